@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Domains and their virtual CPUs.
+ *
+ * A domain lives as long as somebody holds a reference. It is alive, dying (its memory is being given back),
+ * or dead (only references are left: mappings by other domains). Field comments name the guard of each field;
+ * "create" means immutable after domain_create() or vcpu_create().
+ */
+#ifndef DOM_DOMAIN_H
+#define DOM_DOMAIN_H
+
+#include "lib/list.h"
+#include "hw/cpu.h"
+#include "hw/lock.h"
+#include "mm/frame.h"
+#include "dom/timer.h"
+#include <xen/xen.h>
+#include <xen/vcpu.h>
+#include <xen/sched.h>
+#include <xen/callback.h>
+#include <xen/domctl.h>
+
+#define VCPUS_MAX 128
+#define GDT_PAGES_MAX 14
+
+/* A guest's trap gate (set_trap_table). */
+struct trap_gate {
+	uint64_t address; /* 0: none */
+	uint16_t cs;
+	uint8_t dpl;
+	bool mask_events;
+};
+
+/* State of a paravirtual vcpu that is not in a register frame. Guard: the vcpu itself, or it is paused. */
+struct pv_vcpu {
+	struct trap_gate traps[256];
+	uint64_t event_callback, failsafe_callback, syscall_callback;
+	uint64_t syscall32_callback, sysenter_callback, nmi_callback;
+	uint16_t syscall32_cs, sysenter_cs;
+	bool failsafe_masks_events, syscall_masks_events, syscall32_masks_events, sysenter_masks_events;
+	uint64_t kernel_sp;
+	uint64_t kernel_ss;
+	uint64_t fs_base, gs_base_kernel, gs_base_user; /* valid while the vcpu is not running */
+	uint16_t ds, es, fs, gs;			/* likewise */
+	mfn_t gdt_frames[16];
+	unsigned gdt_entries;
+	mfn_t ldt_frames[16];
+	gva_t ldt_base;
+	unsigned ldt_entries;
+	uint64_t cr0_ts_em; /* the guest's CR0.TS (bit 3) and EM */
+	uint64_t cr2, cr4;
+	uint64_t dr[8];
+	uint64_t xcr0;
+	unsigned iopl;
+	XEN_GUEST_HANDLE(uint8) iobmp;
+	unsigned iobmp_limit; /* ports covered */
+	bool kernel_mode;     /* guest kernel, not guest user, runs or ran */
+	uint64_t vm_assist;   /* copy of the domain's, read by entry code */
+	/* MSRs that belong to the guest */
+	uint64_t spec_ctrl, tsc_aux, misc_features;
+	bool nmi_pending, nmi_masked, mce_pending;
+	/* forced exception to deliver on the way out (0: none) */
+	uint8_t bounce_vector;
+};
+
+enum vcpu_state { VCPU_RUNNING = RUNSTATE_running, VCPU_RUNNABLE = RUNSTATE_runnable, VCPU_BLOCKED = RUNSTATE_blocked,
+		  VCPU_OFFLINE = RUNSTATE_offline };
+
+/* vcpu.pause_flags: each alone keeps a vcpu from running */
+enum {
+	PAUSE_DOWN,    /* not brought up (VCPUOP_up) */
+	PAUSE_BLOCKED, /* SCHEDOP_block */
+	PAUSE_POLL,    /* SCHEDOP_poll */
+};
+
+struct vcpu {
+	unsigned id;		/* create */
+	struct domain *domain;	/* create */
+	bool is_idle;		/* create */
+	bool initialised;	/* has a context; domain lock */
+
+	struct vcpu_info *info; /* the guest's page, mapped; domain lock. Never NULL: a private one before registration */
+	mfn_t info_mfn;		/* frame with a writable reference that info lies in, INVALID_MFN: in shared_info */
+	XEN_GUEST_HANDLE(vcpu_runstate_info_t) runstate_area; /* the vcpu itself */
+	XEN_GUEST_HANDLE(vcpu_time_info_t) time_area;
+
+	/* scheduling (dom/sched.c); run-queue lock of .cpu unless it says otherwise */
+	unsigned cpu;			/* where it runs or will run */
+	uint64_t pause_flags;		/* atomic bits */
+	int pause_count;		/* atomic */
+	bool running;			/* its registers are on a CPU; cleared with release when they are saved */
+	struct list run_link;
+	cpumask_t hard_affinity, soft_affinity; /* domain lock to change */
+	struct vcpu_runstate_info runstate;
+	void *sched_private;
+	unsigned poll_port; /* one port, or 0 when it polls several */
+
+	/* timers */
+	struct timer periodic_timer, singleshot_timer, poll_timer;
+	uint64_t periodic_ns, periodic_last_ns;
+	uint32_t virq_port[NR_VIRQS]; /* evtchn lock */
+
+	/* the saved registers of a vcpu that does not run; of the running one they are in cpu_info */
+	struct cpu_user_regs regs;
+	void *fpu_area;
+	struct pv_vcpu pv;
+	mfn_t l4_kernel, l4_user; /* typed references; changed by the vcpu itself or while it is paused */
+	/* continuation of a preempted hypercall that is not in its arguments */
+	mfn_t old_table; /* table whose release was preempted, INVALID_MFN: none */
+};
+
+enum domain_life { DOMAIN_ALIVE, DOMAIN_DYING, DOMAIN_DEAD };
+
+struct evtchn_table; /* dom/evtchn.c */
+struct grant_table;  /* dom/grant.c */
+struct pirq_table;   /* dom/pirq.c */
+
+struct domain {
+	struct list link; /* in the list of domains, by number; RANK_DOMLIST */
+	uint16_t domid;	  /* create */
+	bool privileged;  /* create: dom0 */
+	int refcount;	  /* atomic */
+	enum domain_life life; /* domain lock to change */
+	spinlock_t lock;       /* RANK_DOMAIN */
+	struct domain_mm mm;
+	xen_domain_handle_t handle; /* domain lock */
+	uint32_t ssidref;
+
+	unsigned max_vcpus; /* create */
+	struct vcpu *vcpus[VCPUS_MAX]; /* set once each */
+	struct shared_info *shared_info; /* create */
+	mfn_t shared_info_mfn;
+
+	int pause_count;	    /* atomic; sum of all reasons */
+	int controller_pause_count; /* those by the toolstack; domain lock */
+	bool paused_at_creation;    /* until the first unpause */
+	bool shutting_down;	    /* domain lock */
+	bool shut_down;		    /* all vcpus are stopped; domain lock */
+	uint32_t shutdown_code;	    /* SHUTDOWN_* */
+	bool crashed_by_toolstack;
+	bool debugger_attached;
+
+	struct evtchn_table *evtchn;
+	struct grant_table *grant;
+	struct pirq_table *pirq;
+	uint64_t *ioports;   /* bitmap of 65,536 permitted ports; NULL: none */
+	uint64_t vm_assist;  /* VMASST_TYPE_* bits; domain lock */
+	int64_t time_offset_seconds;
+	uint64_t wallclock_sec_unused;
+	struct sched_domain *sched; /* weight, cap */
+	struct cpu_policy *cpu_policy; /* CPUID and MSRs as this domain sees them; create, then domctl before first run */
+	bool disable_migrate;
+	bool hypercall_page_done;
+	bool xpti;	     /* create */
+	uint32_t relinquish_step;
+	uint64_t tsc_mode;
+};
+
+/* ---- list and references ---- */
+extern struct domain *dom0;
+/* With a reference, or NULL. DOMID_SELF is not resolved here. */
+struct domain *domain_get(uint16_t domid);
+/* Next domain with number >= domid, with a reference, or NULL: for walking the list. */
+struct domain *domain_get_next(uint16_t domid);
+void domain_ref(struct domain *d);
+void domain_put(struct domain *d);
+/* Number of the caller's FOREIGNDOM-style argument: DOMID_SELF or another one; with a reference, or NULL. */
+struct domain *domain_get_self_or(uint16_t domid);
+
+static inline struct domain *current_domain(void)
+{
+	return current_vcpu()->domain;
+}
+
+/* ---- life ---- */
+struct domain_config {
+	uint16_t domid;
+	bool privileged;
+	unsigned max_vcpus, max_evtchn_port, max_grant_frames, max_maptrack_frames;
+	xen_domain_handle_t handle;
+	uint32_t ssidref;
+};
+/* Paused (one controller pause). 0, -EEXIST, -EINVAL, -ENOMEM. *out holds a reference for the list. */
+int domain_create(const struct domain_config *config, struct domain **out) __must_check;
+/* Domctl and the domain's own death: preemptible; 0 when dead, -ERESTART_HV, -EINVAL for dom0 itself. */
+int domain_destroy(struct domain *d) __must_check;
+int vcpu_create(struct domain *d, unsigned id) __must_check; /* down and uninitialised */
+struct vcpu *idle_vcpu_create(unsigned cpu);		      /* boot */
+
+/* Guest's own or toolstack's: all vcpus stop, the toolstack is told (VIRQ_DOM_EXC). dom0: the machine follows. */
+void domain_shutdown(struct domain *d, unsigned reason);
+int domain_resume(struct domain *d) __must_check;
+/* The guest broke its contract: logs domain and reason, then SHUTDOWN_crash. Safe in any context but NMI. */
+void domain_crash(struct domain *d, const char *fmt, ...) __printf(2, 3);
+
+/* ---- running ---- */
+void domain_pause(struct domain *d);   /* waits until no vcpu of it runs; not for the caller's own domain */
+void domain_pause_nosync(struct domain *d);
+void domain_unpause(struct domain *d);
+int domain_controller_pause(struct domain *d) __must_check;   /* domctl: counted */
+int domain_controller_unpause(struct domain *d) __must_check; /* -EINVAL: was not paused */
+void vcpu_pause(struct vcpu *v);
+void vcpu_unpause(struct vcpu *v);
+/* After pause_flags or an event changed: lets it run, or makes a running one look at its events. */
+void vcpu_wake(struct vcpu *v);
+void vcpu_kick(struct vcpu *v);
+/* Whether nothing keeps it from running. */
+bool vcpu_runnable(const struct vcpu *v);
+
+/* info page of a vcpu; also marks an event as pending (used by evtchn.c and timers). */
+static inline bool vcpu_event_pending(const struct vcpu *v)
+{
+	return READ_ONCE(v->info->evtchn_upcall_pending) && !READ_ONCE(v->info->evtchn_upcall_mask);
+}
+void vcpu_mark_events_pending(struct vcpu *v);
+int vcpu_register_info(struct vcpu *v, mfn_t mfn, unsigned offset) __must_check; /* VCPUOP_register_vcpu_info */
+/* Refreshes the pvclock page of a vcpu (its own CPU, at switch-in and after calibration). */
+void vcpu_time_update(struct vcpu *v, bool force);
+void domain_wallclock_update(struct domain *d);
+
+#endif

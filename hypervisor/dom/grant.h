@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Grant tables, version 1. */
+#ifndef DOM_GRANT_H
+#define DOM_GRANT_H
+
+#include "dom/domain.h"
+#include <xen/grant_table.h>
+
+int grant_domain_init(struct domain *d, unsigned max_frames, unsigned max_maptrack) __must_check;
+/* Revokes what others mapped where that is possible and drops this domain's mappings; preemptible. */
+int grant_domain_destroy(struct domain *d) __must_check;
+void grant_domain_free(struct domain *d);
+/* One GNTTABOP command over count elements at the guest's address; preemptible: -ERESTART_HV with *done elements
+ * finished. 0 or -errno; per-element status is written into the elements. */
+int grant_op(unsigned cmd, gva_t uop, unsigned count, unsigned *done) __must_check;
+/* The machine frame of a grant-table page (XENMAPSPACE_grant_table, acquire_resource): grows the table as needed. */
+int grant_table_frame(struct domain *d, unsigned index, mfn_t *mfn) __must_check;
+/* Toolstack and dom0 builder: writes entry ref so that domid may map frame (a pfn of PV: mfn). */
+int grant_seed(struct domain *d, unsigned ref, uint16_t domid, mfn_t frame) __must_check;
+
+#endif

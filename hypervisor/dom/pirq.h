@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Physical interrupts as a guest sees them: pirq numbers mapped to irqs, bound to event channels. */
+#ifndef DOM_PIRQ_H
+#define DOM_PIRQ_H
+
+#include "dom/domain.h"
+#include <xen/physdev.h>
+
+int pirq_domain_init(struct domain *d) __must_check;
+void pirq_domain_destroy(struct domain *d);
+/* PHYSDEVOP_map_pirq / unmap_pirq for d: -EPERM where d may not, -EINVAL, -ENOSPC. *pirq < 0 asks for any. */
+int pirq_map(struct domain *d, struct physdev_map_pirq *map) __must_check;
+int pirq_unmap(struct domain *d, int pirq) __must_check;
+int pirq_bind(struct domain *d, unsigned pirq, bool share) __must_check; /* from evtchn_bind_pirq */
+void pirq_unbind(struct domain *d, unsigned pirq);
+int pirq_eoi(struct domain *d, unsigned pirq) __must_check;
+uint32_t pirq_status(struct domain *d, unsigned pirq); /* XENIRQSTAT_* */
+int pirq_set_eoi_map(struct domain *d, mfn_t mfn) __must_check; /* pirq_eoi_gmfn_v2 */
+
+#endif

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The scheduler: credit with weight, cap and hard affinity; one run queue per CPU, idle CPUs steal.
+ */
+#ifndef DOM_SCHED_H
+#define DOM_SCHED_H
+
+#include "dom/domain.h"
+#include <xen/sysctl.h>
+#include <xen/event_channel.h>
+
+void sched_init(void);		 /* boot CPU, before the first domain */
+void sched_init_cpu(unsigned cpu); /* each CPU: makes its idle vcpu current */
+int sched_vcpu_init(struct vcpu *v) __must_check;
+void sched_vcpu_destroy(struct vcpu *v);
+int sched_domain_init(struct domain *d) __must_check;
+void sched_domain_destroy(struct domain *d);
+unsigned sched_id(void); /* XEN_SCHEDULER_* that stock tools know */
+const char *sched_name(void);
+/* XEN_DOMCTL_scheduler_op get and put. 0 or -EINVAL. */
+int sched_adjust(struct domain *d, struct xen_domctl_scheduler_op *op) __must_check;
+int sched_adjust_global(struct xen_sysctl_scheduler_op *op) __must_check;
+int vcpu_set_hard_affinity(struct vcpu *v, const cpumask_t *mask) __must_check; /* -EINVAL: no CPU of it is online */
+
+/* SCHEDOP_*, of the current vcpu. */
+void sched_yield(void);
+void sched_block(void);
+int sched_poll(const evtchn_port_t *ports, unsigned count, uint64_t timeout_ns) __must_check;
+/* Brings state times up to date and returns a consistent copy. */
+void vcpu_runstate_get(struct vcpu *v, struct vcpu_runstate_info *out);
+uint64_t cpu_idle_ns(unsigned cpu); /* time that CPU's idle vcpu ran */
+
+/* ---- what the floor above supplies (pv/switch.c) ---- */
+/* Saves prev, loads next, and continues next on its way out to the guest (or in the idle loop). Called with
+ * interrupts off, from the WORK_SCHEDULE handler, after the run queues agreed. Sets cpu_info()->current, clears
+ * prev->running with release once prev is saved, updates runstate area and time page of next. */
+void vcpu_switch(struct vcpu *prev, struct vcpu *next) __noreturn;
+/* Frees what pv allocated for a vcpu or domain / prepares a new one. */
+int pv_vcpu_create(struct vcpu *v) __must_check;
+void pv_vcpu_destroy(struct vcpu *v);
+int pv_domain_create(struct domain *d) __must_check;
+void pv_domain_destroy(struct domain *d);
+/* Drops the vcpu's references to tables, GDT, LDT, info page. Preemptible. */
+int pv_vcpu_relinquish(struct vcpu *v) __must_check;
+
+#endif

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Timers: a heap per CPU, run by WORK_TIMER. */
+#ifndef DOM_TIMER_H
+#define DOM_TIMER_H
+
+#include "lib/types.h"
+
+struct timer {
+	uint64_t expires_ns;
+	void (*fn)(void *data);
+	void *data;
+	unsigned cpu;	     /* whose heap */
+	unsigned heap_index; /* 1-based; 0: not active */
+	bool killed;
+};
+
+void timers_init_cpu(unsigned cpu);
+void timer_init(struct timer *t, void (*fn)(void *), void *data, unsigned cpu);
+void timer_set(struct timer *t, uint64_t expires_ns); /* replaces an earlier time */
+void timer_stop(struct timer *t);
+void timer_kill(struct timer *t); /* waits until it does not run; it cannot be set again */
+void timer_migrate(struct timer *t, unsigned cpu);
+
+#endif

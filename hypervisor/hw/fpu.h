@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* FPU and extended state. Eager: saved and restored at each switch between vcpus; never in use by the
+ * hypervisor itself but in boot's decompressors. */
+#ifndef HW_FPU_H
+#define HW_FPU_H
+#include "lib/types.h"
+
+/* area: 64-byte aligned, cpu_features.xsave_size bytes; xcr0: the guest's (1 | SSE | ...), validated. */
+void fpu_save(void *area, uint64_t xcr0);
+void fpu_restore(const void *area, uint64_t xcr0);
+/* Fills an area with the processor's initial state. */
+void fpu_init_area(void *area);
+/* Whether a guest's area (size bytes, from a toolstack) can be restored without a fault. */
+bool fpu_area_valid(const void *area, uint32_t size, uint64_t xcr0);
+/* 0 or -EINVAL: whether XSETBV(0) may take this value (SDM Vol. 1, 13.3). */
+int fpu_xcr0_check(uint64_t xcr0) __must_check;
+void fpu_stts(bool ts); /* CR0.TS as the guest sees it */
+#endif

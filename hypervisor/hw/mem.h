@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Machine memory through the direct map, and device registers. */
+#ifndef HW_MEM_H
+#define HW_MEM_H
+
+#include "lib/types.h"
+#include "hw/layout.h"
+
+/* The hypervisor's view of a frame of RAM: 4096 bytes, always mapped. In a host build a fake memory's. */
+void *mfn_map(mfn_t mfn);
+mfn_t mfn_of(const void *direct_map_va);
+/* Uncached mapping of device registers, for good. NULL when the window is full. */
+void *device_map(maddr_t base, size_t size);
+
+/* First frame number behind the last frame of RAM. */
+extern uint64_t max_mfn;
+
+/* The boot memory map (machine addresses; types as E820: 1 RAM, 2 reserved, 3 ACPI, 4 NVS, 5 bad). */
+struct memory_region {
+	uint64_t start, end; /* [start, end) in bytes */
+	uint32_t type;
+};
+extern struct memory_region memory_map[128]; /* as firmware told it, sanitised: sorted, without overlaps */
+extern unsigned memory_map_count;
+
+#endif

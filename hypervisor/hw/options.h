@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Command-line options, parsed once by boot/cmdline.c and immutable afterwards. Names and meanings are Xen's. */
+#ifndef HW_OPTIONS_H
+#define HW_OPTIONS_H
+
+#include "lib/types.h"
+
+struct options {
+	/* dom0_mem=[min:]SIZE,max:SIZE: bytes; 0 where not given */
+	uint64_t dom0_mem, dom0_mem_min, dom0_mem_max;
+	int64_t dom0_mem_negative; /* dom0_mem=-SIZE: all but that much; 0 where not given */
+	unsigned dom0_max_vcpus_min, dom0_max_vcpus; /* 0: one per CPU */
+	bool dom0_vcpus_pin;
+	unsigned max_cstate; /* ~0u: no limit */
+	bool msi;
+	unsigned maxcpus; /* 0: all */
+	uint64_t mem;	  /* bytes; ~0: all */
+	char console[32], com1[64];
+	int loglvl_print, loglvl_rate, guest_loglvl_print, guest_loglvl_rate; /* lines below are printed: 0 none .. 4 all */
+	uint32_t conring_bytes;
+	bool noreboot;
+	char reboot[8]; /* t k a p e n or empty: triple, keyboard, acpi, pci, efi, none */
+	char clocksource[8];
+	char sched[16];
+	bool spec_ctrl;	  /* spec-ctrl=no switches all mitigations off */
+	int spec_ibrs, spec_ibpb, spec_ssbd, spec_md_clear, spec_l1d_flush; /* -1: by CPU; 0, 1 */
+	int xpti_dom0, xpti_domu; /* -1: by CPU; 0, 1 */
+};
+extern struct options options;
+
+#endif

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Speculation: what this CPU is affected by, what is done about it, and the flags that entry code reads. */
+#ifndef HW_SPEC_H
+#define HW_SPEC_H
+#include "lib/types.h"
+
+#define SPEC_ENTRY_IBRS	  (1u << 0) /* write SPEC_CTRL = IBRS on entry from a guest, the guest's on exit */
+#define SPEC_EXIT_VERW	  (1u << 1) /* clear buffers on exit (MDS) */
+#define SPEC_ENTRY_RSB	  (1u << 2) /* overwrite the return stack buffer on entry */
+
+struct spec_policy {
+	uint32_t flags;
+	bool xpti_dom0, xpti_domu;
+	bool l1tf_vulnerable; /* a guest's non-present entry must not name cacheable memory */
+	bool ibpb_on_switch;
+	bool l1d_flush;
+};
+extern struct spec_policy spec_policy;
+void spec_init(void); /* decides from CPUID and the options, and reports */
+#endif

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Where hw/entry.S hands over to C. Each is called on the CPU's hypervisor stack (NMI, #MC and #DF: on their
+ * own IST stacks) with interrupts off and the register frame complete; regs->entry_vector is the vector.
+ */
+#ifndef HW_TRAP_H
+#define HW_TRAP_H
+
+#include "lib/types.h"
+#include <xen/xen.h>
+
+/* hw/trap.c */
+void trap_in_hypervisor(struct cpu_user_regs *regs); /* exception table fix-up (uaccess, rdmsr_safe, ...), or panic */
+void trap_nmi(struct cpu_user_regs *regs);
+void trap_machine_check(struct cpu_user_regs *regs);
+void trap_double_fault(struct cpu_user_regs *regs) __noreturn;
+/* hw/irq.c: vectors 0x20 .. 0xff, from any mode */
+void irq_entry(struct cpu_user_regs *regs);
+/* Builds the IDT (stubs: entry.S's trap_stubs[256], 16 bytes each), TSS and IST of this CPU; LSTAR and friends. */
+void traps_init_cpu(unsigned cpu);
+
+/* ---- what floors above supply ---- */
+void trap_from_guest(struct cpu_user_regs *regs);    /* pv/trap.c: exceptions 0..31 from guest context */
+void syscall_from_guest(struct cpu_user_regs *regs); /* pv/entry.c: 64-bit SYSCALL */
+void syscall32_from_guest(struct cpu_user_regs *regs);
+void sysenter_from_guest(struct cpu_user_regs *regs);
+/* Called before each return to a guest, interrupts off, cpu_info()->work empty: events, pending traps. */
+void guest_exit_prepare(struct cpu_user_regs *regs);
+
+/* Exception table: a fault at the first address continues at the second. Entries come from assembly. */
+struct fault_fixup {
+	int32_t from, to; /* relative to the field's own address */
+};
+
+/* Continues on this CPU's stack at the return to the guest whose frame is in cpu_info()->regs. */
+void exit_to_guest(void) __noreturn;
+/* Empties the stack and runs fn, which does not return. */
+void stack_reset_and_call(void (*fn)(void)) __noreturn;
+
+#endif

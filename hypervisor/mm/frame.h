@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Frames of machine memory: who owns them, how often they are referred to, and as what.
+ *
+ * Two counts per frame. A general reference keeps the frame with its owner. A typed reference says what the
+ * frame is used as; one type at a time, and the type changes only when its count is zero. docs/page-types.md
+ * has the state machine; tests/model/ has it in Promela.
+ *
+ * Locking: both counts change by compare-and-exchange. A frame becomes or ceases to be a page table only
+ * under its owner's mm lock; entries of a page table change only under that lock.
+ */
+#ifndef MM_FRAME_H
+#define MM_FRAME_H
+
+#include "lib/list.h"
+#include "lib/bits.h"
+#include "lib/range.h"
+#include "hw/lock.h"
+#include <xen/xen.h>
+
+enum ptype {
+	PTYPE_NONE,
+	PTYPE_L1, /* page tables, validated */
+	PTYPE_L2,
+	PTYPE_L3,
+	PTYPE_L4,
+	PTYPE_SEGDESC,	/* segment descriptors: GDT or LDT */
+	PTYPE_WRITABLE, /* mapped writable somewhere, or by the hypervisor on behalf of a guest */
+};
+
+/* frame.type: type in the top bits, then state, then the count. Only mm/ptype.c looks inside. */
+struct frame {
+	uint64_t count;	    /* FRAME_* state bits and the general references */
+	uint64_t type;	    /* type, state and typed references */
+	struct domain_mm *owner; /* NULL: the hypervisor's or free */
+	struct list link;   /* in the owner's list, or in a free list of the heap */
+	uint32_t tlb_stamp; /* tlb_clock() when the last writable or table use ended */
+	uint16_t progress;  /* entries validated or released so far, while partial */
+	uint8_t order;	    /* of a free block */
+	uint8_t flags;	    /* heap's own */
+};
+
+/* What mm knows of a domain. Embedded in struct domain; the floors above use container_of. */
+struct domain_mm {
+	uint16_t domid;
+	bool privileged;  /* may map what no RAM and nobody's is, within its ranges */
+	bool dying;	  /* its tables are torn down: no new references */
+	bool translated;  /* reserved: always false for PV */
+	bool l1tf_exempt; /* a vulnerable non-present entry is accepted */
+	spinlock_t lock;  /* RANK_MMU */
+	spinlock_t pages_lock; /* RANK_OWNED_PAGES: pages, shared_pages, tot_pages */
+	struct list pages;	  /* frames that count against max_pages */
+	struct list shared_pages; /* hypervisor frames that the guest may map: shared_info, grant table, ... */
+	uint64_t tot_pages, max_pages; /* frames */
+	uint64_t claimed_pages;	       /* XENMEM_claim_pages: set aside in the heap */
+	struct rangeset iomem;	       /* machine frames outside of RAM that the domain may map */
+	cpumask_t dirty_cpus; /* CPUs whose TLB may hold this domain's translations; set at switch-in */
+	uint32_t l4_generation; /* grows with each change of an L4 entry: xpti's copies follow it; atomic */
+	bool pat_used;
+	/* per-domain window (L4 slot 260) */
+	mfn_t perdomain_l3;
+	void *perdomain_private;
+	/* audit and teardown */
+	uint64_t relinquish_cursor;
+};
+
+/* ---- translation between frame numbers and struct frame ---- */
+struct frame *mfn_frame(mfn_t mfn);	 /* only for mfn_is_ram() frames */
+mfn_t frame_mfn(const struct frame *f);
+bool mfn_is_ram(mfn_t mfn); /* described by the frame table; guests may own it or not */
+
+/* ---- general references ---- */
+/* Takes one if the frame is RAM, allocated and owned by d. False otherwise; nothing changed. */
+bool frame_get(mfn_t mfn, const struct domain_mm *d) __must_check;
+/* Takes one whoever the owner is (must have one); the owner stays owner as long as it is held. NULL otherwise. */
+struct domain_mm *frame_get_any(mfn_t mfn) __must_check;
+void frame_put(mfn_t mfn); /* the last one frees the frame into the heap */
+/* Current owner, without a reference: may change at once unless one is held. */
+struct domain_mm *frame_owner(mfn_t mfn);
+
+/* ---- typed references to what is no page table ---- */
+/* PTYPE_WRITABLE or PTYPE_SEGDESC, general reference included. 0; -EINVAL: not d's or of another type; */
+/* -EINVAL also where a descriptor in it is refused. Frame owned by d; any lock state below RANK_MMU. */
+int frame_get_type(mfn_t mfn, const struct domain_mm *d, enum ptype t) __must_check;
+void frame_put_type(mfn_t mfn); /* drops the typed and the general reference */
+
+/* ---- M2P ---- */
+#define M2P_INVALID (~0ull)
+void m2p_set(mfn_t mfn, uint64_t pfn);
+uint64_t m2p_get(mfn_t mfn);
+
+#endif

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Free memory: a buddy allocator of frames, and small objects of the hypervisor's own on top. */
+#ifndef MM_HEAP_H
+#define MM_HEAP_H
+
+#include "mm/frame.h"
+#include "hw/mem.h"
+
+#define HEAP_LOW   (1u << 0) /* below 4 GiB */
+#define HEAP_NOSCRUB (1u << 1) /* contents do not matter: the caller overwrites all of it */
+#define HEAP_MAX_ORDER 18      /* 1 GiB */
+
+/* Boot: builds the frame table and the M2P for memory_map, and frees every RAM frame outside of reserved
+ * (the image, modules, the trampoline). Device and hypervisor frames stay unowned. */
+void mm_init(const struct memory_region *reserved, unsigned count);
+/* Boot: gives frames that were reserved until now (modules) to the heap. */
+void heap_add(mfn_t first, uint64_t count);
+
+/* 2^order frames of the hypervisor's own, contiguous, zeroed unless NOSCRUB. INVALID_MFN when out of memory. */
+mfn_t heap_alloc(unsigned order, unsigned flags);
+void heap_free(mfn_t mfn, unsigned order);
+uint64_t heap_free_pages(void);
+
+/* Small objects (up to 64 KiB), zeroed, 16-byte aligned; hv_alloc_aligned up to 4096. NULL when out of memory. */
+void *hv_alloc(size_t bytes);
+void *hv_alloc_aligned(size_t bytes, size_t align);
+void hv_free(void *p);
+
+/* 2^order zeroed frames for a domain, counted against max_pages, M2P set to invalid; the domain's own general
+ * reference is part of it (dropped by domain_frame_release()). 0, -ENOMEM, -E2BIG over max_pages. */
+int domain_frame_alloc(struct domain_mm *d, unsigned order, unsigned flags, mfn_t *first) __must_check;
+/* The domain gives a frame back (decrease_reservation): 0, -EINVAL not its own. Freed when the last reference goes. */
+int domain_frame_release(struct domain_mm *d, mfn_t mfn) __must_check;
+/* Takes a frame away from its domain without freeing it / gives an unowned one to a domain
+ * (XENMEM_exchange, GNTTABOP_transfer). -EINVAL when it is still referenced or typed. */
+int domain_frame_steal(struct domain_mm *d, mfn_t mfn) __must_check;
+int domain_frame_assign(struct domain_mm *d, mfn_t mfn) __must_check;
+
+/* A zeroed hypervisor frame that the guest may map (writable or read-only): shared_info, grant frames.
+ * Freed when the hypervisor's reference (share_free) and all of the guest's mappings are gone. */
+mfn_t share_alloc(struct domain_mm *d, bool writable);
+void share_free(mfn_t mfn);
+
+#endif
