@@ -12,6 +12,8 @@
 #include <stdint.h>
 
 #define ELF_SEGMENTS_MAX 32u /* program headers that are looked at; more is an error */
+#define ELF_NOTES_MAX 1024u  /* notes that are looked at; the rest is not seen */
+#define ELF_SECTIONS_MAX 4096u
 
 struct elf {
 	const uint8_t *data;
@@ -32,6 +34,7 @@ struct elf_segment {
 	uint64_t vaddr;
 	uint64_t paddr;
 	uint64_t memory_bytes; /* at least file_bytes for a load segment */
+	uint64_t align;
 };
 
 /* One note; name and descriptor lie inside of the image. */
@@ -47,6 +50,8 @@ struct elf_note_iter {
 	const struct elf *elf;
 	unsigned table; /* 0: program headers, 1: sections */
 	unsigned next;
+	unsigned budget; /* notes still to be looked at: overlapping tables cannot make the walk long */
+	uint64_t align;
 	const uint8_t *at;
 	uint64_t left;
 };
