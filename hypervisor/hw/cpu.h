@@ -24,8 +24,8 @@ struct cpu_info {
 	uint64_t hv_cr3;	   /* xpti: the full address space, loaded on entry; 0 when not in use */
 	uint64_t guest_cr3;	   /* xpti: the reduced address space, loaded on exit; 0 when not in use */
 	uint64_t scratch[3];	   /* entry code's own */
-	uint32_t spec_flags;	   /* mitigations on entry and exit (hw/spec.h) */
-	uint32_t pad;
+	uint32_t spec_flags;	   /* SPEC_* of hw/spec.h: mitigations on entry and exit */
+	uint32_t guest_spec_ctrl;  /* what SPEC_CTRL holds while the guest runs */
 };
 
 /* Bits of cpu_info.work, and their handlers below; the lowest bit is handled first. */

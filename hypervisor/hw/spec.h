@@ -3,10 +3,8 @@
 #ifndef HW_SPEC_H
 #define HW_SPEC_H
 #include "lib/types.h"
+#include "hw/entry.h" /* SPEC_*: the flags that entry code reads */
 
-#define SPEC_ENTRY_IBRS	  (1u << 0) /* write SPEC_CTRL = IBRS on entry from a guest, the guest's on exit */
-#define SPEC_EXIT_VERW	  (1u << 1) /* clear buffers on exit (MDS) */
-#define SPEC_ENTRY_RSB	  (1u << 2) /* overwrite the return stack buffer on entry */
 
 struct spec_policy {
 	uint32_t flags;

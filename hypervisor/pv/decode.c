@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Decoder for emulated instructions: privileged ones, I/O, and plain stores and locked operations on page tables.
+ * It computes lengths and addresses only; what an instruction does is its caller's business.
+ */
+#include "pv/decode.h"
+#include "lib/errno.h"
+#include "lib/string.h"
+
+enum imm { IMM_NONE, IMM_8, IMM_Z /* 2 or 4 */, IMM_UNKNOWN };
+
+struct cursor {
+	const uint8_t *at, *end;
+};
+
+static const uint8_t reg_offset[16] = {
+	offsetof(struct cpu_user_regs, rax), offsetof(struct cpu_user_regs, rcx), offsetof(struct cpu_user_regs, rdx),
+	offsetof(struct cpu_user_regs, rbx), offsetof(struct cpu_user_regs, rsp), offsetof(struct cpu_user_regs, rbp),
+	offsetof(struct cpu_user_regs, rsi), offsetof(struct cpu_user_regs, rdi), offsetof(struct cpu_user_regs, r8),
+	offsetof(struct cpu_user_regs, r9),  offsetof(struct cpu_user_regs, r10), offsetof(struct cpu_user_regs, r11),
+	offsetof(struct cpu_user_regs, r12), offsetof(struct cpu_user_regs, r13), offsetof(struct cpu_user_regs, r14),
+	offsetof(struct cpu_user_regs, r15),
+};
+
+uint64_t insn_reg_read(const struct cpu_user_regs *regs, unsigned number)
+{
+	uint64_t value;
+
+	memcpy(&value, (const char *)regs + reg_offset[number & 15], 8);
+	return value;
+}
+
+void insn_reg_write(struct cpu_user_regs *regs, unsigned number, unsigned bytes, uint64_t value)
+{
+	if (bytes == 4) {
+		value = (uint32_t)value;
+		bytes = 8;
+	}
+	memcpy((char *)regs + reg_offset[number & 15], &value, bytes);
+}
+
+static bool take(struct cursor *c, unsigned bytes, int64_t *value)
+{
+	uint64_t v = 0;
+
+	if ((size_t)(c->end - c->at) < bytes)
+		return false;
+	memcpy(&v, c->at, bytes);
+	c->at += bytes;
+	*value = bytes == 8 ? (int64_t)v : (int64_t)(v << (64 - 8 * bytes)) >> (64 - 8 * bytes);
+	return true;
+}
+
+/* Immediate and ModRM of the one-byte opcodes that are known here. */
+static enum imm one_byte_form(uint8_t op, bool *modrm, bool *byte_operand)
+{
+	*byte_operand = !(op & 1);
+	*modrm = true;
+	switch (op) {
+	case 0x00: case 0x01: case 0x08: case 0x09: case 0x20: case 0x21: case 0x28: case 0x29:
+	case 0x30: case 0x31: /* add or and sub xor: register to memory */
+	case 0x86: case 0x87: case 0x88: case 0x89: /* xchg, mov */
+		return IMM_NONE;
+	case 0x8a: case 0x8b: /* mov from memory */
+		return IMM_NONE;
+	case 0x80: case 0xc6:
+		return IMM_8;
+	case 0x81: case 0xc7:
+		return IMM_Z;
+	case 0x83:
+		*byte_operand = false;
+		return IMM_8;
+	}
+	*modrm = false;
+	switch (op) {
+	case 0x6c: case 0x6d: case 0x6e: case 0x6f: /* ins, outs */
+	case 0xec: case 0xed: case 0xee: case 0xef: /* in, out by dx */
+	case 0xa4: case 0xa5: case 0xaa: case 0xab: /* movs, stos */
+		return IMM_NONE;
+	case 0xe4: case 0xe5: case 0xe6: case 0xe7: /* in, out by immediate */
+	case 0xcd:				    /* int n */
+		return IMM_8;
+	case 0xf4: case 0xfa: case 0xfb: /* hlt, cli, sti */
+		*byte_operand = false;
+		return IMM_NONE;
+	}
+	return IMM_UNKNOWN;
+}
+
+static enum imm two_byte_form(uint8_t op, bool *modrm, bool *byte_operand)
+{
+	*byte_operand = false;
+	*modrm = true;
+	switch (op) {
+	case 0x00: case 0x01: /* groups 6 and 7: invlpg, xsetbv, lmsw, smsw, ... */
+	case 0x20: case 0x21: case 0x22: case 0x23: /* control and debug registers */
+	case 0xab: case 0xb3: case 0xbb: /* bts, btr, btc */
+	case 0xc7: /* group 9 */
+		return IMM_NONE;
+	case 0xb0: case 0xb1: /* cmpxchg */
+	case 0xc0: case 0xc1: /* xadd */
+		*byte_operand = !(op & 1);
+		return IMM_NONE;
+	case 0xba:
+		return IMM_8;
+	}
+	*modrm = false;
+	switch (op) {
+	case 0x06: case 0x08: case 0x09: case 0x0b: /* clts, invd, wbinvd, ud2 */
+	case 0x30: case 0x31: case 0x32: case 0x33: case 0xa2: /* wrmsr, rdtsc, rdmsr, rdpmc, cpuid */
+		return IMM_NONE;
+	}
+	return IMM_UNKNOWN;
+}
+
+static void take_prefixes(struct cursor *c, bool mode64, struct insn *insn, bool *operand_override)
+{
+	for (; c->at < c->end; c->at++) {
+		switch (*c->at) {
+		case 0xf0:
+			insn->lock = true;
+			break;
+		case 0xf2:
+			insn->repne = true;
+			break;
+		case 0xf3:
+			insn->rep = true;
+			break;
+		case 0x66:
+			*operand_override = true;
+			break;
+		case 0x67:
+			insn->address_bytes = mode64 ? 4 : 2;
+			break;
+		case 0x26: case 0x2e: case 0x36: case 0x3e: case 0x64: case 0x65:
+			insn->segment = *c->at;
+			break;
+		default:
+			if (mode64 && (*c->at & 0xf0) == 0x40) {
+				insn->rex = *c->at++;
+				return;
+			}
+			return;
+		}
+	}
+}
+
+/* SIB and displacement of a memory operand; 64- and 32-bit addressing. */
+static bool take_memory(struct cursor *c, const struct cpu_user_regs *regs, bool mode64, struct insn *insn,
+			bool *rip_relative)
+{
+	unsigned mod = insn->modrm >> 6, rm = insn->modrm & 7, base = rm | (insn->rex & 1) << 3;
+	uint64_t address = 0;
+	int64_t disp = 0, sib;
+
+	if (rm == 4) {
+		unsigned index;
+
+		if (!take(c, 1, &sib))
+			return false;
+		base = ((unsigned)sib & 7) | (insn->rex & 1) << 3;
+		index = ((unsigned)sib >> 3 & 7) | (insn->rex & 2) << 2;
+		if (index != 4)
+			address = insn_reg_read(regs, index) << ((unsigned)sib >> 6 & 3);
+	}
+	if ((base & 7) == 5 && mod == 0) {
+		if (!take(c, 4, &disp))
+			return false;
+		*rip_relative = mode64 && rm == 5;
+	} else {
+		address += insn_reg_read(regs, base);
+		if (mod && !take(c, mod == 1 ? 1 : 4, &disp))
+			return false;
+	}
+	insn->address = address + (uint64_t)disp;
+	return true;
+}
+
+static int take_modrm(struct cursor *c, const struct cpu_user_regs *regs, bool mode64, struct insn *insn,
+		      bool *rip_relative)
+{
+	int64_t modrm;
+
+	if (!take(c, 1, &modrm))
+		return -ENODATA;
+	insn->modrm = (uint8_t)modrm;
+	insn->has_modrm = true;
+	insn->reg = (insn->modrm >> 3 & 7) | (insn->rex & 4) << 1;
+	insn->rm = (insn->modrm & 7) | (insn->rex & 1) << 3;
+	/* mov to and from control and debug registers has no memory form */
+	if (insn->modrm >> 6 == 3 || (insn->opcode >= 0x0f20 && insn->opcode <= 0x0f23))
+		return 0;
+	if (insn->address_bytes == 2)
+		return -EINVAL;
+	insn->is_memory = true;
+	return take_memory(c, regs, mode64, insn, rip_relative) ? 0 : -ENODATA;
+}
+
+int insn_decode(const uint8_t *bytes, size_t count, const struct cpu_user_regs *regs, bool mode64, struct insn *insn)
+{
+	struct cursor c = { bytes, bytes + MIN(count, INSN_MAX_BYTES) };
+	int short_of = count < INSN_MAX_BYTES ? -ENODATA : -EINVAL, err;
+	bool operand_override = false, modrm, byte_operand, rip_relative = false;
+	enum imm imm;
+	int64_t value;
+
+	memset(insn, 0, sizeof(*insn));
+	insn->address_bytes = mode64 ? 8 : 4;
+	take_prefixes(&c, mode64, insn, &operand_override);
+	if (c.at == c.end)
+		return short_of;
+	insn->opcode = *c.at++;
+	if (insn->opcode == 0x0f) {
+		if (c.at == c.end)
+			return short_of;
+		insn->opcode = 0x0f00 | *c.at++;
+		imm = two_byte_form((uint8_t)insn->opcode, &modrm, &byte_operand);
+	} else {
+		imm = one_byte_form((uint8_t)insn->opcode, &modrm, &byte_operand);
+	}
+	if (imm == IMM_UNKNOWN)
+		return -EINVAL;
+	insn->operand_bytes = byte_operand ? 1 : insn->rex & 8 ? 8 : operand_override ? 2 : 4;
+	if (modrm) {
+		err = take_modrm(&c, regs, mode64, insn, &rip_relative);
+		if (err)
+			return err == -ENODATA ? short_of : err;
+	}
+	if (imm != IMM_NONE) {
+		if (!take(&c, imm == IMM_8 ? 1 : operand_override ? 2 : 4, &value))
+			return short_of;
+		insn->immediate = (uint64_t)value;
+	}
+	insn->length = (uint8_t)(c.at - bytes);
+	if (rip_relative)
+		insn->address += regs->rip + insn->length;
+	if (insn->address_bytes == 4)
+		insn->address = (uint32_t)insn->address;
+	return 0;
+}
