@@ -1,0 +1,562 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Images for whole-system tests, made without root rights and without touching the machine.
+
+Everything lives in a cache folder ($XYLEM_CACHE, else $XDG_CACHE_HOME/xylem): packages that are
+downloaded and unpacked but never installed (kernel, GRUB Legacy, stock Xen), a Debian root file
+system for dom0, initial RAM disks and boot disks.  An artefact's file name holds a digest of its
+inputs: what is there is right, and what changed is made anew.  Files appear by rename, so that an
+interrupted run leaves nothing half made under a final name.
+
+Where packages come from is read from the machine's own apt configuration.
+"""
+
+import contextlib
+import fcntl
+import gzip
+import hashlib
+import json
+import lzma
+import os
+import shutil
+import stat
+import subprocess
+import sys
+import tempfile
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+IMAGES = os.path.join(os.path.dirname(HERE), "images")
+
+DOM0_PACKAGES = [
+    "bash", "busybox-static", "ca-certificates", "e2fsprogs", "iproute2", "iputils-ping", "kmod",
+    "libglib2.0-0", "liblzma5", "libnl-3-200", "libnl-route-3-200", "libseccomp2", "libvirt-clients",
+    "libvirt-daemon", "libvirt-daemon-driver-xen", "libxml2", "libzstd1", "lvm2", "mount", "netcat-openbsd",
+    "openssh-server", "procps", "python3-libvirt", "strace", "util-linux", "xen-utils-4.17",
+    "xenstore-utils", "zlib1g",
+]
+
+# What dom0 needs before its root is mounted.
+INITRD_MODULES = [
+    "virtio_pci", "virtio_blk", "virtio_scsi", "ahci", "ata_piix", "sd_mod", "ext4", "crc32c_generic",
+]
+# What dom0 may load later; the dependencies are found by themselves.
+DOM0_MODULES = INITRD_MODULES + [
+    "virtio_net", "virtio_rng", "virtio_console", "e1000", "e1000e", "8139cp", "9p", "9pnet_virtio", "loop",
+    "bridge", "stp", "llc", "tun", "dm-mod", "dm-snapshot", "dm-thin-pool", "br_netfilter",
+    "xenfs", "xen-evtchn", "xen-gntdev", "xen-gntalloc", "xen-privcmd", "xen-netback", "xen-blkback",
+    "xen-netfront", "xen-blkfront", "xen-acpi-processor", "hwmon", "msr", "cpuid", "vfat", "nls_ascii",
+    "nls_cp437", "iptable_filter", "ip_tables",
+]
+GUEST_MODULES = ["xen-blkfront", "xen-netfront", "ext4", "crc32c_generic"]
+
+APPLETS = """[ ash awk base64 basename cat chmod chown clear cmp cp cut date dd df dmesg du echo egrep env expr
+false fdisk fgrep find findfs free getty grep gunzip gzip halt head hexdump hostname httpd ifconfig init
+insmod ip kill killall ln ls lsmod md5sum mkdir mkfifo mknod modprobe more mount mv nc netstat nproc od
+pidof ping poweroff printf ps pwd readlink reboot rm rmdir rmmod route sed seq setsid sh sha256sum sleep
+sort stty su switch_root sync sysctl tail tar tee telnet test time timeout top touch tr true tty umount
+uname uniq uptime usleep vi watch wc wget which xargs yes zcat""".split()
+
+
+class ImageError(Exception):
+    """A step failed; the message says which, and where its log is."""
+
+
+def cache_dir():
+    path = os.environ.get("XYLEM_CACHE")
+    if not path:
+        base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+        path = os.path.join(base, "xylem")
+    os.makedirs(path, exist_ok=True)
+    return os.path.abspath(path)
+
+
+def say(text):
+    print("images: " + text, file=sys.stderr, flush=True)
+
+
+def run(argv, what, cwd=None, **kwargs):
+    """Runs argv to its end with its output in a log; raises ImageError that names step and log."""
+    logs = os.path.join(cache_dir(), "log")
+    os.makedirs(logs, exist_ok=True)
+    log = os.path.join(logs, "".join(c if c.isalnum() else "-" for c in what) + ".log")
+    env = dict(os.environ, LC_ALL="C", PATH=os.environ["PATH"] + ":/usr/sbin:/sbin")
+    with open(log, "wb") as out:
+        done = subprocess.run(argv, cwd=cwd, stdin=kwargs.pop("stdin", subprocess.DEVNULL), stdout=out,
+                              stderr=subprocess.STDOUT, env=env, check=False, **kwargs)
+    if done.returncode:
+        raise ImageError("%s failed (exit %d), see %s" % (what, done.returncode, log))
+
+
+def output(argv):
+    env = dict(os.environ, LC_ALL="C", PATH=os.environ["PATH"] + ":/usr/sbin:/sbin")
+    return subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=env, check=True,
+                          universal_newlines=True).stdout
+
+
+def digest(*parts):
+    """Short digest of strings, and of the contents and modes of existing paths (files or folders)."""
+    h = hashlib.sha256()
+    for part in parts:
+        if os.path.isabs(part) and os.path.exists(part):
+            names = [part]
+            if os.path.isdir(part):
+                names = sorted(os.path.join(d, f) for d, _, fs in os.walk(part) for f in fs)
+            for name in names:
+                h.update(("%s %o " % (os.path.relpath(name, part), os.stat(name).st_mode)).encode())
+                with open(name, "rb") as f:
+                    for block in iter(lambda f=f: f.read(1 << 20), b""):
+                        h.update(block)
+        else:
+            h.update(part.encode() + b"\0")
+    return h.hexdigest()[:12]
+
+
+@contextlib.contextmanager
+def cache_lock():
+    with open(os.path.join(cache_dir(), "lock"), "w") as f:
+        fcntl.flock(f, fcntl.LOCK_EX)
+        yield
+
+
+def made(path, make):
+    """Returns path, calling make(temporary path) first where it does not exist yet."""
+    if os.path.exists(path):
+        return path
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    tmp = "%s.tmp%d" % (path, os.getpid())
+    shutil.rmtree(tmp, ignore_errors=True)
+    try:
+        make(tmp)
+        os.rename(tmp, path)
+    finally:
+        if os.path.isdir(tmp):
+            shutil.rmtree(tmp, ignore_errors=True)
+        elif os.path.exists(tmp):
+            os.unlink(tmp)
+    return path
+
+
+# Packages
+
+def apt_lines(kind="deb"):
+    """The Debian sources that the machine's apt uses, as one-line entries of the given kind."""
+    rows = output(["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE) $(COMPONENT)",
+                   "Identifier: Packages", "Origin: Debian"]).split("\n")
+    keyring = "/usr/share/keyrings/debian-archive-keyring.gpg"
+    option = "[signed-by=%s] " % keyring if os.path.exists(keyring) else ""
+    lines = []
+    for row in rows:
+        line = "%s %s%s" % (kind, option, row)
+        if row and line not in lines:
+            lines.append(line)
+    if not lines:
+        raise ImageError("apt knows no Debian source; run apt-get update")
+    return lines
+
+
+def candidate(package):
+    """The version of a package that apt would take, without asking the network."""
+    for line in output(["apt-cache", "policy", package]).split("\n"):
+        if line.strip().startswith("Candidate:") and "(none)" not in line:
+            return line.split()[1]
+    raise ImageError("apt knows no package %s; run apt-get update" % package)
+
+
+def unpacked(package):
+    """Downloads a package and unpacks it into the cache; returns the folder. Installs nothing."""
+    version = candidate(package)
+    path = os.path.join(cache_dir(), "unpacked", "%s_%s" % (package, version.replace(":", "%3a")))
+
+    def make(tmp):
+        say("downloading %s %s" % (package, version))
+        down = tmp + ".deb"
+        os.makedirs(down)
+        try:
+            options = ["-o", "APT::Sandbox::User=root"] if os.getuid() == 0 else []
+            run(["apt-get"] + options + ["download", "%s=%s" % (package, version)], "download " + package,
+                cwd=down)
+            os.makedirs(tmp)
+            run(["dpkg", "-x", os.path.join(down, os.listdir(down)[0]), tmp], "unpack " + package)
+        finally:
+            shutil.rmtree(down, ignore_errors=True)
+
+    return made(path, make)
+
+
+def kernel_package():
+    """Name of the kernel package behind linux-image-amd64."""
+    for line in output(["apt-cache", "show", "--no-all-versions", "linux-image-amd64"]).split("\n"):
+        if line.startswith("Depends:"):
+            return line.split()[1]
+    raise ImageError("linux-image-amd64 has no dependency")
+
+
+def depmod(tree, release):
+    """Indexes the modules under tree by kmod's own program, which need not be installed."""
+    run(["depmod", "-b", tree, release], "depmod", executable=os.path.join(unpacked("kmod"), "bin", "kmod"))
+
+
+class Kernel:
+    """The unpacked stock kernel: .release, .vmlinuz, .modules (folder with modules.dep)."""
+
+    def __init__(self):
+        tree = unpacked(kernel_package())
+        self.release = sorted(os.listdir(os.path.join(tree, "lib", "modules")))[0]
+        self.vmlinuz = os.path.join(tree, "boot", "vmlinuz-" + self.release)
+        self.modules = os.path.join(tree, "lib", "modules", self.release)
+        if not os.path.exists(os.path.join(self.modules, "modules.dep")):
+            depmod(tree, self.release)
+        self.dep = {}
+        with open(os.path.join(self.modules, "modules.dep")) as f:
+            for line in f:
+                name, deps = line.split(":")
+                name = name.replace("/lib/modules/%s/" % self.release, "")
+                deps = [d.replace("/lib/modules/%s/" % self.release, "") for d in deps.split()]
+                self.dep[self._key(name)] = (name, deps)
+
+    @staticmethod
+    def _key(path):
+        return os.path.basename(path).split(".")[0].replace("-", "_")
+
+    def closure(self, names):
+        """Paths of the named modules and all they need, each after what it needs."""
+        done = []
+
+        def add(path):
+            if path in done:
+                return
+            for dep in reversed(self.dep[self._key(path)][1]):
+                add(dep)
+            done.append(path)
+
+        for name in names:
+            if self._key(name) in self.dep:
+                add(self.dep[self._key(name)][0])
+        return done
+
+    def vmlinux(self):
+        """The ELF image out of the bzImage's xz payload."""
+        with open(self.vmlinuz, "rb") as f:
+            data = f.read()
+        setup = (data[0x1f1] or 4) * 512 + 512
+        offset = setup + int.from_bytes(data[0x248:0x24c], "little")
+        size = int.from_bytes(data[0x24c:0x250], "little")
+
+        def make(tmp):
+            with open(tmp, "wb") as out:
+                out.write(lzma.LZMADecompressor().decompress(data[offset:offset + size - 4]))
+
+        return made(os.path.join(cache_dir(), "vmlinux-" + self.release), make)
+
+
+def stock_xen():
+    """Path of the stock hypervisor, gunzipped (as qemu -kernel and GRUB both take it)."""
+    tree = unpacked("xen-hypervisor-4.17-amd64")
+    source = os.path.join(tree, "boot", "xen-4.17-amd64.gz")
+    return gunzipped(source)
+
+
+def gunzipped(path):
+    """Path of an uncompressed copy; qemu -kernel does not unpack by itself, GRUB Legacy does."""
+    with open(path, "rb") as f:
+        if f.read(2) != b"\x1f\x8b":
+            return path
+    target = os.path.join(cache_dir(), "hv", "%s-%s" % (os.path.basename(path).replace(".gz", ""), digest(path)))
+
+    def make(tmp):
+        with gzip.open(path, "rb") as src, open(tmp, "wb") as out:
+            shutil.copyfileobj(src, out)
+
+    return made(target, make)
+
+
+# Initial RAM disks
+
+class Cpio:
+    """Writes a newc archive with root as owner, device nodes included, without needing root."""
+
+    def __init__(self, out):
+        self.out = out
+        self.ino = 0
+        self.dirs = set()
+
+    def _entry(self, name, mode, data=b"", rdev=(0, 0)):
+        self.ino += 1
+        raw = name.encode() + b"\0"
+        fields = [self.ino, mode, 0, 0, 1, 0, len(data), 0, 0, rdev[0], rdev[1], len(raw), 0]
+        head = b"070701" + b"".join(b"%08X" % f for f in fields) + raw
+        self.out.write(head + b"\0" * (-len(head) % 4) + data + b"\0" * (-len(data) % 4))
+
+    def folder(self, name):
+        parent = os.path.dirname(name)
+        if parent and parent not in self.dirs:
+            self.folder(parent)
+        if name not in self.dirs:
+            self.dirs.add(name)
+            self._entry(name, stat.S_IFDIR | 0o755)
+
+    def file(self, name, data, mode=0o644):
+        if os.path.dirname(name):
+            self.folder(os.path.dirname(name))
+        self._entry(name, stat.S_IFREG | mode, data)
+
+    def copy(self, name, path, mode=0o644):
+        with open(path, "rb") as f:
+            self.file(name, f.read(), mode)
+
+    def link(self, name, target):
+        if os.path.dirname(name):
+            self.folder(os.path.dirname(name))
+        self._entry(name, stat.S_IFLNK | 0o777, target.encode())
+
+    def node(self, name, major, minor):
+        self.folder(os.path.dirname(name))
+        self._entry(name, stat.S_IFCHR | 0o600, rdev=(major, minor))
+
+    def end(self):
+        self._entry("TRAILER!!!", 0)
+
+
+def busybox():
+    path = "/bin/busybox"
+    return path if os.path.exists(path) else os.path.join(unpacked("busybox-static"), "bin", "busybox")
+
+
+def _ramdisk(name, init, modules, extra=()):
+    kernel = Kernel()
+    files = kernel.closure(modules)
+    key = digest(kernel.release, init, busybox(), " ".join(APPLETS), " ".join(files),
+                 *[p for _, p in extra])
+    target = os.path.join(cache_dir(), "%s-%s.cpio.gz" % (name, key))
+
+    def make(tmp):
+        with gzip.GzipFile(tmp, "wb", compresslevel=6, mtime=0) as out:
+            cpio = Cpio(out)
+            for d in ("bin", "sbin", "dev", "proc", "sys", "run", "tmp", "etc", "root", "mnt", "lib"):
+                cpio.folder(d)
+            cpio.node("dev/console", 5, 1)
+            cpio.node("dev/null", 1, 3)
+            cpio.copy("bin/busybox", busybox(), 0o755)
+            for applet in APPLETS:
+                cpio.link("bin/" + applet, "busybox")
+            for applet in ("init", "poweroff", "halt", "reboot", "modprobe"):
+                cpio.link("sbin/" + applet, "../bin/busybox")
+            for path in files:
+                cpio.copy("lib/modules/" + os.path.basename(path), os.path.join(kernel.modules, path))
+            order = "".join("/lib/modules/%s\n" % os.path.basename(p) for p in files)
+            cpio.file("lib/modules/order", order.encode())
+            cpio.copy("init", init, 0o755)
+            for inside, path in extra:
+                cpio.copy(inside, path, 0o755 if os.access(path, os.X_OK) else 0o644)
+            cpio.end()
+
+    return made(target, make)
+
+
+def dom0_initrd():
+    """The RAM disk that finds and mounts dom0's root."""
+    return _ramdisk("dom0-initrd", os.path.join(IMAGES, "dom0", "initrd-init"), INITRD_MODULES)
+
+
+def guest_initrd():
+    """The whole user space of the small test guest; tests/README.md tells its command line."""
+    guest = os.path.join(IMAGES, "guest")
+    return _ramdisk("guest-initrd", os.path.join(guest, "init"), GUEST_MODULES,
+                    [("etc/inittab", os.path.join(guest, "inittab")), ("etc/rc", os.path.join(guest, "rc"))])
+
+
+def mke2fs(tree, image, size_mib, label, fakeroot_setup=""):
+    """Makes a file system image from a folder, with root as the owner of all that it holds.
+
+    fakeroot_setup: shell commands that run first, in the same fakeroot session, with $1 = tree.
+    """
+    script = ("set -e; tree=$1; image=$2; %s\n"
+              "mke2fs -q -F -t ext4 -O ^has_journal,^metadata_csum -m 0 -L %s -d \"$tree\" \"$image\" %dM"
+              % (fakeroot_setup, label, size_mib))
+    argv = ["sh", "-c", script, "mke2fs", tree, image]
+    if os.getuid() != 0:
+        argv = ["fakeroot"] + argv
+    run(argv, "make file system " + label)
+
+
+def guest_root():
+    """A 24 MiB file system with the small test guest's user space, for a root on disk."""
+    guest = os.path.join(IMAGES, "guest")
+    kernel = Kernel()
+    target = os.path.join(cache_dir(), "guest-root-%s.img" % digest(guest, busybox(), kernel.release, "1"))
+
+    def make(tmp):
+        with tempfile.TemporaryDirectory(dir=cache_dir()) as tree:
+            for d in ("bin", "sbin", "dev", "proc", "sys", "run", "tmp", "etc", "root", "mnt"):
+                os.makedirs(os.path.join(tree, d))
+            shutil.copy(busybox(), os.path.join(tree, "bin", "busybox"))
+            for applet in APPLETS:
+                os.symlink("busybox", os.path.join(tree, "bin", applet))
+            for applet in ("poweroff", "halt", "reboot", "modprobe"):
+                os.symlink("../bin/busybox", os.path.join(tree, "sbin", applet))
+            os.symlink("../bin/busybox", os.path.join(tree, "sbin", "init"))
+            shutil.copy(os.path.join(guest, "inittab"), os.path.join(tree, "etc", "inittab"))
+            shutil.copy(os.path.join(guest, "rc"), os.path.join(tree, "etc", "rc"))
+            mke2fs(tree, tmp, 24, "guest-root", 'chown -R 0:0 "$tree"')
+
+    return made(target, make)
+
+
+# dom0's root file system
+
+def ssh_key():
+    """Path of the private key of the tests' own ssh; the public half is at .pub, hosts beside it."""
+    path = os.path.join(cache_dir(), "ssh", "id")
+    if not os.path.exists(path):
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "xylem-test", "-f", path], "make ssh key")
+        run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "xylem-dom0", "-f", path + "-host"],
+            "make ssh host key")
+    return path
+
+
+def dom0_base():
+    """A tar of Debian with the stock tool stack; made by mmdebstrap from the machine's own sources."""
+    versions = [candidate(p) for p in ("libvirt-daemon", "xen-utils-4.17", "libc6")]
+    key = digest(" ".join(DOM0_PACKAGES), " ".join(versions))
+    target = os.path.join(cache_dir(), "dom0-base-%s.tar" % key)
+
+    def make(tmp):
+        say("making dom0's Debian (about a minute, about 150 MB to download)")
+        options = []
+        for line in output(["apt-config", "dump"]).split("\n"):
+            if line.startswith("Acquire::") and "proxy" in line.lower():
+                options.append("--aptopt=" + line)
+        # python3 wants tzdata and others configured; nothing here asks questions.
+        run(["mmdebstrap", "--variant=essential", "--format=tar", "--include=" + ",".join(DOM0_PACKAGES),
+             "--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-exclude=/usr/share/man/*",
+             "--dpkgopt=path-exclude=/usr/share/locale/*", "--dpkgopt=path-exclude=/usr/share/qemu/*",
+             "--aptopt=APT::Install-Recommends false", "--aptopt=Acquire::Retries 3"] + options +
+            ["bookworm", tmp] + apt_lines(), "mmdebstrap")
+
+    return made(target, make)
+
+
+def dom0_root():
+    """Path of dom0's root file system (ext4, label xylem-root). Never booted itself: use an overlay."""
+    base = dom0_base()
+    kernel = Kernel()
+    files = os.path.join(IMAGES, "dom0")
+    key_pub = ssh_key() + ".pub"
+    modules = kernel.closure(DOM0_MODULES)
+    guest = [kernel.vmlinuz, kernel.vmlinux(), guest_initrd(), guest_root()]
+    key = digest(os.path.basename(base), files, key_pub, kernel.release, " ".join(modules), *guest[2:])
+    target = os.path.join(cache_dir(), "dom0-root-%s.img" % key)
+
+    def make(tmp):
+        say("making dom0's root file system")
+        with tempfile.TemporaryDirectory(dir=cache_dir()) as work:
+            extra = os.path.join(work, "extra")
+            moddir = os.path.join(extra, "lib", "modules", kernel.release)
+            for path in modules:
+                os.makedirs(os.path.dirname(os.path.join(moddir, path)), exist_ok=True)
+                shutil.copy(os.path.join(kernel.modules, path), os.path.join(moddir, path))
+            for name in ("modules.builtin", "modules.builtin.modinfo", "modules.order"):
+                if os.path.exists(os.path.join(kernel.modules, name)):
+                    shutil.copy(os.path.join(kernel.modules, name), moddir)
+            depmod(extra, kernel.release)
+            shutil.copytree(files, os.path.join(extra, "etc", "xylem"))
+            srv = os.path.join(extra, "srv", "guests")
+            os.makedirs(srv)
+            for path, name in zip(guest, ("vmlinuz", "vmlinux", "initrd.gz", "root.img")):
+                shutil.copy(path, os.path.join(srv, name))
+            ssh = os.path.join(extra, "root", ".ssh")
+            os.makedirs(ssh, mode=0o700)
+            shutil.copy(key_pub, os.path.join(ssh, "authorized_keys"))
+            etc = os.path.join(extra, "etc", "ssh")
+            os.makedirs(etc)
+            shutil.copy(ssh_key() + "-host", os.path.join(etc, "ssh_host_ed25519_key"))
+            shutil.copy(ssh_key() + "-host.pub", os.path.join(etc, "ssh_host_ed25519_key.pub"))
+            setup = ("mkdir %(w)s/root; tar -C %(w)s/root -xpf %(b)s --exclude=./dev/*; "
+                     "(cd %(w)s/extra && tar --owner=0 --group=0 -cf - lib etc srv root) | "
+                     "tar -C %(w)s/root --keep-directory-symlink -xf -; "
+                     "rm -f %(w)s/root/etc/ssh/ssh_host_[er][cs]*; "
+                     "sh %(w)s/extra/etc/xylem/prepare %(w)s/root; tree=%(w)s/root"
+                     % {"w": work, "b": base})
+            # Removed inside the same session: a fake root's files may be unreadable outside it.
+            mke2fs(work, tmp, 2048, "xylem-root", setup)
+
+    return made(target, make)
+
+
+# Boot disks
+
+def grub_disk(target, entries, files, default=0):
+    """Makes a bootable raw disk image with GRUB Legacy in its MBR and one ext2 partition.
+
+    target: file to write.  entries: list of (title, [lines]) for menu.lst.  files: dict of
+    name under /boot -> path on this machine.
+    """
+    grub = unpacked("grub-legacy")
+    stages = os.path.join(grub, "usr", "lib", "grub", "x86_64-pc")
+    with tempfile.TemporaryDirectory(dir=cache_dir()) as work:
+        boot = os.path.join(work, "tree", "boot")
+        os.makedirs(os.path.join(boot, "grub"))
+        for stage in ("stage1", "stage2", "e2fs_stage1_5"):
+            shutil.copy(os.path.join(stages, stage), os.path.join(boot, "grub"))
+        menu = "serial --unit=0 --speed=115200\nterminal --timeout=0 serial\ntimeout 0\ndefault %d\n" % default
+        for title, lines in entries:
+            menu += "\ntitle %s\nroot (hd0,0)\n%s\n" % (title, "\n".join(lines))
+        with open(os.path.join(boot, "grub", "menu.lst"), "w") as f:
+            f.write(menu)
+        total = 4 << 20
+        for name, path in files.items():
+            shutil.copy(path, os.path.join(boot, name))
+            total += os.path.getsize(path)
+        size = (total * 9 // 8 >> 20) + 6
+        disk = os.path.join(work, "disk.img")
+        with open(disk, "wb") as f:
+            f.truncate((size + 1) << 20)
+        table = os.path.join(work, "table")
+        with open(table, "w") as f:
+            f.write("2048,,L,*\n")
+        with open(table) as f:
+            run(["sfdisk", "-q", disk], "partition boot disk", stdin=f)
+        run(["mke2fs", "-q", "-F", "-t", "ext2", "-I", "128", "-O", "^resize_inode,^dir_index,^ext_attr", "-d",
+             os.path.join(work, "tree"), "-E", "offset=1048576", disk, "%dM" % size], "make boot file system")
+        script = os.path.join(work, "setup")
+        with open(script, "w") as f:
+            f.write("device (hd0) %s\nroot (hd0,0)\nsetup (hd0)\nquit\n" % disk)
+        shell = os.path.join(grub, "usr", "sbin", "grub")
+        if not os.path.exists(shell):
+            shell = os.path.join(grub, "sbin", "grub")
+        with open(script) as f:
+            run([shell, "--batch", "--device-map=/dev/null", "--no-floppy"], "install GRUB Legacy", stdin=f)
+        shutil.move(disk, target)
+
+
+# libvirt's source tree, for the driver's headers
+
+def libvirt_source():
+    """Unpacks the source of the libvirt release that apt would install; returns the folder."""
+    version = candidate("libvirt-daemon")
+    path = os.path.join(cache_dir(), "libvirt-source-" + version.replace(":", "%3a"))
+
+    def make(tmp):
+        say("downloading libvirt's source %s" % version)
+        os.makedirs(tmp)
+        sources = os.path.join(tmp, "sources.list")
+        with open(sources, "w") as f:
+            f.write("\n".join(apt_lines("deb-src")) + "\n")
+        lists = os.path.join(tmp, "lists")
+        os.makedirs(os.path.join(lists, "partial"))
+        options = ["-o", "Dir::Etc::sourcelist=" + sources, "-o", "Dir::Etc::sourceparts=/nonexistent", "-o",
+                   "Dir::State::lists=" + lists, "-o", "Dir::Cache::srcpkgcache=", "-o", "Dir::Cache::pkgcache=",
+                   "-o", "Acquire::Retries=3"]
+        if os.getuid() == 0:
+            options += ["-o", "APT::Sandbox::User=root"]
+        run(["apt-get"] + options + ["update"], "read the source lists")
+        run(["apt-get"] + options + ["source", "--download-only", "libvirt=" + version], "download libvirt", cwd=tmp)
+        dsc = [f for f in os.listdir(tmp) if f.endswith(".dsc")][0]
+        run(["dpkg-source", "--no-check", "-x", dsc, "tree"], "unpack libvirt", cwd=tmp)
+        shutil.rmtree(lists)
+
+    return os.path.join(made(path, make), "tree")
+
+
+def versions():
+    return json.dumps({"kernel": kernel_package(), "xen": candidate("xen-hypervisor-4.17-amd64")})
