@@ -1,0 +1,181 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Rules that the tree keeps, one TAP line each: licences, floors, sizes, and readability of scripts.
+
+A rule that finds no file to look at fails: a moved folder must not switch it off.
+"""
+
+import os
+import re
+import subprocess
+import sys
+
+ROOT = os.path.realpath(os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", ".."))
+SKIP_DIRS = {".git", "autom4te.cache", "build-aux", "m4", "__pycache__", ".deps", ".libs", "LICENSES", "corpus", "gen"}
+GENERATED = {"aclocal.m4", "configure", "config.h", "config.h.in", "config.status", "config.log", "libtool", "stamp-h1",
+             "Makefile.in", "Makefile"}
+FLOORS = ["lib", "hw", "mm", "dom", "pv", "hypercall", "boot"]
+GUEST_REACHABLE = ["mm", "dom", "pv", "hypercall"]
+LGPL = ("libxenctrl/src/", "libxenctrl/include/", "libvirt-driver/")
+EITHER = ("hypervisor/lib/pv", "hypervisor/lib/elf", "hypervisor/lib/bzimage", "hypervisor/lib/decompress", "tests/xml/",
+          "examples/", "docs/", "tests/unit/", "tests/fuzz/", "libvirt-driver/Makefile.am", "libxenctrl/src/Makefile.am")
+SPDX_SUFFIX = (".c", ".h", ".S", ".py", ".sh", ".am", ".ac", ".lds", ".pml", ".in")
+
+
+def files():
+    """Paths relative to the root of all that is source, without what a build leaves in the tree."""
+    if os.path.isdir(os.path.join(ROOT, ".git")):
+        # A new file counts before it is committed; one that is deleted but not yet committed does not.
+        argv = ["git", "-C", ROOT, "ls-files", "-co", "--exclude-standard"]
+        listed = subprocess.run(argv, stdout=subprocess.PIPE, check=True, universal_newlines=True).stdout.split("\n")
+        return sorted({f for f in listed if f and os.path.isfile(os.path.join(ROOT, f))})
+    found = []
+    for folder, dirs, names in os.walk(ROOT):
+        dirs[:] = [d for d in dirs if d not in SKIP_DIRS and not d.startswith(("build", "xylem-", "_"))
+                   and not os.path.exists(os.path.join(folder, d, "config.status"))]
+        for name in names:
+            if name not in GENERATED and not name.endswith((".o", ".lo", ".la", ".log", ".trs", "~")):
+                found.append(os.path.relpath(os.path.join(folder, name), ROOT))
+    return sorted(found)
+
+
+def read(path):
+    with open(os.path.join(ROOT, path), encoding="utf-8", errors="replace") as f:
+        return f.read()
+
+
+def is_source(path):
+    if os.path.basename(path) in GENERATED:
+        return False
+    return path.endswith(SPDX_SUFFIX) or (os.access(os.path.join(ROOT, path), os.X_OK) and read(path).startswith("#!"))
+
+
+def rule_spdx(paths):
+    """each source file names its licence, and the right one"""
+    for path in filter(is_source, paths):
+        match = re.search(r"SPDX-License-Identifier: (\S+)", "\n".join(read(path).split("\n")[:5]))
+        if not match:
+            yield path, "no SPDX line among the first five"
+            continue
+        licence = match.group(1)
+        if licence not in ("GPL-2.0-or-later", "LGPL-2.1-or-later"):
+            yield path, "licence " + licence
+        elif not path.startswith(EITHER):
+            want = "LGPL-2.1-or-later" if path.startswith(LGPL) else "GPL-2.0-or-later"
+            if licence != want:
+                yield path, "is %s, its folder is %s" % (licence, want)
+
+
+def rule_floors(paths):
+    """a hypervisor file includes only its own floor and lower ones"""
+    for path in paths:
+        parts = path.split("/")
+        if parts[0] != "hypervisor" or len(parts) < 3 or parts[1] not in FLOORS or not path.endswith((".c", ".h", ".S")):
+            continue
+        own = FLOORS.index(parts[1])
+        for number, line in enumerate(read(path).split("\n"), 1):
+            match = re.match(r'\s*#\s*include\s+"([^"]+)"', line)
+            if not match:
+                continue
+            name = match.group(1).split("/")
+            if len(name) > 1 and name[0] in FLOORS and FLOORS.index(name[0]) > own:
+                yield "%s:%d" % (path, number), "%s includes %s, a higher floor" % (parts[1], match.group(1))
+            elif ".." in name:
+                yield "%s:%d" % (path, number), "include by a relative path hides the floor"
+
+
+def rule_length(paths):
+    """no C file beyond 1,200 lines, no line beyond 130 columns"""
+    for path in paths:
+        if not path.endswith((".c", ".h", ".S")):
+            continue
+        lines = read(path).split("\n")
+        if len(lines) > 1200:
+            yield path, "%d lines" % len(lines)
+        for number, line in enumerate(lines, 1):
+            if len(line.expandtabs(8)) > 130:
+                yield "%s:%d" % (path, number), "%d columns" % len(line.expandtabs(8))
+
+
+def rule_guest_reachable(paths):
+    """code that guests reach stays below 15,000 lines"""
+    total = sum(read(p).count("\n") for p in paths
+                if p.startswith(tuple("hypervisor/%s/" % f for f in GUEST_REACHABLE)))
+    if total > 15000:
+        yield "hypervisor", "%d lines in %s" % (total, ", ".join(GUEST_REACHABLE))
+
+
+def rule_leftovers(paths):
+    """no tags for later, no trailing blanks, no conflict marks"""
+    tags = re.compile(r"\b(TO" r"DO|FIX" r"ME|XX" r"X|HA" r"CK)\b(?!ING)")
+    for path in paths:
+        if not (is_source(path) or path.endswith(".md")):
+            continue
+        for number, line in enumerate(read(path).split("\n"), 1):
+            where = "%s:%d" % (path, number)
+            if tags.search(line):
+                yield where, "tag " + tags.search(line).group(0)
+            if line != line.rstrip() and not path.endswith(".md"):
+                yield where, "trailing blank"
+            if re.match(r"(<<<<<<<|>>>>>>>) ", line):
+                yield where, "conflict mark"
+
+
+def rule_readmes(paths):
+    """each top folder has a README.md of at most a page"""
+    for folder in ("hypervisor", "libxenctrl", "libvirt-driver", "examples", "tests", "docs"):
+        readme = folder + "/README.md"
+        if readme not in paths:
+            yield readme, "missing"
+        elif read(readme).count("\n") > 80:
+            yield readme, "%d lines" % read(readme).count("\n")
+
+
+def rule_scripts(paths):
+    """scripts parse: sh -n, and Python's own compiler"""
+    for path in paths:
+        if not os.access(os.path.join(ROOT, path), os.X_OK) and not path.endswith(".py"):
+            continue
+        text = read(path)
+        if text.startswith("#!/usr/bin/env python3") or path.endswith(".py"):
+            try:
+                compile(text, path, "exec")
+            except SyntaxError as e:
+                yield path, str(e)
+        elif re.match(r"#!/bin/(sh|bash|busybox sh)\b", text):
+            shell = "bash" if "bash" in text.split("\n", 1)[0] else "sh"
+            done = subprocess.run([shell, "-n", os.path.join(ROOT, path)], stderr=subprocess.PIPE, check=False,
+                                  universal_newlines=True)
+            if done.returncode:
+                yield path, done.stderr.strip()
+
+
+def rule_headers(paths):
+    """each header guards itself against a second inclusion"""
+    for path in paths:
+        if path.endswith(".h") and not path.startswith("hypervisor/include/"):
+            text = read(path)
+            if "#pragma once" not in text and not re.search(r"#ifndef (\w+)\n#define \1\b", text):
+                yield path, "no include guard"
+
+
+RULES = [rule_spdx, rule_floors, rule_length, rule_guest_reachable, rule_leftovers, rule_readmes, rule_scripts,
+         rule_headers]
+
+
+def main():
+    paths = files()
+    print("1..%d" % (len(RULES) + 1))
+    enough = sum(p.startswith("hypervisor/") for p in paths) > 20 and "configure.ac" in paths
+    print("%s 1 - the tree is found" % ("ok" if enough else "not ok"))
+    failed = not enough
+    for number, rule in enumerate(RULES, 2):
+        faults = list(rule(paths))
+        for where, why in faults[:40]:
+            print("# %s: %s" % (where, why))
+        print("%s %d - %s" % ("not ok" if faults else "ok", number, rule.__doc__))
+        failed = failed or bool(faults)
+    return 1 if failed else 0
+
+
+sys.exit(main())
