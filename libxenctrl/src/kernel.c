@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Unpacking of guest kernels. No handle, no files, no threads: memory alone, so that a confined process can do it.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "private.h"
+#include "kernel.h"
+#include "hypervisor/lib/decompress.h"
+
+#define UNPACKED_MAX ((size_t)256 << 20)
+#define UNPACKED_GUESS ((size_t)64 << 20) /* where the image does not tell */
+
+int xyl_kernel_errno(int pv_error)
+{
+	switch (pv_error) {
+	case PV_ERR_OUTPUT:
+		return EFBIG;
+	case PV_ERR_MEMORY:
+	case PV_ERR_MAP:
+		return ENOMEM;
+	case PV_ERR_TOO_SMALL:
+	case PV_ERR_TOO_LARGE:
+	case PV_ERR_CMDLINE:
+		return E2BIG;
+	default:
+		return ENOEXEC;
+	}
+}
+
+int xyl_kernel_unpack(const void *image, size_t image_bytes, size_t max_bytes, void **out, size_t *out_bytes)
+{
+	struct payload payload;
+	struct pv_image parsed;
+	uint64_t produced = 0;
+	size_t room;
+	void *buffer;
+	int rc;
+
+	if (!max_bytes)
+		max_bytes = UNPACKED_MAX;
+	rc = payload_find(image, image_bytes, &payload);
+	if (rc != PV_OK)
+		return xyl_fail_text(xyl_kernel_errno(rc), "cannot unpack the kernel: %s", pv_error_text(rc));
+	if (payload.kind > PAYLOAD_ZSTD)
+		return xyl_fail_text(ENOEXEC, "cannot unpack the kernel: it is compressed by %s; gzip, xz and zstd are supported",
+				     payload_kind_name(payload.kind));
+	room = payload.unpacked_bytes ? payload.unpacked_bytes : UNPACKED_GUESS;
+	if (room > max_bytes && payload.unpacked_bytes)
+		return xyl_fail_text(EFBIG, "cannot unpack the kernel: it says that it takes %zu bytes; the limit is %zu", room,
+				     max_bytes);
+	if (room > max_bytes)
+		room = max_bytes;
+	buffer = malloc(room);
+	if (!buffer)
+		return xyl_fail(ENOMEM, "cannot unpack the kernel");
+	rc = decompress(&payload, buffer, room, &produced);
+	if (rc == PV_OK)
+		rc = pv_image_parse(&parsed, buffer, produced);
+	if (rc != PV_OK) {
+		free(buffer);
+		return xyl_fail_text(xyl_kernel_errno(rc), "cannot use the kernel: %s", pv_error_text(rc));
+	}
+	*out = buffer;
+	*out_bytes = produced;
+	return 0;
+}
