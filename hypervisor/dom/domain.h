@@ -58,9 +58,8 @@ struct pv_vcpu {
 	uint64_t vm_assist;   /* copy of the domain's, read by entry code */
 	/* MSRs that belong to the guest */
 	uint64_t spec_ctrl, tsc_aux, misc_features;
-	bool nmi_pending, nmi_masked, mce_pending;
-	/* forced exception to deliver on the way out (0: none) */
-	uint8_t bounce_vector;
+	bool nmi_pending, nmi_masked;
+	bool failsafe_pending; /* a segment register could not be loaded: ds .. gs say what it was */
 };
 
 enum vcpu_state { VCPU_RUNNING = RUNSTATE_running, VCPU_RUNNABLE = RUNSTATE_runnable, VCPU_BLOCKED = RUNSTATE_blocked,
@@ -144,6 +143,7 @@ struct domain {
 	struct grant_table *grant;
 	struct pirq_table *pirq;
 	uint64_t *ioports;   /* bitmap of 65,536 permitted ports; NULL: none */
+	uint32_t pci_config_address; /* what it wrote to port 0xCF8; its own vcpus */
 	uint64_t vm_assist;  /* VMASST_TYPE_* bits; domain lock */
 	int64_t time_offset_seconds;
 	uint64_t wallclock_sec_unused;

@@ -6,21 +6,64 @@
 #define PV_PV_H
 
 #include "dom/domain.h"
+#include <xen/arch-x86/xen.h>
 
-/* ---- address.c: CR3, GDT and LDT of the running vcpu ---- */
+/* ---- address.c: CR3, GDT and LDT ---- */
 /* Loads the tables of the current vcpu for the mode it is in (v->pv.kernel_mode) after l4_kernel or l4_user
  * changed. Flushes non-global translations. */
 void pv_load_address_space(struct vcpu *v);
 /* Kernel <-> user mode of a 64-bit guest: other L4, swapped GS. */
 void pv_toggle_mode(struct vcpu *v);
-/* MMUEXT_SET_LDT and set_gdt; v current or paused. Frames are typed as descriptors, old ones released. 0 or -EINVAL. */
+/* An L4 entry of the current vcpu's domain may have changed elsewhere: true when this CPU's reduced tables were old and
+ * have been renewed (xpti). */
+bool pv_refresh_reduced_tables(struct vcpu *v);
+/* MMUEXT_SET_LDT and set_gdt; v current or paused. Frames are typed as descriptors, old ones released. 0 or -EINVAL.
+ * All pages of an LDT must be mapped at the time of the call. */
 int pv_set_ldt(struct vcpu *v, gva_t base, unsigned entries) __must_check;
 int pv_set_gdt(struct vcpu *v, const uint64_t *mfns, unsigned entries) __must_check;
 void pv_release_descriptors(struct vcpu *v);
+/* This CPU's GDT and LDT registers for the vcpu that is being switched in. */
+void pv_load_descriptors(struct vcpu *v);
 
 /* ---- bounce.c ---- */
-/* Arranges an exception frame on the guest kernel's stack; the exit path carries it out. */
+/* Puts an exception frame on the guest kernel's stack and continues the current vcpu at its handler. Where the guest has
+ * none, or its stack cannot be written, the domain crashes. v is current; interrupts on or off. */
 void pv_inject_exception(struct vcpu *v, unsigned vector, uint32_t error_code);
 void pv_inject_page_fault(struct vcpu *v, gva_t cr2, uint32_t error_code);
+/* INT n executed by the guest at regs->rip: true when its gate took it, false when it is a #GP. */
+bool pv_software_interrupt(struct vcpu *v, unsigned vector, unsigned insn_bytes);
+/* Whether the guest's kernel, as opposed to its user mode, runs. */
+static inline bool pv_in_kernel(const struct vcpu *v)
+{
+	return v->pv.kernel_mode;
+}
+
+/* ---- vcpu.c ---- */
+/* Sets all registers of a paused vcpu from a toolstack's or guest's context; takes references to its tables and
+ * descriptors. 0, -EINVAL, -EBUSY (initialised already), -ERESTART_HV: call again. */
+int pv_vcpu_set_context(struct vcpu *v, const struct vcpu_guest_context *c) __must_check;
+void pv_vcpu_get_context(struct vcpu *v, struct vcpu_guest_context *c);
+/* Address checks for callbacks: canonical. */
+bool pv_address_ok(uint64_t address);
+
+/* ---- debugreg.c: 0, -EPERM or -EINVAL; n 0 .. 7 ---- */
+int pv_debugreg_set(struct vcpu *v, unsigned n, uint64_t value) __must_check;
+uint64_t pv_debugreg_get(const struct vcpu *v, unsigned n);
+void pv_debugregs_load(const struct vcpu *v); /* at switch-in, when DR7 enables any */
+void pv_debugregs_off(void);
+
+/* ---- switch.c ---- */
+/* The hypervisor's CR4 with the bits that the current vcpu chose (TSD, DE). */
+void pv_load_cr4(const struct vcpu *v);
+
+/* ---- emulation: each returns true when the instruction was carried out or an exception injected ---- */
+bool pv_emulate_privileged(struct vcpu *v, struct cpu_user_regs *regs);		    /* privileged.c */
+bool pv_emulate_forced_cpuid(struct vcpu *v, struct cpu_user_regs *regs);	    /* privileged.c: ud2; "xen"; cpuid */
+bool pv_emulate_table_write(struct vcpu *v, struct cpu_user_regs *regs, gva_t cr2); /* table_write.c */
+struct insn;
+bool pv_emulate_io(struct vcpu *v, struct cpu_user_regs *regs, const struct insn *insn); /* io.c */
+
+/* ---- what the floor above supplies (hypercall/dispatch.c) ---- */
+void hypercall_from_guest(struct vcpu *v, struct cpu_user_regs *regs);
 
 #endif

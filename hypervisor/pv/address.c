@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A guest's address space and descriptor tables on this CPU.
+ *
+ * Without XPTI the guest's own L4 is loaded. With XPTI the hypervisor runs on the guest's L4 and the guest on a reduced
+ * copy of it, one per CPU and mode, whose hypervisor slots hold only the M2P table, the per-domain window and what entry
+ * code touches. A copy is as new as the domain's l4_generation says.
+ */
+#include "pv/pv.h"
+#include "lib/errno.h"
+#include "lib/log.h"
+#include "lib/string.h"
+#include "hw/desc.h"
+#include "hw/mem.h"
+#include "hw/tlb.h"
+#include "mm/heap.h"
+#include "mm/pagetable.h"
+
+struct reduced {
+	uint64_t *l4; /* NULL until first used on this CPU */
+	mfn_t of;
+	const struct domain *domain;
+	uint32_t generation;
+};
+
+static struct reduced reduced_tables[NR_CPUS][2]; /* the CPU itself; [0] user, [1] kernel */
+
+static uint64_t reduced_cr3(struct vcpu *v, mfn_t l4)
+{
+	struct reduced *r = &reduced_tables[this_cpu()][v->pv.kernel_mode];
+	const uint64_t *from = mfn_map(l4);
+	uint32_t generation = READ_ONCE(v->domain->mm.l4_generation);
+
+	if (!r->l4) {
+		mfn_t page = heap_alloc(0, 0);
+
+		if (mfn_eq(page, INVALID_MFN)) {
+			domain_crash(v->domain, "no memory for the reduced page tables that xpti needs");
+			return mfn_to_maddr(l4).a;
+		}
+		r->l4 = mfn_map(page);
+		r->of = INVALID_MFN;
+	}
+	if (!mfn_eq(r->of, l4) || r->generation != generation || r->domain != v->domain) {
+		memcpy(r->l4, from, HV_L4_FIRST * 8);
+		memcpy(r->l4 + HV_L4_LAST + 1, from + HV_L4_LAST + 1, (511 - HV_L4_LAST) * 8);
+		pt_fill_reduced_slots(&v->domain->mm, r->l4, this_cpu());
+		r->of = l4;
+		r->domain = v->domain;
+		r->generation = generation;
+	}
+	return mfn_to_maddr(mfn_of(r->l4)).a;
+}
+
+static void load(struct vcpu *v)
+{
+	mfn_t l4 = v->pv.kernel_mode ? v->l4_kernel : v->l4_user;
+	struct cpu_info *info = cpu_info();
+
+	if (unlikely(v->domain->xpti)) {
+		info->guest_cr3 = reduced_cr3(v, l4);
+		info->hv_cr3 = mfn_to_maddr(l4).a;
+	} else {
+		info->hv_cr3 = 0;
+		info->guest_cr3 = 0;
+	}
+	cr3_load(mfn_to_maddr(l4).a);
+}
+
+void pv_load_address_space(struct vcpu *v)
+{
+	uint64_t flags = irq_save();
+
+	load(v);
+	irq_restore(flags);
+}
+
+bool pv_refresh_reduced_tables(struct vcpu *v)
+{
+	const struct reduced *r = &reduced_tables[this_cpu()][v->pv.kernel_mode];
+
+	if (!v->domain->xpti || r->generation == READ_ONCE(v->domain->mm.l4_generation))
+		return false;
+	pv_load_address_space(v);
+	return true;
+}
+
+void pv_toggle_mode(struct vcpu *v)
+{
+	v->pv.kernel_mode = !v->pv.kernel_mode;
+	__asm__ volatile("swapgs" ::: "memory");
+	pv_load_address_space(v);
+}
+
+/* ---- descriptors ---- */
+
+static mfn_t zero_frame(void)
+{
+	static mfn_t zero = { ~0ull };
+
+	if (mfn_eq(zero, INVALID_MFN))
+		zero = heap_alloc(0, 0);
+	return zero;
+}
+
+void pv_load_descriptors(struct vcpu *v)
+{
+	uintptr_t window = PERDOMAIN_BASE + (uintptr_t)v->id * PERDOMAIN_VCPU_PAGES * PAGE_SIZE;
+	mfn_t own = gdt_hv_page(this_cpu());
+
+	if (!mfn_eq(perdomain_lookup(&v->domain->mm, v->id, GDT_PAGES_MAX), own)) {
+		/* The window was made when the vcpu was: this cannot need memory. */
+		CHECK(!perdomain_map(&v->domain->mm, v->id, GDT_PAGES_MAX, own, true));
+		tlb_flush_page_local(GVA(window + GDT_PAGES_MAX * PAGE_SIZE));
+	}
+	gdt_load(window, (GDT_PAGES_MAX + 1) * PAGE_SIZE - 1);
+	ldt_load(window + PERDOMAIN_LDT_PAGE * PAGE_SIZE, v->pv.ldt_entries);
+}
+
+static void reload_descriptors(struct vcpu *v)
+{
+	uint64_t flags;
+
+	if (v != current_vcpu())
+		return;
+	flags = irq_save();
+	tlb_flush_local();
+	pv_load_descriptors(v);
+	irq_restore(flags);
+}
+
+int pv_set_gdt(struct vcpu *v, const uint64_t *mfns, unsigned entries)
+{
+	unsigned pages = (entries * 8 + PAGE_SIZE - 1) / PAGE_SIZE;
+	mfn_t old[GDT_PAGES_MAX];
+	unsigned old_pages = (v->pv.gdt_entries * 8 + PAGE_SIZE - 1) / PAGE_SIZE;
+
+	if (entries > FIRST_RESERVED_GDT_ENTRY)
+		return -EINVAL;
+	for (unsigned i = 0; i < pages; i++)
+		if (frame_get_type(MFN(mfns[i]), &v->domain->mm, PTYPE_SEGDESC)) {
+			while (i--)
+				frame_put_type(MFN(mfns[i]));
+			return -EINVAL;
+		}
+	memcpy(old, v->pv.gdt_frames, sizeof(old));
+	for (unsigned i = 0; i < GDT_PAGES_MAX; i++) {
+		v->pv.gdt_frames[i] = i < pages ? MFN(mfns[i]) : INVALID_MFN;
+		CHECK(!perdomain_map(&v->domain->mm, v->id, i, i < pages ? MFN(mfns[i]) : zero_frame(), i < pages));
+	}
+	v->pv.gdt_entries = entries;
+	reload_descriptors(v);
+	for (unsigned i = 0; i < old_pages; i++)
+		frame_put_type(old[i]);
+	return 0;
+}
+
+static void release_ldt(struct vcpu *v)
+{
+	unsigned pages = (v->pv.ldt_entries * 8 + PAGE_SIZE - 1) / PAGE_SIZE;
+
+	v->pv.ldt_entries = 0;
+	if (v == current_vcpu()) {
+		uint64_t flags = irq_save();
+
+		ldt_load(0, 0);
+		irq_restore(flags);
+	}
+	for (unsigned i = 0; i < pages; i++) {
+		CHECK(!perdomain_map(&v->domain->mm, v->id, PERDOMAIN_LDT_PAGE + i, INVALID_MFN, false));
+		if (v == current_vcpu())
+			tlb_flush_page_local(GVA(PERDOMAIN_BASE + ((uintptr_t)v->id * PERDOMAIN_VCPU_PAGES +
+								   PERDOMAIN_LDT_PAGE + i) * PAGE_SIZE));
+		frame_put_type(v->pv.ldt_frames[i]);
+		v->pv.ldt_frames[i] = INVALID_MFN;
+	}
+}
+
+int pv_set_ldt(struct vcpu *v, gva_t base, unsigned entries)
+{
+	unsigned pages = (entries * 8 + PAGE_SIZE - 1) / PAGE_SIZE, i;
+	mfn_t frames[16];
+
+	if (entries > 8192 || (base.v & (PAGE_SIZE - 1)) || !pv_address_ok(base.v))
+		return -EINVAL;
+	for (i = 0; i < pages; i++) {
+		struct pt_walk w;
+
+		pt_walk(v->l4_kernel, GVA(base.v + i * PAGE_SIZE), &w);
+		if (w.level != 1)
+			break;
+		frames[i] = PTE_MFN(w.e[0]);
+		if (frame_get_type(frames[i], &v->domain->mm, PTYPE_SEGDESC))
+			break;
+	}
+	if (i < pages) {
+		while (i--)
+			frame_put_type(frames[i]);
+		return -EINVAL;
+	}
+	release_ldt(v);
+	for (i = 0; i < pages; i++) {
+		v->pv.ldt_frames[i] = frames[i];
+		CHECK(!perdomain_map(&v->domain->mm, v->id, PERDOMAIN_LDT_PAGE + i, frames[i], true));
+	}
+	v->pv.ldt_base = base;
+	v->pv.ldt_entries = entries;
+	reload_descriptors(v);
+	return 0;
+}
+
+void pv_release_descriptors(struct vcpu *v)
+{
+	CHECK(!pv_set_gdt(v, NULL, 0));
+	release_ldt(v);
+}

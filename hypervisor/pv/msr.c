@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Model-specific registers as a guest sees them; everything that is not named here does not exist (#GP). */
+#include "pv/cpuid.h"
+#include "pv/pv.h"
+#include "hw/spec.h"
+#include "lib/errno.h"
+#include "lib/log.h"
+
+#define MSR_PLATFORM_ID	  0x17
+#define MSR_APIC_BASE	  0x1b
+#define MSR_SPEC_CTRL	  0x48
+#define MSR_PRED_CMD	  0x49
+#define MSR_UCODE_REV	  0x8b
+#define MSR_PLATFORM_INFO 0xce
+#define MSR_ARCH_CAPS	  0x10a
+#define MSR_FLUSH_CMD	  0x10b
+#define MSR_MISC_FEATURES 0x140
+#define MSR_MISC_ENABLE	  0x1a0
+#define MSR_PAT		  0x277
+#define MSR_EFER	  0xc0000080
+#define MSR_FS_BASE	  0xc0000100
+#define MSR_GS_BASE	  0xc0000101
+#define MSR_KERNEL_GS	  0xc0000102
+#define MSR_TSC_AUX	  0xc0000103
+#define MSR_AMD_SYSCFG	  0xc0010010
+#define MSR_AMD_HWCR	  0xc0010015
+#define MSR_AMD_NB_CFG	  0xc001001f
+#define MSR_AMD_INT_PENDING 0xc0010055
+#define MSR_AMD_PATCHLEVEL  MSR_UCODE_REV
+#define MSR_AMD_DE_CFG	  0xc0011029
+
+#define PAT_OF_THE_ABI 0x050100070406ull
+#define EFER_GUEST     0xd01ull /* SCE LME LMA NX */
+
+/* Processor identification and firmware settings: harmless to read, and kernels do without checking. */
+static bool readable_as_is(uint32_t msr)
+{
+	switch (msr) {
+	case MSR_PLATFORM_ID:
+	case MSR_UCODE_REV:
+	case MSR_MISC_ENABLE:
+		return true;
+	case MSR_AMD_SYSCFG:
+	case MSR_AMD_HWCR:
+	case MSR_AMD_NB_CFG:
+	case MSR_AMD_INT_PENDING:
+	case MSR_AMD_DE_CFG:
+		return cpu_features.is_amd;
+	}
+	return false;
+}
+
+int pv_msr_read(struct vcpu *v, uint32_t msr, uint64_t *value)
+{
+	switch (msr) {
+	case MSR_FS_BASE:
+	case MSR_GS_BASE:
+	case MSR_KERNEL_GS:
+		*value = rdmsr(msr);
+		return 0;
+	case MSR_EFER:
+		*value = rdmsr(MSR_EFER) & EFER_GUEST;
+		return 0;
+	case MSR_APIC_BASE:
+		*value = rdmsr(MSR_APIC_BASE) & ~0x400ull;
+		return 0;
+	case MSR_PAT:
+		*value = PAT_OF_THE_ABI;
+		return 0;
+	case MSR_TSC_AUX:
+		*value = v->pv.tsc_aux;
+		return cpu_features.rdtscp ? 0 : -EINVAL;
+	case MSR_SPEC_CTRL:
+		*value = v->pv.spec_ctrl;
+		return cpu_features.spec_ctrl ? 0 : -EINVAL;
+	case MSR_ARCH_CAPS:
+		if (!cpu_features.arch_capabilities || !v->domain->privileged)
+			return -EINVAL;
+		return rdmsr_safe(msr, value) ? -EINVAL : 0;
+	}
+	if (readable_as_is(msr))
+		return rdmsr_safe(msr, value) ? -EINVAL : 0;
+	return -EINVAL;
+}
+
+int pv_msr_write(struct vcpu *v, uint32_t msr, uint64_t value)
+{
+	uint64_t now;
+
+	switch (msr) {
+	case MSR_FS_BASE:
+	case MSR_GS_BASE:
+	case MSR_KERNEL_GS:
+		if (!pv_address_ok(value))
+			return -EINVAL;
+		wrmsr(msr, value);
+		return 0;
+	case MSR_TSC_AUX:
+		if (!cpu_features.rdtscp || value >> 32)
+			return -EINVAL;
+		v->pv.tsc_aux = value;
+		wrmsr(msr, value);
+		return 0;
+	case MSR_SPEC_CTRL:
+		if (!cpu_features.spec_ctrl || (value & ~(1ull | (cpu_features.stibp ? 2 : 0) | (cpu_features.ssbd ? 4 : 0))))
+			return -EINVAL;
+		v->pv.spec_ctrl = value;
+		cpu_info()->guest_spec_ctrl = (uint32_t)value;
+		if (!(cpu_info()->spec_flags & SPEC_ENTRY_IBRS))
+			wrmsr(MSR_SPEC_CTRL, value);
+		return 0;
+	case MSR_PRED_CMD:
+		if (!cpu_features.ibpb || (value & ~1ull))
+			return -EINVAL;
+		wrmsr(MSR_PRED_CMD, value);
+		return 0;
+	case MSR_FLUSH_CMD:
+		if (!cpu_features.l1d_flush || (value & ~1ull))
+			return -EINVAL;
+		wrmsr(MSR_FLUSH_CMD, value);
+		return 0;
+	}
+	/* Writing what is there already changes nothing. */
+	if (!pv_msr_read(v, msr, &now) && now == value)
+		return 0;
+	log_guest(LOG_DEBUG, v->domain->domid, "write of %#lx to MSR %#x refused", value, msr);
+	return -EINVAL;
+}

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Privileged instructions of a guest's kernel, and CPUID by the forced-emulation prefix (xen/arch-x86/xen.h,
+ * XEN_EMULATE_PREFIX). What is not known here stays a #GP.
+ */
+#include "pv/pv.h"
+#include "pv/cpuid.h"
+#include "pv/decode.h"
+#include "dom/sched.h"
+#include "hw/fpu.h"
+#include "hw/rflags.h"
+#include "hw/tlb.h"
+#include "hw/uaccess.h"
+#include "lib/errno.h"
+#include "lib/log.h"
+#include "lib/string.h"
+
+#define CR0_TS (1ull << 3)
+#define CR0_PV 0x80050033ull /* PG AM WP NE ET MP PE: what a guest sees */
+
+static void cpuid_to_regs(struct vcpu *v, struct cpu_user_regs *regs)
+{
+	struct cpuid_regs r = pv_cpuid(v, (uint32_t)regs->rax, (uint32_t)regs->rcx);
+
+	regs->rax = r.eax;
+	regs->rbx = r.ebx;
+	regs->rcx = r.ecx;
+	regs->rdx = r.edx;
+}
+
+bool pv_emulate_forced_cpuid(struct vcpu *v, struct cpu_user_regs *regs)
+{
+	static const uint8_t sequence[] = { 0x0f, 0x0b, 'x', 'e', 'n', 0x0f, 0xa2 };
+	uint8_t bytes[sizeof(sequence)];
+
+	if (guest_copy_in(bytes, GVA(regs->rip), sizeof(bytes)) || memcmp(bytes, sequence, sizeof(bytes)))
+		return false;
+	cpuid_to_regs(v, regs);
+	regs->rip += sizeof(bytes);
+	return true;
+}
+
+static bool cr_read(struct vcpu *v, unsigned cr, uint64_t *value)
+{
+	switch (cr) {
+	case 0:
+		*value = CR0_PV | v->pv.cr0_ts_em;
+		return true;
+	case 2:
+		*value = v->pv.cr2;
+		return true;
+	case 3:
+		*value = mfn_to_maddr(v->l4_kernel).a;
+		return true;
+	case 4:
+		*value = v->pv.cr4;
+		return true;
+	case 8:
+		*value = 0;
+		return true;
+	}
+	return false;
+}
+
+static void set_ts(struct vcpu *v, bool ts)
+{
+	v->pv.cr0_ts_em = ts ? CR0_TS : 0;
+	fpu_stts(ts);
+}
+
+static bool cr_write(struct vcpu *v, unsigned cr, uint64_t value)
+{
+	switch (cr) {
+	case 0:
+		if ((value ^ CR0_PV) & ~CR0_TS)
+			log_guest(LOG_DEBUG, v->domain->domid, "CR0 = %#lx: only TS can change", value);
+		set_ts(v, value & CR0_TS);
+		return true;
+	case 2:
+		v->pv.cr2 = value;
+		v->info->arch.cr2 = value;
+		return true;
+	case 4:
+		if (value & ~pv_cr4_allowed(v->domain))
+			return false;
+		v->pv.cr4 = value;
+		pv_load_cr4(v);
+		return true;
+	}
+	return false;
+}
+
+static bool group7(struct vcpu *v, struct cpu_user_regs *regs, const struct insn *insn)
+{
+	uint64_t xcr0;
+
+	if (insn->modrm == 0xd1) { /* xsetbv */
+		xcr0 = (uint32_t)regs->rax | regs->rdx << 32;
+		if ((uint32_t)regs->rcx || !(v->pv.cr4 & 1u << 18) || fpu_xcr0_check(xcr0))
+			return false;
+		v->pv.xcr0 = xcr0;
+		__asm__ volatile("xsetbv" : : "c"(0), "a"((uint32_t)xcr0), "d"((uint32_t)(xcr0 >> 32)));
+		return true;
+	}
+	switch (insn->modrm >> 3 & 7) {
+	case 4: /* smsw */
+		if (insn->is_memory)
+			return false;
+		insn_reg_write(regs, insn->rm, insn->operand_bytes, CR0_PV | v->pv.cr0_ts_em);
+		return true;
+	case 6: /* lmsw */
+		if (insn->is_memory)
+			return false;
+		set_ts(v, insn_reg_read(regs, insn->rm) & CR0_TS);
+		return true;
+	case 7: /* invlpg */
+		if (!insn->is_memory)
+			return false;
+		tlb_flush_page_local(GVA(insn->address));
+		return true;
+	}
+	return false;
+}
+
+static bool msr_access(struct vcpu *v, struct cpu_user_regs *regs, bool write)
+{
+	uint64_t value = (uint32_t)regs->rax | regs->rdx << 32;
+
+	if (write)
+		return !pv_msr_write(v, (uint32_t)regs->rcx, value);
+	if (pv_msr_read(v, (uint32_t)regs->rcx, &value))
+		return false;
+	regs->rax = (uint32_t)value;
+	regs->rdx = value >> 32;
+	return true;
+}
+
+/* Instructions of the guest's kernel; true: done, RIP moves on. */
+static bool kernel_instruction(struct vcpu *v, struct cpu_user_regs *regs, const struct insn *insn)
+{
+	uint64_t value;
+
+	switch (insn->opcode) {
+	case 0xf4: /* hlt */
+		WRITE_ONCE(v->info->evtchn_upcall_mask, 0);
+		sched_block();
+		return true;
+	case 0xfa:
+	case 0xfb:
+		WRITE_ONCE(v->info->evtchn_upcall_mask, insn->opcode == 0xfa);
+		return true;
+	case 0x0f01:
+		return group7(v, regs, insn);
+	case 0x0f06:
+		set_ts(v, false);
+		return true;
+	case 0x0f08:
+	case 0x0f09: /* invd as wbinvd: it must not lose anybody's data */
+		if (v->domain->mm.iomem.count)
+			__asm__ volatile("wbinvd" ::: "memory");
+		return true;
+	case 0x0f20:
+		if (!cr_read(v, insn->reg, &value))
+			return false;
+		insn_reg_write(regs, insn->rm, 8, value);
+		return true;
+	case 0x0f22:
+		return cr_write(v, insn->reg, insn_reg_read(regs, insn->rm));
+	case 0x0f21:
+		insn_reg_write(regs, insn->rm, 8, pv_debugreg_get(v, insn->reg));
+		return insn->reg < 8;
+	case 0x0f23:
+		return insn->reg < 8 && !pv_debugreg_set(v, insn->reg, insn_reg_read(regs, insn->rm));
+	case 0x0f30:
+	case 0x0f32:
+		return msr_access(v, regs, insn->opcode == 0x0f30);
+	}
+	return false;
+}
+
+bool pv_emulate_privileged(struct vcpu *v, struct cpu_user_regs *regs)
+{
+	uint8_t bytes[INSN_MAX_BYTES];
+	struct insn insn;
+	size_t got;
+
+	/* Segments with a base (32-bit code of a foreign kind) are not looked into. */
+	if (regs->cs != SEL_RING3_CS64 && pv_in_kernel(v))
+		return false;
+	got = sizeof(bytes) - guest_copy_in(bytes, GVA(regs->rip), sizeof(bytes));
+	if (insn_decode(bytes, got, regs, regs->cs != SEL_RING3_CS32, &insn))
+		return false;
+	if ((insn.opcode >= 0x6c && insn.opcode <= 0x6f) || (insn.opcode >= 0xe4 && insn.opcode <= 0xe7) ||
+	    (insn.opcode >= 0xec && insn.opcode <= 0xef))
+		return pv_emulate_io(v, regs, &insn);
+	if (insn.opcode == 0x0fa2) { /* where CPUID faults */
+		cpuid_to_regs(v, regs);
+	} else if (insn.opcode == 0xfa || insn.opcode == 0xfb) {
+		if (!pv_in_kernel(v) && v->pv.iopl < 3)
+			return false;
+		if (pv_in_kernel(v) && !kernel_instruction(v, regs, &insn))
+			return false;
+	} else if (!pv_in_kernel(v) || !kernel_instruction(v, regs, &insn)) {
+		return false;
+	}
+	regs->rip += insn.length;
+	return true;
+}

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * From one vcpu to another on this CPU. Registers move between cpu_info and struct vcpu; extended state, segments,
+ * debug registers and the address space follow. Nothing is left lazily in the CPU.
+ */
+#include "pv/pv.h"
+#include "pv/cpuid.h"
+#include "dom/sched.h"
+#include "hw/desc.h"
+#include "hw/fpu.h"
+#include "hw/mem.h"
+#include "hw/spec.h"
+#include "hw/tlb.h"
+#include "hw/trap.h"
+#include "hw/uaccess.h"
+#include "lib/errno.h"
+#include "mm/pagetable.h"
+
+#define MSR_PRED_CMD	0x49
+#define MSR_FS_BASE	0xc0000100
+#define MSR_GS_BASE	0xc0000101
+#define MSR_KERNEL_GS	0xc0000102
+#define MSR_TSC_AUX	0xc0000103
+#define CR4_TSD (1ull << 2)
+#define CR4_DE	(1ull << 3)
+
+static uint64_t cr4_base; /* the hypervisor's, as bring-up set it */
+
+void pv_load_cr4(const struct vcpu *v)
+{
+	uint64_t now = cr4_read(), want;
+
+	if (!cr4_base)
+		cr4_base = now & ~(CR4_TSD | CR4_DE);
+	want = cr4_base | (v->pv.cr4 & (CR4_TSD | CR4_DE));
+	if (now != want)
+		cr4_write(want);
+}
+
+#define SEGMENT(name) \
+	static void name##_save(uint16_t *selector) \
+	{ \
+		__asm__ volatile("mov %%" #name ", %0" : "=r"(*selector)); \
+	} \
+	/* False where the selector is bad by now; the null selector is loaded instead. */ \
+	static bool name##_load(uint16_t selector) \
+	{ \
+		bool bad = false; \
+		__asm__ volatile("1: mov %1, %%" #name "\n" \
+				 "2:\n" \
+				 ".subsection 1\n" \
+				 "3: movb $1, %0\n" \
+				 "xor %k1, %k1\n" \
+				 "mov %1, %%" #name "\n" \
+				 "jmp 2b\n" \
+				 ".previous\n" \
+				 ".pushsection __ex_table, \"a\"\n" \
+				 ".balign 4\n" \
+				 ".long 1b - ., 3b - .\n" \
+				 ".popsection" \
+				 : "+q"(bad), "+r"(selector)); \
+		return !bad; \
+	}
+SEGMENT(ds)
+SEGMENT(es)
+SEGMENT(fs)
+SEGMENT(gs)
+
+static void segments_save(struct vcpu *v)
+{
+	uint64_t gs = rdmsr(MSR_GS_BASE), shadow = rdmsr(MSR_KERNEL_GS);
+
+	ds_save(&v->pv.ds);
+	es_save(&v->pv.es);
+	fs_save(&v->pv.fs);
+	gs_save(&v->pv.gs);
+	v->pv.fs_base = rdmsr(MSR_FS_BASE);
+	v->pv.gs_base_kernel = v->pv.kernel_mode ? gs : shadow;
+	v->pv.gs_base_user = v->pv.kernel_mode ? shadow : gs;
+}
+
+static void segments_load(struct vcpu *v)
+{
+	bool ok = ds_load(v->pv.ds);
+
+	ok = es_load(v->pv.es) && ok;
+	ok = fs_load(v->pv.fs) && ok;
+	ok = gs_load(v->pv.gs) && ok;
+	wrmsr(MSR_FS_BASE, v->pv.fs_base);
+	wrmsr(MSR_GS_BASE, v->pv.kernel_mode ? v->pv.gs_base_kernel : v->pv.gs_base_user);
+	wrmsr(MSR_KERNEL_GS, v->pv.kernel_mode ? v->pv.gs_base_user : v->pv.gs_base_kernel);
+	if (!ok)
+		v->pv.failsafe_pending = true;
+}
+
+static void save(struct vcpu *v)
+{
+	v->regs = cpu_info()->regs;
+	fpu_save(v->fpu_area, v->pv.xcr0);
+	segments_save(v);
+	if (v->pv.dr[7] & 0xff)
+		pv_debugregs_off();
+}
+
+/* VCPUOP_register_runstate_memory_area: the guest's copy, with the update flag where it asked for it. */
+static void runstate_publish(struct vcpu *v)
+{
+	struct vcpu_runstate_info now;
+	uint64_t flagged;
+	gva_t area = handle_gva(v->runstate_area), last_byte;
+
+	if (handle_is_null(v->runstate_area))
+		return;
+	vcpu_runstate_get(v, &now);
+	if (!(v->domain->vm_assist & 1u << VMASST_TYPE_runstate_update_flag)) {
+		if (guest_copy_out(area, &now, sizeof(now)))
+			return;
+		return;
+	}
+	flagged = now.state_entry_time | XEN_RUNSTATE_UPDATE;
+	last_byte = GVA(area.v + offsetof(struct vcpu_runstate_info, state_entry_time) + 7);
+	if (guest_copy_out(last_byte, (char *)&flagged + 7, 1))
+		return;
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+	now.state_entry_time = flagged;
+	if (guest_copy_out(area, &now, sizeof(now)))
+		return;
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+	now.state_entry_time &= ~XEN_RUNSTATE_UPDATE;
+	if (guest_copy_out(last_byte, (char *)&now.state_entry_time + 7, 1))
+		return;
+}
+
+static void load(struct vcpu *v)
+{
+	bool kernel_mode = v->pv.kernel_mode;
+
+	cpu_info()->regs = v->regs;
+	cpu_info()->guest_spec_ctrl = (uint32_t)v->pv.spec_ctrl;
+	cpumask_set(&v->domain->mm.dirty_cpus, this_cpu());
+	/* The areas that the guest registered lie in its kernel's address space. */
+	v->pv.kernel_mode = true;
+	pv_load_address_space(v);
+	vcpu_time_update(v, true);
+	runstate_publish(v);
+	v->pv.kernel_mode = kernel_mode;
+	if (!kernel_mode)
+		pv_load_address_space(v);
+	pv_load_descriptors(v);
+	segments_load(v);
+	pv_load_cr4(v);
+	fpu_restore(v->fpu_area, v->pv.xcr0);
+	fpu_stts(v->pv.cr0_ts_em);
+	if (cpu_features.rdtscp)
+		wrmsr(MSR_TSC_AUX, v->pv.tsc_aux);
+	if (v->pv.dr[7] & 0xff)
+		pv_debugregs_load(v);
+}
+
+static void idle_load(void)
+{
+	struct cpu_info *info = cpu_info();
+
+	info->hv_cr3 = info->guest_cr3 = 0;
+	ldt_load(0, 0);
+	gdt_load_hv();
+	cr3_load(mfn_to_maddr(pt_idle_l4()).a);
+}
+
+static void idle_loop(void)
+{
+	for (;;) {
+		irq_enable();
+		work_run();
+		irq_disable();
+		if (!work_pending())
+			cpu_halt();
+	}
+}
+
+void vcpu_switch(struct vcpu *prev, struct vcpu *next)
+{
+	if (!prev->is_idle)
+		save(prev);
+	cpu_info()->current = next;
+	if (next->is_idle)
+		idle_load();
+	else
+		load(next);
+	if (!prev->is_idle) {
+		if (prev->domain != next->domain) {
+			cpumask_clear(&prev->domain->mm.dirty_cpus, this_cpu());
+			if (spec_policy.ibpb_on_switch && !next->is_idle)
+				wrmsr(MSR_PRED_CMD, 1);
+		}
+	}
+	__atomic_store_n(&prev->running, false, __ATOMIC_RELEASE);
+	if (next->is_idle)
+		stack_reset_and_call(idle_loop);
+	exit_to_guest();
+}

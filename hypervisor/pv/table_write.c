@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Writable page tables (VMASST_TYPE_writable_pagetables): a guest's kernel stores into a page table as if it were
+ * ordinary memory. The store faults, since tables are never mapped writable; here it is decoded, and its effect goes
+ * through the same validation as mmu_update.
+ */
+#include "pv/pv.h"
+#include "pv/decode.h"
+#include "hw/mem.h"
+#include "hw/rflags.h"
+#include "hw/uaccess.h"
+#include "lib/errno.h"
+#include "lib/log.h"
+#include "mm/pagetable.h"
+
+#define ARITHMETIC_FLAGS 0x8d5u
+
+/* What a locked or plain operation makes of the old value; false: not one that is known. Flags go to *rflags. */
+static bool combine(const struct insn *insn, const struct cpu_user_regs *regs, uint64_t old, uint64_t *new, uint64_t *rflags)
+{
+	uint64_t operand = insn_reg_read(regs, insn->reg), bit, mask = insn->operand_bytes == 8 ? ~0ull : 0xffffffff;
+	unsigned group = insn->opcode;
+
+	if (insn->opcode == 0x81 || insn->opcode == 0x83) {
+		operand = insn->immediate;
+		group = (insn->modrm & 0x38) | 1;
+	}
+	if (insn->opcode == 0x0fba) {
+		operand = insn->immediate;
+		group = (insn->modrm >> 3 & 7) == 5 ? 0x0fab : (insn->modrm >> 3 & 7) == 6 ? 0x0fb3 :
+			(insn->modrm >> 3 & 7) == 7 ? 0x0fbb : 0;
+	}
+	bit = 1ull << (operand & (insn->operand_bytes * 8 - 1));
+	*rflags = regs->rflags & ~(uint64_t)ARITHMETIC_FLAGS;
+	switch (group) {
+	case 0x01:
+		*new = old + operand;
+		*rflags |= ((*new & mask) < (old & mask));
+		break;
+	case 0x09:
+		*new = old | operand;
+		break;
+	case 0x21:
+		*new = old & operand;
+		break;
+	case 0x29:
+		*new = old - operand;
+		*rflags |= ((old & mask) < (operand & mask));
+		break;
+	case 0x31:
+		*new = old ^ operand;
+		break;
+	case 0x0fab: case 0x0fb3: case 0x0fbb:
+		*new = group == 0x0fab ? old | bit : group == 0x0fb3 ? old & ~bit : old ^ bit;
+		*rflags = (regs->rflags & ~1ull) | !!(old & bit);
+		*new = (*new & mask) | (old & ~mask);
+		return true;
+	default:
+		return false;
+	}
+	*new &= mask;
+	if (!*new)
+		*rflags |= 1u << 6;
+	if (*new >> (insn->operand_bytes * 8 - 1) & 1)
+		*rflags |= 1u << 7;
+	if (!(__builtin_popcountll(*new & 0xff) & 1))
+		*rflags |= 1u << 2;
+	*new |= old & ~mask;
+	return true;
+}
+
+struct table_store {
+	struct vcpu *v;
+	maddr_t entry; /* machine address of the 8-byte entry */
+	unsigned shift; /* of the operand in it, in bits: 0 or 32 */
+	unsigned bytes;
+};
+
+static uint64_t entry_read(const struct table_store *s)
+{
+	const uint64_t *table = mfn_map(maddr_to_mfn(s->entry));
+
+	return READ_ONCE(table[(s->entry.a & (PAGE_SIZE - 1)) / 8]);
+}
+
+/* Puts the operand's bytes into a whole entry. */
+static uint64_t entry_merge(const struct table_store *s, uint64_t whole, uint64_t operand)
+{
+	uint64_t mask = s->bytes == 8 ? ~0ull : 0xffffffffull << s->shift;
+
+	return (whole & ~mask) | ((operand << s->shift) & mask);
+}
+
+static int entry_cmpxchg(const struct table_store *s, uint64_t *expected, uint64_t new)
+{
+	return pt_entry_write(&s->v->domain->mm, &s->v->domain->mm, s->entry, new, PT_CMPXCHG, expected);
+}
+
+static int do_cmpxchg(const struct table_store *s, const struct insn *insn, struct cpu_user_regs *regs)
+{
+	uint64_t mask = s->bytes == 8 ? ~0ull : 0xffffffff, whole = entry_read(s), old = whole >> s->shift & mask;
+	int err;
+
+	if (old == (regs->rax & mask)) {
+		err = entry_cmpxchg(s, &whole, entry_merge(s, whole, insn_reg_read(regs, insn->reg)));
+		if (err)
+			return err;
+		regs->rflags |= 1u << 6;
+	} else {
+		insn_reg_write(regs, 0, s->bytes, old);
+		regs->rflags &= ~(1ull << 6);
+	}
+	return 0;
+}
+
+static int do_store(const struct table_store *s, const struct insn *insn, struct cpu_user_regs *regs)
+{
+	struct domain_mm *mm = &s->v->domain->mm;
+	uint64_t whole = entry_read(s), old = whole >> s->shift, new, rflags = regs->rflags;
+	int err;
+
+	switch (insn->opcode) {
+	case 0x89:
+		new = insn_reg_read(regs, insn->reg);
+		break;
+	case 0xc7:
+		new = insn->immediate;
+		break;
+	case 0xab: /* stos: one element, the instruction repeats by itself */
+		new = regs->rax;
+		break;
+	case 0x87:
+		new = insn_reg_read(regs, insn->reg);
+		err = entry_cmpxchg(s, &whole, entry_merge(s, whole, new));
+		if (!err)
+			insn_reg_write(regs, insn->reg, s->bytes, old);
+		return err;
+	case 0x0fb1:
+		return do_cmpxchg(s, insn, regs);
+	default:
+		if (!combine(insn, regs, old & (s->bytes == 8 ? ~0ull : 0xffffffff), &new, &rflags))
+			return -EINVAL;
+		err = entry_cmpxchg(s, &whole, entry_merge(s, whole, new));
+		if (!err)
+			regs->rflags = rflags;
+		return err;
+	}
+	if (s->bytes == 8)
+		return pt_entry_write(mm, mm, s->entry, new, PT_WRITE, NULL);
+	return entry_cmpxchg(s, &whole, entry_merge(s, whole, new));
+}
+
+static bool advance(struct cpu_user_regs *regs, const struct insn *insn)
+{
+	if (insn->opcode == 0xab) {
+		regs->rdi += (regs->rflags & RFLAGS_DF) ? -(uint64_t)insn->operand_bytes : insn->operand_bytes;
+		if (insn->rep && --regs->rcx)
+			return true; /* the guest executes it again */
+	}
+	regs->rip += insn->length;
+	return true;
+}
+
+bool pv_emulate_table_write(struct vcpu *v, struct cpu_user_regs *regs, gva_t cr2)
+{
+	uint8_t bytes[INSN_MAX_BYTES];
+	struct table_store s = { .v = v };
+	struct pt_walk w;
+	struct insn insn;
+	size_t got;
+	int err;
+
+	pt_walk(v->l4_kernel, cr2, &w);
+	if (w.level != 1 || (w.e[0] & PTE_RW) || !mfn_is_ram(PTE_MFN(w.e[0])) ||
+	    !frame_is_table(PTE_MFN(w.e[0]), &v->domain->mm))
+		return false;
+	got = sizeof(bytes) - guest_copy_in(bytes, GVA(regs->rip), sizeof(bytes));
+	if (insn_decode(bytes, got, regs, true, &insn))
+		return false;
+	if (insn.opcode == 0xab)
+		insn.address = regs->rdi;
+	else if (!insn.is_memory || insn.segment == 0x64 || insn.segment == 0x65)
+		return false;
+	s.bytes = insn.operand_bytes;
+	/* An aligned 4- or 8-byte store at the address that faulted. */
+	if (insn.address != cr2.v || (s.bytes != 8 && s.bytes != 4) || (cr2.v & (s.bytes - 1)))
+		return false;
+	s.entry = MADDR(mfn_to_maddr(PTE_MFN(w.e[0])).a | (cr2.v & (PAGE_SIZE - 1) & ~7ull));
+	s.shift = (cr2.v & 4) * 8;
+	err = do_store(&s, &insn, regs);
+	if (err == -EAGAIN || err == -ERESTART_HV)
+		return true; /* the guest executes the store again */
+	if (err)
+		return false;
+	return advance(regs, &insn);
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Exceptions that a guest's own execution raised: some are the hypervisor's to fix (page-table writes, privileged
+ * instructions, INT n), all others go to the guest's kernel as they are.
+ */
+#include "pv/pv.h"
+#include "hw/rflags.h"
+#include "hw/tlb.h"
+#include "hw/trap.h"
+#include "hw/uaccess.h"
+#include "lib/log.h"
+
+static void page_fault(struct vcpu *v, struct cpu_user_regs *regs)
+{
+	gva_t cr2 = GVA(cr2_read());
+	uint32_t error_code = regs->error_code;
+
+	irq_enable();
+	if (unlikely(v->domain->xpti) && pv_refresh_reduced_tables(v))
+		return;
+	if ((error_code & (PF_PRESENT | PF_WRITE | PF_RSVD)) == (PF_PRESENT | PF_WRITE) && pv_in_kernel(v) &&
+	    pv_emulate_table_write(v, regs, cr2))
+		return;
+	pv_inject_page_fault(v, cr2, error_code);
+}
+
+/* INT n is told from the instruction itself: the error code's index is not to be relied on under every emulator. */
+static bool software_interrupt(struct vcpu *v, struct cpu_user_regs *regs)
+{
+	uint8_t insn[2];
+
+	if ((regs->error_code & 7) != 2 || guest_copy_in(insn, GVA(regs->rip), 2) || insn[0] != 0xcd)
+		return false;
+	return pv_software_interrupt(v, insn[1], 2);
+}
+
+static void general_protection(struct vcpu *v, struct cpu_user_regs *regs)
+{
+	irq_enable();
+	if (regs->error_code ? software_interrupt(v, regs) : pv_emulate_privileged(v, regs))
+		return;
+	pv_inject_exception(v, TRAP_GP, regs->error_code);
+}
+
+static void debug(struct vcpu *v)
+{
+	uint64_t dr6, clear = 0xffff0ff0;
+
+	__asm__ volatile("mov %%dr6, %0" : "=r"(dr6));
+	__asm__ volatile("mov %0, %%dr6" : : "r"(clear));
+	v->pv.dr[6] |= dr6 & 0xe00f;
+	irq_enable();
+	pv_inject_exception(v, TRAP_DB, 0);
+}
+
+void trap_from_guest(struct cpu_user_regs *regs)
+{
+	struct vcpu *v = current_vcpu();
+
+	switch (regs->entry_vector) {
+	case TRAP_PF:
+		page_fault(v, regs);
+		return;
+	case TRAP_GP:
+		general_protection(v, regs);
+		return;
+	case TRAP_UD:
+		irq_enable();
+		if (!pv_emulate_forced_cpuid(v, regs))
+			pv_inject_exception(v, TRAP_UD, 0);
+		return;
+	case TRAP_DB:
+		debug(v);
+		return;
+	case 0x80:
+		/* INT 0x80 has a gate of its own: the fast way for 32-bit programs. The processor is past it already. */
+		regs->rip -= 2;
+		if (!pv_software_interrupt(v, 0x80, 2))
+			pv_inject_exception(v, TRAP_GP, 0x80 * 8 + 2);
+		return;
+	default:
+		irq_enable();
+		pv_inject_exception(v, regs->entry_vector, regs->error_code);
+	}
+}

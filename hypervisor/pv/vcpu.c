@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The complete register context of a vcpu, as toolstacks and VCPUOP_initialise hand it over (struct vcpu_guest_context). */
+#include "pv/pv.h"
+#include "pv/cpuid.h"
+#include "dom/sched.h"
+#include "hw/entry.h"
+#include "hw/fpu.h"
+#include "hw/rflags.h"
+#include "hw/uaccess.h"
+#include "lib/errno.h"
+#include "lib/log.h"
+#include "lib/string.h"
+#include "mm/heap.h"
+#include "mm/pagetable.h"
+
+bool pv_address_ok(uint64_t address)
+{
+	return (int64_t)(address << 16) >> 16 == (int64_t)address;
+}
+
+static int check(const struct vcpu *v, const struct vcpu_guest_context *c)
+{
+	if (v->initialised)
+		return -EBUSY;
+	if (!pv_address_ok(c->user_regs.rip) || !pv_address_ok(c->event_callback_eip) ||
+	    !pv_address_ok(c->failsafe_callback_eip) || !pv_address_ok(c->syscall_callback_eip) ||
+	    !pv_address_ok(c->fs_base) || !pv_address_ok(c->gs_base_kernel) || !pv_address_ok(c->gs_base_user))
+		return -EINVAL;
+	for (unsigned i = 0; i < 256; i++)
+		if (!pv_address_ok(c->trap_ctxt[i].address))
+			return -EINVAL;
+	if (c->ldt_ents > 8192 || c->gdt_ents > FIRST_RESERVED_GDT_ENTRY)
+		return -EINVAL;
+	return 0;
+}
+
+static int take_tables(struct vcpu *v, const struct vcpu_guest_context *c)
+{
+	struct domain_mm *mm = &v->domain->mm;
+	mfn_t kernel = maddr_to_mfn(MADDR(c->ctrlreg[3])), user = maddr_to_mfn(MADDR(c->ctrlreg[1] & ~1ull));
+	int err;
+
+	if (mfn_eq(v->l4_kernel, INVALID_MFN)) {
+		err = pt_get(mm, kernel, PTYPE_L4, true);
+		if (err)
+			return err;
+		v->l4_kernel = kernel;
+	}
+	if (user.m && mfn_eq(v->l4_user, INVALID_MFN)) {
+		err = pt_get(mm, user, PTYPE_L4, true);
+		if (err)
+			return err;
+		v->l4_user = user;
+	}
+	return 0;
+}
+
+static void drop_tables(struct vcpu *v)
+{
+	struct domain_mm *mm = &v->domain->mm;
+
+	if (!mfn_eq(v->l4_user, INVALID_MFN) && !pt_put(mm, v->l4_user, false))
+		v->l4_user = INVALID_MFN;
+	if (!mfn_eq(v->l4_kernel, INVALID_MFN) && !pt_put(mm, v->l4_kernel, false))
+		v->l4_kernel = INVALID_MFN;
+}
+
+static void set_registers(struct vcpu *v, const struct vcpu_guest_context *c)
+{
+	v->regs = c->user_regs;
+	v->regs.cs = (c->user_regs.cs & ~3) == 0 ? SEL_RING3_CS64 : c->user_regs.cs | 3;
+	v->regs.ss = (c->user_regs.ss & ~3) == 0 ? SEL_RING3_DS : c->user_regs.ss | 3;
+	v->regs.rflags = (c->user_regs.rflags & RFLAGS_GUEST & ~(uint64_t)RFLAGS_IOPL) | RFLAGS_IF | RFLAGS_ONE;
+	v->regs.entry_vector = 0;
+	v->pv.ds = c->user_regs.ds;
+	v->pv.es = c->user_regs.es;
+	v->pv.fs = c->user_regs.fs;
+	v->pv.gs = c->user_regs.gs;
+	v->pv.fs_base = c->fs_base;
+	v->pv.gs_base_kernel = c->gs_base_kernel;
+	v->pv.gs_base_user = c->gs_base_user;
+	v->pv.kernel_sp = c->kernel_sp;
+	v->pv.kernel_ss = c->kernel_ss | 3;
+	v->pv.kernel_mode = c->flags & VGCF_in_kernel;
+	if (!(c->user_regs.cs & 3) || mfn_eq(v->l4_user, INVALID_MFN))
+		v->pv.kernel_mode = true;
+	v->pv.cr4 = c->ctrlreg[4] & pv_cr4_allowed(v->domain);
+	v->pv.cr0_ts_em = c->ctrlreg[0] & (1ull << 3);
+	v->pv.xcr0 = 1;
+}
+
+static void set_callbacks(struct vcpu *v, const struct vcpu_guest_context *c)
+{
+	for (unsigned i = 0; i < 256; i++) {
+		const struct trap_info *t = &c->trap_ctxt[i];
+
+		v->pv.traps[i] = (struct trap_gate){ .address = t->address, .cs = t->cs, .dpl = TI_GET_DPL(t),
+						     .mask_events = TI_GET_IF(t) };
+	}
+	v->pv.event_callback = c->event_callback_eip;
+	v->pv.failsafe_callback = c->failsafe_callback_eip;
+	v->pv.failsafe_masks_events = c->flags & VGCF_failsafe_disables_events;
+	v->pv.syscall_callback = c->syscall_callback_eip;
+	v->pv.syscall_masks_events = c->flags & VGCF_syscall_disables_events;
+}
+
+int pv_vcpu_set_context(struct vcpu *v, const struct vcpu_guest_context *c)
+{
+	uint64_t gdt[16];
+	int err = check(v, c);
+
+	if (err)
+		return err;
+	err = take_tables(v, c);
+	if (err == -ERESTART_HV)
+		return err;
+	memcpy(gdt, c->gdt_frames, sizeof(gdt));
+	if (!err)
+		err = pv_set_gdt(v, gdt, (unsigned)c->gdt_ents);
+	if (!err && c->ldt_ents)
+		err = pv_set_ldt(v, GVA(c->ldt_base), (unsigned)c->ldt_ents);
+	if (err) {
+		pv_release_descriptors(v);
+		drop_tables(v);
+		return err;
+	}
+	set_registers(v, c);
+	set_callbacks(v, c);
+	for (unsigned i = 0; i < 8; i++)
+		v->pv.dr[i] = 0;
+	for (unsigned i = 0; i < 8; i++)
+		if (i != 4 && i != 5 && c->debugreg[i] && pv_debugreg_set(v, i, c->debugreg[i]))
+			log_guest(LOG_WARN, v->domain->domid, "vcpu %u: debug register %u = %#lx ignored", v->id, i,
+				  c->debugreg[i]);
+	fpu_init_area(v->fpu_area);
+	if (c->flags & VGCF_I387_VALID) {
+		memcpy(v->fpu_area, &c->fpu_ctxt, sizeof(c->fpu_ctxt));
+		if (!fpu_area_valid(v->fpu_area, 512, 1))
+			fpu_init_area(v->fpu_area);
+	}
+	if (v->id == 0)
+		v->domain->vm_assist = c->vm_assist & ((1ull << VMASST_TYPE_4gb_segments) | (1ull << VMASST_TYPE_writable_pagetables) |
+						       (1ull << VMASST_TYPE_architectural_iopl) |
+						       (1ull << VMASST_TYPE_runstate_update_flag) |
+						       (1ull << VMASST_TYPE_m2p_strict));
+	v->initialised = true;
+	if (c->flags & VGCF_online)
+		bit_clear(&v->pause_flags, PAUSE_DOWN);
+	return 0;
+}
+
+void pv_vcpu_get_context(struct vcpu *v, struct vcpu_guest_context *c)
+{
+	memset(c, 0, sizeof(*c));
+	memcpy(&c->fpu_ctxt, v->fpu_area, sizeof(c->fpu_ctxt));
+	c->flags = VGCF_I387_VALID | (v->pv.kernel_mode ? VGCF_in_kernel : 0) |
+		   (v->pv.failsafe_masks_events ? VGCF_failsafe_disables_events : 0) |
+		   (v->pv.syscall_masks_events ? VGCF_syscall_disables_events : 0) |
+		   (bit_test(&v->pause_flags, PAUSE_DOWN) ? 0 : VGCF_online);
+	c->user_regs = v->regs;
+	c->user_regs.ds = v->pv.ds;
+	c->user_regs.es = v->pv.es;
+	c->user_regs.fs = v->pv.fs;
+	c->user_regs.gs = v->pv.gs;
+	c->user_regs.entry_vector = c->user_regs.error_code = 0;
+	c->user_regs.saved_upcall_mask = v->info->evtchn_upcall_mask;
+	for (unsigned i = 0; i < 256; i++) {
+		const struct trap_gate *g = &v->pv.traps[i];
+
+		c->trap_ctxt[i] = (struct trap_info){ .vector = (uint8_t)i, .flags = (uint8_t)(g->dpl | g->mask_events << 2),
+						      .cs = g->cs, .address = g->address };
+	}
+	c->ldt_base = v->pv.ldt_base.v;
+	c->ldt_ents = v->pv.ldt_entries;
+	for (unsigned i = 0; i < GDT_PAGES_MAX; i++)
+		c->gdt_frames[i] = i < (v->pv.gdt_entries * 8 + PAGE_SIZE - 1) / PAGE_SIZE ? v->pv.gdt_frames[i].m : 0;
+	c->gdt_ents = v->pv.gdt_entries;
+	c->kernel_ss = v->pv.kernel_ss;
+	c->kernel_sp = v->pv.kernel_sp;
+	c->ctrlreg[0] = 0x80050033 | v->pv.cr0_ts_em;
+	c->ctrlreg[1] = mfn_eq(v->l4_user, INVALID_MFN) ? 0 : mfn_to_maddr(v->l4_user).a;
+	c->ctrlreg[3] = mfn_eq(v->l4_kernel, INVALID_MFN) ? 0 : mfn_to_maddr(v->l4_kernel).a;
+	c->ctrlreg[4] = v->pv.cr4;
+	for (unsigned i = 0; i < 8; i++)
+		c->debugreg[i] = v->pv.dr[i];
+	c->event_callback_eip = v->pv.event_callback;
+	c->failsafe_callback_eip = v->pv.failsafe_callback;
+	c->syscall_callback_eip = v->pv.syscall_callback;
+	c->vm_assist = v->domain->vm_assist;
+	c->fs_base = v->pv.fs_base;
+	c->gs_base_kernel = v->pv.gs_base_kernel;
+	c->gs_base_user = v->pv.gs_base_user;
+}
+
+int pv_vcpu_create(struct vcpu *v)
+{
+	int err = 0;
+
+	v->l4_kernel = v->l4_user = v->old_table = INVALID_MFN;
+	for (unsigned i = 0; i < 16; i++)
+		v->pv.gdt_frames[i] = v->pv.ldt_frames[i] = INVALID_MFN;
+	v->fpu_area = hv_alloc_aligned(cpu_features.xsave_size, 64);
+	if (!v->fpu_area)
+		return -ENOMEM;
+	fpu_init_area(v->fpu_area);
+	v->pv.xcr0 = 1;
+	v->pv.kernel_mode = true;
+	v->pv.cr4 = 0x20; /* PAE */
+	v->pv.dr[6] = 0xffff0ff0;
+	v->pv.dr[7] = 0x400;
+	if (v->is_idle)
+		return 0;
+	/* Map and unmap once: from here on the window has its tables and changes in it cannot fail. */
+	for (unsigned page = 0; page < PERDOMAIN_VCPU_PAGES && !err; page++)
+		err = perdomain_map(&v->domain->mm, v->id, page, INVALID_MFN, false);
+	if (!err)
+		err = pv_set_gdt(v, NULL, 0);
+	if (err)
+		pv_vcpu_destroy(v);
+	return err;
+}
+
+void pv_vcpu_destroy(struct vcpu *v)
+{
+	hv_free(v->fpu_area);
+	v->fpu_area = NULL;
+}
+
+int pv_vcpu_relinquish(struct vcpu *v)
+{
+	struct domain_mm *mm = &v->domain->mm;
+	int err;
+
+	pv_release_descriptors(v);
+	if (!mfn_eq(v->l4_user, INVALID_MFN)) {
+		err = pt_put(mm, v->l4_user, true);
+		if (err)
+			return err;
+		v->l4_user = INVALID_MFN;
+	}
+	if (!mfn_eq(v->l4_kernel, INVALID_MFN)) {
+		err = pt_put(mm, v->l4_kernel, true);
+		if (err)
+			return err;
+		v->l4_kernel = INVALID_MFN;
+	}
+	return 0;
+}
+
+int pv_domain_create(struct domain *d)
+{
+	d->cpu_policy = hv_alloc(sizeof(*d->cpu_policy));
+	if (!d->cpu_policy)
+		return -ENOMEM;
+	*d->cpu_policy = policy_pv_default;
+	return 0;
+}
+
+void pv_domain_destroy(struct domain *d)
+{
+	hv_free(d->cpu_policy);
+	d->cpu_policy = NULL;
+}
