@@ -1,0 +1,425 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Moves bytes between transports (unix sockets, rings) and the core's connections, fairly.
+ *
+ * Connections with work stand in one queue; each gets a bounded number of requests, then the next one's turn comes.
+ * A connection whose replies are not taken is no longer read. A connection that breaks the protocol, or a ring
+ * whose indices are impossible, is closed or marked broken alone.
+ */
+#include "io.h"
+
+#include <errno.h>
+#include <glib-unix.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "../common/daemon.h"
+
+#define REQUESTS_PER_TURN 16
+#define IOV_MAX_MESSAGES  16
+
+struct io {
+	struct store *store;
+	struct store_host ops;
+	struct host *host;
+	GQueue work;
+	guint idle;
+	GQueue sockets; /* of struct transport */
+	int listen_fd;
+	guint listen_source;
+	char *socket_path;
+};
+
+struct store *io_store(struct io *io)
+{
+	return io->store;
+}
+
+struct host *io_host(struct io *io)
+{
+	return io->host;
+}
+
+/* ---- transports ------------------------------------------------------------------------------------------ */
+
+struct transport *transport_new(struct io *io, struct conn *c)
+{
+	struct transport *t = g_new0(struct transport, 1);
+
+	t->io = io;
+	t->conn = c;
+	t->fd = -1;
+	t->link.data = t;
+	c->io = t;
+	return t;
+}
+
+void transport_free(struct transport *t)
+{
+	if (t->queued)
+		g_queue_unlink(&t->io->work, &t->link);
+	if (t->source) {
+		g_source_destroy(t->source);
+		g_source_unref(t->source);
+	}
+	if (t->fd >= 0)
+		close(t->fd);
+	t->conn->io = NULL;
+	g_free(t);
+}
+
+static gboolean on_idle(gpointer data)
+{
+	struct io *io = data;
+
+	io->idle = 0;
+	io_run(io);
+	return G_SOURCE_REMOVE;
+}
+
+void transport_queue(struct transport *t)
+{
+	if (t->queued || t->conn->broken)
+		return;
+	t->queued = true;
+	g_queue_push_tail_link(&t->io->work, &t->link);
+	if (!t->io->idle)
+		t->io->idle = g_idle_add_full(G_PRIORITY_DEFAULT, on_idle, t->io, NULL);
+}
+
+/* Bytes, 0 for "not now", -1 for "never again". */
+static int transport_read(struct transport *t, char *to, size_t max)
+{
+	ssize_t n;
+
+	if (t->ring.page) {
+		n = ring_read(&t->ring, to, max);
+		t->notify |= n > 0;
+		return n;
+	}
+	n = recv(t->fd, to, max, MSG_DONTWAIT);
+	if (n > 0)
+		return n;
+	return n < 0 && (errno == EAGAIN || errno == EINTR) ? 0 : -1;
+}
+
+static int transport_write(struct transport *t, struct iovec *iov, size_t count)
+{
+	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = count };
+	int total = 0;
+	ssize_t n;
+
+	if (!t->ring.page) {
+		n = sendmsg(t->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+		return n >= 0 ? n : errno == EAGAIN || errno == EINTR ? 0 : -1;
+	}
+	for (size_t i = 0; i < count; i++) {
+		n = ring_write(&t->ring, iov[i].iov_base, iov[i].iov_len);
+		if (n < 0)
+			return -1;
+		total += n;
+		if ((size_t)n < iov[i].iov_len)
+			break;
+	}
+	t->notify |= total > 0;
+	return total;
+}
+
+static int transport_flush(struct transport *t)
+{
+	struct iovec iov[IOV_MAX_MESSAGES];
+
+	while (t->conn->out_first) {
+		int n = transport_write(t, iov, conn_output(t->conn, iov, IOV_MAX_MESSAGES));
+
+		if (n <= 0)
+			return n;
+		conn_output_done(t->conn, n);
+	}
+	return 0;
+}
+
+static void socket_close(struct transport *t)
+{
+	struct conn *c = t->conn;
+
+	g_queue_remove(&t->io->sockets, t);
+	transport_free(t);
+	conn_free(c);
+}
+
+/* The connection cannot go on; a guest learns it from the error field of its ring. */
+static void transport_break(struct transport *t, uint32_t reason)
+{
+	g_autofree char *who = NULL;
+
+	if (!t->ring.page) {
+		socket_close(t);
+		return;
+	}
+	who = conn_describe(t->conn);
+	daemon_log(LOG_WARNING, "%s: %s; its connection is shut", who,
+		   reason == XENSTORE_ERROR_RINGIDX ? "impossible ring index" : "violation of the protocol");
+	conn_reset(t->conn);
+	t->conn->broken = true;
+	t->ring.page->error = reason;
+	host_notify(t->io->host, t);
+}
+
+/* A guest that found its ring in disorder asks for a fresh one. */
+static void reconnect(struct transport *t)
+{
+	struct xenstore_domain_interface *page = t->ring.page;
+
+	if (!page || __atomic_load_n(&page->connection, __ATOMIC_ACQUIRE) != XENSTORE_RECONNECT)
+		return;
+	conn_reset(t->conn);
+	t->conn->broken = false;
+	ring_reset(&t->ring);
+	page->error = XENSTORE_ERROR_NONE;
+	__atomic_store_n(&page->connection, XENSTORE_CONNECTED, __ATOMIC_SEQ_CST);
+	t->notify = true;
+}
+
+static void socket_wait(struct transport *t)
+{
+	GIOCondition want = (conn_may_process(t->conn) ? G_IO_IN : 0) | (t->conn->out_first ? G_IO_OUT : 0);
+
+	if (t->source && want != t->waiting_for) {
+		t->waiting_for = want;
+		g_source_modify_unix_fd(t->source, t->tag, want);
+	}
+}
+
+/* One turn: replies out, some requests in. */
+static void transport_turn(struct transport *t)
+{
+	struct conn *c = t->conn;
+	unsigned int left = REQUESTS_PER_TURN;
+	int n;
+
+	reconnect(t);
+	n = transport_flush(t);
+	while (n >= 0 && left && conn_may_process(c)) {
+		char *where;
+		size_t want = conn_input_want(c, &where);
+
+		n = transport_read(t, where, want);
+		if (n <= 0)
+			break;
+		if (conn_input_got(c, n)) {
+			transport_break(t, XENSTORE_ERROR_PROTO);
+			return;
+		}
+		if (!c->in_have) {
+			left--;
+			n = transport_flush(t);
+		}
+	}
+	if (n < 0) {
+		transport_break(t, XENSTORE_ERROR_RINGIDX);
+		return;
+	}
+	if (t->ring.page) {
+		if (t->notify)
+			host_notify(t->io->host, t);
+		t->notify = false;
+	} else {
+		socket_wait(t);
+	}
+	if (!left)
+		transport_queue(t);
+}
+
+void io_run(struct io *io)
+{
+	/* Only those that wait now: new work is for the next round, after the descriptors have been looked at. */
+	for (guint count = io->work.length; count && io->work.length; count--) {
+		struct transport *t = io->work.head->data;
+
+		g_queue_unlink(&io->work, &t->link);
+		t->queued = false;
+		transport_turn(t);
+	}
+	if (io->work.length && !io->idle)
+		io->idle = g_idle_add_full(G_PRIORITY_DEFAULT, on_idle, io, NULL);
+	if (!io->work.length && io->idle) {
+		g_source_remove(io->idle);
+		io->idle = 0;
+	}
+}
+
+/* ---- sockets --------------------------------------------------------------------------------------------- */
+
+struct socket_source {
+	GSource source;
+	struct transport *t;
+};
+
+static gboolean socket_check(GSource *source)
+{
+	struct socket_source *s = (struct socket_source *)source;
+
+	return g_source_query_unix_fd(source, s->t->tag) != 0;
+}
+
+static gboolean socket_dispatch(GSource *source, GSourceFunc callback, gpointer data)
+{
+	struct transport *t = ((struct socket_source *)source)->t;
+	struct io *io = t->io;
+
+	(void)callback;
+	(void)data;
+	/* Gone, and nothing of it may be read: else this would be reported for ever. */
+	if (!conn_may_process(t->conn) && (g_source_query_unix_fd(source, t->tag) & (G_IO_HUP | G_IO_ERR))) {
+		socket_close(t);
+		return G_SOURCE_CONTINUE;
+	}
+	transport_queue(t);
+	io_run(io);
+	return G_SOURCE_CONTINUE;
+}
+
+static GSourceFuncs socket_funcs = { .check = socket_check, .dispatch = socket_dispatch };
+
+static gboolean on_connect(gint fd, GIOCondition condition, gpointer data)
+{
+	struct io *io = data;
+	struct ucred peer = { .pid = 0 };
+	socklen_t len = sizeof(peer);
+	struct transport *t;
+	char name[48];
+	int client = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	(void)condition;
+	if (client < 0) {
+		if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
+			daemon_log(LOG_ERR, "accept: %s", strerror(errno));
+		return G_SOURCE_CONTINUE;
+	}
+	if (getsockopt(client, SOL_SOCKET, SO_PEERCRED, &peer, &len))
+		peer.pid = 0;
+	g_snprintf(name, sizeof(name), "process %d", (int)peer.pid);
+	t = transport_new(io, conn_new(io->store, io->store->dom0, true, name, NULL));
+	t->fd = client;
+	t->source = g_source_new(&socket_funcs, sizeof(struct socket_source));
+	((struct socket_source *)t->source)->t = t;
+	t->waiting_for = G_IO_IN;
+	t->tag = g_source_add_unix_fd(t->source, client, G_IO_IN);
+	g_source_attach(t->source, NULL);
+	g_queue_push_tail(&io->sockets, t);
+	return G_SOURCE_CONTINUE;
+}
+
+static int socket_listen(struct io *io)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	g_autofree char *dir = g_path_get_dirname(io->socket_path);
+	mode_t old;
+	int err = 0;
+
+	if (strlen(io->socket_path) >= sizeof(addr.sun_path))
+		return ENAMETOOLONG;
+	strcpy(addr.sun_path, io->socket_path);
+	if (mkdir(dir, 0755) && errno != EEXIST)
+		return errno;
+	io->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (io->listen_fd < 0)
+		return errno;
+	if (!connect(io->listen_fd, (struct sockaddr *)&addr, sizeof(addr)))
+		return EADDRINUSE; /* somebody serves it */
+	unlink(io->socket_path);
+	old = umask(0177);
+	if (bind(io->listen_fd, (struct sockaddr *)&addr, sizeof(addr)) || listen(io->listen_fd, 64))
+		err = errno;
+	umask(old);
+	if (!err)
+		io->listen_source = g_unix_fd_add(io->listen_fd, G_IO_IN, on_connect, io);
+	return err;
+}
+
+/* ---- what the core asks for ------------------------------------------------------------------------------ */
+
+static bool op_domain_exists(void *arg, uint16_t domid)
+{
+	struct io *io = arg;
+
+	return io->host && host_domain_exists(io->host, domid);
+}
+
+static int op_introduce(void *arg, struct conn *c, uint16_t domid, uint64_t gfn, uint32_t port)
+{
+	struct io *io = arg;
+
+	return io->host ? host_introduce(io->host, c, domid, gfn, port) : ENOSYS;
+}
+
+static void op_release(void *arg, struct conn *c)
+{
+	struct io *io = arg;
+
+	if (c->io)
+		host_release(io->host, c->io);
+}
+
+static void op_output_ready(void *arg, struct conn *c)
+{
+	(void)arg;
+	if (c->io)
+		transport_queue(c->io);
+}
+
+static void op_log(void *arg, int priority, const char *text)
+{
+	(void)arg;
+	daemon_log(priority, "%s", text);
+}
+
+struct io *io_start(const char *socket_path, bool domains)
+{
+	struct io *io = g_new0(struct io, 1);
+	int err;
+
+	io->listen_fd = -1;
+	io->socket_path = g_strdup(socket_path);
+	g_queue_init(&io->work);
+	g_queue_init(&io->sockets);
+	io->ops = (struct store_host){ op_domain_exists, op_introduce, op_release, op_output_ready, op_log, io };
+	io->store = store_new(&io->ops);
+	err = socket_listen(io);
+	if (err) {
+		daemon_log(LOG_ERR, "cannot listen on %s: %s", socket_path, strerror(err));
+		io_stop(io);
+		return NULL;
+	}
+	if (domains) {
+		io->host = host_start(io);
+		if (!io->host) {
+			io_stop(io);
+			return NULL;
+		}
+	}
+	return io;
+}
+
+void io_stop(struct io *io)
+{
+	if (io->listen_source) {
+		g_source_remove(io->listen_source);
+		unlink(io->socket_path);
+	}
+	if (io->listen_fd >= 0)
+		close(io->listen_fd);
+	while (io->sockets.head)
+		socket_close(io->sockets.head->data);
+	store_free(io->store);
+	if (io->host)
+		host_stop(io->host);
+	if (io->idle)
+		g_source_remove(io->idle);
+	g_free(io->socket_path);
+	g_free(io);
+}

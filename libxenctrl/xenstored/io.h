@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The store's connections to the world; see io.c. */
+#ifndef XENSTORED_IO_H
+#define XENSTORED_IO_H
+
+#include <stdbool.h>
+
+#include "ring.h"
+#include "store.h"
+
+struct io;
+
+/*
+ * Makes a store and serves it on socket_path; with domains also dom0's kernel and guests on the hypervisor.
+ * Returns NULL after it has logged why.
+ */
+struct io *io_start(const char *socket_path, bool domains);
+struct store *io_store(struct io *io);
+void io_stop(struct io *io);
+
+/* One connection's transport: kept in conn.io. */
+struct transport {
+	struct io *io;
+	struct conn *conn;
+	bool queued; /* in io's queue of connections that have work */
+	GList link;
+
+	int fd; /* sockets, else -1 */
+	GSource *source;
+	gpointer tag;
+	GIOCondition waiting_for;
+
+	struct store_ring ring; /* page NULL: a socket */
+	enum { MAP_NONE, MAP_GRANT, MAP_FOREIGN, MAP_KERNEL } mapped;
+	uint32_t remote_port;
+	int port;
+	bool notify; /* the ring's indices have moved */
+};
+
+struct transport *transport_new(struct io *io, struct conn *c);
+void transport_free(struct transport *t);
+/* Has the transport's work done soon. */
+void transport_queue(struct transport *t);
+/* Does all queued work that is there now. */
+void io_run(struct io *io);
+
+/* host.c: the hypervisor's side. */
+struct host;
+struct host *host_start(struct io *io);
+void host_stop(struct host *h);
+struct host *io_host(struct io *io);
+bool host_domain_exists(struct host *h, uint16_t domid);
+int host_introduce(struct host *h, struct conn *c, uint16_t domid, uint64_t gfn, uint32_t port);
+void host_release(struct host *h, struct transport *t);
+void host_notify(struct host *h, struct transport *t);
+
+#endif

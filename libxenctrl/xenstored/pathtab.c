@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The table of paths; see pathtab.h. Pure: no I/O, no globals but the seed. */
+#include "pathtab.h"
+
+#include <glib.h>
+#include <string.h>
+
+#define FIRST_BUCKETS 64
+
+static uint64_t hash_seed = 0xcbf29ce484222325ULL;
+
+void pathtab_seed(uint64_t seed)
+{
+	hash_seed = seed;
+}
+
+uint64_t pathtab_hash_start(void)
+{
+	return hash_seed;
+}
+
+uint64_t pathtab_hash(const char *path, size_t len)
+{
+	uint64_t h = hash_seed;
+
+	for (size_t i = 0; i < len; i++)
+		h = pathtab_hash_step(h, path[i]);
+	return h;
+}
+
+/* The low bits of a multiplicative hash are its weakest: fold the high ones in. */
+static size_t bucket_of(const struct pathtab *t, uint64_t hash)
+{
+	return (hash ^ (hash >> 29)) & (t->bucket_count - 1);
+}
+
+void pathtab_init(struct pathtab *t)
+{
+	t->bucket_count = FIRST_BUCKETS;
+	t->buckets = g_new0(struct pathent *, t->bucket_count);
+	t->count = 0;
+}
+
+void pathtab_fini(struct pathtab *t)
+{
+	g_free(t->buckets);
+	t->buckets = NULL;
+	t->bucket_count = t->count = 0;
+}
+
+struct pathent *pathtab_find_hashed(const struct pathtab *t, const char *path, size_t len, uint64_t hash)
+{
+	struct pathent *e;
+
+	for (e = t->buckets[bucket_of(t, hash)]; e; e = e->next)
+		if (e->hash == hash && e->len == len && !memcmp(e->path, path, len))
+			return e;
+	return NULL;
+}
+
+struct pathent *pathtab_find(const struct pathtab *t, const char *path)
+{
+	size_t len = strlen(path);
+
+	return pathtab_find_hashed(t, path, len, pathtab_hash(path, len));
+}
+
+static void pathtab_grow(struct pathtab *t)
+{
+	struct pathent **old = t->buckets;
+	size_t old_count = t->bucket_count;
+
+	t->bucket_count *= 2;
+	t->buckets = g_new0(struct pathent *, t->bucket_count);
+	for (size_t i = 0; i < old_count; i++) {
+		struct pathent *e = old[i];
+
+		while (e) {
+			struct pathent *next = e->next;
+			size_t b = bucket_of(t, e->hash);
+
+			e->next = t->buckets[b];
+			t->buckets[b] = e;
+			e = next;
+		}
+	}
+	g_free(old);
+}
+
+void pathtab_add(struct pathtab *t, struct pathent *e, const char *path)
+{
+	size_t b;
+
+	if (t->count >= t->bucket_count)
+		pathtab_grow(t);
+	e->len = strlen(path);
+	e->path = g_strndup(path, e->len);
+	e->hash = pathtab_hash(path, e->len);
+	b = bucket_of(t, e->hash);
+	e->next = t->buckets[b];
+	t->buckets[b] = e;
+	t->count++;
+}
+
+void pathtab_remove(struct pathtab *t, struct pathent *e)
+{
+	struct pathent **p = &t->buckets[bucket_of(t, e->hash)];
+
+	while (*p != e)
+		p = &(*p)->next;
+	*p = e->next;
+	t->count--;
+	g_free(e->path);
+	e->path = NULL;
+}

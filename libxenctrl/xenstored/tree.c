@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Nodes and contents.
+ *
+ * Invariants: every node but "/" has a parent; a node's owner (the first permission entry) is a domain that the
+ * store knows, and the node is in that domain's list; counts and bytes of the owner include it.
+ * Does not check permissions, fire watches or know transactions.
+ */
+#include "store.h"
+
+#include <string.h>
+
+struct content *content_new(const struct perm *perms, unsigned int perm_count, const void *value, uint32_t len)
+{
+	struct content *c = g_malloc(sizeof(*c) + perm_count * sizeof(*perms) + len);
+
+	c->refs = 1;
+	c->perm_count = perm_count;
+	c->value_len = len;
+	memcpy(c->perms, perms, perm_count * sizeof(*perms));
+	if (len)
+		memcpy(&c->perms[perm_count], value, len);
+	return c;
+}
+
+struct content *content_ref(struct content *c)
+{
+	c->refs++;
+	return c;
+}
+
+void content_unref(struct content *c)
+{
+	if (c && --c->refs == 0)
+		g_free(c);
+}
+
+size_t content_bytes(const struct content *c)
+{
+	return sizeof(*c) + c->perm_count * sizeof(c->perms[0]) + c->value_len;
+}
+
+char *path_parent(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	if (path[1] == '\0')
+		return NULL;
+	return slash == path ? g_strdup("/") : g_strndup(path, slash - path);
+}
+
+struct node *tree_find(struct store *s, const char *path)
+{
+	return (struct node *)pathtab_find(&s->nodes, path);
+}
+
+static void node_link(struct store *s, struct node *n, struct node *parent)
+{
+	n->parent = parent;
+	if (!parent)
+		return;
+	n->prev = parent->last;
+	if (parent->last)
+		parent->last->next = n;
+	else
+		parent->first = n;
+	parent->last = n;
+	parent->children_bytes += strlen(node_leaf(n)) + 1;
+	parent->children_gen = ++s->gen;
+}
+
+struct node *tree_put(struct store *s, const char *path, struct content *c)
+{
+	struct node *n = tree_find(s, path);
+	struct domain *owner = domain_find(s, c->perms[0].domid);
+
+	if (n) {
+		domain_disown(n);
+		content_unref(n->content);
+	} else {
+		g_autofree char *up = path_parent(path);
+
+		n = g_new0(struct node, 1);
+		pathtab_add(&s->nodes, &n->ent, path);
+		n->leaf_at = strrchr(path, '/') + 1 - path;
+		n->children_gen = ++s->gen;
+		node_link(s, n, up ? tree_find(s, up) : NULL);
+	}
+	n->content = c;
+	domain_own(owner, n);
+	return n;
+}
+
+void tree_drop(struct store *s, struct node *n)
+{
+	struct node *parent = n->parent;
+
+	g_assert(!n->first && parent);
+	if (n->prev)
+		n->prev->next = n->next;
+	else
+		parent->first = n->next;
+	if (n->next)
+		n->next->prev = n->prev;
+	else
+		parent->last = n->prev;
+	parent->children_bytes -= strlen(node_leaf(n)) + 1;
+	parent->children_gen = ++s->gen;
+	domain_disown(n);
+	content_unref(n->content);
+	pathtab_remove(&s->nodes, &n->ent);
+	g_free(n);
+}
