@@ -36,8 +36,8 @@ static const struct {
 
 /* What a kernel may insist on: 64-bit PV domains of Xen 4.17 and of Xylem have it. */
 #define FEATURES_PROVIDED                                                                                              \
-	(FEATURE(pae_pgdir_above_4gb) | FEATURE(mmu_pt_update_preserve_ad) | FEATURE(gnttab_map_avail_bits) |          \
-	 FEATURE(memory_op_vnode_supported) | FEATURE(dom0))
+	(FEATURE(writable_page_tables) | FEATURE(pae_pgdir_above_4gb) | FEATURE(mmu_pt_update_preserve_ad) |           \
+	 FEATURE(gnttab_map_avail_bits) | FEATURE(memory_op_vnode_supported) | FEATURE(dom0))
 
 /* "a|!b|c": known names go to supported, with '!' also to required. An unknown required name is an error. */
 static int parse_features(struct pv_image *image, const char *text, uint32_t length)
