@@ -28,17 +28,18 @@ enum ptype {
 	PTYPE_WRITABLE, /* mapped writable somewhere, or by the hypervisor on behalf of a guest */
 };
 
-/* frame.type: type in the top bits, then state, then the count. Only mm/ptype.c looks inside. */
+/* One per frame of RAM. The words are read and changed by mm alone (mm/internal.h has their bits). */
 struct frame {
-	uint64_t count;	    /* FRAME_* state bits and the general references */
-	uint64_t type;	    /* type, state and typed references */
-	struct domain_mm *owner; /* NULL: the hypervisor's or free */
-	struct list link;   /* in the owner's list, or in a free list of the heap */
-	uint32_t tlb_stamp; /* tlb_clock() when the last writable or table use ended */
-	uint16_t progress;  /* entries validated or released so far, while partial */
-	uint8_t order;	    /* of a free block */
-	uint8_t flags;	    /* heap's own */
-};
+	uint64_t count;		    /* allocated bit and general references; atomic */
+	uint64_t type;		    /* type, state, generation and typed references; atomic */
+	struct domain_mm *owner;    /* NULL: the hypervisor's or free; changes only while count is 0 */
+	struct list link;	    /* in the owner's list (pages_lock), or in a free list (heap lock) */
+	struct frame *next_release; /* tables to be released; owner's mm lock */
+	uint32_t tlb_stamp;	    /* tlb_clock() when the last typed use ended, or when it was freed */
+	uint16_t progress;	    /* building, releasing: entries that hold references; owner's mm lock */
+	uint8_t order;		    /* of a free block; heap lock */
+	uint8_t flags;		    /* FRAME_*: heap lock, or the one who owns the frame */
+} __aligned_to(64);
 
 /* What mm knows of a domain. Embedded in struct domain; the floors above use container_of. */
 struct domain_mm {
@@ -51,7 +52,8 @@ struct domain_mm {
 	spinlock_t pages_lock; /* RANK_OWNED_PAGES: pages, shared_pages, tot_pages */
 	struct list pages;	  /* frames that count against max_pages */
 	struct list shared_pages; /* hypervisor frames that the guest may map: shared_info, grant table, ... */
-	uint64_t tot_pages, max_pages; /* frames */
+	uint64_t tot_pages, max_pages; /* frames; max_pages: heap lock */
+	uint64_t shared_count;	  /* frames in shared_pages */
 	uint64_t claimed_pages;	       /* XENMEM_claim_pages: set aside in the heap */
 	struct rangeset iomem;	       /* machine frames outside of RAM that the domain may map */
 	cpumask_t dirty_cpus; /* CPUs whose TLB may hold this domain's translations; set at switch-in */
@@ -60,9 +62,20 @@ struct domain_mm {
 	/* per-domain window (L4 slot 260) */
 	mfn_t perdomain_l3;
 	void *perdomain_private;
-	/* audit and teardown */
-	uint64_t relinquish_cursor;
+	struct frame *release_head; /* tables whose references are being given back; lock */
+	/* teardown: phase and frames left to visit in it; only the one that destroys the domain */
+	unsigned relinquish_phase;
+	uint64_t relinquish_left;
 };
+
+/*
+ * Supplied by the floors above. The first pair: d's first frame appeared, d's last frame is gone; in between
+ * struct domain_mm must exist (frames name it). Called with locks up to RANK_MMU of other domains held:
+ * the drop may free the domain only later. The last: the guest broke its contract (domain_crash()); any lock.
+ */
+void mm_owner_hold(struct domain_mm *d);
+void mm_owner_drop(struct domain_mm *d);
+void mm_domain_crash(struct domain_mm *d, const char *reason);
 
 /* ---- translation between frame numbers and struct frame ---- */
 struct frame *mfn_frame(mfn_t mfn);	 /* only for mfn_is_ram() frames */
@@ -83,6 +96,9 @@ struct domain_mm *frame_owner(mfn_t mfn);
 /* -EINVAL also where a descriptor in it is refused. Frame owned by d; any lock state below RANK_MMU. */
 int frame_get_type(mfn_t mfn, const struct domain_mm *d, enum ptype t) __must_check;
 void frame_put_type(mfn_t mfn); /* drops the typed and the general reference */
+
+/* One descriptor, as update_descriptor hands it in: 0 with its privilege level fixed, or -EINVAL. */
+int descriptor_check(uint64_t *desc) __must_check;
 
 /* ---- M2P ---- */
 #define M2P_INVALID (~0ull)

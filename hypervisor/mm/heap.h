@@ -19,7 +19,13 @@ void heap_add(mfn_t first, uint64_t count);
 /* 2^order frames of the hypervisor's own, contiguous, zeroed unless NOSCRUB. INVALID_MFN when out of memory. */
 mfn_t heap_alloc(unsigned order, unsigned flags);
 void heap_free(mfn_t mfn, unsigned order);
-uint64_t heap_free_pages(void);
+uint64_t heap_free_pages(void);	   /* frames */
+uint64_t heap_total_pages(void);   /* frames that the heap has ever had */
+uint64_t heap_claimed_pages(void); /* of the free ones, those set aside by claims */
+/* 2^order frames out of d's claim and outside of what is set aside; domain_frame_alloc() is for all but mm. */
+mfn_t heap_alloc_for(struct domain_mm *d, unsigned order, unsigned flags);
+/* XENMEM_claim_pages: sets aside what d lacks to this many frames. 0, -EINVAL over max_pages, -ENOMEM. */
+int heap_claim(struct domain_mm *d, uint64_t pages) __must_check;
 
 /* Small objects (up to 64 KiB), zeroed, 16-byte aligned; hv_alloc_aligned up to 4096. NULL when out of memory. */
 void *hv_alloc(size_t bytes);

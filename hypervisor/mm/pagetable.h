@@ -24,30 +24,49 @@
 #define PTE_ADDR   0x000ffffffffff000ull
 #define PTE_MFN(e) MFN(((e)&PTE_ADDR) >> PAGE_SHIFT)
 
-struct mm_init_info; /* boot */
-
 void domain_mm_init(struct domain_mm *d, uint16_t domid, bool privileged);
 /* Preemptible. Unpins and releases every frame; the domain must not run. 0 or -ERESTART_HV. */
 int domain_mm_relinquish(struct domain_mm *d) __must_check;
 void domain_mm_destroy(struct domain_mm *d); /* after relinquish and the last reference */
 
 /* ---- tables ---- */
-/* Takes a typed reference (and a general one) to a frame as a table of this level, validating it at first use.
- * Preemptible when preemptible is set, otherwise runs through. Caller holds no lock. 0, -EINVAL, -ERESTART_HV. */
+/*
+ * Takes a typed reference (and a general one) to a frame as a table of this level, validating it at first use.
+ * Preemptible when preemptible is set, otherwise runs through. Caller holds no lock. 0, -EINVAL, -ENOMEM, -ERESTART_HV:
+ * call again with the same arguments; a build that nobody continues is undone with the domain.
+ */
 int pt_get(struct domain_mm *d, mfn_t table, enum ptype level, bool preemptible) __must_check;
+/*
+ * Drops them; table is INVALID_MFN or a table that the caller holds. A table whose last reference goes is
+ * queued for release, and as much of the queue as fits in a slice is worked off (all of it if not preemptible).
+ * Always 0: what is left is worked off by pt_drain().
+ */
 int pt_put(struct domain_mm *d, mfn_t table, bool preemptible) __must_check;
-int pt_pin(struct domain_mm *d, mfn_t table, enum ptype level) __must_check;   /* -EINVAL: pinned already */
-int pt_unpin(struct domain_mm *d, mfn_t table) __must_check;		       /* preemptible */
+int pt_pin(struct domain_mm *d, mfn_t table, enum ptype level) __must_check; /* -EINVAL: pinned already; -ERESTART_HV */
+int pt_unpin(struct domain_mm *d, mfn_t table) __must_check;		     /* -EINVAL: not pinned; else 0, like pt_put() */
+/* Works off what pt_put(), pt_unpin() and dropped links left. Each call that changes tables begins with it.
+ * 0, -ERESTART_HV (preemptible). */
+int pt_drain(struct domain_mm *d, bool preemptible) __must_check;
 
 enum pt_write { PT_WRITE, PT_WRITE_PRESERVE_AD, PT_CMPXCHG };
 /*
  * Writes one entry of a table of d (or, for PT_WRITE where the frame is an ordinary writable one, one word of it):
  * mmu_update, emulated writes. pg_owner owns the frames that new may name (d itself, or another domain that the
  * caller was allowed to name, or NULL for machine memory (DOMID_IO)). PT_CMPXCHG: only if the entry equals *old;
- * otherwise -EAGAIN and *old is what it is. 0, -EINVAL, -EAGAIN, -ERESTART_HV (preemptible at table links).
+ * otherwise -EAGAIN and *old is what it is. 0, -EINVAL, -EAGAIN, -ERESTART_HV (preemptible at table links:
+ * nothing is written yet; a new table is partly validated). Caller holds no lock.
  */
 int pt_entry_write(struct domain_mm *d, struct domain_mm *pg_owner, maddr_t entry, uint64_t new, enum pt_write how,
 		   uint64_t *old) __must_check;
+/*
+ * The same for a run of entries (mmu_update): handles requests [0, count) as long as they name entries of
+ * validated L1 tables of d and succeed, under one hold of the lock. Returns how many were done; the caller
+ * takes the first one that was not to pt_entry_write(), which tells why.
+ */
+struct pt_request {
+	uint64_t ptr, val; /* as struct mmu_update: the command in the low bits of ptr */
+};
+unsigned pt_entries_write(struct domain_mm *d, struct domain_mm *pg_owner, const struct pt_request *req, unsigned count);
 /* update_va_mapping: the L1 entry that maps va under the L4 table l4. No flush. 0, -EINVAL. */
 int pt_va_write(struct domain_mm *d, struct domain_mm *pg_owner, mfn_t l4, gva_t va, uint64_t new) __must_check;
 
@@ -74,13 +93,18 @@ void pt_fill_hv_slots(struct domain_mm *d, uint64_t *l4);
 int perdomain_map(struct domain_mm *d, unsigned vcpu, unsigned page, mfn_t mfn, bool writable) __must_check;
 mfn_t perdomain_lookup(struct domain_mm *d, unsigned vcpu, unsigned page);
 
-/* Recounts all references of all domains from scratch and compares; panics with the frame on a difference in
- * debug builds and returns the number of differences otherwise. domains: NULL-terminated array; each with the
- * table roots its vcpus use. All of them paused. */
+/*
+ * Recounts all references of the given domains from scratch and compares. Table references must agree exactly;
+ * of general and writable references floors above hold some that mm does not know (grants, vcpu_info), so those
+ * must not be fewer than the tables need; exact: they must agree too. Panics with the frame on a difference in
+ * debug builds, and returns the number of differences otherwise (-1: no memory for the recount). All domains
+ * that could map a frame of these are among them and paused; roots: what their vcpus hold.
+ */
 struct audit_root {
 	struct domain_mm *d;
 	mfn_t l4[2]; /* kernel, user; INVALID_MFN where none */
 };
-unsigned mm_audit(const struct audit_root *roots, unsigned count);
+int mm_audit(struct domain_mm *const *domains, unsigned domain_count, const struct audit_root *roots, unsigned root_count,
+	     bool exact) __must_check;
 
 #endif

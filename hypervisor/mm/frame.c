@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Frames: general references, ownership, and the machine-to-physical table.
+ *
+ * A frame belongs to a domain while its count is not zero. The domain itself holds one of the references (the
+ * allocated bit says so) until it gives the frame back; every mapping and every other user holds one. The last
+ * one that goes frees the frame. Contents are cleared when the frame is handed out again, after every CPU that
+ * could still reach it has flushed (heap.c).
+ */
+#include "mm/internal.h"
+
+struct frame *frame_table;
+uint64_t *m2p_table;
+
+struct frame *mfn_frame(mfn_t mfn)
+{
+	CHECK(frame_is_ram(mfn.m));
+	return frame_at(mfn.m);
+}
+
+mfn_t frame_mfn(const struct frame *f)
+{
+	return MFN(f - frame_table);
+}
+
+bool mfn_is_ram(mfn_t mfn)
+{
+	return frame_is_ram(mfn.m);
+}
+
+bool frame_get(mfn_t mfn, const struct domain_mm *d)
+{
+	return frame_is_ram(mfn.m) && count_get_owned(frame_at(mfn.m), d);
+}
+
+struct domain_mm *frame_get_any(mfn_t mfn)
+{
+	struct frame *f;
+
+	if (!frame_is_ram(mfn.m))
+		return NULL;
+	f = frame_at(mfn.m);
+	return count_inc(f) ? f->owner : NULL;
+}
+
+void frame_put(mfn_t mfn)
+{
+	count_dec(mfn_frame(mfn));
+}
+
+struct domain_mm *frame_owner(mfn_t mfn)
+{
+	return frame_is_ram(mfn.m) ? READ_ONCE(frame_at(mfn.m)->owner) : NULL;
+}
+
+void m2p_set(mfn_t mfn, uint64_t pfn)
+{
+	if (frame_is_ram(mfn.m))
+		WRITE_ONCE(m2p_table[index_nospec(mfn.m, max_mfn)], pfn);
+}
+
+uint64_t m2p_get(mfn_t mfn)
+{
+	return frame_is_ram(mfn.m) ? READ_ONCE(m2p_table[index_nospec(mfn.m, max_mfn)]) : M2P_INVALID;
+}
+
+/* ---- the owner's books ---- */
+
+/* pages_lock held. True: the domain had no frame before / has none any more. */
+static bool owner_count(struct domain_mm *d, int64_t pages, int64_t shared)
+{
+	bool had = d->tot_pages || d->shared_count;
+
+	d->tot_pages += (uint64_t)pages;
+	d->shared_count += (uint64_t)shared;
+	return had != (d->tot_pages || d->shared_count);
+}
+
+/* Reserves n frames of the domain's allowance. */
+static int owner_reserve(struct domain_mm *d, uint64_t n)
+{
+	bool first = false;
+	int rc = 0;
+
+	spin_lock(&d->pages_lock);
+	if (d->dying)
+		rc = -EINVAL;
+	else if (d->max_pages < d->tot_pages || n > d->max_pages - d->tot_pages)
+		rc = -E2BIG;
+	else
+		first = owner_count(d, (int64_t)n, 0);
+	spin_unlock(&d->pages_lock);
+	if (first)
+		mm_owner_hold(d);
+	return rc;
+}
+
+static void owner_unreserve(struct domain_mm *d, uint64_t n)
+{
+	bool last;
+
+	spin_lock(&d->pages_lock);
+	last = owner_count(d, -(int64_t)n, 0);
+	spin_unlock(&d->pages_lock);
+	if (last)
+		mm_owner_drop(d);
+}
+
+/* Unowned frames become d's; the allowance is reserved. */
+static void owner_take(struct domain_mm *d, struct frame *f, uint64_t n)
+{
+	spin_lock(&d->pages_lock);
+	for (uint64_t i = 0; i < n; i++) {
+		f[i].owner = d;
+		list_add_tail(&f[i].link, &d->pages);
+		__atomic_store_n(&f[i].count, COUNT_ALLOCATED | 1, __ATOMIC_RELEASE);
+	}
+	spin_unlock(&d->pages_lock);
+}
+
+/* A frame whose count is zero leaves its owner. */
+static void owner_remove(struct frame *f)
+{
+	struct domain_mm *d = f->owner;
+	bool shared = f->flags & FRAME_SHARED, last;
+
+	WRITE_ONCE(f->tlb_stamp, tlb_clock());
+	f->type = type_word(f->type, PTYPE_NONE, 0);
+	f->flags = (f->flags & ~FRAME_SHARED) | FRAME_FLUSH;
+	spin_lock(&d->pages_lock);
+	list_del(&f->link);
+	WRITE_ONCE(f->owner, NULL);
+	last = owner_count(d, shared ? 0 : -1, shared ? -1 : 0);
+	spin_unlock(&d->pages_lock);
+	if (last)
+		mm_owner_drop(d);
+}
+
+void frame_free(struct frame *f)
+{
+	CHECK(f->owner && !(f->type & (TYPE_COUNT | TYPE_PINNED | TYPE_BUILDING | TYPE_RELEASING)));
+	m2p_set(frame_mfn(f), M2P_INVALID);
+	owner_remove(f);
+	heap_free(frame_mfn(f), 0);
+}
+
+int domain_frame_alloc(struct domain_mm *d, unsigned order, unsigned flags, mfn_t *first)
+{
+	uint64_t n = 1ull << order;
+	int rc = owner_reserve(d, n);
+
+	if (rc)
+		return rc;
+	*first = heap_alloc_for(d, order, flags);
+	if (mfn_eq(*first, INVALID_MFN)) {
+		owner_unreserve(d, n);
+		return -ENOMEM;
+	}
+	for (uint64_t i = 0; i < n; i++)
+		m2p_set(mfn_add(*first, i), M2P_INVALID);
+	owner_take(d, frame_at(first->m), n);
+	return 0;
+}
+
+int domain_frame_release(struct domain_mm *d, mfn_t mfn)
+{
+	uint64_t x;
+	struct frame *f;
+	int rc = 0;
+
+	if (!frame_get(mfn, d))
+		return -EINVAL;
+	f = frame_at(mfn.m);
+	x = READ_ONCE(f->count);
+	do {
+		if (!(x & COUNT_ALLOCATED)) {
+			rc = -EINVAL;
+			break;
+		}
+	} while (!word_cas(&f->count, &x, (x & ~COUNT_ALLOCATED) - 1));
+	count_dec(f);
+	return rc;
+}
+
+int domain_frame_steal(struct domain_mm *d, mfn_t mfn)
+{
+	uint64_t x = COUNT_ALLOCATED | 1;
+	struct frame *f;
+
+	if (!frame_get(mfn, d))
+		return -EINVAL;
+	f = frame_at(mfn.m);
+	/* The domain's own reference and ours: nobody maps it, and a typed use would hold another one. */
+	x = COUNT_ALLOCATED | 2;
+	if (!word_cas(&f->count, &x, 0)) {
+		count_dec(f);
+		return -EINVAL;
+	}
+	owner_remove(f);
+	return 0;
+}
+
+int domain_frame_assign(struct domain_mm *d, mfn_t mfn)
+{
+	struct frame *f;
+	int rc;
+
+	if (!frame_is_ram(mfn.m))
+		return -EINVAL;
+	f = frame_at(mfn.m);
+	if (f->owner || f->count)
+		return -EINVAL;
+	rc = owner_reserve(d, 1);
+	if (rc)
+		return rc;
+	if (f->flags & FRAME_FLUSH) {
+		cpumask_t cpus = cpus_online;
+
+		tlb_filter(&cpus, f->tlb_stamp);
+		if (!cpumask_empty(&cpus))
+			tlb_flush(&cpus);
+		f->flags &= ~FRAME_FLUSH;
+	}
+	owner_take(d, f, 1);
+	return 0;
+}
+
+/* ---- frames of the hypervisor's that a guest may map ---- */
+
+/* The hypervisor's own typed reference keeps the frame writable, or (of no type) from ever becoming it. */
+mfn_t share_alloc(struct domain_mm *d, bool writable)
+{
+	mfn_t mfn = heap_alloc(0, 0);
+	struct frame *f;
+	bool first;
+
+	if (mfn_eq(mfn, INVALID_MFN))
+		return mfn;
+	f = frame_at(mfn.m);
+	m2p_set(mfn, M2P_INVALID);
+	f->flags |= FRAME_SHARED;
+	f->type = type_word(f->type, writable ? PTYPE_WRITABLE : PTYPE_NONE, 1);
+	spin_lock(&d->pages_lock);
+	f->owner = d;
+	list_add_tail(&f->link, &d->shared_pages);
+	first = owner_count(d, 0, 1);
+	__atomic_store_n(&f->count, 1, __ATOMIC_RELEASE);
+	spin_unlock(&d->pages_lock);
+	if (first)
+		mm_owner_hold(d);
+	return mfn;
+}
+
+void share_free(mfn_t mfn)
+{
+	frame_put_type(mfn);
+}

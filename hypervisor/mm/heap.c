@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Free memory.
+ *
+ * A buddy allocator with two zones, below and above 4 GiB; guests' ordinary allocations leave a reserve of the
+ * low zone for the exchange of frames that dom0's devices need (swiotlb). A frame that was a domain's is handed
+ * out only after all CPUs have flushed since it was freed, and is cleared then, unless the caller overwrites it.
+ * Small objects of the hypervisor's own lie in slabs of one frame, by powers of two; each struct frame keeps
+ * its slab's books. One lock for all of it; clearing and flushing happen outside.
+ */
+#include "mm/internal.h"
+
+#define ZONE_LOW       0
+#define ZONE_HIGH      1
+#define LOW_LIMIT_MFN  (1ull << (32 - PAGE_SHIFT))
+#define RESERVE_MAX    (128ull << (20 - PAGE_SHIFT)) /* frames */
+#define RESERVE_SHARE  32			     /* of the low zone: one part in so many */
+#define SLAB_MIN_SHIFT 4
+#define SLAB_CLASSES   8 /* 16 .. 2048 bytes */
+#define OBJECT_MAX_ORDER 4
+
+static spinlock_t heap_lock = SPINLOCK(RANK_HEAP);
+static struct list free_lists[2][HEAP_MAX_ORDER + 1];
+static uint64_t zone_free[2], zone_total[2]; /* frames */
+static uint64_t claimed_total;		     /* frames set aside for domains (XENMEM_claim_pages) */
+static struct list slabs[SLAB_CLASSES];	     /* frames with a free object */
+static bool heap_ready;
+
+static void heap_init(void)
+{
+	if (heap_ready)
+		return;
+	for (unsigned z = 0; z < 2; z++)
+		for (unsigned o = 0; o <= HEAP_MAX_ORDER; o++)
+			list_init(&free_lists[z][o]);
+	for (unsigned c = 0; c < SLAB_CLASSES; c++)
+		list_init(&slabs[c]);
+	heap_ready = true;
+}
+
+static unsigned zone_of(uint64_t mfn)
+{
+	return mfn < LOW_LIMIT_MFN ? ZONE_LOW : ZONE_HIGH;
+}
+
+/* Lock held. */
+static void block_insert(uint64_t mfn, unsigned order)
+{
+	struct frame *f = &frame_table[mfn];
+
+	f->order = (uint8_t)order;
+	f->flags |= FRAME_FREE;
+	list_add_head(&f->link, &free_lists[zone_of(mfn)][order]);
+}
+
+static void block_remove(struct frame *f)
+{
+	f->flags &= ~FRAME_FREE;
+	list_del(&f->link);
+}
+
+/* Lock held: joins a block with its free buddies. */
+static void block_free(uint64_t mfn, unsigned order)
+{
+	zone_free[zone_of(mfn)] += 1ull << order;
+	while (order < HEAP_MAX_ORDER) {
+		uint64_t buddy = mfn ^ 1ull << order;
+
+		if (!frame_is_ram(buddy) || !(frame_table[buddy].flags & FRAME_FREE) || frame_table[buddy].order != order)
+			break;
+		block_remove(&frame_table[buddy]);
+		mfn &= ~(1ull << order);
+		order++;
+	}
+	block_insert(mfn, order);
+}
+
+/* Lock held. */
+static mfn_t block_alloc(unsigned zone, unsigned order)
+{
+	for (unsigned o = order; o <= HEAP_MAX_ORDER; o++) {
+		struct frame *f;
+		uint64_t mfn;
+
+		if (list_empty(&free_lists[zone][o]))
+			continue;
+		f = list_entry(free_lists[zone][o].next, struct frame, link);
+		mfn = frame_mfn(f).m;
+		block_remove(f);
+		while (o > order) {
+			o--;
+			block_insert(mfn + (1ull << o), o);
+		}
+		zone_free[zone] -= 1ull << order;
+		return MFN(mfn);
+	}
+	return INVALID_MFN;
+}
+
+void heap_add(mfn_t first, uint64_t count)
+{
+	uint64_t mfn = first.m, end = first.m + count;
+
+	heap_init();
+	spin_lock(&heap_lock);
+	while (mfn < end) {
+		unsigned order = mfn ? (unsigned)__builtin_ctzll(mfn) : HEAP_MAX_ORDER;
+
+		order = MIN(order, (unsigned)HEAP_MAX_ORDER);
+		while ((1ull << order) > end - mfn)
+			order--;
+		zone_total[zone_of(mfn)] += 1ull << order;
+		block_free(mfn, order);
+		mfn += 1ull << order;
+	}
+	spin_unlock(&heap_lock);
+}
+
+/* Flushes where a frame of the block may still be reached by its former owner, then clears it. */
+static void block_prepare(mfn_t first, unsigned order, unsigned flags)
+{
+	bool flush = false, all = false;
+	uint32_t newest = 0;
+	cpumask_t cpus;
+
+	for (uint64_t i = 0; i < 1ull << order; i++) {
+		struct frame *f = frame_at(first.m + i);
+
+		if (!(f->flags & FRAME_FLUSH))
+			continue;
+		f->flags &= ~FRAME_FLUSH;
+		all |= !f->tlb_stamp;
+		if (!flush || (int32_t)(f->tlb_stamp - newest) > 0)
+			newest = f->tlb_stamp;
+		flush = true;
+	}
+	if (flush) {
+		cpus = cpus_online;
+		if (!all)
+			tlb_filter(&cpus, newest);
+		if (!cpumask_empty(&cpus))
+			tlb_flush(&cpus);
+	}
+	if (flags & HEAP_NOSCRUB)
+		return;
+	for (uint64_t i = 0; i < 1ull << order; i++)
+		memset(mfn_map(mfn_add(first, i)), 0, PAGE_SIZE);
+}
+
+/* Whether a domain may take n frames of the zone: it leaves the low reserve and what others have claimed. */
+static bool domain_may_take(const struct domain_mm *d, unsigned zone, unsigned flags, uint64_t n)
+{
+	uint64_t reserve = MIN(zone_total[ZONE_LOW] / RESERVE_SHARE, RESERVE_MAX);
+	uint64_t others = claimed_total - d->claimed_pages;
+
+	if (zone_free[ZONE_LOW] + zone_free[ZONE_HIGH] < n + others)
+		return false;
+	return zone == ZONE_HIGH || (flags & HEAP_LOW) || zone_free[ZONE_LOW] >= n + reserve;
+}
+
+static mfn_t alloc_block(struct domain_mm *d, unsigned order, unsigned flags)
+{
+	mfn_t mfn = INVALID_MFN;
+
+	if (order > HEAP_MAX_ORDER)
+		return mfn;
+	spin_lock(&heap_lock);
+	for (int zone = flags & HEAP_LOW ? ZONE_LOW : ZONE_HIGH; zone >= ZONE_LOW && mfn_eq(mfn, INVALID_MFN); zone--)
+		if (!d || domain_may_take(d, (unsigned)zone, flags, 1ull << order))
+			mfn = block_alloc((unsigned)zone, order);
+	if (d && !mfn_eq(mfn, INVALID_MFN)) {
+		uint64_t used = MIN(d->claimed_pages, 1ull << order);
+
+		d->claimed_pages -= used;
+		claimed_total -= used;
+	}
+	spin_unlock(&heap_lock);
+	if (!mfn_eq(mfn, INVALID_MFN))
+		block_prepare(mfn, order, flags);
+	return mfn;
+}
+
+mfn_t heap_alloc(unsigned order, unsigned flags)
+{
+	return alloc_block(NULL, order, flags);
+}
+
+mfn_t heap_alloc_for(struct domain_mm *d, unsigned order, unsigned flags)
+{
+	return alloc_block(d, order, flags);
+}
+
+void heap_free(mfn_t mfn, unsigned order)
+{
+	spin_lock(&heap_lock);
+	block_free(mfn.m, order);
+	spin_unlock(&heap_lock);
+}
+
+uint64_t heap_free_pages(void)
+{
+	return READ_ONCE(zone_free[ZONE_LOW]) + READ_ONCE(zone_free[ZONE_HIGH]);
+}
+
+uint64_t heap_total_pages(void)
+{
+	return zone_total[ZONE_LOW] + zone_total[ZONE_HIGH];
+}
+
+uint64_t heap_claimed_pages(void)
+{
+	return READ_ONCE(claimed_total);
+}
+
+int heap_claim(struct domain_mm *d, uint64_t pages)
+{
+	uint64_t want;
+	int rc = 0;
+
+	spin_lock(&heap_lock);
+	want = pages > d->tot_pages ? pages - d->tot_pages : 0;
+	if (pages > d->max_pages)
+		rc = -EINVAL;
+	else if (zone_free[ZONE_LOW] + zone_free[ZONE_HIGH] < claimed_total - d->claimed_pages + want)
+		rc = -ENOMEM;
+	if (!rc) {
+		claimed_total = claimed_total - d->claimed_pages + want;
+		d->claimed_pages = want;
+	}
+	spin_unlock(&heap_lock);
+	return rc;
+}
+
+/* ---- small objects ---- */
+
+/* The slab's books lie in its struct frame: free objects (a chain through them), how many are in use, class. */
+static void *slab_take(struct frame *f)
+{
+	void **object = (void **)(uintptr_t)f->type;
+
+	f->type = (uintptr_t)*object;
+	f->progress++;
+	if (!f->type)
+		list_del(&f->link);
+	return object;
+}
+
+static bool slab_grow(unsigned class)
+{
+	mfn_t mfn = heap_alloc(0, HEAP_NOSCRUB);
+	size_t size = 1ul << (class + SLAB_MIN_SHIFT);
+	char *page, *next = NULL;
+	struct frame *f;
+
+	if (mfn_eq(mfn, INVALID_MFN))
+		return false;
+	page = mfn_map(mfn);
+	for (size_t at = PAGE_SIZE; at >= size; at -= size) {
+		*(char **)(page + at - size) = next;
+		next = page + at - size;
+	}
+	f = frame_at(mfn.m);
+	spin_lock(&heap_lock);
+	f->flags |= FRAME_SLAB;
+	f->order = (uint8_t)class;
+	f->progress = 0;
+	f->type = (uintptr_t)page;
+	list_add_head(&f->link, &slabs[class]);
+	spin_unlock(&heap_lock);
+	return true;
+}
+
+static void *large_alloc(size_t bytes)
+{
+	unsigned order = 0;
+	mfn_t mfn;
+
+	while (PAGE_SIZE << order < bytes)
+		order++;
+	if (order > OBJECT_MAX_ORDER)
+		return NULL;
+	mfn = heap_alloc(order, 0);
+	if (mfn_eq(mfn, INVALID_MFN))
+		return NULL;
+	frame_at(mfn.m)->flags |= FRAME_LARGE;
+	frame_at(mfn.m)->order = (uint8_t)order;
+	return mfn_map(mfn);
+}
+
+void *hv_alloc_aligned(size_t bytes, size_t align)
+{
+	size_t need = MAX(MAX(bytes, align), (size_t)1 << SLAB_MIN_SHIFT);
+	unsigned class = 0;
+	void *p = NULL;
+
+	if (bytes > PAGE_SIZE << OBJECT_MAX_ORDER || align > PAGE_SIZE)
+		return NULL;
+	while (1ul << (class + SLAB_MIN_SHIFT) < need)
+		class++;
+	if (class >= SLAB_CLASSES)
+		return large_alloc(need);
+	do {
+		spin_lock(&heap_lock);
+		if (!list_empty(&slabs[class]))
+			p = slab_take(list_entry(slabs[class].next, struct frame, link));
+		spin_unlock(&heap_lock);
+	} while (!p && slab_grow(class));
+	if (p)
+		memset(p, 0, 1ul << (class + SLAB_MIN_SHIFT));
+	return p;
+}
+
+void *hv_alloc(size_t bytes)
+{
+	return hv_alloc_aligned(bytes, 1);
+}
+
+void hv_free(void *p)
+{
+	mfn_t mfn;
+	struct frame *f;
+	bool empty;
+
+	if (!p)
+		return;
+	mfn = mfn_of(p);
+	f = mfn_frame(mfn);
+	if (f->flags & FRAME_LARGE) {
+		f->flags &= ~FRAME_LARGE;
+		heap_free(mfn, f->order);
+		return;
+	}
+	CHECK(f->flags & FRAME_SLAB);
+	spin_lock(&heap_lock);
+	*(void **)p = (void *)(uintptr_t)f->type;
+	if (!f->type)
+		list_add_head(&f->link, &slabs[f->order]);
+	f->type = (uintptr_t)p;
+	f->progress--;
+	empty = !f->progress;
+	if (empty) {
+		list_del(&f->link);
+		f->flags &= ~FRAME_SLAB;
+		f->type = 0;
+		block_free(mfn.m, 0);
+	}
+	spin_unlock(&heap_lock);
+}
+
+void *range_realloc(void *old, size_t old_bytes, size_t new_bytes)
+{
+	void *p = NULL;
+
+	if (new_bytes) {
+		p = hv_alloc(new_bytes);
+		if (!p)
+			return NULL;
+		if (old)
+			memcpy(p, old, MIN(old_bytes, new_bytes));
+	}
+	hv_free(old);
+	return p;
+}

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the files of mm/ share: the bits of struct frame's words, the hot reference operations, and the type
+ * machine's entry points. docs/page-types.md explains the states.
+ */
+#ifndef MM_INTERNAL_H
+#define MM_INTERNAL_H
+
+#include "lib/errno.h"
+#include "lib/log.h"
+#include "lib/string.h"
+#include "hw/cpu.h"
+#include "hw/mem.h"
+#include "hw/tlb.h"
+#include "mm/heap.h"
+#include "mm/pagetable.h"
+
+/* ---- struct frame.count ---- */
+#define COUNT_ALLOCATED (1ull << 63) /* the owner's own reference is among them */
+#define COUNT_MASK	0xffffffffull
+#define COUNT_LIMIT	0x7fffffffull /* no further reference is given out here */
+
+/* ---- struct frame.type: [63:61] type, state bits, [47:32] generation, [31:0] typed references ---- */
+#define TYPE_SHIFT     61
+#define TYPE_PINNED    (1ull << 60) /* one of the references is the guest's pin */
+#define TYPE_VALID     (1ull << 59) /* tables and descriptors: contents are validated; count >= 1 */
+#define TYPE_BUILDING  (1ull << 58) /* entries [0, progress) hold references; count == 0; holds a general reference */
+#define TYPE_RELEASING (1ull << 57) /* likewise, and in the owner's release queue */
+#define TYPE_FOREIGN   (1ull << 56) /* written through another domain's tables since it became writable */
+#define TYPE_GEN_ONE   (1ull << 32)
+#define TYPE_GEN_MASK  (0xffffull << 32)
+#define TYPE_COUNT     0xffffffffull
+#define TYPE_LIMIT     0x7fffffffull
+
+/* ---- struct frame.flags ---- */
+#define FRAME_RAM    (1u << 0) /* RAM; clear in the frame table's holes */
+#define FRAME_FREE   (1u << 1) /* first frame of a free block */
+#define FRAME_FLUSH  (1u << 2) /* was a domain's: CPUs that did not flush since tlb_stamp may still reach it */
+#define FRAME_SHARED (1u << 3) /* the hypervisor's, in its owner's shared_pages */
+#define FRAME_SLAB   (1u << 4) /* small objects */
+#define FRAME_LARGE  (1u << 5) /* an object of 2^order frames */
+
+/* Bit 62 of a present L1 entry: a grant mapping; its references belong to the grant table. */
+#define PTE_GRANT (1ull << 62)
+#define PTE_CACHE (PTE_PWT | PTE_PCD | PTE_PSE)
+#define PTE_AVAIL 0x3ff0000000000e00ull /* bits 9..11 and 52..61 */
+
+#define TABLE_ENTRIES 512
+#define SLICE_ENTRIES 512
+
+extern struct frame *frame_table; /* [0, max_mfn): set before the first use of mm */
+extern uint64_t *m2p_table;
+
+static inline enum ptype type_of(uint64_t word)
+{
+	return (enum ptype)(word >> TYPE_SHIFT);
+}
+
+static inline bool type_is_table(enum ptype t)
+{
+	return t >= PTYPE_L1 && t <= PTYPE_L4;
+}
+
+/* The word that follows old: other type, state and count; the generation grows, so that a compare-and-exchange
+ * notices that a frame was used as something else in between. */
+static inline uint64_t type_word(uint64_t old, enum ptype t, uint64_t state_and_count)
+{
+	return (uint64_t)t << TYPE_SHIFT | ((old + TYPE_GEN_ONE) & TYPE_GEN_MASK) | state_and_count;
+}
+
+static inline bool word_cas(uint64_t *word, uint64_t *old, uint64_t new)
+{
+	return __atomic_compare_exchange_n(word, old, new, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
+}
+
+static inline bool frame_is_ram(uint64_t mfn)
+{
+	return mfn < max_mfn && (frame_table[index_nospec(mfn, max_mfn)].flags & FRAME_RAM);
+}
+
+/* Only for numbers that frame_is_ram() accepted. */
+static inline struct frame *frame_at(uint64_t mfn)
+{
+	return &frame_table[index_nospec(mfn, max_mfn)];
+}
+
+void frame_free(struct frame *f); /* the last general reference went */
+
+/* One more general reference, unless there is none yet or too many. */
+static inline bool count_inc(struct frame *f)
+{
+	uint64_t x = READ_ONCE(f->count);
+
+	do {
+		if (unlikely(!(x & COUNT_MASK) || (x & COUNT_MASK) >= COUNT_LIMIT))
+			return false;
+	} while (unlikely(!word_cas(&f->count, &x, x + 1)));
+	return true;
+}
+
+static inline void count_dec(struct frame *f)
+{
+	uint64_t old = __atomic_fetch_sub(&f->count, 1, __ATOMIC_SEQ_CST);
+
+	CHECK(old & COUNT_MASK);
+	if (unlikely((old & COUNT_MASK) == 1))
+		frame_free(f);
+}
+
+static inline bool count_get_owned(struct frame *f, const struct domain_mm *d)
+{
+	if (READ_ONCE(f->owner) != d || unlikely(!count_inc(f)))
+		return false;
+	if (likely(f->owner == d))
+		return true;
+	count_dec(f);
+	return false;
+}
+
+/* ---- ptype.c ---- */
+/* How much a long operation may still do before it looks at work_pending(). */
+struct slice {
+	unsigned left;
+	bool preemptible;
+};
+#define SLICE(p) ((struct slice){ .left = SLICE_ENTRIES, .preemptible = (p) })
+
+/* True: stop here. One call per entry or frame handled. */
+static inline bool slice_over(struct slice *s)
+{
+	if (likely(--s->left))
+		return false;
+	s->left = SLICE_ENTRIES;
+	return s->preemptible && work_pending();
+}
+
+/* A writable reference; the caller holds a general one. mapper: whose tables name it. 0 or -EINVAL. */
+int type_get_writable_slow(struct frame *f, const struct domain_mm *mapper);
+void type_put_plain(struct frame *f); /* writable, descriptors, or none of a read-only shared frame */
+
+static inline int type_get_writable(struct frame *f, const struct domain_mm *mapper)
+{
+	uint64_t x = READ_ONCE(f->type);
+
+	if (likely(type_of(x) == PTYPE_WRITABLE && (x & TYPE_COUNT) && (x & TYPE_COUNT) < TYPE_LIMIT && f->owner == mapper &&
+		   word_cas(&f->type, &x, x + 1)))
+		return 0;
+	return type_get_writable_slow(f, mapper);
+}
+
+/* Tables: under d's lock. type_get_table() takes both references, building the table at first use;
+ * 0, -EINVAL, -ERESTART_HV. type_put_table() drops both and may queue the table. type_drain(): 0, -ERESTART_HV. */
+int type_get_table(struct domain_mm *d, uint64_t mfn, enum ptype level, struct slice *s);
+void type_put_table(struct domain_mm *d, struct frame *f);
+int type_drain(struct domain_mm *d, struct slice *s);
+/* An unfinished build of d is undone. */
+void type_abandon(struct domain_mm *d, struct frame *f);
+
+/* ---- validate.c ---- */
+/* Checks a present or non-present entry, adds what the hypervisor adds, and (L1) takes the references that it
+ * stands for. 0 or -EINVAL. */
+int l1e_get(struct domain_mm *d, struct domain_mm *pg_owner, uint64_t *entry);
+void l1e_put(uint64_t entry);
+int l1e_check_flags(struct domain_mm *d, uint64_t *entry);
+int upper_check(struct domain_mm *d, enum ptype level, uint64_t *entry);
+int nonpresent_check(struct domain_mm *d, uint64_t entry);
+/* Makes the descriptors of a page safe to load; false where one cannot be. Nobody can write the page. */
+bool descriptors_check(uint64_t *page);
+
+/* ---- perdomain.c ---- */
+/* The window's top table, which all L4s of d share: exists before the first of them is validated. d's lock held
+ * (at creation not needed). 0 or -ENOMEM. */
+int perdomain_init(struct domain_mm *d);
+
+static inline bool slot_is_hv(enum ptype level, unsigned i)
+{
+	return level == PTYPE_L4 && i >= HV_L4_FIRST && i <= HV_L4_LAST;
+}
+
+#endif

@@ -1,0 +1,502 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Page tables of guests in direct mode: live entries are written here and nowhere else.
+ *
+ * An entry is validated and its references are taken before it becomes live; it becomes live by
+ * compare-and-exchange against the accessed and dirty bits that the processor sets meanwhile; the references of
+ * the entry that it replaces are dropped afterwards. All under the lock of the domain that owns the table. No
+ * function here flushes for the guest's sake; ptype.c flushes for ours, where a frame changes its use.
+ *
+ * A dropped link may leave a table whose release takes long: it waits in the domain's release queue, and
+ * whoever next changes tables of that domain continues with it.
+ */
+#include "mm/internal.h"
+#include <xen/grant_table.h>
+
+void domain_mm_init(struct domain_mm *d, uint16_t domid, bool privileged)
+{
+	memset(d, 0, sizeof(*d));
+	d->domid = domid;
+	d->privileged = privileged;
+	d->l1tf_exempt = privileged;
+	d->lock = SPINLOCK(RANK_MMU);
+	d->pages_lock = SPINLOCK(RANK_OWNED_PAGES);
+	list_init(&d->pages);
+	list_init(&d->shared_pages);
+	d->perdomain_l3 = INVALID_MFN;
+}
+
+/* ---- tables as a whole ---- */
+
+int pt_drain(struct domain_mm *d, bool preemptible)
+{
+	struct slice s = SLICE(preemptible);
+	int rc;
+
+	if (likely(!READ_ONCE(d->release_head)))
+		return 0;
+	spin_lock(&d->lock);
+	rc = type_drain(d, &s);
+	spin_unlock(&d->lock);
+	return rc;
+}
+
+int pt_get(struct domain_mm *d, mfn_t table, enum ptype level, bool preemptible)
+{
+	struct slice s = SLICE(preemptible);
+	int rc;
+
+	spin_lock(&d->lock);
+	rc = type_drain(d, &s);
+	if (!rc)
+		rc = d->dying ? -EINVAL : type_get_table(d, table.m, level, &s);
+	spin_unlock(&d->lock);
+	return rc;
+}
+
+int pt_put(struct domain_mm *d, mfn_t table, bool preemptible)
+{
+	struct slice s = SLICE(preemptible);
+
+	if (mfn_eq(table, INVALID_MFN))
+		return 0;
+	spin_lock(&d->lock);
+	type_put_table(d, mfn_frame(table));
+	(void)type_drain(d, &s);
+	spin_unlock(&d->lock);
+	return 0;
+}
+
+int pt_pin(struct domain_mm *d, mfn_t table, enum ptype level)
+{
+	struct slice s = SLICE(true);
+	struct frame *f;
+	int rc;
+
+	spin_lock(&d->lock);
+	rc = type_drain(d, &s);
+	if (!rc)
+		rc = d->dying ? -EINVAL : type_get_table(d, table.m, level, &s);
+	if (!rc) {
+		f = frame_at(table.m);
+		if (f->type & TYPE_PINNED) {
+			type_put_table(d, f);
+			rc = -EINVAL;
+		} else {
+			__atomic_fetch_or(&f->type, TYPE_PINNED, __ATOMIC_SEQ_CST);
+		}
+	}
+	spin_unlock(&d->lock);
+	return rc;
+}
+
+static bool unpin_locked(struct domain_mm *d, struct frame *f)
+{
+	if (f->owner != d || !(READ_ONCE(f->type) & TYPE_PINNED))
+		return false;
+	__atomic_fetch_and(&f->type, ~TYPE_PINNED, __ATOMIC_SEQ_CST);
+	type_put_table(d, f);
+	return true;
+}
+
+int pt_unpin(struct domain_mm *d, mfn_t table)
+{
+	struct slice s = SLICE(true);
+	int rc = -EINVAL;
+
+	if (!frame_is_ram(table.m))
+		return -EINVAL;
+	spin_lock(&d->lock);
+	if (unpin_locked(d, frame_at(table.m))) {
+		(void)type_drain(d, &s);
+		rc = 0;
+	}
+	spin_unlock(&d->lock);
+	return rc;
+}
+
+/* ---- single entries ---- */
+
+/* Makes new live in *pe, which was *cur when its references were looked at. The lock is held, so only the
+ * processor changes the entry meanwhile. False: PT_CMPXCHG and it did. */
+static inline bool install(uint64_t *pe, uint64_t *cur, uint64_t new, enum pt_write how)
+{
+	uint64_t n = new;
+
+	do {
+		if (how == PT_WRITE_PRESERVE_AD)
+			n = new | (*cur & (PTE_A | PTE_D));
+		if (likely(word_cas(pe, cur, n)))
+			return true;
+	} while (how != PT_CMPXCHG);
+	return false;
+}
+
+/* A change of flags only: the frame keeps its general reference. */
+static int l1_write_flags(struct domain_mm *d, struct domain_mm *pg_owner, uint64_t *pe, uint64_t cur, uint64_t new,
+			  enum pt_write how, uint64_t *old)
+{
+	uint64_t mfn = PTE_MFN(new).m;
+	struct frame *f = frame_is_ram(mfn) ? frame_at(mfn) : NULL;
+	int rc = l1e_check_flags(d, &new);
+
+	if (rc)
+		return rc;
+	if (f && (new & ~cur & PTE_RW)) {
+		if (f->owner != pg_owner || pg_owner->dying)
+			return -EINVAL;
+		rc = type_get_writable(f, d);
+		if (rc)
+			return rc;
+	}
+	if (unlikely(!install(pe, &cur, new, how))) {
+		if (f && (new & ~cur & PTE_RW))
+			type_put_plain(f);
+		*old = cur;
+		return -EAGAIN;
+	}
+	if (f && (cur & ~new & PTE_RW))
+		type_put_plain(f);
+	return 0;
+}
+
+/* Lock held, *pe in a valid L1 table of d. */
+static int l1_write(struct domain_mm *d, struct domain_mm *pg_owner, uint64_t *pe, uint64_t new, enum pt_write how,
+		    uint64_t *old)
+{
+	uint64_t cur = READ_ONCE(*pe);
+	int rc;
+
+	if (how == PT_CMPXCHG && cur != *old) {
+		*old = cur;
+		return -EAGAIN;
+	}
+	if (cur & PTE_P) {
+		if (unlikely(cur & PTE_GRANT))
+			return -EINVAL;
+		if ((new & PTE_P) && !((cur ^ new) & (PTE_ADDR | PTE_CACHE)))
+			return l1_write_flags(d, pg_owner, pe, cur, new, how, old);
+	}
+	rc = l1e_get(d, pg_owner, &new);
+	if (unlikely(rc))
+		return rc;
+	if (unlikely(!install(pe, &cur, new, how))) {
+		l1e_put(new);
+		*old = cur;
+		return -EAGAIN;
+	}
+	l1e_put(cur);
+	return 0;
+}
+
+/* Lock held, *pe entry i of a valid table of d of a level above L1. */
+static int upper_write(struct domain_mm *d, enum ptype level, unsigned i, uint64_t *pe, uint64_t new, enum pt_write how,
+		       uint64_t *old)
+{
+	uint64_t cur = READ_ONCE(*pe);
+	struct slice s = SLICE(true);
+	bool same;
+	int rc;
+
+	if (slot_is_hv(level, i))
+		return -EINVAL;
+	if (how == PT_CMPXCHG && cur != *old) {
+		*old = cur;
+		return -EAGAIN;
+	}
+	rc = upper_check(d, level, &new);
+	if (rc)
+		return rc;
+	same = (cur & new & PTE_P) && !((cur ^ new) & PTE_ADDR);
+	if ((new & PTE_P) && !same) {
+		rc = type_get_table(d, PTE_MFN(new).m, level - 1, &s);
+		if (rc)
+			return rc;
+	}
+	if (!install(pe, &cur, new, how)) {
+		if ((new & PTE_P) && !same)
+			type_put_table(d, frame_at(PTE_MFN(new).m));
+		*old = cur;
+		return -EAGAIN;
+	}
+	if (level == PTYPE_L4)
+		__atomic_fetch_add(&d->l4_generation, 1, __ATOMIC_SEQ_CST);
+	if ((cur & PTE_P) && !same)
+		type_put_table(d, frame_at(PTE_MFN(cur).m));
+	(void)type_drain(d, &s);
+	return 0;
+}
+
+/* The valid table of d that mfn is, or PTYPE_NONE. Lock held: it stays that until the lock is dropped. */
+static inline enum ptype valid_table(struct domain_mm *d, uint64_t mfn)
+{
+	struct frame *f;
+	uint64_t x;
+
+	if (unlikely(!frame_is_ram(mfn)))
+		return PTYPE_NONE;
+	f = frame_at(mfn);
+	if (unlikely(READ_ONCE(f->owner) != d))
+		return PTYPE_NONE;
+	x = READ_ONCE(f->type);
+	return (x & TYPE_VALID) && type_is_table(type_of(x)) ? type_of(x) : PTYPE_NONE;
+}
+
+unsigned pt_entries_write(struct domain_mm *d, struct domain_mm *pg_owner, const struct pt_request *req, unsigned count)
+{
+	unsigned n;
+
+	spin_lock(&d->lock);
+	for (n = 0; n < count && !d->dying; n++) {
+		uint64_t mfn = req[n].ptr >> PAGE_SHIFT;
+		uint64_t *pe;
+		enum pt_write how = (req[n].ptr & 7) == MMU_PT_UPDATE_PRESERVE_AD ? PT_WRITE_PRESERVE_AD : PT_WRITE;
+
+		if ((req[n].ptr & 7) == MMU_MACHPHYS_UPDATE || (req[n].ptr & 7) > MMU_PT_UPDATE_NO_TRANSLATE)
+			break;
+		if (valid_table(d, mfn) != PTYPE_L1)
+			break;
+		pe = (uint64_t *)mfn_map(MFN(mfn)) + (req[n].ptr % PAGE_SIZE) / sizeof(*pe);
+		if (l1_write(d, pg_owner, pe, req[n].val, how, NULL))
+			break;
+	}
+	spin_unlock(&d->lock);
+	return n;
+}
+
+/* One word of an ordinary page that the domain could write itself. */
+static int plain_write(struct domain_mm *d, maddr_t at, uint64_t new)
+{
+	mfn_t mfn = maddr_to_mfn(at);
+	int rc = frame_get_type(mfn, d, PTYPE_WRITABLE);
+
+	if (rc)
+		return rc;
+	WRITE_ONCE(*((uint64_t *)mfn_map(mfn) + (at.a % PAGE_SIZE) / sizeof(new)), new);
+	frame_put_type(mfn);
+	return 0;
+}
+
+int pt_entry_write(struct domain_mm *d, struct domain_mm *pg_owner, maddr_t entry, uint64_t new, enum pt_write how,
+		   uint64_t *old)
+{
+	struct slice s = SLICE(true);
+	mfn_t mfn = maddr_to_mfn(entry);
+	unsigned i = (entry.a % PAGE_SIZE) / sizeof(new);
+	enum ptype level;
+	int rc;
+
+	if (entry.a % sizeof(new))
+		return -EINVAL;
+	spin_lock(&d->lock);
+	level = d->dying ? PTYPE_NONE : valid_table(d, mfn.m);
+	if (level == PTYPE_L1) {
+		rc = l1_write(d, pg_owner, (uint64_t *)mfn_map(mfn) + i, new, how, old);
+	} else if (level != PTYPE_NONE) {
+		rc = type_drain(d, &s);
+		/* The release may have been this table's: look again. */
+		if (!rc)
+			rc = valid_table(d, mfn.m) != level ? -EINVAL :
+			     upper_write(d, level, i, (uint64_t *)mfn_map(mfn) + i, new, how, old);
+	} else {
+		rc = -EINVAL;
+	}
+	spin_unlock(&d->lock);
+	if (level == PTYPE_NONE && how == PT_WRITE && !d->dying)
+		rc = plain_write(d, entry, new);
+	return rc;
+}
+
+static inline unsigned va_index(gva_t va, enum ptype level)
+{
+	return va.v >> (PAGE_SHIFT + 9 * (level - 1)) & (TABLE_ENTRIES - 1);
+}
+
+/* The L1 entry that maps va in the guest's part of l4; lock held. */
+static uint64_t *va_entry(struct domain_mm *d, mfn_t l4, gva_t va)
+{
+	mfn_t table = l4;
+
+	if (slot_is_hv(PTYPE_L4, va_index(va, PTYPE_L4)) || valid_table(d, l4.m) != PTYPE_L4)
+		return NULL;
+	for (enum ptype level = PTYPE_L4; level > PTYPE_L1; level--) {
+		uint64_t e = READ_ONCE(((uint64_t *)mfn_map(table))[va_index(va, level)]);
+
+		if (unlikely(!(e & PTE_P)))
+			return NULL;
+		table = PTE_MFN(e);
+	}
+	return (uint64_t *)mfn_map(table) + va_index(va, PTYPE_L1);
+}
+
+int pt_va_write(struct domain_mm *d, struct domain_mm *pg_owner, mfn_t l4, gva_t va, uint64_t new)
+{
+	uint64_t *pe;
+	int rc = -EINVAL;
+
+	spin_lock(&d->lock);
+	pe = d->dying ? NULL : va_entry(d, l4, va);
+	if (likely(pe))
+		rc = l1_write(d, pg_owner, pe, new, PT_WRITE, NULL);
+	spin_unlock(&d->lock);
+	return rc;
+}
+
+void pt_walk(mfn_t l4, gva_t va, struct pt_walk *w)
+{
+	mfn_t table = l4;
+
+	*w = (struct pt_walk){ .writable = true, .user = true };
+	for (enum ptype level = PTYPE_L4; level >= PTYPE_L1; level--) {
+		uint64_t e;
+
+		/* Tables may be changing hands while we read: only RAM is looked at. */
+		if (!frame_is_ram(table.m))
+			return;
+		e = READ_ONCE(((uint64_t *)mfn_map(table))[va_index(va, level)]);
+		w->table[level - 1] = table;
+		w->e[level - 1] = e;
+		if (!(e & PTE_P))
+			return;
+		w->writable &= !!(e & PTE_RW);
+		w->user &= !!(e & PTE_US);
+		if (level == PTYPE_L1 || (level <= PTYPE_L3 && (e & PTE_PSE))) {
+			w->level = level;
+			return;
+		}
+		table = PTE_MFN(e);
+	}
+}
+
+/* ---- grants ---- */
+
+/* The L1 entry that a grant operation names; lock held. */
+static uint64_t *grant_entry(struct domain_mm *d, mfn_t l4, uint64_t host_addr, unsigned flags)
+{
+	if (!(flags & GNTMAP_contains_pte))
+		return va_entry(d, l4, GVA(host_addr));
+	if (host_addr % sizeof(uint64_t) || valid_table(d, host_addr >> PAGE_SHIFT) != PTYPE_L1)
+		return NULL;
+	return (uint64_t *)mfn_map(MFN(host_addr >> PAGE_SHIFT)) + (host_addr % PAGE_SIZE) / sizeof(uint64_t);
+}
+
+int pt_grant_map(struct domain_mm *d, mfn_t l4, uint64_t host_addr, mfn_t frame, unsigned flags)
+{
+	uint64_t e = frame.m << PAGE_SHIFT | PTE_P | PTE_US | PTE_A | PTE_D | PTE_GRANT, cur;
+	int rc = GNTST_general_error;
+	uint64_t *pe;
+
+	if (!(flags & GNTMAP_readonly))
+		e |= PTE_RW;
+	e |= (uint64_t)(flags >> _GNTMAP_guest_avail0 & 7) << 9;
+	spin_lock(&d->lock);
+	pe = d->dying ? NULL : grant_entry(d, l4, host_addr, flags);
+	if (pe) {
+		cur = READ_ONCE(*pe);
+		if ((cur & (PTE_P | PTE_GRANT)) != (PTE_P | PTE_GRANT)) {
+			(void)install(pe, &cur, e, PT_WRITE);
+			l1e_put(cur);
+			rc = GNTST_okay;
+		}
+	}
+	spin_unlock(&d->lock);
+	return rc;
+}
+
+int pt_grant_unmap(struct domain_mm *d, mfn_t l4, uint64_t host_addr, mfn_t frame, unsigned flags, uint64_t new_addr)
+{
+	int rc = GNTST_general_error;
+	uint64_t *pe, *from = NULL;
+	uint64_t cur, new = 0, gone;
+
+	spin_lock(&d->lock);
+	pe = grant_entry(d, l4, host_addr, flags);
+	if (!pe)
+		goto out;
+	cur = READ_ONCE(*pe);
+	if ((cur & (PTE_P | PTE_GRANT)) != (PTE_P | PTE_GRANT) || PTE_MFN(cur).m != frame.m ||
+	    !(cur & PTE_RW) != !!(flags & GNTMAP_readonly))
+		goto out;
+	if (new_addr) {
+		/* GNTTABOP_unmap_and_replace: the entry at new_addr moves here, its references with it. */
+		from = va_entry(d, l4, GVA(new_addr));
+		if (!from || from == pe)
+			goto out;
+		gone = READ_ONCE(*from);
+		if ((gone & (PTE_P | PTE_GRANT)) == (PTE_P | PTE_GRANT))
+			goto out;
+		(void)install(from, &gone, 0, PT_WRITE);
+		new = gone;
+	}
+	(void)install(pe, &cur, new, PT_WRITE);
+	rc = GNTST_okay;
+out:
+	spin_unlock(&d->lock);
+	return rc;
+}
+
+/* ---- teardown ---- */
+
+#define RELINQUISH_BATCH 64
+
+/* Next frame of the domain, with a reference, or NULL where it is just being freed. Each call takes another one. */
+static struct frame *next_page(struct domain_mm *d)
+{
+	struct frame *f = NULL;
+
+	spin_lock(&d->pages_lock);
+	if (!list_empty(&d->pages)) {
+		f = list_entry(d->pages.next, struct frame, link);
+		list_del(&f->link);
+		list_add_tail(&f->link, &d->pages);
+		if (!count_inc(f))
+			f = NULL;
+	}
+	spin_unlock(&d->pages_lock);
+	return f;
+}
+
+/* Phases: 0 no new references; 1 pins and unfinished tables go; 2 the domain's own references go; 3 done. */
+int domain_mm_relinquish(struct domain_mm *d)
+{
+	unsigned batch = RELINQUISH_BATCH;
+	int rc;
+
+	if (d->relinquish_phase == 0) {
+		spin_lock(&d->lock);
+		d->dying = true;
+		spin_unlock(&d->lock);
+		d->relinquish_left = d->tot_pages;
+		d->relinquish_phase = 1;
+	}
+	while (d->relinquish_phase < 3) {
+		struct frame *f;
+
+		rc = pt_drain(d, true);
+		if (rc)
+			return rc;
+		if (!d->relinquish_left) {
+			d->relinquish_phase++;
+			d->relinquish_left = d->tot_pages;
+			continue;
+		}
+		d->relinquish_left--;
+		f = next_page(d);
+		if (f && d->relinquish_phase == 1) {
+			spin_lock(&d->lock);
+			if (!unpin_locked(d, f))
+				type_abandon(d, f);
+			spin_unlock(&d->lock);
+		} else if (f) {
+			rc = domain_frame_release(d, frame_mfn(f)); /* -EINVAL: given back before, others hold it */
+		}
+		if (f)
+			count_dec(f);
+		if (!--batch) {
+			batch = RELINQUISH_BATCH;
+			if (work_pending())
+				return -ERESTART_HV;
+		}
+	}
+	return 0;
+}

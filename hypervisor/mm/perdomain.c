@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The hypervisor's part of a guest's address space: its L4 slots, and the per-domain window in slot 260 where
+ * the processor finds the GDT and LDT of each vcpu. The window's tables are the hypervisor's own; what they
+ * name is held by the caller (pv/address.c).
+ */
+#include "mm/internal.h"
+
+#define PERDOMAIN_SLOT 260
+#define WINDOW_FLAGS   (PTE_P | PTE_A | PTE_D | PTE_NX)
+#define LINK_FLAGS     (PTE_P | PTE_RW | PTE_A | PTE_D)
+
+void pt_fill_hv_slots(struct domain_mm *d, uint64_t *l4)
+{
+	const uint64_t *idle = mfn_map(pt_idle_l4());
+
+	for (unsigned i = HV_L4_FIRST; i <= HV_L4_LAST; i++)
+		l4[i] = idle[i];
+	l4[PERDOMAIN_SLOT] = mfn_eq(d->perdomain_l3, INVALID_MFN) ? 0 : d->perdomain_l3.m << PAGE_SHIFT | LINK_FLAGS;
+}
+
+/* Index of a page of the window at each level below L4. */
+static void window_index(unsigned vcpu, unsigned page, unsigned index[3])
+{
+	unsigned n = vcpu * PERDOMAIN_VCPU_PAGES + page;
+
+	index[0] = n % TABLE_ENTRIES;
+	index[1] = n / TABLE_ENTRIES % TABLE_ENTRIES;
+	index[2] = 0;
+}
+
+int perdomain_init(struct domain_mm *d)
+{
+	mfn_t l3;
+
+	if (!mfn_eq(d->perdomain_l3, INVALID_MFN))
+		return 0;
+	l3 = heap_alloc(0, 0);
+	if (mfn_eq(l3, INVALID_MFN))
+		return -ENOMEM;
+	d->perdomain_l3 = l3;
+	return 0;
+}
+
+int perdomain_map(struct domain_mm *d, unsigned vcpu, unsigned page, mfn_t mfn, bool writable)
+{
+	unsigned index[3];
+	uint64_t *table, *pe;
+	int rc;
+
+	if (page >= PERDOMAIN_VCPU_PAGES)
+		return -EINVAL;
+	window_index(vcpu, page, index);
+	spin_lock(&d->lock);
+	rc = perdomain_init(d);
+	if (rc)
+		goto out;
+	table = mfn_map(d->perdomain_l3);
+	for (unsigned level = 2; level >= 1; level--) {
+		pe = &table[index[level]];
+		if (!(*pe & PTE_P)) {
+			mfn_t next = mfn_eq(mfn, INVALID_MFN) ? INVALID_MFN : heap_alloc(0, 0);
+
+			if (mfn_eq(next, INVALID_MFN)) {
+				rc = mfn_eq(mfn, INVALID_MFN) ? 0 : -ENOMEM;
+				goto out;
+			}
+			WRITE_ONCE(*pe, next.m << PAGE_SHIFT | LINK_FLAGS);
+		}
+		table = mfn_map(PTE_MFN(*pe));
+	}
+	WRITE_ONCE(table[index[0]],
+		   mfn_eq(mfn, INVALID_MFN) ? 0 : mfn.m << PAGE_SHIFT | WINDOW_FLAGS | (writable ? PTE_RW : 0));
+out:
+	spin_unlock(&d->lock);
+	return rc;
+}
+
+mfn_t perdomain_lookup(struct domain_mm *d, unsigned vcpu, unsigned page)
+{
+	unsigned index[3];
+	mfn_t table = d->perdomain_l3;
+
+	if (page >= PERDOMAIN_VCPU_PAGES || mfn_eq(table, INVALID_MFN))
+		return INVALID_MFN;
+	window_index(vcpu, page, index);
+	for (int level = 2; level >= 0; level--) {
+		uint64_t e = READ_ONCE(((uint64_t *)mfn_map(table))[index[level]]);
+
+		if (!(e & PTE_P))
+			return INVALID_MFN;
+		table = PTE_MFN(e);
+	}
+	return table;
+}
+
+void domain_mm_destroy(struct domain_mm *d)
+{
+	CHECK(!d->tot_pages && !d->shared_count && !d->release_head);
+	rangeset_free(&d->iomem);
+	if (mfn_eq(d->perdomain_l3, INVALID_MFN))
+		return;
+	for (unsigned i = 0; i < TABLE_ENTRIES; i++) {
+		uint64_t l2e = ((uint64_t *)mfn_map(d->perdomain_l3))[i];
+
+		for (unsigned j = 0; (l2e & PTE_P) && j < TABLE_ENTRIES; j++) {
+			uint64_t l1e = ((uint64_t *)mfn_map(PTE_MFN(l2e)))[j];
+
+			if (l1e & PTE_P)
+				heap_free(PTE_MFN(l1e), 0);
+		}
+		if (l2e & PTE_P)
+			heap_free(PTE_MFN(l2e), 0);
+	}
+	heap_free(d->perdomain_l3, 0);
+	d->perdomain_l3 = INVALID_MFN;
+}

@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The page-type machine.
+ *
+ * Duty: what a frame may be used as. It changes its type only while it has no typed reference, and every CPU
+ * that may still hold a translation of the former use flushes before the new use begins. docs/page-types.md
+ * shows the states; tests/model/ptype.pml is the same machine in Promela.
+ *
+ * Invariants:
+ *  - type words change by compare-and-exchange; a word's generation grows whenever its type or its state does,
+ *    so a flush made between reading a word and replacing it covers every use that the word stands for;
+ *  - a frame enters and leaves VALID, BUILDING and RELEASING as a table only under its owner's lock; whoever
+ *    takes or drops a writable reference needs no lock and refuses frames in these states;
+ *  - an entry of a table in state VALID holds one general and one typed reference (L1: typed where writable) on
+ *    what it names; of BUILDING and RELEASING tables the entries [0, progress) do;
+ *  - levels fall strictly from a table to what it names, so that neither building nor releasing needs more than
+ *    four frames at a time, and there are no cycles.
+ *
+ * It does not decide which entries are allowed (validate.c) and does not write live entries (pagetable.c).
+ */
+#include "mm/internal.h"
+
+/* Whoever may still use f as the type in word x flushes. The stamp is the time when that use ended. */
+static void flush_before_change(struct frame *f, uint64_t x)
+{
+	cpumask_t cpus = cpus_online;
+
+	if (type_of(x) == PTYPE_NONE)
+		return;
+	if (!(x & TYPE_FOREIGN) && f->owner)
+		cpus = cpumask_and(&f->owner->dirty_cpus, &cpus_online);
+	tlb_filter(&cpus, READ_ONCE(f->tlb_stamp));
+	if (!cpumask_empty(&cpus))
+		tlb_flush(&cpus);
+}
+
+int type_get_writable_slow(struct frame *f, const struct domain_mm *mapper)
+{
+	uint64_t foreign = f->owner == mapper ? 0 : TYPE_FOREIGN;
+	uint64_t x = READ_ONCE(f->type), y;
+
+	do {
+		if (x & (TYPE_BUILDING | TYPE_RELEASING))
+			return -EINVAL;
+		if (type_of(x) == PTYPE_WRITABLE) {
+			if ((x & TYPE_COUNT) >= TYPE_LIMIT)
+				return -EINVAL;
+			y = (x + 1) | foreign;
+		} else {
+			if (x & TYPE_COUNT)
+				return -EINVAL;
+			flush_before_change(f, x);
+			y = type_word(x, PTYPE_WRITABLE, 1 | foreign);
+		}
+	} while (!word_cas(&f->type, &x, y));
+	return 0;
+}
+
+void type_put_plain(struct frame *f)
+{
+	uint64_t x = READ_ONCE(f->type), y;
+
+	do {
+		CHECK(x & TYPE_COUNT);
+		y = x - 1;
+		if (!(y & TYPE_COUNT)) {
+			WRITE_ONCE(f->tlb_stamp, tlb_clock());
+			y = type_word(x, type_of(x), x & TYPE_FOREIGN);
+		}
+	} while (!word_cas(&f->type, &x, y));
+}
+
+/* Descriptors: under the owner's lock, so that two vcpus that load one LDT wait for each other. */
+static int type_get_segdesc(struct frame *f)
+{
+	uint64_t x = READ_ONCE(f->type);
+
+	do {
+		if (x & (TYPE_BUILDING | TYPE_RELEASING))
+			return -EINVAL;
+		if (type_of(x) == PTYPE_SEGDESC && (x & TYPE_VALID)) {
+			if ((x & TYPE_COUNT) >= TYPE_LIMIT)
+				return -EINVAL;
+			if (word_cas(&f->type, &x, x + 1))
+				return 0;
+			continue;
+		}
+		if (x & TYPE_COUNT)
+			return -EINVAL;
+		if (type_of(x) != PTYPE_SEGDESC)
+			flush_before_change(f, x);
+		if (word_cas(&f->type, &x, type_word(x, PTYPE_SEGDESC, TYPE_BUILDING)))
+			break;
+	} while (true);
+
+	x = f->type; /* ours alone while BUILDING */
+	if (!descriptors_check(mfn_map(frame_mfn(f)))) {
+		__atomic_store_n(&f->type, type_word(x, PTYPE_NONE, 0), __ATOMIC_SEQ_CST);
+		return -EINVAL;
+	}
+	__atomic_store_n(&f->type, type_word(x, PTYPE_SEGDESC, TYPE_VALID | 1), __ATOMIC_SEQ_CST);
+	return 0;
+}
+
+int frame_get_type(mfn_t mfn, const struct domain_mm *d, enum ptype t)
+{
+	struct domain_mm *owner = (struct domain_mm *)d;
+	struct frame *f;
+	int rc = -EINVAL;
+
+	if (!frame_get(mfn, d))
+		return -EINVAL;
+	f = frame_at(mfn.m);
+	if (t == PTYPE_WRITABLE) {
+		rc = type_get_writable(f, d);
+	} else if (t == PTYPE_SEGDESC) {
+		spin_lock(&owner->lock);
+		rc = type_get_segdesc(f);
+		spin_unlock(&owner->lock);
+	}
+	if (rc)
+		count_dec(f);
+	return rc;
+}
+
+void frame_put_type(mfn_t mfn)
+{
+	struct frame *f = mfn_frame(mfn);
+
+	type_put_plain(f);
+	count_dec(f);
+}
+
+/* ---- tables ---- */
+
+/*
+ * 0: both references taken. 1: the frame is BUILDING at this level now (begun here or earlier); the general
+ * reference that the state holds becomes that of whoever finishes. -EINVAL.
+ */
+static int table_hold(struct domain_mm *d, uint64_t mfn, enum ptype level, struct frame **out)
+{
+	struct frame *f;
+	uint64_t x;
+
+	if (!frame_is_ram(mfn))
+		return -EINVAL;
+	f = *out = frame_at(mfn);
+	if (!count_get_owned(f, d))
+		return -EINVAL;
+	x = READ_ONCE(f->type);
+	for (;;) {
+		if (type_of(x) == level && (x & TYPE_VALID) && (x & TYPE_COUNT) < TYPE_LIMIT) {
+			if (word_cas(&f->type, &x, x + 1))
+				return 0;
+			continue;
+		}
+		if (type_of(x) == level && (x & TYPE_BUILDING)) {
+			count_dec(f);
+			return 1;
+		}
+		if (x & (TYPE_BUILDING | TYPE_RELEASING | TYPE_COUNT))
+			break;
+		if (type_of(x) != level)
+			flush_before_change(f, x);
+		if (word_cas(&f->type, &x, type_word(x, level, TYPE_BUILDING))) {
+			f->progress = 0;
+			return 1;
+		}
+	}
+	count_dec(f);
+	return -EINVAL;
+}
+
+static void release_push(struct domain_mm *d, struct frame *f, enum ptype level)
+{
+	WRITE_ONCE(f->tlb_stamp, tlb_clock());
+	__atomic_store_n(&f->type, type_word(f->type, level, TYPE_RELEASING), __ATOMIC_SEQ_CST);
+	f->next_release = d->release_head;
+	d->release_head = f;
+}
+
+void type_abandon(struct domain_mm *d, struct frame *f)
+{
+	uint64_t x = READ_ONCE(f->type);
+
+	if (type_is_table(type_of(x)) && (x & TYPE_BUILDING))
+		release_push(d, f, type_of(x));
+}
+
+/* Builds the next entries of one table. 0: complete; 1: *child has to be built first; -EINVAL, -ERESTART_HV. */
+static int build_step(struct domain_mm *d, struct frame *f, enum ptype level, struct slice *s, struct frame **child)
+{
+	uint64_t *table = mfn_map(frame_mfn(f));
+
+	while (f->progress < TABLE_ENTRIES) {
+		unsigned i = f->progress;
+		uint64_t e;
+		int rc;
+
+		if (slice_over(s))
+			return -ERESTART_HV;
+		if (slot_is_hv(level, i)) {
+			pt_fill_hv_slots(d, table);
+			f->progress = HV_L4_LAST + 1;
+			continue;
+		}
+		e = table[i];
+		if (level == PTYPE_L1) {
+			rc = l1e_get(d, d, &e);
+		} else {
+			rc = upper_check(d, level, &e);
+			if (!rc && (e & PTE_P))
+				rc = table_hold(d, PTE_MFN(e).m, level - 1, child);
+		}
+		if (rc)
+			return rc;
+		if (table[i] != e)
+			WRITE_ONCE(table[i], e);
+		f->progress = i + 1;
+	}
+	return 0;
+}
+
+/*
+ * Builds root, which is BUILDING:
+ * 1. go on where the topmost frame of the stack stands; an entry that names a table to be built pushes it;
+ * 2. a complete table becomes VALID with one reference: that of the entry of the frame below, or the caller's;
+ *    the frame below sees it VALID when it comes to that entry again, so hand over by dropping to it directly;
+ * 3. an entry that is refused undoes all frames on the stack through the release queue.
+ */
+static int table_build(struct domain_mm *d, struct frame *root, struct slice *s)
+{
+	struct frame *stack[4], *child = NULL;
+	unsigned depth = 0;
+
+	stack[0] = root;
+	for (;;) {
+		struct frame *f = stack[depth];
+		enum ptype level = type_of(f->type);
+		int rc = build_step(d, f, level, s, &child);
+
+		if (rc == 1) {
+			stack[++depth] = child;
+			continue;
+		}
+		if (rc == -ERESTART_HV)
+			return rc;
+		if (rc) {
+			for (unsigned i = 0; i <= depth; i++)
+				type_abandon(d, stack[i]);
+			return rc;
+		}
+		__atomic_store_n(&f->type, type_word(f->type, level, TYPE_VALID | 1), __ATOMIC_SEQ_CST);
+		if (level == PTYPE_L4)
+			__atomic_fetch_add(&d->l4_generation, 1, __ATOMIC_SEQ_CST);
+		if (!depth)
+			return 0;
+		f = stack[--depth];
+		((uint64_t *)mfn_map(frame_mfn(f)))[f->progress] |= PTE_US;
+		f->progress++;
+	}
+}
+
+int type_get_table(struct domain_mm *d, uint64_t mfn, enum ptype level, struct slice *s)
+{
+	struct frame *f;
+	int rc = level == PTYPE_L4 ? perdomain_init(d) : 0;
+
+	if (!rc)
+		rc = table_hold(d, mfn, level, &f);
+	return rc == 1 ? table_build(d, f, s) : rc;
+}
+
+void type_put_table(struct domain_mm *d, struct frame *f)
+{
+	uint64_t x = READ_ONCE(f->type);
+
+	CHECK((x & TYPE_VALID) && (x & TYPE_COUNT) && type_is_table(type_of(x)) && f->owner == d);
+	if ((x & TYPE_COUNT) > 1) {
+		/* Under the lock nobody else changes the word of a valid table. */
+		__atomic_store_n(&f->type, x - 1, __ATOMIC_SEQ_CST);
+		count_dec(f);
+		return;
+	}
+	CHECK(!(x & TYPE_PINNED));
+	f->progress = TABLE_ENTRIES;
+	release_push(d, f, type_of(x));
+}
+
+/* Gives back what entries [0, progress) of the first frame of the queue hold; tables that become unused join
+ * the queue in front of it. */
+static int release_step(struct domain_mm *d, struct frame *f, struct slice *s)
+{
+	enum ptype level = type_of(f->type);
+	uint64_t *table = mfn_map(frame_mfn(f));
+
+	while (f->progress) {
+		unsigned i = f->progress - 1;
+		uint64_t e;
+
+		if (slice_over(s))
+			return -ERESTART_HV;
+		e = READ_ONCE(table[i]);
+		f->progress = i;
+		if (slot_is_hv(level, i)) {
+			table[i] = 0;
+		} else if (e & PTE_P) {
+			if (level == PTYPE_L1)
+				l1e_put(e);
+			else
+				type_put_table(d, frame_at(PTE_MFN(e).m));
+		}
+		if (d->release_head != f)
+			return 0;
+	}
+	d->release_head = f->next_release;
+	f->next_release = NULL;
+	WRITE_ONCE(f->tlb_stamp, tlb_clock());
+	__atomic_store_n(&f->type, type_word(f->type, level, 0), __ATOMIC_SEQ_CST);
+	count_dec(f);
+	return 0;
+}
+
+int type_drain(struct domain_mm *d, struct slice *s)
+{
+	int rc = 0;
+
+	while (d->release_head && !rc)
+		rc = release_step(d, d->release_head, s);
+	return rc;
+}

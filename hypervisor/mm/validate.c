@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Which page-table entries and descriptors a guest may have.
+ *
+ * A 64-bit guest kernel runs in ring 3, so every present entry of a guest gets the user bit; the guest sees it.
+ * No global translations: the switch between guest kernel and guest user must drop the kernel's. No superpages,
+ * no linear page tables (a table never names one of its own level). RAM is mapped write-back only, so that no
+ * mapping contradicts the hypervisor's own; memory-mapped I/O as the domain likes, within its ranges, and the
+ * hypervisor's own devices are in nobody's range.
+ *
+ * Sources: SDM Vol. 3, 4.5 (entries), 3.4.5 and 5.8 (descriptors); xen/arch-x86/xen-x86_64.h.
+ */
+#include "mm/internal.h"
+#include "hw/spec.h"
+
+/* Address bits that the L1 data cache of an L1TF-vulnerable processor looks at. */
+#define L1TF_ADDR_BITS 44
+
+int nonpresent_check(struct domain_mm *d, uint64_t entry)
+{
+	uint64_t mfn;
+
+	if (likely(!spec_policy.l1tf_vulnerable || d->l1tf_exempt || !entry))
+		return 0;
+	mfn = ((entry & PTE_ADDR) & ((1ull << L1TF_ADDR_BITS) - 1)) >> PAGE_SHIFT;
+	if (!mfn || mfn >= max_mfn)
+		return 0;
+	mm_domain_crash(d, "non-present page-table entry that is unsafe on this processor (L1TF)");
+	return -EINVAL;
+}
+
+int l1e_check_flags(struct domain_mm *d, uint64_t *entry)
+{
+	uint64_t e = *entry;
+	uint64_t allowed = PTE_P | PTE_RW | PTE_US | PTE_A | PTE_D | PTE_G | PTE_AVAIL | PTE_ADDR | PTE_NX;
+
+	if (unlikely(d->iomem.count))
+		allowed |= PTE_CACHE;
+	if (unlikely(e & ~allowed) || unlikely((e & PTE_NX) && !cpu_features.nx))
+		return -EINVAL;
+	*entry = (e | PTE_US) & ~PTE_G;
+	return 0;
+}
+
+/* An entry that names no RAM: memory-mapped I/O that both the mapper and, if named, its owner may use. */
+static int l1e_get_io(struct domain_mm *d, struct domain_mm *pg_owner, uint64_t mfn)
+{
+	if (mfn >> (cpu_features.phys_bits - PAGE_SHIFT) || !rangeset_contains(&d->iomem, mfn, mfn))
+		return -EINVAL;
+	if (pg_owner && pg_owner != d && !rangeset_contains(&pg_owner->iomem, mfn, mfn))
+		return -EINVAL;
+	return 0;
+}
+
+int l1e_get(struct domain_mm *d, struct domain_mm *pg_owner, uint64_t *entry)
+{
+	uint64_t mfn = PTE_MFN(*entry).m;
+	struct frame *f;
+	int rc;
+
+	if (!(*entry & PTE_P))
+		return nonpresent_check(d, *entry);
+	rc = l1e_check_flags(d, entry);
+	if (unlikely(rc))
+		return rc;
+	if (unlikely(!frame_is_ram(mfn)))
+		return l1e_get_io(d, pg_owner, mfn);
+	if (unlikely((*entry & PTE_CACHE) || !pg_owner || pg_owner->dying))
+		return -EINVAL;
+	f = frame_at(mfn);
+	if (unlikely(!count_get_owned(f, pg_owner)))
+		return -EINVAL;
+	if (*entry & PTE_RW) {
+		rc = type_get_writable(f, d);
+		if (unlikely(rc))
+			count_dec(f);
+	}
+	return rc;
+}
+
+void l1e_put(uint64_t entry)
+{
+	struct frame *f;
+
+	if ((entry & (PTE_P | PTE_GRANT)) != PTE_P || unlikely(!frame_is_ram(PTE_MFN(entry).m)))
+		return;
+	f = frame_at(PTE_MFN(entry).m);
+	if (entry & PTE_RW)
+		type_put_plain(f);
+	count_dec(f);
+}
+
+int upper_check(struct domain_mm *d, enum ptype level, uint64_t *entry)
+{
+	uint64_t allowed = PTE_P | PTE_RW | PTE_US | PTE_A | PTE_D | PTE_AVAIL | PTE_GRANT | PTE_ADDR | PTE_NX;
+
+	(void)level;
+	if (!(*entry & PTE_P))
+		return nonpresent_check(d, *entry);
+	if ((*entry & ~allowed) || ((*entry & PTE_NX) && !cpu_features.nx))
+		return -EINVAL;
+	*entry |= PTE_US;
+	return 0;
+}
+
+#define DESC_P	    (1ull << 47)
+#define DESC_DPL    (3ull << 45)
+#define DESC_S	    (1ull << 44)
+#define DESC_TYPE   (15ull << 40)
+
+/*
+ * Code and data segments are harmless at privilege level 3, to which a level below is raised: a guest's kernel
+ * runs there. Of system descriptors only the null type is accepted (LDT and TSS are the hypervisor's; a call
+ * gate would lead into ring 0 or, at best, nowhere).
+ */
+int descriptor_check(uint64_t *desc)
+{
+	if (!(*desc & DESC_P))
+		return 0;
+	if (*desc & DESC_S) {
+		*desc |= DESC_DPL;
+		return 0;
+	}
+	return *desc & DESC_TYPE ? -EINVAL : 0;
+}
+
+bool descriptors_check(uint64_t *page)
+{
+	for (unsigned i = 0; i < PAGE_SIZE / sizeof(*page); i++) {
+		uint64_t desc = page[i];
+
+		if (descriptor_check(&desc))
+			return false;
+		if (desc != page[i])
+			page[i] = desc;
+	}
+	return true;
+}
