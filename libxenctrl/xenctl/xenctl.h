@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * xenctl: a person's way to xylemd's socket, and facts of the hypervisor.
+ * Each command is a function that prints its own error and returns the exit status: 0, 1 (it failed), 2 (wrong usage).
+ */
+#ifndef XENCTL_H
+#define XENCTL_H
+
+#include <gio/gio.h>
+
+#include "xenctrl.h"
+#include "xylemd1.h"
+
+#define EXIT_USAGE 2
+
+struct context {
+	struct xyl *xen;	/* opened when first wanted */
+	XdXylemd1 *daemon;	/* likewise */
+	const char *socket_path;
+};
+
+/* NULL after printing why. */
+struct xyl *context_xen(struct context *ctx);
+XdXylemd1 *context_daemon(struct context *ctx);
+
+/* Prints "xenctl: ..." to standard error and returns 1. */
+int fail(const char *format, ...) G_GNUC_PRINTF(1, 2);
+/* The same for a GError, without D-Bus' decoration; frees it. */
+int fail_error(GError *error);
+
+/* The domain that is meant: a number, or a name, or a UUID. False after printing why. */
+gboolean find_domain(struct context *ctx, const char *text, guint *domid);
+
+/*
+ * Reads a guest's description: lines "key = value", sections [disk] and [nic] (which may come again), # comments;
+ * xenctl(1). The daemon checks the values. NULL and an error that names the line.
+ */
+GVariant *guestfile_read(const char *path, GError **error);
+/* One device from words key=value. */
+GVariant *device_from_words(const char *class, char **words, int count, GError **error);
+
+int cmd_list(struct context *ctx, int argc, char **argv);
+int cmd_get(struct context *ctx, int argc, char **argv);
+int cmd_create(struct context *ctx, int argc, char **argv);
+int cmd_destroy(struct context *ctx, int argc, char **argv);
+int cmd_shutdown(struct context *ctx, int argc, char **argv);
+int cmd_reboot(struct context *ctx, int argc, char **argv);
+int cmd_attach(struct context *ctx, int argc, char **argv);
+int cmd_detach(struct context *ctx, int argc, char **argv);
+int cmd_memory(struct context *ctx, int argc, char **argv);
+int cmd_vcpus(struct context *ctx, int argc, char **argv);
+int cmd_events(struct context *ctx, int argc, char **argv);
+int cmd_console(struct context *ctx, int argc, char **argv);
+
+int cmd_info(struct context *ctx, int argc, char **argv);
+int cmd_dmesg(struct context *ctx, int argc, char **argv);
+int cmd_vcpu_list(struct context *ctx, int argc, char **argv);
+int cmd_pause(struct context *ctx, int argc, char **argv);
+int cmd_unpause(struct context *ctx, int argc, char **argv);
+int cmd_pin(struct context *ctx, int argc, char **argv);
+int cmd_sched(struct context *ctx, int argc, char **argv);
+int cmd_debug_keys(struct context *ctx, int argc, char **argv);
+
+#endif

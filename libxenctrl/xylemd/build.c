@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Starting a guest.
+ *
+ *	1. what can be refused without a domain: disks opened and claimed, bridges looked at, kernel and ramdisk read
+ *	2. the domain: created, limits, memory claimed, kernel put into it
+ *	3. its part of the store with all devices, in one transaction; introduced to xenstored
+ *	4. the backends: they work on their own meanwhile; waited for, interfaces entered into their bridges
+ *	5. unpaused
+ *
+ * The journal says "building" from before step 2 until 5 is done, so that a build which was cut off is taken down.
+ */
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include "guest.h"
+#include "layout.h"
+#include "nic.h"
+
+#define VIF_TIMEOUT_MS 60000
+/* What a domain may own beyond its memory: the balloon driver's rounding. */
+#define MEMORY_SLACK_KIB 1024
+
+struct build {
+	struct guest *guest;
+	const struct guestconf *conf;
+	struct image kernel;
+	struct image ramdisk;
+	struct layout_ids ids;
+	uint32_t mtus[GUESTCONF_MAX_NICS];
+	struct nic_waiter *nics;
+};
+
+static bool fail_call(struct build *b, const char *call, GError **error)
+{
+	enum xd_error code = errno == ENOMEM ? XD_ERROR_NO_MEMORY : XD_ERROR_HYPERVISOR;
+
+	return xd_fail(error, code, "guest \"%s\": %s: %s", b->conf->name, call, xyl_error());
+}
+
+/* Step 1 */
+static bool prepare(struct build *b, GError **error)
+{
+	const struct guestconf *conf = b->conf;
+	guint i;
+
+	for (i = 0; i < conf->nics->len; i++) {
+		const struct nic_conf *nic = g_ptr_array_index(conf->nics, i);
+
+		if (!nic_check(nic, conf->name, &b->mtus[i], error))
+			return false;
+		if (nic->mtu)
+			b->mtus[i] = nic->mtu;
+	}
+	/* After a restart they are open already. */
+	for (i = b->guest->disks->len; i < conf->disks->len; i++) {
+		struct disk *disk = disk_open(g_ptr_array_index(conf->disks, i), conf->name, error);
+
+		if (!disk)
+			return false;
+		g_ptr_array_add(b->guest->disks, disk);
+	}
+	if (!worker_unpack(xylemd.worker, conf->kernel, conf->name, &b->kernel, error))
+		return false;
+	return !conf->ramdisk || image_read(&b->ramdisk, conf->ramdisk, WORKER_MAX_RAMDISK_BYTES, conf->name, "ramdisk",
+					    error);
+}
+
+/* Seconds between dom0's UTC and the guest's clock. */
+static int64_t clock_offset(const struct guestconf *conf)
+{
+	time_t now = time(NULL);
+	struct tm local;
+
+	if (conf->clock_base != CLOCK_LOCALTIME || !localtime_r(&now, &local))
+		return conf->clock_adjustment_s;
+	return conf->clock_adjustment_s + local.tm_gmtoff;
+}
+
+static bool set_affinity(struct build *b, uint32_t vcpu, GBytes *map, GError **error)
+{
+	gsize bytes;
+	const uint8_t *cpus = g_bytes_get_data(map, &bytes);
+
+	if (xyl_vcpu_set_affinity(xylemd.xen, b->ids.domid, vcpu, cpus, NULL, bytes))
+		return xd_fail(error, XD_ERROR_HYPERVISOR, "guest \"%s\": CPUs of vcpu %u (cpumap, vcpu_pins): %s",
+			       b->conf->name, vcpu, xyl_error());
+	return true;
+}
+
+static bool set_scheduling(struct build *b, GError **error)
+{
+	const struct guestconf *conf = b->conf;
+	struct xyl_sched sched = { .weight = conf->weight, .cap = conf->cap };
+	uint32_t vcpu;
+	guint i;
+
+	for (vcpu = 0; conf->cpumap && vcpu < conf->max_vcpus; vcpu++) {
+		if (!set_affinity(b, vcpu, conf->cpumap, error))
+			return false;
+	}
+	for (i = 0; i < conf->pins->len; i++) {
+		const struct vcpu_pin *pin = &g_array_index(conf->pins, struct vcpu_pin, i);
+
+		if (!set_affinity(b, pin->vcpu, pin->cpumap, error))
+			return false;
+	}
+	/* New domains have the default already. */
+	if (conf->weight == 256 && !conf->cap)
+		return true;
+	if (xyl_sched_set(xylemd.xen, b->ids.domid, &sched))
+		return xd_fail(error, errno == EOPNOTSUPP ? XD_ERROR_NOT_SUPPORTED : XD_ERROR_HYPERVISOR,
+			       "guest \"%s\": weight %u, cap %u: %s", conf->name, conf->weight, conf->cap, xyl_error());
+	return true;
+}
+
+static bool claim_memory(struct build *b, GError **error)
+{
+	uint64_t pages = b->conf->memory_kib / 4;
+	struct xyl_hostinfo host;
+
+	if (!xyl_memory_claim(xylemd.xen, b->ids.domid, pages))
+		return true;
+	if (errno != ENOMEM || xyl_host_info(xylemd.xen, &host))
+		return fail_call(b, "claiming its memory", error);
+	return xd_fail(error, XD_ERROR_NO_MEMORY,
+		       "guest \"%s\": memory_kib is %" G_GUINT64_FORMAT ", the host has %" G_GUINT64_FORMAT " KiB free",
+		       b->conf->name, b->conf->memory_kib, (host.free_pages - host.outstanding_pages) * 4);
+}
+
+/* Step 2 */
+static bool make_domain(struct build *b, GError **error)
+{
+	const struct guestconf *conf = b->conf;
+	struct xyl_create create = { .max_vcpus = conf->max_vcpus, .max_grant_frames = -1, .max_maptrack_frames = -1 };
+	int64_t offset = clock_offset(conf);
+	struct xyl_pv_build request = { 0 };
+	struct xyl_pv_built built;
+	int port;
+
+	memcpy(create.uuid, b->guest->id, sizeof(create.uuid));
+	if (xyl_domain_create(xylemd.xen, &create, &b->ids.domid))
+		return fail_call(b, "creating the domain", error);
+	guest_set_domid(b->guest, b->ids.domid);
+	guest_save(b->guest, JOURNAL_BUILDING);
+	if (!claim_memory(b, error) || !set_scheduling(b, error))
+		return false;
+	if (offset && xyl_domain_set_time_offset(xylemd.xen, b->ids.domid, offset))
+		return fail_call(b, "setting its clock", error);
+	port = xyl_evtchn_alloc(xylemd.xen, b->ids.domid, 0);
+	if (port < 0)
+		return fail_call(b, "event channel of the store", error);
+	b->ids.store_port = (uint32_t)port;
+	port = xyl_evtchn_alloc(xylemd.xen, b->ids.domid, 0);
+	if (port < 0)
+		return fail_call(b, "event channel of the console", error);
+	b->ids.console_port = (uint32_t)port;
+	request.kernel = b->kernel.data;
+	request.kernel_bytes = b->kernel.bytes;
+	request.ramdisk = b->ramdisk.data;
+	request.ramdisk_bytes = b->ramdisk.bytes;
+	request.cmdline = conf->cmdline;
+	request.memory_kib = conf->memory_kib;
+	request.max_memory_kib = conf->max_memory_kib;
+	request.store_port = b->ids.store_port;
+	request.console_port = b->ids.console_port;
+	if (xyl_domain_build_pv(xylemd.xen, b->ids.domid, &request, &built)) {
+		if (errno == ENOEXEC || errno == E2BIG || errno == EFBIG || errno == EINVAL)
+			return xd_fail(error, XD_ERROR_KERNEL, "guest \"%s\": kernel %s: %s", conf->name, conf->kernel,
+				       xyl_error());
+		return fail_call(b, "building", error);
+	}
+	/* The builder allows max_memory_kib; a balloon grows when SetMemory says so. */
+	if (xyl_memory_set_max(xylemd.xen, b->ids.domid, conf->memory_kib + MEMORY_SLACK_KIB))
+		return fail_call(b, "setting its memory limit", error);
+	b->ids.store_mfn = built.store_mfn;
+	b->ids.console_mfn = built.console_mfn;
+	if (xyl_memory_claim(xylemd.xen, b->ids.domid, 0))
+		return fail_call(b, "returning what was claimed in excess", error);
+	return guest_alive(b->guest, error);
+}
+
+/* Step 3 */
+static bool fill_store(struct build *b, GError **error)
+{
+	const struct guestconf *conf = b->conf;
+	g_autoptr(GArray) nodes = layout_new();
+	g_autofree char *what = g_strdup_printf("guest \"%s\"", conf->name);
+	g_autofree char *stale = g_strdup_printf("/local/domain/%u", b->ids.domid);
+	const char *const old[] = { stale, NULL };
+	guint i;
+
+	/* Numbers come again: nothing of an earlier domain may be left under this one. */
+	if (!storeio_remove(xylemd.io, old, what, error))
+		return false;
+	layout_add_guest(nodes, conf, &b->ids);
+	for (i = 0; i < conf->disks->len; i++) {
+		const struct disk *disk = g_ptr_array_index(b->guest->disks, i);
+
+		layout_add_disk(nodes, b->ids.domid, g_ptr_array_index(conf->disks, i), disk_major(disk),
+				disk_minor(disk));
+	}
+	g_array_set_size(b->guest->journal->nic_devids, 0);
+	for (i = 0; i < conf->nics->len; i++) {
+		uint32_t devid = i;
+
+		g_array_append_val(b->guest->journal->nic_devids, devid);
+		layout_add_nic(nodes, b->ids.domid, g_ptr_array_index(conf->nics, i), devid, b->mtus[i]);
+	}
+	if (conf->nics->len) {
+		b->nics = nic_waiter_open(conf->name, error);
+		if (!b->nics)
+			return false;
+	}
+	if (!storeio_write(xylemd.io, nodes, b->ids.domid, what, error))
+		return false;
+	if (xyl_store_introduce(storeio_store(xylemd.io), b->ids.domid, b->ids.store_mfn, b->ids.store_port))
+		return xd_fail(error, XD_ERROR_STORE, "%s: introducing it to xenstored: %s", what, xyl_error());
+	return true;
+}
+
+/* Step 4 */
+static bool connect_backends(struct build *b, GError **error)
+{
+	const struct guestconf *conf = b->conf;
+	g_autofree char *what = g_strdup_printf("guest \"%s\"", conf->name);
+	guint i;
+
+	for (i = 0; i < conf->nics->len; i++) {
+		const struct nic_conf *nic = g_ptr_array_index(conf->nics, i);
+		g_autofree char *back = layout_backend(b->ids.domid, "vif", i);
+		g_autofree char *status = g_strconcat(back, "/hotplug-status", NULL);
+
+		if (!nic_connect(b->nics, nic, b->ids.domid, i, b->mtus[i], VIF_TIMEOUT_MS, &b->guest->doomed,
+				 conf->name, error) ||
+		    !storeio_set(xylemd.io, what, error, status, "connected", NULL))
+			return false;
+	}
+	for (i = 0; i < conf->disks->len; i++) {
+		const struct disk_conf *disk = g_ptr_array_index(conf->disks, i);
+
+		if (!device_wait_offered(b->guest, "vbd", disk->devid, disk->vdev, error))
+			return false;
+	}
+	return guest_alive(b->guest, error);
+}
+
+static bool build_steps(struct build *b, GError **error)
+{
+	return prepare(b, error) && guest_alive(b->guest, error) && make_domain(b, error) && fill_store(b, error) &&
+	       connect_backends(b, error);
+}
+
+bool build_guest(struct guest *guest, bool paused, const char *started_event, GError **error)
+{
+	struct build b = { .guest = guest, .conf = guest->journal->conf };
+	bool ok = build_steps(&b, error);
+
+	image_clear(&b.kernel);
+	image_clear(&b.ramdisk);
+	nic_waiter_close(b.nics);
+	if (!ok)
+		return false;
+	guest->journal->unpaused = !paused;
+	if (!guest->journal->policy.started_us)
+		guest->journal->policy.started_us = boottime_us();
+	guest_save(guest, JOURNAL_RUNNING);
+	guest_event(guest, b.ids.domid, "created", "");
+	if (paused)
+		return true;
+	if (xyl_domain_unpause(xylemd.xen, b.ids.domid))
+		return fail_call(&b, "letting it run", error);
+	guest_event(guest, b.ids.domid, "started", started_event);
+	return true;
+}
+
+/* No domain of somebody else has this name or UUID. Ours are in the tables. */
+static bool check_strangers(struct guest *guest, GError **error)
+{
+	struct xyl_dominfo *domains = NULL;
+	int count = xyl_domain_list_all(xylemd.xen, &domains), i;
+	bool ok = true;
+
+	if (count < 0)
+		return xd_fail(error, XD_ERROR_HYPERVISOR, "guest \"%s\": listing domains: %s", guest->name, xyl_error());
+	for (i = 0; i < count && ok; i++) {
+		struct guest *ours = guest_by_domid(domains[i].domid);
+		char *name;
+
+		guest_unref(ours);
+		if (ours || !domains[i].domid || domains[i].dying)
+			continue;
+		name = xyl_store_readf(storeio_store(xylemd.io), XYL_TX_NONE, "/local/domain/%u/name", domains[i].domid);
+		if (!memcmp(domains[i].uuid, guest->id, 16))
+			ok = xd_fail(error, XD_ERROR_EXISTS, "guest \"%s\": domain %u has the uuid %s already",
+				     guest->name, domains[i].domid, guest->uuid);
+		else if (name && !strcmp(name, guest->name))
+			ok = xd_fail(error, XD_ERROR_EXISTS, "guest \"%s\": domain %u has this name already",
+				     guest->name, domains[i].domid);
+		free(name);
+	}
+	free(domains);
+	return ok;
+}
+
+/* number: flags of Create. */
+void op_create(struct op *op)
+{
+	struct guest *guest = op->guest;
+	g_autoptr(GError) error = NULL;
+	GDBusMethodInvocation *call;
+	uint32_t domid;
+
+	if (!check_strangers(guest, &error) || !build_guest(guest, op->number & 1, "", &error)) {
+		teardown_guest(guest, false, "failed");
+		op_fail(op, error);
+		return;
+	}
+	domid = guest->journal->domid;
+	call = op_take_call(op);
+	if (call)
+		xd_xylemd1_complete_create(xylemd.service, call, domid);
+}

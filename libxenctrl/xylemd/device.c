@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Disks and nics that come and go while the guest runs.
+ *
+ * Attaching waits for the backend, which must answer, and a while for the frontend, which need not. Detaching asks the
+ * guest to let go; one that does not is left alone, or, by force, loses the device under its hands.
+ */
+#include <string.h>
+
+#include "guest.h"
+#include "layout.h"
+#include "nic.h"
+
+#define BACKEND_TIMEOUT_MS  60000
+#define FRONTEND_TIMEOUT_MS 10000
+#define DETACH_TIMEOUT_MS   30000
+
+#define CLOSED_STATES (1u << BACKEND_CLOSED | 1u << BACKEND_GONE)
+#define OFFERED_STATES (1u << BACKEND_INIT_WAIT | 1u << BACKEND_INITIALISED | 1u << BACKEND_CONNECTED)
+
+bool device_wait_offered(struct guest *guest, const char *type, uint32_t devid, const char *name, GError **error)
+{
+	g_autofree char *back = layout_backend(guest->journal->domid, type, devid);
+	unsigned failed = 1u << BACKEND_CLOSING | CLOSED_STATES;
+	enum backend_state state = storeio_wait(xylemd.io, back, OFFERED_STATES | failed, BACKEND_TIMEOUT_MS,
+						&guest->doomed);
+	g_autofree char *reason = NULL;
+
+	if (OFFERED_STATES & 1u << state)
+		return true;
+	if (!guest_alive(guest, error))
+		return false;
+	if (state == BACKEND_INITIALISING)
+		return xd_fail(error, XD_ERROR_TIMEOUT, "guest \"%s\", %s: no backend driver took it (is xen-blkback loaded?)",
+			       guest->name, name);
+	reason = storeio_backend_error(xylemd.io, back);
+	return xd_fail(error, XD_ERROR_DEVICE, "guest \"%s\", %s: the backend gave up: %s", guest->name, name,
+		       reason ? reason : "it does not say why");
+}
+
+/* Takes one device's nodes away, whatever their state, once its backend has closed. */
+static void remove_device(struct guest *guest, const char *type, uint32_t devid, bool frontend_first)
+{
+	g_autofree char *what = g_strdup_printf("guest \"%s\"", guest->name);
+	g_autofree char *front = layout_frontend(guest->journal->domid, type, devid);
+	g_autofree char *back = layout_backend(guest->journal->domid, type, devid);
+	g_autofree char *online = g_strconcat(back, "/online", NULL);
+	g_autofree char *state = g_strconcat(back, "/state", NULL);
+	const char *const front_only[] = { front, NULL }, *const both[] = { front, back, NULL };
+	g_autoptr(GError) error = NULL;
+
+	if (frontend_first) {
+		/* A backend whose frontend vanishes lets go of everything by itself. */
+		if (!storeio_set(xylemd.io, what, &error, online, "0", state, "5", NULL) ||
+		    !storeio_remove(xylemd.io, front_only, what, &error))
+			g_warning("%s", error->message);
+		storeio_wait(xylemd.io, back, CLOSED_STATES, BACKEND_TIMEOUT_MS, NULL);
+		g_clear_error(&error);
+	}
+	if (!storeio_remove(xylemd.io, both, what, &error))
+		g_warning("%s", error->message);
+}
+
+/* A while for the guest's driver. False only when the guest refused the device. */
+static bool wait_connected(struct guest *guest, const char *type, uint32_t devid, const char *name, GError **error)
+{
+	g_autofree char *back = layout_backend(guest->journal->domid, type, devid);
+	unsigned failed = 1u << BACKEND_CLOSING | CLOSED_STATES;
+	enum backend_state state = storeio_wait(xylemd.io, back, 1u << BACKEND_CONNECTED | failed, FRONTEND_TIMEOUT_MS,
+						&guest->doomed);
+
+	if (!guest_alive(guest, error))
+		return false;
+	if (failed & 1u << state)
+		return xd_fail(error, XD_ERROR_DEVICE, "guest \"%s\", %s: the guest or the backend refused it",
+			       guest->name, name);
+	if (state != BACKEND_CONNECTED)
+		g_message("guest \"%s\", %s: offered; the guest has not yet taken it", guest->name, name);
+	return true;
+}
+
+static bool attach_disk(struct guest *guest, GVariant *dict, GError **error)
+{
+	struct guestconf *conf = guest->journal->conf;
+	g_autofree char *what = g_strdup_printf("guest \"%s\", disk", guest->name);
+	struct disk_conf *disk = disk_conf_parse(dict, what, error);
+	g_autoptr(GArray) nodes = layout_new();
+	struct disk *opened = NULL;
+	guint i;
+
+	if (!disk)
+		return false;
+	for (i = 0; i < conf->disks->len; i++) {
+		if (((struct disk_conf *)g_ptr_array_index(conf->disks, i))->devid == disk->devid) {
+			xd_fail(error, XD_ERROR_EXISTS, "guest \"%s\": it has a disk %s already", guest->name,
+				disk->vdev);
+			goto fail;
+		}
+	}
+	if (conf->disks->len >= GUESTCONF_MAX_DISKS) {
+		xd_fail(error, XD_ERROR_LIMIT, "guest \"%s\": it has %d disks already", guest->name,
+			GUESTCONF_MAX_DISKS);
+		goto fail;
+	}
+	opened = disk_open(disk, guest->name, error);
+	if (!opened)
+		goto fail;
+	layout_add_disk(nodes, guest->journal->domid, disk, disk_major(opened), disk_minor(opened));
+	if (!storeio_write(xylemd.io, nodes, guest->journal->domid, what, error))
+		goto fail;
+	if (!device_wait_offered(guest, "vbd", disk->devid, disk->vdev, error) ||
+	    !wait_connected(guest, "vbd", disk->devid, disk->vdev, error)) {
+		remove_device(guest, "vbd", disk->devid, true);
+		goto fail;
+	}
+	g_ptr_array_add(conf->disks, disk);
+	g_ptr_array_add(guest->disks, opened);
+	return true;
+fail:
+	disk_close(opened);
+	disk_conf_free(disk);
+	return false;
+}
+
+/* The lowest number that none of its nics has. */
+static uint32_t free_nic_devid(const struct journal *journal)
+{
+	uint32_t devid = 0;
+	guint i;
+
+	for (i = 0; i < journal->nic_devids->len;) {
+		if (g_array_index(journal->nic_devids, uint32_t, i) == devid) {
+			devid++;
+			i = 0;
+		} else {
+			i++;
+		}
+	}
+	return devid;
+}
+
+/* The backend's and the frontend's part of attaching a nic; its nodes are removed by the caller when it fails. */
+static bool connect_nic(struct guest *guest, const struct nic_conf *nic, uint32_t devid, uint32_t mtu, GError **error)
+{
+	uint32_t domid = guest->journal->domid;
+	g_autofree char *what = g_strdup_printf("guest \"%s\", nic %s", guest->name, nic->mac_text);
+	g_autofree char *back = layout_backend(domid, "vif", devid);
+	g_autofree char *status = g_strconcat(back, "/hotplug-status", NULL);
+	g_autoptr(GArray) nodes = layout_new();
+	struct nic_waiter *waiter = nic_waiter_open(guest->name, error);
+	bool ok;
+
+	if (!waiter)
+		return false;
+	layout_add_nic(nodes, domid, nic, devid, mtu);
+	ok = storeio_write(xylemd.io, nodes, domid, what, error) &&
+	     nic_connect(waiter, nic, domid, devid, mtu, BACKEND_TIMEOUT_MS, &guest->doomed, guest->name, error) &&
+	     storeio_set(xylemd.io, what, error, status, "connected", NULL) &&
+	     wait_connected(guest, "vif", devid, nic->mac_text, error);
+	nic_waiter_close(waiter);
+	return ok;
+}
+
+static bool attach_nic(struct guest *guest, GVariant *dict, GError **error)
+{
+	struct guestconf *conf = guest->journal->conf;
+	g_autofree char *what = g_strdup_printf("guest \"%s\", nic", guest->name);
+	struct nic_conf *nic = nic_conf_parse(dict, what, error);
+	uint32_t devid = free_nic_devid(guest->journal), mtu = 0;
+
+	if (!nic)
+		return false;
+	if (guestconf_find_nic(conf, nic->mac_text, NULL))
+		xd_fail(error, XD_ERROR_EXISTS, "guest \"%s\": it has a nic %s already", guest->name, nic->mac_text);
+	else if (conf->nics->len >= GUESTCONF_MAX_NICS)
+		xd_fail(error, XD_ERROR_LIMIT, "guest \"%s\": it has %d nics already", guest->name, GUESTCONF_MAX_NICS);
+	else if (nic_check(nic, guest->name, &mtu, error)) {
+		if (nic->mtu)
+			mtu = nic->mtu;
+		if (connect_nic(guest, nic, devid, mtu, error)) {
+			g_ptr_array_add(conf->nics, nic);
+			g_array_append_val(guest->journal->nic_devids, devid);
+			return true;
+		}
+		remove_device(guest, "vif", devid, true);
+	}
+	nic_conf_free(nic);
+	return false;
+}
+
+/* The configuration changed: journal, Get and listeners. */
+static void publish_change(struct guest *guest, const char *detail)
+{
+	guest_publish(guest);
+	guest_save(guest, JOURNAL_RUNNING);
+	guest_event(guest, guest->journal->domid, "config", detail);
+}
+
+void op_attach(struct op *op)
+{
+	g_autoptr(GError) error = NULL;
+	const char *class = device_class(op->argument, &error);
+	bool ok = false;
+
+	if (class)
+		ok = !strcmp(class, "disk") ? attach_disk(op->guest, op->argument, &error) :
+					      attach_nic(op->guest, op->argument, &error);
+	if (!ok) {
+		op_fail(op, error);
+		return;
+	}
+	publish_change(op->guest, "attach");
+	op_succeed(op);
+}
+
+/* Has the guest let go of one device, then removes it. */
+static bool release_device(struct guest *guest, const char *type, uint32_t devid, const char *name, bool force,
+			   GError **error)
+{
+	g_autofree char *what = g_strdup_printf("guest \"%s\", %s", guest->name, name);
+	g_autofree char *back = layout_backend(guest->journal->domid, type, devid);
+	g_autofree char *online = g_strconcat(back, "/online", NULL);
+	g_autofree char *state_node = g_strconcat(back, "/state", NULL);
+	enum backend_state state = storeio_backend_state(xylemd.io, back);
+	bool released;
+
+	/* A frontend that never came has nothing to let go of. */
+	if (state == BACKEND_INITIALISING || state == BACKEND_INIT_WAIT) {
+		remove_device(guest, type, devid, true);
+		return true;
+	}
+	if (!(CLOSED_STATES & 1u << state) &&
+	    !storeio_set(xylemd.io, what, error, online, "0", state_node, "5", NULL))
+		return false;
+	state = storeio_wait(xylemd.io, back, CLOSED_STATES, DETACH_TIMEOUT_MS, &guest->doomed);
+	released = CLOSED_STATES & 1u << state;
+	if (!guest_alive(guest, error))
+		return false;
+	if (!released && !force)
+		return xd_fail(error, XD_ERROR_TIMEOUT,
+			       "%s: the guest has not let go of it; it stays, and may be detached again", what);
+	remove_device(guest, type, devid, !released);
+	return true;
+}
+
+static bool detach_disk(struct guest *guest, const struct device_ref *ref, GError **error)
+{
+	struct guestconf *conf = guest->journal->conf;
+	guint index = 0;
+	struct disk_conf *disk = guestconf_find_disk(conf, ref->vdev, &index);
+
+	if (!disk)
+		return xd_fail(error, XD_ERROR_NOT_FOUND, "guest \"%s\": it has no disk %.64s", guest->name, ref->vdev);
+	if (!release_device(guest, "vbd", disk->devid, disk->vdev, ref->force, error))
+		return false;
+	g_ptr_array_remove_index(guest->disks, index);
+	g_ptr_array_remove_index(conf->disks, index);
+	return true;
+}
+
+static bool detach_nic(struct guest *guest, const struct device_ref *ref, GError **error)
+{
+	struct guestconf *conf = guest->journal->conf;
+	guint index = 0;
+	struct nic_conf *nic = guestconf_find_nic(conf, ref->mac_text, &index);
+	g_autofree char *ifname = NULL;
+	uint32_t devid;
+
+	if (!nic)
+		return xd_fail(error, XD_ERROR_NOT_FOUND, "guest \"%s\": it has no nic %s", guest->name, ref->mac_text);
+	devid = g_array_index(guest->journal->nic_devids, uint32_t, index);
+	ifname = nic->ifname ? g_strdup(nic->ifname) : g_strdup_printf("vif%u.%u", guest->journal->domid, devid);
+	if (!release_device(guest, "vif", devid, nic->mac_text, ref->force, error))
+		return false;
+	nic_wait_gone(ifname);
+	g_ptr_array_remove_index(conf->nics, index);
+	g_array_remove_index(guest->journal->nic_devids, index);
+	return true;
+}
+
+void op_detach(struct op *op)
+{
+	g_autoptr(GError) error = NULL;
+	struct device_ref ref;
+	bool ok = device_ref_parse(op->argument, &ref, &error);
+
+	if (ok)
+		ok = ref.vdev ? detach_disk(op->guest, &ref, &error) : detach_nic(op->guest, &ref, &error);
+	device_ref_clear(&ref);
+	if (!ok) {
+		op_fail(op, error);
+		return;
+	}
+	publish_change(op->guest, "detach");
+	op_succeed(op);
+}

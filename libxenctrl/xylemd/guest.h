@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The heart of xylemd: the guests it owns, and the operations on them.
+ *
+ * Each operation runs on a thread of a pool, one at a time for each guest and in the order of arrival; an operation that
+ * waits for its guest's earlier ones occupies no thread. A thread that is stuck in the kernel (a dead disk) holds itself
+ * and its guest, nothing else. Numbers of running and of waiting operations are bounded.
+ *
+ * Locks: daemon.lock guards the tables and the fields of struct guest that say so; it is never held across a call that
+ * may wait. What "belongs to the operation" is touched only by the operation that runs on that guest.
+ */
+#ifndef XYLEMD_GUEST_H
+#define XYLEMD_GUEST_H
+
+#include <gio/gio.h>
+#include <stdbool.h>
+
+#include "disk.h"
+#include "error.h"
+#include "guestconf.h"
+#include "journal.h"
+#include "storeio.h"
+#include "worker.h"
+#include "xenctrl.h"
+#include "xylemd1.h"
+
+#define OPERATIONS_RUNNING_MAX 64
+#define OPERATIONS_WAITING_MAX 256
+#define GUESTS_MAX	       4096
+
+struct guest {
+	gint refs;
+	char *name;	 /* immutable */
+	char *uuid;	 /* immutable, lower case */
+	uint8_t id[16]; /* the same, as bytes */
+	gint doomed;	 /* atomic: somebody called Destroy; no way back */
+
+	/* guarded by daemon.lock */
+	uint32_t domid; /* 0: none at present */
+	const char *operation;
+	GQueue waiting; /* struct op */
+	bool busy;
+	uint32_t stopped_domid; /* the domain whose shutdown or death is being dealt with */
+	GVariant *snapshot;	 /* its configuration, for Get */
+
+	/* belongs to the operation */
+	struct journal *journal;
+	GPtrArray *disks; /* struct disk, one for each of journal->conf->disks */
+	bool gone;	  /* torn down; later operations answer NotFound */
+};
+
+struct op;
+typedef void op_fn(struct op *op);
+
+struct op {
+	gint refs;
+	op_fn *run;
+	const char *name; /* for "operation" in Get */
+	struct guest *guest;
+	GDBusMethodInvocation *call; /* guarded by daemon.lock; NULL: nobody waits, or it was answered */
+	guint timer;		      /* guarded by daemon.lock: answers for it when it takes too long */
+	GVariant *argument;
+	struct op *then; /* op_kill: the operation to be queued afterwards */
+	uint32_t number; /* flags, domid, reason: as run wants it */
+	uint32_t domid;	 /* the domain it was meant for; 0: the guest, whatever its domain */
+};
+
+struct daemon {
+	GMutex lock;
+	struct xyl *xen;
+	struct storeio *io;
+	struct worker *worker;
+	XdXylemd1 *service;
+	char *journal_dir;
+	GHashTable *by_uuid;  /* struct guest, holds the reference */
+	GHashTable *by_name;
+	GHashTable *by_domid; /* key: GUINT_TO_POINTER */
+	GThreadPool *pool;    /* operations */
+	GThreadPool *urgent;  /* kills */
+	GThreadPool *quick;   /* calls that wait for the store alone */
+	guint outstanding;    /* operations not yet finished; guarded by lock */
+};
+
+extern struct daemon xylemd;
+
+/* guest.c: the tables */
+struct guest *guest_new(struct journal *journal); /* takes the journal */
+struct guest *guest_ref(struct guest *guest);
+void guest_unref(struct guest *guest);
+/* Exists when name or uuid is taken, Limit when there are too many. */
+bool guest_register(struct guest *guest, GError **error);
+void guest_unregister(struct guest *guest);
+/* References, or NULL. */
+struct guest *guest_by_domid(uint32_t domid);
+struct guest *guest_by_uuid(const char *uuid);
+void guest_set_domid(struct guest *guest, uint32_t domid);
+/* Takes a new snapshot of the configuration for Get. */
+void guest_publish(struct guest *guest);
+/* Saves the journal; a failure is logged: the guest runs, and is not worth killing for that. */
+void guest_save(struct guest *guest, enum journal_phase phase);
+void guest_event(const struct guest *guest, uint32_t domid, const char *event, const char *detail);
+/* False with Device "was destroyed meanwhile" when the guest is doomed. */
+bool guest_alive(struct guest *guest, GError **error);
+
+/* guest.c: operations */
+struct op *op_ref(struct op *op);
+void op_unref(struct op *op);
+struct op *op_new(op_fn *run, const char *name, struct guest *guest, GDBusMethodInvocation *call);
+/* Queues it on its guest. False (and the caller is answered) when there are too many operations. */
+bool op_submit(struct op *op);
+/* Runs it now, beside the guest's operations: op->guest may be NULL, and nothing that belongs to the operation is touched. */
+void op_submit_quick(GThreadPool *pool, struct op *op);
+/* The call to be answered, once; NULL afterwards. */
+GDBusMethodInvocation *op_take_call(struct op *op);
+void op_fail(struct op *op, const GError *error);
+/* Answers a call that has no results. */
+void op_succeed(struct op *op);
+void daemon_init(const char *journal_dir);
+/* Text of a UUID, lower case; free with g_free(). */
+char *uuid_to_text(const uint8_t id[16]);
+/* CLOCK_BOOTTIME, which a restart of this process does not set back. */
+int64_t boottime_us(void);
+
+/* build.c */
+/* Makes the guest's domain and connects it; leaves it running or paused. After an error: teardown_guest(). */
+bool build_guest(struct guest *guest, bool paused, const char *started_event, GError **error);
+void op_create(struct op *op);
+
+/* teardown.c */
+/* Takes down whatever the guest has now. keep_disks: they stay open for the guest's next domain. */
+void teardown_guest(struct guest *guest, bool keep_disks, const char *detail);
+/* The same for a domain that is not ours. */
+void teardown_domain(uint32_t domid, const char *uuid);
+void op_destroy(struct op *op);
+void op_lost(struct op *op);
+
+/* device.c */
+void op_attach(struct op *op);
+void op_detach(struct op *op);
+/* Disk's backend is there and waits for its frontend, or an error. */
+bool device_wait_offered(struct guest *guest, const char *type, uint32_t devid, const char *name, GError **error);
+
+/* scan.c */
+void scan_start(void);
+void scan_request(void);
+void scan_adopt_all(void);
+void op_policy(struct op *op);
+
+/* service.c */
+void service_start(XdXylemd1 *service);
+
+#endif

@@ -1,0 +1,743 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Guest configuration: decode, check, encode; see guestconf.h. */
+#include "guestconf.h"
+
+#include <string.h>
+
+#include "error.h"
+
+#define MAX_NAME_BYTES	  255
+#define MAX_PATH_BYTES	  4095
+#define MAX_CMDLINE_BYTES 1023
+#define MAX_OPAQUE_BYTES  (256 * 1024)
+#define MIN_MEMORY_KIB	  4096
+#define MAX_MEMORY_KIB	  (UINT64_C(16) << 30) /* 16 TiB: what a 64-bit PV guest can map */
+#define MAX_CLOCK_S	  (INT64_C(100) * 366 * 86400)
+
+struct key {
+	const char *name;
+	const char *type;
+	bool required;
+};
+
+static const struct key guest_keys[] = {
+	{ "name", "s", true },		  { "uuid", "s", true },	     { "memory_kib", "t", true },
+	{ "max_memory_kib", "t", false }, { "vcpus", "u", false },	     { "max_vcpus", "u", false },
+	{ "kernel", "s", true },	  { "ramdisk", "s", false },	     { "cmdline", "s", false },
+	{ "on_poweroff", "s", false },	  { "on_reboot", "s", false },	     { "on_crash", "s", false },
+	{ "weight", "u", false },	  { "cap", "u", false },	     { "cpumap", "ay", false },
+	{ "vcpu_pins", "a(uay)", false }, { "clock_offset", "s", false },    { "clock_adjustment", "x", false },
+	{ "consoles", "u", false },	  { "disks", "aa{sv}", false },	     { "nics", "aa{sv}", false },
+	{ "opaque", "s", false },
+};
+
+static const struct key disk_keys[] = {
+	{ "class", "s", false },    { "vdev", "s", true },	{ "source", "s", true },  { "type", "s", true },
+	{ "readonly", "b", false }, { "shareable", "b", false }, { "cache", "s", false }, { "discard", "b", false },
+};
+
+static const struct key nic_keys[] = {
+	{ "class", "s", false },  { "mac", "s", true },	 { "bridge", "s", true },
+	{ "ifname", "s", false }, { "mtu", "u", false }, { "model", "s", false },
+};
+
+static const struct key ref_keys[] = {
+	{ "class", "s", true },
+	{ "vdev", "s", false },
+	{ "mac", "s", false },
+	{ "force", "b", false },
+};
+
+static const char *const action_names[] = { "destroy", "restart", "preserve" };
+static const char *const cache_names[] = { "default", "none", "writeback" };
+static const char *const clock_names[] = { "utc", "localtime", "variable" };
+
+/* Every key known, of its type, there once; every required key there. */
+static bool check_keys(GVariant *dict, const struct key *keys, guint key_count, const char *what, GError **error)
+{
+	g_autoptr(GHashTable) seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+	GVariantIter iter;
+	const char *name;
+	GVariant *value;
+	guint i;
+
+	g_variant_iter_init(&iter, dict);
+	while (g_variant_iter_next(&iter, "{&sv}", &name, &value)) {
+		g_autoptr(GVariant) held = value;
+
+		for (i = 0; i < key_count && strcmp(keys[i].name, name); i++)
+			;
+		if (i == key_count)
+			return xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: unknown key \"%.64s\"", what, name);
+		if (!g_variant_is_of_type(held, G_VARIANT_TYPE(keys[i].type)))
+			return xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: %s has type %s, not %s", what, name,
+				       g_variant_get_type_string(held), keys[i].type);
+		if (!g_hash_table_add(seen, g_strdup(name)))
+			return xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: %s is given twice", what, name);
+	}
+	for (i = 0; i < key_count; i++) {
+		if (keys[i].required && !g_hash_table_contains(seen, keys[i].name))
+			return xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: %s is missing", what, keys[i].name);
+	}
+	return true;
+}
+
+static char *get_string(GVariant *dict, const char *key)
+{
+	char *text = NULL;
+
+	g_variant_lookup(dict, key, "s", &text);
+	return text;
+}
+
+static bool has_control_chars(const char *text)
+{
+	for (; *text; text++) {
+		if ((unsigned char)*text < 0x20 || *text == 0x7f)
+			return true;
+	}
+	return false;
+}
+
+static bool check_path(const char *path, const char *what, const char *key, GError **error)
+{
+	if (path[0] != '/' || strlen(path) > MAX_PATH_BYTES || has_control_chars(path))
+		return xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: %s \"%.128s\" is not an absolute path", what,
+			       key, path);
+	return true;
+}
+
+/* Looks one of `names` up; an absent key leaves *out alone. */
+static bool get_choice(GVariant *dict, const char *key, const char *const *names, int name_count, const char *what,
+		       int *out, GError **error)
+{
+	g_autofree char *text = get_string(dict, key);
+	int i;
+
+	if (!text)
+		return true;
+	for (i = 0; i < name_count; i++) {
+		if (!strcmp(text, names[i])) {
+			*out = i;
+			return true;
+		}
+	}
+	return xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: %s has no value \"%.64s\"", what, key, text);
+}
+
+static bool get_action(GVariant *dict, const char *key, const char *what, enum policy_action *out, GError **error)
+{
+	g_autofree char *text = get_string(dict, key);
+	int action = (int)*out;
+
+	if (text && (!strcmp(text, "rename-restart") || !strcmp(text, "coredump-destroy") ||
+		     !strcmp(text, "coredump-restart")))
+		return xd_fail(error, XD_ERROR_NOT_SUPPORTED, "%s: %s=\"%s\" is not available", what, key, text);
+	if (!get_choice(dict, key, action_names, G_N_ELEMENTS(action_names), what, &action, error))
+		return false;
+	*out = (enum policy_action)action;
+	return true;
+}
+
+static bool cpumap_ok(GBytes *map)
+{
+	gsize size, i;
+	const uint8_t *bytes = g_bytes_get_data(map, &size);
+
+	if (size > GUESTCONF_MAX_CPUMAP)
+		return false;
+	for (i = 0; i < size; i++) {
+		if (bytes[i])
+			return true;
+	}
+	return false;
+}
+
+static GBytes *cpumap_from_variant(GVariant *array)
+{
+	gsize size;
+	const void *bytes = g_variant_get_fixed_array(array, &size, 1);
+
+	return g_bytes_new(bytes, size);
+}
+
+bool mac_parse(const char *text, uint8_t mac[6])
+{
+	int i;
+
+	if (strlen(text) != 17)
+		return false;
+	for (i = 0; i < 6; i++) {
+		int high = g_ascii_xdigit_value(text[3 * i]), low = g_ascii_xdigit_value(text[3 * i + 1]);
+
+		if (high < 0 || low < 0 || (i < 5 && text[3 * i + 2] != ':'))
+			return false;
+		mac[i] = (uint8_t)(high << 4 | low);
+	}
+	return true;
+}
+
+/* The letters after the prefix: a..z, then aa..zz; -1 when there is none or too many. */
+static int disk_letters(const char **text)
+{
+	int value = -1, count = 0;
+
+	while (**text >= 'a' && **text <= 'z') {
+		if (++count > 2)
+			return -1;
+		value = (value + 1) * 26 + (**text - 'a');
+		(*text)++;
+	}
+	return value;
+}
+
+bool vdev_to_devid(const char *vdev, uint32_t *devid)
+{
+	static const struct {
+		const char *prefix;
+		int disk_max, partition_max;
+	} kinds[] = { { "xvd", 26 * 27 - 1, 255 }, { "sd", 15, 15 }, { "hd", 3, 63 } };
+	const char *text;
+	int kind, disk;
+	guint64 partition = 0;
+
+	for (kind = 0; kind < 3 && !g_str_has_prefix(vdev, kinds[kind].prefix); kind++)
+		;
+	if (kind == 3)
+		return false;
+	text = vdev + strlen(kinds[kind].prefix);
+	disk = disk_letters(&text);
+	if (disk < 0 || disk > kinds[kind].disk_max)
+		return false;
+	if (*text && (*text == '0' || !g_ascii_string_to_unsigned(text, 10, 1, (guint64)kinds[kind].partition_max,
+								  &partition, NULL)))
+		return false;
+	switch (kind) {
+	case 0:
+		if (disk < 16 && partition < 16)
+			*devid = 202u << 8 | (uint32_t)disk << 4 | (uint32_t)partition;
+		else
+			*devid = 1u << 28 | (uint32_t)disk << 8 | (uint32_t)partition;
+		return true;
+	case 1:
+		*devid = 8u << 8 | (uint32_t)disk << 4 | (uint32_t)partition;
+		return true;
+	default:
+		*devid = (disk < 2 ? 3u : 22u) << 8 | (uint32_t)(disk & 1) << 6 | (uint32_t)partition;
+		return true;
+	}
+}
+
+struct disk_conf *disk_conf_parse(GVariant *dict, const char *what, GError **error)
+{
+	static const char *const types[] = { "block", "file" };
+	struct disk_conf *disk;
+	gboolean flag;
+	int type = 0, cache = DISK_CACHE_DEFAULT;
+
+	if (!check_keys(dict, disk_keys, G_N_ELEMENTS(disk_keys), what, error))
+		return NULL;
+	disk = g_new0(struct disk_conf, 1);
+	disk->vdev = get_string(dict, "vdev");
+	disk->source = get_string(dict, "source");
+	disk->discard = true;
+	if (g_variant_lookup(dict, "readonly", "b", &flag))
+		disk->readonly = flag;
+	if (g_variant_lookup(dict, "shareable", "b", &flag))
+		disk->shareable = flag;
+	if (g_variant_lookup(dict, "discard", "b", &flag))
+		disk->discard = flag;
+	if (!vdev_to_devid(disk->vdev, &disk->devid)) {
+		xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: vdev \"%.64s\" is no virtual disk's name", what,
+			disk->vdev);
+		goto fail;
+	}
+	if (!check_path(disk->source, what, "source", error) ||
+	    !get_choice(dict, "type", types, G_N_ELEMENTS(types), what, &type, error) ||
+	    !get_choice(dict, "cache", cache_names, G_N_ELEMENTS(cache_names), what, &cache, error))
+		goto fail;
+	disk->is_file = type == 1;
+	disk->cache = (enum disk_cache)cache;
+	if (!disk->is_file && disk->cache == DISK_CACHE_WRITEBACK) {
+		xd_fail(error, XD_ERROR_NOT_SUPPORTED, "%s: cache=\"writeback\" needs a file disk", what);
+		goto fail;
+	}
+	return disk;
+fail:
+	disk_conf_free(disk);
+	return NULL;
+}
+
+/* What the kernel accepts as an interface's name. */
+static bool ifname_ok(const char *name)
+{
+	gsize length = strlen(name), i;
+
+	if (length < 1 || length > 15 || !strcmp(name, ".") || !strcmp(name, ".."))
+		return false;
+	for (i = 0; i < length; i++) {
+		if ((unsigned char)name[i] <= 0x20 || (unsigned char)name[i] >= 0x7f || strchr("/:%", name[i]))
+			return false;
+	}
+	return true;
+}
+
+struct nic_conf *nic_conf_parse(GVariant *dict, const char *what, GError **error)
+{
+	g_autofree char *mac = NULL;
+	g_autofree char *model = NULL;
+	struct nic_conf *nic;
+	static const uint8_t zero[6];
+
+	if (!check_keys(dict, nic_keys, G_N_ELEMENTS(nic_keys), what, error))
+		return NULL;
+	nic = g_new0(struct nic_conf, 1);
+	mac = get_string(dict, "mac");
+	model = get_string(dict, "model");
+	nic->bridge = get_string(dict, "bridge");
+	nic->ifname = get_string(dict, "ifname");
+	if (!mac_parse(mac, nic->mac) || (nic->mac[0] & 1) || !memcmp(nic->mac, zero, 6))
+		xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: mac \"%.32s\" is no unicast address", what, mac);
+	else if (!ifname_ok(nic->bridge))
+		xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: bridge \"%.32s\" is no interface's name", what,
+			nic->bridge);
+	else if (nic->ifname && !ifname_ok(nic->ifname))
+		xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: ifname \"%.32s\" is no interface's name", what,
+			nic->ifname);
+	else if (nic->ifname && g_str_has_prefix(nic->ifname, "vif"))
+		xd_fail(error, XD_ERROR_INVALID_ARGUMENT,
+			"%s: ifname \"%.32s\": names that begin with vif are the kernel's own", what, nic->ifname);
+	else if (model && strcmp(model, "netfront"))
+		xd_fail(error, XD_ERROR_NOT_SUPPORTED, "%s: model \"%.32s\" is not available, only netfront", what,
+			model);
+	else if (g_variant_lookup(dict, "mtu", "u", &nic->mtu) && (nic->mtu < 68 || nic->mtu > 65535))
+		xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: mtu %u is outside 68..65535", what, nic->mtu);
+	else {
+		g_snprintf(nic->mac_text, sizeof(nic->mac_text), "%02x:%02x:%02x:%02x:%02x:%02x", nic->mac[0],
+			   nic->mac[1], nic->mac[2], nic->mac[3], nic->mac[4], nic->mac[5]);
+		return nic;
+	}
+	nic_conf_free(nic);
+	return NULL;
+}
+
+void disk_conf_free(struct disk_conf *disk)
+{
+	if (!disk)
+		return;
+	g_free(disk->vdev);
+	g_free(disk->source);
+	g_free(disk);
+}
+
+void nic_conf_free(struct nic_conf *nic)
+{
+	if (!nic)
+		return;
+	g_free(nic->bridge);
+	g_free(nic->ifname);
+	g_free(nic);
+}
+
+const char *device_class(GVariant *dict, GError **error)
+{
+	g_autofree char *class = get_string(dict, "class");
+
+	if (class && !strcmp(class, "disk"))
+		return "disk";
+	if (class && !strcmp(class, "nic"))
+		return "nic";
+	xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "device: class is \"%.32s\", neither disk nor nic", class ? class : "");
+	return NULL;
+}
+
+bool device_ref_parse(GVariant *dict, struct device_ref *ref, GError **error)
+{
+	const char *class = device_class(dict, error);
+	g_autofree char *mac = get_string(dict, "mac");
+	uint8_t bytes[6];
+	gboolean force = FALSE;
+
+	memset(ref, 0, sizeof(*ref));
+	if (!class || !check_keys(dict, ref_keys, G_N_ELEMENTS(ref_keys), class, error))
+		return false;
+	g_variant_lookup(dict, "force", "b", &force);
+	ref->force = force;
+	ref->vdev = get_string(dict, "vdev");
+	if (!strcmp(class, "disk") && (!ref->vdev || mac))
+		xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "disk: vdev, and nothing else, says which one");
+	else if (!strcmp(class, "nic") && (!mac || ref->vdev || !mac_parse(mac, bytes)))
+		xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "nic: mac, and nothing else, says which one");
+	else {
+		if (mac) {
+			g_autofree char *lower = g_ascii_strdown(mac, -1);
+
+			g_strlcpy(ref->mac_text, lower, sizeof(ref->mac_text));
+		}
+		return true;
+	}
+	device_ref_clear(ref);
+	return false;
+}
+
+void device_ref_clear(struct device_ref *ref)
+{
+	g_clear_pointer(&ref->vdev, g_free);
+}
+
+struct disk_conf *guestconf_find_disk(const struct guestconf *conf, const char *vdev, guint *index)
+{
+	guint i;
+
+	for (i = 0; i < conf->disks->len; i++) {
+		struct disk_conf *disk = g_ptr_array_index(conf->disks, i);
+
+		if (!strcmp(disk->vdev, vdev)) {
+			if (index)
+				*index = i;
+			return disk;
+		}
+	}
+	return NULL;
+}
+
+struct nic_conf *guestconf_find_nic(const struct guestconf *conf, const char *mac_text, guint *index)
+{
+	guint i;
+
+	for (i = 0; i < conf->nics->len; i++) {
+		struct nic_conf *nic = g_ptr_array_index(conf->nics, i);
+
+		if (!strcmp(nic->mac_text, mac_text)) {
+			if (index)
+				*index = i;
+			return nic;
+		}
+	}
+	return NULL;
+}
+
+static void vcpu_pin_clear(gpointer data)
+{
+	struct vcpu_pin *pin = data;
+
+	g_clear_pointer(&pin->cpumap, g_bytes_unref);
+}
+
+void guestconf_free(struct guestconf *conf)
+{
+	if (!conf)
+		return;
+	g_free(conf->name);
+	g_free(conf->uuid);
+	g_free(conf->kernel);
+	g_free(conf->ramdisk);
+	g_free(conf->cmdline);
+	g_free(conf->opaque);
+	g_clear_pointer(&conf->cpumap, g_bytes_unref);
+	g_clear_pointer(&conf->pins, g_array_unref);
+	g_clear_pointer(&conf->disks, g_ptr_array_unref);
+	g_clear_pointer(&conf->nics, g_ptr_array_unref);
+	g_free(conf);
+}
+
+static bool parse_identity(struct guestconf *conf, GVariant *dict, GError **error)
+{
+	g_autofree char *uuid = get_string(dict, "uuid");
+
+	conf->name = get_string(dict, "name");
+	if (!conf->name[0] || strlen(conf->name) > MAX_NAME_BYTES || has_control_chars(conf->name) ||
+	    strchr(conf->name, '/') || !strcmp(conf->name, ".") || !strcmp(conf->name, "..") ||
+	    !strcmp(conf->name, "Domain-0"))
+		return xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "guest: name \"%.255s\" cannot be a guest's",
+			       conf->name);
+	if (!g_uuid_string_is_valid(uuid) || strspn(uuid, "0-") == strlen(uuid))
+		return xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "guest \"%s\": uuid \"%.64s\" is none", conf->name,
+			       uuid);
+	conf->uuid = g_ascii_strdown(uuid, -1);
+	return true;
+}
+
+static bool parse_memory(struct guestconf *conf, GVariant *dict, const char *what, GError **error)
+{
+	g_variant_lookup(dict, "memory_kib", "t", &conf->memory_kib);
+	conf->max_memory_kib = conf->memory_kib;
+	g_variant_lookup(dict, "max_memory_kib", "t", &conf->max_memory_kib);
+	if (conf->memory_kib < MIN_MEMORY_KIB || conf->memory_kib > MAX_MEMORY_KIB || conf->memory_kib % 4)
+		return xd_fail(error, XD_ERROR_INVALID_ARGUMENT,
+			       "%s: memory_kib %" G_GUINT64_FORMAT " is not a multiple of 4 between %u and 2^34", what,
+			       conf->memory_kib, MIN_MEMORY_KIB);
+	if (conf->max_memory_kib < conf->memory_kib || conf->max_memory_kib > MAX_MEMORY_KIB ||
+	    conf->max_memory_kib % 4)
+		return xd_fail(error, XD_ERROR_INVALID_ARGUMENT,
+			       "%s: max_memory_kib %" G_GUINT64_FORMAT " is not a multiple of 4 from memory_kib to 2^34",
+			       what, conf->max_memory_kib);
+	return true;
+}
+
+static bool parse_pins(struct guestconf *conf, GVariant *dict, const char *what, GError **error)
+{
+	g_autoptr(GVariant) pins = g_variant_lookup_value(dict, "vcpu_pins", G_VARIANT_TYPE("a(uay)"));
+	g_autoptr(GVariant) all = g_variant_lookup_value(dict, "cpumap", G_VARIANT_TYPE("ay"));
+	bool seen[GUESTCONF_MAX_VCPUS] = { false };
+	gsize i, count = pins ? g_variant_n_children(pins) : 0;
+
+	if (all) {
+		conf->cpumap = cpumap_from_variant(all);
+		if (!cpumap_ok(conf->cpumap))
+			return xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: cpumap holds no CPU", what);
+	}
+	for (i = 0; i < count; i++) {
+		struct vcpu_pin pin;
+		GVariant *map;
+
+		g_variant_get_child(pins, i, "(u@ay)", &pin.vcpu, &map);
+		pin.cpumap = cpumap_from_variant(map);
+		g_variant_unref(map);
+		g_array_append_val(conf->pins, pin);
+		if (pin.vcpu >= conf->max_vcpus || seen[pin.vcpu])
+			return xd_fail(error, XD_ERROR_INVALID_ARGUMENT,
+				       "%s: vcpu_pins names vcpu %u twice, or there is none such", what, pin.vcpu);
+		if (!cpumap_ok(pin.cpumap))
+			return xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: vcpu_pins: no CPU for vcpu %u", what,
+				       pin.vcpu);
+		seen[pin.vcpu] = true;
+	}
+	return true;
+}
+
+static bool parse_vcpus(struct guestconf *conf, GVariant *dict, const char *what, GError **error)
+{
+	conf->vcpus = 1;
+	g_variant_lookup(dict, "vcpus", "u", &conf->vcpus);
+	conf->max_vcpus = conf->vcpus;
+	g_variant_lookup(dict, "max_vcpus", "u", &conf->max_vcpus);
+	if (conf->vcpus < 1 || conf->max_vcpus < conf->vcpus || conf->max_vcpus > GUESTCONF_MAX_VCPUS)
+		return xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: vcpus %u and max_vcpus %u are not 1..%u in order",
+			       what, conf->vcpus, conf->max_vcpus, GUESTCONF_MAX_VCPUS);
+	conf->weight = 256;
+	g_variant_lookup(dict, "weight", "u", &conf->weight);
+	if (conf->weight < 1 || conf->weight > 65535)
+		return xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: weight %u is outside 1..65535", what,
+			       conf->weight);
+	g_variant_lookup(dict, "cap", "u", &conf->cap);
+	if (conf->cap > 100 * conf->max_vcpus)
+		return xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: cap %u is over 100 for each vcpu", what,
+			       conf->cap);
+	return parse_pins(conf, dict, what, error);
+}
+
+static bool parse_boot(struct guestconf *conf, GVariant *dict, const char *what, GError **error)
+{
+	conf->kernel = get_string(dict, "kernel");
+	conf->ramdisk = get_string(dict, "ramdisk");
+	conf->cmdline = get_string(dict, "cmdline");
+	if (!conf->cmdline)
+		conf->cmdline = g_strdup("");
+	if (!check_path(conf->kernel, what, "kernel", error))
+		return false;
+	if (conf->ramdisk && !check_path(conf->ramdisk, what, "ramdisk", error))
+		return false;
+	if (strlen(conf->cmdline) > MAX_CMDLINE_BYTES)
+		return xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: cmdline is longer than %d bytes", what,
+			       MAX_CMDLINE_BYTES);
+	return true;
+}
+
+static bool parse_behaviour(struct guestconf *conf, GVariant *dict, const char *what, GError **error)
+{
+	uint32_t consoles = 1;
+	int base = CLOCK_UTC;
+
+	conf->on_poweroff = POLICY_DESTROY;
+	conf->on_reboot = POLICY_RESTART;
+	conf->on_crash = POLICY_DESTROY;
+	if (!get_action(dict, "on_poweroff", what, &conf->on_poweroff, error) ||
+	    !get_action(dict, "on_reboot", what, &conf->on_reboot, error) ||
+	    !get_action(dict, "on_crash", what, &conf->on_crash, error) ||
+	    !get_choice(dict, "clock_offset", clock_names, G_N_ELEMENTS(clock_names), what, &base, error))
+		return false;
+	conf->clock_base = (enum clock_base)base;
+	g_variant_lookup(dict, "clock_adjustment", "x", &conf->clock_adjustment_s);
+	if (conf->clock_adjustment_s < -MAX_CLOCK_S || conf->clock_adjustment_s > MAX_CLOCK_S)
+		return xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: clock_adjustment is over a hundred years", what);
+	g_variant_lookup(dict, "consoles", "u", &consoles);
+	if (consoles > 1)
+		return xd_fail(error, XD_ERROR_NOT_SUPPORTED, "%s: consoles %u: there can be one", what, consoles);
+	conf->console = consoles == 1;
+	conf->opaque = get_string(dict, "opaque");
+	if (conf->opaque && strlen(conf->opaque) > MAX_OPAQUE_BYTES)
+		return xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: opaque is longer than 256 KiB", what);
+	return true;
+}
+
+static bool parse_disks(struct guestconf *conf, GVariant *dict, const char *what, GError **error)
+{
+	g_autoptr(GVariant) disks = g_variant_lookup_value(dict, "disks", G_VARIANT_TYPE("aa{sv}"));
+	gsize i, count = disks ? g_variant_n_children(disks) : 0;
+	guint j;
+
+	if (count > GUESTCONF_MAX_DISKS)
+		return xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: more than %d disks", what, GUESTCONF_MAX_DISKS);
+	for (i = 0; i < count; i++) {
+		g_autoptr(GVariant) child = g_variant_get_child_value(disks, i);
+		g_autofree char *where = g_strdup_printf("%s, disk %u", what, (guint)i);
+		struct disk_conf *disk = disk_conf_parse(child, where, error);
+
+		if (!disk)
+			return false;
+		g_ptr_array_add(conf->disks, disk);
+		for (j = 0; j + 1 < conf->disks->len; j++) {
+			struct disk_conf *other = g_ptr_array_index(conf->disks, j);
+
+			if (other->devid == disk->devid)
+				return xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: vdev %s is used twice", where,
+					       disk->vdev);
+		}
+	}
+	return true;
+}
+
+static bool parse_nics(struct guestconf *conf, GVariant *dict, const char *what, GError **error)
+{
+	g_autoptr(GVariant) nics = g_variant_lookup_value(dict, "nics", G_VARIANT_TYPE("aa{sv}"));
+	gsize i, count = nics ? g_variant_n_children(nics) : 0;
+
+	if (count > GUESTCONF_MAX_NICS)
+		return xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: more than %d nics", what, GUESTCONF_MAX_NICS);
+	for (i = 0; i < count; i++) {
+		g_autoptr(GVariant) child = g_variant_get_child_value(nics, i);
+		g_autofree char *where = g_strdup_printf("%s, nic %u", what, (guint)i);
+		struct nic_conf *nic = nic_conf_parse(child, where, error);
+
+		if (!nic)
+			return false;
+		if (guestconf_find_nic(conf, nic->mac_text, NULL)) {
+			xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: mac %s is used twice", where, nic->mac_text);
+			nic_conf_free(nic);
+			return false;
+		}
+		g_ptr_array_add(conf->nics, nic);
+	}
+	return true;
+}
+
+struct guestconf *guestconf_parse(GVariant *dict, GError **error)
+{
+	g_autofree char *what = NULL;
+	struct guestconf *conf;
+
+	if (!g_variant_is_of_type(dict, G_VARIANT_TYPE_VARDICT)) {
+		xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "guest: the configuration is no dictionary");
+		return NULL;
+	}
+	if (!check_keys(dict, guest_keys, G_N_ELEMENTS(guest_keys), "guest", error))
+		return NULL;
+	conf = g_new0(struct guestconf, 1);
+	conf->pins = g_array_new(FALSE, FALSE, sizeof(struct vcpu_pin));
+	g_array_set_clear_func(conf->pins, vcpu_pin_clear);
+	conf->disks = g_ptr_array_new_with_free_func((GDestroyNotify)disk_conf_free);
+	conf->nics = g_ptr_array_new_with_free_func((GDestroyNotify)nic_conf_free);
+	if (!parse_identity(conf, dict, error))
+		goto fail;
+	what = g_strdup_printf("guest \"%s\"", conf->name);
+	if (!parse_memory(conf, dict, what, error) || !parse_vcpus(conf, dict, what, error) ||
+	    !parse_boot(conf, dict, what, error) || !parse_behaviour(conf, dict, what, error) ||
+	    !parse_disks(conf, dict, what, error) || !parse_nics(conf, dict, what, error))
+		goto fail;
+	return conf;
+fail:
+	guestconf_free(conf);
+	return NULL;
+}
+
+static GVariant *cpumap_to_variant(GBytes *map)
+{
+	gsize size;
+	const void *bytes = g_bytes_get_data(map, &size);
+
+	return g_variant_new_fixed_array(G_VARIANT_TYPE_BYTE, bytes, size, 1);
+}
+
+static GVariant *disk_to_variant(const struct disk_conf *disk)
+{
+	GVariantBuilder b;
+
+	g_variant_builder_init(&b, G_VARIANT_TYPE_VARDICT);
+	g_variant_builder_add(&b, "{sv}", "vdev", g_variant_new_string(disk->vdev));
+	g_variant_builder_add(&b, "{sv}", "source", g_variant_new_string(disk->source));
+	g_variant_builder_add(&b, "{sv}", "type", g_variant_new_string(disk->is_file ? "file" : "block"));
+	g_variant_builder_add(&b, "{sv}", "readonly", g_variant_new_boolean(disk->readonly));
+	g_variant_builder_add(&b, "{sv}", "shareable", g_variant_new_boolean(disk->shareable));
+	g_variant_builder_add(&b, "{sv}", "discard", g_variant_new_boolean(disk->discard));
+	g_variant_builder_add(&b, "{sv}", "cache", g_variant_new_string(cache_names[disk->cache]));
+	return g_variant_builder_end(&b);
+}
+
+static GVariant *nic_to_variant(const struct nic_conf *nic)
+{
+	GVariantBuilder b;
+
+	g_variant_builder_init(&b, G_VARIANT_TYPE_VARDICT);
+	g_variant_builder_add(&b, "{sv}", "mac", g_variant_new_string(nic->mac_text));
+	g_variant_builder_add(&b, "{sv}", "bridge", g_variant_new_string(nic->bridge));
+	if (nic->ifname)
+		g_variant_builder_add(&b, "{sv}", "ifname", g_variant_new_string(nic->ifname));
+	if (nic->mtu)
+		g_variant_builder_add(&b, "{sv}", "mtu", g_variant_new_uint32(nic->mtu));
+	return g_variant_builder_end(&b);
+}
+
+static void add_cpus(GVariantBuilder *b, const struct guestconf *conf)
+{
+	GVariantBuilder pins;
+	guint i;
+
+	if (conf->cpumap)
+		g_variant_builder_add(b, "{sv}", "cpumap", cpumap_to_variant(conf->cpumap));
+	g_variant_builder_init(&pins, G_VARIANT_TYPE("a(uay)"));
+	for (i = 0; i < conf->pins->len; i++) {
+		struct vcpu_pin *pin = &g_array_index(conf->pins, struct vcpu_pin, i);
+
+		g_variant_builder_add(&pins, "(u@ay)", pin->vcpu, cpumap_to_variant(pin->cpumap));
+	}
+	g_variant_builder_add(b, "{sv}", "vcpu_pins", g_variant_builder_end(&pins));
+}
+
+GVariant *guestconf_to_variant(const struct guestconf *conf)
+{
+	GVariantBuilder b, list;
+	guint i;
+
+	g_variant_builder_init(&b, G_VARIANT_TYPE_VARDICT);
+	g_variant_builder_add(&b, "{sv}", "name", g_variant_new_string(conf->name));
+	g_variant_builder_add(&b, "{sv}", "uuid", g_variant_new_string(conf->uuid));
+	g_variant_builder_add(&b, "{sv}", "memory_kib", g_variant_new_uint64(conf->memory_kib));
+	g_variant_builder_add(&b, "{sv}", "max_memory_kib", g_variant_new_uint64(conf->max_memory_kib));
+	g_variant_builder_add(&b, "{sv}", "vcpus", g_variant_new_uint32(conf->vcpus));
+	g_variant_builder_add(&b, "{sv}", "max_vcpus", g_variant_new_uint32(conf->max_vcpus));
+	g_variant_builder_add(&b, "{sv}", "kernel", g_variant_new_string(conf->kernel));
+	if (conf->ramdisk)
+		g_variant_builder_add(&b, "{sv}", "ramdisk", g_variant_new_string(conf->ramdisk));
+	g_variant_builder_add(&b, "{sv}", "cmdline", g_variant_new_string(conf->cmdline));
+	g_variant_builder_add(&b, "{sv}", "on_poweroff", g_variant_new_string(action_names[conf->on_poweroff]));
+	g_variant_builder_add(&b, "{sv}", "on_reboot", g_variant_new_string(action_names[conf->on_reboot]));
+	g_variant_builder_add(&b, "{sv}", "on_crash", g_variant_new_string(action_names[conf->on_crash]));
+	g_variant_builder_add(&b, "{sv}", "weight", g_variant_new_uint32(conf->weight));
+	g_variant_builder_add(&b, "{sv}", "cap", g_variant_new_uint32(conf->cap));
+	add_cpus(&b, conf);
+	g_variant_builder_add(&b, "{sv}", "clock_offset", g_variant_new_string(clock_names[conf->clock_base]));
+	g_variant_builder_add(&b, "{sv}", "clock_adjustment", g_variant_new_int64(conf->clock_adjustment_s));
+	g_variant_builder_add(&b, "{sv}", "consoles", g_variant_new_uint32(conf->console ? 1 : 0));
+	g_variant_builder_init(&list, G_VARIANT_TYPE("aa{sv}"));
+	for (i = 0; i < conf->disks->len; i++)
+		g_variant_builder_add_value(&list, disk_to_variant(g_ptr_array_index(conf->disks, i)));
+	g_variant_builder_add(&b, "{sv}", "disks", g_variant_builder_end(&list));
+	g_variant_builder_init(&list, G_VARIANT_TYPE("aa{sv}"));
+	for (i = 0; i < conf->nics->len; i++)
+		g_variant_builder_add_value(&list, nic_to_variant(g_ptr_array_index(conf->nics, i)));
+	g_variant_builder_add(&b, "{sv}", "nics", g_variant_builder_end(&list));
+	if (conf->opaque)
+		g_variant_builder_add(&b, "{sv}", "opaque", g_variant_new_string(conf->opaque));
+	return g_variant_builder_end(&b);
+}

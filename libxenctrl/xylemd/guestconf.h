@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A guest's configuration: the a{sv} of docs/xylemd-protocol.md, decoded and checked.
+ *
+ * Pure: nothing here looks at the host. guestconf_parse() refuses what it does not know, by name, so that no wish
+ * is silently ignored; guestconf_to_variant() gives back a dictionary that parses to the same configuration.
+ */
+#ifndef XYLEMD_GUESTCONF_H
+#define XYLEMD_GUESTCONF_H
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define GUESTCONF_MAX_VCPUS  128
+#define GUESTCONF_MAX_DISKS  64
+#define GUESTCONF_MAX_NICS   32
+#define GUESTCONF_MAX_CPUMAP 1024 /* bytes: 8192 physical CPUs */
+
+enum policy_action {
+	POLICY_DESTROY,
+	POLICY_RESTART,
+	POLICY_PRESERVE,
+};
+
+enum disk_cache {
+	DISK_CACHE_DEFAULT,
+	DISK_CACHE_NONE,
+	DISK_CACHE_WRITEBACK,
+};
+
+enum clock_base {
+	CLOCK_UTC,
+	CLOCK_LOCALTIME,
+	CLOCK_VARIABLE,
+};
+
+struct disk_conf {
+	char *vdev;
+	char *source;
+	bool is_file;
+	bool readonly;
+	bool shareable;
+	bool discard;
+	enum disk_cache cache;
+	uint32_t devid; /* number of the virtual device, from vdev */
+};
+
+struct nic_conf {
+	uint8_t mac[6];
+	char mac_text[18];
+	char *bridge;
+	char *ifname; /* NULL: vif<domid>.<devid> */
+	uint32_t mtu; /* 0: the bridge's */
+};
+
+struct vcpu_pin {
+	uint32_t vcpu;
+	GBytes *cpumap;
+};
+
+struct guestconf {
+	char *name;
+	char *uuid; /* lower case */
+	uint64_t memory_kib;
+	uint64_t max_memory_kib;
+	uint32_t vcpus;
+	uint32_t max_vcpus;
+	char *kernel;
+	char *ramdisk; /* NULL: none */
+	char *cmdline; /* never NULL */
+	enum policy_action on_poweroff;
+	enum policy_action on_reboot;
+	enum policy_action on_crash;
+	uint32_t weight;
+	uint32_t cap;
+	GBytes *cpumap;	 /* NULL: all */
+	GArray *pins;	 /* struct vcpu_pin */
+	enum clock_base clock_base;
+	int64_t clock_adjustment_s;
+	bool console;
+	GPtrArray *disks; /* struct disk_conf */
+	GPtrArray *nics;  /* struct nic_conf */
+	char *opaque;	  /* NULL: none */
+};
+
+/* Decodes and checks; NULL and InvalidArgument or NotSupported when something is wrong. */
+struct guestconf *guestconf_parse(GVariant *dict, GError **error);
+void guestconf_free(struct guestconf *conf);
+/* A floating a{sv} which guestconf_parse() accepts. */
+GVariant *guestconf_to_variant(const struct guestconf *conf);
+
+/*
+ * One disk or nic by itself, for attaching; `what` names it in messages ("disk 3").
+ * The key "class" is accepted and not looked at.
+ */
+struct disk_conf *disk_conf_parse(GVariant *dict, const char *what, GError **error);
+struct nic_conf *nic_conf_parse(GVariant *dict, const char *what, GError **error);
+void disk_conf_free(struct disk_conf *disk);
+void nic_conf_free(struct nic_conf *nic);
+
+/* What DetachDevice is given: exactly one of vdev and mac is set. */
+struct device_ref {
+	char *vdev;
+	char mac_text[18];
+	bool force;
+};
+bool device_ref_parse(GVariant *dict, struct device_ref *ref, GError **error);
+void device_ref_clear(struct device_ref *ref);
+
+/* "disk", "nic" or NULL with an error: the class of a device dictionary. */
+const char *device_class(GVariant *dict, GError **error);
+
+struct disk_conf *guestconf_find_disk(const struct guestconf *conf, const char *vdev, guint *index);
+struct nic_conf *guestconf_find_nic(const struct guestconf *conf, const char *mac_text, guint *index);
+
+/* Number of a virtual block device (xvda, sda1, hdb ...) as frontends expect it; false when the name is none. */
+bool vdev_to_devid(const char *vdev, uint32_t *devid);
+/* aa:bb:cc:dd:ee:ff, any case; false when it is something else. */
+bool mac_parse(const char *text, uint8_t mac[6]);
+
+#endif

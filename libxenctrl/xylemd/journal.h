@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What xylemd must remember about a guest when it is killed: one small file per guest in /run/xylem/guests, named by
+ * UUID and replaced atomically. /run is lost with the host's reboot, as the guests are.
+ *
+ * The file is a magic line and a serialised a{sv}. A file that cannot be decoded is an error of its own, never a crash;
+ * the caller sets it aside.
+ */
+#ifndef XYLEMD_JOURNAL_H
+#define XYLEMD_JOURNAL_H
+
+#include <glib.h>
+
+#include "guestconf.h"
+#include "policy.h"
+
+enum journal_phase {
+	JOURNAL_BUILDING, /* after a kill: take everything down */
+	JOURNAL_RUNNING,  /* after a kill: adopt */
+	JOURNAL_TEARDOWN, /* after a kill: take everything down */
+	JOURNAL_RESTART,  /* after a kill: take everything down, then build again */
+};
+
+struct journal {
+	enum journal_phase phase;
+	uint32_t domid; /* 0: not known yet */
+	bool unpaused;	/* has run */
+	struct policy_state policy;
+	struct guestconf *conf;
+	GArray *nic_devids; /* uint32_t, one for each of conf->nics */
+};
+
+/* All return false (NULL) with an XD_ERROR_INTERNAL that names the file. */
+bool journal_save(const char *dir, const struct journal *journal, GError **error);
+struct journal *journal_load(const char *path, GError **error);
+bool journal_remove(const char *dir, const char *uuid, GError **error);
+void journal_free(struct journal *journal);
+
+#endif

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A guest's xenstore nodes; see layout.h. */
+#include "layout.h"
+
+static void node_clear(gpointer data)
+{
+	struct layout_node *node = data;
+
+	g_clear_pointer(&node->path, g_free);
+	g_clear_pointer(&node->value, g_free);
+}
+
+GArray *layout_new(void)
+{
+	GArray *nodes = g_array_sized_new(FALSE, FALSE, sizeof(struct layout_node), 64);
+
+	g_array_set_clear_func(nodes, node_clear);
+	return nodes;
+}
+
+/* Takes the path and the value. */
+static void add_taken(GArray *nodes, enum layout_perms perms, char *path, char *value)
+{
+	struct layout_node node = { .path = path, .value = value, .perms = perms };
+
+	g_array_append_val(nodes, node);
+}
+
+static void add(GArray *nodes, enum layout_perms perms, const char *base, const char *leaf, const char *value)
+{
+	add_taken(nodes, perms, leaf ? g_strconcat(base, "/", leaf, NULL) : g_strdup(base), g_strdup(value));
+}
+
+static void add_number(GArray *nodes, const char *base, const char *leaf, guint64 value)
+{
+	add_taken(nodes, LAYOUT_INHERIT, g_strconcat(base, "/", leaf, NULL),
+		  g_strdup_printf("%" G_GUINT64_FORMAT, value));
+}
+
+char *layout_frontend(uint32_t domid, const char *type, uint32_t devid)
+{
+	return g_strdup_printf("/local/domain/%u/device/%s/%u", domid, type, devid);
+}
+
+char *layout_backend(uint32_t domid, const char *type, uint32_t devid)
+{
+	return g_strdup_printf("/local/domain/0/backend/%s/%u/%u", type, domid, devid);
+}
+
+static void add_console(GArray *nodes, const char *base, const struct layout_ids *ids)
+{
+	add_number(nodes, base, "console/port", ids->console_port);
+	add_number(nodes, base, "console/ring-ref", ids->console_mfn);
+	add(nodes, LAYOUT_INHERIT, base, "console/limit", "1048576");
+	add(nodes, LAYOUT_INHERIT, base, "console/type", "xenconsoled");
+	add(nodes, LAYOUT_INHERIT, base, "console/output", "pty");
+	add(nodes, LAYOUT_INHERIT, base, "console/tty", "");
+}
+
+void layout_add_guest(GArray *nodes, const struct guestconf *conf, const struct layout_ids *ids)
+{
+	/* What the guest itself may write, or acknowledge by removing. */
+	static const char *const guest_owned[] = { "control/shutdown", "control/feature-poweroff",
+						   "control/feature-reboot", "control/feature-suspend",
+						   "control/sysrq", "data", "drivers", "feature", "attr", "error",
+						   "device/suspend/event-channel" };
+	g_autofree char *base = g_strdup_printf("/local/domain/%u", ids->domid);
+	g_autofree char *vm = g_strconcat("/vm/", conf->uuid, NULL);
+	guint i;
+
+	add(nodes, LAYOUT_GUEST_READS, vm, NULL, "");
+	add(nodes, LAYOUT_INHERIT, vm, "uuid", conf->uuid);
+	add(nodes, LAYOUT_INHERIT, vm, "name", conf->name);
+
+	add(nodes, LAYOUT_GUEST_READS, base, NULL, "");
+	add(nodes, LAYOUT_INHERIT, base, "vm", vm);
+	add(nodes, LAYOUT_INHERIT, base, "name", conf->name);
+	add_number(nodes, base, "domid", ids->domid);
+	add(nodes, LAYOUT_INHERIT, base, "device", "");
+	add(nodes, LAYOUT_INHERIT, base, "control/platform-feature-multiprocessor-suspend", "1");
+	add(nodes, LAYOUT_INHERIT, base, "control/platform-feature-xs_reset_watches", "1");
+	for (i = 0; i < G_N_ELEMENTS(guest_owned); i++)
+		add(nodes, LAYOUT_GUEST_OWNS, base, guest_owned[i], "");
+	for (i = 0; i < conf->max_vcpus; i++) {
+		char leaf[40];
+
+		g_snprintf(leaf, sizeof(leaf), "cpu/%u/availability", i);
+		add(nodes, LAYOUT_INHERIT, base, leaf, i < conf->vcpus ? "online" : "offline");
+	}
+	add_number(nodes, base, "memory/static-max", conf->max_memory_kib);
+	add_number(nodes, base, "memory/target", conf->memory_kib);
+	add_number(nodes, base, "store/port", ids->store_port);
+	add_number(nodes, base, "store/ring-ref", ids->store_mfn);
+	if (conf->console)
+		add_console(nodes, base, ids);
+}
+
+/* The two directories, pointing at each other, both in state Initialising. */
+static void add_pair(GArray *nodes, uint32_t domid, const char *front, const char *back)
+{
+	add(nodes, LAYOUT_FRONTEND, front, NULL, "");
+	add(nodes, LAYOUT_INHERIT, front, "backend", back);
+	add(nodes, LAYOUT_INHERIT, front, "backend-id", "0");
+	add(nodes, LAYOUT_INHERIT, front, "state", "1");
+	add(nodes, LAYOUT_GUEST_READS, back, NULL, "");
+	add(nodes, LAYOUT_INHERIT, back, "frontend", front);
+	add_number(nodes, back, "frontend-id", domid);
+	add(nodes, LAYOUT_INHERIT, back, "online", "1");
+	add(nodes, LAYOUT_INHERIT, back, "state", "1");
+}
+
+void layout_add_disk(GArray *nodes, uint32_t domid, const struct disk_conf *disk, uint32_t major, uint32_t minor)
+{
+	g_autofree char *front = layout_frontend(domid, "vbd", disk->devid);
+	g_autofree char *back = layout_backend(domid, "vbd", disk->devid);
+
+	add_pair(nodes, domid, front, back);
+	add_number(nodes, front, "virtual-device", disk->devid);
+	add(nodes, LAYOUT_INHERIT, front, "device-type", "disk");
+	add(nodes, LAYOUT_INHERIT, back, "removable", "0");
+	add(nodes, LAYOUT_INHERIT, back, "bootable", "1");
+	add(nodes, LAYOUT_INHERIT, back, "dev", disk->vdev);
+	add(nodes, LAYOUT_INHERIT, back, "type", "phy");
+	add(nodes, LAYOUT_INHERIT, back, "device-type", "disk");
+	add(nodes, LAYOUT_INHERIT, back, "mode", disk->readonly ? "r" : "w");
+	add(nodes, LAYOUT_INHERIT, back, "discard-enable", disk->discard ? "1" : "0");
+	add(nodes, LAYOUT_INHERIT, back, "params", disk->source);
+	add_taken(nodes, LAYOUT_INHERIT, g_strconcat(back, "/physical-device", NULL),
+		  g_strdup_printf("%x:%x", major, minor));
+	add(nodes, LAYOUT_INHERIT, back, "hotplug-status", "connected");
+}
+
+void layout_add_nic(GArray *nodes, uint32_t domid, const struct nic_conf *nic, uint32_t devid, uint32_t mtu)
+{
+	g_autofree char *front = layout_frontend(domid, "vif", devid);
+	g_autofree char *back = layout_backend(domid, "vif", devid);
+	g_autofree char *ifname = nic->ifname ? g_strdup(nic->ifname) : g_strdup_printf("vif%u.%u", domid, devid);
+
+	add_pair(nodes, domid, front, back);
+	add_number(nodes, front, "handle", devid);
+	add(nodes, LAYOUT_INHERIT, front, "mac", nic->mac_text);
+	if (mtu)
+		add_number(nodes, front, "mtu", mtu);
+	add_number(nodes, back, "handle", devid);
+	add(nodes, LAYOUT_INHERIT, back, "type", "vif");
+	add(nodes, LAYOUT_INHERIT, back, "mac", nic->mac_text);
+	add(nodes, LAYOUT_INHERIT, back, "bridge", nic->bridge);
+	add(nodes, LAYOUT_INHERIT, back, "vifname", ifname);
+	if (mtu)
+		add_number(nodes, back, "mtu", mtu);
+}
+
+char *layout_to_text(const GArray *nodes)
+{
+	static const char *const names[] = { "", " guest-reads", " guest-owns", " frontend" };
+	GString *text = g_string_new(NULL);
+	guint i;
+
+	for (i = 0; i < nodes->len; i++) {
+		const struct layout_node *node = &g_array_index(nodes, struct layout_node, i);
+
+		g_string_append_printf(text, "%s = \"%s\"%s\n", node->path, node->value, names[node->perms]);
+	}
+	return g_string_free(text, FALSE);
+}

@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Noticing what happens to domains: the store says that something did (@introduceDomain, @releaseDomain), the
+ * hypervisor's list says what. Also the first look at start, when guests of an earlier life are adopted.
+ *
+ * Scans run on a thread, one at a time; a request during a scan causes one more. A domain is ours when its number and its
+ * UUID are those of a guest in the tables; a domain with the UUID of a guest of ours but another number is one that is
+ * just being made or buried.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "guest.h"
+
+struct stranger {
+	uint8_t id[16];
+	char *name;
+	bool seen; /* in this scan */
+};
+
+static GHashTable *strangers; /* struct stranger by domid; belongs to the scan that runs */
+static gint scan_wanted;      /* atomic: 0 idle, 1 running, 2 running and wanted again */
+static bool first_scan = true;
+
+static void stranger_free(gpointer data)
+{
+	struct stranger *stranger = data;
+
+	g_free(stranger->name);
+	g_free(stranger);
+}
+
+static void stranger_event(uint32_t domid, const struct stranger *stranger, const char *event, const char *detail)
+{
+	g_autofree char *uuid = uuid_to_text(stranger->id);
+
+	xd_xylemd1_emit_domain_event(xylemd.service, domid, uuid, stranger->name, event, detail);
+}
+
+/* The name is in a node that the domain cannot write, but it is somebody else's text. */
+static char *domain_name(uint32_t domid)
+{
+	char *name = xyl_store_readf(storeio_store(xylemd.io), XYL_TX_NONE, "/local/domain/%u/name", domid);
+	g_autofree char *cut = name ? g_strndup(name, 255) : g_strdup("");
+
+	free(name);
+	return g_utf8_make_valid(cut, -1);
+}
+
+static void note_stranger(const struct xyl_dominfo *info)
+{
+	struct stranger *stranger = g_hash_table_lookup(strangers, GUINT_TO_POINTER(info->domid));
+
+	if (stranger && memcmp(stranger->id, info->uuid, 16)) {
+		stranger_event(info->domid, stranger, "died", "");
+		g_hash_table_remove(strangers, GUINT_TO_POINTER(info->domid));
+		stranger = NULL;
+	}
+	if (!stranger) {
+		stranger = g_new0(struct stranger, 1);
+		memcpy(stranger->id, info->uuid, 16);
+		stranger->name = domain_name(info->domid);
+		g_hash_table_insert(strangers, GUINT_TO_POINTER(info->domid), stranger);
+		if (!first_scan)
+			stranger_event(info->domid, stranger, "created", "");
+	}
+	stranger->seen = true;
+}
+
+/* Queues what follows from a stop of one of our guests, once. */
+static void note_stop(struct guest *guest, uint32_t domid, op_fn *run, uint32_t reason)
+{
+	struct op *op;
+	bool fresh;
+
+	g_mutex_lock(&xylemd.lock);
+	fresh = guest->domid == domid && guest->stopped_domid != domid && !g_atomic_int_get(&guest->doomed);
+	if (fresh)
+		guest->stopped_domid = domid;
+	g_mutex_unlock(&xylemd.lock);
+	if (!fresh)
+		return;
+	op = op_new(run, run == op_policy ? "policy" : "destroy", guest, NULL);
+	op->domid = domid;
+	op->number = reason;
+	op_submit(op);
+}
+
+static void note_ours(struct guest *guest, const struct xyl_dominfo *info)
+{
+	if (info->dying) {
+		note_stop(guest, info->domid, op_lost, 0);
+	} else if (info->shutdown) {
+		note_stop(guest, info->domid, op_policy, (uint32_t)info->shutdown_reason);
+	} else {
+		/* It may have been resumed after a suspend: its next stop counts again. */
+		g_mutex_lock(&xylemd.lock);
+		if (guest->stopped_domid == info->domid)
+			guest->stopped_domid = 0;
+		g_mutex_unlock(&xylemd.lock);
+	}
+}
+
+static void note_domain(const struct xyl_dominfo *info, GHashTable *alive)
+{
+	g_autofree char *uuid = uuid_to_text(info->uuid);
+	struct guest *guest = guest_by_uuid(uuid);
+	uint32_t domid = 0;
+
+	if (!guest) {
+		note_stranger(info);
+		return;
+	}
+	g_mutex_lock(&xylemd.lock);
+	domid = guest->domid;
+	g_mutex_unlock(&xylemd.lock);
+	if (domid == info->domid) {
+		g_hash_table_add(alive, GUINT_TO_POINTER(domid));
+		note_ours(guest, info);
+	}
+	guest_unref(guest);
+}
+
+/* Guests of ours whose domain the list does not have. */
+static void note_missing(GHashTable *alive, GPtrArray *before)
+{
+	guint i;
+
+	for (i = 0; i < before->len; i++) {
+		uint32_t domid = GPOINTER_TO_UINT(g_ptr_array_index(before, i));
+		struct guest *guest;
+
+		if (g_hash_table_contains(alive, GUINT_TO_POINTER(domid)))
+			continue;
+		guest = guest_by_domid(domid);
+		if (guest)
+			note_stop(guest, domid, op_lost, 0);
+		guest_unref(guest);
+	}
+}
+
+static void forget_strangers(void)
+{
+	GHashTableIter iter;
+	gpointer key, value;
+
+	g_hash_table_iter_init(&iter, strangers);
+	while (g_hash_table_iter_next(&iter, &key, &value)) {
+		struct stranger *stranger = value;
+
+		if (!stranger->seen) {
+			stranger_event(GPOINTER_TO_UINT(key), stranger, "died", "");
+			g_hash_table_iter_remove(&iter);
+			continue;
+		}
+		stranger->seen = false;
+	}
+}
+
+static void scan_once(void)
+{
+	g_autoptr(GHashTable) alive = g_hash_table_new(g_direct_hash, g_direct_equal);
+	g_autoptr(GPtrArray) before = g_ptr_array_new();
+	struct xyl_dominfo *domains = NULL;
+	GHashTableIter iter;
+	gpointer key;
+	int count, i;
+
+	/* Which domains we had before the list was made: a newer one cannot be missing from it. */
+	g_mutex_lock(&xylemd.lock);
+	g_hash_table_iter_init(&iter, xylemd.by_domid);
+	while (g_hash_table_iter_next(&iter, &key, NULL))
+		g_ptr_array_add(before, key);
+	g_mutex_unlock(&xylemd.lock);
+	count = xyl_domain_list_all(xylemd.xen, &domains);
+	if (count < 0) {
+		g_warning("listing domains: %s", xyl_error());
+		return;
+	}
+	for (i = 0; i < count; i++) {
+		if (domains[i].domid)
+			note_domain(&domains[i], alive);
+	}
+	free(domains);
+	note_missing(alive, before);
+	forget_strangers();
+	first_scan = false;
+}
+
+static void op_scan(struct op *op)
+{
+	(void)op;
+	do {
+		g_atomic_int_set(&scan_wanted, 1);
+		scan_once();
+	} while (!g_atomic_int_compare_and_exchange(&scan_wanted, 1, 0));
+}
+
+void scan_request(void)
+{
+	if (g_atomic_int_compare_and_exchange(&scan_wanted, 0, 1))
+		op_submit_quick(xylemd.urgent, op_new(op_scan, "", NULL, NULL));
+	else
+		g_atomic_int_compare_and_exchange(&scan_wanted, 1, 2);
+}
+
+static void domains_changed(struct xyl_store *store, const char *path, void *data)
+{
+	(void)store;
+	(void)path;
+	(void)data;
+	scan_request();
+}
+
+void scan_start(void)
+{
+	strangers = g_hash_table_new_full(g_direct_hash, g_direct_equal, NULL, stranger_free);
+	if (!xyl_store_watch(storeio_store(xylemd.io), "@introduceDomain", domains_changed, NULL) ||
+	    !xyl_store_watch(storeio_store(xylemd.io), "@releaseDomain", domains_changed, NULL))
+		g_error("watching domains: %s", xyl_error());
+	scan_request();
+}
+
+/* Builds the guest anew; its old domain is gone or was never adopted. */
+static void restart(struct guest *guest, const char *reason)
+{
+	g_autoptr(GError) error = NULL;
+
+	if (guest_alive(guest, &error) && build_guest(guest, false, "restart", &error)) {
+		guest_event(guest, guest->journal->domid, "rebooted", reason);
+		return;
+	}
+	g_warning("guest \"%s\": it cannot be restarted: %s", guest->name, error->message);
+	if (!guest->journal->domid)
+		guest_event(guest, 0, "died", "failed");
+	teardown_guest(guest, false, "failed");
+}
+
+/* The guest has stopped by itself; number is the hypervisor's reason. */
+void op_policy(struct op *op)
+{
+	struct guest *guest = op->guest;
+	struct journal *journal = guest->journal;
+	int64_t now = boottime_us();
+	struct policy_verdict verdict = policy_decide(journal->conf, &journal->policy, (int)op->number, now);
+
+	guest_event(guest, journal->domid, verdict.event, verdict.reason);
+	switch (verdict.action) {
+	case POLICY_PRESERVE:
+		return;
+	case POLICY_DESTROY:
+		if (verdict.rate_limited)
+			g_warning("guest \"%s\" stopped %u times within %d s of its start: it is not started again",
+				  guest->name, POLICY_QUICK_RUNS_MAX, (int)(POLICY_QUICK_RUN_US / 1000000));
+		guest_event(guest, journal->domid, "destroyed", verdict.rate_limited ? "rate-limit" : "policy");
+		teardown_guest(guest, false, verdict.rate_limited ? "rate-limit" : "policy");
+		return;
+	case POLICY_RESTART:
+		guest_event(guest, journal->domid, "destroyed", "restart");
+		journal->policy = policy_restarted(&journal->policy, now);
+		teardown_guest(guest, true, "restart");
+		restart(guest, verdict.reason);
+		return;
+	}
+}
+
+/* A guest whose build, restart or teardown was cut off when xylemd was killed. */
+static void op_clean(struct op *op)
+{
+	bool again = op->number;
+
+	if (op->guest->journal->domid)
+		guest_event(op->guest, op->guest->journal->domid, "destroyed", again ? "restart" : "policy");
+	teardown_guest(op->guest, again, again ? "restart" : "policy");
+	if (again)
+		restart(op->guest, "reboot");
+}
+
+/* The domain of this UUID that is not on its way out, or 0. */
+static uint32_t find_domain(const struct xyl_dominfo *domains, int count, const uint8_t id[16], uint32_t preferred)
+{
+	uint32_t found = 0;
+	int i;
+
+	for (i = 0; i < count; i++) {
+		if (!domains[i].domid || memcmp(domains[i].uuid, id, 16))
+			continue;
+		if (!domains[i].dying || domains[i].domid == preferred)
+			found = domains[i].domid;
+		if (found == preferred)
+			break;
+	}
+	return found;
+}
+
+static void adopt(struct journal *journal, const struct xyl_dominfo *domains, int count)
+{
+	uint32_t recorded = journal->domid, domid;
+	enum journal_phase phase = journal->phase;
+	struct guest *guest = guest_new(journal);
+	g_autoptr(GError) error = NULL;
+	struct op *op;
+	guint i;
+
+	if (!guest_register(guest, &error)) {
+		g_warning("%s", error->message);
+		guest_unref(guest);
+		return;
+	}
+	domid = find_domain(domains, count, guest->id, recorded);
+	/* Without a domain its nodes and backends may still be there: the recorded number leads to them. */
+	guest_set_domid(guest, domid ? domid : recorded);
+	if (phase == JOURNAL_RUNNING && domid && domid == recorded) {
+		for (i = 0; i < journal->conf->disks->len; i++)
+			g_ptr_array_add(guest->disks,
+					disk_adopt(g_ptr_array_index(journal->conf->disks, i), guest->name));
+		guest_event(guest, domid, "created", "adopted");
+	} else {
+		op = op_new(phase == JOURNAL_RUNNING ? op_lost : op_clean, "destroy", guest, NULL);
+		op->number = phase == JOURNAL_RESTART;
+		op_submit(op);
+	}
+	guest_unref(guest);
+}
+
+void scan_adopt_all(void)
+{
+	g_autoptr(GError) error = NULL;
+	g_autoptr(GDir) dir = g_dir_open(xylemd.journal_dir, 0, &error);
+	struct xyl_dominfo *domains = NULL;
+	int count = xyl_domain_list_all(xylemd.xen, &domains);
+	const char *name;
+
+	if (!dir || count < 0) {
+		g_warning("no guests are adopted: %s", error ? error->message : xyl_error());
+		free(domains);
+		return;
+	}
+	while ((name = g_dir_read_name(dir)) != NULL) {
+		g_autofree char *path = g_build_filename(xylemd.journal_dir, name, NULL);
+		g_autoptr(GError) bad = NULL;
+		struct journal *journal;
+
+		if (!g_uuid_string_is_valid(name))
+			continue;
+		journal = journal_load(path, &bad);
+		if (!journal) {
+			g_autofree char *aside = g_strconcat(path, ".bad", NULL);
+
+			g_warning("%s; it is set aside", bad->message);
+			if (rename(path, aside))
+				g_warning("%s: %s", path, g_strerror(errno));
+			continue;
+		}
+		adopt(journal, domains, count);
+	}
+	free(domains);
+}

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Taking guests down.
+ *
+ *	1. the domain is killed in the hypervisor: nothing of the guest runs any more
+ *	2. its frontends' nodes go, the backends are told to close; each is waited for, as long as it takes
+ *	3. its nodes go from the store, its disks are closed (loop devices go with their last user)
+ *	4. the domain is waited for: it stays as long as somebody maps its memory
+ *
+ * What devices there are is read from the store and not remembered, so that a half-built guest, one that xylemd did not
+ * see end, and one that another toolstack made are all taken down by the same steps.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "guest.h"
+#include "layout.h"
+#include "nic.h"
+
+/* A backend that nobody has bound to a driver does not answer; libxl gives up after the same time. */
+#define UNBOUND_TIMEOUT_MS 10000
+#define GONE_POLL_FIRST_US 500
+#define GONE_POLL_LAST_US  1000000
+/* Before a restart goes on although the old domain's last page is still mapped. */
+#define RESTART_GONE_US (INT64_C(10) * 1000000)
+
+/* One of the domain's devices. */
+struct device {
+	char *type;
+	uint32_t devid;
+	char *front;
+	char *back;
+	char *ifname; /* vif's name in dom0, or NULL */
+};
+
+static void device_free(gpointer data)
+{
+	struct device *device = data;
+
+	g_free(device->type);
+	g_free(device->front);
+	g_free(device->back);
+	g_free(device->ifname);
+	g_free(device);
+}
+
+static void find_devices_of_type(GPtrArray *devices, uint32_t domid, const char *type)
+{
+	g_autofree char *dir = g_strdup_printf("/local/domain/0/backend/%s/%u", type, domid);
+	size_t count = 0, i;
+	char **names = xyl_store_directory(storeio_store(xylemd.io), XYL_TX_NONE, dir, &count);
+
+	for (i = 0; names && i < count; i++) {
+		struct device *device;
+		guint64 devid;
+
+		if (!g_ascii_string_to_unsigned(names[i], 10, 0, UINT32_MAX, &devid, NULL))
+			continue;
+		device = g_new0(struct device, 1);
+		device->type = g_strdup(type);
+		device->devid = (uint32_t)devid;
+		device->front = layout_frontend(domid, type, device->devid);
+		device->back = layout_backend(domid, type, device->devid);
+		if (!strcmp(type, "vif")) {
+			char *name = xyl_store_readf(storeio_store(xylemd.io), XYL_TX_NONE, "%s/vifname", device->back);
+
+			device->ifname = name ? g_strdup(name) : g_strdup_printf("vif%u.%u", domid, device->devid);
+			free(name);
+		}
+		g_ptr_array_add(devices, device);
+	}
+	free(names);
+}
+
+/* Ours have disks and nics; another toolstack's domain may have anything. */
+static GPtrArray *find_devices(uint32_t domid, bool ours)
+{
+	GPtrArray *devices = g_ptr_array_new_with_free_func(device_free);
+	size_t count = 0, i;
+	char **types;
+
+	if (ours) {
+		find_devices_of_type(devices, domid, "vbd");
+		find_devices_of_type(devices, domid, "vif");
+		return devices;
+	}
+	types = xyl_store_directory(storeio_store(xylemd.io), XYL_TX_NONE, "/local/domain/0/backend", &count);
+	for (i = 0; types && i < count; i++) {
+		/* The console's backend is a daemon without states. */
+		if (strcmp(types[i], "console"))
+			find_devices_of_type(devices, domid, types[i]);
+	}
+	free(types);
+	return devices;
+}
+
+static int close_nodes(struct xyl_store *store, xyl_tx tx, void *data)
+{
+	GPtrArray *devices = data;
+	guint i;
+
+	for (i = 0; i < devices->len; i++) {
+		struct device *device = g_ptr_array_index(devices, i);
+		g_autofree char *online = g_strconcat(device->back, "/online", NULL);
+		g_autofree char *state = g_strconcat(device->back, "/state", NULL);
+
+		if (xyl_store_rm(store, tx, device->front) && errno != ENOENT)
+			return -1;
+		if (xyl_store_write(store, tx, online, "0", 1) || xyl_store_write(store, tx, state, "5", 1))
+			return -1;
+	}
+	return 0;
+}
+
+/* Step 2 */
+static void close_devices(GPtrArray *devices, const char *what)
+{
+	const unsigned closed = 1u << BACKEND_CLOSED | 1u << BACKEND_GONE;
+	g_autofree bool *unbound = g_new0(bool, devices->len + 1);
+	guint i;
+
+	if (!devices->len)
+		return;
+	for (i = 0; i < devices->len; i++) {
+		struct device *device = g_ptr_array_index(devices, i);
+
+		unbound[i] = storeio_backend_state(xylemd.io, device->back) == BACKEND_INITIALISING;
+	}
+	if (xyl_store_transaction(storeio_store(xylemd.io), close_nodes, devices))
+		g_warning("%s: closing its devices: %s", what, xyl_error());
+	for (i = 0; i < devices->len; i++) {
+		struct device *device = g_ptr_array_index(devices, i);
+		enum backend_state state = storeio_wait(xylemd.io, device->back, closed,
+							unbound[i] ? UNBOUND_TIMEOUT_MS : -1, NULL);
+
+		if (!(closed & 1u << state))
+			g_warning("%s: %s %u: no backend driver took it", what, device->type, device->devid);
+		if (device->ifname)
+			nic_wait_gone(device->ifname);
+	}
+}
+
+/* Step 3, the store's part. */
+static void remove_nodes(uint32_t domid, const char *uuid, GPtrArray *devices, const char *what)
+{
+	g_autoptr(GPtrArray) paths = g_ptr_array_new_with_free_func(g_free);
+	g_autoptr(GHashTable) types = g_hash_table_new(g_str_hash, g_str_equal);
+	g_autoptr(GError) error = NULL;
+	guint i;
+
+	for (i = 0; i < devices->len; i++) {
+		struct device *device = g_ptr_array_index(devices, i);
+
+		if (!g_hash_table_add(types, device->type))
+			continue;
+		g_ptr_array_add(paths, g_strdup_printf("/local/domain/0/backend/%s/%u", device->type, domid));
+		g_ptr_array_add(paths, g_strdup_printf("/local/domain/0/error/backend/%s/%u", device->type, domid));
+	}
+	g_ptr_array_add(paths, g_strdup_printf("/local/domain/0/backend/console/%u", domid));
+	g_ptr_array_add(paths, g_strdup_printf("/local/domain/%u", domid));
+	g_ptr_array_add(paths, g_strdup_printf("/libxl/%u", domid));
+	if (uuid)
+		g_ptr_array_add(paths, g_strconcat("/vm/", uuid, NULL));
+	g_ptr_array_add(paths, NULL);
+	if (!storeio_remove(xylemd.io, (const char *const *)paths->pdata, what, &error))
+		g_warning("%s", error->message);
+}
+
+/* Step 4. There is no event for a domain's last page, so it is looked at with growing pauses. */
+static bool wait_domain_gone(uint32_t domid, const uint8_t id[16], gint64 at_most_us)
+{
+	gint64 deadline = at_most_us < 0 ? G_MAXINT64 : g_get_monotonic_time() + at_most_us;
+	gulong pause_us = GONE_POLL_FIRST_US;
+	struct xyl_dominfo info;
+
+	while (!xyl_domain_info(xylemd.xen, domid, &info)) {
+		/* The number may be another domain's by now. */
+		if (id && memcmp(info.uuid, id, 16))
+			return true;
+		if (!info.dying && id && xyl_domain_destroy(xylemd.xen, domid))
+			g_warning("domain %u: %s", domid, xyl_error());
+		if (g_get_monotonic_time() > deadline)
+			return false;
+		g_usleep(pause_us);
+		pause_us = MIN(pause_us * 2, GONE_POLL_LAST_US);
+	}
+	return true;
+}
+
+static void kill_domain(uint32_t domid)
+{
+	if (xyl_domain_destroy(xylemd.xen, domid) && errno != ESRCH)
+		g_warning("domain %u: %s", domid, xyl_error());
+}
+
+static void teardown_common(uint32_t domid, const char *uuid, bool ours, const char *what)
+{
+	g_autoptr(GPtrArray) devices = NULL;
+
+	kill_domain(domid);
+	devices = find_devices(domid, ours);
+	close_devices(devices, what);
+	remove_nodes(domid, uuid, devices, what);
+}
+
+void teardown_domain(uint32_t domid, const char *uuid)
+{
+	g_autofree char *what = g_strdup_printf("domain %u", domid);
+
+	teardown_common(domid, uuid, false, what);
+	wait_domain_gone(domid, NULL, -1);
+}
+
+void teardown_guest(struct guest *guest, bool keep_disks, const char *detail)
+{
+	g_autofree char *what = g_strdup_printf("guest \"%s\"", guest->name);
+	uint32_t domid = guest->journal->domid;
+	g_autoptr(GError) error = NULL;
+
+	if (domid) {
+		guest_save(guest, keep_disks ? JOURNAL_RESTART : JOURNAL_TEARDOWN);
+		teardown_common(domid, guest->uuid, true, what);
+	}
+	if (!keep_disks)
+		g_ptr_array_set_size(guest->disks, 0);
+	if (domid && !wait_domain_gone(domid, guest->id, keep_disks ? RESTART_GONE_US : -1))
+		g_warning("%s: domain %u is still held by somebody", what, domid);
+	if (keep_disks) {
+		guest_set_domid(guest, 0);
+		guest_event(guest, domid, "died", detail);
+		return;
+	}
+	if (!journal_remove(xylemd.journal_dir, guest->uuid, &error))
+		g_warning("%s", error->message);
+	guest->gone = true;
+	guest_unregister(guest);
+	if (domid)
+		guest_event(guest, domid, "died", detail);
+}
+
+/* The domain is killed already, and the guest doomed. */
+void op_destroy(struct op *op)
+{
+	guest_event(op->guest, op->guest->journal->domid, "destroyed", "request");
+	teardown_guest(op->guest, false, "request");
+	op_succeed(op);
+}
+
+/* Somebody else killed it. */
+void op_lost(struct op *op)
+{
+	guest_event(op->guest, op->guest->journal->domid, "destroyed", "other");
+	teardown_guest(op->guest, false, "other");
+}

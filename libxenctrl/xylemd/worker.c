@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The daemon's side of the kernel worker; see worker.h. */
+#include "worker.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "error.h"
+#include "worker_protocol.h"
+
+/* Far beyond what the slowest emulated machine needs for the largest kernel. */
+#define ANSWER_TIMEOUT_MS 300000
+
+struct worker {
+	GMutex lock; /* held during a request */
+	char *program;
+	int socket; /* -1: not running */
+	pid_t pid;
+};
+
+void image_clear(struct image *image)
+{
+	if (image->data)
+		munmap(image->data, image->bytes);
+	memset(image, 0, sizeof(*image));
+}
+
+static gboolean image_map(struct image *image, int fd, gsize bytes)
+{
+	image->bytes = bytes;
+	image->data = NULL;
+	if (!bytes)
+		return TRUE;
+	image->data = mmap(NULL, bytes, PROT_READ, MAP_SHARED, fd, 0);
+	if (image->data != MAP_FAILED)
+		return TRUE;
+	image->data = NULL;
+	image->bytes = 0;
+	return FALSE;
+}
+
+/* Copies a whole file into a sealed memfd; -1 with errno. */
+static int copy_to_memfd(int file, gsize bytes)
+{
+	int memory = memfd_create("xylemd-image", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	gsize left = bytes;
+
+	if (memory < 0)
+		return -1;
+	while (left) {
+		ssize_t done = sendfile(memory, file, NULL, left);
+
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done <= 0) {
+			int reason = done ? errno : EIO;
+
+			close(memory);
+			errno = reason;
+			return -1;
+		}
+		left -= (gsize)done;
+	}
+	if (fcntl(memory, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)) {
+		close(memory);
+		return -1;
+	}
+	return memory;
+}
+
+/* The file's content as a sealed memfd, -1 with an error. */
+static int read_to_memfd(const char *path, guint64 max_bytes, const char *guest, const char *key, gsize *bytes,
+			 GError **error)
+{
+	int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY), memory = -1;
+	struct stat info;
+
+	if (file < 0 || fstat(file, &info))
+		xd_fail(error, XD_ERROR_KERNEL, "guest \"%s\": %s %s: %s", guest, key, path, g_strerror(errno));
+	else if (!S_ISREG(info.st_mode))
+		xd_fail(error, XD_ERROR_KERNEL, "guest \"%s\": %s %s is not a regular file", guest, key, path);
+	else if (!info.st_size || (guint64)info.st_size > max_bytes)
+		xd_fail(error, XD_ERROR_KERNEL,
+			"guest \"%s\": %s %s has %" G_GINT64_FORMAT " bytes; 1 to %" G_GUINT64_FORMAT " are possible",
+			guest, key, path, (gint64)info.st_size, max_bytes);
+	else {
+		*bytes = (gsize)info.st_size;
+		memory = copy_to_memfd(file, *bytes);
+		if (memory < 0)
+			xd_fail(error, XD_ERROR_KERNEL, "guest \"%s\": %s %s cannot be read: %s", guest, key, path,
+				g_strerror(errno));
+	}
+	if (file >= 0)
+		close(file);
+	return memory;
+}
+
+gboolean image_read(struct image *image, const char *path, guint64 max_bytes, const char *guest, const char *key,
+		    GError **error)
+{
+	gsize bytes = 0;
+	int memory = read_to_memfd(path, max_bytes, guest, key, &bytes, error);
+	gboolean ok;
+
+	if (memory < 0)
+		return FALSE;
+	ok = image_map(image, memory, bytes);
+	if (!ok)
+		xd_fail(error, XD_ERROR_KERNEL, "guest \"%s\": no memory for %s %s", guest, key, path);
+	close(memory);
+	return ok;
+}
+
+struct worker *worker_new(const char *program)
+{
+	struct worker *worker = g_new0(struct worker, 1);
+
+	g_mutex_init(&worker->lock);
+	worker->program = g_strdup(program);
+	worker->socket = -1;
+	return worker;
+}
+
+/* Ends the process, whatever it does, and collects it. Returns its wait status. */
+static int worker_stop(struct worker *worker)
+{
+	int status = 0;
+
+	if (worker->socket < 0)
+		return 0;
+	close(worker->socket);
+	worker->socket = -1;
+	kill(worker->pid, SIGKILL);
+	while (waitpid(worker->pid, &status, 0) < 0 && errno == EINTR)
+		;
+	return status;
+}
+
+void worker_free(struct worker *worker)
+{
+	if (!worker)
+		return;
+	worker_stop(worker);
+	g_mutex_clear(&worker->lock);
+	g_free(worker->program);
+	g_free(worker);
+}
+
+static gboolean worker_start(struct worker *worker, GError **error)
+{
+	char *argv[] = { worker->program, (char *)WORKER_ARGUMENT, NULL };
+	char *envp[] = { NULL };
+	posix_spawn_file_actions_t actions;
+	int pair[2], result;
+
+	if (worker->socket >= 0)
+		return TRUE;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
+		return xd_fail(error, XD_ERROR_INTERNAL, "no socket for the kernel worker: %s", g_strerror(errno));
+	posix_spawn_file_actions_init(&actions);
+	posix_spawn_file_actions_adddup2(&actions, pair[1], WORKER_SOCKET_FD);
+	result = posix_spawn(&worker->pid, worker->program, &actions, NULL, argv, envp);
+	posix_spawn_file_actions_destroy(&actions);
+	close(pair[1]);
+	if (result) {
+		close(pair[0]);
+		return xd_fail(error, XD_ERROR_INTERNAL, "cannot start the kernel worker: %s", g_strerror(result));
+	}
+	worker->socket = pair[0];
+	return TRUE;
+}
+
+/* Sends the request with its two descriptors; false when the worker is gone. */
+static gboolean send_request(int sock, const struct worker_request *request, int input, int output)
+{
+	char control[CMSG_SPACE(2 * sizeof(int))] = { 0 };
+	struct iovec iov = { (void *)request, sizeof(*request) };
+	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control,
+				  .msg_controllen = sizeof(control) };
+	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+	int fds[2] = { input, output };
+
+	header->cmsg_level = SOL_SOCKET;
+	header->cmsg_type = SCM_RIGHTS;
+	header->cmsg_len = CMSG_LEN(sizeof(fds));
+	memcpy(CMSG_DATA(header), fds, sizeof(fds));
+	return sendmsg(sock, &message, MSG_NOSIGNAL) == (ssize_t)sizeof(*request);
+}
+
+static gboolean receive_reply(int sock, struct worker_reply *reply, gboolean *late)
+{
+	gint64 deadline = g_get_monotonic_time() + (gint64)ANSWER_TIMEOUT_MS * 1000;
+	struct pollfd poll_fd = { .fd = sock, .events = POLLIN };
+	int ready;
+
+	*late = FALSE;
+	do {
+		gint64 left_ms = (deadline - g_get_monotonic_time()) / 1000;
+
+		ready = poll(&poll_fd, 1, (int)MAX(left_ms, 0));
+	} while (ready < 0 && errno == EINTR);
+	*late = ready == 0;
+	if (ready <= 0 || recv(sock, reply, sizeof(*reply), 0) != (ssize_t)sizeof(*reply))
+		return FALSE;
+	reply->message[sizeof(reply->message) - 1] = '\0';
+	return TRUE;
+}
+
+/* One exchange. The reply is the confined process's word: nothing in it is believed unchecked. */
+static gboolean exchange(struct worker *worker, gsize bytes, int input, int output, const char *guest, const char *path,
+			 struct worker_reply *reply, GError **error)
+{
+	struct worker_request request = { .input_bytes = bytes, .max_bytes = WORKER_MAX_UNPACKED_BYTES };
+	gboolean late;
+	int status;
+
+	if (!worker_start(worker, error))
+		return FALSE;
+	if (!send_request(worker->socket, &request, input, output)) {
+		/* It may have died since the last request. */
+		worker_stop(worker);
+		if (!worker_start(worker, error))
+			return FALSE;
+		if (!send_request(worker->socket, &request, input, output))
+			return xd_fail(error, XD_ERROR_INTERNAL, "the kernel worker cannot be reached");
+	}
+	if (receive_reply(worker->socket, reply, &late)) {
+		g_autofree char *text = NULL;
+
+		if (!reply->error)
+			return TRUE;
+		text = g_utf8_make_valid(reply->message, -1);
+		return xd_fail(error, XD_ERROR_KERNEL, "guest \"%s\": kernel %s: %s", guest, path, text);
+	}
+	status = worker_stop(worker);
+	if (late)
+		return xd_fail(error, XD_ERROR_KERNEL, "guest \"%s\": kernel %s takes too long to unpack", guest, path);
+	return xd_fail(error, XD_ERROR_KERNEL, "guest \"%s\": kernel %s made the unpacking process end (%s %d)", guest,
+		       path, WIFSIGNALED(status) ? "signal" : "status",
+		       WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+}
+
+/* Seals what the worker wrote and maps it. The seal fails while the worker still has a writable mapping. */
+static gboolean take_output(struct image *image, int output, guint64 bytes, const char *guest, const char *path,
+			    GError **error)
+{
+	struct stat info;
+
+	if (!bytes || bytes > WORKER_MAX_UNPACKED_BYTES ||
+	    fcntl(output, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) ||
+	    fstat(output, &info) || (guint64)info.st_size < bytes || !image_map(image, output, (gsize)bytes))
+		return xd_fail(error, XD_ERROR_KERNEL, "guest \"%s\": kernel %s was not unpacked properly", guest, path);
+	return TRUE;
+}
+
+gboolean worker_unpack(struct worker *worker, const char *path, const char *guest, struct image *image, GError **error)
+{
+	struct worker_reply reply;
+	gboolean ok = FALSE;
+	gsize bytes = 0;
+	int input = read_to_memfd(path, WORKER_MAX_KERNEL_BYTES, guest, "kernel", &bytes, error), output;
+
+	if (input < 0)
+		return FALSE;
+	output = memfd_create("xylemd-kernel", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (output < 0) {
+		xd_fail(error, XD_ERROR_KERNEL, "guest \"%s\": no memory for the kernel", guest);
+	} else {
+		g_mutex_lock(&worker->lock);
+		ok = exchange(worker, bytes, input, output, guest, path, &reply, error);
+		g_mutex_unlock(&worker->lock);
+		if (ok && reply.unchanged)
+			ok = image_map(image, input, bytes);
+		else if (ok)
+			ok = take_output(image, output, reply.output_bytes, guest, path, error);
+		if (!ok)
+			xd_fail(error, XD_ERROR_KERNEL, "guest \"%s\": no memory for kernel %s", guest, path);
+		close(output);
+	}
+	close(input);
+	return ok;
+}
