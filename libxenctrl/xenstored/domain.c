@@ -198,9 +198,7 @@ int domain_release(struct store *s, uint16_t domid)
 
 struct store *store_new(const struct store_host *host)
 {
-	static const char *const first[] = { "/",	 "/tool",	    "/tool/xenstored",
-					     "/local",	 "/local/domain",   "/local/domain/0",
-					     "/local/domain/0/domid", "/local/domain/0/name" };
+	static const char *const first[] = { "/", "/tool", "/tool/xenstored", "/local", "/local/domain" };
 	struct store *s = g_new0(struct store, 1);
 	struct perm p = { .domid = 0, .bits = 0 };
 
@@ -212,15 +210,28 @@ struct store *store_new(const struct store_host *host)
 	s->dom0 = domain_add(s, 0);
 	s->dom0->introduced = true;
 	p.serial = s->dom0->serial;
-	for (size_t i = 0; i < G_N_ELEMENTS(first); i++) {
-		const char *value = i == 6 ? "0" : i == 7 ? "Domain-0" : "";
-
-		tree_put(s, first[i], content_new(&p, 1, value, strlen(value)));
-	}
+	for (size_t i = 0; i < G_N_ELEMENTS(first); i++)
+		tree_put(s, first[i], content_new(&p, 1, "", 0));
 	s->root = tree_find(s, "/");
 	s->special[0] = content_new(&p, 1, "", 0);
 	s->special[1] = content_new(&p, 1, "", 0);
 	return s;
+}
+
+void store_init_dom0(struct store *s)
+{
+	static const char *const nodes[][2] = {
+		{ "/local/domain/0", "" },
+		{ "/local/domain/0/domid", "0" },
+		{ "/local/domain/0/name", "Domain-0" },
+		{ "/local/pool", "" },
+		{ "/local/pool/0", "" },
+		{ "/local/pool/0/name", "Pool-0" },
+	};
+	struct perm p = { .serial = s->dom0->serial, .domid = 0, .bits = 0 };
+
+	for (size_t i = 0; i < G_N_ELEMENTS(nodes); i++)
+		tree_put(s, nodes[i][0], content_new(&p, 1, nodes[i][1], strlen(nodes[i][1])));
 }
 
 void store_free(struct store *s)

@@ -13,7 +13,7 @@
 #include "../common/daemon.h"
 #include "io.h"
 
-static gboolean opt_foreground, opt_verbose, opt_no_domains, opt_version;
+static gboolean opt_foreground, opt_verbose, opt_no_domains, opt_no_init, opt_version;
 static char *opt_socket, *opt_pid_file;
 static char **opt_quota;
 
@@ -24,6 +24,7 @@ static const GOptionEntry options[] = {
 	{ "socket", 0, 0, G_OPTION_ARG_FILENAME, &opt_socket, "Listen there (default /run/xenstored/socket)", "PATH" },
 	{ "quota", 'Q', 0, G_OPTION_ARG_STRING_ARRAY, &opt_quota, "Set a quota of guests", "NAME=VALUE" },
 	{ "no-domains", 0, 0, G_OPTION_ARG_NONE, &opt_no_domains, "Serve the socket only, without a hypervisor", NULL },
+	{ "no-init", 0, 0, G_OPTION_ARG_NONE, &opt_no_init, "Leave domain 0's nodes to Xen's xen-init-dom0", NULL },
 	{ "verbose", 'v', 0, G_OPTION_ARG_NONE, &opt_verbose, "Log more", NULL },
 	{ "version", 'V', 0, G_OPTION_ARG_NONE, &opt_version, "Print the version", NULL },
 	{ NULL, 0, 0, 0, NULL, NULL, NULL }
@@ -78,6 +79,8 @@ static struct io *start(void)
 	if (!opt_no_domains && mlockall(MCL_CURRENT | MCL_FUTURE))
 		daemon_log(LOG_WARNING, "cannot lock memory: %s", strerror(errno));
 	io = io_start(opt_socket ? opt_socket : "/run/xenstored/socket", !opt_no_domains);
+	if (io && !opt_no_init)
+		store_init_dom0(io_store(io));
 	for (char **q = opt_quota; io && q && *q; q++) {
 		if (!set_quota(&io_store(io)->quotas, *q)) {
 			daemon_log(LOG_ERR, "no such quota, or no number from 1: %s", *q);

@@ -177,6 +177,8 @@ struct store {
 };
 
 struct store *store_new(const struct store_host *host);
+/* Writes domain 0's first nodes, as Xen's xen-init-dom0 does. */
+void store_init_dom0(struct store *s);
 void store_free(struct store *s);
 void store_log(struct store *s, int priority, const char *fmt, ...) G_GNUC_PRINTF(3, 4);
 

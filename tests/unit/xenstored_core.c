@@ -11,6 +11,7 @@ static struct answer a;
 static void setup(void)
 {
 	s = store_new(&fake_host);
+	store_init_dom0(s);
 	tools = conn_new(s, s->dom0, true, "tools", NULL);
 }
 
