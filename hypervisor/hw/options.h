@@ -6,6 +6,7 @@
 #include "lib/types.h"
 
 struct options {
+	char command_line[1024]; /* as the boot loader gave it, without the image's name */
 	/* dom0_mem=[min:]SIZE,max:SIZE: bytes; 0 where not given */
 	uint64_t dom0_mem, dom0_mem_min, dom0_mem_max;
 	int64_t dom0_mem_negative; /* dom0_mem=-SIZE: all but that much; 0 where not given */

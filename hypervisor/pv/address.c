@@ -12,6 +12,7 @@
 #include "lib/string.h"
 #include "hw/desc.h"
 #include "hw/mem.h"
+#include "hw/paging.h"
 #include "hw/tlb.h"
 #include "mm/heap.h"
 #include "mm/pagetable.h"
@@ -24,6 +25,15 @@ struct reduced {
 };
 
 static struct reduced reduced_tables[NR_CPUS][2]; /* the CPU itself; [0] user, [1] kernel */
+
+/* M2P table and per-domain window as in the full tables; of the image only what entry code of this CPU touches. */
+static void fill_reduced_slots(uint64_t *reduced, const uint64_t *full)
+{
+	memset(reduced + HV_L4_FIRST, 0, (HV_L4_LAST - HV_L4_FIRST + 1) * 8);
+	reduced[256] = full[256];
+	reduced[260] = full[260];
+	reduced[261] = mfn_to_maddr(hv_reduced_l3(this_cpu())).a | PTE_P | PTE_RW | PTE_A | PTE_D;
+}
 
 static uint64_t reduced_cr3(struct vcpu *v, mfn_t l4)
 {
@@ -44,7 +54,7 @@ static uint64_t reduced_cr3(struct vcpu *v, mfn_t l4)
 	if (!mfn_eq(r->of, l4) || r->generation != generation || r->domain != v->domain) {
 		memcpy(r->l4, from, HV_L4_FIRST * 8);
 		memcpy(r->l4 + HV_L4_LAST + 1, from + HV_L4_LAST + 1, (511 - HV_L4_LAST) * 8);
-		pt_fill_reduced_slots(&v->domain->mm, r->l4, this_cpu());
+		fill_reduced_slots(r->l4, from);
 		r->of = l4;
 		r->domain = v->domain;
 		r->generation = generation;

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * platform_op: what dom0 does for the machine (xen/platform.h): wall clock, sleep states, facts about processors.
+ * Firmware of the PC BIOS kind has no more to tell (-ESRCH ends the caller's enumeration).
+ */
+#include "hypercall/hypercall.h"
+#include "dom/sched.h"
+#include "hw/power.h"
+#include "hw/smp.h"
+#include "hw/time.h"
+#include "lib/log.h"
+#include "lib/string.h"
+#include <xen/platform.h>
+
+static int set_time(uint64_t sec, uint32_t nsec, uint64_t system_ns)
+{
+	struct domain *d;
+
+	if (nsec >= 1000000000u)
+		return -EINVAL;
+	time_wallclock_set(sec, nsec, system_ns);
+	for (d = domain_get_next(0); d;) {
+		uint32_t next = d->domid + 1u;
+
+		domain_wallclock_update(d);
+		domain_put(d);
+		d = next <= DOMID_FIRST_RESERVED ? domain_get_next((uint16_t)next) : NULL;
+	}
+	return 0;
+}
+
+/* Indices, sources and kinds; only the keyboard's shift state and disks' BIOS data are asked for without EFI. */
+static int firmware_info(struct xenpf_firmware_info *info)
+{
+	switch (info->type) {
+	case XEN_FW_KBD_SHIFT_FLAGS:
+		info->u.kbd_shift_flags = 0;
+		return info->index ? -ESRCH : 0;
+	case XEN_FW_DISK_INFO:
+	case XEN_FW_DISK_MBR_SIGNATURE:
+	case XEN_FW_VBEDDC_INFO:
+	case XEN_FW_EFI_INFO:
+		return -ESRCH;
+	}
+	return -EINVAL;
+}
+
+static int enter_sleep(const struct xenpf_enter_acpi_sleep *s)
+{
+	if (s->sleep_state != 5) {
+		log_warn("dom0 asked for sleep state S%u: only S5 (power off) is supported", s->sleep_state);
+		return -EOPNOTSUPP;
+	}
+	if (s->flags & XENPF_ACPI_SLEEP_EXTENDED)
+		return -EOPNOTSUPP;
+	return acpi_enter_s5(s->val_a, s->val_b);
+}
+
+static int cpu_info_get(struct xenpf_pcpuinfo *info)
+{
+	info->max_present = cpu_count - 1;
+	if (info->xen_cpuid >= cpu_count) {
+		info->flags = XEN_PCPU_FLAGS_INVALID;
+		return 0;
+	}
+	info->flags = XEN_PCPU_FLAGS_ONLINE;
+	info->apic_id = cpu_apic_id(info->xen_cpuid);
+	info->acpi_id = cpu_acpi_id(info->xen_cpuid);
+	return 0;
+}
+
+static int cpu_version_get(struct xenpf_pcpu_version *info)
+{
+	info->max_present = cpu_count - 1;
+	if (info->xen_cpuid >= cpu_count)
+		return -EINVAL;
+	memcpy(info->vendor_id, cpu_features.vendor, sizeof(info->vendor_id));
+	info->family = cpu_features.family;
+	info->model = cpu_features.model;
+	info->stepping = cpu_features.stepping;
+	return 0;
+}
+
+static int idle_time_get(struct xenpf_getidletime *get)
+{
+	uint8_t map[NR_CPUS / 8] = { 0 };
+	unsigned count = MIN(get->cpumap_nr_cpus, (uint32_t)NR_CPUS);
+
+	if (copy_from_handle(map, get->cpumap_bitmap, 0, (count + 7) / 8))
+		return -EFAULT;
+	for (unsigned cpu = 0; cpu < count; cpu++) {
+		uint64_t ns;
+
+		if (!(map[cpu / 8] >> (cpu % 8) & 1))
+			continue;
+		if (cpu >= cpu_count) {
+			map[cpu / 8] &= (uint8_t)~(1u << (cpu % 8));
+			continue;
+		}
+		ns = cpu_idle_ns(cpu);
+		if (copy_to_handle(get->idletime, cpu, &ns, 1))
+			return -EFAULT;
+	}
+	get->now = time_now_ns();
+	return copy_to_handle(get->cpumap_bitmap, 0, map, (count + 7) / 8);
+}
+
+/* platform_op(op): struct xen_platform_op, read and, where something comes back, written. dom0 only. */
+int64_t hc_platform_op(struct hc_args *a)
+{
+	struct xen_platform_op op;
+	int err;
+
+	if (!current_domain()->privileged)
+		return -EPERM;
+	if (guest_copy_in(&op, GVA(a->arg[0]), sizeof(op)))
+		return -EFAULT;
+	if (op.interface_version != XENPF_INTERFACE_VERSION)
+		return -EACCES;
+	switch (op.cmd) {
+	case XENPF_settime32:
+		return set_time(op.u.settime32.secs, op.u.settime32.nsecs, op.u.settime32.system_time);
+	case XENPF_settime64:
+		if (op.u.settime64.mbz)
+			return -EINVAL;
+		return set_time(op.u.settime64.secs, op.u.settime64.nsecs, op.u.settime64.system_time);
+	case XENPF_enter_acpi_sleep:
+		return enter_sleep(&op.u.enter_acpi_sleep);
+	case XENPF_firmware_info:
+		err = firmware_info(&op.u.firmware_info);
+		break;
+	case XENPF_get_cpuinfo:
+		err = cpu_info_get(&op.u.pcpu_info);
+		break;
+	case XENPF_get_cpu_version:
+		err = cpu_version_get(&op.u.pcpu_version);
+		break;
+	case XENPF_getidletime:
+		err = idle_time_get(&op.u.getidletime);
+		break;
+	case XENPF_cpu_online:
+		return op.u.cpu_ol.cpuid < cpu_count ? 0 : -EOPNOTSUPP;
+	case XENPF_set_processor_pminfo:
+	case XENPF_cpu_offline:
+	case XENPF_cpu_hotadd:
+	case XENPF_mem_hotadd:
+	case XENPF_microcode_update:
+	case XENPF_core_parking:
+	case XENPF_resource_op:
+		return -EOPNOTSUPP;
+	default:
+		return -ENOSYS;
+	}
+	if (!err && guest_copy_out(GVA(a->arg[0]), &op, sizeof(op)))
+		return -EFAULT;
+	return err;
+}

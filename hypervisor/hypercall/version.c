@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* xen_version and vm_assist: what there is, and which conventions the guest chooses (xen/version.h, xen/features.h). */
+#include "hypercall/hypercall.h"
+#include "hw/layout.h"
+#include "lib/string.h"
+#include "hw/options.h"
+#include <xen/features.h>
+#include <xen/version.h>
+
+#define VERSION_MAJOR 4
+#define VERSION_MINOR 17
+
+static int64_t put_text(gva_t to, const char *text, size_t size)
+{
+	char buf[1024] = { 0 };
+
+	size = MIN(size, sizeof(buf));
+	memcpy(buf, text, strnlen(text, size - 1));
+	return guest_copy_out(to, buf, size) ? -EFAULT : 0;
+}
+
+static int64_t get_features(gva_t to)
+{
+	struct xen_feature_info f;
+
+	if (guest_copy_in(&f, to, sizeof(f)))
+		return -EFAULT;
+	f.submap = 0;
+	if (f.submap_idx == 0) {
+		f.submap = 1u << XENFEAT_memory_op_vnode_supported | 1u << XENFEAT_mmu_pt_update_preserve_ad |
+			   1u << XENFEAT_highmem_assist | 1u << XENFEAT_gnttab_map_avail_bits;
+		if (current_domain()->privileged)
+			f.submap |= 1u << XENFEAT_dom0;
+	}
+	return guest_copy_out(to, &f, sizeof(f)) ? -EFAULT : 0;
+}
+
+/* xen_version(command, buffer). */
+int64_t hc_xen_version(struct hc_args *a)
+{
+	gva_t to = GVA(a->arg[1]);
+	struct xen_compile_info info = { .compiler = __VERSION__, .compile_by = "", .compile_domain = "", .compile_date = "" };
+	struct xen_platform_parameters parameters = { .virt_start = M2P_RO_BASE };
+
+	switch (a->arg[0]) {
+	case XENVER_version:
+		return VERSION_MAJOR << 16 | VERSION_MINOR;
+	case XENVER_extraversion:
+		return put_text(to, "-xylem", XEN_EXTRAVERSION_LEN);
+	case XENVER_compile_info:
+		return guest_copy_out(to, &info, sizeof(info)) ? -EFAULT : 0;
+	case XENVER_capabilities:
+		return put_text(to, "xen-3.0-x86_64 ", sizeof(xen_capabilities_info_t));
+	case XENVER_changeset:
+		return put_text(to, "xylem " PACKAGE_VERSION, XEN_CHANGESET_INFO_LEN);
+	case XENVER_platform_parameters:
+		return guest_copy_out(to, &parameters, sizeof(parameters)) ? -EFAULT : 0;
+	case XENVER_get_features:
+		return get_features(to);
+	case XENVER_pagesize:
+		return a->arg[1] ? -EINVAL : (int64_t)PAGE_SIZE;
+	case XENVER_guest_handle:
+		return guest_copy_out(to, current_domain()->handle, sizeof(xen_domain_handle_t)) ? -EFAULT : 0;
+	case XENVER_commandline:
+		return put_text(to, current_domain()->privileged ? options.command_line : "<denied>",
+				sizeof(xen_commandline_t));
+	case XENVER_build_id:
+		return -ENODATA;
+	}
+	return -ENOSYS;
+}
+
+/* vm_assist(command, type). */
+int64_t hc_vm_assist(struct hc_args *a)
+{
+	static const uint64_t known = 1u << VMASST_TYPE_4gb_segments | 1u << VMASST_TYPE_writable_pagetables |
+				      1u << VMASST_TYPE_architectural_iopl | 1u << VMASST_TYPE_runstate_update_flag |
+				      1ull << VMASST_TYPE_m2p_strict;
+	struct domain *d = current_domain();
+
+	if (a->arg[1] >= 64 || !(known >> a->arg[1] & 1))
+		return -EINVAL;
+	switch (a->arg[0]) {
+	case VMASST_CMD_enable:
+		bit_set(&d->vm_assist, (unsigned)a->arg[1]);
+		return 0;
+	case VMASST_CMD_disable:
+		bit_clear(&d->vm_assist, (unsigned)a->arg[1]);
+		return 0;
+	}
+	return -ENOSYS;
+}

@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * CPUID policies. raw is what the processor says; host what of it the hypervisor keeps usable; pv_max what a PV guest can
+ * be given; pv_default what it gets. Feature names are those of xen/arch-x86/cpufeatureset.h (SDM Vol. 2, CPUID).
+ *
+ * A PV guest gets no feature that needs ring 0 or that the hypervisor does not switch between vcpus: no FSGSBASE (the bases
+ * are kept by hypercall), no superpages, no MTRRs, no machine checks, no XSAVES, no monitor, nothing for its own guests.
+ */
+#include "pv/cpuid.h"
+#include "pv/pv.h"
+#include "hw/options.h"
+#include "lib/errno.h"
+#include "lib/log.h"
+#include "lib/string.h"
+#include <xen/arch-x86/cpuid.h>
+#include <xen/arch-x86/cpufeatureset.h>
+#include <xen/features.h>
+#include <xen/version.h>
+
+struct cpu_policy policy_raw, policy_host, policy_pv_max, policy_pv_default;
+
+#define F(name) (1u << (XEN_X86_FEATURE_##name % 32))
+
+enum reg { EAX, EBX, ECX, EDX };
+
+/* Where each word of a feature set stands. */
+static const struct {
+	uint32_t leaf, subleaf;
+	enum reg reg;
+} word_source[FEATURESET_WORDS] = {
+	{ 1, XEN_CPUID_NO_SUBLEAF, EDX },	   { 1, XEN_CPUID_NO_SUBLEAF, ECX },
+	{ 0x80000001, XEN_CPUID_NO_SUBLEAF, EDX }, { 0x80000001, XEN_CPUID_NO_SUBLEAF, ECX },
+	{ 0xd, 1, EAX },			   { 7, 0, EBX },
+	{ 7, 0, ECX },				   { 0x80000007, XEN_CPUID_NO_SUBLEAF, EDX },
+	{ 0x80000008, XEN_CPUID_NO_SUBLEAF, EBX }, { 7, 0, EDX },
+	{ 7, 1, EAX },				   { 0x80000021, XEN_CPUID_NO_SUBLEAF, EAX },
+	{ 7, 1, EBX },				   { 7, 2, EDX },
+	{ 7, 1, ECX },				   { 7, 1, EDX },
+	{ 0, 0, EAX } /* MSR_ARCH_CAPS */,	   { 0, 0, EAX },
+	{ 0x80000021, XEN_CPUID_NO_SUBLEAF, ECX },
+};
+#define WORD_ARCH_CAPS 16
+
+static const uint32_t pv_mask[FEATURESET_WORDS] = {
+	[0] = F(FPU) | F(DE) | F(TSC) | F(MSR) | F(PAE) | F(CX8) | F(APIC) | F(SEP) | F(CMOV) | F(PAT) | F(CLFLUSH) | F(MMX) |
+	      F(FXSR) | F(SSE) | F(SSE2) | F(SS) | F(HTT),
+	[1] = F(SSE3) | F(PCLMULQDQ) | F(SSSE3) | F(FMA) | F(CX16) | F(SSE4_1) | F(SSE4_2) | F(MOVBE) | F(POPCNT) | F(AESNI) |
+	      F(XSAVE) | F(AVX) | F(F16C) | F(RDRAND) | F(HYPERVISOR),
+	[2] = F(SYSCALL) | F(NX) | F(MMXEXT) | F(FFXSR) | F(RDTSCP) | F(LM) | F(3DNOWEXT) | F(3DNOW),
+	[3] = F(LAHF_LM) | F(CMP_LEGACY) | F(ABM) | F(SSE4A) | F(MISALIGNSSE) | F(3DNOWPREFETCH) | F(XOP) | F(FMA4) | F(TBM),
+	[4] = F(XSAVEOPT) | F(XSAVEC) | F(XGETBV1),
+	[5] = F(BMI1) | F(AVX2) | F(BMI2) | F(ERMS) | F(AVX512F) | F(AVX512DQ) | F(RDSEED) | F(ADX) | F(AVX512_IFMA) |
+	      F(CLFLUSHOPT) | F(CLWB) | F(AVX512CD) | F(SHA) | F(AVX512BW) | F(AVX512VL) | F(NO_FPU_SEL) | F(FDP_EXCP_ONLY),
+	[6] = F(PREFETCHWT1) | F(AVX512_VBMI) | F(AVX512_VBMI2) | F(GFNI) | F(VAES) | F(VPCLMULQDQ) | F(AVX512_VNNI) |
+	      F(AVX512_BITALG) | F(AVX512_VPOPCNTDQ) | F(RDPID),
+	[8] = F(CLZERO) | F(RSTR_FP_ERR_PTRS) | F(IBPB),
+	[9] = F(AVX512_4VNNIW) | F(AVX512_4FMAPS) | F(FSRM) | F(MD_CLEAR) | F(SERIALIZE) | F(IBRSB) | F(STIBP) | F(SSBD),
+	[10] = F(AVX_VNNI) | F(AVX512_BF16) | F(FZRM) | F(FSRS) | F(FSRCS),
+};
+
+static xen_cpuid_leaf_t *find(struct cpu_policy *p, uint32_t leaf, uint32_t subleaf)
+{
+	for (unsigned i = 0; i < p->leaf_count; i++)
+		if (p->leaves[i].leaf == leaf && p->leaves[i].subleaf == subleaf)
+			return &p->leaves[i];
+	return NULL;
+}
+
+static uint32_t *leaf_reg(xen_cpuid_leaf_t *l, enum reg reg)
+{
+	return reg == EAX ? &l->a : reg == EBX ? &l->b : reg == ECX ? &l->c : &l->d;
+}
+
+unsigned cpu_policy_featureset(const struct cpu_policy *p, uint32_t words[FEATURESET_WORDS])
+{
+	for (unsigned i = 0; i < FEATURESET_WORDS; i++) {
+		xen_cpuid_leaf_t *l = find((struct cpu_policy *)p, word_source[i].leaf, word_source[i].subleaf);
+
+		words[i] = l && i != WORD_ARCH_CAPS && i != WORD_ARCH_CAPS + 1 ? *leaf_reg(l, word_source[i].reg) : 0;
+	}
+	return FEATURESET_WORDS;
+}
+
+static void add_raw(struct cpu_policy *p, uint32_t leaf, uint32_t subleaf)
+{
+	struct cpuid_regs r = cpuid(leaf, subleaf == XEN_CPUID_NO_SUBLEAF ? 0 : subleaf);
+
+	if (p->leaf_count < POLICY_LEAVES_MAX)
+		p->leaves[p->leaf_count++] = (xen_cpuid_leaf_t){ leaf, subleaf, r.eax, r.ebx, r.ecx, r.edx };
+}
+
+static bool has_subleaves(uint32_t leaf)
+{
+	return leaf == 4 || leaf == 7 || leaf == 0xb || leaf == 0xd;
+}
+
+/* Basic leaves to 0xd and 0x1c at the most, extended ones to 0x80000021, as the ABI's serialised form has them. */
+static void read_raw(struct cpu_policy *p)
+{
+	uint32_t max = MIN(cpu_features.max_leaf, 0xdu), max_ext = MIN(cpu_features.max_ext_leaf, 0x80000021u);
+
+	for (uint32_t leaf = 0; leaf <= max; leaf++) {
+		unsigned count = leaf == 4 ? 6 : leaf == 7 ? 3 : leaf == 0xb ? 2 : 63;
+
+		if (!has_subleaves(leaf)) {
+			add_raw(p, leaf, XEN_CPUID_NO_SUBLEAF);
+			continue;
+		}
+		for (unsigned sub = 0; sub < count; sub++) {
+			struct cpuid_regs r = cpuid(leaf, sub);
+
+			if (sub < 2 || r.eax || r.ebx || r.ecx || r.edx)
+				add_raw(p, leaf, sub);
+		}
+	}
+	for (uint32_t leaf = 0x80000000; leaf <= max_ext; leaf++)
+		add_raw(p, leaf, XEN_CPUID_NO_SUBLEAF);
+}
+
+/* Leaves that a PV guest does not get at all. */
+static bool hidden_leaf(uint32_t leaf)
+{
+	return leaf == 3 || leaf == 5 || leaf == 6 || leaf == 9 || leaf == 0xa || leaf == 0x8000000a || leaf == 0x80000007;
+}
+
+static void restrict_leaf(xen_cpuid_leaf_t *l)
+{
+	if (hidden_leaf(l->leaf))
+		l->a = l->b = l->c = l->d = 0;
+	for (unsigned i = 0; i < FEATURESET_WORDS; i++)
+		if (l->leaf == word_source[i].leaf && l->subleaf == word_source[i].subleaf && l->leaf)
+			*leaf_reg(l, word_source[i].reg) &= pv_mask[i];
+	if (l->leaf == 1)
+		l->c |= F(HYPERVISOR);
+	if (l->leaf == 7 && !l->subleaf)
+		l->a = MIN(l->a, 1u);
+	if (l->leaf == 0xd && l->subleaf == 0) {
+		l->a &= (uint32_t)cpu_features.xcr0_mask;
+		l->d &= (uint32_t)(cpu_features.xcr0_mask >> 32);
+	} else if (l->leaf == 0xd && l->subleaf > 1 && !(cpu_features.xcr0_mask >> (l->subleaf & 63) & 1)) {
+		l->a = l->b = l->c = l->d = 0;
+	} else if (l->leaf == 0xd && l->subleaf == 1) {
+		l->b = l->c = l->d = 0;
+	}
+	if (l->leaf == 0x80000001 && cpu_features.is_amd) /* AMD repeats common bits */
+		l->d |= cpuid(0x80000001, 0).edx & (pv_mask[0] & 0x0183f3ffu);
+}
+
+void cpuid_init(void)
+{
+	read_raw(&policy_raw);
+	policy_host = policy_raw;
+	policy_pv_max = policy_raw;
+	for (unsigned i = 0; i < policy_pv_max.leaf_count; i++) {
+		restrict_leaf(&policy_pv_max.leaves[i]);
+		if (!cpu_features.xsave && policy_pv_max.leaves[i].leaf == 1)
+			policy_pv_max.leaves[i].c &= ~(F(XSAVE) | F(AVX) | F(F16C) | F(FMA));
+	}
+	policy_pv_max.msr_count = 0;
+	policy_pv_default = policy_pv_max;
+}
+
+static bool features_within(const xen_cpuid_leaf_t *l, uint32_t subleaf)
+{
+	for (unsigned i = 0; i < FEATURESET_WORDS; i++) {
+		xen_cpuid_leaf_t copy = *l, *max;
+
+		if (l->leaf != word_source[i].leaf || subleaf != word_source[i].subleaf || !l->leaf)
+			continue;
+		max = find(&policy_pv_max, l->leaf, subleaf);
+		/* Bits that the hypervisor overrides when the guest asks are not held against the toolstack. */
+		if (*leaf_reg(&copy, word_source[i].reg) & ~(max ? *leaf_reg(max, word_source[i].reg) : 0) &
+		    ~(i == 0 ? F(HTT) | F(APIC) : i == 1 ? F(OSXSAVE) | F(HYPERVISOR) | F(X2APIC) : i == 3 ? F(CMP_LEGACY) : 0))
+			return false;
+	}
+	return true;
+}
+
+int cpu_policy_update(struct domain *d, const xen_cpuid_leaf_t *leaves, unsigned leaf_count, const xen_msr_entry_t *msrs,
+		      unsigned msr_count, uint32_t *bad_leaf, uint32_t *bad_subleaf, uint32_t *bad_msr)
+{
+	*bad_leaf = *bad_subleaf = *bad_msr = ~0u;
+	for (unsigned i = 0; i < leaf_count; i++) {
+		*bad_leaf = leaves[i].leaf;
+		*bad_subleaf = leaves[i].subleaf;
+		if (!features_within(&leaves[i], leaves[i].subleaf))
+			return -EINVAL;
+	}
+	*bad_leaf = *bad_subleaf = ~0u;
+	for (unsigned i = 0; i < msr_count; i++)
+		if (msrs[i].flags || msrs[i].val) {
+			/* Only MSR_INTEL_PLATFORM_INFO and ARCH_CAPABILITIES come, and no bit of them is offered to a guest. */
+			*bad_msr = msrs[i].idx;
+			return -EINVAL;
+		}
+	for (unsigned i = 0; i < leaf_count; i++) {
+		xen_cpuid_leaf_t *mine = find(d->cpu_policy, leaves[i].leaf, leaves[i].subleaf);
+
+		if (mine)
+			*mine = leaves[i];
+	}
+	return 0;
+}
+
+static struct cpuid_regs hypervisor_leaf(uint32_t n)
+{
+	struct cpuid_regs r = { 0 };
+
+	switch (n) {
+	case 0:
+		r = (struct cpuid_regs){ XEN_CPUID_LEAF(XEN_CPUID_MAX_NUM_LEAVES), XEN_CPUID_SIGNATURE_EBX,
+					 XEN_CPUID_SIGNATURE_ECX, XEN_CPUID_SIGNATURE_EDX };
+		break;
+	case 1:
+		r.eax = 4u << 16 | 17;
+		break;
+	case 2: /* one hypercall page, MSR base (unused by PV), features */
+		r.eax = 1;
+		r.ebx = 0x40000000;
+		r.ecx = XEN_CPUID_FEAT1_MMU_PT_UPDATE_PRESERVE_AD;
+		break;
+	case 5:
+		r.ebx = cpu_features.phys_bits;
+		break;
+	}
+	return r;
+}
+
+static uint32_t xsave_bytes(uint64_t xcr0)
+{
+	uint32_t bytes = 576;
+
+	for (unsigned i = 2; i < 63; i++)
+		if (xcr0 >> i & 1) {
+			struct cpuid_regs r = cpuid(0xd, i);
+
+			bytes = MAX(bytes, r.eax + r.ebx);
+		}
+	return bytes;
+}
+
+/* What depends on the vcpu or its state. */
+static void dynamic(const struct vcpu *v, uint32_t leaf, uint32_t subleaf, struct cpuid_regs *r)
+{
+	switch (leaf) {
+	case 1:
+		r->ebx = (r->ebx & 0x0000ffff) | v->id * 2 << 24 | (r->ebx & 0x00ff0000);
+		r->ecx &= ~F(OSXSAVE);
+		if (v->pv.cr4 & 1u << 18)
+			r->ecx |= F(OSXSAVE);
+		r->ecx |= F(HYPERVISOR);
+		break;
+	case 0xb:
+		r->edx = v->id * 2;
+		break;
+	case 0xd:
+		if (subleaf == 0)
+			r->ebx = xsave_bytes(v->pv.xcr0);
+		break;
+	}
+}
+
+struct cpuid_regs pv_cpuid(struct vcpu *v, uint32_t leaf, uint32_t subleaf)
+{
+	struct cpu_policy *p = v->domain->cpu_policy;
+	struct cpuid_regs r = { 0 };
+	uint32_t key = has_subleaves(leaf) ? subleaf : XEN_CPUID_NO_SUBLEAF;
+	xen_cpuid_leaf_t *l;
+
+	if (leaf >= XEN_CPUID_FIRST_LEAF && leaf <= XEN_CPUID_LEAF(0xff))
+		return leaf <= XEN_CPUID_LEAF(XEN_CPUID_MAX_NUM_LEAVES) ? hypervisor_leaf(leaf - XEN_CPUID_FIRST_LEAF) : r;
+	l = find(p, leaf, key);
+	if (!l)
+		return r;
+	r = (struct cpuid_regs){ l->a, l->b, l->c, l->d };
+	dynamic(v, leaf, subleaf, &r);
+	return r;
+}
+
+uint64_t pv_cr4_allowed(const struct domain *d)
+{
+	xen_cpuid_leaf_t *l = find(d->cpu_policy, 1, XEN_CPUID_NO_SUBLEAF);
+	uint64_t bits = 0x20 | 0x200 | 0x400 | 0x80 /* PAE OSFXSR OSXMMEXCPT PGE: always on or without meaning */;
+
+	bits |= 1u << 2 | 1u << 3 | 1u << 6 | 1u << 0 | 1u << 1; /* TSD DE MCE VME PVI */
+	if (l && (l->c & F(XSAVE)))
+		bits |= 1u << 18;
+	return bits;
+}
