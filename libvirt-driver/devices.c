@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Disks and interfaces come and go: in the running guest by xylemd, in the definition here, or both.
+ *
+ * Both: the new definition is made first, since that fails easily; then the guest; then the definition is saved.
+ */
+#include "xylem.h"
+
+#include "conf.h"
+#include "virmacaddr.h"
+
+VIR_LOG_INIT("xylem.devices");
+
+static int refuse_kind(const virDomainDeviceDef *dev, const char *operation)
+{
+	if (dev->type == VIR_DOMAIN_DEVICE_DISK || dev->type == VIR_DOMAIN_DEVICE_NET)
+		return 0;
+	virReportError(VIR_ERR_CONFIG_UNSUPPORTED, "<%s> cannot be %s: only disks and interfaces can",
+		       virDomainDeviceTypeToString(dev->type), operation);
+	return -1;
+}
+
+static int refuse_present(virDomainDef *def, const virDomainDeviceDef *dev)
+{
+	char mac[VIR_MAC_STRING_BUFLEN];
+
+	if (dev->type == VIR_DOMAIN_DEVICE_DISK && virDomainDiskByTarget(def, dev->data.disk->dst)) {
+		virReportError(VIR_ERR_INVALID_ARG, "%s has a disk %s already", def->name, dev->data.disk->dst);
+		return -1;
+	}
+	if (dev->type == VIR_DOMAIN_DEVICE_NET && virDomainHasNet(def, dev->data.net)) {
+		virReportError(VIR_ERR_INVALID_ARG, "%s has an interface %s already", def->name,
+			       virMacAddrFormat(&dev->data.net->mac, mac));
+		return -1;
+	}
+	return 0;
+}
+
+/* The device moves into the definition. */
+static int insert(virDomainDef *def, virDomainDeviceDef *dev)
+{
+	if (dev->type == VIR_DOMAIN_DEVICE_DISK) {
+		virDomainDiskInsert(def, g_steal_pointer(&dev->data.disk));
+		return 0;
+	}
+	if (virDomainNetInsert(def, dev->data.net) < 0)
+		return -1;
+	dev->data.net = NULL;
+	return 0;
+}
+
+/* Where in the definition the disk or the interface is that dev means; -1 with an error. */
+static int find(virDomainDef *def, const virDomainDeviceDef *dev)
+{
+	int index;
+
+	if (dev->type == VIR_DOMAIN_DEVICE_NET)
+		return virDomainNetFindIdx(def, dev->data.net);
+	index = virDomainDiskIndexByName(def, dev->data.disk->dst, true);
+	if (index < 0)
+		virReportError(VIR_ERR_DEVICE_MISSING, "%s has no disk %s", def->name, dev->data.disk->dst);
+	return index;
+}
+
+static void remove_at(virDomainDef *def, const virDomainDeviceDef *dev, int index)
+{
+	if (dev->type == VIR_DOMAIN_DEVICE_DISK)
+		virDomainDiskDefFree(virDomainDiskRemove(def, (size_t)index));
+	else
+		virDomainNetDefFree(virDomainNetRemove(def, (size_t)index));
+}
+
+/* The name in dom0 of an interface that xylemd named; the store knows. NULL when it does not. */
+static char *store_ifname(unsigned int domid, const virMacAddr *mac)
+{
+	g_autofree char *path = g_strdup_printf("/local/domain/0/backend/vif/%u", domid);
+	char text[VIR_MAC_STRING_BUFLEN];
+	char **handles = xyl_store_directory(xylem->store, XYL_TX_NONE, path, NULL);
+	char *found = NULL;
+	size_t i;
+
+	virMacAddrFormat(mac, text);
+	for (i = 0; handles && handles[i] && !found; i++) {
+		char *value = xyl_store_readf(xylem->store, XYL_TX_NONE, "%s/%s/mac", path, handles[i]);
+
+		if (value && g_ascii_strcasecmp(value, text) == 0)
+			found = g_strdup_printf("vif%u.%s", domid, handles[i]);
+		free(value);
+	}
+	free(handles);
+	return found;
+}
+
+static int attach_live(virDomainObj *vm, virDomainDeviceDef *dev)
+{
+	unsigned int domid = (unsigned int)vm->def->id;
+	GVariant *device;
+	int ret;
+
+	if (refuse_present(vm->def, dev) < 0 || process_resolve(vm->def, dev) < 0)
+		return -1;
+	device = conf_device(dev, vm->def);
+	if (!device || slot_take(vm) < 0) {
+		if (device)
+			g_variant_unref(g_variant_ref_sink(device));
+		goto error;
+	}
+	virObjectUnlock(vm);
+	ret = monitor_attach(xylem->monitor, domid, device);
+	if (ret == 0 && dev->type == VIR_DOMAIN_DEVICE_NET && !dev->data.net->ifname)
+		dev->data.net->ifname = store_ifname(domid, &dev->data.net->mac);
+	virObjectLock(vm);
+	slot_give();
+	if (ret < 0)
+		goto error;
+	if (virDomainObjCheckActive(vm) < 0)
+		goto error;
+	ret = insert(vm->def, dev);
+	domain_save_status(vm);
+	return ret;
+error:
+	if (dev->type == VIR_DOMAIN_DEVICE_NET)
+		process_release_net(vm->def, dev->data.net);
+	return -1;
+}
+
+static int detach_live(virDomainObj *vm, virDomainDeviceDef *dev)
+{
+	unsigned int domid = (unsigned int)vm->def->id;
+	int index = find(vm->def, dev);
+	virDomainDeviceDef found = { .type = dev->type };
+	GVariant *key;
+	int ret;
+
+	if (index < 0)
+		return -1;
+	if (dev->type == VIR_DOMAIN_DEVICE_DISK)
+		found.data.disk = vm->def->disks[index];
+	else
+		found.data.net = vm->def->nets[index];
+	key = conf_device_key(&found);
+	if (slot_take(vm) < 0) {
+		g_variant_unref(g_variant_ref_sink(key));
+		return -1;
+	}
+	virObjectUnlock(vm);
+	ret = monitor_detach(xylem->monitor, domid, key);
+	virObjectLock(vm);
+	slot_give();
+	if (ret < 0 || virDomainObjCheckActive(vm) < 0)
+		return -1;
+	if (dev->type == VIR_DOMAIN_DEVICE_NET)
+		process_release_net(vm->def, vm->def->nets[index]);
+	remove_at(vm->def, dev, index);
+	domain_save_status(vm);
+	return 0;
+}
+
+static int save_new_def(virDomainObj *vm, virDomainDef **def)
+{
+	if (domain_save_config(*def) < 0)
+		return -1;
+	virDomainObjAssignDef(vm, def, false, NULL);
+	return 0;
+}
+
+static int attach(virDomainObj *vm, const char *xml, unsigned int flags)
+{
+	g_autoptr(virDomainDeviceDef) config = NULL;
+	g_autoptr(virDomainDeviceDef) live = NULL;
+	g_autoptr(virDomainDef) def = NULL;
+
+	if (virDomainObjUpdateModificationImpact(vm, &flags) < 0)
+		return -1;
+	if (flags & VIR_DOMAIN_AFFECT_LIVE) {
+		live = virDomainDeviceDefParse(xml, vm->def, xylem->xmlopt, NULL, VIR_DOMAIN_DEF_PARSE_INACTIVE);
+		if (!live || refuse_kind(live, "attached") < 0)
+			return -1;
+	}
+	if (flags & VIR_DOMAIN_AFFECT_CONFIG) {
+		def = virDomainObjCopyPersistentDef(vm, xylem->xmlopt, NULL);
+		if (!def)
+			return -1;
+		config = virDomainDeviceDefParse(xml, def, xylem->xmlopt, NULL, VIR_DOMAIN_DEF_PARSE_INACTIVE);
+		if (!config || refuse_kind(config, "attached") < 0)
+			return -1;
+		/* A generated address is the same one in both. */
+		if (live && live->type == VIR_DOMAIN_DEVICE_NET)
+			live->data.net->mac = config->data.net->mac;
+		if (refuse_present(def, config) < 0 || insert(def, config) < 0)
+			return -1;
+	}
+	if (live && attach_live(vm, live) < 0)
+		return -1;
+	return def ? save_new_def(vm, &def) : 0;
+}
+
+static int detach(virDomainObj *vm, const char *xml, unsigned int flags)
+{
+	unsigned int parse_flags = VIR_DOMAIN_DEF_PARSE_INACTIVE | VIR_DOMAIN_DEF_PARSE_SKIP_VALIDATE;
+	g_autoptr(virDomainDeviceDef) dev = NULL;
+	g_autoptr(virDomainDef) def = NULL;
+	int index;
+
+	if (virDomainObjUpdateModificationImpact(vm, &flags) < 0)
+		return -1;
+	dev = virDomainDeviceDefParse(xml, vm->def, xylem->xmlopt, NULL, parse_flags);
+	if (!dev || refuse_kind(dev, "detached") < 0)
+		return -1;
+	if (flags & VIR_DOMAIN_AFFECT_CONFIG) {
+		def = virDomainObjCopyPersistentDef(vm, xylem->xmlopt, NULL);
+		if (!def)
+			return -1;
+		index = find(def, dev);
+		if (index < 0)
+			return -1;
+		remove_at(def, dev, index);
+	}
+	if ((flags & VIR_DOMAIN_AFFECT_LIVE) && detach_live(vm, dev) < 0)
+		return -1;
+	return def ? save_new_def(vm, &def) : 0;
+}
+
+/* Only definitions can be updated: a guest sees a device with another backend as another device. */
+static int update(virDomainObj *vm, const char *xml, unsigned int flags)
+{
+	g_autoptr(virDomainDeviceDef) dev = NULL;
+	g_autoptr(virDomainDef) def = NULL;
+	int index;
+
+	if (virDomainObjUpdateModificationImpact(vm, &flags) < 0)
+		return -1;
+	if (flags & VIR_DOMAIN_AFFECT_LIVE) {
+		virReportError(VIR_ERR_OPERATION_UNSUPPORTED, "%s",
+			       "a device of a running guest cannot be changed; detach it and attach it again");
+		return -1;
+	}
+	def = virDomainObjCopyPersistentDef(vm, xylem->xmlopt, NULL);
+	if (!def)
+		return -1;
+	dev = virDomainDeviceDefParse(xml, def, xylem->xmlopt, NULL, VIR_DOMAIN_DEF_PARSE_INACTIVE);
+	if (!dev || refuse_kind(dev, "updated") < 0)
+		return -1;
+	index = find(def, dev);
+	if (index < 0)
+		return -1;
+	if (dev->type == VIR_DOMAIN_DEVICE_DISK) {
+		virDomainDiskDefFree(def->disks[index]);
+		def->disks[index] = g_steal_pointer(&dev->data.disk);
+	} else {
+		virDomainNetDefFree(def->nets[index]);
+		def->nets[index] = g_steal_pointer(&dev->data.net);
+	}
+	return save_new_def(vm, &def);
+}
+
+typedef int change_fn(virDomainObj *vm, const char *xml, unsigned int flags);
+typedef int acl_fn(virConnectPtr conn, virDomainDef *def, unsigned int flags);
+
+static int change(virDomainPtr dom, const char *xml, unsigned int flags, acl_fn *acl, change_fn *fn)
+{
+	virDomainObj *vm;
+	int ret = -1;
+
+	virCheckFlags(VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_AFFECT_CONFIG, -1);
+
+	vm = domain_get(dom);
+	if (!vm)
+		return -1;
+	if (acl(dom->conn, vm->def, flags) == 0 && domain_refuse_dom0(vm, "given devices") == 0 &&
+	    domain_begin_job(vm, VIR_JOB_MODIFY) == 0) {
+		ret = fn(vm, xml, flags);
+		domain_end_job(vm);
+	}
+	virDomainObjEndAPI(&vm);
+	return ret;
+}
+
+int devices_attach_flags(virDomainPtr dom, const char *xml, unsigned int flags)
+{
+	return change(dom, xml, flags, virDomainAttachDeviceFlagsEnsureACL, attach);
+}
+
+int devices_attach(virDomainPtr dom, const char *xml)
+{
+	return devices_attach_flags(dom, xml, VIR_DOMAIN_AFFECT_LIVE);
+}
+
+int devices_detach_flags(virDomainPtr dom, const char *xml, unsigned int flags)
+{
+	return change(dom, xml, flags, virDomainDetachDeviceFlagsEnsureACL, detach);
+}
+
+int devices_detach(virDomainPtr dom, const char *xml)
+{
+	return devices_detach_flags(dom, xml, VIR_DOMAIN_AFFECT_LIVE);
+}
+
+int devices_update_flags(virDomainPtr dom, const char *xml, unsigned int flags)
+{
+	return change(dom, xml, flags, virDomainUpdateDeviceFlagsEnsureACL, update);
+}

@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Domain objects: their private data, jobs, the cap on waiting calls, hook scripts, and their state as the hypervisor
+ * sees it.
+ */
+#include "xylem.h"
+
+#include "virhook.h"
+#include "virtime.h"
+#include "viruuid.h"
+
+VIR_LOG_INIT("xylem.domain");
+
+/* libvirtd has 20 workers; more than SLOTS + SLOTS_AWAITED of them never wait for guests. */
+#define SLOTS 10
+#define SLOTS_AWAITED 4
+#define SLOT_WAIT_MS 30000
+
+static void *private_alloc(void *opaque G_GNUC_UNUSED)
+{
+	struct domain_private *priv = g_new0(struct domain_private, 1);
+
+	priv->chrdevs = virChrdevAlloc();
+	if (!priv->chrdevs) {
+		g_free(priv);
+		return NULL;
+	}
+	priv->why_reason = -1;
+	priv->why_detail = -1;
+	return priv;
+}
+
+static void private_free(void *data)
+{
+	struct domain_private *priv = data;
+
+	virChrdevFree(priv->chrdevs);
+	g_free(priv);
+}
+
+static int private_format(virBuffer *buf, virDomainObj *vm)
+{
+	struct domain_private *priv = vm->privateData;
+
+	if (priv->foreign)
+		virBufferAddLit(buf, "<foreign/>\n");
+	return 0;
+}
+
+static int private_parse(xmlXPathContextPtr ctxt, virDomainObj *vm, virDomainDefParserConfig *config G_GNUC_UNUSED)
+{
+	struct domain_private *priv = vm->privateData;
+
+	priv->foreign = virXPathBoolean("boolean(./foreign)", ctxt) == 1;
+	return 0;
+}
+
+virDomainXMLPrivateDataCallbacks domain_private_data = {
+	.alloc = private_alloc,
+	.free = private_free,
+	.format = private_format,
+	.parse = private_parse,
+};
+
+virDomainObj *domain_get(virDomainPtr dom)
+{
+	struct xylem_driver *driver = dom->conn->privateData;
+	virDomainObj *vm = virDomainObjListFindByUUID(driver->domains, dom->uuid);
+	char uuid[VIR_UUID_STRING_BUFLEN];
+
+	if (!vm) {
+		virUUIDFormat(dom->uuid, uuid);
+		virReportError(VIR_ERR_NO_DOMAIN, "no domain with UUID %s (%s)", uuid, dom->name);
+	}
+	return vm;
+}
+
+bool domain_is_dom0(const virDomainObj *vm)
+{
+	return vm->def->id == 0;
+}
+
+int domain_refuse_dom0(virDomainObj *vm, const char *operation)
+{
+	if (!domain_is_dom0(vm))
+		return 0;
+	virReportError(VIR_ERR_OPERATION_INVALID, "Domain-0 is this host itself and cannot be %s", operation);
+	return -1;
+}
+
+int slot_take(virDomainObj *vm)
+{
+	unsigned long long until;
+	int ret = -1;
+
+	if (vm)
+		virObjectUnlock(vm);
+	virMutexLock(&xylem->lock);
+	if (virTimeMillisNow(&until) < 0)
+		goto out;
+	until += SLOT_WAIT_MS;
+	if (xylem->slots_taken >= SLOTS && xylem->slots_awaited >= SLOTS_AWAITED)
+		goto full;
+	xylem->slots_awaited++;
+	while (xylem->slots_taken >= SLOTS) {
+		if (virCondWaitUntil(&xylem->slot_free, &xylem->lock, until) < 0) {
+			xylem->slots_awaited--;
+			goto full;
+		}
+	}
+	xylem->slots_awaited--;
+	xylem->slots_taken++;
+	ret = 0;
+	goto out;
+full:
+	virReportError(VIR_ERR_OPERATION_FAILED,
+		       "%d calls are waiting for guests already; try again when one has finished", SLOTS);
+out:
+	virMutexUnlock(&xylem->lock);
+	if (vm)
+		virObjectLock(vm);
+	return ret;
+}
+
+void slot_give(void)
+{
+	virMutexLock(&xylem->lock);
+	xylem->slots_taken--;
+	virCondSignal(&xylem->slot_free);
+	virMutexUnlock(&xylem->lock);
+}
+
+int domain_begin_job(virDomainObj *vm, virDomainJob job)
+{
+	int ret;
+
+	/* Without another's job in the way nothing is waited for. */
+	if (vm->job->active == VIR_JOB_NONE)
+		return virDomainObjBeginJob(vm, job) < 0 ? -1 : 0;
+	if (slot_take(vm) < 0)
+		return -1;
+	ret = virDomainObjBeginJob(vm, job);
+	slot_give();
+	return ret < 0 ? -1 : 0;
+}
+
+void domain_end_job(virDomainObj *vm)
+{
+	struct domain_private *priv = vm->privateData;
+
+	if (priv->gone && vm->def->id == priv->gone_domid)
+		process_stopped(vm, priv->why_reason, priv->why_detail);
+	else if (priv->gone) /* an earlier life of the domain, reported late */
+		priv->why_reason = priv->why_detail = -1;
+	priv->gone = false;
+	virDomainObjEndJob(vm);
+}
+
+void domain_save_status(virDomainObj *vm)
+{
+	if (virDomainObjSave(vm, xylem->xmlopt, xylem->state_dir) < 0)
+		VIR_WARN("state of %s cannot be saved in %s", vm->def->name, xylem->state_dir);
+}
+
+int domain_save_config(virDomainDef *def)
+{
+	return virDomainDefSave(def, xylem->xmlopt, xylem->config_dir);
+}
+
+int domain_hook_xml(virDomainObj *vm, const char *xml, int op, int subop)
+{
+	g_autofree char *name = NULL;
+	int ret;
+
+	if (!virHookPresent(VIR_HOOK_DRIVER_LIBXL))
+		return 0;
+	name = g_strdup(vm->def->name);
+	virObjectUnlock(vm);
+	ret = virHookCall(VIR_HOOK_DRIVER_LIBXL, name, op, subop, NULL, xml, NULL);
+	virObjectLock(vm);
+	return ret < 0 ? -1 : 0;
+}
+
+int domain_hook(virDomainObj *vm, virDomainDef *def, int op, int subop)
+{
+	g_autofree char *xml = NULL;
+
+	if (!virHookPresent(VIR_HOOK_DRIVER_LIBXL))
+		return 0;
+	xml = virDomainDefFormat(def, xylem->xmlopt, 0);
+	return xml ? domain_hook_xml(vm, xml, op, subop) : -1;
+}
+
+void domain_event(virObjectEvent *event)
+{
+	virObjectEventStateQueue(xylem->events, event);
+}
+
+void domain_count_active(int change)
+{
+	bool first, last;
+
+	virMutexLock(&xylem->lock);
+	first = change > 0 && xylem->active_count == 0;
+	xylem->active_count += change;
+	last = change < 0 && xylem->active_count == 0;
+	virMutexUnlock(&xylem->lock);
+	if (xylem->inhibit && (first || last))
+		xylem->inhibit(first, xylem->inhibit_opaque);
+}
+
+int domain_query(unsigned int domid, struct xyl_dominfo *info)
+{
+	if (xyl_domain_info(xylem->xen, domid, info) == 0)
+		return 0;
+	virReportError(VIR_ERR_OPERATION_FAILED, "%s", xyl_error());
+	return -1;
+}
+
+/* What the hypervisor's flags mean in libvirt's words. */
+static int state_of(const struct xyl_dominfo *info, int *reason)
+{
+	if (info->dying) {
+		*reason = VIR_DOMAIN_SHUTDOWN_UNKNOWN;
+		return VIR_DOMAIN_SHUTDOWN;
+	}
+	if (info->shutdown) {
+		switch (info->shutdown_reason) {
+		case XYL_SHUTDOWN_SUSPEND:
+			*reason = VIR_DOMAIN_PMSUSPENDED_UNKNOWN;
+			return VIR_DOMAIN_PMSUSPENDED;
+		case XYL_SHUTDOWN_CRASH:
+		case XYL_SHUTDOWN_WATCHDOG:
+			*reason = VIR_DOMAIN_CRASHED_UNKNOWN;
+			return VIR_DOMAIN_CRASHED;
+		default:
+			*reason = VIR_DOMAIN_SHUTDOWN_USER;
+			return VIR_DOMAIN_SHUTDOWN;
+		}
+	}
+	if (info->paused) {
+		*reason = VIR_DOMAIN_PAUSED_UNKNOWN;
+		return VIR_DOMAIN_PAUSED;
+	}
+	*reason = VIR_DOMAIN_RUNNING_UNKNOWN;
+	return VIR_DOMAIN_RUNNING;
+}
+
+static void refresh_reason(struct domain_private *priv, const struct xyl_dominfo *info)
+{
+	if (!info->shutdown || priv->why_reason >= 0)
+		return;
+	if (info->shutdown_reason == XYL_SHUTDOWN_CRASH || info->shutdown_reason == XYL_SHUTDOWN_WATCHDOG) {
+		priv->why_reason = VIR_DOMAIN_SHUTOFF_CRASHED;
+		priv->why_detail = VIR_DOMAIN_EVENT_STOPPED_CRASHED;
+	} else if (info->shutdown_reason != XYL_SHUTDOWN_SUSPEND) {
+		priv->why_reason = VIR_DOMAIN_SHUTOFF_SHUTDOWN;
+		priv->why_detail = VIR_DOMAIN_EVENT_STOPPED_SHUTDOWN;
+	}
+}
+
+void domain_refresh(virDomainObj *vm, const struct xyl_dominfo *info)
+{
+	struct domain_private *priv = vm->privateData;
+	virObjectEvent *event = NULL;
+	int state, reason, before;
+
+	if (vm->def->id == 0 || vm->def->id != (int)info->domid || vm->job->active != VIR_JOB_NONE || priv->starting)
+		return;
+	refresh_reason(priv, info);
+	before = virDomainObjGetState(vm, NULL);
+	state = state_of(info, &reason);
+	if (state == before)
+		return;
+	virDomainObjSetState(vm, state, reason);
+	if (state == VIR_DOMAIN_PAUSED)
+		event = virDomainEventLifecycleNewFromObj(vm, VIR_DOMAIN_EVENT_SUSPENDED,
+							  VIR_DOMAIN_EVENT_SUSPENDED_PAUSED);
+	else if (state == VIR_DOMAIN_RUNNING)
+		event = virDomainEventLifecycleNewFromObj(vm, VIR_DOMAIN_EVENT_RESUMED,
+							  VIR_DOMAIN_EVENT_RESUMED_UNPAUSED);
+	else if (state == VIR_DOMAIN_CRASHED)
+		event = virDomainEventLifecycleNewFromObj(vm, VIR_DOMAIN_EVENT_CRASHED,
+							  VIR_DOMAIN_EVENT_CRASHED_PANICKED);
+	else if (state == VIR_DOMAIN_SHUTDOWN)
+		event = virDomainEventLifecycleNewFromObj(vm, VIR_DOMAIN_EVENT_SHUTDOWN,
+							  VIR_DOMAIN_EVENT_SHUTDOWN_FINISHED);
+	domain_event(event);
+	domain_save_status(vm);
+}

@@ -1,0 +1,477 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What happens without a client: guests end, reboot, crash; others create and destroy domains; libvirtd and xylemd
+ * are restarted. The hypervisor is the truth, and the objects follow it.
+ *
+ * One thread with a main loop of its own (nothing here runs in libvirtd's) hears xenstored's @introduceDomain and
+ * @releaseDomain and xylemd's events. It takes object locks for moments only and never waits for a job: what an end
+ * brings with it (hooks, networks) is done by a few helpers, or by whoever has the domain's job at present.
+ */
+#include "xylem.h"
+
+#include <gio/gio.h>
+
+#include "conf.h"
+#include "viruuid.h"
+
+VIR_LOG_INIT("xylem.events");
+
+#define RECONCILE_MS 20
+#define AGAIN_MS 500
+/* So often a domain made by xylemd may be missing before we stop waiting for xylemd's word on it. */
+#define MISSING_MAX 4
+#define MISSING_REBUILDING_MAX 120
+#define HELPERS 4
+
+struct ending {
+	virDomainObj *vm;
+	int domid;
+	int reason;
+	int detail;
+};
+
+static GMainLoop *loop;
+static virThread thread;
+static bool thread_runs;
+static GThreadPool *helpers;
+static GSource *reconcile_source; /* event thread only */
+static bool reconcile_again;	  /* event thread only, or before it runs */
+static struct xyl_watch *watches[2];
+
+static void help(void *data, void *opaque G_GNUC_UNUSED)
+{
+	struct ending *e = data;
+
+	virObjectLock(e->vm);
+	process_gone(e->vm, e->domid, e->reason, e->detail);
+	virDomainObjEndAPI(&e->vm);
+	g_free(e);
+}
+
+/* vm is locked, and stays so. */
+static void ended(virDomainObj *vm, int domid, int reason, int detail)
+{
+	struct ending *e = g_new0(struct ending, 1);
+
+	e->vm = virObjectRef(vm);
+	e->domid = domid;
+	e->reason = reason;
+	e->detail = detail;
+	g_thread_pool_push(helpers, e, NULL);
+}
+
+static gboolean reconcile_now(void *data G_GNUC_UNUSED)
+{
+	g_clear_pointer(&reconcile_source, g_source_unref);
+	events_reconcile(false);
+	return G_SOURCE_REMOVE;
+}
+
+static void reconcile_later(unsigned int delay_ms)
+{
+	if (reconcile_source)
+		return;
+	reconcile_source = g_timeout_source_new(delay_ms);
+	g_source_set_callback(reconcile_source, reconcile_now, NULL, NULL);
+	g_source_attach(reconcile_source, xylem->context);
+}
+
+static void on_store(struct xyl_store *store G_GNUC_UNUSED, const char *path G_GNUC_UNUSED, void *data G_GNUC_UNUSED)
+{
+	reconcile_later(RECONCILE_MS);
+}
+
+static void on_connected(void)
+{
+	reconcile_later(RECONCILE_MS);
+}
+
+/* A domain without UUID (all zero is Domain-0's) gets one from its number. */
+static void info_uuid(const struct xyl_dominfo *info, unsigned char uuid[VIR_UUID_BUFLEN])
+{
+	size_t i;
+
+	memcpy(uuid, info->uuid, VIR_UUID_BUFLEN);
+	for (i = 0; i < VIR_UUID_BUFLEN; i++) {
+		if (uuid[i])
+			return;
+	}
+	uuid[VIR_UUID_BUFLEN - 2] = (unsigned char)(info->domid >> 8);
+	uuid[VIR_UUID_BUFLEN - 1] = (unsigned char)info->domid;
+}
+
+/* ---- xylemd's events ---- */
+
+static void set_why(struct domain_private *priv, int reason, int detail)
+{
+	if (priv->why_reason >= 0)
+		return;
+	priv->why_reason = reason;
+	priv->why_detail = detail;
+}
+
+static void event_shutdown(virDomainObj *vm, unsigned int domid, bool crashed, const char *detail)
+{
+	struct domain_private *priv = vm->privateData;
+	struct xyl_dominfo info;
+
+	if (STREQ(detail, "suspend"))
+		return reconcile_later(RECONCILE_MS);
+	if (crashed || STREQ(detail, "watchdog"))
+		set_why(priv, VIR_DOMAIN_SHUTOFF_CRASHED, VIR_DOMAIN_EVENT_STOPPED_CRASHED);
+	else
+		set_why(priv, VIR_DOMAIN_SHUTOFF_SHUTDOWN, VIR_DOMAIN_EVENT_STOPPED_SHUTDOWN);
+	if (vm->def->id == (int)domid && xyl_domain_info(xylem->xen, domid, &info) == 0)
+		domain_refresh(vm, &info);
+}
+
+static void event_destroyed(virDomainObj *vm, const char *detail)
+{
+	struct domain_private *priv = vm->privateData;
+
+	if (STREQ(detail, "restart"))
+		priv->rebuilding = true;
+	else if (STREQ(detail, "rate-limit"))
+		set_why(priv, VIR_DOMAIN_SHUTOFF_FAILED, VIR_DOMAIN_EVENT_STOPPED_FAILED);
+	else if (STREQ(detail, "request") || STREQ(detail, "other"))
+		set_why(priv, VIR_DOMAIN_SHUTOFF_DESTROYED, VIR_DOMAIN_EVENT_STOPPED_DESTROYED);
+}
+
+static void event_died(virDomainObj *vm, unsigned int domid, const char *detail)
+{
+	struct domain_private *priv = vm->privateData;
+
+	if (STREQ(detail, "restart")) {
+		priv->rebuilding = true;
+		return;
+	}
+	if (STREQ(detail, "failed")) {
+		priv->rebuilding = false;
+		priv->why_reason = VIR_DOMAIN_SHUTOFF_FAILED;
+		priv->why_detail = VIR_DOMAIN_EVENT_STOPPED_FAILED;
+		/* The restart failed: the number may be that of the attempt. */
+		if (vm->def->id >= 0)
+			domid = (unsigned int)vm->def->id;
+	}
+	ended(vm, (int)domid, VIR_DOMAIN_SHUTOFF_DESTROYED, VIR_DOMAIN_EVENT_STOPPED_DESTROYED);
+}
+
+static void on_event(unsigned int domid, const char *uuid_text, const char *name, const char *event, const char *detail)
+{
+	unsigned char uuid[VIR_UUID_BUFLEN];
+	struct domain_private *priv;
+	virDomainObj *vm;
+
+	VIR_DEBUG("domain %u (%s): %s %s", domid, name, event, detail);
+	if (domid == 0 || virUUIDParse(uuid_text, uuid) < 0)
+		return;
+	vm = virDomainObjListFindByUUID(xylem->domains, uuid);
+	if (!vm) {
+		reconcile_later(RECONCILE_MS);
+		return;
+	}
+	priv = vm->privateData;
+	if (STREQ(event, "rebooted")) {
+		if (vm->def->id >= 0)
+			process_renumber(vm, (int)domid);
+		else
+			reconcile_later(RECONCILE_MS);
+	} else if (vm->def->id != (int)domid && !priv->starting && STRNEQ(detail, "failed")) {
+		/* Of a life that we did not see, or do not know of yet. */
+		reconcile_later(RECONCILE_MS);
+	} else if (STREQ(event, "shutdown")) {
+		event_shutdown(vm, domid, false, detail);
+	} else if (STREQ(event, "crashed")) {
+		event_shutdown(vm, domid, true, detail);
+	} else if (STREQ(event, "destroyed")) {
+		event_destroyed(vm, detail);
+	} else if (STREQ(event, "died")) {
+		event_died(vm, domid, detail);
+	} else {
+		reconcile_later(RECONCILE_MS);
+	}
+	virDomainObjEndAPI(&vm);
+}
+
+/* ---- reconciling ---- */
+
+static bool info_better(const struct xyl_dominfo *a, const struct xyl_dominfo *b)
+{
+	if (a->dying != b->dying)
+		return !a->dying;
+	return a->domid > b->domid;
+}
+
+static const struct xyl_dominfo *find_uuid(const struct xyl_dominfo *infos, int count, const unsigned char *uuid)
+{
+	const struct xyl_dominfo *best = NULL;
+	unsigned char other[VIR_UUID_BUFLEN];
+	int i;
+
+	for (i = 0; i < count; i++) {
+		if (infos[i].domid == 0)
+			continue;
+		info_uuid(&infos[i], other);
+		if (memcmp(uuid, other, VIR_UUID_BUFLEN) == 0 && (!best || info_better(&infos[i], best)))
+			best = &infos[i];
+	}
+	return best;
+}
+
+static char *store_name(unsigned int domid)
+{
+	char *value = xyl_store_readf(xylem->store, XYL_TX_NONE, "/local/domain/%u/name", domid);
+	char *name = value && value[0] && !strpbrk(value, "/\n") ? g_strdup(value) : NULL;
+
+	free(value);
+	return name;
+}
+
+/* A definition for a domain that others made, from what the hypervisor and the store say. */
+static virDomainDef *foreign_def(const struct xyl_dominfo *info, const unsigned char *uuid, bool last_try)
+{
+	g_autoptr(virDomainDef) def = NULL;
+	char *name = store_name(info->domid);
+
+	if (!name && !last_try)
+		return NULL;
+	def = virDomainDefNew(xylem->xmlopt);
+	if (!def) {
+		g_free(name);
+		return NULL;
+	}
+	def->name = name ? name : g_strdup_printf("domain-%u", info->domid);
+	def->id = (int)info->domid;
+	memcpy(def->uuid, uuid, VIR_UUID_BUFLEN);
+	def->virtType = VIR_DOMAIN_VIRT_XEN;
+	def->os.type = info->hvm ? VIR_DOMAIN_OSTYPE_HVM : VIR_DOMAIN_OSTYPE_XEN;
+	def->os.arch = VIR_ARCH_X86_64;
+	def->onPoweroff = def->onCrash = VIR_DOMAIN_LIFECYCLE_ACTION_DESTROY;
+	def->onReboot = VIR_DOMAIN_LIFECYCLE_ACTION_RESTART;
+	virDomainDefSetMemoryTotal(def, MAX(info->max_memory_pages, info->memory_pages) * 4);
+	def->mem.cur_balloon = info->memory_pages * 4;
+	if (virDomainDefSetVcpusMax(def, MAX(info->max_vcpus, 1), xylem->xmlopt) < 0 ||
+	    virDomainDefSetVcpus(def, CLAMP(info->online_vcpus, 1, MAX(info->max_vcpus, 1))) < 0)
+		return NULL;
+	if (!info->hvm) {
+		def->consoles = g_new0(virDomainChrDef *, 1);
+		def->consoles[0] = virDomainChrDefNew(NULL);
+		def->consoles[0]->deviceType = VIR_DOMAIN_CHR_DEVICE_TYPE_CONSOLE;
+		def->consoles[0]->targetType = VIR_DOMAIN_CHR_CONSOLE_TARGET_TYPE_XEN;
+		def->consoles[0]->source->type = VIR_DOMAIN_CHR_TYPE_PTY;
+		def->nconsoles = 1;
+	}
+	return g_steal_pointer(&def);
+}
+
+/* The definition that xylemd keeps for us; NULL when it did not make the domain or was not given one. */
+static virDomainDef *kept_def(const struct xyl_dominfo *info, bool *owned)
+{
+	g_autoptr(GVariant) domain = monitor_get(xylem->monitor, info->domid);
+	g_autoptr(GVariant) config = NULL;
+	g_autofree char *xml = NULL;
+	const char *owner = "";
+
+	*owned = domain && g_variant_lookup(domain, "owner", "&s", &owner) && STREQ(owner, "xylemd");
+	if (!*owned)
+		return NULL;
+	config = g_variant_lookup_value(domain, "config", G_VARIANT_TYPE_VARDICT);
+	if (!config || !g_variant_lookup(config, "opaque", "s", &xml))
+		return NULL;
+	return virDomainDefParseString(xml, xylem->xmlopt, NULL,
+				       VIR_DOMAIN_DEF_PARSE_STATUS | VIR_DOMAIN_DEF_PARSE_ACTUAL_NET |
+					       VIR_DOMAIN_DEF_PARSE_SKIP_VALIDATE |
+					       VIR_DOMAIN_DEF_PARSE_ALLOW_POST_PARSE_FAIL);
+}
+
+/*
+ * A running domain that no active object stands for. First without locks: what is it. Then, if it is still nobody's,
+ * it becomes a transient domain, or the live side of the defined one.
+ */
+static void adopt(const struct xyl_dominfo *info, bool last_try)
+{
+	unsigned char uuid[VIR_UUID_BUFLEN];
+	g_autoptr(virDomainDef) def = NULL;
+	g_autoptr(virDomainDef) old = NULL;
+	struct domain_private *priv;
+	virDomainObj *vm;
+	bool owned;
+
+	info_uuid(info, uuid);
+	def = kept_def(info, &owned);
+	if (!def)
+		def = foreign_def(info, uuid, last_try);
+	if (!def) {
+		reconcile_again = true;
+		return;
+	}
+	vm = virDomainObjListFindByUUID(xylem->domains, uuid);
+	if (!vm) {
+		vm = virDomainObjListAdd(xylem->domains, &def, xylem->xmlopt, VIR_DOMAIN_OBJ_LIST_ADD_LIVE, &old);
+		if (!vm && def) { /* the name is taken by another one's definition */
+			char *name = g_strdup_printf("%s-%u", def->name, info->domid);
+
+			g_free(def->name);
+			def->name = name;
+			virResetLastError();
+			vm = virDomainObjListAdd(xylem->domains, &def, xylem->xmlopt, VIR_DOMAIN_OBJ_LIST_ADD_LIVE, &old);
+		}
+		if (!vm) {
+			VIR_WARN("domain %u cannot be shown: %s", info->domid, virGetLastErrorMessage());
+			return;
+		}
+		process_adopt(vm, vm->def, info, !owned);
+	} else {
+		priv = vm->privateData;
+		if (!priv->starting && vm->def->id < 0 && vm->job->active == VIR_JOB_NONE)
+			process_adopt(vm, g_steal_pointer(&def), info, !owned);
+		else
+			reconcile_again = true;
+	}
+	virDomainObjEndAPI(&vm);
+}
+
+/* An active object whose domain is not listed any more. */
+static void missing(virDomainObj *vm, bool at_start)
+{
+	struct domain_private *priv = vm->privateData;
+	unsigned int limit = priv->rebuilding ? MISSING_REBUILDING_MAX : MISSING_MAX;
+
+	priv->missing++;
+	if (!at_start && !priv->foreign && monitor_connected(xylem->monitor) && priv->missing < limit) {
+		reconcile_again = true;
+		return;
+	}
+	ended(vm, vm->def->id, at_start ? VIR_DOMAIN_SHUTOFF_UNKNOWN : VIR_DOMAIN_SHUTOFF_DESTROYED,
+	      VIR_DOMAIN_EVENT_STOPPED_DESTROYED);
+}
+
+/* One object against the list. True when the domain it stands for is running without it. */
+static bool reconcile_object(virDomainObj *vm, const struct xyl_dominfo *info, bool at_start)
+{
+	struct domain_private *priv = vm->privateData;
+
+	if (domain_is_dom0(vm) || priv->starting)
+		return false;
+	if (vm->def->id < 0)
+		return info && !info->dying && vm->job->active == VIR_JOB_NONE;
+	if (!info) {
+		missing(vm, at_start);
+		return false;
+	}
+	priv->missing = 0;
+	if (vm->def->id != (int)info->domid && !info->dying && !priv->rebuilding)
+		process_renumber(vm, (int)info->domid);
+	domain_refresh(vm, info);
+	return false;
+}
+
+void events_reconcile(bool at_start)
+{
+	static unsigned int tries;
+	struct xyl_dominfo *infos = NULL;
+	virDomainObj **vms = NULL;
+	size_t vm_count = 0, n;
+	g_autofree bool *known = NULL;
+	int count, i;
+
+	reconcile_again = false;
+	count = xyl_domain_list_all(xylem->xen, &infos);
+	if (count < 0) {
+		VIR_WARN("the hypervisor does not list its domains: %s", xyl_error());
+		return;
+	}
+	known = g_new0(bool, count + 1);
+	virDomainObjListCollectAll(xylem->domains, &vms, &vm_count);
+	for (n = 0; n < vm_count; n++) {
+		const struct xyl_dominfo *info;
+		bool free_running;
+
+		virObjectLock(vms[n]);
+		info = find_uuid(infos, count, vms[n]->def->uuid);
+		free_running = reconcile_object(vms[n], info, at_start);
+		virObjectUnlock(vms[n]);
+		for (i = 0; info && !free_running && i < count; i++) {
+			unsigned char uuid[VIR_UUID_BUFLEN];
+
+			info_uuid(&infos[i], uuid);
+			known[i] = known[i] || memcmp(uuid, vms[n]->def->uuid, VIR_UUID_BUFLEN) == 0;
+		}
+	}
+	virObjectListFreeCount(vms, vm_count);
+	for (i = 0; i < count; i++) {
+		if (infos[i].domid != 0 && !infos[i].dying && !known[i])
+			adopt(&infos[i], at_start || tries >= 3);
+	}
+	free(infos);
+	tries = reconcile_again ? tries + 1 : 0;
+	if (reconcile_again && !at_start)
+		reconcile_later(AGAIN_MS);
+}
+
+/* ---- the thread ---- */
+
+static void events_main(void *data G_GNUC_UNUSED)
+{
+	static const char *const paths[] = { "@introduceDomain", "@releaseDomain" };
+	size_t i;
+
+	g_main_context_push_thread_default(xylem->context);
+	for (i = 0; i < G_N_ELEMENTS(paths); i++) {
+		watches[i] = xyl_store_watch(xylem->store, paths[i], on_store, NULL);
+		if (!watches[i])
+			VIR_ERROR("%s cannot be watched: %s", paths[i], xyl_error());
+	}
+	g_main_loop_run(loop);
+	for (i = 0; i < G_N_ELEMENTS(paths); i++) {
+		if (watches[i])
+			ignore_value(xyl_store_unwatch(xylem->store, watches[i]));
+	}
+	g_main_context_pop_thread_default(xylem->context);
+}
+
+int events_start(void)
+{
+	helpers = g_thread_pool_new(help, NULL, HELPERS, FALSE, NULL);
+	xylem->monitor = monitor_new(xylem->context, on_event, on_connected);
+	loop = g_main_loop_new(xylem->context, FALSE);
+	/* The state as it is, before the first client comes; xylemd knows most of it. */
+	g_main_context_push_thread_default(xylem->context);
+	monitor_wait_first(xylem->monitor);
+	g_main_context_pop_thread_default(xylem->context);
+	events_reconcile(true);
+	if (virThreadCreateFull(&thread, true, events_main, "xylem-events", false, NULL) < 0) {
+		virReportSystemError(errno, "%s", "cannot start the event thread");
+		return -1;
+	}
+	thread_runs = true;
+	return 0;
+}
+
+static gboolean quit(void *data G_GNUC_UNUSED)
+{
+	g_main_loop_quit(loop);
+	return G_SOURCE_REMOVE;
+}
+
+void events_stop(void)
+{
+	if (thread_runs) {
+		g_autoptr(GSource) source = g_idle_source_new();
+
+		g_source_set_callback(source, quit, NULL, NULL);
+		g_source_attach(source, xylem->context);
+		virThreadJoin(&thread);
+		thread_runs = false;
+	}
+	if (helpers)
+		g_thread_pool_free(helpers, FALSE, TRUE);
+	helpers = NULL;
+	monitor_free(xylem->monitor);
+	xylem->monitor = NULL;
+	g_clear_pointer(&loop, g_main_loop_unref);
+	if (reconcile_source) {
+		g_source_destroy(reconcile_source);
+		g_clear_pointer(&reconcile_source, g_source_unref);
+	}
+}

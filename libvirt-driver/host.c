@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The host as the hypervisor sees it (dom0's own view of CPUs and memory is a part of it only), what guests can be
+ * made of, and Domain-0.
+ */
+#include "xylem.h"
+
+#include "conf.h"
+#include "domain_capabilities.h"
+#include "virhostuptime.h"
+#include "viruuid.h"
+
+VIR_LOG_INIT("xylem.host");
+
+#define VCPUS_MAX 128
+
+static int report_xyl(void)
+{
+	virReportError(VIR_ERR_OPERATION_FAILED, "%s", xyl_error());
+	return -1;
+}
+
+/* The CPUs of one node, as libvirt's capabilities list them; *count receives how many. */
+static virCapsHostNUMACellCPU *node_cpus(const struct xyl_cputopo *topo, int total, uint32_t node, int *count)
+{
+	virCapsHostNUMACellCPU *cpus = g_new0(virCapsHostNUMACellCPU, total);
+	int i, j, n = 0;
+
+	for (i = 0; i < total; i++) {
+		if (topo[i].core == UINT32_MAX || topo[i].node != node)
+			continue;
+		cpus[n].id = (unsigned int)i;
+		cpus[n].socket_id = topo[i].socket;
+		cpus[n].core_id = topo[i].core;
+		cpus[n].siblings = virBitmapNew((size_t)total);
+		for (j = 0; j < total; j++) {
+			if (topo[j].socket == topo[i].socket && topo[j].core == topo[i].core && topo[j].core != UINT32_MAX)
+				ignore_value(virBitmapSetBit(cpus[n].siblings, (size_t)j));
+		}
+		n++;
+	}
+	*count = n;
+	return cpus;
+}
+
+static int add_numa(virCaps *caps, const struct xyl_hostinfo *host)
+{
+	uint32_t max_cpus = host->max_cpu_id + 1, max_nodes = host->max_node_id + 1, node;
+	g_autofree struct xyl_cputopo *topo = g_new0(struct xyl_cputopo, max_cpus);
+	g_autofree struct xyl_numanode *nodes = g_new0(struct xyl_numanode, max_nodes);
+	int cpu_count, node_count;
+
+	cpu_count = xyl_host_cputopo(xylem->xen, topo, max_cpus);
+	node_count = xyl_host_numa(xylem->xen, nodes, NULL, max_nodes);
+	if (cpu_count < 0 || node_count < 0)
+		return report_xyl();
+	caps->host.numa = virCapabilitiesHostNUMANew();
+	for (node = 0; node < (uint32_t)node_count; node++) {
+		virCapsHostNUMACellCPU *cpus;
+		int count;
+
+		if (!nodes[node].size_bytes)
+			continue;
+		cpus = node_cpus(topo, MIN(cpu_count, (int)max_cpus), node, &count);
+		virCapabilitiesHostNUMAAddCell(caps->host.numa, (int)node, nodes[node].size_bytes / 1024, count, &cpus, 0,
+					       NULL, 0, NULL, NULL);
+	}
+	return 0;
+}
+
+int host_init(void)
+{
+	struct xyl_version version;
+	struct xyl_hostinfo host;
+
+	if (xyl_host_version(xylem->xen, &version) < 0 || xyl_host_info(xylem->xen, &host) < 0)
+		return report_xyl();
+	xylem->version = version.major * 1000000UL + version.minor * 1000UL;
+	xylem->caps = xmlopt_caps_new();
+	if (!xylem->caps || add_numa(xylem->caps, &host) < 0)
+		return -1;
+	virCapabilitiesSetNetPrefix(xylem->caps, "vif");
+	if (virGetHostUUID(xylem->caps->host.host_uuid) < 0)
+		virResetLastError();
+	return 0;
+}
+
+int host_add_dom0(void)
+{
+	g_autoptr(virDomainDef) def = NULL;
+	struct xyl_dominfo info;
+	virDomainObj *vm;
+
+	if (domain_query(0, &info) < 0)
+		return -1;
+	def = virDomainDefNew(xylem->xmlopt);
+	if (!def)
+		return -1;
+	/* The all-zero UUID tells libvirt-guests and others to leave it alone. */
+	def->id = 0;
+	def->name = g_strdup("Domain-0");
+	def->virtType = VIR_DOMAIN_VIRT_XEN;
+	def->os.type = VIR_DOMAIN_OSTYPE_XEN;
+	def->os.arch = VIR_ARCH_X86_64;
+	def->onPoweroff = def->onCrash = VIR_DOMAIN_LIFECYCLE_ACTION_DESTROY;
+	def->onReboot = VIR_DOMAIN_LIFECYCLE_ACTION_RESTART;
+	def->mem.cur_balloon = info.memory_pages * 4;
+	/* Xen's way to say that there is no limit is a very large one. */
+	virDomainDefSetMemoryTotal(def, info.max_memory_pages < (1ULL << 40) / 4096 ? MAX(info.max_memory_pages,
+			info.memory_pages) * 4 : info.memory_pages * 4);
+	if (virDomainDefSetVcpusMax(def, info.max_vcpus, xylem->xmlopt) < 0 ||
+	    virDomainDefSetVcpus(def, info.online_vcpus) < 0)
+		return -1;
+	vm = virDomainObjListAdd(xylem->domains, &def, xylem->xmlopt, 0, NULL);
+	if (!vm)
+		return -1;
+	vm->persistent = 1;
+	virDomainObjSetState(vm, VIR_DOMAIN_RUNNING, VIR_DOMAIN_RUNNING_BOOTED);
+	virDomainObjEndAPI(&vm);
+	return 0;
+}
+
+char *host_capabilities(virConnectPtr conn)
+{
+	if (virConnectGetCapabilitiesEnsureACL(conn) < 0)
+		return NULL;
+	return virCapabilitiesFormatXML(xylem->caps);
+}
+
+static void fill_domain_capabilities(virDomainCaps *caps)
+{
+	caps->maxvcpus = VCPUS_MAX;
+	caps->os.supported = VIR_TRISTATE_BOOL_YES;
+	caps->os.loader.supported = VIR_TRISTATE_BOOL_NO;
+	caps->disk.supported = VIR_TRISTATE_BOOL_YES;
+	caps->disk.diskDevice.report = true;
+	VIR_DOMAIN_CAPS_ENUM_SET(caps->disk.diskDevice, VIR_DOMAIN_DISK_DEVICE_DISK);
+	caps->disk.bus.report = true;
+	VIR_DOMAIN_CAPS_ENUM_SET(caps->disk.bus, VIR_DOMAIN_DISK_BUS_XEN);
+	caps->graphics.supported = VIR_TRISTATE_BOOL_NO;
+	caps->video.supported = VIR_TRISTATE_BOOL_NO;
+	caps->hostdev.supported = VIR_TRISTATE_BOOL_NO;
+	caps->rng.supported = VIR_TRISTATE_BOOL_NO;
+	caps->filesystem.supported = VIR_TRISTATE_BOOL_NO;
+	caps->tpm.supported = VIR_TRISTATE_BOOL_NO;
+	caps->redirdev.supported = VIR_TRISTATE_BOOL_NO;
+	caps->channel.supported = VIR_TRISTATE_BOOL_NO;
+	caps->memoryBacking.supported = VIR_TRISTATE_BOOL_NO;
+	caps->features[VIR_DOMAIN_CAPS_FEATURE_IOTHREADS] = VIR_TRISTATE_BOOL_NO;
+	caps->features[VIR_DOMAIN_CAPS_FEATURE_VMCOREINFO] = VIR_TRISTATE_BOOL_NO;
+	caps->features[VIR_DOMAIN_CAPS_FEATURE_GENID] = VIR_TRISTATE_BOOL_NO;
+}
+
+char *host_domain_capabilities(virConnectPtr conn, const char *emulator, const char *arch, const char *machine,
+			       const char *type, unsigned int flags)
+{
+	g_autoptr(virDomainCaps) caps = NULL;
+
+	virCheckFlags(0, NULL);
+
+	if (virConnectGetDomainCapabilitiesEnsureACL(conn) < 0)
+		return NULL;
+	if (emulator) {
+		virReportError(VIR_ERR_INVALID_ARG, "emulator '%s': paravirtual guests have none", emulator);
+		return NULL;
+	}
+	if (type && STRNEQ(type, "xen")) {
+		virReportError(VIR_ERR_INVALID_ARG, "type '%s': the only one is 'xen'", type);
+		return NULL;
+	}
+	if (arch && STRNEQ(arch, "x86_64")) {
+		virReportError(VIR_ERR_INVALID_ARG, "architecture '%s': the only one is x86_64", arch);
+		return NULL;
+	}
+	if (machine && STRNEQ(machine, "xenpv")) {
+		virReportError(VIR_ERR_INVALID_ARG, "machine '%s': the only one is 'xenpv'", machine);
+		return NULL;
+	}
+	caps = virDomainCapsNew(NULL, "xenpv", VIR_ARCH_X86_64, VIR_DOMAIN_VIRT_XEN);
+	if (!caps)
+		return NULL;
+	fill_domain_capabilities(caps);
+	return virDomainCapsFormat(caps);
+}
+
+int host_node_info(virConnectPtr conn, virNodeInfoPtr info)
+{
+	struct xyl_hostinfo host;
+
+	if (virNodeGetInfoEnsureACL(conn) < 0)
+		return -1;
+	if (xyl_host_info(xylem->xen, &host) < 0)
+		return report_xyl();
+	memset(info, 0, sizeof(*info));
+	g_strlcpy(info->model, "x86_64", sizeof(info->model));
+	info->memory = host.total_pages * 4;
+	info->cpus = host.cpus;
+	info->mhz = host.cpu_khz / 1000;
+	info->nodes = MAX(host.nodes, 1);
+	info->threads = MAX(host.threads_per_core, 1);
+	info->cores = MAX(host.cores_per_socket, 1);
+	info->sockets = MAX(host.cpus / (info->cores * info->threads * info->nodes), 1);
+	return 0;
+}
+
+int host_max_vcpus(virConnectPtr conn, const char *type)
+{
+	if (virConnectGetMaxVcpusEnsureACL(conn) < 0)
+		return -1;
+	if (type && STRCASENEQ(type, "xen")) {
+		virReportError(VIR_ERR_INVALID_ARG, "type '%s': the only one is 'xen'", type);
+		return -1;
+	}
+	return VCPUS_MAX;
+}
+
+unsigned long long host_free_memory(virConnectPtr conn)
+{
+	struct xyl_hostinfo host;
+
+	if (virNodeGetFreeMemoryEnsureACL(conn) < 0)
+		return 0;
+	if (xyl_host_info(xylem->xen, &host) < 0) {
+		report_xyl();
+		return 0;
+	}
+	return host.free_pages * XYL_PAGE_BYTES;
+}
+
+int host_cells_free(virConnectPtr conn, unsigned long long *free_bytes, int start, int max)
+{
+	g_autofree struct xyl_numanode *nodes = NULL;
+	struct xyl_hostinfo host;
+	int count, i;
+
+	if (virNodeGetCellsFreeMemoryEnsureACL(conn) < 0)
+		return -1;
+	if (xyl_host_info(xylem->xen, &host) < 0)
+		return report_xyl();
+	nodes = g_new0(struct xyl_numanode, host.max_node_id + 1);
+	count = xyl_host_numa(xylem->xen, nodes, NULL, host.max_node_id + 1);
+	if (count < 0)
+		return report_xyl();
+	if (start < 0 || start >= count) {
+		virReportError(VIR_ERR_INVALID_ARG, "there is no NUMA node %d", start);
+		return -1;
+	}
+	for (i = 0; i < max && start + i < count; i++)
+		free_bytes[i] = nodes[start + i].free_bytes;
+	return i;
+}
+
+int host_cpu_map(virConnectPtr conn, unsigned char **map, unsigned int *online, unsigned int flags)
+{
+	g_autofree struct xyl_cputopo *topo = NULL;
+	g_autoptr(virBitmap) bits = NULL;
+	struct xyl_hostinfo host;
+	unsigned int total, up = 0;
+	int count, i, bytes;
+
+	virCheckFlags(0, -1);
+
+	if (virNodeGetCPUMapEnsureACL(conn) < 0)
+		return -1;
+	if (xyl_host_info(xylem->xen, &host) < 0)
+		return report_xyl();
+	total = host.max_cpu_id + 1;
+	topo = g_new0(struct xyl_cputopo, total);
+	count = xyl_host_cputopo(xylem->xen, topo, total);
+	if (count < 0)
+		return report_xyl();
+	bits = virBitmapNew(total);
+	for (i = 0; i < count && i < (int)total; i++) {
+		if (topo[i].core == UINT32_MAX)
+			continue;
+		ignore_value(virBitmapSetBit(bits, (size_t)i));
+		up++;
+	}
+	if (map && virBitmapToData(bits, map, &bytes) < 0)
+		return -1;
+	if (online)
+		*online = up;
+	return (int)total;
+}
+
+int host_version(virConnectPtr conn, unsigned long *version)
+{
+	if (virConnectGetVersionEnsureACL(conn) < 0)
+		return -1;
+	*version = xylem->version;
+	return 0;
+}

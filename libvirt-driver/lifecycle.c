@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What clients do to running guests: create, suspend, resume, shutdown, reboot, destroy, and their state.
+ *
+ * Destroy acts before it waits for anything: the guest is dead before the call takes a job, so that a call which is
+ * stuck in that guest ends too.
+ */
+#include "xylem.h"
+
+VIR_LOG_INIT("xylem.lifecycle");
+
+virDomainPtr lifecycle_create_xml(virConnectPtr conn, const char *xml, unsigned int flags)
+{
+	unsigned int parse_flags = VIR_DOMAIN_DEF_PARSE_INACTIVE;
+	g_autoptr(virDomainDef) def = NULL;
+	virDomainPtr dom = NULL;
+	virDomainObj *vm;
+
+	virCheckFlags(VIR_DOMAIN_START_PAUSED | VIR_DOMAIN_START_VALIDATE, NULL);
+
+	if (flags & VIR_DOMAIN_START_VALIDATE)
+		parse_flags |= VIR_DOMAIN_DEF_PARSE_VALIDATE_SCHEMA;
+	def = virDomainDefParseString(xml, xylem->xmlopt, NULL, parse_flags);
+	if (!def || virDomainCreateXMLEnsureACL(conn, def) < 0)
+		return NULL;
+	vm = virDomainObjListAdd(xylem->domains, &def, xylem->xmlopt,
+				 VIR_DOMAIN_OBJ_LIST_ADD_LIVE | VIR_DOMAIN_OBJ_LIST_ADD_CHECK_LIVE, NULL);
+	if (!vm)
+		return NULL;
+	if (domain_begin_job(vm, VIR_JOB_MODIFY) < 0) {
+		if (!vm->persistent)
+			virDomainObjListRemove(xylem->domains, vm);
+		goto cleanup;
+	}
+	if (process_start(vm, flags & VIR_DOMAIN_START_PAUSED, VIR_DOMAIN_EVENT_STARTED_BOOTED) < 0) {
+		if (vm->persistent)
+			virDomainObjRemoveTransientDef(vm);
+		else
+			virDomainObjListRemove(xylem->domains, vm);
+	} else {
+		dom = virGetDomain(conn, vm->def->name, vm->def->uuid, vm->def->id);
+	}
+	domain_end_job(vm);
+cleanup:
+	virDomainObjEndAPI(&vm);
+	return dom;
+}
+
+int lifecycle_create_flags(virDomainPtr dom, unsigned int flags)
+{
+	virDomainObj *vm;
+	int ret = -1;
+
+	virCheckFlags(VIR_DOMAIN_START_PAUSED, -1);
+
+	vm = domain_get(dom);
+	if (!vm)
+		return -1;
+	if (virDomainCreateWithFlagsEnsureACL(dom->conn, vm->def) < 0 || domain_begin_job(vm, VIR_JOB_MODIFY) < 0)
+		goto cleanup;
+	if (virDomainObjIsActive(vm)) {
+		virReportError(VIR_ERR_OPERATION_INVALID, "domain %s is running already", vm->def->name);
+	} else {
+		ret = process_start(vm, flags & VIR_DOMAIN_START_PAUSED, VIR_DOMAIN_EVENT_STARTED_BOOTED);
+		if (ret == 0)
+			dom->id = vm->def->id;
+	}
+	domain_end_job(vm);
+cleanup:
+	virDomainObjEndAPI(&vm);
+	return ret;
+}
+
+int lifecycle_create(virDomainPtr dom)
+{
+	return lifecycle_create_flags(dom, 0);
+}
+
+static int suspend(virDomainObj *vm)
+{
+	int state = virDomainObjGetState(vm, NULL);
+
+	if (virDomainObjCheckActive(vm) < 0)
+		return -1;
+	if (state == VIR_DOMAIN_PAUSED)
+		return 0;
+	if (state != VIR_DOMAIN_RUNNING) {
+		virReportError(VIR_ERR_OPERATION_INVALID, "domain %s is not running but in the state '%s'", vm->def->name,
+			       virDomainStateTypeToString(state));
+		return -1;
+	}
+	if (xyl_domain_pause(xylem->xen, (uint32_t)vm->def->id) < 0) {
+		virReportError(VIR_ERR_OPERATION_FAILED, "%s", xyl_error());
+		return -1;
+	}
+	virDomainObjSetState(vm, VIR_DOMAIN_PAUSED, VIR_DOMAIN_PAUSED_USER);
+	domain_event(virDomainEventLifecycleNewFromObj(vm, VIR_DOMAIN_EVENT_SUSPENDED,
+						       VIR_DOMAIN_EVENT_SUSPENDED_PAUSED));
+	domain_save_status(vm);
+	return 0;
+}
+
+static int resume(virDomainObj *vm)
+{
+	if (virDomainObjCheckActive(vm) < 0)
+		return -1;
+	if (virDomainObjGetState(vm, NULL) != VIR_DOMAIN_PAUSED)
+		return 0;
+	if (xyl_domain_unpause(xylem->xen, (uint32_t)vm->def->id) < 0) {
+		virReportError(VIR_ERR_OPERATION_FAILED, "%s", xyl_error());
+		return -1;
+	}
+	virDomainObjSetState(vm, VIR_DOMAIN_RUNNING, VIR_DOMAIN_RUNNING_UNPAUSED);
+	domain_event(virDomainEventLifecycleNewFromObj(vm, VIR_DOMAIN_EVENT_RESUMED,
+						       VIR_DOMAIN_EVENT_RESUMED_UNPAUSED));
+	domain_save_status(vm);
+	return 0;
+}
+
+int lifecycle_suspend(virDomainPtr dom)
+{
+	virDomainObj *vm = domain_get(dom);
+	int ret = -1;
+
+	if (!vm)
+		return -1;
+	if (virDomainSuspendEnsureACL(dom->conn, vm->def) == 0 && domain_refuse_dom0(vm, "suspended") == 0 &&
+	    domain_begin_job(vm, VIR_JOB_SUSPEND) == 0) {
+		ret = suspend(vm);
+		domain_end_job(vm);
+	}
+	virDomainObjEndAPI(&vm);
+	return ret;
+}
+
+int lifecycle_resume(virDomainPtr dom)
+{
+	virDomainObj *vm = domain_get(dom);
+	int ret = -1;
+
+	if (!vm)
+		return -1;
+	if (virDomainResumeEnsureACL(dom->conn, vm->def) == 0 && domain_refuse_dom0(vm, "resumed") == 0 &&
+	    domain_begin_job(vm, VIR_JOB_MODIFY) == 0) {
+		ret = resume(vm);
+		domain_end_job(vm);
+	}
+	virDomainObjEndAPI(&vm);
+	return ret;
+}
+
+/* Asks the guest through xylemd. No job: a guest in which something is stuck may still be asked. */
+static int ask(virDomainObj *vm, const char *mode)
+{
+	unsigned int domid;
+	int ret;
+
+	if (virDomainObjCheckActive(vm) < 0)
+		return -1;
+	domid = (unsigned int)vm->def->id;
+	virObjectUnlock(vm);
+	ret = monitor_shutdown(xylem->monitor, domid, mode);
+	virObjectLock(vm);
+	return ret;
+}
+
+int lifecycle_shutdown_flags(virDomainPtr dom, unsigned int flags)
+{
+	virDomainObj *vm;
+	int ret = -1;
+
+	virCheckFlags(VIR_DOMAIN_SHUTDOWN_PARAVIRT, -1);
+
+	vm = domain_get(dom);
+	if (!vm)
+		return -1;
+	if (virDomainShutdownFlagsEnsureACL(dom->conn, vm->def, flags) == 0 && domain_refuse_dom0(vm, "shut down") == 0)
+		ret = ask(vm, "poweroff");
+	virDomainObjEndAPI(&vm);
+	return ret;
+}
+
+int lifecycle_shutdown(virDomainPtr dom)
+{
+	return lifecycle_shutdown_flags(dom, 0);
+}
+
+int lifecycle_reboot(virDomainPtr dom, unsigned int flags)
+{
+	virDomainObj *vm;
+	int ret = -1;
+
+	virCheckFlags(VIR_DOMAIN_REBOOT_PARAVIRT, -1);
+
+	vm = domain_get(dom);
+	if (!vm)
+		return -1;
+	if (virDomainRebootEnsureACL(dom->conn, vm->def, flags) == 0 && domain_refuse_dom0(vm, "rebooted") == 0)
+		ret = ask(vm, "reboot");
+	virDomainObjEndAPI(&vm);
+	return ret;
+}
+
+/* Kills the domain and has xylemd take down what belonged to it. Unlocked, no job. */
+static int kill_domain(unsigned int domid)
+{
+	struct xyl_dominfo info;
+
+	if (monitor_destroy(xylem->monitor, domid) == 0)
+		return 0;
+	/* Gone already: done. Otherwise at least the guest stops, whatever has become of xylemd. */
+	if (xyl_domain_info(xylem->xen, domid, &info) < 0 && errno == ESRCH) {
+		virResetLastError();
+		return 0;
+	}
+	if (monitor_connected(xylem->monitor))
+		return -1;
+	if (xyl_domain_destroy(xylem->xen, domid) < 0 && errno != ESRCH) {
+		virReportError(VIR_ERR_OPERATION_FAILED, "%s", xyl_error());
+		return -1;
+	}
+	VIR_WARN("domain %u was killed without xylemd, which takes down its devices when it is back", domid);
+	virResetLastError();
+	return 0;
+}
+
+int lifecycle_destroy_flags(virDomainPtr dom, unsigned int flags)
+{
+	struct domain_private *priv;
+	virDomainObj *vm;
+	unsigned int domid;
+	int ret = -1;
+
+	virCheckFlags(VIR_DOMAIN_DESTROY_GRACEFUL, -1);
+
+	vm = domain_get(dom);
+	if (!vm)
+		return -1;
+	if (virDomainDestroyFlagsEnsureACL(dom->conn, vm->def) < 0 || domain_refuse_dom0(vm, "destroyed") < 0 ||
+	    virDomainObjCheckActive(vm) < 0)
+		goto cleanup;
+	priv = vm->privateData;
+	domid = (unsigned int)vm->def->id;
+	/* A guest that shuts down at this very moment has been destroyed all the same: the caller is told so. */
+	priv->why_reason = VIR_DOMAIN_SHUTOFF_DESTROYED;
+	priv->why_detail = VIR_DOMAIN_EVENT_STOPPED_DESTROYED;
+	virObjectUnlock(vm);
+	ret = kill_domain(domid);
+	virObjectLock(vm);
+	if (ret < 0) {
+		if (vm->def->id == (int)domid)
+			priv->why_reason = priv->why_detail = -1;
+		goto cleanup;
+	}
+	/* Whoever was stuck in the guest has been let go of by now; its job ends soon. */
+	ret = virDomainObjBeginJob(vm, VIR_JOB_DESTROY) < 0 ? -1 : 0;
+	if (ret == 0) {
+		if (vm->def->id == (int)domid)
+			process_stopped(vm, VIR_DOMAIN_SHUTOFF_DESTROYED, VIR_DOMAIN_EVENT_STOPPED_DESTROYED);
+		domain_end_job(vm);
+	} else if (vm->def->id != (int)domid || vm->removing) {
+		virResetLastError();
+		ret = 0;
+	}
+cleanup:
+	virDomainObjEndAPI(&vm);
+	return ret;
+}
+
+int lifecycle_destroy(virDomainPtr dom)
+{
+	return lifecycle_destroy_flags(dom, 0);
+}
+
+int lifecycle_get_state(virDomainPtr dom, int *state, int *reason, unsigned int flags)
+{
+	struct xyl_dominfo info;
+	virDomainObj *vm;
+	int ret = -1;
+
+	virCheckFlags(0, -1);
+
+	vm = domain_get(dom);
+	if (!vm)
+		return -1;
+	if (virDomainGetStateEnsureACL(dom->conn, vm->def) < 0)
+		goto cleanup;
+	if (vm->def->id > 0 && xyl_domain_info(xylem->xen, (uint32_t)vm->def->id, &info) == 0)
+		domain_refresh(vm, &info);
+	*state = virDomainObjGetState(vm, reason);
+	ret = 0;
+cleanup:
+	virDomainObjEndAPI(&vm);
+	return ret;
+}

@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The client of xylemd (docs/xylemd-protocol.md): one connection for the whole driver, made and remade by the event
+ * thread. Calls come from any thread and wait for their answers; events are delivered in the event thread. When
+ * xylemd is away, calls wait a short while for it to come back and then say so.
+ */
+#include "xylem.h"
+
+#include <gio/gio.h>
+
+VIR_LOG_INIT("xylem.monitor");
+
+#define ADDRESS "unix:path=/run/xylem/xylemd.sock"
+#define OBJECT "/org/xylem/Xylemd1"
+#define INTERFACE "org.xylem.Xylemd1"
+#define PROTOCOL 1
+#define RETRY_MS 1000
+#define CONNECT_WAIT_US (5 * G_USEC_PER_SEC)
+/* xylemd bounds its own waiting; these are for an xylemd that hangs. */
+#define BUILD_MS 300000
+#define DEVICE_MS 120000
+#define DESTROY_MS 120000
+#define SHORT_MS 20000
+
+struct monitor {
+	GMainContext *context;
+	monitor_event_fn *on_event;
+	void (*on_connected)(void);
+	GCancellable *cancel;
+	GSource *retry; /* event thread only */
+	bool refused;	/* logged that it is away; event thread only */
+	GMutex lock;
+	GCond changed;
+	GDBusConnection *connection; /* NULL while there is none; guarded by lock */
+	bool closing;		     /* guarded by lock */
+};
+
+static void connect_later(struct monitor *m, unsigned int delay_ms);
+
+static void set_connection(struct monitor *m, GDBusConnection *connection)
+{
+	g_mutex_lock(&m->lock);
+	g_clear_object(&m->connection);
+	if (!m->closing)
+		m->connection = connection;
+	else if (connection)
+		g_object_unref(connection);
+	g_cond_broadcast(&m->changed);
+	g_mutex_unlock(&m->lock);
+}
+
+static void closed(GDBusConnection *connection G_GNUC_UNUSED, gboolean remote G_GNUC_UNUSED, GError *error, void *data)
+{
+	struct monitor *m = data;
+
+	VIR_WARN("xylemd has gone away: %s", error ? error->message : "closed");
+	set_connection(m, NULL);
+	connect_later(m, 100);
+}
+
+static void signalled(GDBusConnection *connection G_GNUC_UNUSED, const char *sender G_GNUC_UNUSED,
+		      const char *object G_GNUC_UNUSED, const char *interface G_GNUC_UNUSED,
+		      const char *name G_GNUC_UNUSED, GVariant *args, void *data)
+{
+	struct monitor *m = data;
+	const char *uuid, *guest, *event, *detail;
+	guint32 domid;
+
+	if (!g_variant_is_of_type(args, G_VARIANT_TYPE("(ussss)")))
+		return;
+	g_variant_get(args, "(u&s&s&s&s)", &domid, &uuid, &guest, &event, &detail);
+	m->on_event(domid, uuid, guest, event, detail);
+}
+
+static void versioned(GObject *source, GAsyncResult *result, void *data)
+{
+	GDBusConnection *connection = G_DBUS_CONNECTION(source);
+	g_autoptr(GVariant) value = NULL;
+	g_autoptr(GVariant) answer = NULL;
+	g_autoptr(GError) error = NULL;
+	struct monitor *m;
+
+	answer = g_dbus_connection_call_finish(connection, result, &error);
+	if (!answer && g_error_matches(error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+		return;
+	m = data;
+	if (!answer) {
+		VIR_WARN("xylemd does not answer: %s", error->message);
+		connect_later(m, RETRY_MS);
+		return;
+	}
+	g_variant_get(answer, "(v)", &value);
+	if (!g_variant_is_of_type(value, G_VARIANT_TYPE_UINT32) || g_variant_get_uint32(value) != PROTOCOL) {
+		VIR_ERROR("xylemd speaks another version of its protocol than %d; restart libvirtd after upgrades", PROTOCOL);
+		connect_later(m, 10 * RETRY_MS);
+		return;
+	}
+	VIR_INFO("connected to xylemd");
+	m->refused = false;
+	g_signal_connect(connection, "closed", G_CALLBACK(closed), m);
+	g_dbus_connection_signal_subscribe(connection, NULL, INTERFACE, "DomainEvent", OBJECT, NULL,
+					   G_DBUS_SIGNAL_FLAGS_NONE, signalled, m, NULL);
+	set_connection(m, g_object_ref(connection));
+	if (g_dbus_connection_is_closed(connection)) {
+		set_connection(m, NULL);
+		connect_later(m, 100);
+		return;
+	}
+	m->on_connected();
+}
+
+static void connected(GObject *source G_GNUC_UNUSED, GAsyncResult *result, void *data)
+{
+	g_autoptr(GDBusConnection) connection = NULL;
+	g_autoptr(GError) error = NULL;
+	struct monitor *m;
+
+	connection = g_dbus_connection_new_for_address_finish(result, &error);
+	if (!connection && g_error_matches(error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+		return;
+	m = data;
+	if (!connection) {
+		if (!m->refused)
+			VIR_WARN("xylemd is not reachable at %s: %s", ADDRESS, error->message);
+		m->refused = true;
+		connect_later(m, RETRY_MS);
+		return;
+	}
+	g_dbus_connection_call(connection, NULL, OBJECT, "org.freedesktop.DBus.Properties", "Get",
+			       g_variant_new("(ss)", INTERFACE, "ProtocolVersion"), G_VARIANT_TYPE("(v)"),
+			       G_DBUS_CALL_FLAGS_NONE, SHORT_MS, m->cancel, versioned, m);
+}
+
+static gboolean connect_now(void *data)
+{
+	struct monitor *m = data;
+
+	g_clear_pointer(&m->retry, g_source_unref);
+	g_dbus_connection_new_for_address(ADDRESS, G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT, NULL, m->cancel,
+					  connected, m);
+	return G_SOURCE_REMOVE;
+}
+
+static void connect_later(struct monitor *m, unsigned int delay_ms)
+{
+	if (m->retry)
+		return;
+	m->retry = g_timeout_source_new(delay_ms);
+	g_source_set_callback(m->retry, connect_now, m, NULL);
+	g_source_attach(m->retry, m->context);
+}
+
+struct monitor *monitor_new(GMainContext *context, monitor_event_fn *on_event, void (*on_connected)(void))
+{
+	struct monitor *m = g_new0(struct monitor, 1);
+
+	m->context = context;
+	m->on_event = on_event;
+	m->on_connected = on_connected;
+	m->cancel = g_cancellable_new();
+	g_mutex_init(&m->lock);
+	g_cond_init(&m->changed);
+	connect_later(m, 0);
+	return m;
+}
+
+void monitor_wait_first(struct monitor *m)
+{
+	gint64 until = g_get_monotonic_time() + CONNECT_WAIT_US;
+
+	while (!monitor_connected(m) && !m->refused && g_get_monotonic_time() < until) {
+		if (!g_main_context_iteration(m->context, FALSE))
+			g_usleep(2000);
+	}
+}
+
+/* The event thread must have ended. */
+void monitor_free(struct monitor *m)
+{
+	if (!m)
+		return;
+	g_cancellable_cancel(m->cancel);
+	g_mutex_lock(&m->lock);
+	m->closing = true;
+	if (m->connection)
+		g_signal_handlers_disconnect_by_data(m->connection, m);
+	g_clear_object(&m->connection);
+	g_mutex_unlock(&m->lock);
+	if (m->retry) {
+		g_source_destroy(m->retry);
+		g_source_unref(m->retry);
+	}
+	g_object_unref(m->cancel);
+	g_mutex_clear(&m->lock);
+	g_cond_clear(&m->changed);
+	g_free(m);
+}
+
+bool monitor_connected(struct monitor *m)
+{
+	bool ret;
+
+	g_mutex_lock(&m->lock);
+	ret = m->connection != NULL;
+	g_mutex_unlock(&m->lock);
+	return ret;
+}
+
+static GDBusConnection *get_connection(struct monitor *m, bool wait)
+{
+	gint64 until = g_get_monotonic_time() + CONNECT_WAIT_US;
+	GDBusConnection *connection = NULL;
+
+	g_mutex_lock(&m->lock);
+	while (wait && !m->connection && !m->closing) {
+		if (!g_cond_wait_until(&m->changed, &m->lock, until))
+			break;
+	}
+	if (m->connection)
+		connection = g_object_ref(m->connection);
+	g_mutex_unlock(&m->lock);
+	return connection;
+}
+
+/* xylemd's errors in libvirt's words; its message is a sentence already. */
+static void report(GError *error)
+{
+	static const struct {
+		const char *name;
+		int code;
+	} codes[] = {
+		{ "org.xylem.Error.InvalidArgument", VIR_ERR_INVALID_ARG },
+		{ "org.xylem.Error.NotSupported", VIR_ERR_CONFIG_UNSUPPORTED },
+		{ "org.xylem.Error.NotFound", VIR_ERR_OPERATION_INVALID },
+		{ "org.xylem.Error.Timeout", VIR_ERR_OPERATION_TIMEOUT },
+	};
+	g_autofree char *name = g_dbus_error_get_remote_error(error);
+	int code = VIR_ERR_OPERATION_FAILED;
+	size_t i;
+
+	for (i = 0; name && i < G_N_ELEMENTS(codes); i++) {
+		if (STREQ(name, codes[i].name))
+			code = codes[i].code;
+	}
+	if (!name && error->domain == G_IO_ERROR && error->code == G_IO_ERROR_TIMED_OUT)
+		code = VIR_ERR_OPERATION_TIMEOUT;
+	if (name)
+		g_dbus_error_strip_remote_error(error);
+	virReportError(code, "%s%s", name ? "" : "xylemd: ", error->message);
+}
+
+/* args is consumed. The answer, or NULL with a libvirt error. */
+static GVariant *call(struct monitor *m, const char *method, GVariant *args, const char *type, int timeout_ms)
+{
+	g_autoptr(GDBusConnection) connection = get_connection(m, true);
+	g_autoptr(GError) error = NULL;
+	GVariant *answer;
+
+	if (!connection) {
+		g_variant_unref(g_variant_ref_sink(args));
+		virReportError(VIR_ERR_OPERATION_FAILED, "xylemd is not reachable at %s; is its service running?", ADDRESS);
+		return NULL;
+	}
+	answer = g_dbus_connection_call_sync(connection, NULL, OBJECT, INTERFACE, method, args,
+					     type ? G_VARIANT_TYPE(type) : NULL, G_DBUS_CALL_FLAGS_NONE, timeout_ms, NULL,
+					     &error);
+	if (!answer)
+		report(error);
+	return answer;
+}
+
+static int call_void(struct monitor *m, const char *method, GVariant *args, int timeout_ms)
+{
+	g_autoptr(GVariant) answer = call(m, method, args, NULL, timeout_ms);
+
+	return answer ? 0 : -1;
+}
+
+int monitor_create(struct monitor *m, GVariant *guest, bool paused, unsigned int *domid)
+{
+	g_autoptr(GVariant) answer = NULL;
+	guint32 number;
+
+	answer = call(m, "Create", g_variant_new("(@a{sv}u)", guest, paused ? 1 : 0), "(u)", BUILD_MS);
+	if (!answer)
+		return -1;
+	g_variant_get(answer, "(u)", &number);
+	*domid = number;
+	return 0;
+}
+
+int monitor_destroy(struct monitor *m, unsigned int domid)
+{
+	return call_void(m, "Destroy", g_variant_new("(u)", domid), DESTROY_MS);
+}
+
+int monitor_shutdown(struct monitor *m, unsigned int domid, const char *mode)
+{
+	return call_void(m, "Shutdown", g_variant_new("(us)", domid, mode), SHORT_MS);
+}
+
+int monitor_attach(struct monitor *m, unsigned int domid, GVariant *device)
+{
+	return call_void(m, "AttachDevice", g_variant_new("(u@a{sv})", domid, device), DEVICE_MS);
+}
+
+int monitor_detach(struct monitor *m, unsigned int domid, GVariant *device)
+{
+	return call_void(m, "DetachDevice", g_variant_new("(u@a{sv})", domid, device), DEVICE_MS);
+}
+
+int monitor_set_memory(struct monitor *m, unsigned int domid, unsigned long long memory_kib)
+{
+	return call_void(m, "SetMemory", g_variant_new("(ut)", domid, (guint64)memory_kib), SHORT_MS);
+}
+
+int monitor_set_vcpus(struct monitor *m, unsigned int domid, unsigned int vcpus)
+{
+	return call_void(m, "SetVcpus", g_variant_new("(uu)", domid, vcpus), SHORT_MS);
+}
+
+GVariant *monitor_get(struct monitor *m, unsigned int domid)
+{
+	g_autoptr(GDBusConnection) connection = get_connection(m, false);
+	g_autoptr(GVariant) answer = NULL;
+
+	if (!connection)
+		return NULL;
+	answer = g_dbus_connection_call_sync(connection, NULL, OBJECT, INTERFACE, "Get", g_variant_new("(u)", domid),
+					     G_VARIANT_TYPE("(a{sv})"), G_DBUS_CALL_FLAGS_NONE, SHORT_MS, NULL, NULL);
+	return answer ? g_variant_get_child_value(answer, 0) : NULL;
+}

@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A guest begins, is taken over, gets a new number, ends. What libvirt keeps of it changes here only.
+ *
+ * Start: 1. copy the definition, 2. hook "prepare", 3. resolve networks and volumes, 4. guest configuration,
+ * 5. hook "start", 6. xylemd builds it (unlocked, in a job), 7. the copy becomes the live definition, 8. state file,
+ * event, hook "started". Until 7 the domain is inactive for everybody, so that nothing has to be undone.
+ */
+#include "xylem.h"
+
+#include "conf.h"
+
+#include "virfile.h"
+#include "virhook.h"
+
+VIR_LOG_INIT("xylem.process");
+
+static int resolve_net(virDomainDef *def, virDomainNetDef *net, virConnectPtr *conn)
+{
+	if (net->type != VIR_DOMAIN_NET_TYPE_NETWORK)
+		return 0;
+	if (!*conn && !(*conn = virGetConnectNetwork()))
+		return -1;
+	return virDomainNetAllocateActualDevice(*conn, def, net);
+}
+
+int process_resolve(virDomainDef *def, virDomainDeviceDef *dev)
+{
+	g_autoptr(virConnect) conn = NULL;
+	size_t i;
+
+	if (dev && dev->type == VIR_DOMAIN_DEVICE_DISK)
+		return virDomainDiskTranslateSourcePool(dev->data.disk);
+	if (dev && dev->type == VIR_DOMAIN_DEVICE_NET)
+		return resolve_net(def, dev->data.net, &conn);
+	if (dev)
+		return 0;
+	for (i = 0; i < def->ndisks; i++) {
+		if (virDomainDiskTranslateSourcePool(def->disks[i]) < 0)
+			return -1;
+	}
+	for (i = 0; i < def->nnets; i++) {
+		if (resolve_net(def, def->nets[i], &conn) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+void process_release_net(virDomainDef *def, virDomainNetDef *net)
+{
+	g_autoptr(virConnect) conn = NULL;
+
+	if (net->type != VIR_DOMAIN_NET_TYPE_NETWORK || !net->data.network.actual)
+		return;
+	conn = virGetConnectNetwork();
+	if (conn)
+		virDomainNetReleaseActualDevice(conn, def, net);
+	else
+		VIR_WARN("the network driver cannot be reached; a port of %s stays taken", net->data.network.name);
+}
+
+static void release_nets(virDomainDef *def)
+{
+	virErrorPtr saved;
+	size_t i;
+
+	virErrorPreserveLast(&saved);
+	for (i = 0; i < def->nnets; i++)
+		process_release_net(def, def->nets[i]);
+	virErrorRestore(&saved);
+}
+
+/* Elements that are accepted for the sake of existing definitions, although they have no effect. */
+static void log_without_effect(const virDomainDef *def)
+{
+	if (def->emulator)
+		VIR_WARN("%s: <emulator> has no effect, a paravirtual guest needs none", def->name);
+	if (def->features[VIR_DOMAIN_FEATURE_ACPI] || def->features[VIR_DOMAIN_FEATURE_APIC] ||
+	    def->features[VIR_DOMAIN_FEATURE_PAE])
+		VIR_WARN("%s: <acpi>, <apic> and <pae> have no effect on a paravirtual guest", def->name);
+}
+
+/* The guest's dictionary with the definition in it, so that the domain can be recognised without its state file. */
+static GVariant *with_opaque(GVariant *guest, virDomainDef *def)
+{
+	g_autofree char *xml = virDomainDefFormat(def, xylem->xmlopt, VIR_DOMAIN_DEF_FORMAT_SECURE);
+	GVariantDict dict;
+
+	g_variant_ref_sink(guest);
+	g_variant_dict_init(&dict, guest);
+	if (xml)
+		g_variant_dict_insert(&dict, "opaque", "s", xml);
+	g_variant_unref(guest);
+	return g_variant_dict_end(&dict);
+}
+
+/* xylemd names interfaces as Xen does where the definition does not. */
+static void name_interfaces(virDomainDef *def)
+{
+	size_t i;
+
+	for (i = 0; i < def->nnets; i++) {
+		virDomainNetDef *net = def->nets[i];
+
+		if (net->ifname && !STRPREFIX(net->ifname, "vif"))
+			continue;
+		g_free(net->ifname);
+		net->ifname = g_strdup_printf("vif%d.%zu", def->id, i);
+	}
+}
+
+static int build(virDomainObj *vm, virDomainDef *live, bool paused)
+{
+	struct domain_private *priv = vm->privateData;
+	unsigned int domid;
+	GVariant *guest;
+	int ret;
+
+	guest = conf_guest(live);
+	if (!guest)
+		return -1;
+	guest = with_opaque(guest, live);
+	g_variant_ref_sink(guest);
+	if (slot_take(vm) < 0) {
+		g_variant_unref(guest);
+		return -1;
+	}
+	virObjectUnlock(vm);
+	ret = monitor_create(xylem->monitor, guest, paused, &domid);
+	virObjectLock(vm);
+	slot_give();
+	g_variant_unref(guest);
+	if (ret == 0)
+		live->id = (int)domid;
+	priv->missing = 0;
+	return ret;
+}
+
+/* live becomes the definition; what was defined is kept for the next start. */
+static void install_live(virDomainObj *vm, virDomainDef *live)
+{
+	if (vm->persistent) {
+		virDomainDefFree(vm->newDef);
+		vm->newDef = vm->def;
+	} else {
+		virDomainDefFree(vm->def);
+	}
+	vm->def = live;
+}
+
+int process_start(virDomainObj *vm, bool paused, int detail)
+{
+	struct domain_private *priv = vm->privateData;
+	g_autoptr(virDomainDef) live = NULL;
+
+	live = virDomainDefCopy(vm->def, xylem->xmlopt, NULL, true);
+	if (!live)
+		return -1;
+	log_without_effect(live);
+	priv->starting = true;
+	priv->why_reason = priv->why_detail = -1;
+	priv->rebuilding = priv->gone = priv->foreign = false;
+	if (domain_hook(vm, live, VIR_HOOK_LIBXL_OP_PREPARE, VIR_HOOK_SUBOP_BEGIN) < 0 ||
+	    process_resolve(live, NULL) < 0 ||
+	    domain_hook(vm, live, VIR_HOOK_LIBXL_OP_START, VIR_HOOK_SUBOP_BEGIN) < 0 || build(vm, live, paused) < 0) {
+		virErrorPtr saved;
+
+		virErrorPreserveLast(&saved);
+		priv->starting = false;
+		release_nets(live);
+		ignore_value(domain_hook(vm, live, VIR_HOOK_LIBXL_OP_RELEASE, VIR_HOOK_SUBOP_END));
+		virErrorRestore(&saved);
+		return -1;
+	}
+	priv->starting = false;
+	name_interfaces(live);
+	install_live(vm, g_steal_pointer(&live));
+	if (paused)
+		virDomainObjSetState(vm, VIR_DOMAIN_PAUSED, VIR_DOMAIN_PAUSED_USER);
+	else
+		virDomainObjSetState(vm, VIR_DOMAIN_RUNNING, VIR_DOMAIN_RUNNING_BOOTED);
+	domain_count_active(1);
+	domain_save_status(vm);
+	domain_event(virDomainEventLifecycleNewFromObj(vm, VIR_DOMAIN_EVENT_STARTED, detail));
+	if (paused)
+		domain_event(virDomainEventLifecycleNewFromObj(vm, VIR_DOMAIN_EVENT_SUSPENDED,
+							       VIR_DOMAIN_EVENT_SUSPENDED_PAUSED));
+	/* It runs already: too late for a script to say no. */
+	ignore_value(domain_hook(vm, vm->def, VIR_HOOK_LIBXL_OP_STARTED, VIR_HOOK_SUBOP_BEGIN));
+	return 0;
+}
+
+void process_stopped(virDomainObj *vm, int reason, int detail)
+{
+	struct domain_private *priv = vm->privateData;
+	g_autofree char *xml = virDomainDefFormat(vm->def, xylem->xmlopt, 0);
+	g_autofree char *status = virDomainConfigFile(xylem->state_dir, vm->def->name);
+
+	if (reason < 0) {
+		reason = VIR_DOMAIN_SHUTOFF_DESTROYED;
+		detail = VIR_DOMAIN_EVENT_STOPPED_DESTROYED;
+	}
+	VIR_DEBUG("%s (%d) has ended, reason %d", vm->def->name, vm->def->id, reason);
+	virDomainObjSetState(vm, VIR_DOMAIN_SHUTOFF, reason);
+	domain_event(virDomainEventLifecycleNewFromObj(vm, VIR_DOMAIN_EVENT_STOPPED, detail));
+	release_nets(vm->def);
+	vm->def->id = -1;
+	virDomainObjRemoveTransientDef(vm);
+	if (unlink(status) < 0 && errno != ENOENT)
+		VIR_WARN("%s cannot be removed: %s", status, g_strerror(errno));
+	virChrdevFree(priv->chrdevs);
+	priv->chrdevs = virChrdevAlloc();
+	priv->gone = priv->rebuilding = false;
+	priv->why_reason = priv->why_detail = -1;
+	priv->missing = 0;
+	domain_count_active(-1);
+	if (xml) {
+		ignore_value(domain_hook_xml(vm, xml, VIR_HOOK_LIBXL_OP_STOPPED, VIR_HOOK_SUBOP_END));
+		ignore_value(domain_hook_xml(vm, xml, VIR_HOOK_LIBXL_OP_RELEASE, VIR_HOOK_SUBOP_END));
+	}
+	if (!vm->persistent)
+		virDomainObjListRemove(xylem->domains, vm);
+}
+
+void process_gone(virDomainObj *vm, int domid, int reason, int detail)
+{
+	struct domain_private *priv = vm->privateData;
+
+	if (!priv->starting && vm->def->id != domid)
+		return;
+	if (priv->why_reason < 0) {
+		priv->why_reason = reason;
+		priv->why_detail = detail;
+	}
+	/* Whoever has the job, or is about to have it, cleans up when he ends it. */
+	if (priv->starting || vm->job->active != VIR_JOB_NONE || virDomainObjBeginJobNowait(vm, VIR_JOB_DESTROY) < 0) {
+		priv->gone = true;
+		priv->gone_domid = domid;
+		return;
+	}
+	priv->gone = true;
+	priv->gone_domid = domid;
+	domain_end_job(vm);
+}
+
+void process_adopt(virDomainObj *vm, virDomainDef *live, const struct xyl_dominfo *info, bool foreign)
+{
+	struct domain_private *priv = vm->privateData;
+	size_t i;
+
+	live->id = (int)info->domid;
+	if (vm->def != live)
+		install_live(vm, live);
+	priv->foreign = foreign;
+	priv->why_reason = priv->why_detail = -1;
+	priv->missing = 0;
+	priv->rebuilding = priv->gone = false;
+	for (i = 0; i < vm->def->nconsoles && vm->def->consoles[i]->source; i++)
+		g_clear_pointer(&vm->def->consoles[i]->source->data.file.path, g_free);
+	virDomainObjSetState(vm, info->paused ? VIR_DOMAIN_PAUSED : VIR_DOMAIN_RUNNING,
+			     info->paused ? VIR_DOMAIN_PAUSED_UNKNOWN : VIR_DOMAIN_RUNNING_UNKNOWN);
+	domain_count_active(1);
+	domain_save_status(vm);
+	domain_event(virDomainEventLifecycleNewFromObj(vm, VIR_DOMAIN_EVENT_STARTED, VIR_DOMAIN_EVENT_STARTED_BOOTED));
+}
+
+void process_renumber(virDomainObj *vm, int domid)
+{
+	struct domain_private *priv = vm->privateData;
+	size_t i;
+
+	vm->def->id = domid;
+	name_interfaces(vm->def);
+	for (i = 0; i < vm->def->nconsoles && vm->def->consoles[i]->source; i++)
+		g_clear_pointer(&vm->def->consoles[i]->source->data.file.path, g_free);
+	priv->rebuilding = priv->gone = false;
+	priv->why_reason = priv->why_detail = -1;
+	priv->missing = 0;
+	virDomainObjSetState(vm, VIR_DOMAIN_RUNNING, VIR_DOMAIN_RUNNING_BOOTED);
+	domain_event(virDomainEventRebootNewFromObj(vm));
+	domain_save_status(vm);
+}

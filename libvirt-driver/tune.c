@@ -1,0 +1,532 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Vcpus and their pinning, memory, scheduler parameters; each of the running guest, of its definition, or of both.
+ * Pinning and the scheduler are the hypervisor's; memory and vcpus are asked of the guest through xylemd.
+ */
+#include "xylem.h"
+
+#include "conf.h"
+
+VIR_LOG_INIT("xylem.tune");
+
+#define SCHEDULER_PARAMS 2
+#define CAP_PERIOD_US 100000
+
+static int report_xyl(void)
+{
+	virReportError(VIR_ERR_OPERATION_FAILED, "%s", xyl_error());
+	return -1;
+}
+
+/* Saves what has been changed. */
+static int save(virDomainObj *vm, virDomainDef *live, virDomainDef *config)
+{
+	if (live)
+		domain_save_status(vm);
+	return config ? domain_save_config(config) : 0;
+}
+
+/* ---- vcpus ---- */
+
+static int set_vcpus(virDomainObj *vm, unsigned int count, unsigned int flags)
+{
+	virDomainDef *live, *config;
+	unsigned int domid;
+
+	if (virDomainObjGetDefs(vm, flags & (VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_AFFECT_CONFIG), &live, &config) < 0)
+		return -1;
+	if (flags & VIR_DOMAIN_VCPU_MAXIMUM) {
+		if (live) {
+			virReportError(VIR_ERR_OPERATION_UNSUPPORTED, "%s",
+				       "the most vcpus of a running guest cannot be changed; use --config");
+			return -1;
+		}
+		if (virDomainDefSetVcpusMax(config, count, xylem->xmlopt) < 0)
+			return -1;
+		return save(vm, NULL, config);
+	}
+	if ((live && count > virDomainDefGetVcpusMax(live)) || (config && count > virDomainDefGetVcpusMax(config))) {
+		virReportError(VIR_ERR_INVALID_ARG, "%u vcpus are more than the most that %s may have, %u", count,
+			       vm->def->name, virDomainDefGetVcpusMax(live ? live : config));
+		return -1;
+	}
+	if (live) {
+		int ret;
+
+		domid = (unsigned int)live->id;
+		virObjectUnlock(vm);
+		ret = monitor_set_vcpus(xylem->monitor, domid, count);
+		virObjectLock(vm);
+		if (ret < 0 || virDomainObjCheckActive(vm) < 0)
+			return -1;
+		if (virDomainDefSetVcpus(vm->def, count) < 0)
+			return -1;
+		/* The definition may have been replaced meanwhile. */
+		if (config)
+			config = virDomainObjGetPersistentDef(xylem->xmlopt, vm, NULL);
+	}
+	if (config && virDomainDefSetVcpus(config, count) < 0)
+		return -1;
+	return save(vm, live, config);
+}
+
+int tune_set_vcpus_flags(virDomainPtr dom, unsigned int count, unsigned int flags)
+{
+	virDomainObj *vm;
+	int ret = -1;
+
+	virCheckFlags(VIR_DOMAIN_VCPU_LIVE | VIR_DOMAIN_VCPU_CONFIG | VIR_DOMAIN_VCPU_MAXIMUM, -1);
+
+	vm = domain_get(dom);
+	if (!vm)
+		return -1;
+	if (virDomainSetVcpusFlagsEnsureACL(dom->conn, vm->def, flags) == 0 &&
+	    domain_refuse_dom0(vm, "given vcpus here") == 0 && domain_begin_job(vm, VIR_JOB_MODIFY) == 0) {
+		ret = set_vcpus(vm, count, flags);
+		domain_end_job(vm);
+	}
+	virDomainObjEndAPI(&vm);
+	return ret;
+}
+
+int tune_set_vcpus(virDomainPtr dom, unsigned int count)
+{
+	return tune_set_vcpus_flags(dom, count, VIR_DOMAIN_VCPU_LIVE);
+}
+
+int tune_get_vcpus_flags(virDomainPtr dom, unsigned int flags)
+{
+	struct xyl_dominfo info;
+	virDomainDef *def;
+	virDomainObj *vm;
+	int ret = -1;
+
+	virCheckFlags(VIR_DOMAIN_VCPU_LIVE | VIR_DOMAIN_VCPU_CONFIG | VIR_DOMAIN_VCPU_MAXIMUM, -1);
+
+	vm = domain_get(dom);
+	if (!vm)
+		return -1;
+	if (virDomainGetVcpusFlagsEnsureACL(dom->conn, vm->def, flags) < 0)
+		goto cleanup;
+	def = virDomainObjGetOneDef(vm, flags & (VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_AFFECT_CONFIG));
+	if (!def)
+		goto cleanup;
+	if (flags & VIR_DOMAIN_VCPU_MAXIMUM)
+		ret = (int)virDomainDefGetVcpusMax(def);
+	else if (def->id < 0)
+		ret = (int)virDomainDefGetVcpus(def);
+	else if (domain_query((unsigned int)def->id, &info) == 0)
+		ret = (int)info.online_vcpus;
+cleanup:
+	virDomainObjEndAPI(&vm);
+	return ret;
+}
+
+int tune_get_max_vcpus(virDomainPtr dom)
+{
+	return tune_get_vcpus_flags(dom, VIR_DOMAIN_AFFECT_CURRENT | VIR_DOMAIN_VCPU_MAXIMUM);
+}
+
+static int host_cpus(unsigned int *count)
+{
+	struct xyl_hostinfo host;
+
+	if (xyl_host_info(xylem->xen, &host) < 0)
+		return report_xyl();
+	*count = host.max_cpu_id + 1;
+	return 0;
+}
+
+static int pin_def(virDomainDef *def, unsigned int vcpu, const unsigned char *map, int map_bytes)
+{
+	virDomainVcpuDef *info = virDomainDefGetVcpu(def, vcpu);
+	virBitmap *mask;
+
+	if (!info) {
+		virReportError(VIR_ERR_INVALID_ARG, "%s has no vcpu %u", def->name, vcpu);
+		return -1;
+	}
+	mask = virBitmapNewData(map, map_bytes);
+	if (virBitmapIsAllClear(mask)) {
+		virBitmapFree(mask);
+		virReportError(VIR_ERR_INVALID_ARG, "vcpu %u of %s needs a CPU to run on", vcpu, def->name);
+		return -1;
+	}
+	virBitmapFree(info->cpumask);
+	info->cpumask = mask;
+	return 0;
+}
+
+int tune_pin_vcpu_flags(virDomainPtr dom, unsigned int vcpu, unsigned char *map, int map_bytes, unsigned int flags)
+{
+	virDomainDef *live, *config;
+	virDomainObj *vm;
+	int ret = -1;
+
+	virCheckFlags(VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_AFFECT_CONFIG, -1);
+
+	vm = domain_get(dom);
+	if (!vm)
+		return -1;
+	if (virDomainPinVcpuFlagsEnsureACL(dom->conn, vm->def, flags) < 0 || domain_begin_job(vm, VIR_JOB_MODIFY) < 0)
+		goto cleanup;
+	if (domain_is_dom0(vm) && (flags & VIR_DOMAIN_AFFECT_CONFIG)) {
+		virReportError(VIR_ERR_OPERATION_UNSUPPORTED, "%s", "Domain-0 has no stored definition");
+		goto endjob;
+	}
+	if (virDomainObjGetDefs(vm, flags, &live, &config) < 0)
+		goto endjob;
+	if (live) {
+		if (!virDomainDefGetVcpu(live, vcpu)) {
+			virReportError(VIR_ERR_INVALID_ARG, "%s has no vcpu %u", live->name, vcpu);
+			goto endjob;
+		}
+		if (xyl_vcpu_set_affinity(xylem->xen, (uint32_t)live->id, vcpu, map, NULL, (size_t)map_bytes) < 0) {
+			report_xyl();
+			goto endjob;
+		}
+		if (pin_def(live, vcpu, map, map_bytes) < 0)
+			goto endjob;
+	}
+	if (config && pin_def(config, vcpu, map, map_bytes) < 0)
+		goto endjob;
+	ret = save(vm, domain_is_dom0(vm) ? NULL : live, config);
+endjob:
+	domain_end_job(vm);
+cleanup:
+	virDomainObjEndAPI(&vm);
+	return ret;
+}
+
+int tune_pin_vcpu(virDomainPtr dom, unsigned int vcpu, unsigned char *map, int map_bytes)
+{
+	return tune_pin_vcpu_flags(dom, vcpu, map, map_bytes, VIR_DOMAIN_AFFECT_LIVE);
+}
+
+/* Whole bytes of the hypervisor's answer into the caller's map; CPUs that there are not are cleared. */
+static int live_pinning(int domid, unsigned int vcpu, unsigned int cpus, unsigned char *map, int map_bytes)
+{
+	size_t bytes = MAX((size_t)map_bytes, (cpus + 7) / 8);
+	g_autofree uint8_t *hard = g_new0(uint8_t, bytes);
+	size_t i;
+
+	if (xyl_vcpu_get_affinity(xylem->xen, (uint32_t)domid, vcpu, hard, NULL, bytes) < 0)
+		return report_xyl();
+	for (i = cpus; i < bytes * 8; i++)
+		hard[i / 8] &= (uint8_t)~(1u << i % 8);
+	memcpy(map, hard, (size_t)map_bytes);
+	return 0;
+}
+
+int tune_get_pin_info(virDomainPtr dom, int count, unsigned char *maps, int map_bytes, unsigned int flags)
+{
+	g_autoptr(virBitmap) all = NULL;
+	unsigned int cpus;
+	virDomainDef *def;
+	virDomainObj *vm;
+	int ret = -1, i;
+
+	virCheckFlags(VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_AFFECT_CONFIG, -1);
+
+	vm = domain_get(dom);
+	if (!vm)
+		return -1;
+	if (virDomainGetVcpuPinInfoEnsureACL(dom->conn, vm->def) < 0 || host_cpus(&cpus) < 0)
+		goto cleanup;
+	def = virDomainObjGetOneDef(vm, flags);
+	if (!def)
+		goto cleanup;
+	if (def->id < 0) {
+		all = virBitmapNew(cpus);
+		virBitmapSetAll(all);
+		ret = virDomainDefGetVcpuPinInfoHelper(def, map_bytes, count, maps, all, NULL);
+		goto cleanup;
+	}
+	count = MIN(count, (int)virDomainDefGetVcpusMax(def));
+	for (i = 0; i < count; i++) {
+		if (live_pinning(def->id, (unsigned int)i, cpus, maps + (size_t)i * map_bytes, map_bytes) < 0)
+			goto cleanup;
+	}
+	ret = count;
+cleanup:
+	virDomainObjEndAPI(&vm);
+	return ret;
+}
+
+int tune_get_vcpus(virDomainPtr dom, virVcpuInfoPtr info, int count, unsigned char *maps, int map_bytes)
+{
+	virDomainObj *vm = domain_get(dom);
+	unsigned int cpus;
+	int ret = -1, i;
+
+	if (!vm)
+		return -1;
+	if (virDomainGetVcpusEnsureACL(dom->conn, vm->def) < 0 || virDomainObjCheckActive(vm) < 0 || host_cpus(&cpus) < 0)
+		goto cleanup;
+	count = MIN(count, (int)virDomainDefGetVcpusMax(vm->def));
+	for (i = 0; i < count; i++) {
+		struct xyl_vcpuinfo vcpu;
+
+		if (xyl_vcpu_info(xylem->xen, (uint32_t)vm->def->id, (uint32_t)i, &vcpu) < 0) {
+			report_xyl();
+			goto cleanup;
+		}
+		if (info) {
+			info[i].number = (unsigned int)i;
+			info[i].cpuTime = vcpu.cpu_time_ns;
+			info[i].cpu = vcpu.online ? (int)vcpu.cpu : VIR_VCPU_INFO_CPU_OFFLINE;
+			info[i].state = !vcpu.online  ? VIR_VCPU_OFFLINE
+					: vcpu.blocked ? VIR_VCPU_BLOCKED
+						       : VIR_VCPU_RUNNING;
+		}
+		if (maps && live_pinning(vm->def->id, (unsigned int)i, cpus, maps + (size_t)i * map_bytes, map_bytes) < 0)
+			goto cleanup;
+	}
+	ret = count;
+cleanup:
+	virDomainObjEndAPI(&vm);
+	return ret;
+}
+
+/* ---- memory ---- */
+
+static int set_max_memory(virDomainObj *vm, unsigned long kib, virDomainDef *live, virDomainDef *config)
+{
+	if (live) {
+		virReportError(VIR_ERR_OPERATION_UNSUPPORTED, "%s",
+			       "the memory limit of a running guest cannot be changed; use --config");
+		return -1;
+	}
+	virDomainDefSetMemoryTotal(config, kib);
+	if (config->mem.cur_balloon > kib)
+		config->mem.cur_balloon = kib;
+	return save(vm, NULL, config);
+}
+
+static int set_memory(virDomainObj *vm, unsigned long kib, unsigned int flags)
+{
+	virDomainDef *live, *config;
+	int ret;
+
+	if (virDomainObjGetDefs(vm, flags & (VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_AFFECT_CONFIG), &live, &config) < 0)
+		return -1;
+	if (kib % 4) {
+		virReportError(VIR_ERR_INVALID_ARG, "%lu KiB are no whole pages of 4 KiB", kib);
+		return -1;
+	}
+	if (flags & VIR_DOMAIN_MEM_MAXIMUM)
+		return set_max_memory(vm, kib, live, config);
+	if (kib > virDomainDefGetMemoryTotal(live ? live : config)) {
+		virReportError(VIR_ERR_INVALID_ARG, "%lu KiB are more than the limit of %s, %llu KiB", kib, vm->def->name,
+			       virDomainDefGetMemoryTotal(live ? live : config));
+		return -1;
+	}
+	if (live) {
+		unsigned int domid = (unsigned int)live->id;
+
+		if (live->memballoon && live->memballoon->model == VIR_DOMAIN_MEMBALLOON_MODEL_NONE) {
+			virReportError(VIR_ERR_OPERATION_INVALID, "%s has <memballoon model='none'/>", live->name);
+			return -1;
+		}
+		virObjectUnlock(vm);
+		ret = monitor_set_memory(xylem->monitor, domid, kib);
+		virObjectLock(vm);
+		if (ret < 0 || virDomainObjCheckActive(vm) < 0)
+			return -1;
+		vm->def->mem.cur_balloon = kib;
+		if (config)
+			config = virDomainObjGetPersistentDef(xylem->xmlopt, vm, NULL);
+	}
+	if (config)
+		config->mem.cur_balloon = kib;
+	return save(vm, live, config);
+}
+
+int tune_set_memory_flags(virDomainPtr dom, unsigned long kib, unsigned int flags)
+{
+	virDomainObj *vm;
+	int ret = -1;
+
+	virCheckFlags(VIR_DOMAIN_MEM_LIVE | VIR_DOMAIN_MEM_CONFIG | VIR_DOMAIN_MEM_MAXIMUM, -1);
+
+	vm = domain_get(dom);
+	if (!vm)
+		return -1;
+	if (virDomainSetMemoryFlagsEnsureACL(dom->conn, vm->def, flags) == 0 &&
+	    domain_refuse_dom0(vm, "given memory here") == 0 && domain_begin_job(vm, VIR_JOB_MODIFY) == 0) {
+		ret = set_memory(vm, kib, flags);
+		domain_end_job(vm);
+	}
+	virDomainObjEndAPI(&vm);
+	return ret;
+}
+
+int tune_set_memory(virDomainPtr dom, unsigned long kib)
+{
+	return tune_set_memory_flags(dom, kib, VIR_DOMAIN_MEM_LIVE);
+}
+
+int tune_set_max_memory(virDomainPtr dom, unsigned long kib)
+{
+	return tune_set_memory_flags(dom, kib, VIR_DOMAIN_AFFECT_CURRENT | VIR_DOMAIN_MEM_MAXIMUM);
+}
+
+unsigned long long tune_get_max_memory(virDomainPtr dom)
+{
+	virDomainObj *vm = domain_get(dom);
+	unsigned long long kib = 0;
+
+	if (!vm)
+		return 0;
+	if (virDomainGetMaxMemoryEnsureACL(dom->conn, vm->def) == 0)
+		kib = virDomainDefGetMemoryTotal(vm->def);
+	virDomainObjEndAPI(&vm);
+	return kib;
+}
+
+/* ---- scheduler ---- */
+
+char *tune_get_scheduler_type(virDomainPtr dom, int *count)
+{
+	virDomainObj *vm = domain_get(dom);
+	enum xyl_scheduler id;
+	char *name = NULL;
+
+	if (!vm)
+		return NULL;
+	if (virDomainGetSchedulerTypeEnsureACL(dom->conn, vm->def) < 0)
+		goto cleanup;
+	if (xyl_scheduler_id(xylem->xen, &id) < 0) {
+		report_xyl();
+		goto cleanup;
+	}
+	if (count)
+		*count = id == XYL_SCHED_CREDIT || id == XYL_SCHED_CREDIT2 ? SCHEDULER_PARAMS : 0;
+	name = g_strdup(xyl_scheduler_name(id));
+cleanup:
+	virDomainObjEndAPI(&vm);
+	return name;
+}
+
+static int get_scheduler(virDomainObj *vm, unsigned int flags, struct xyl_sched *params)
+{
+	virDomainDef *def = virDomainObjGetOneDef(vm, flags);
+
+	if (!def)
+		return -1;
+	if (def->id >= 0)
+		return xyl_sched_get(xylem->xen, (uint32_t)def->id, params) < 0 ? report_xyl() : 0;
+	params->weight = conf_weight(def) ? conf_weight(def) : 256;
+	params->cap = conf_cap(def);
+	return 0;
+}
+
+int tune_get_scheduler_flags(virDomainPtr dom, virTypedParameterPtr params, int *count, unsigned int flags)
+{
+	struct xyl_sched sched;
+	virDomainObj *vm;
+	int ret = -1;
+
+	virCheckFlags(VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_AFFECT_CONFIG | VIR_TYPED_PARAM_STRING_OKAY, -1);
+
+	flags &= ~(unsigned int)VIR_TYPED_PARAM_STRING_OKAY;
+	vm = domain_get(dom);
+	if (!vm)
+		return -1;
+	if (virDomainGetSchedulerParametersFlagsEnsureACL(dom->conn, vm->def) < 0 || get_scheduler(vm, flags, &sched) < 0)
+		goto cleanup;
+	if (*count > 0 && virTypedParameterAssign(&params[0], VIR_DOMAIN_SCHEDULER_WEIGHT, VIR_TYPED_PARAM_UINT,
+						  sched.weight) < 0)
+		goto cleanup;
+	if (*count > 1 && virTypedParameterAssign(&params[1], VIR_DOMAIN_SCHEDULER_CAP, VIR_TYPED_PARAM_UINT,
+						  sched.cap) < 0)
+		goto cleanup;
+	*count = MIN(*count, SCHEDULER_PARAMS);
+	ret = 0;
+cleanup:
+	virDomainObjEndAPI(&vm);
+	return ret;
+}
+
+int tune_get_scheduler(virDomainPtr dom, virTypedParameterPtr params, int *count)
+{
+	return tune_get_scheduler_flags(dom, params, count, VIR_DOMAIN_AFFECT_CURRENT);
+}
+
+static void store_scheduler(virDomainDef *def, const struct xyl_sched *sched)
+{
+	def->cputune.shares = sched->weight;
+	def->cputune.sharesSpecified = true;
+	def->cputune.quota = 0;
+	def->cputune.period = 0;
+	def->cputune.global_quota = sched->cap ? (long long)sched->cap * (CAP_PERIOD_US / 100) : 0;
+	def->cputune.global_period = sched->cap ? CAP_PERIOD_US : 0;
+}
+
+static int set_scheduler(virDomainObj *vm, virTypedParameterPtr params, int count, unsigned int flags)
+{
+	virDomainDef *live, *config;
+	struct xyl_sched sched;
+	int i;
+
+	if (virDomainObjGetDefs(vm, flags, &live, &config) < 0)
+		return -1;
+	if (get_scheduler(vm, live ? VIR_DOMAIN_AFFECT_LIVE : VIR_DOMAIN_AFFECT_CONFIG, &sched) < 0)
+		return -1;
+	for (i = 0; i < count; i++) {
+		if (STREQ(params[i].field, VIR_DOMAIN_SCHEDULER_WEIGHT))
+			sched.weight = params[i].value.ui;
+		else if (STREQ(params[i].field, VIR_DOMAIN_SCHEDULER_CAP))
+			sched.cap = params[i].value.ui;
+	}
+	if (sched.weight < 1 || sched.weight > 65535) {
+		virReportError(VIR_ERR_INVALID_ARG, "weight %u: it is 1..65535", sched.weight);
+		return -1;
+	}
+	if (sched.cap > 100 * virDomainDefGetVcpusMax(vm->def)) {
+		virReportError(VIR_ERR_INVALID_ARG, "cap %u: it is at most %u, 100 for each vcpu, and 0 for none", sched.cap,
+			       100 * virDomainDefGetVcpusMax(vm->def));
+		return -1;
+	}
+	if (live) {
+		if (xyl_sched_set(xylem->xen, (uint32_t)live->id, &sched) < 0)
+			return report_xyl();
+		store_scheduler(live, &sched);
+	}
+	if (config)
+		store_scheduler(config, &sched);
+	return save(vm, domain_is_dom0(vm) ? NULL : live, config);
+}
+
+int tune_set_scheduler_flags(virDomainPtr dom, virTypedParameterPtr params, int count, unsigned int flags)
+{
+	virDomainObj *vm;
+	int ret = -1;
+
+	virCheckFlags(VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_AFFECT_CONFIG, -1);
+
+	if (virTypedParamsValidate(params, count, VIR_DOMAIN_SCHEDULER_WEIGHT, VIR_TYPED_PARAM_UINT,
+				   VIR_DOMAIN_SCHEDULER_CAP, VIR_TYPED_PARAM_UINT, NULL) < 0)
+		return -1;
+	vm = domain_get(dom);
+	if (!vm)
+		return -1;
+	if (virDomainSetSchedulerParametersFlagsEnsureACL(dom->conn, vm->def, flags) < 0)
+		goto cleanup;
+	if (domain_is_dom0(vm) && (flags & VIR_DOMAIN_AFFECT_CONFIG)) {
+		virReportError(VIR_ERR_OPERATION_UNSUPPORTED, "%s", "Domain-0 has no stored definition");
+		goto cleanup;
+	}
+	if (domain_begin_job(vm, VIR_JOB_MODIFY) < 0)
+		goto cleanup;
+	ret = set_scheduler(vm, params, count, flags);
+	domain_end_job(vm);
+cleanup:
+	virDomainObjEndAPI(&vm);
+	return ret;
+}
+
+int tune_set_scheduler(virDomainPtr dom, virTypedParameterPtr params, int count)
+{
+	return tune_set_scheduler_flags(dom, params, count, VIR_DOMAIN_AFFECT_CURRENT);
+}

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What the driver's files share: the driver's state, what is kept for each domain, and the calls between the files.
+ *
+ * Locks, in this order: a domain object (libvirt's), then driver.lock. Neither is held across a call to xylemd, to
+ * xenstored or to a hook script. A job (domain_begin_job) is held instead: whoever has it may drop the object's lock
+ * and finds vm->def still there when he takes it again.
+ */
+#ifndef XYLEM_DRIVER_H
+#define XYLEM_DRIVER_H
+
+#include "internal.h"
+#include "domain_conf.h"
+
+#include "capabilities.h"
+#include "datatypes.h"
+#include "domain_event.h"
+#include "driver.h"
+#include "virchrdev.h"
+#include "virdomainjob.h"
+#include "virdomainobjlist.h"
+#include "viraccessapicheck.h"
+#include "virerror.h"
+#include "virlog.h"
+#include "virthread.h"
+
+#include <xenctrl.h>
+
+#define VIR_FROM_THIS VIR_FROM_XEN
+
+struct monitor;
+
+struct xylem_driver {
+	/* Immutable after initialisation; these have locks of their own. */
+	virDomainObjList *domains;
+	virDomainXMLOption *xmlopt;
+	virObjectEventState *events;
+	virCaps *caps;
+	struct xyl *xen;
+	struct xyl_store *store;
+	struct monitor *monitor;
+	struct _GMainContext *context; /* the event thread's */
+	unsigned long version;	       /* of the hypervisor, as libvirt counts */
+	char *config_dir;
+	char *autostart_dir;
+	char *state_dir;
+	int lock_fd;
+	virStateInhibitCallback inhibit;
+	void *inhibit_opaque;
+
+	virMutex lock;
+	virCond slot_free;
+	unsigned int active_count;  /* running guests, without Domain-0; guarded by lock */
+	unsigned int slots_taken;   /* calls that wait for a guest or for xylemd; guarded by lock */
+	unsigned int slots_awaited; /* calls that wait for such a slot; guarded by lock */
+};
+
+/* The one instance; NULL while the driver is not active. */
+extern struct xylem_driver *xylem;
+
+/* Kept for each domain; guarded by the domain object's lock. */
+struct domain_private {
+	virChrdevs *chrdevs;
+	bool starting;	  /* a call waits for xylemd to build it */
+	bool rebuilding;  /* xylemd takes it down in order to start it again */
+	bool foreign;	  /* not made by xylemd */
+	bool gone;	  /* it ended while somebody had the job, who now cleans up */
+	int gone_domid;
+	int why_reason;	  /* virDomainShutoffReason of the end that has begun, or -1 */
+	int why_detail;	  /* virDomainEventStoppedDetailType, likewise */
+	unsigned int missing; /* times in a row that the hypervisor did not list it */
+};
+
+/* ---- domain.c: objects, jobs, slots, hooks ---- */
+extern virDomainXMLPrivateDataCallbacks domain_private_data;
+/* The object of a client's handle, locked and referenced (virDomainObjEndAPI); NULL and VIR_ERR_NO_DOMAIN. */
+virDomainObj *domain_get(virDomainPtr dom);
+bool domain_is_dom0(const virDomainObj *vm);
+/* -1 with an error when it is Domain-0, which the operation is not for. */
+int domain_refuse_dom0(virDomainObj *vm, const char *operation);
+/* As libvirt's, but waiting for another call's job takes a slot; 0 or -1. */
+int domain_begin_job(virDomainObj *vm, virDomainJob job);
+/* Also cleans up after a domain that ended meanwhile. */
+void domain_end_job(virDomainObj *vm);
+/* Writes the state file of a running domain; failures are logged. */
+void domain_save_status(virDomainObj *vm);
+int domain_save_config(virDomainDef *def);
+/* Runs the hook script; the object is unlocked meanwhile. 0, or -1 when the script says no. */
+int domain_hook(virDomainObj *vm, virDomainDef *def, int op, int subop);
+int domain_hook_xml(virDomainObj *vm, const char *xml, int op, int subop);
+void domain_event(virObjectEvent *event);
+/*
+ * At most SLOTS calls wait at once, so that some of libvirtd's workers are always free. slot_take waits for a while
+ * for one, with the object unlocked if there is one; -1 and VIR_ERR_OPERATION_FAILED when there is none.
+ */
+int slot_take(virDomainObj *vm);
+void slot_give(void);
+/* One more or one less running guest; tells libvirtd whether it may go to sleep. */
+void domain_count_active(int change);
+/* Brings the state up to date with what the hypervisor says, unless somebody is at work on it. */
+void domain_refresh(virDomainObj *vm, const struct xyl_dominfo *info);
+/* The hypervisor's word on a domain: 0, or -1 with a libvirt error. */
+int domain_query(unsigned int domid, struct xyl_dominfo *info);
+
+/* ---- process.c: a guest begins and ends ---- */
+/* Starts the domain; the caller has the job. detail: virDomainEventStartedDetailType. 0 or -1 with an error. */
+int process_start(virDomainObj *vm, bool paused, int detail);
+/* The domain domid has ended: cleans up, at once or at the end of the present job. Locked, no job. */
+void process_gone(virDomainObj *vm, int domid, int reason, int detail);
+/* The same for somebody who has the job. Afterwards the object may have left the list. */
+void process_stopped(virDomainObj *vm, int reason, int detail);
+/* Binds a running domain to an object which was not active. */
+void process_adopt(virDomainObj *vm, virDomainDef *live, const struct xyl_dominfo *info, bool foreign);
+/* Rebuilt by xylemd under a new number. */
+void process_renumber(virDomainObj *vm, int domid);
+/* Finds bridges of networks and files of volumes; 0 or -1. */
+int process_resolve(virDomainDef *def, virDomainDeviceDef *dev);
+void process_release_net(virDomainDef *def, virDomainNetDef *net);
+
+/* ---- monitor.c: xylemd's socket ---- */
+typedef void monitor_event_fn(unsigned int domid, const char *uuid, const char *name, const char *event,
+			      const char *detail);
+/* on_event and on_connected run in context. */
+struct monitor *monitor_new(struct _GMainContext *context, monitor_event_fn *on_event, void (*on_connected)(void));
+/* Before the event thread runs: waits until the first attempt has succeeded or failed. */
+void monitor_wait_first(struct monitor *m);
+void monitor_free(struct monitor *m);
+bool monitor_connected(struct monitor *m);
+/* All wait for the answer; 0, or -1 with a libvirt error. No lock may be held. Floating variants are consumed. */
+int monitor_create(struct monitor *m, GVariant *guest, bool paused, unsigned int *domid);
+int monitor_destroy(struct monitor *m, unsigned int domid);
+int monitor_shutdown(struct monitor *m, unsigned int domid, const char *mode);
+int monitor_attach(struct monitor *m, unsigned int domid, GVariant *device);
+int monitor_detach(struct monitor *m, unsigned int domid, GVariant *device);
+int monitor_set_memory(struct monitor *m, unsigned int domid, unsigned long long memory_kib);
+int monitor_set_vcpus(struct monitor *m, unsigned int domid, unsigned int vcpus);
+/* The domain's dictionary, owned by the caller; NULL without an error set when there is none. */
+GVariant *monitor_get(struct monitor *m, unsigned int domid);
+
+/* ---- events.c: what happens without a client ---- */
+int events_start(void);
+void events_stop(void);
+/* Makes objects and hypervisor agree; called before the event thread runs, and by it. */
+void events_reconcile(bool at_start);
+
+/* ---- host.c ---- */
+int host_init(void);
+int host_add_dom0(void);
+
+/* ---- the calls of the driver table, by file ---- */
+/* define.c */
+virDomainPtr define_xml_flags(virConnectPtr conn, const char *xml, unsigned int flags);
+virDomainPtr define_xml(virConnectPtr conn, const char *xml);
+int define_undefine_flags(virDomainPtr dom, unsigned int flags);
+int define_undefine(virDomainPtr dom);
+int define_get_autostart(virDomainPtr dom, int *autostart);
+int define_set_autostart(virDomainPtr dom, int autostart);
+char *define_get_xml(virDomainPtr dom, unsigned int flags);
+int define_is_active(virDomainPtr dom);
+int define_is_persistent(virDomainPtr dom);
+int define_is_updated(virDomainPtr dom);
+char *define_get_os_type(virDomainPtr dom);
+virDomainPtr define_lookup_id(virConnectPtr conn, int id);
+virDomainPtr define_lookup_uuid(virConnectPtr conn, const unsigned char *uuid);
+virDomainPtr define_lookup_name(virConnectPtr conn, const char *name);
+int define_list_ids(virConnectPtr conn, int *ids, int max);
+int define_count_ids(virConnectPtr conn);
+int define_list_names(virConnectPtr conn, char **const names, int max);
+int define_count_names(virConnectPtr conn);
+int define_list_all(virConnectPtr conn, virDomainPtr **domains, unsigned int flags);
+/* lifecycle.c */
+virDomainPtr lifecycle_create_xml(virConnectPtr conn, const char *xml, unsigned int flags);
+int lifecycle_create_flags(virDomainPtr dom, unsigned int flags);
+int lifecycle_create(virDomainPtr dom);
+int lifecycle_suspend(virDomainPtr dom);
+int lifecycle_resume(virDomainPtr dom);
+int lifecycle_shutdown_flags(virDomainPtr dom, unsigned int flags);
+int lifecycle_shutdown(virDomainPtr dom);
+int lifecycle_reboot(virDomainPtr dom, unsigned int flags);
+int lifecycle_destroy_flags(virDomainPtr dom, unsigned int flags);
+int lifecycle_destroy(virDomainPtr dom);
+int lifecycle_get_state(virDomainPtr dom, int *state, int *reason, unsigned int flags);
+/* devices.c */
+int devices_attach_flags(virDomainPtr dom, const char *xml, unsigned int flags);
+int devices_attach(virDomainPtr dom, const char *xml);
+int devices_detach_flags(virDomainPtr dom, const char *xml, unsigned int flags);
+int devices_detach(virDomainPtr dom, const char *xml);
+int devices_update_flags(virDomainPtr dom, const char *xml, unsigned int flags);
+/* tune.c */
+int tune_set_vcpus_flags(virDomainPtr dom, unsigned int count, unsigned int flags);
+int tune_set_vcpus(virDomainPtr dom, unsigned int count);
+int tune_get_vcpus_flags(virDomainPtr dom, unsigned int flags);
+int tune_get_max_vcpus(virDomainPtr dom);
+int tune_pin_vcpu_flags(virDomainPtr dom, unsigned int vcpu, unsigned char *map, int map_bytes, unsigned int flags);
+int tune_pin_vcpu(virDomainPtr dom, unsigned int vcpu, unsigned char *map, int map_bytes);
+int tune_get_pin_info(virDomainPtr dom, int count, unsigned char *maps, int map_bytes, unsigned int flags);
+int tune_get_vcpus(virDomainPtr dom, virVcpuInfoPtr info, int count, unsigned char *maps, int map_bytes);
+int tune_set_memory_flags(virDomainPtr dom, unsigned long kib, unsigned int flags);
+int tune_set_memory(virDomainPtr dom, unsigned long kib);
+int tune_set_max_memory(virDomainPtr dom, unsigned long kib);
+unsigned long long tune_get_max_memory(virDomainPtr dom);
+char *tune_get_scheduler_type(virDomainPtr dom, int *count);
+int tune_get_scheduler_flags(virDomainPtr dom, virTypedParameterPtr params, int *count, unsigned int flags);
+int tune_get_scheduler(virDomainPtr dom, virTypedParameterPtr params, int *count);
+int tune_set_scheduler_flags(virDomainPtr dom, virTypedParameterPtr params, int count, unsigned int flags);
+int tune_set_scheduler(virDomainPtr dom, virTypedParameterPtr params, int count);
+/* stats.c */
+int stats_get_info(virDomainPtr dom, virDomainInfoPtr info);
+int stats_block(virDomainPtr dom, const char *path, virDomainBlockStatsPtr stats);
+int stats_block_flags(virDomainPtr dom, const char *path, virTypedParameterPtr params, int *count, unsigned int flags);
+int stats_block_info(virDomainPtr dom, const char *path, virDomainBlockInfoPtr info, unsigned int flags);
+int stats_interface(virDomainPtr dom, const char *device, virDomainInterfaceStatsPtr stats);
+int stats_memory(virDomainPtr dom, virDomainMemoryStatPtr stats, unsigned int count, unsigned int flags);
+int stats_all(virConnectPtr conn, virDomainPtr *doms, unsigned int count, unsigned int stats,
+	      virDomainStatsRecordPtr **records, unsigned int flags);
+/* console.c */
+int console_open(virDomainPtr dom, const char *device, virStreamPtr stream, unsigned int flags);
+/* Reads the tty's name from the store into the live definition; unlocks the object meanwhile. */
+void console_find_tty(virDomainObj *vm, unsigned int wait_ms);
+/* host.c */
+char *host_capabilities(virConnectPtr conn);
+char *host_domain_capabilities(virConnectPtr conn, const char *emulator, const char *arch, const char *machine,
+			       const char *type, unsigned int flags);
+int host_node_info(virConnectPtr conn, virNodeInfoPtr info);
+int host_max_vcpus(virConnectPtr conn, const char *type);
+unsigned long long host_free_memory(virConnectPtr conn);
+int host_cells_free(virConnectPtr conn, unsigned long long *free_bytes, int start, int max);
+int host_cpu_map(virConnectPtr conn, unsigned char **map, unsigned int *online, unsigned int flags);
+int host_version(virConnectPtr conn, unsigned long *version);
+
+#endif
