@@ -22,6 +22,7 @@
 
 #define VCPUS_MAX 128
 #define GDT_PAGES_MAX 14
+#define SHUTDOWN_CODE_NONE (~0u)
 
 /* A guest's trap gate (set_trap_table). */
 struct trap_gate {
@@ -80,6 +81,7 @@ struct vcpu {
 
 	struct vcpu_info *info; /* the guest's page, mapped; domain lock. Never NULL: a private one before registration */
 	mfn_t info_mfn;		/* frame with a writable reference that info lies in, INVALID_MFN: in shared_info */
+	struct vcpu_info *private_info; /* of a vcpu beyond shared_info's, kept until the end; create */
 	XEN_GUEST_HANDLE(vcpu_runstate_info_t) runstate_area; /* the vcpu itself */
 	XEN_GUEST_HANDLE(vcpu_time_info_t) time_area;
 
@@ -116,9 +118,11 @@ struct pirq_table;   /* dom/pirq.c */
 
 struct domain {
 	struct list link; /* in the list of domains, by number; RANK_DOMLIST */
+	struct domain *reap_next; /* in the list of those to be freed; atomic */
 	uint16_t domid;	  /* create */
 	bool privileged;  /* create: dom0 */
-	int refcount;	  /* atomic */
+	int refcount;	  /* atomic; one of them stands for its existence and goes when it is dead and owns no frame */
+	uint8_t exists;	  /* atomic: that one is still held */
 	enum domain_life life; /* domain lock to change */
 	spinlock_t lock;       /* RANK_DOMAIN */
 	struct domain_mm mm;
@@ -133,11 +137,15 @@ struct domain {
 	int pause_count;	    /* atomic; sum of all reasons */
 	int controller_pause_count; /* those by the toolstack; domain lock */
 	bool paused_at_creation;    /* until the first unpause */
-	bool shutting_down;	    /* domain lock */
-	bool shut_down;		    /* all vcpus are stopped; domain lock */
-	uint32_t shutdown_code;	    /* SHUTDOWN_* */
+	bool shutting_down;	    /* atomic */
+	bool shut_down;		    /* no vcpu will run; atomic */
+	uint32_t shutdown_code;	    /* SHUTDOWN_*, or SHUTDOWN_CODE_NONE; atomic */
 	bool crashed_by_toolstack;
 	bool debugger_attached;
+
+	uint64_t poll_mask[BITMAP_WORDS(VCPUS_MAX)]; /* vcpus in SCHEDOP_poll; atomic */
+	struct timer watchdog[2];
+	uint64_t watchdog_used; /* bits; domain lock */
 
 	struct evtchn_table *evtchn;
 	struct grant_table *grant;
@@ -145,8 +153,7 @@ struct domain {
 	uint64_t *ioports;   /* bitmap of 65,536 permitted ports; NULL: none */
 	uint32_t pci_config_address; /* what it wrote to port 0xCF8; its own vcpus */
 	uint64_t vm_assist;  /* VMASST_TYPE_* bits; domain lock */
-	int64_t time_offset_seconds;
-	uint64_t wallclock_sec_unused;
+	int64_t time_offset_seconds; /* domain lock */
 	struct sched_domain *sched; /* weight, cap */
 	struct cpu_policy *cpu_policy; /* CPUID and MSRs as this domain sees them; create, then domctl before first run */
 	bool disable_migrate;
@@ -204,6 +211,8 @@ void vcpu_unpause(struct vcpu *v);
 /* After pause_flags or an event changed: lets it run, or makes a running one look at its events. */
 void vcpu_wake(struct vcpu *v);
 void vcpu_kick(struct vcpu *v);
+/* After something began to keep it from running (a pause flag): takes it off its CPU, without waiting. */
+void vcpu_sleep(struct vcpu *v);
 /* Whether nothing keeps it from running. */
 bool vcpu_runnable(const struct vcpu *v);
 
@@ -214,6 +223,18 @@ static inline bool vcpu_event_pending(const struct vcpu *v)
 }
 void vcpu_mark_events_pending(struct vcpu *v);
 int vcpu_register_info(struct vcpu *v, mfn_t mfn, unsigned offset) __must_check; /* VCPUOP_register_vcpu_info */
+void vcpu_unregister_info(struct vcpu *v); /* the vcpu does not run; puts it on a page that nobody reads */
+void vcpu_destroy(struct vcpu *v);	   /* frees it; no reference is left */
+/* SCHEDOP_poll ends; tells whether it was polling. */
+bool vcpu_unpoll(struct vcpu *v);
+/* SCHEDOP_watchdog: 0 or the number given, -EINVAL, -ENOSPC (none free). */
+int domain_watchdog(struct domain *d, uint32_t id, uint32_t seconds) __must_check;
+/* VCPUOP timers. Period 0: stop. */
+void vcpu_set_periodic(struct vcpu *v, uint64_t period_ns);
+void vcpu_set_singleshot(struct vcpu *v, uint64_t expires_ns);
+void vcpu_periodic_resume(struct vcpu *v, uint64_t now_ns); /* at switch-in */
+/* Copies the current vcpu's state times into the area that it registered (at switch-in, and when it registers). */
+void vcpu_runstate_publish(struct vcpu *v);
 /* Refreshes the pvclock page of a vcpu (its own CPU, at switch-in and after calibration). */
 void vcpu_time_update(struct vcpu *v, bool force);
 void domain_wallclock_update(struct domain *d);

@@ -24,7 +24,8 @@ int evtchn_send(struct domain *d, evtchn_port_t port) __must_check;
 int evtchn_status(struct evtchn_status *status) __must_check;
 int evtchn_bind_vcpu(evtchn_port_t port, uint32_t vcpu) __must_check;
 int evtchn_unmask(evtchn_port_t port) __must_check;
-int evtchn_reset(struct domain *d) __must_check;
+int evtchn_unmask_pirq(struct domain *d, unsigned pirq) __must_check; /* the port that it is bound to, if any */
+int evtchn_reset(struct domain *d) __must_check; /* preemptible */
 
 /* From the hypervisor to a guest. Any context. */
 void evtchn_send_vcpu_virq(struct vcpu *v, uint32_t virq);

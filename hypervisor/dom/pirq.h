@@ -13,8 +13,13 @@ int pirq_map(struct domain *d, struct physdev_map_pirq *map) __must_check;
 int pirq_unmap(struct domain *d, int pirq) __must_check;
 int pirq_bind(struct domain *d, unsigned pirq, bool share) __must_check; /* from evtchn_bind_pirq */
 void pirq_unbind(struct domain *d, unsigned pirq);
+void pirq_follow_vcpu(struct domain *d, unsigned pirq, const struct vcpu *v); /* interrupts where v runs */
+int pirq_free_number(struct domain *d, int *pirq) __must_check; /* PHYSDEVOP_get_free_pirq: reserves it */
 int pirq_eoi(struct domain *d, unsigned pirq) __must_check;
 uint32_t pirq_status(struct domain *d, unsigned pirq); /* XENIRQSTAT_* */
-int pirq_set_eoi_map(struct domain *d, mfn_t mfn) __must_check; /* pirq_eoi_gmfn_v2 */
+/* pirq_eoi_gmfn_v1 (EOI also unmasks the event channel) and _v2. 0, -EBUSY, -EINVAL. */
+int pirq_set_eoi_map(struct domain *d, mfn_t mfn, bool unmask) __must_check;
+/* Domctl: lets d map these GSIs, or takes that back. Guests but dom0 have none at first. */
+int pirq_permit(struct domain *d, unsigned gsi, bool allow) __must_check;
 
 #endif

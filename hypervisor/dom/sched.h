@@ -9,8 +9,11 @@
 #include <xen/sysctl.h>
 #include <xen/event_channel.h>
 
-void sched_init(void);		 /* boot CPU, before the first domain */
-void sched_init_cpu(unsigned cpu); /* each CPU: makes its idle vcpu current */
+/* Bring-up, per CPU: timers_init_cpu(), idle_vcpu_create(), then sched_init_cpu() on it. sched_init(): boot CPU,
+ * after those of CPU 0 and before the first domain. */
+void sched_init(void);
+void sched_init_cpu(unsigned cpu); /* makes its idle vcpu current */
+void sched_set_idle(unsigned cpu, struct vcpu *idle); /* idle_vcpu_create()'s */
 int sched_vcpu_init(struct vcpu *v) __must_check;
 void sched_vcpu_destroy(struct vcpu *v);
 int sched_domain_init(struct domain *d) __must_check;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Timers: a heap per CPU, run by WORK_TIMER. */
+/* Timers: a heap per CPU, run by WORK_TIMER outside of interrupt context. A timer needs no memory but its own. */
 #ifndef DOM_TIMER_H
 #define DOM_TIMER_H
 
@@ -9,9 +9,9 @@ struct timer {
 	uint64_t expires_ns;
 	void (*fn)(void *data);
 	void *data;
-	unsigned cpu;	     /* whose heap */
-	unsigned heap_index; /* 1-based; 0: not active */
-	bool killed;
+	unsigned cpu; /* whose heap; that heap's lock */
+	struct timer *child, *next, *prev; /* pairing heap; prev of a first child is its parent */
+	bool active, killed;
 };
 
 void timers_init_cpu(unsigned cpu);

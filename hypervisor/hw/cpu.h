@@ -52,6 +52,7 @@ static inline struct cpu_info *cpu_info(void)
 #if __STDC_HOSTED__ /* host tests: the fake floor supplies them */
 unsigned this_cpu(void);
 struct vcpu *current_vcpu(void);
+void cpu_set_current(struct vcpu *v);
 #else
 static inline unsigned this_cpu(void)
 {
@@ -61,6 +62,11 @@ static inline unsigned this_cpu(void)
 static inline struct vcpu *current_vcpu(void)
 {
 	return cpu_info()->current;
+}
+
+static inline void cpu_set_current(struct vcpu *v)
+{
+	cpu_info()->current = v;
 }
 #endif
 

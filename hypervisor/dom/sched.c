@@ -1,0 +1,815 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The credit scheduler.
+ *
+ * 1. Each CPU has a run queue of the vcpus that wait for it; the vcpu that runs is not in it.
+ * 2. A vcpu pays one unit of credit per nanosecond that it runs. Every ACCOUNT_NS the time of all CPUs is handed
+ *    out anew: to domains in proportion to their weight, limited by their cap and by the number of their active
+ *    vcpus, and within a domain evenly to its active vcpus.
+ * 3. A CPU takes from its queue by class: boosted (woken while in credit), in credit, in debt; in order of arrival
+ *    within a class. A vcpu of a capped domain that is in debt does not run at all.
+ * 4. A CPU that would run something in debt, or nothing, takes a better one from another CPU's queue.
+ *
+ * Locks: a queue's lock (RANK_SCHED) guards the queue and the vcpus whose .cpu names it. account_lock (same rank,
+ * never held together with a queue's) guards the lists of domains and vcpus that accounting walks, and weights.
+ * Credit is changed atomically.
+ */
+#include "dom/sched.h"
+#include "lib/errno.h"
+#include "lib/log.h"
+#include "lib/string.h"
+#include "mm/heap.h"
+#include "hw/options.h"
+#include "hw/time.h"
+
+#define MS 1000000ull
+#define ACCOUNT_NS (30 * MS)
+#define BOOST_NS (10 * MS)
+#define SLICE_MIN_NS (1 * MS)
+#define WEIGHT_DEFAULT 256
+#define WEIGHT_MAX 65535
+
+enum class { CLASS_BOOST, CLASS_UNDER, CLASS_OVER, CLASS_NONE };
+
+struct sched_domain {
+	struct list link;  /* account_lock, as all here */
+	struct list vcpus; /* sched_vcpu.link */
+	unsigned weight;
+	unsigned cap; /* percent of one CPU; 0: none. Read without the lock */
+	unsigned active_count;
+	int64_t limit, share; /* of this period */
+	bool settled;
+};
+
+struct sched_vcpu {
+	struct list link; /* account_lock */
+	struct vcpu *vcpu;
+	int64_t credit;	     /* nanoseconds, atomic */
+	uint64_t burnt_ns;   /* time up to which it paid; queue lock */
+	bool boosted, yielded; /* queue lock */
+	bool ran;	     /* since the last accounting; atomic */
+};
+
+struct sched_cpu {
+	spinlock_t lock;
+	struct list queue; /* vcpu.run_link */
+	struct vcpu *curr, *idle;
+	struct timer slice;
+	bool slice_over;
+};
+
+static struct sched_cpu sched_cpus[NR_CPUS];
+static cpumask_t idle_cpus; /* CPUs whose curr is the idle vcpu; atomic */
+static spinlock_t account_lock = SPINLOCK(RANK_SCHED);
+static struct list account_domains = { &account_domains, &account_domains };
+static struct timer account_timer;
+static uint64_t slice_ns = 30 * MS;
+
+/* ---- small pieces ---- */
+
+static struct sched_vcpu *sv_of(const struct vcpu *v)
+{
+	return v->sched_private;
+}
+
+static struct sched_cpu *vcpu_lock(struct vcpu *v, uint64_t *flags)
+{
+	for (;;) {
+		unsigned cpu = READ_ONCE(v->cpu);
+		struct sched_cpu *sc = &sched_cpus[cpu];
+
+		*flags = spin_lock_irqsave(&sc->lock);
+		if (v->cpu == cpu)
+			return sc;
+		spin_unlock_irqrestore(&sc->lock, *flags);
+	}
+}
+
+bool vcpu_runnable(const struct vcpu *v)
+{
+	return !READ_ONCE(v->pause_flags) && !READ_ONCE(v->pause_count) && !READ_ONCE(v->domain->pause_count);
+}
+
+static enum class class_of(const struct vcpu *v)
+{
+	const struct sched_vcpu *sv = sv_of(v);
+	int64_t credit;
+
+	if (v->is_idle)
+		return CLASS_NONE;
+	credit = READ_ONCE(sv->credit);
+	if (credit < 0 && READ_ONCE(v->domain->sched->cap))
+		return CLASS_NONE;
+	if (sv->yielded || credit < 0)
+		return CLASS_OVER;
+	return sv->boosted ? CLASS_BOOST : CLASS_UNDER;
+}
+
+static void runstate_change(struct vcpu *v, int state, uint64_t now)
+{
+	struct vcpu_runstate_info *r = &v->runstate;
+
+	if (now > r->state_entry_time) {
+		r->time[r->state] += now - r->state_entry_time;
+		r->state_entry_time = now;
+	}
+	r->state = state;
+}
+
+/* State of a vcpu that is not on a CPU. */
+static int state_off_cpu(const struct vcpu *v)
+{
+	if (vcpu_runnable(v))
+		return RUNSTATE_runnable;
+	if (READ_ONCE(v->pause_flags) & ((1ull << PAUSE_BLOCKED) | (1ull << PAUSE_POLL)) &&
+	    !(READ_ONCE(v->pause_flags) & (1ull << PAUSE_DOWN)))
+		return RUNSTATE_blocked;
+	return RUNSTATE_offline;
+}
+
+static void burn(struct vcpu *v, uint64_t now)
+{
+	struct sched_vcpu *sv = sv_of(v);
+
+	if (v->is_idle || now <= sv->burnt_ns)
+		return;
+	__atomic_fetch_sub(&sv->credit, (int64_t)(now - sv->burnt_ns), __ATOMIC_RELAXED);
+	sv->burnt_ns = now;
+	WRITE_ONCE(sv->ran, true);
+}
+
+static cpumask_t allowed_cpus(const struct vcpu *v)
+{
+	cpumask_t m = cpumask_and(&v->hard_affinity, &cpus_online);
+
+	return cpumask_empty(&m) ? cpus_online : m;
+}
+
+/* ---- waking and sleeping ---- */
+
+/* The CPU where v had best wait: its own if that is idle, any idle one that it may use, or its own. */
+static unsigned choose_cpu(const struct vcpu *v)
+{
+	cpumask_t allowed = allowed_cpus(v);
+	cpumask_t idle = cpumask_and(&allowed, &idle_cpus);
+	unsigned cpu = v->cpu;
+
+	if (cpumask_test(&idle, cpu))
+		return cpu;
+	if (!cpumask_empty(&idle))
+		return bit_next(idle.bits, NR_CPUS, 0);
+	return cpumask_test(&allowed, cpu) ? cpu : bit_next(allowed.bits, NR_CPUS, 0);
+}
+
+/* Queues a vcpu that is neither queued nor current anywhere, and makes its CPU look if it is the better one.
+ * Queue of v->cpu locked. */
+static void enqueue(struct sched_cpu *sc, struct vcpu *v)
+{
+	unsigned cpu = v->cpu;
+
+	list_add_tail(&v->run_link, &sc->queue);
+	if (sc->curr->is_idle || class_of(v) < class_of(sc->curr))
+		work_raise(cpu, WORK_SCHEDULE);
+}
+
+/* Moves a vcpu that is neither queued nor current to the CPU where it had best wait. Returns with that queue locked. */
+static struct sched_cpu *settle(struct sched_cpu *sc, struct vcpu *v, uint64_t *flags)
+{
+	unsigned cpu = choose_cpu(v);
+
+	if (cpu == v->cpu)
+		return sc;
+	WRITE_ONCE(v->cpu, cpu);
+	spin_unlock_irqrestore(&sc->lock, *flags);
+	return vcpu_lock(v, flags);
+}
+
+static bool off_queue(const struct sched_cpu *sc, const struct vcpu *v)
+{
+	return sc->curr != v && list_empty(&v->run_link);
+}
+
+void vcpu_wake(struct vcpu *v)
+{
+	uint64_t flags, now = time_now_ns();
+	struct sched_cpu *sc = vcpu_lock(v, &flags);
+	struct sched_vcpu *sv = sv_of(v);
+
+	if (off_queue(sc, v) && !vcpu_runnable(v)) {
+		runstate_change(v, state_off_cpu(v), now);
+	} else if (off_queue(sc, v)) {
+		if (v->runstate.state == RUNSTATE_blocked && READ_ONCE(sv->credit) >= 0)
+			sv->boosted = true;
+		runstate_change(v, RUNSTATE_runnable, now);
+		sc = settle(sc, v, &flags);
+		if (off_queue(sc, v) && vcpu_runnable(v))
+			enqueue(sc, v);
+	}
+	spin_unlock_irqrestore(&sc->lock, flags);
+}
+
+void vcpu_sleep(struct vcpu *v)
+{
+	uint64_t flags;
+	struct sched_cpu *sc = vcpu_lock(v, &flags);
+
+	if (sc->curr == v) {
+		work_raise(v->cpu, WORK_SCHEDULE);
+	} else if (!vcpu_runnable(v)) {
+		list_del(&v->run_link);
+		runstate_change(v, state_off_cpu(v), time_now_ns());
+	}
+	spin_unlock_irqrestore(&sc->lock, flags);
+}
+
+static void vcpu_wait_off_cpu(struct vcpu *v)
+{
+	assert(v != current_vcpu());
+	while (__atomic_load_n(&v->running, __ATOMIC_ACQUIRE))
+		cpu_relax();
+}
+
+static void vcpu_pause_nosync(struct vcpu *v)
+{
+	__atomic_fetch_add(&v->pause_count, 1, __ATOMIC_SEQ_CST);
+	vcpu_sleep(v);
+}
+
+void vcpu_pause(struct vcpu *v)
+{
+	vcpu_pause_nosync(v);
+	vcpu_wait_off_cpu(v);
+}
+
+void vcpu_unpause(struct vcpu *v)
+{
+	if (__atomic_sub_fetch(&v->pause_count, 1, __ATOMIC_SEQ_CST) == 0)
+		vcpu_wake(v);
+}
+
+void domain_pause_nosync(struct domain *d)
+{
+	__atomic_fetch_add(&d->pause_count, 1, __ATOMIC_SEQ_CST);
+	for (unsigned i = 0; i < d->max_vcpus; i++)
+		if (READ_ONCE(d->vcpus[i]))
+			vcpu_sleep(d->vcpus[i]);
+}
+
+void domain_pause(struct domain *d)
+{
+	assert(d != current_domain());
+	domain_pause_nosync(d);
+	for (unsigned i = 0; i < d->max_vcpus; i++)
+		if (READ_ONCE(d->vcpus[i]))
+			vcpu_wait_off_cpu(d->vcpus[i]);
+}
+
+void domain_unpause(struct domain *d)
+{
+	if (__atomic_sub_fetch(&d->pause_count, 1, __ATOMIC_SEQ_CST) != 0)
+		return;
+	for (unsigned i = 0; i < d->max_vcpus; i++)
+		if (READ_ONCE(d->vcpus[i]))
+			vcpu_wake(d->vcpus[i]);
+}
+
+bool vcpu_unpoll(struct vcpu *v)
+{
+	if (!bit_test_and_clear(v->domain->poll_mask, v->id))
+		return false;
+	bit_clear(&v->pause_flags, PAUSE_POLL);
+	vcpu_wake(v);
+	return true;
+}
+
+void vcpu_kick(struct vcpu *v)
+{
+	bool woken = bit_test_and_clear(&v->pause_flags, PAUSE_BLOCKED);
+
+	if (woken)
+		vcpu_wake(v);
+	if (bit_test(v->domain->poll_mask, v->id))
+		woken |= vcpu_unpoll(v);
+	/* One that runs elsewhere looks at its events on its way back to the guest: make it take that way. */
+	if (!woken && READ_ONCE(v->running) && v != current_vcpu())
+		work_raise(READ_ONCE(v->cpu), WORK_DEFERRED);
+}
+
+/* ---- choosing ---- */
+
+/* The best of a queue for CPU cpu that is better than limit; the first of its class. */
+static struct vcpu *queue_best(struct sched_cpu *sc, unsigned cpu, enum class limit, const struct vcpu *prev)
+{
+	struct vcpu *best = NULL;
+	struct list *l;
+
+	list_for_each(l, &sc->queue) {
+		struct vcpu *v = list_entry(l, struct vcpu, run_link);
+		enum class c = class_of(v);
+
+		if (c >= limit)
+			continue;
+		if (v != prev && __atomic_load_n(&v->running, __ATOMIC_ACQUIRE)) {
+			/* Its registers are still being saved by another CPU: look again when that is done. */
+			if (sc == &sched_cpus[cpu])
+				work_raise(cpu, WORK_SCHEDULE);
+			continue;
+		}
+		if (!cpumask_test(&v->hard_affinity, cpu) && sc != &sched_cpus[cpu])
+			continue;
+		best = v;
+		limit = c;
+	}
+	return best;
+}
+
+/* Takes a vcpu better than limit out of another CPU's queue. Own queue locked: the others only by trylock. */
+static struct vcpu *steal(unsigned cpu, enum class limit)
+{
+	for (unsigned i = 1; i < cpu_count; i++) {
+		unsigned other = (cpu + i) % cpu_count;
+		struct sched_cpu *sc = &sched_cpus[other];
+		struct vcpu *v;
+
+		if (!cpumask_test(&cpus_online, other) || list_empty(&sc->queue) || !spin_trylock(&sc->lock))
+			continue;
+		v = queue_best(sc, cpu, limit, NULL);
+		if (v) {
+			list_del(&v->run_link);
+			WRITE_ONCE(v->cpu, cpu);
+		}
+		spin_unlock(&sc->lock);
+		if (v)
+			return v;
+	}
+	return NULL;
+}
+
+/* Queue locked; prev is queued if it can go on. */
+static struct vcpu *choose_next(struct sched_cpu *sc, unsigned cpu, const struct vcpu *prev)
+{
+	struct vcpu *next = queue_best(sc, cpu, CLASS_NONE, prev);
+	enum class c = next ? class_of(next) : CLASS_NONE;
+
+	if (c >= CLASS_OVER) {
+		struct vcpu *better = steal(cpu, c);
+
+		if (better)
+			return better;
+	}
+	if (!next)
+		return sc->idle;
+	list_del(&next->run_link);
+	return next;
+}
+
+static uint64_t slice_of(const struct vcpu *v)
+{
+	const struct sched_vcpu *sv = sv_of(v);
+	uint64_t slice = slice_ns;
+
+	if (sv->boosted)
+		slice = MIN(slice, BOOST_NS);
+	if (READ_ONCE(v->domain->sched->cap))
+		slice = MIN(slice, (uint64_t)MAX(READ_ONCE(sv->credit), 0));
+	return MAX(slice, SLICE_MIN_NS);
+}
+
+/* What becomes of the vcpu that gives up the CPU: true when it must be queued on another CPU. */
+static bool retire(struct sched_cpu *sc, struct vcpu *prev, unsigned cpu, uint64_t now)
+{
+	struct sched_vcpu *sv = sv_of(prev);
+	cpumask_t allowed;
+
+	burn(prev, now);
+	if (prev->is_idle || !vcpu_runnable(prev))
+		return false;
+	if (sc->slice_over || sv->yielded)
+		sv->boosted = false;
+	allowed = allowed_cpus(prev);
+	if (!cpumask_test(&allowed, cpu))
+		return true;
+	if (sc->slice_over || sv->yielded)
+		list_add_tail(&prev->run_link, &sc->queue);
+	else
+		list_add_head(&prev->run_link, &sc->queue);
+	return false;
+}
+
+/* WORK_SCHEDULE: decides who runs on this CPU. Returns if that is who runs already. */
+static void schedule(void)
+{
+	unsigned cpu = this_cpu();
+	struct sched_cpu *sc = &sched_cpus[cpu];
+	struct vcpu *prev = sc->curr, *next;
+	uint64_t now = time_now_ns(), irq = irq_save(), flags = spin_lock_irqsave(&sc->lock);
+	bool move = retire(sc, prev, cpu, now);
+
+	next = choose_next(sc, cpu, prev);
+	sc->slice_over = false;
+	sc->curr = next;
+	if (next->is_idle) {
+		cpumask_set(&idle_cpus, cpu);
+		timer_stop(&sc->slice);
+	} else {
+		cpumask_clear(&idle_cpus, cpu);
+		sv_of(next)->yielded = false;
+		timer_set(&sc->slice, now + slice_of(next));
+	}
+	if (next != prev) {
+		sv_of(next)->burnt_ns = now;
+		runstate_change(prev, prev->is_idle ? RUNSTATE_runnable : state_off_cpu(prev), now);
+		runstate_change(next, RUNSTATE_running, now);
+		WRITE_ONCE(next->running, true);
+	}
+	spin_unlock_irqrestore(&sc->lock, flags);
+	if (move)
+		vcpu_wake(prev);
+	if (next == prev) {
+		irq_restore(irq);
+		return;
+	}
+	if (!next->is_idle)
+		vcpu_periodic_resume(next, now);
+	vcpu_switch(prev, next);
+}
+
+static void slice_expired(void *data)
+{
+	struct sched_cpu *sc = data;
+
+	sc->slice_over = true;
+	work_raise((unsigned)(sc - sched_cpus), WORK_SCHEDULE);
+}
+
+/* ---- accounting ---- */
+
+/* Counts the active vcpus of each domain and what it may use at the most. account_lock. */
+static unsigned account_active(void)
+{
+	struct list *l, *m;
+	unsigned weights = 0;
+
+	list_for_each(l, &account_domains) {
+		struct sched_domain *sd = list_entry(l, struct sched_domain, link);
+
+		sd->active_count = 0;
+		list_for_each(m, &sd->vcpus) {
+			struct sched_vcpu *sv = list_entry(m, struct sched_vcpu, link);
+
+			if (READ_ONCE(sv->vcpu->runstate.state) <= RUNSTATE_runnable)
+				WRITE_ONCE(sv->ran, true);
+			sd->active_count += READ_ONCE(sv->ran);
+		}
+		sd->limit = (int64_t)(sd->active_count * ACCOUNT_NS);
+		if (sd->cap)
+			sd->limit = MIN(sd->limit, (int64_t)(sd->cap * ACCOUNT_NS / 100));
+		sd->share = 0;
+		sd->settled = !sd->active_count;
+		if (!sd->settled)
+			weights += sd->weight;
+	}
+	return weights;
+}
+
+/* Shares total out by weight; what a domain cannot use goes to the others. account_lock. */
+static void account_share(int64_t total, unsigned weights)
+{
+	bool again = true;
+
+	while (again && weights) {
+		int64_t left = total;
+		unsigned weights_left = weights;
+		struct list *l;
+
+		again = false;
+		list_for_each(l, &account_domains) {
+			struct sched_domain *sd = list_entry(l, struct sched_domain, link);
+
+			if (sd->settled)
+				continue;
+			sd->share = total * sd->weight / weights;
+			if (sd->share < sd->limit)
+				continue;
+			sd->share = sd->limit;
+			sd->settled = again = true;
+			left -= sd->limit;
+			weights_left -= sd->weight;
+		}
+		total = MAX(left, 0);
+		weights = weights_left;
+	}
+}
+
+static void account_pay(struct sched_domain *sd)
+{
+	struct list *m;
+
+	list_for_each(m, &sd->vcpus) {
+		struct sched_vcpu *sv = list_entry(m, struct sched_vcpu, link);
+		int64_t old = READ_ONCE(sv->credit), new, paid;
+
+		if (READ_ONCE(sv->ran))
+			paid = sd->share / (int64_t)sd->active_count;
+		else /* sleepers recover from debt and keep no wealth */
+			paid = old < 0 ? MIN(-old, (int64_t)ACCOUNT_NS) : -old / 2;
+		WRITE_ONCE(sv->ran, false);
+		new = old + paid;
+		new = MIN(new, (int64_t)ACCOUNT_NS);
+		if (!sd->cap)
+			new = MAX(new, -(int64_t)(2 * ACCOUNT_NS));
+		__atomic_fetch_add(&sv->credit, new - old, __ATOMIC_RELAXED);
+	}
+}
+
+static void account(void *unused)
+{
+	uint64_t flags = spin_lock_irqsave(&account_lock);
+	unsigned online = 0, cpu, weights = account_active();
+	struct list *l;
+
+	(void)unused;
+	for_each_cpu_in (cpu, &cpus_online)
+		online++;
+	account_share((int64_t)(online * ACCOUNT_NS), weights);
+	list_for_each(l, &account_domains)
+		account_pay(list_entry(l, struct sched_domain, link));
+	spin_unlock_irqrestore(&account_lock, flags);
+
+	/* Whom a cap kept from running may go on now. */
+	for_each_cpu_in (cpu, &cpus_online)
+		if (!list_empty(&sched_cpus[cpu].queue) && cpumask_test(&idle_cpus, cpu))
+			work_raise(cpu, WORK_SCHEDULE);
+	timer_set(&account_timer, time_now_ns() + ACCOUNT_NS);
+}
+
+/* ---- what a guest asks of its own vcpu ---- */
+
+void sched_yield(void)
+{
+	struct vcpu *v = current_vcpu();
+	uint64_t flags;
+	struct sched_cpu *sc = vcpu_lock(v, &flags);
+
+	sv_of(v)->yielded = true;
+	spin_unlock_irqrestore(&sc->lock, flags);
+	work_raise(this_cpu(), WORK_SCHEDULE);
+}
+
+void sched_block(void)
+{
+	struct vcpu *v = current_vcpu();
+
+	WRITE_ONCE(v->info->evtchn_upcall_mask, 0);
+	bit_set(&v->pause_flags, PAUSE_BLOCKED);
+	/* Full barrier in bit_set: an event that came before is seen here, a later one sees the bit. */
+	if (vcpu_event_pending(v))
+		bit_clear(&v->pause_flags, PAUSE_BLOCKED);
+	else
+		work_raise(this_cpu(), WORK_SCHEDULE);
+}
+
+int sched_poll(const evtchn_port_t *ports, unsigned count, uint64_t timeout_ns)
+{
+	struct vcpu *v = current_vcpu();
+	struct domain *d = v->domain;
+	int rc = 0;
+	bool ready = false;
+
+	v->poll_port = count == 1 ? ports[0] : 0;
+	bit_set(&v->pause_flags, PAUSE_POLL);
+	bit_set(d->poll_mask, v->id);
+	ready = vcpu_event_pending(v);
+	for (unsigned i = 0; i < count && !ready && !rc; i++) {
+		if (ports[i] >= EVTCHN_2L_NR_CHANNELS)
+			rc = -EINVAL;
+		else
+			ready = bit_test((uint64_t *)d->shared_info->evtchn_pending, ports[i]);
+	}
+	if (ready || rc) {
+		(void)vcpu_unpoll(v);
+		return rc;
+	}
+	if (timeout_ns) {
+		timer_migrate(&v->poll_timer, this_cpu());
+		timer_set(&v->poll_timer, timeout_ns);
+	}
+	work_raise(this_cpu(), WORK_SCHEDULE);
+	return 0;
+}
+
+void vcpu_runstate_get(struct vcpu *v, struct vcpu_runstate_info *out)
+{
+	uint64_t flags;
+	struct sched_cpu *sc = vcpu_lock(v, &flags);
+
+	runstate_change(v, v->runstate.state, time_now_ns());
+	*out = v->runstate;
+	spin_unlock_irqrestore(&sc->lock, flags);
+}
+
+uint64_t cpu_idle_ns(unsigned cpu)
+{
+	struct vcpu_runstate_info r;
+
+	if (cpu >= NR_CPUS || !sched_cpus[cpu].idle)
+		return 0;
+	vcpu_runstate_get(sched_cpus[cpu].idle, &r);
+	return r.time[RUNSTATE_running];
+}
+
+/* ---- parameters ---- */
+
+unsigned sched_id(void)
+{
+	return XEN_SCHEDULER_CREDIT;
+}
+
+const char *sched_name(void)
+{
+	return "credit";
+}
+
+int sched_adjust(struct domain *d, struct xen_domctl_scheduler_op *op)
+{
+	struct sched_domain *sd = d->sched;
+	uint64_t flags;
+	int rc = 0;
+
+	if (op->sched_id != sched_id())
+		return -EINVAL;
+	flags = spin_lock_irqsave(&account_lock);
+	switch (op->cmd) {
+	case XEN_DOMCTL_SCHEDOP_getinfo:
+		op->u.credit.weight = (uint16_t)sd->weight;
+		op->u.credit.cap = (uint16_t)sd->cap;
+		break;
+	case XEN_DOMCTL_SCHEDOP_putinfo:
+		/* 0 and ~0 leave the value as it is. */
+		if (op->u.credit.cap != (uint16_t)~0 && op->u.credit.cap > d->max_vcpus * 100u) {
+			rc = -EINVAL;
+			break;
+		}
+		if (op->u.credit.weight)
+			sd->weight = op->u.credit.weight;
+		if (op->u.credit.cap != (uint16_t)~0)
+			WRITE_ONCE(sd->cap, op->u.credit.cap);
+		break;
+	default:
+		rc = -EOPNOTSUPP;
+	}
+	spin_unlock_irqrestore(&account_lock, flags);
+	return rc;
+}
+
+int sched_adjust_global(struct xen_sysctl_scheduler_op *op)
+{
+	struct xen_sysctl_credit_schedule *p = &op->u.sched_credit;
+
+	if (op->sched_id != sched_id())
+		return -EINVAL;
+	if (op->cmd == XEN_SYSCTL_SCHEDOP_putinfo) {
+		if (p->tslice_ms > XEN_SYSCTL_CSCHED_TSLICE_MAX || p->tslice_ms < XEN_SYSCTL_CSCHED_TSLICE_MIN)
+			return -EINVAL;
+		if (p->ratelimit_us) /* there is none to set */
+			return -EINVAL;
+		WRITE_ONCE(slice_ns, p->tslice_ms * MS);
+	} else if (op->cmd != XEN_SYSCTL_SCHEDOP_getinfo) {
+		return -EINVAL;
+	}
+	p->tslice_ms = (unsigned)(slice_ns / MS);
+	p->ratelimit_us = 0;
+	p->vcpu_migr_delay_us = 0;
+	return 0;
+}
+
+int vcpu_set_hard_affinity(struct vcpu *v, const cpumask_t *mask)
+{
+	cpumask_t usable = cpumask_and(mask, &cpus_online);
+	struct sched_cpu *sc;
+	uint64_t flags;
+	bool requeue = false;
+
+	if (cpumask_empty(&usable))
+		return -EINVAL;
+	sc = vcpu_lock(v, &flags);
+	v->hard_affinity = *mask;
+	if (!cpumask_test(&usable, v->cpu)) {
+		if (sc->curr == v) {
+			work_raise(v->cpu, WORK_SCHEDULE);
+		} else {
+			list_del(&v->run_link);
+			requeue = true;
+		}
+	}
+	spin_unlock_irqrestore(&sc->lock, flags);
+	if (requeue)
+		vcpu_wake(v);
+	return 0;
+}
+
+/* ---- life ---- */
+
+int sched_domain_init(struct domain *d)
+{
+	struct sched_domain *sd = hv_alloc(sizeof(*sd));
+	uint64_t flags;
+
+	if (!sd)
+		return -ENOMEM;
+	sd->weight = WEIGHT_DEFAULT;
+	list_init(&sd->vcpus);
+	d->sched = sd;
+	flags = spin_lock_irqsave(&account_lock);
+	list_add_tail(&sd->link, &account_domains);
+	spin_unlock_irqrestore(&account_lock, flags);
+	return 0;
+}
+
+void sched_domain_destroy(struct domain *d)
+{
+	uint64_t flags;
+
+	if (!d->sched)
+		return;
+	flags = spin_lock_irqsave(&account_lock);
+	list_del(&d->sched->link);
+	spin_unlock_irqrestore(&account_lock, flags);
+	hv_free(d->sched);
+	d->sched = NULL;
+}
+
+int sched_vcpu_init(struct vcpu *v)
+{
+	struct sched_vcpu *sv = hv_alloc(sizeof(*sv));
+	uint64_t flags;
+
+	if (!sv)
+		return -ENOMEM;
+	list_init(&v->run_link);
+	list_init(&sv->link);
+	sv->vcpu = v;
+	v->sched_private = sv;
+	v->runstate.state = v->is_idle ? RUNSTATE_running : RUNSTATE_offline;
+	v->runstate.state_entry_time = time_now_ns();
+	v->hard_affinity = v->soft_affinity = cpumask_all();
+	if (v->is_idle)
+		return 0;
+	v->cpu = (v->domain->domid + v->id) % cpu_count;
+	if (v->domain->privileged && options.dom0_vcpus_pin) {
+		v->hard_affinity = (cpumask_t){ { 0 } };
+		v->cpu = v->id % cpu_count;
+		cpumask_set(&v->hard_affinity, v->cpu);
+	}
+	flags = spin_lock_irqsave(&account_lock);
+	list_add_tail(&sv->link, &v->domain->sched->vcpus);
+	spin_unlock_irqrestore(&account_lock, flags);
+	return 0;
+}
+
+/* The vcpu is paused for good. */
+void sched_vcpu_destroy(struct vcpu *v)
+{
+	struct sched_vcpu *sv = v->sched_private;
+	uint64_t flags;
+
+	if (!sv)
+		return;
+	assert(list_empty(&v->run_link) && !v->running);
+	flags = spin_lock_irqsave(&account_lock);
+	list_del(&sv->link);
+	spin_unlock_irqrestore(&account_lock, flags);
+	v->sched_private = NULL;
+	hv_free(sv);
+}
+
+/* Each CPU, after idle_vcpu_create() and timers_init_cpu(): makes its idle vcpu current. */
+void sched_init_cpu(unsigned cpu)
+{
+	struct sched_cpu *sc = &sched_cpus[cpu];
+
+	CHECK(sc->idle);
+	sc->curr = sc->idle;
+	sc->idle->running = true;
+	cpumask_set(&idle_cpus, cpu);
+	cpu_set_current(sc->idle);
+}
+
+void sched_set_idle(unsigned cpu, struct vcpu *idle)
+{
+	struct sched_cpu *sc = &sched_cpus[cpu];
+
+	sc->lock = SPINLOCK(RANK_SCHED);
+	list_init(&sc->queue);
+	sc->curr = sc->idle = idle;
+	timer_init(&sc->slice, slice_expired, sc, cpu);
+}
+
+void sched_init(void)
+{
+	if (options.sched[0] && strcmp(options.sched, "credit"))
+		log_warn("option sched=%s has no effect: the scheduler is credit", options.sched);
+	work_register(WORK_SCHEDULE, schedule);
+	timer_init(&account_timer, account, NULL, 0);
+	timer_set(&account_timer, time_now_ns() + ACCOUNT_NS);
+}
