@@ -2,10 +2,10 @@
 /*
  * The list of domains, references to them, and their life from creation to the last trace.
  *
- * A domain is found by number as long as it is in the table, that is until its last reference goes. One reference
- * stands for its existence; it is dropped when the domain is dead and owns no frame any more, so that a frame's
- * owner is never freed under somebody who still maps the frame. The memory itself is freed by WORK_DEFERRED,
- * because the last reference may go with locks held.
+ * A domain is found by number as long as it is in the list, that is until its last reference goes. One reference is
+ * held until the domain is dead, one as long as it owns frames: a frame's owner is never freed under somebody who
+ * still maps the frame. The memory itself is freed by WORK_DEFERRED, because the last reference may go with locks
+ * held.
  *
  * Death, in steps that can be preempted: event channels, grants, interrupts, vcpus, memory.
  */
@@ -116,29 +116,19 @@ void domain_put(struct domain *d)
 	work_raise(this_cpu(), WORK_DEFERRED);
 }
 
-/* Drops the reference that stands for the domain's existence, once. */
-static void domain_drop_existence(struct domain *d)
+void mm_owner_hold(struct domain_mm *mm)
 {
-	if (__atomic_exchange_n(&d->exists, 0, __ATOMIC_SEQ_CST))
-		domain_put(d);
+	domain_ref(container_of(mm, struct domain, mm));
 }
 
-void domain_mm_unused(struct domain_mm *mm)
+void mm_owner_drop(struct domain_mm *mm)
 {
-	struct domain *d = container_of(mm, struct domain, mm);
-
-	if (__atomic_load_n(&d->life, __ATOMIC_SEQ_CST) == DOMAIN_DEAD)
-		domain_drop_existence(d);
+	domain_put(container_of(mm, struct domain, mm));
 }
 
-static bool domain_owns_frames(struct domain *d)
+void mm_domain_crash(struct domain_mm *mm, const char *reason)
 {
-	bool any;
-
-	spin_lock(&d->mm.pages_lock);
-	any = d->mm.tot_pages || !list_empty(&d->mm.pages) || !list_empty(&d->mm.shared_pages);
-	spin_unlock(&d->mm.pages_lock);
-	return any;
+	domain_crash(container_of(mm, struct domain, mm), "%s", reason);
 }
 
 /* ---- creation and the last trace ---- */
@@ -177,6 +167,11 @@ static void domains_reap(void)
 		evtchn_send_global_virq(VIRQ_DOM_EXC);
 		d = next;
 	}
+}
+
+void domains_init(void)
+{
+	work_register(WORK_DEFERRED, domains_reap);
 }
 
 /* Enters the domain by number. 0 or -EEXIST. */
@@ -235,7 +230,6 @@ int domain_create(const struct domain_config *c, struct domain **out)
 
 	if (c->domid >= DOMID_FIRST_RESERVED || !c->max_vcpus || c->max_vcpus > VCPUS_MAX)
 		return -EINVAL;
-	work_register(WORK_DEFERRED, domains_reap);
 	d = hv_alloc(sizeof(*d));
 	if (!d)
 		return -ENOMEM;
@@ -245,7 +239,6 @@ int domain_create(const struct domain_config *c, struct domain **out)
 	d->ssidref = c->ssidref;
 	d->shutdown_code = SHUTDOWN_CODE_NONE;
 	d->refcount = 1;
-	d->exists = 1;
 	d->lock = SPINLOCK(RANK_DOMAIN);
 	list_init(&d->link);
 	memcpy(d->handle, c->handle, sizeof(d->handle));
@@ -360,8 +353,7 @@ int domain_destroy(struct domain *d)
 	if (__atomic_exchange_n(&d->life, DOMAIN_DEAD, __ATOMIC_SEQ_CST) == DOMAIN_DEAD)
 		return 0;
 	evtchn_send_global_virq(VIRQ_DOM_EXC);
-	if (!domain_owns_frames(d))
-		domain_drop_existence(d);
+	domain_put(d);
 	return 0;
 }
 

@@ -121,8 +121,7 @@ struct domain {
 	struct domain *reap_next; /* in the list of those to be freed; atomic */
 	uint16_t domid;	  /* create */
 	bool privileged;  /* create: dom0 */
-	int refcount;	  /* atomic; one of them stands for its existence and goes when it is dead and owns no frame */
-	uint8_t exists;	  /* atomic: that one is still held */
+	int refcount;	  /* atomic; one until it is dead, one while it owns frames */
 	enum domain_life life; /* domain lock to change */
 	spinlock_t lock;       /* RANK_DOMAIN */
 	struct domain_mm mm;
@@ -180,6 +179,7 @@ static inline struct domain *current_domain(void)
 }
 
 /* ---- life ---- */
+void domains_init(void); /* bring-up; sched_init()'s */
 struct domain_config {
 	uint16_t domid;
 	bool privileged;
@@ -233,8 +233,6 @@ int domain_watchdog(struct domain *d, uint32_t id, uint32_t seconds) __must_chec
 void vcpu_set_periodic(struct vcpu *v, uint64_t period_ns);
 void vcpu_set_singleshot(struct vcpu *v, uint64_t expires_ns);
 void vcpu_periodic_resume(struct vcpu *v, uint64_t now_ns); /* at switch-in */
-/* Copies the current vcpu's state times into the area that it registered (at switch-in, and when it registers). */
-void vcpu_runstate_publish(struct vcpu *v);
 /* Refreshes the pvclock page of a vcpu (its own CPU, at switch-in and after calibration). */
 void vcpu_time_update(struct vcpu *v, bool force);
 void domain_wallclock_update(struct domain *d);

@@ -401,6 +401,18 @@ int pirq_eoi(struct domain *d, unsigned pirq)
 	return 0;
 }
 
+int pirq_eoi_all(struct domain *d)
+{
+	int rc = 0;
+
+	if (!d->pirq)
+		return -EPERM;
+	for (unsigned i = 0; i < PIRQS_MAX && !rc; i++)
+		if (mapped_irq(d, i) >= 0)
+			rc = pirq_eoi(d, i);
+	return rc;
+}
+
 uint32_t pirq_status(struct domain *d, unsigned pirq)
 {
 	int irq = mapped_irq(d, pirq);

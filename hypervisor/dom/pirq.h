@@ -16,6 +16,7 @@ void pirq_unbind(struct domain *d, unsigned pirq);
 void pirq_follow_vcpu(struct domain *d, unsigned pirq, const struct vcpu *v); /* interrupts where v runs */
 int pirq_free_number(struct domain *d, int *pirq) __must_check; /* PHYSDEVOP_get_free_pirq: reserves it */
 int pirq_eoi(struct domain *d, unsigned pirq) __must_check;
+int pirq_eoi_all(struct domain *d) __must_check; /* PHYSDEVOP_IRQ_UNMASK_NOTIFY: whatever it owes */
 uint32_t pirq_status(struct domain *d, unsigned pirq); /* XENIRQSTAT_* */
 /* pirq_eoi_gmfn_v1 (EOI also unmasks the event channel) and _v2. 0, -EBUSY, -EINVAL. */
 int pirq_set_eoi_map(struct domain *d, mfn_t mfn, bool unmask) __must_check;

@@ -809,6 +809,7 @@ void sched_init(void)
 {
 	if (options.sched[0] && strcmp(options.sched, "credit"))
 		log_warn("option sched=%s has no effect: the scheduler is credit", options.sched);
+	domains_init();
 	work_register(WORK_SCHEDULE, schedule);
 	timer_init(&account_timer, account, NULL, 0);
 	timer_set(&account_timer, time_now_ns() + ACCOUNT_NS);

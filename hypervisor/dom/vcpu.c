@@ -268,29 +268,6 @@ void vcpu_time_update(struct vcpu *v, bool force)
 		return;
 }
 
-void vcpu_runstate_publish(struct vcpu *v)
-{
-	struct vcpu_runstate_info r;
-	gva_t at = handle_gva(v->runstate_area);
-	gva_t entry_at = GVA(at.v + offsetof(struct vcpu_runstate_info, state_entry_time));
-	bool flagged = v->domain->vm_assist & (1ull << VMASST_TYPE_runstate_update_flag);
-
-	if (handle_is_null(v->runstate_area) || v != current_vcpu())
-		return;
-	vcpu_runstate_get(v, &r);
-	/* The flag tells readers that the rest changes. A page that is not there now is the guest's loss. */
-	r.state_entry_time |= XEN_RUNSTATE_UPDATE;
-	if (flagged && guest_copy_out(entry_at, &r.state_entry_time, sizeof(r.state_entry_time)))
-		return;
-	if (!flagged)
-		r.state_entry_time &= ~XEN_RUNSTATE_UPDATE;
-	if (guest_copy_out(at, &r, sizeof(r)) || !flagged)
-		return;
-	r.state_entry_time &= ~XEN_RUNSTATE_UPDATE;
-	if (guest_copy_out(entry_at, &r.state_entry_time, sizeof(r.state_entry_time)))
-		return;
-}
-
 void domain_wallclock_update(struct domain *d)
 {
 	struct shared_info *si = d->shared_info;

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* sched_op (xen/sched.h) and set_timer_op. */
+#include "hypercall/hypercall.h"
+#include "dom/sched.h"
+#include "hw/time.h"
+#include "lib/log.h"
+
+#define POLL_PORTS_MAX 128
+
+static int poll(gva_t at)
+{
+	struct sched_poll op;
+	evtchn_port_t ports[POLL_PORTS_MAX];
+
+	if (guest_copy_in(&op, at, sizeof(op)))
+		return -EFAULT;
+	if (op.nr_ports > POLL_PORTS_MAX)
+		return -EINVAL;
+	if (op.nr_ports && copy_from_handle(ports, op.ports, 0, op.nr_ports))
+		return -EFAULT;
+	return sched_poll(ports, op.nr_ports, op.timeout);
+}
+
+static int remote_shutdown(gva_t at)
+{
+	struct sched_remote_shutdown op;
+	struct domain *d;
+	int rc;
+
+	if (guest_copy_in(&op, at, sizeof(op)))
+		return -EFAULT;
+	if (!current_domain()->privileged)
+		return -EPERM;
+	if (op.reason > SHUTDOWN_MAX)
+		return -EINVAL;
+	rc = hc_target_domain(op.domain_id, &d);
+	if (rc)
+		return rc;
+	domain_shutdown(d, op.reason);
+	domain_put(d);
+	return 0;
+}
+
+/* Shut down now, or (SCHEDOP_shutdown_code) note the reason for a shutdown to come. */
+static int shutdown(gva_t at, bool now)
+{
+	struct domain *d = current_domain();
+	struct sched_shutdown op;
+
+	if (guest_copy_in(&op, at, sizeof(op)))
+		return -EFAULT;
+	if (op.reason > SHUTDOWN_MAX)
+		return -EINVAL;
+	if (now) {
+		log_guest(LOG_INFO, d->domid, "vcpu %u shuts the domain down, reason %u", current_vcpu()->id, op.reason);
+		domain_shutdown(d, op.reason);
+	} else {
+		__atomic_store_n(&d->shutdown_code, op.reason, __ATOMIC_SEQ_CST);
+	}
+	return 0;
+}
+
+static int watchdog(gva_t at)
+{
+	struct sched_watchdog op;
+
+	if (guest_copy_in(&op, at, sizeof(op)))
+		return -EFAULT;
+	return domain_watchdog(current_domain(), op.id, op.timeout);
+}
+
+int64_t hc_sched_op(struct hc_args *a)
+{
+	gva_t at = GVA(a->arg[1]);
+
+	switch (a->arg[0]) {
+	case SCHEDOP_yield:
+		sched_yield();
+		return 0;
+	case SCHEDOP_block:
+		sched_block();
+		return 0;
+	case SCHEDOP_poll:
+		return poll(at);
+	case SCHEDOP_shutdown:
+		return shutdown(at, true);
+	case SCHEDOP_shutdown_code:
+		return shutdown(at, false);
+	case SCHEDOP_remote_shutdown:
+		return remote_shutdown(at);
+	case SCHEDOP_watchdog:
+		return watchdog(at);
+	default: /* pin_override too: nobody may pin a vcpu against its affinity */
+		return -ENOSYS;
+	}
+}
+
+/* The old form: the reason of a shutdown is the argument itself. */
+int64_t hc_sched_op_compat(struct hc_args *a)
+{
+	switch (a->arg[0]) {
+	case SCHEDOP_yield:
+		sched_yield();
+		return 0;
+	case SCHEDOP_block:
+		sched_block();
+		return 0;
+	case SCHEDOP_shutdown:
+		if (a->arg[1] > SHUTDOWN_MAX)
+			return -EINVAL;
+		domain_shutdown(current_domain(), (unsigned)a->arg[1]);
+		return 0;
+	default:
+		return -ENOSYS;
+	}
+}
+
+/* set_timer_op(timeout): absolute system time in nanoseconds; 0 stops the timer. */
+int64_t hc_set_timer_op(struct hc_args *a)
+{
+	struct vcpu *v = current_vcpu();
+
+	if (!a->arg[0])
+		timer_stop(&v->singleshot_timer);
+	else
+		vcpu_set_singleshot(v, a->arg[0]);
+	return 0;
+}

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* vcpu_op (xen/vcpu.h): a guest brings its own vcpus up and down and registers their pages and timers. */
+#include "hypercall/hypercall.h"
+#include "dom/sched.h"
+#include "pv/pv.h"
+#include "mm/heap.h"
+#include "hw/time.h"
+
+#define PERIOD_MIN_NS 1000000u
+#define PERIOD_MAX_NS (1ull << 62)
+
+/* The context is copied at each continuation; pv/ goes on where it was. */
+static int initialise(struct vcpu *v, gva_t at)
+{
+	struct vcpu_guest_context *c = hv_alloc(sizeof(*c));
+	int rc = -EFAULT;
+
+	if (!c)
+		return -ENOMEM;
+	if (!guest_copy_in(c, at, sizeof(*c))) {
+		spin_lock(&v->domain->lock);
+		rc = v->initialised ? -EEXIST : pv_vcpu_set_context(v, c);
+		spin_unlock(&v->domain->lock);
+	}
+	hv_free(c);
+	return rc;
+}
+
+static int up(struct vcpu *v)
+{
+	bool woken;
+
+	spin_lock(&v->domain->lock);
+	if (!v->initialised) {
+		spin_unlock(&v->domain->lock);
+		return -EINVAL;
+	}
+	woken = bit_test_and_clear(&v->pause_flags, PAUSE_DOWN);
+	spin_unlock(&v->domain->lock);
+	if (woken)
+		vcpu_wake(v);
+	return 0;
+}
+
+static int down(struct vcpu *v)
+{
+	struct domain *d = v->domain;
+	bool others = false;
+
+	spin_lock(&d->lock);
+	for (unsigned i = 0; i < d->max_vcpus; i++)
+		if (d->vcpus[i] && d->vcpus[i] != v && !bit_test(&d->vcpus[i]->pause_flags, PAUSE_DOWN))
+			others = true;
+	if (others)
+		bit_set(&v->pause_flags, PAUSE_DOWN);
+	spin_unlock(&d->lock);
+	if (others)
+		vcpu_sleep(v);
+	else /* nobody would be left */
+		domain_shutdown(d, SHUTDOWN_poweroff);
+	return 0;
+}
+
+static int get_runstate(struct vcpu *v, gva_t at)
+{
+	struct vcpu_runstate_info r;
+
+	vcpu_runstate_get(v, &r);
+	return guest_copy_out(at, &r, sizeof(r)) ? -EFAULT : 0;
+}
+
+static int register_runstate(struct vcpu *v, gva_t at)
+{
+	struct vcpu_register_runstate_memory_area area;
+	int rc;
+
+	if (guest_copy_in(&area, at, sizeof(area)))
+		return -EFAULT;
+	if (!guest_range_ok(handle_gva(area.addr.h), sizeof(struct vcpu_runstate_info)))
+		return -EFAULT;
+	/* Another vcpu copies into its area only when it is switched in: not while it runs with half a handle. */
+	if (v != current_vcpu())
+		vcpu_pause(v);
+	v->runstate_area = area.addr.h;
+	if (v != current_vcpu())
+		vcpu_unpause(v);
+	rc = v == current_vcpu() ? get_runstate(v, handle_gva(area.addr.h)) : 0;
+	return rc;
+}
+
+static int register_time(struct vcpu *v, gva_t at)
+{
+	struct vcpu_register_time_memory_area area;
+
+	if (guest_copy_in(&area, at, sizeof(area)))
+		return -EFAULT;
+	if (!guest_range_ok(handle_gva(area.addr.h), sizeof(struct vcpu_time_info)))
+		return -EFAULT;
+	if (v != current_vcpu())
+		vcpu_pause(v);
+	v->time_area = area.addr.h;
+	if (v == current_vcpu())
+		vcpu_time_update(v, true);
+	else
+		vcpu_unpause(v);
+	return 0;
+}
+
+static int register_info(struct vcpu *v, gva_t at)
+{
+	struct vcpu_register_vcpu_info info;
+	int rc;
+
+	if (guest_copy_in(&info, at, sizeof(info)))
+		return -EFAULT;
+	rc = vcpu_register_info(v, MFN(info.mfn), info.offset);
+	if (!rc && v == current_vcpu())
+		vcpu_time_update(v, true);
+	return rc;
+}
+
+static int set_periodic(struct vcpu *v, gva_t at)
+{
+	struct vcpu_set_periodic_timer op;
+
+	if (guest_copy_in(&op, at, sizeof(op)))
+		return -EFAULT;
+	if (op.period_ns < PERIOD_MIN_NS || op.period_ns > PERIOD_MAX_NS)
+		return -EINVAL;
+	vcpu_set_periodic(v, op.period_ns);
+	return 0;
+}
+
+static int set_singleshot(struct vcpu *v, gva_t at)
+{
+	struct vcpu_set_singleshot_timer op;
+
+	if (v != current_vcpu())
+		return -EINVAL;
+	if (guest_copy_in(&op, at, sizeof(op)))
+		return -EFAULT;
+	if ((op.flags & VCPU_SSHOTTMR_future) && op.timeout_abs_ns < time_now_ns())
+		return -ETIME;
+	vcpu_set_singleshot(v, op.timeout_abs_ns);
+	return 0;
+}
+
+int64_t hc_vcpu_op(struct hc_args *a)
+{
+	struct domain *d = current_domain();
+	gva_t at = GVA(a->arg[2]);
+	struct vcpu *v;
+
+	if (a->arg[1] >= d->max_vcpus)
+		return -ENOENT;
+	v = d->vcpus[index_nospec(a->arg[1], d->max_vcpus)];
+	if (!v)
+		return -ENOENT;
+	switch (a->arg[0]) {
+	case VCPUOP_initialise:
+		return initialise(v, at);
+	case VCPUOP_up:
+		return up(v);
+	case VCPUOP_down:
+		return down(v);
+	case VCPUOP_is_up:
+		return !bit_test(&v->pause_flags, PAUSE_DOWN);
+	case VCPUOP_get_runstate_info:
+		return get_runstate(v, at);
+	case VCPUOP_register_runstate_memory_area:
+		return register_runstate(v, at);
+	case VCPUOP_register_vcpu_info:
+		return register_info(v, at);
+	case VCPUOP_register_vcpu_time_memory_area:
+		return register_time(v, at);
+	case VCPUOP_set_periodic_timer:
+		return set_periodic(v, at);
+	case VCPUOP_stop_periodic_timer:
+		vcpu_set_periodic(v, 0);
+		return 0;
+	case VCPUOP_set_singleshot_timer:
+		return set_singleshot(v, at);
+	case VCPUOP_stop_singleshot_timer:
+		timer_stop(&v->singleshot_timer);
+		return 0;
+	case VCPUOP_send_nmi:
+		WRITE_ONCE(v->pv.nmi_pending, true);
+		vcpu_kick(v);
+		return 0;
+	case VCPUOP_get_physid: /* only where vcpus are bound to CPUs for good, which affinity does not promise */
+		return -EINVAL;
+	default:
+		return -ENOSYS;
+	}
+}
