@@ -25,12 +25,6 @@ void pv_release_descriptors(struct vcpu *v);
 /* This CPU's GDT and LDT registers for the vcpu that is being switched in. */
 void pv_load_descriptors(struct vcpu *v);
 
-/* ---- context.c: VCPUOP_initialise, and the toolstack's setvcpucontext and getvcpucontext ---- */
-/* Loads a whole context into a vcpu that does not run; c is our own copy of the guest's. Domain lock held.
- * 0, -EINVAL, -ERESTART_HV (progress is kept in the vcpu). */
-int pv_vcpu_set_context(struct vcpu *v, const struct vcpu_guest_context *c) __must_check;
-void pv_vcpu_get_context(struct vcpu *v, struct vcpu_guest_context *c); /* v is paused */
-
 /* ---- bounce.c ---- */
 /* Puts an exception frame on the guest kernel's stack and continues the current vcpu at its handler. Where the guest has
  * none, or its stack cannot be written, the domain crashes. v is current; interrupts on or off. */
