@@ -327,7 +327,9 @@ class VM:
                 "-i", xyimages.ssh_key(), "-F", "/dev/null"]
 
     def ssh_argv(self, command):
-        return (["ssh"] + self.ssh_options() +
+        # One connection for all commands: a key exchange takes a second under TCG.
+        master = ["-o", "ControlMaster=auto", "-o", "ControlPersist=yes", "-o", "ControlPath=" + self._short("ssh.sock")]
+        return (["ssh"] + self.ssh_options() + master +
                 ["-p", str(self.port), "root@127.0.0.1"] + ([command] if command else []))
 
     def ssh(self, command, timeout=120, check=True, stdin=None):
@@ -390,6 +392,8 @@ class VM:
     def stop(self):
         """Ends QEMU at once, whatever it does; its folder with the logs stays."""
         if self.running():
+            subprocess.run(["ssh", "-o", "ControlPath=" + self._short("ssh.sock"), "-O", "exit", "x"], check=False,
+                           stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             for sig in (signal.SIGTERM, signal.SIGKILL):
                 try:
                     os.kill(self.pid, sig)
