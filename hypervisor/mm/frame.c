@@ -53,6 +53,11 @@ struct domain_mm *frame_owner(mfn_t mfn)
 	return frame_is_ram(mfn.m) ? READ_ONCE(frame_at(mfn.m)->owner) : NULL;
 }
 
+bool frame_is_table(mfn_t mfn, const struct domain_mm *d)
+{
+	return frame_owner(mfn) == d && type_is_table(type_of(READ_ONCE(frame_at(mfn.m)->type)));
+}
+
 void m2p_set(mfn_t mfn, uint64_t pfn)
 {
 	if (frame_is_ram(mfn.m))
@@ -66,20 +71,17 @@ uint64_t m2p_get(mfn_t mfn)
 
 /* ---- the owner's books ---- */
 
-/* pages_lock held. True: the domain had no frame before / has none any more. */
+/* pages_lock held. True: the domain has no frame any more. */
 static bool owner_count(struct domain_mm *d, int64_t pages, int64_t shared)
 {
-	bool had = d->tot_pages || d->shared_count;
-
 	d->tot_pages += (uint64_t)pages;
 	d->shared_count += (uint64_t)shared;
-	return had != (d->tot_pages || d->shared_count);
+	return !d->tot_pages && !d->shared_count;
 }
 
 /* Reserves n frames of the domain's allowance. */
 static int owner_reserve(struct domain_mm *d, uint64_t n)
 {
-	bool first = false;
 	int rc = 0;
 
 	spin_lock(&d->pages_lock);
@@ -88,10 +90,8 @@ static int owner_reserve(struct domain_mm *d, uint64_t n)
 	else if (d->max_pages < d->tot_pages || n > d->max_pages - d->tot_pages)
 		rc = -E2BIG;
 	else
-		first = owner_count(d, (int64_t)n, 0);
+		owner_count(d, (int64_t)n, 0);
 	spin_unlock(&d->pages_lock);
-	if (first)
-		mm_owner_hold(d);
 	return rc;
 }
 
@@ -103,7 +103,7 @@ static void owner_unreserve(struct domain_mm *d, uint64_t n)
 	last = owner_count(d, -(int64_t)n, 0);
 	spin_unlock(&d->pages_lock);
 	if (last)
-		mm_owner_drop(d);
+		domain_mm_unused(d);
 }
 
 /* Unowned frames become d's; the allowance is reserved. */
@@ -133,7 +133,7 @@ static void owner_remove(struct frame *f)
 	last = owner_count(d, shared ? 0 : -1, shared ? -1 : 0);
 	spin_unlock(&d->pages_lock);
 	if (last)
-		mm_owner_drop(d);
+		domain_mm_unused(d);
 }
 
 void frame_free(struct frame *f)
@@ -232,7 +232,6 @@ mfn_t share_alloc(struct domain_mm *d, bool writable)
 {
 	mfn_t mfn = heap_alloc(0, 0);
 	struct frame *f;
-	bool first;
 
 	if (mfn_eq(mfn, INVALID_MFN))
 		return mfn;
@@ -243,11 +242,9 @@ mfn_t share_alloc(struct domain_mm *d, bool writable)
 	spin_lock(&d->pages_lock);
 	f->owner = d;
 	list_add_tail(&f->link, &d->shared_pages);
-	first = owner_count(d, 0, 1);
+	owner_count(d, 0, 1);
 	__atomic_store_n(&f->count, 1, __ATOMIC_RELEASE);
 	spin_unlock(&d->pages_lock);
-	if (first)
-		mm_owner_hold(d);
 	return mfn;
 }
 

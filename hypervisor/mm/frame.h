@@ -16,6 +16,7 @@
 #include "lib/bits.h"
 #include "lib/range.h"
 #include "hw/lock.h"
+#include "hw/mem.h"
 #include <xen/xen.h>
 
 enum ptype {
@@ -62,6 +63,8 @@ struct domain_mm {
 	/* per-domain window (L4 slot 260) */
 	mfn_t perdomain_l3;
 	void *perdomain_private;
+	struct memory_region *map; /* XENMEM_memory_map's answer, or NULL; set once */
+	unsigned map_count;
 	struct frame *release_head; /* tables whose references are being given back; lock */
 	/* teardown: phase and frames left to visit in it; only the one that destroys the domain */
 	unsigned relinquish_phase;
@@ -69,12 +72,11 @@ struct domain_mm {
 };
 
 /*
- * Supplied by the floors above. The first pair: d's first frame appeared, d's last frame is gone; in between
- * struct domain_mm must exist (frames name it). Called with locks up to RANK_MMU of other domains held:
- * the drop may free the domain only later. The last: the guest broke its contract (domain_crash()); any lock.
+ * Supplied by the floors above. domain_mm_unused(): d's last frame is gone; until then struct domain_mm must exist,
+ * since frames name it. Called with locks up to RANK_MMU (also of other domains) held: d is freed later, not here.
+ * mm_domain_crash(): the guest broke its contract (domain_crash()); any lock below RANK_HEAP may be held.
  */
-void mm_owner_hold(struct domain_mm *d);
-void mm_owner_drop(struct domain_mm *d);
+void domain_mm_unused(struct domain_mm *d);
 void mm_domain_crash(struct domain_mm *d, const char *reason);
 
 /* ---- translation between frame numbers and struct frame ---- */
@@ -88,6 +90,8 @@ bool frame_get(mfn_t mfn, const struct domain_mm *d) __must_check;
 /* Takes one whoever the owner is (must have one); the owner stays owner as long as it is held. NULL otherwise. */
 struct domain_mm *frame_get_any(mfn_t mfn) __must_check;
 void frame_put(mfn_t mfn); /* the last one frees the frame into the heap */
+/* Whether the frame is d's and a page table now (a store to it may be worth emulating); may change at once. */
+bool frame_is_table(mfn_t mfn, const struct domain_mm *d);
 /* Current owner, without a reference: may change at once unless one is held. */
 struct domain_mm *frame_owner(mfn_t mfn);
 
@@ -107,5 +111,8 @@ bool frame_is_table(mfn_t mfn, const struct domain_mm *d);
 #define M2P_INVALID (~0ull)
 void m2p_set(mfn_t mfn, uint64_t pfn);
 uint64_t m2p_get(mfn_t mfn);
+/* The M2P as guests may see it, in extents of 2 MiB: first frame of each, INVALID_MFN where it has a hole. */
+unsigned m2p_extent_count(void);
+mfn_t m2p_extent(unsigned i);
 
 #endif

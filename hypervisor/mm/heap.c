@@ -155,7 +155,7 @@ static bool domain_may_take(const struct domain_mm *d, unsigned zone, unsigned f
 
 	if (zone_free[ZONE_LOW] + zone_free[ZONE_HIGH] < n + others)
 		return false;
-	return zone == ZONE_HIGH || (flags & HEAP_LOW) || zone_free[ZONE_LOW] >= n + reserve;
+	return zone == ZONE_HIGH || ((flags & HEAP_LOW) && d->privileged) || zone_free[ZONE_LOW] >= n + reserve;
 }
 
 static mfn_t alloc_block(struct domain_mm *d, unsigned order, unsigned flags)

@@ -10,9 +10,9 @@
 #define HEAP_NOSCRUB (1u << 1) /* contents do not matter: the caller overwrites all of it */
 #define HEAP_MAX_ORDER 18      /* 1 GiB */
 
-/* Boot: builds the frame table and the M2P for memory_map, and frees every RAM frame outside of reserved
- * (the image, modules, the trampoline). Device and hypervisor frames stay unowned. */
-void mm_init(const struct memory_region *reserved, unsigned count);
+/* Boot: builds the frame table and the M2P, and gives what hw's boot_alloc() left of RAM to the heap. What was
+ * taken before (the image, modules, hw's tables) stays unowned. */
+void mm_init(void);
 /* Boot: gives frames that were reserved until now (modules) to the heap. */
 void heap_add(mfn_t first, uint64_t count);
 

@@ -5,8 +5,11 @@
  * name is held by the caller (pv/address.c).
  */
 #include "mm/internal.h"
+#include "hw/paging.h"
 
+#define M2P_SLOT       256
 #define PERDOMAIN_SLOT 260
+#define IMAGE_SLOT     261
 #define WINDOW_FLAGS   (PTE_P | PTE_A | PTE_D | PTE_NX)
 #define LINK_FLAGS     (PTE_P | PTE_RW | PTE_A | PTE_D)
 
@@ -17,6 +20,17 @@ void pt_fill_hv_slots(struct domain_mm *d, uint64_t *l4)
 	for (unsigned i = HV_L4_FIRST; i <= HV_L4_LAST; i++)
 		l4[i] = idle[i];
 	l4[PERDOMAIN_SLOT] = mfn_eq(d->perdomain_l3, INVALID_MFN) ? 0 : d->perdomain_l3.m << PAGE_SHIFT | LINK_FLAGS;
+}
+
+void pt_fill_reduced_slots(struct domain_mm *d, uint64_t *l4, unsigned cpu)
+{
+	const uint64_t *idle = mfn_map(pt_idle_l4());
+
+	memset(l4 + HV_L4_FIRST, 0, (HV_L4_LAST - HV_L4_FIRST + 1) * sizeof(*l4));
+	l4[M2P_SLOT] = idle[M2P_SLOT];
+	l4[IMAGE_SLOT] = hv_reduced_l3(cpu).m << PAGE_SHIFT | LINK_FLAGS;
+	if (!mfn_eq(d->perdomain_l3, INVALID_MFN))
+		l4[PERDOMAIN_SLOT] = d->perdomain_l3.m << PAGE_SHIFT | LINK_FLAGS;
 }
 
 /* Index of a page of the window at each level below L4. */
@@ -59,10 +73,10 @@ int perdomain_map(struct domain_mm *d, unsigned vcpu, unsigned page, mfn_t mfn, 
 	for (unsigned level = 2; level >= 1; level--) {
 		pe = &table[index[level]];
 		if (!(*pe & PTE_P)) {
-			mfn_t next = mfn_eq(mfn, INVALID_MFN) ? INVALID_MFN : heap_alloc(0, 0);
+			mfn_t next = heap_alloc(0, 0);
 
 			if (mfn_eq(next, INVALID_MFN)) {
-				rc = mfn_eq(mfn, INVALID_MFN) ? 0 : -ENOMEM;
+				rc = -ENOMEM;
 				goto out;
 			}
 			WRITE_ONCE(*pe, next.m << PAGE_SHIFT | LINK_FLAGS);
@@ -98,6 +112,7 @@ void domain_mm_destroy(struct domain_mm *d)
 {
 	CHECK(!d->tot_pages && !d->shared_count && !d->release_head);
 	rangeset_free(&d->iomem);
+	hv_free(d->map);
 	if (mfn_eq(d->perdomain_l3, INVALID_MFN))
 		return;
 	for (unsigned i = 0; i < TABLE_ENTRIES; i++) {

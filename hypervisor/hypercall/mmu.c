@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * mmu_update, mmuext_op, update_va_mapping: a guest changes its page tables, loads them, and flushes.
+ *
+ * Arguments are decoded and domains are found here; what an entry may be and when it becomes live is mm's.
+ * Every call first works off the release queue of the domain whose tables it changes (pt_drain()), which is how
+ * a long release that an earlier call left continues. Source: xen/xen.h.
+ */
+#include "hypercall/hypercall.h"
+#include "lib/log.h"
+#include "lib/string.h"
+#include "hw/mem.h"
+#include "hw/tlb.h"
+#include "mm/pagetable.h"
+#include "pv/pv.h"
+
+#define BATCH 32 /* requests copied in at once and handled under one hold of the lock */
+#define PREEMPTED (1u << 31) /* in count: a continuation; *pdone holds what was done before */
+
+void mm_domain_crash(struct domain_mm *mm, const char *reason)
+{
+	domain_crash(container_of(mm, struct domain, mm), "%s", reason);
+}
+
+/* Whose tables are changed, and whose frames may be named; references are held unless it is the caller. */
+struct mmu_target {
+	struct domain *tables, *frames;
+	struct domain_mm *pg_owner; /* NULL: machine memory that is nobody's RAM (DOMID_IO) */
+};
+
+static int domain_of(uint16_t domid, struct domain **d)
+{
+	*d = current_domain();
+	if (domid == DOMID_SELF || domid == (*d)->domid)
+		return 0;
+	return hc_target_domain(domid, d);
+}
+
+static void domain_done(struct domain *d)
+{
+	if (d && d != current_domain())
+		domain_put(d);
+}
+
+static void target_done(struct mmu_target *t)
+{
+	domain_done(t->tables);
+	domain_done(t->frames);
+}
+
+/* foreigndom: the owner of the frames below, the owner of the tables plus one above; both 0 or DOMID_SELF for self. */
+static int target_find(uint32_t foreigndom, struct mmu_target *t)
+{
+	uint16_t frames = (uint16_t)foreigndom, tables = foreigndom >> 16;
+	int rc = 0;
+
+	*t = (struct mmu_target){ .tables = current_domain() };
+	if (tables)
+		rc = domain_of(tables - 1, &t->tables);
+	if (rc) {
+		t->tables = NULL;
+		return rc;
+	}
+	if (frames == DOMID_IO)
+		return 0;
+	rc = domain_of(frames, &t->frames);
+	if (rc) {
+		t->frames = NULL;
+		target_done(t);
+		return rc;
+	}
+	t->pg_owner = &t->frames->mm;
+	return 0;
+}
+
+/* ---- mmu_update ---- */
+
+static int machphys_update(const struct mmu_target *t, uint64_t ptr, uint64_t pfn)
+{
+	mfn_t mfn = MFN(ptr >> PAGE_SHIFT);
+
+	if (!t->pg_owner || !frame_get(mfn, t->pg_owner))
+		return -EINVAL;
+	m2p_set(mfn, pfn);
+	frame_put(mfn);
+	return 0;
+}
+
+static int one_update(const struct mmu_target *t, const struct pt_request *req)
+{
+	uint64_t ptr = req->ptr & ~7ull;
+
+	switch (req->ptr & 7) {
+	case MMU_NORMAL_PT_UPDATE:
+	case MMU_PT_UPDATE_NO_TRANSLATE:
+		return pt_entry_write(&t->tables->mm, t->pg_owner, MADDR(ptr), req->val, PT_WRITE, NULL);
+	case MMU_PT_UPDATE_PRESERVE_AD:
+		return pt_entry_write(&t->tables->mm, t->pg_owner, MADDR(ptr), req->val, PT_WRITE_PRESERVE_AD, NULL);
+	case MMU_MACHPHYS_UPDATE:
+		return machphys_update(t, req->ptr, req->val);
+	default:
+		return -ENOSYS;
+	}
+}
+
+/* Works through requests [0, count) at ureqs. *done: how many succeeded. 0, -errno of the one that did not,
+ * -ERESTART_HV. */
+static int do_updates(const struct mmu_target *t, gva_t ureqs, uint32_t count, uint32_t *done)
+{
+	struct pt_request req[BATCH];
+	uint32_t i = 0;
+	int rc = 0;
+
+	_Static_assert(sizeof(struct pt_request) == sizeof(struct mmu_update), "same layout");
+	while (i < count && !rc) {
+		uint32_t n = MIN(count - i, (uint32_t)BATCH), k;
+		size_t left = guest_copy_in(req, GVA(ureqs.v + (uint64_t)i * sizeof(*req)), n * sizeof(*req));
+
+		n -= (left + sizeof(*req) - 1) / sizeof(*req);
+		for (k = 0; k < n && !rc;) {
+			k += pt_entries_write(&t->tables->mm, t->pg_owner, req + k, n - k);
+			if (k < n)
+				rc = one_update(t, &req[k]);
+			if (k < n && !rc)
+				k++;
+		}
+		i += k;
+		if (!rc && left)
+			rc = -EFAULT;
+		if (!rc && i < count && work_pending())
+			rc = -ERESTART_HV;
+	}
+	*done = i;
+	return rc;
+}
+
+int64_t hc_mmu_update(struct hc_args *a)
+{
+	uint32_t count = (uint32_t)a->arg[1], before = 0, done = 0;
+	gva_t ureqs = GVA(a->arg[0]), pdone = GVA(a->arg[2]);
+	struct mmu_target t;
+	int rc;
+
+	if (count & PREEMPTED) {
+		count &= ~PREEMPTED;
+		if (pdone.v && guest_copy_in(&before, pdone, sizeof(before)))
+			return -EFAULT;
+	}
+	rc = target_find((uint32_t)a->arg[3], &t);
+	if (rc)
+		return rc;
+	rc = pt_drain(&t.tables->mm, true);
+	if (!rc)
+		rc = do_updates(&t, ureqs, count, &done);
+	target_done(&t);
+	if (rc == -ERESTART_HV) {
+		a->arg[0] = ureqs.v + (uint64_t)done * sizeof(struct mmu_update);
+		a->arg[1] = (count - done) | PREEMPTED;
+	}
+	done += before;
+	if (pdone.v && guest_copy_out(pdone, &done, sizeof(done)))
+		return -EFAULT;
+	return rc;
+}
+
+/* ---- update_va_mapping ---- */
+
+/* CPUs where the vcpus of a guest's bitmap run; 0 or -EFAULT. */
+static int vcpumask_cpus(struct domain *d, gva_t bitmap, cpumask_t *cpus)
+{
+	uint8_t bytes[VCPUS_MAX / 8] = { 0 };
+
+	*cpus = (cpumask_t){ { 0 } };
+	if (guest_copy_in(bytes, bitmap, (d->max_vcpus + 7) / 8))
+		return -EFAULT;
+	for (unsigned i = 0; i < d->max_vcpus; i++)
+		if ((bytes[i / 8] >> (i % 8) & 1) && d->vcpus[i])
+			cpumask_set(cpus, READ_ONCE(d->vcpus[i]->cpu));
+	*cpus = cpumask_and(cpus, &d->mm.dirty_cpus);
+	return 0;
+}
+
+static int va_flush(struct domain *d, gva_t va, uint64_t flags)
+{
+	uint64_t which = flags & ~(uint64_t)UVMF_FLUSHTYPE_MASK;
+	bool page = (flags & UVMF_FLUSHTYPE_MASK) == UVMF_INVLPG;
+	cpumask_t cpus;
+	int rc;
+
+	if ((flags & UVMF_FLUSHTYPE_MASK) == UVMF_NONE)
+		return 0;
+	if (!page && (flags & UVMF_FLUSHTYPE_MASK) != UVMF_TLB_FLUSH)
+		return -EINVAL;
+	if (which == UVMF_LOCAL) {
+		if (page)
+			tlb_flush_page_local(va);
+		else
+			tlb_flush_local();
+		return 0;
+	}
+	cpus = d->mm.dirty_cpus;
+	if (which != UVMF_ALL) {
+		rc = vcpumask_cpus(d, GVA(which), &cpus);
+		if (rc)
+			return rc;
+	}
+	if (page)
+		tlb_flush_page(&cpus, va);
+	else
+		tlb_flush(&cpus);
+	return 0;
+}
+
+static int64_t update_va(struct domain_mm *pg_owner, gva_t va, uint64_t val, uint64_t flags)
+{
+	struct vcpu *v = current_vcpu();
+	int rc = pt_drain(&v->domain->mm, true);
+
+	if (!rc)
+		rc = pt_va_write(&v->domain->mm, pg_owner, v->l4_kernel, va, val);
+	return rc ? rc : va_flush(v->domain, va, flags);
+}
+
+int64_t hc_update_va_mapping(struct hc_args *a)
+{
+	return update_va(&current_domain()->mm, GVA(a->arg[0]), a->arg[1], a->arg[2]);
+}
+
+int64_t hc_update_va_mapping_otherdomain(struct hc_args *a)
+{
+	struct mmu_target t;
+	int64_t rc = target_find((uint16_t)a->arg[3], &t);
+
+	if (rc)
+		return rc;
+	rc = update_va(t.pg_owner, GVA(a->arg[0]), a->arg[1], a->arg[2]);
+	target_done(&t);
+	return rc;
+}
+
+/* ---- mmuext_op ---- */
+
+/* Loads other tables for the guest's kernel or user mode. -ERESTART_HV: nothing has changed yet. */
+static int new_baseptr(struct vcpu *v, mfn_t mfn, bool user)
+{
+	mfn_t *slot = user ? &v->l4_user : &v->l4_kernel, old = *slot;
+	int rc;
+
+	if (user && !mfn.m)
+		mfn = INVALID_MFN;
+	if (!mfn_eq(mfn, old)) {
+		if (!mfn_eq(mfn, INVALID_MFN)) {
+			rc = pt_get(&v->domain->mm, mfn, PTYPE_L4, true);
+			if (rc)
+				return rc;
+		}
+		*slot = mfn;
+	}
+	/* The processor leaves the old tables before they are released. */
+	if (!user)
+		pv_load_address_space(v);
+	return mfn_eq(mfn, old) ? 0 : pt_put(&v->domain->mm, old, true);
+}
+
+static int clear_or_copy(struct domain_mm *mm, mfn_t dst, mfn_t src, bool copy)
+{
+	int rc;
+
+	if (copy && !frame_get(src, mm))
+		return -EINVAL;
+	rc = frame_get_type(dst, mm, PTYPE_WRITABLE);
+	if (!rc) {
+		if (copy)
+			memcpy(mfn_map(dst), mfn_map(src), PAGE_SIZE);
+		else
+			memset(mfn_map(dst), 0, PAGE_SIZE);
+		frame_put_type(dst);
+	}
+	if (copy)
+		frame_put(src);
+	return rc;
+}
+
+static void write_back_cache(void *arg)
+{
+	(void)arg;
+	__builtin_ia32_wbinvd();
+}
+
+static int flush_cache(struct domain *d, bool everywhere)
+{
+	if (!d->mm.iomem.count)
+		return -EACCES; /* all its memory is write-back: nothing to keep in step */
+	if (everywhere)
+		cpu_call(&cpus_online, write_back_cache, NULL);
+	else
+		write_back_cache(NULL);
+	return 0;
+}
+
+/* Operations on the caller's own address space and TLB. */
+static int own_op(struct vcpu *v, const struct mmuext_op *op)
+{
+	struct domain *d = v->domain;
+	cpumask_t cpus = d->mm.dirty_cpus;
+	gva_t va = GVA(op->arg1.linear_addr);
+	int rc;
+
+	switch (op->cmd) {
+	case MMUEXT_NEW_BASEPTR:
+		return new_baseptr(v, MFN(op->arg1.mfn), false);
+	case MMUEXT_NEW_USER_BASEPTR:
+		return new_baseptr(v, MFN(op->arg1.mfn), true);
+	case MMUEXT_TLB_FLUSH_LOCAL:
+		tlb_flush_local();
+		return 0;
+	case MMUEXT_INVLPG_LOCAL:
+		tlb_flush_page_local(va);
+		return 0;
+	case MMUEXT_TLB_FLUSH_MULTI:
+	case MMUEXT_INVLPG_MULTI:
+		rc = vcpumask_cpus(d, GVA((uintptr_t)op->arg2.vcpumask.p), &cpus);
+		if (rc)
+			return rc;
+		break;
+	case MMUEXT_TLB_FLUSH_ALL:
+	case MMUEXT_INVLPG_ALL:
+		break;
+	case MMUEXT_FLUSH_CACHE:
+	case MMUEXT_FLUSH_CACHE_GLOBAL:
+		return flush_cache(d, op->cmd == MMUEXT_FLUSH_CACHE_GLOBAL);
+	case MMUEXT_SET_LDT:
+		return pv_set_ldt(v, va, op->arg2.nr_ents);
+	default:
+		return -ENOSYS;
+	}
+	if (op->cmd == MMUEXT_INVLPG_MULTI || op->cmd == MMUEXT_INVLPG_ALL)
+		tlb_flush_page(&cpus, va);
+	else
+		tlb_flush(&cpus);
+	return 0;
+}
+
+static int one_ext_op(struct domain *d, const struct mmuext_op *op)
+{
+	mfn_t mfn = MFN(op->arg1.mfn);
+
+	switch (op->cmd) {
+	case MMUEXT_PIN_L1_TABLE:
+	case MMUEXT_PIN_L2_TABLE:
+	case MMUEXT_PIN_L3_TABLE:
+	case MMUEXT_PIN_L4_TABLE:
+		return pt_pin(&d->mm, mfn, PTYPE_L1 + (op->cmd - MMUEXT_PIN_L1_TABLE));
+	case MMUEXT_UNPIN_TABLE:
+		return pt_unpin(&d->mm, mfn);
+	case MMUEXT_CLEAR_PAGE:
+		return clear_or_copy(&d->mm, mfn, MFN(0), false);
+	case MMUEXT_COPY_PAGE:
+		return clear_or_copy(&d->mm, mfn, MFN(op->arg2.src_mfn), true);
+	case MMUEXT_MARK_SUPER:
+	case MMUEXT_UNMARK_SUPER:
+		return -EOPNOTSUPP;
+	default:
+		return d == current_domain() ? own_op(current_vcpu(), op) : -EPERM;
+	}
+}
+
+int64_t hc_mmuext_op(struct hc_args *a)
+{
+	uint32_t count = (uint32_t)a->arg[1], before = 0, i = 0;
+	gva_t uops = GVA(a->arg[0]), pdone = GVA(a->arg[2]);
+	struct domain *d = NULL;
+	struct mmuext_op op;
+	int rc;
+
+	if (count & PREEMPTED) {
+		count &= ~PREEMPTED;
+		if (pdone.v && guest_copy_in(&before, pdone, sizeof(before)))
+			return -EFAULT;
+	}
+	rc = domain_of((uint16_t)a->arg[3], &d);
+	if (rc)
+		return rc;
+	rc = pt_drain(&d->mm, true);
+	while (!rc && i < count) {
+		if (guest_copy_in(&op, GVA(uops.v + (uint64_t)i * sizeof(op)), sizeof(op))) {
+			rc = -EFAULT;
+			break;
+		}
+		rc = one_ext_op(d, &op);
+		if (rc)
+			break;
+		if (++i < count && work_pending())
+			rc = -ERESTART_HV;
+	}
+	domain_done(d);
+	if (rc == -ERESTART_HV) {
+		a->arg[0] = uops.v + (uint64_t)i * sizeof(op);
+		a->arg[1] = (count - i) | PREEMPTED;
+	}
+	i += before;
+	if (pdone.v && guest_copy_out(pdone, &i, sizeof(i)))
+		return -EFAULT;
+	return rc;
+}
