@@ -132,6 +132,11 @@ int grant_table_frame(struct domain *d, unsigned index, mfn_t *mfn)
 	return rc;
 }
 
+unsigned grant_table_frames_max(const struct domain *d)
+{
+	return d->grant->frame_max;
+}
+
 int grant_seed(struct domain *d, unsigned ref, uint16_t domid, mfn_t frame)
 {
 	struct grant_table *t = d->grant;

@@ -17,11 +17,6 @@
 #define BATCH 32 /* requests copied in at once and handled under one hold of the lock */
 #define PREEMPTED (1u << 31) /* in count: a continuation; *pdone holds what was done before */
 
-void mm_domain_crash(struct domain_mm *mm, const char *reason)
-{
-	domain_crash(container_of(mm, struct domain, mm), "%s", reason);
-}
-
 /* Whose tables are changed, and whose frames may be named; references are held unless it is the caller. */
 struct mmu_target {
 	struct domain *tables, *frames;

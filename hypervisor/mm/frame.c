@@ -71,17 +71,20 @@ uint64_t m2p_get(mfn_t mfn)
 
 /* ---- the owner's books ---- */
 
-/* pages_lock held. True: the domain has no frame any more. */
+/* pages_lock held. True: the domain had no frame before, or has none any more. */
 static bool owner_count(struct domain_mm *d, int64_t pages, int64_t shared)
 {
+	bool had = d->tot_pages || d->shared_count;
+
 	d->tot_pages += (uint64_t)pages;
 	d->shared_count += (uint64_t)shared;
-	return !d->tot_pages && !d->shared_count;
+	return had != (d->tot_pages || d->shared_count);
 }
 
 /* Reserves n frames of the domain's allowance. */
 static int owner_reserve(struct domain_mm *d, uint64_t n)
 {
+	bool first = false;
 	int rc = 0;
 
 	spin_lock(&d->pages_lock);
@@ -90,8 +93,10 @@ static int owner_reserve(struct domain_mm *d, uint64_t n)
 	else if (d->max_pages < d->tot_pages || n > d->max_pages - d->tot_pages)
 		rc = -E2BIG;
 	else
-		owner_count(d, (int64_t)n, 0);
+		first = owner_count(d, (int64_t)n, 0);
 	spin_unlock(&d->pages_lock);
+	if (first)
+		mm_owner_hold(d);
 	return rc;
 }
 
@@ -103,7 +108,7 @@ static void owner_unreserve(struct domain_mm *d, uint64_t n)
 	last = owner_count(d, -(int64_t)n, 0);
 	spin_unlock(&d->pages_lock);
 	if (last)
-		domain_mm_unused(d);
+		mm_owner_drop(d);
 }
 
 /* Unowned frames become d's; the allowance is reserved. */
@@ -133,7 +138,7 @@ static void owner_remove(struct frame *f)
 	last = owner_count(d, shared ? 0 : -1, shared ? -1 : 0);
 	spin_unlock(&d->pages_lock);
 	if (last)
-		domain_mm_unused(d);
+		mm_owner_drop(d);
 }
 
 void frame_free(struct frame *f)
@@ -232,6 +237,7 @@ mfn_t share_alloc(struct domain_mm *d, bool writable)
 {
 	mfn_t mfn = heap_alloc(0, 0);
 	struct frame *f;
+	bool first;
 
 	if (mfn_eq(mfn, INVALID_MFN))
 		return mfn;
@@ -242,9 +248,11 @@ mfn_t share_alloc(struct domain_mm *d, bool writable)
 	spin_lock(&d->pages_lock);
 	f->owner = d;
 	list_add_tail(&f->link, &d->shared_pages);
-	owner_count(d, 0, 1);
+	first = owner_count(d, 0, 1);
 	__atomic_store_n(&f->count, 1, __ATOMIC_RELEASE);
 	spin_unlock(&d->pages_lock);
+	if (first)
+		mm_owner_hold(d);
 	return mfn;
 }
 

@@ -72,11 +72,13 @@ struct domain_mm {
 };
 
 /*
- * Supplied by the floors above. domain_mm_unused(): d's last frame is gone; until then struct domain_mm must exist,
- * since frames name it. Called with locks up to RANK_MMU (also of other domains) held: d is freed later, not here.
- * mm_domain_crash(): the guest broke its contract (domain_crash()); any lock below RANK_HEAP may be held.
+ * Supplied by the floors above. The first pair: d's first frame appeared, d's last frame is gone; in between
+ * struct domain_mm must exist, since frames name it. Called with locks up to RANK_MMU (also of other domains) held:
+ * the drop may free the domain only later. The last: the guest broke its contract (domain_crash()); any lock below
+ * RANK_HEAP may be held.
  */
-void domain_mm_unused(struct domain_mm *d);
+void mm_owner_hold(struct domain_mm *d);
+void mm_owner_drop(struct domain_mm *d);
 void mm_domain_crash(struct domain_mm *d, const char *reason);
 
 /* ---- translation between frame numbers and struct frame ---- */
