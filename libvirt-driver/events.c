@@ -258,6 +258,7 @@ static virDomainDef *foreign_def(const struct xyl_dominfo *info, const unsigned 
 		def->consoles[0] = virDomainChrDefNew(NULL);
 		def->consoles[0]->deviceType = VIR_DOMAIN_CHR_DEVICE_TYPE_CONSOLE;
 		def->consoles[0]->targetType = VIR_DOMAIN_CHR_CONSOLE_TARGET_TYPE_XEN;
+		def->consoles[0]->target.port = 0;
 		def->consoles[0]->source->type = VIR_DOMAIN_CHR_TYPE_PTY;
 		def->nconsoles = 1;
 	}

@@ -38,6 +38,7 @@ static int add_default_console(virDomainDef *def)
 		return -1;
 	console->deviceType = VIR_DOMAIN_CHR_DEVICE_TYPE_CONSOLE;
 	console->targetType = VIR_DOMAIN_CHR_CONSOLE_TARGET_TYPE_XEN;
+	console->target.port = 0;
 	console->source->type = VIR_DOMAIN_CHR_TYPE_PTY;
 	def->consoles = g_new0(virDomainChrDef *, 1);
 	def->consoles[0] = console;
