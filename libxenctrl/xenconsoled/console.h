@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * One guest's console: its ring, its terminal, its log.
+ *
+ * The daemon's main loop calls console_event() when the guest's event channel fired. Nothing here waits for anybody:
+ * output that nobody takes is dropped, input that the guest does not take stays with whoever types.
+ */
+#ifndef XENCONSOLED_CONSOLE_H
+#define XENCONSOLED_CONSOLE_H
+
+#include "xenctrl.h"
+
+#include <glib.h>
+
+#include "consring.h"
+#include "output.h"
+
+struct daemon {
+	struct xyl *xyl;
+	struct xyl_evtchn *evtchn;
+	struct xyl_gnt *gnt;
+	struct xyl_store *store;
+	GHashTable *ports;   /* local port -> struct console */
+	GHashTable *domains; /* domid -> struct console */
+	GQueue work;	     /* consoles that may have more output */
+	guint idle;
+	const char *log_dir; /* NULL: no logs of guests */
+	struct log_limits limits;
+	struct logfile hv_log;
+	int hv_port;
+	uint32_t hv_index;
+};
+
+struct console {
+	struct daemon *d;
+	uint32_t domid;
+	uint8_t uuid[16];
+	char *path; /* /local/domain/N/console */
+	struct xyl_watch *watch;
+
+	struct consring ring;
+	bool granted; /* mapped by grant */
+	uint32_t remote_port;
+	int port; /* 0: not attached */
+	bool ring_complained;
+
+	int master, slave;
+	char *tty;
+	guint in_source, out_source;
+	struct backlog backlog;
+
+	struct logfile log;
+	bool queued;
+	GList link;
+};
+
+struct console *console_new(struct daemon *d, const struct xyl_dominfo *info);
+void console_free(struct console *c);
+/* The event channel fired: the guest has written, or has read. */
+void console_event(struct console *c);
+/* Has the console's output looked at soon, after all others that wait. */
+void console_queue(struct console *c);
+void console_run(struct daemon *d);
+
+#endif

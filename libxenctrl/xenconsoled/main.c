@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * xenconsoled: options, start and end, which domains there are, the hypervisor's log.
+ *
+ * The hypervisor says which domains exist, the store when to look: at each @introduceDomain and @releaseDomain the
+ * two lists are brought together. All guests' event channels are read through one descriptor.
+ */
+#include "config.h"
+
+#include "console.h"
+
+#include <errno.h>
+#include <glib-unix.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "../common/daemon.h"
+
+#define STORE_RETRIES	 120
+#define STORE_RETRY_US	 250000
+#define DEFAULT_LOG_DIR	 "/var/log/xen/console"
+#define DEFAULT_LOG_KIB	 1024
+#define DEFAULT_LOG_OLD	 3
+#define LOG_RATE_BYTES	 (256 * 1024)
+#define LOG_BURST_BYTES	 (1024 * 1024)
+
+static gboolean opt_foreground, opt_verbose, opt_version;
+static char *opt_pid_file, *opt_log, *opt_log_dir;
+static gint opt_log_kib = DEFAULT_LOG_KIB, opt_log_old = DEFAULT_LOG_OLD;
+
+static const GOptionEntry options[] = {
+	{ "foreground", 'F', 0, G_OPTION_ARG_NONE, &opt_foreground, "Stay in the foreground, log to stderr", NULL },
+	{ "interactive", 'i', 0, G_OPTION_ARG_NONE, &opt_foreground, "The same, as Xen's own daemon calls it", NULL },
+	{ "pid-file", 0, 0, G_OPTION_ARG_FILENAME, &opt_pid_file, "Write the process number there", "FILE" },
+	{ "log", 0, 0, G_OPTION_ARG_STRING, &opt_log, "What to log: none, guest, hv or all (default guest)", "WHAT" },
+	{ "log-dir", 0, 0, G_OPTION_ARG_FILENAME, &opt_log_dir, "Where (default " DEFAULT_LOG_DIR ")", "DIR" },
+	{ "log-size", 0, 0, G_OPTION_ARG_INT, &opt_log_kib, "Rotate a log of this size (default 1024)", "KIB" },
+	{ "log-files", 0, 0, G_OPTION_ARG_INT, &opt_log_old, "Keep so many rotated logs (default 3)", "N" },
+	{ "verbose", 'v', 0, G_OPTION_ARG_NONE, &opt_verbose, "Log more", NULL },
+	{ "version", 'V', 0, G_OPTION_ARG_NONE, &opt_version, "Print the version", NULL },
+	{ NULL, 0, 0, 0, NULL, NULL, NULL }
+};
+
+static gboolean on_signal(gpointer loop)
+{
+	g_main_loop_quit(loop);
+	return G_SOURCE_CONTINUE;
+}
+
+/* ---- the hypervisor's log -------------------------------------------------------------------------------- */
+
+static void hv_log_read(struct daemon *d)
+{
+	char bytes[8192];
+	int n;
+
+	while ((n = xyl_console_read(d->xyl, bytes, sizeof(bytes), false, &d->hv_index)) > 0)
+		logfile_write(&d->hv_log, bytes, n, g_get_monotonic_time());
+	if (n < 0)
+		daemon_log(LOG_ERR, "cannot read the hypervisor's log: %s", xyl_error());
+}
+
+static void hv_log_start(struct daemon *d, const char *dir)
+{
+	g_autofree char *file = g_strdup_printf("%s/hypervisor.log", dir);
+	int err = logfile_open(&d->hv_log, file, &d->limits, g_get_monotonic_time());
+
+	if (err) {
+		daemon_log(LOG_ERR, "cannot open %s: %s", file, strerror(err));
+		return;
+	}
+	d->hv_port = xyl_evtchn_bind_virq(d->evtchn, VIRQ_CON_RING);
+	if (d->hv_port < 0)
+		daemon_log(LOG_ERR, "cannot follow the hypervisor's log: %s", xyl_error());
+	hv_log_read(d);
+}
+
+/* ---- domains --------------------------------------------------------------------------------------------- */
+
+static void on_domains_changed(struct xyl_store *s, const char *path, void *data)
+{
+	struct daemon *d = data;
+	struct xyl_dominfo *info = NULL;
+	GHashTable *alive;
+	GHashTableIter it;
+	gpointer value;
+	int count = xyl_domain_list_all(d->xyl, &info);
+
+	(void)s;
+	(void)path;
+	if (count < 0) {
+		daemon_log(LOG_ERR, "cannot list the domains: %s", xyl_error());
+		return;
+	}
+	alive = g_hash_table_new(NULL, NULL);
+	for (int i = 0; i < count; i++)
+		if (!info[i].dying && info[i].domid)
+			g_hash_table_insert(alive, GUINT_TO_POINTER(info[i].domid), &info[i]);
+	/* First those that went, or whose number another domain has now. */
+	g_hash_table_iter_init(&it, d->domains);
+	while (g_hash_table_iter_next(&it, NULL, &value)) {
+		struct console *c = value;
+		const struct xyl_dominfo *now = g_hash_table_lookup(alive, GUINT_TO_POINTER(c->domid));
+
+		if (!now || memcmp(now->uuid, c->uuid, sizeof(c->uuid)))
+			g_hash_table_iter_remove(&it);
+	}
+	for (int i = 0; i < count; i++) {
+		gpointer key = GUINT_TO_POINTER(info[i].domid);
+
+		if (g_hash_table_contains(alive, key) && !g_hash_table_contains(d->domains, key))
+			g_hash_table_insert(d->domains, key, console_new(d, &info[i]));
+	}
+	g_hash_table_destroy(alive);
+	free(info);
+}
+
+static gboolean on_event(gint fd, GIOCondition condition, gpointer data)
+{
+	struct daemon *d = data;
+	int port;
+
+	(void)fd;
+	(void)condition;
+	while ((port = xyl_evtchn_pending(d->evtchn)) >= 0) {
+		struct console *c = g_hash_table_lookup(d->ports, GINT_TO_POINTER(port));
+
+		/* First unmask, then look: what comes in between is seen or reported again. */
+		if (xyl_evtchn_unmask(d->evtchn, port))
+			daemon_log(LOG_ERR, "cannot unmask an event channel: %s", xyl_error());
+		if (port == d->hv_port)
+			hv_log_read(d);
+		if (c)
+			console_event(c);
+	}
+	console_run(d);
+	return G_SOURCE_CONTINUE;
+}
+
+static struct xyl_store *open_store(void)
+{
+	struct xyl_store *s = xyl_store_open(NULL);
+
+	for (int i = 0; !s && i < STORE_RETRIES; i++) {
+		g_usleep(STORE_RETRY_US);
+		s = xyl_store_open(NULL);
+	}
+	return s;
+}
+
+static void console_destroy(gpointer c)
+{
+	console_free(c);
+}
+
+static bool start(struct daemon *d)
+{
+	const char *what = opt_log ? opt_log : "guest", *dir = opt_log_dir ? opt_log_dir : DEFAULT_LOG_DIR;
+	bool all = !strcmp(what, "all"), guests = all || !strcmp(what, "guest"), hv = all || !strcmp(what, "hv");
+
+	if (!guests && !hv && strcmp(what, "none")) {
+		daemon_log(LOG_ERR, "--log is none, guest, hv or all, not %s", what);
+		return false;
+	}
+	if (opt_log_kib < 1 || opt_log_old < 0 || opt_log_old > 1000) {
+		daemon_log(LOG_ERR, "--log-size is at least 1, --log-files 0 to 1000");
+		return false;
+	}
+	d->limits = (struct log_limits){ (uint64_t)opt_log_kib * 1024, opt_log_old, LOG_RATE_BYTES, LOG_BURST_BYTES };
+	d->hv_log.fd = -1;
+	d->hv_port = -1;
+	d->ports = g_hash_table_new(NULL, NULL);
+	d->domains = g_hash_table_new_full(NULL, NULL, NULL, console_destroy);
+	if ((guests || hv) && g_mkdir_with_parents(dir, 0755))
+		daemon_log(LOG_ERR, "cannot make %s: %s", dir, strerror(errno));
+	d->log_dir = guests ? dir : NULL;
+	d->xyl = xyl_open();
+	if (d->xyl)
+		d->evtchn = xyl_evtchn_open();
+	if (d->evtchn)
+		d->gnt = xyl_gnt_open();
+	if (d->gnt)
+		d->store = open_store();
+	if (!d->store) {
+		daemon_log(LOG_ERR, "%s", xyl_error());
+		return false;
+	}
+	g_unix_fd_add(xyl_evtchn_fd(d->evtchn), G_IO_IN, on_event, d);
+	if (hv)
+		hv_log_start(d, dir);
+	if (!xyl_store_watch(d->store, "@introduceDomain", on_domains_changed, d) ||
+	    !xyl_store_watch(d->store, "@releaseDomain", on_domains_changed, d)) {
+		daemon_log(LOG_ERR, "cannot watch for domains: %s", xyl_error());
+		return false;
+	}
+	return true;
+}
+
+static void stop(struct daemon *d)
+{
+	g_hash_table_destroy(d->domains);
+	xyl_store_close(d->store);
+	xyl_gnt_close(d->gnt);
+	xyl_evtchn_close(d->evtchn);
+	xyl_close(d->xyl);
+	g_hash_table_destroy(d->ports);
+	if (d->hv_log.path)
+		logfile_close(&d->hv_log);
+}
+
+int main(int argc, char **argv)
+{
+	g_autoptr(GOptionContext) context = g_option_context_new(NULL);
+	g_autoptr(GError) error = NULL;
+	struct daemon d = { 0 };
+	GMainLoop *loop;
+	int err;
+
+	g_option_context_set_summary(context, "Serves guests' consoles as terminals and log files.");
+	g_option_context_add_main_entries(context, options, NULL);
+	if (!g_option_context_parse(context, &argc, &argv, &error) || argc > 1) {
+		fprintf(stderr, "xenconsoled: %s\n", error ? error->message : "arguments are not understood");
+		return 2;
+	}
+	if (opt_version) {
+		puts(PACKAGE_STRING);
+		return 0;
+	}
+	daemon_log_open("xenconsoled", opt_foreground, opt_verbose);
+	err = daemon_background(opt_foreground);
+	if (err) {
+		fprintf(stderr, "xenconsoled: cannot go into the background: %s\n", strerror(err));
+		return 1;
+	}
+	if (!start(&d))
+		return 1;
+	loop = g_main_loop_new(NULL, FALSE);
+	g_unix_signal_add(SIGTERM, on_signal, loop);
+	g_unix_signal_add(SIGINT, on_signal, loop);
+	err = daemon_ready(opt_pid_file);
+	if (err)
+		daemon_log(LOG_WARNING, "cannot write %s: %s", opt_pid_file, strerror(err));
+	g_main_loop_run(loop);
+	daemon_done(opt_pid_file);
+	stop(&d);
+	g_main_loop_unref(loop);
+	return 0;
+}

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* See output.h. */
+#include "output.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glib.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "../common/daemon.h"
+
+void backlog_init(struct backlog *b, size_t size)
+{
+	memset(b, 0, sizeof(*b));
+	b->data = g_malloc(size);
+	b->size = size;
+}
+
+void backlog_fini(struct backlog *b)
+{
+	g_free(b->data);
+	b->data = NULL;
+}
+
+void backlog_put(struct backlog *b, const char *bytes, size_t n)
+{
+	if (n > b->size) {
+		b->dropped += n - b->size;
+		bytes += n - b->size;
+		n = b->size;
+	}
+	if (b->used + n > b->size) {
+		size_t excess = b->used + n - b->size;
+
+		b->dropped += excess;
+		backlog_take(b, excess);
+	}
+	for (size_t done = 0; done < n;) {
+		size_t at = (b->start + b->used) % b->size;
+		size_t piece = MIN(n - done, b->size - at);
+
+		memcpy(b->data + at, bytes + done, piece);
+		b->used += piece;
+		done += piece;
+	}
+}
+
+const char *backlog_peek(const struct backlog *b, size_t *n)
+{
+	*n = MIN(b->used, b->size - b->start);
+	return b->data + b->start;
+}
+
+void backlog_take(struct backlog *b, size_t n)
+{
+	b->start = (b->start + n) % b->size;
+	b->used -= n;
+}
+
+static int open_append(struct logfile *l)
+{
+	struct stat st;
+
+	l->fd = open(l->path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK, 0640);
+	if (l->fd < 0)
+		return errno;
+	l->size = fstat(l->fd, &st) ? 0 : st.st_size;
+	return 0;
+}
+
+int logfile_open(struct logfile *l, const char *path, const struct log_limits *limits, int64_t now_us)
+{
+	memset(l, 0, sizeof(*l));
+	l->limits = limits;
+	l->path = g_strdup(path);
+	l->tokens = limits->burst_bytes;
+	l->filled_us = now_us;
+	return open_append(l);
+}
+
+void logfile_close(struct logfile *l)
+{
+	if (l->fd >= 0)
+		close(l->fd);
+	l->fd = -1;
+	g_free(l->path);
+	l->path = NULL;
+}
+
+static void rotate(struct logfile *l)
+{
+	int err;
+
+	close(l->fd);
+	l->fd = -1;
+	for (unsigned int i = l->limits->old_files; i > 0; i--) {
+		g_autofree char *to = g_strdup_printf("%s.%u", l->path, i);
+		g_autofree char *from = i > 1 ? g_strdup_printf("%s.%u", l->path, i - 1) : g_strdup(l->path);
+
+		if (rename(from, to) && errno != ENOENT)
+			daemon_log(LOG_WARNING, "cannot rename %s: %s", from, strerror(errno));
+	}
+	if (!l->limits->old_files)
+		unlink(l->path);
+	err = open_append(l);
+	if (err)
+		daemon_log(LOG_ERR, "cannot open %s: %s", l->path, strerror(err));
+}
+
+static void append(struct logfile *l, const char *bytes, size_t n)
+{
+	ssize_t done;
+
+	if (l->size && l->size + n > l->limits->file_bytes)
+		rotate(l);
+	if (l->fd < 0)
+		return;
+	done = write(l->fd, bytes, n);
+	if (done < 0) {
+		l->dropped += n;
+		if (!l->failed)
+			daemon_log(LOG_ERR, "cannot write %s: %s", l->path, strerror(errno));
+		l->failed = true;
+		return;
+	}
+	l->failed = false;
+	l->size += done;
+	l->dropped += n - done;
+}
+
+static void refill(struct logfile *l, int64_t now_us)
+{
+	int64_t elapsed_us = now_us - l->filled_us;
+	uint64_t more;
+
+	if (elapsed_us <= 0)
+		return;
+	if (elapsed_us > (int64_t)G_USEC_PER_SEC * 3600)
+		elapsed_us = (int64_t)G_USEC_PER_SEC * 3600;
+	more = (uint64_t)elapsed_us * l->limits->bytes_per_second / G_USEC_PER_SEC;
+	if (!more)
+		return;
+	l->filled_us = now_us;
+	l->tokens = MIN(l->tokens + more, l->limits->burst_bytes);
+}
+
+void logfile_write(struct logfile *l, const char *bytes, size_t n, int64_t now_us)
+{
+	size_t allowed;
+
+	if (l->fd < 0)
+		return;
+	refill(l, now_us);
+	allowed = MIN(n, l->tokens);
+	if (allowed && l->dropped && !l->failed) {
+		char note[80];
+		int len = snprintf(note, sizeof(note), "\n[xenconsoled: %" G_GUINT64_FORMAT " bytes were dropped]\n",
+				   l->dropped);
+
+		l->dropped = 0;
+		append(l, note, len);
+	}
+	l->tokens -= allowed;
+	l->dropped += n - allowed;
+	if (allowed)
+		append(l, bytes, allowed);
+}

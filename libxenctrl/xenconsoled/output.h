@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What becomes of a guest's output: a bounded backlog for the terminal and a log file that rotates by size.
+ *
+ * Both drop and count what exceeds their bounds; neither ever makes the guest wait.
+ */
+#ifndef XENCONSOLED_OUTPUT_H
+#define XENCONSOLED_OUTPUT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* The newest bytes that nobody has read yet. */
+struct backlog {
+	char *data;
+	size_t size, start, used; /* size: fixed; the oldest byte is at start */
+	uint64_t dropped;
+};
+
+void backlog_init(struct backlog *b, size_t size);
+void backlog_fini(struct backlog *b);
+/* Appends; the oldest bytes make room for the newest. */
+void backlog_put(struct backlog *b, const char *bytes, size_t n);
+/* The oldest bytes that stand in one piece; *n is how many. */
+const char *backlog_peek(const struct backlog *b, size_t *n);
+void backlog_take(struct backlog *b, size_t n);
+
+/* Limits of a log file. */
+struct log_limits {
+	uint64_t file_bytes;	   /* beyond this FILE becomes FILE.1, and so on */
+	unsigned int old_files;	   /* kept besides FILE */
+	uint64_t bytes_per_second; /* what is written in the long run */
+	uint64_t burst_bytes;	   /* and at once */
+};
+
+struct logfile {
+	const struct log_limits *limits;
+	char *path;
+	int fd; /* -1: not open */
+	uint64_t size, tokens, dropped;
+	int64_t filled_us;
+	bool failed; /* a failed write has been reported */
+};
+
+/* Opens or creates the file, to append to it. Returns 0 or an errno value. */
+int logfile_open(struct logfile *l, const char *path, const struct log_limits *limits, int64_t now_us);
+void logfile_close(struct logfile *l);
+/* Appends what the rate allows and counts the rest, which is mentioned before the next bytes that pass. */
+void logfile_write(struct logfile *l, const char *bytes, size_t n, int64_t now_us);
+
+#endif

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* xenconsoled's pure parts: the ring, also with a hostile guest; the backlog; log files. */
+#include <glib.h>
+#include <glib/gstdio.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "../../libxenctrl/xenconsoled/consring.h"
+#include "../../libxenctrl/xenconsoled/output.h"
+
+static int count, failed;
+
+static void ok(bool good, const char *what)
+{
+	failed += !good;
+	printf("%s %d - %s\n", good ? "ok" : "not ok", ++count, what);
+}
+
+static void test_ring(void)
+{
+	struct xencons_interface *p = g_malloc0(4096);
+	struct consring r;
+	char buf[4096];
+	bool good = true;
+
+	p->out_cons = p->out_prod = 0xfffffc00u;
+	p->in_cons = p->in_prod = 0xfffffff0u;
+	consring_adopt(&r, p);
+	ok(consring_read(&r, buf, sizeof(buf)) == 0, "an empty ring");
+	for (uint32_t i = 0; i < 2048; i++)
+		p->out[MASK_XENCONS_IDX(p->out_prod + i, p->out)] = (char)(i * 7);
+	p->out_prod += 2048;
+	ok(consring_read(&r, buf, 2000) == 2000 && consring_read(&r, buf + 2000, 2000) == 48 && p->out_cons == p->out_prod,
+	   "a full ring, across the wrap of its indices");
+	for (int i = 0; i < 2048; i++)
+		good &= buf[i] == (char)(i * 7);
+	ok(good, "every byte in its place");
+	ok(consring_room(&r) == 1024 && consring_write(&r, buf, 4096) == 1024 && consring_write(&r, buf, 1) == 0,
+	   "input stops when the ring is full");
+	p->in_cons += 3;
+	ok(consring_room(&r) == 3 && consring_write(&r, buf, 10) == 3, "and goes on when the guest has read");
+	p->in_cons = r.in_prod + 1;
+	ok(consring_room(&r) == 0 && consring_write(&r, buf, 1) == 0, "an input index ahead of ours: no room");
+	p->in_cons = r.in_prod - 5000;
+	ok(consring_write(&r, buf, 1) == 0, "or one too far behind");
+	p->out_prod = r.out_cons + 2049;
+	ok(consring_read(&r, buf, sizeof(buf)) == -1 && p->out_cons == p->out_prod, "an impossible producer is caught up with");
+	ok(consring_read(&r, buf, sizeof(buf)) == 0, "and is then empty");
+	p->out_prod = r.out_cons - 1;
+	ok(consring_read(&r, buf, sizeof(buf)) == -1, "a producer that went back");
+	p->out_prod = r.out_cons + 5;
+	p->out_cons = 99;
+	ok(consring_read(&r, buf, sizeof(buf)) == 5, "a guest that writes our index changes nothing");
+	for (uint32_t i = 0; i < 100000; i++) {
+		p->out_prod = i * 2654435761u;
+		p->in_cons = i * 40503u;
+		int n = consring_read(&r, buf, sizeof(buf)), w = consring_write(&r, buf, i % 2000);
+
+		good &= n >= -1 && n <= 2048 && w >= 0 && w <= 1024;
+	}
+	ok(good, "100,000 wild indices");
+	g_free(p);
+}
+
+static void test_backlog(void)
+{
+	struct backlog b;
+	char big[300], out[300];
+	size_t n, got = 0;
+
+	for (size_t i = 0; i < sizeof(big); i++)
+		big[i] = (char)i;
+	backlog_init(&b, 100);
+	backlog_put(&b, big, 60);
+	backlog_put(&b, big + 60, 60);
+	ok(b.used == 100 && b.dropped == 20, "the oldest bytes make room");
+	while (b.used) {
+		const char *p = backlog_peek(&b, &n);
+
+		memcpy(out + got, p, n);
+		got += n;
+		backlog_take(&b, n);
+	}
+	ok(got == 100 && !memcmp(out, big + 20, 100), "the newest remain, in order");
+	backlog_put(&b, big, 300);
+	backlog_peek(&b, &n);
+	ok(b.used == 100 && b.dropped == 220, "more at once than it holds");
+	backlog_fini(&b);
+}
+
+static char *contents(const char *dir, const char *name)
+{
+	g_autofree char *path = g_build_filename(dir, name, NULL);
+	char *text = NULL;
+
+	return g_file_get_contents(path, &text, NULL, NULL) ? text : NULL;
+}
+
+static void test_log(void)
+{
+	static const struct log_limits limits = { 1000, 2, 100, 5000 };
+	char *dir = g_dir_make_tmp("xenconsoled-XXXXXX", NULL), *text;
+	g_autofree char *path = g_build_filename(dir, "g.log", NULL);
+	static const char *const names[] = { "g.log", "g.log.1", "g.log.2", "g.log.3" };
+	struct logfile l;
+	char line[101];
+
+	memset(line, 'x', 100);
+	ok(!logfile_open(&l, path, &limits, 0), "a log is made");
+	for (int i = 0; i < 25; i++)
+		logfile_write(&l, line, 100, 0);
+	logfile_close(&l);
+	text = contents(dir, "g.log.2");
+	ok(text && strlen(text) == 1000, "it rotates by size");
+	g_free(text);
+	logfile_open(&l, path, &limits, 0);
+	for (int i = 0; i < 25; i++)
+		logfile_write(&l, line, 100, 0);
+	text = contents(dir, "g.log.3");
+	ok(!text, "old files go");
+	ok(l.size == 1000, "a reopened log goes on");
+	for (int i = 0; i < 100; i++)
+		logfile_write(&l, line, 100, 0);
+	ok(l.dropped == 7500, "more than the rate allows is dropped and counted");
+	logfile_write(&l, "end\n", 4, 10 * G_USEC_PER_SEC);
+	text = contents(dir, "g.log");
+	ok(text && strstr(text, "[xenconsoled: 7500 bytes were dropped]") && strstr(text, "end\n"), "and mentioned later");
+	g_free(text);
+	logfile_close(&l);
+	g_unlink(path);
+	ok(!symlink("/dev/null", path) && logfile_open(&l, path, &limits, 0) != 0, "a symbolic link is not followed");
+	logfile_close(&l);
+	for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
+		g_autofree char *file = g_build_filename(dir, names[i], NULL);
+
+		g_unlink(file);
+	}
+	g_rmdir(dir);
+	g_free(dir);
+}
+
+int main(void)
+{
+	test_ring();
+	test_backlog();
+	test_log();
+	printf("1..%d\n", count);
+	return failed != 0;
+}
