@@ -38,11 +38,6 @@ def free_port():
         return s.getsockname()[1]
 
 
-def accel():
-    """The accelerator: $XYLEM_ACCEL, else TCG, which every machine has."""
-    return os.environ.get("XYLEM_ACCEL", "tcg")
-
-
 class VM:
     """One virtual machine.
 
@@ -57,7 +52,8 @@ class VM:
 
     def __init__(self, name, hv="xen", via="kernel", hv_image=None, cpus=2, mem=1024, machine="pc", cpu=DEFAULT_CPU,
                  hv_args="", dom0_args="", dom0_mem=None, shares=None, toolstack="stock", libvirtd=True, disk="virtio",
-                 nic="virtio", initrd=True, kernel=None, scratch_mib=4096, no_reboot=True, qemu_args=()):
+                 nic="virtio", initrd=True, kernel=None, scratch_mib=4096, no_reboot=True, accel=None,
+                 qemu_args=()):
         self.name = name
         self.dir = os.path.join(xyimages.cache_dir(), "vm", name)
         self.console_log = os.path.join(self.dir, "console.log")
@@ -83,6 +79,8 @@ class VM:
         self.kernel = kernel
         self.scratch_mib = scratch_mib
         self.no_reboot = no_reboot
+        # TCG is what every machine has.
+        self.accel = accel or os.environ.get("XYLEM_ACCEL", "tcg")
         self.qemu_args = list(qemu_args)
 
     # Start
@@ -177,7 +175,7 @@ class VM:
                     drives.append((scratch, False))
             boot = self._boot_args(drives)
         self.port = free_port()
-        argv = [QEMU, "-accel", accel(), "-M", self.machine, "-cpu", self.cpu, "-smp", str(self.cpus), "-m", str(self.mem),
+        argv = [QEMU, "-accel", self.accel, "-M", self.machine, "-cpu", self.cpu, "-smp", str(self.cpus), "-m", str(self.mem),
                 "-display", "none", "-nodefaults", "-daemonize", "-pidfile", os.path.join(self.dir, "pid"),
                 "-chardev", "socket,id=ser0,path=%s,server=on,wait=off,logfile=%s"
                 % (self._short("serial.sock"), self.console_log), "-serial", "chardev:ser0",

@@ -46,7 +46,7 @@ class Suite:
         p = argparse.ArgumentParser(description=description)
         p.add_argument("--full", action="store_true", help="the long cases as well")
         p.add_argument("--hv", choices=("xen", "xylem"), help="only this hypervisor")
-        p.add_argument("--toolstack", choices=("stock", "ours"), help="only this tool stack")
+        p.add_argument("--toolstack", choices=("stock", "ours", "none"), help="only this tool stack")
         p.add_argument("--case", action="append", help="only cases whose name contains this")
         p.add_argument("--keep", action="store_true", help="leave the last VM running")
         p.add_argument("--build", default=os.environ.get("XYLEM_BUILD", "."), help="build folder")
