@@ -241,6 +241,7 @@ void vcpu_time_update(struct vcpu *v, bool force)
 	struct vcpu_time_info *page = &v->info->time, copy;
 	struct time_scale s = time_scale_read();
 	uint32_t version;
+	gva_t area;
 
 	if (v->is_idle)
 		return;
@@ -253,18 +254,19 @@ void vcpu_time_update(struct vcpu *v, bool force)
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	WRITE_ONCE(page->version, version + 1);
 
-	if (handle_is_null(v->time_area) || v != current_vcpu())
+	area = GVA((uintptr_t)READ_ONCE(v->time_area.p));
+	if (!area.v || v != current_vcpu())
 		return;
 	memset(&copy, 0, sizeof(copy));
 	time_page_fill(&copy, &s);
 	copy.version = version;
 	/* A page that is not there now is the guest's loss: it sees its time in the info page. */
-	if (guest_copy_out(handle_gva(v->time_area), &copy.version, sizeof(copy.version)))
+	if (guest_copy_out(area, &copy.version, sizeof(copy.version)))
 		return;
-	if (guest_copy_out(handle_gva(v->time_area), &copy, sizeof(copy)))
+	if (guest_copy_out(area, &copy, sizeof(copy)))
 		return;
 	copy.version = version + 1;
-	if (guest_copy_out(handle_gva(v->time_area), &copy.version, sizeof(copy.version)))
+	if (guest_copy_out(area, &copy.version, sizeof(copy.version)))
 		return;
 }
 

@@ -72,20 +72,14 @@ static int get_runstate(struct vcpu *v, gva_t at)
 static int register_runstate(struct vcpu *v, gva_t at)
 {
 	struct vcpu_register_runstate_memory_area area;
-	int rc;
 
 	if (guest_copy_in(&area, at, sizeof(area)))
 		return -EFAULT;
 	if (!guest_range_ok(handle_gva(area.addr.h), sizeof(struct vcpu_runstate_info)))
 		return -EFAULT;
-	/* Another vcpu copies into its area only when it is switched in: not while it runs with half a handle. */
-	if (v != current_vcpu())
-		vcpu_pause(v);
-	v->runstate_area = area.addr.h;
-	if (v != current_vcpu())
-		vcpu_unpause(v);
-	rc = v == current_vcpu() ? get_runstate(v, handle_gva(area.addr.h)) : 0;
-	return rc;
+	/* Another vcpu reads the handle once, when it is switched in: it sees the old or the new one. */
+	__atomic_store_n(&v->runstate_area.p, area.addr.h.p, __ATOMIC_RELEASE);
+	return v == current_vcpu() ? get_runstate(v, handle_gva(area.addr.h)) : 0;
 }
 
 static int register_time(struct vcpu *v, gva_t at)
@@ -96,13 +90,9 @@ static int register_time(struct vcpu *v, gva_t at)
 		return -EFAULT;
 	if (!guest_range_ok(handle_gva(area.addr.h), sizeof(struct vcpu_time_info)))
 		return -EFAULT;
-	if (v != current_vcpu())
-		vcpu_pause(v);
-	v->time_area = area.addr.h;
+	__atomic_store_n(&v->time_area.p, area.addr.h.p, __ATOMIC_RELEASE);
 	if (v == current_vcpu())
 		vcpu_time_update(v, true);
-	else
-		vcpu_unpause(v);
 	return 0;
 }
 

@@ -53,6 +53,14 @@ struct domain_mm *frame_owner(mfn_t mfn)
 	return frame_is_ram(mfn.m) ? READ_ONCE(frame_at(mfn.m)->owner) : NULL;
 }
 
+enum ptype frame_type(mfn_t mfn, bool *pinned)
+{
+	uint64_t x = READ_ONCE(frame_at(mfn.m)->type);
+
+	*pinned = x & TYPE_PINNED;
+	return x & TYPE_COUNT ? type_of(x) : PTYPE_NONE;
+}
+
 bool frame_is_table(mfn_t mfn, const struct domain_mm *d)
 {
 	return frame_owner(mfn) == d && type_is_table(type_of(READ_ONCE(frame_at(mfn.m)->type)));

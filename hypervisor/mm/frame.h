@@ -109,6 +109,9 @@ int descriptor_check(uint64_t *desc) __must_check;
 /* Whether the frame is d's and in use as a page table of any level; may change at once. */
 bool frame_is_table(mfn_t mfn, const struct domain_mm *d);
 
+/* What d's frame is in use as now, and whether the guest pinned it; the caller holds a reference. */
+enum ptype frame_type(mfn_t mfn, bool *pinned);
+
 /* ---- M2P ---- */
 #define M2P_INVALID (~0ull)
 void m2p_set(mfn_t mfn, uint64_t pfn);

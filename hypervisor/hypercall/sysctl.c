@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * sysctl (xen/sysctl.h): what the toolstack asks of the whole machine. dom0 alone may call it. One NUMA node, one cpupool;
+ * tracing, performance counters, power management, CPU hotplug and live patching answer -EOPNOTSUPP.
+ */
+#include "hypercall/domctl.h"
+#include "hw/console.h"
+#include "hw/cpu.h"
+#include "hw/mem.h"
+#include "hw/time.h"
+#include "lib/string.h"
+#include "mm/heap.h"
+
+/* ---- console and domains ---- */
+
+static int readconsole(struct xen_sysctl_readconsole *q)
+{
+	uint32_t index = q->incremental ? q->index : 0, done = 0;
+	char chunk[512];
+
+	while (done < q->count) {
+		uint32_t n = console_ring_read(chunk, MIN(q->count - done, (uint32_t)sizeof(chunk)), &index);
+
+		if (!n)
+			break;
+		if (guest_copy_out(GVA(handle_gva(q->buffer).v + done), chunk, n))
+			return -EFAULT;
+		done += n;
+	}
+	q->count = done;
+	q->index = index;
+	if (q->clear)
+		console_ring_clear();
+	return 0;
+}
+
+static int getdomaininfolist(struct xen_sysctl_getdomaininfolist *q)
+{
+	struct xen_domctl_getdomaininfo info;
+	unsigned domid = q->first_domain, n = 0;
+
+	while (n < q->max_domains && domid < DOMID_FIRST_RESERVED) {
+		struct domain *d = domain_get_next((uint16_t)domid);
+
+		if (!d)
+			break;
+		domctl_info(d, &info);
+		domid = d->domid + 1u;
+		domain_put(d);
+		if (copy_to_handle(q->buffer, n, &info, 1))
+			return -EFAULT;
+		n++;
+	}
+	q->num_domains = n;
+	return 0;
+}
+
+/* ---- the machine ---- */
+
+static unsigned online_cpus(void)
+{
+	unsigned n = 0, cpu;
+
+	for_each_cpu_in (cpu, &cpus_online)
+		n++;
+	return n;
+}
+
+static int physinfo(struct xen_sysctl_physinfo *p)
+{
+	uint32_t words[FEATURESET_WORDS];
+
+	memset(p, 0, sizeof(*p));
+	(void)cpu_policy_featureset(&policy_host, words);
+	p->threads_per_core = 1;
+	p->cores_per_socket = p->nr_cpus = online_cpus();
+	p->max_cpu_id = cpu_count - 1;
+	p->nr_nodes = 1;
+	p->cpu_khz = (uint32_t)time_tsc_khz();
+	p->capabilities = XEN_SYSCTL_PHYSCAP_pv | XEN_SYSCTL_PHYSCAP_gnttab_v1;
+	p->total_pages = heap_total_pages();
+	p->free_pages = heap_free_pages();
+	p->outstanding_pages = heap_claimed_pages();
+	p->max_mfn = max_mfn - 1;
+	for (unsigned i = 0; i < ARRAY_SIZE(p->hw_cap); i++)
+		p->hw_cap[i] = words[i];
+	return 0;
+}
+
+static int getcpuinfo(struct xen_sysctl_getcpuinfo *q)
+{
+	unsigned n = MIN(q->max_cpus, cpu_count);
+
+	for (unsigned i = 0; i < n; i++) {
+		struct xen_sysctl_cpuinfo info = { .idletime = cpu_idle_ns(i) };
+
+		if (copy_to_handle(q->info, i, &info, 1))
+			return -EFAULT;
+	}
+	q->nr_cpus = n;
+	return 0;
+}
+
+static int cputopoinfo(struct xen_sysctl_cputopoinfo *q)
+{
+	unsigned n = cpu_count;
+
+	if (!handle_is_null(q->cputopo)) {
+		n = MIN(q->num_cpus, cpu_count);
+		for (unsigned i = 0; i < n; i++) {
+			struct xen_sysctl_cputopo t = { .core = i };
+
+			if (copy_to_handle(q->cputopo, i, &t, 1))
+				return -EFAULT;
+		}
+	}
+	q->num_cpus = cpu_count;
+	return 0;
+}
+
+static int numainfo(struct xen_sysctl_numainfo *q)
+{
+	struct xen_sysctl_meminfo mem = { .memsize = max_mfn << PAGE_SHIFT, .memfree = heap_free_pages() << PAGE_SHIFT };
+	uint32_t distance = 10; /* to itself, by ACPI's convention */
+
+	if (q->num_nodes) {
+		if (!handle_is_null(q->meminfo) && copy_to_handle(q->meminfo, 0, &mem, 1))
+			return -EFAULT;
+		if (!handle_is_null(q->distance) && copy_to_handle(q->distance, 0, &distance, 1))
+			return -EFAULT;
+	}
+	q->num_nodes = 1;
+	return 0;
+}
+
+/* Zones by address width are not kept: a question for one is answered for all that it may mean. */
+static int availheap(struct xen_sysctl_availheap *q)
+{
+	if (q->node > 0)
+		return -EINVAL;
+	if (q->min_bitwidth || q->max_bitwidth)
+		return -EOPNOTSUPP;
+	q->avail_bytes = heap_free_pages() << PAGE_SHIFT;
+	return 0;
+}
+
+/* ---- scheduler and the one pool ---- */
+
+static unsigned domain_count(void)
+{
+	unsigned domid = 0, n = 0;
+	struct domain *d;
+
+	while (domid < DOMID_FIRST_RESERVED && (d = domain_get_next((uint16_t)domid))) {
+		domid = d->domid + 1u;
+		n++;
+		domain_put(d);
+	}
+	return n;
+}
+
+static int movedomain(const struct xen_sysctl_cpupool_op *q)
+{
+	struct domain *d = domain_get_self_or((uint16_t)q->domid);
+
+	if (!d)
+		return -ESRCH;
+	domain_put(d);
+	return q->cpupool_id ? -ENOENT : 0;
+}
+
+static int cpupool_op(struct xen_sysctl_cpupool_op *q)
+{
+	cpumask_t none = { { 0 } };
+
+	switch (q->op) {
+	case XEN_SYSCTL_CPUPOOL_OP_INFO: /* this pool or the next one */
+		if (q->cpupool_id)
+			return -ENOENT;
+		q->sched_id = sched_id();
+		q->n_dom = domain_count();
+		return bitmap_out(&q->cpumap, &cpus_online);
+	case XEN_SYSCTL_CPUPOOL_OP_FREEINFO:
+		return bitmap_out(&q->cpumap, &none);
+	case XEN_SYSCTL_CPUPOOL_OP_MOVEDOMAIN:
+		return movedomain(q);
+	default:
+		return -EOPNOTSUPP;
+	}
+}
+
+static int scheduler_op(struct xen_sysctl_scheduler_op *q)
+{
+	return q->cpupool_id ? -ESRCH : sched_adjust_global(q);
+}
+
+/* ---- features ---- */
+
+static int get_featureset(struct xen_sysctl_cpu_featureset *q)
+{
+	static const struct cpu_policy *const sets[] = {
+		[XEN_SYSCTL_cpu_featureset_raw] = &policy_raw,
+		[XEN_SYSCTL_cpu_featureset_host] = &policy_host,
+		[XEN_SYSCTL_cpu_featureset_pv] = &policy_pv_default,
+		[XEN_SYSCTL_cpu_featureset_pv_max] = &policy_pv_max,
+	};
+	uint32_t words[FEATURESET_WORDS], given = q->nr_features;
+	unsigned n = FEATURESET_WORDS;
+
+	if (handle_is_null(q->features)) {
+		q->nr_features = FEATURESET_WORDS;
+		return 0;
+	}
+	if (q->index > XEN_SYSCTL_cpu_featureset_hvm_max)
+		return -EINVAL;
+	if (q->index >= ARRAY_SIZE(sets) || !sets[q->index])
+		return -EOPNOTSUPP;
+	(void)cpu_policy_featureset(sets[q->index], words);
+	while (n && !words[n - 1]) /* callers that know fewer words lose nothing then */
+		n--;
+	q->nr_features = MIN(n, given);
+	if (copy_to_handle(q->features, 0, words, q->nr_features))
+		return -EFAULT;
+	return given < n ? -ENOBUFS : 0;
+}
+
+static int get_policy(struct xen_sysctl_cpu_policy *q)
+{
+	static const struct cpu_policy *const policies[] = {
+		[XEN_SYSCTL_cpu_policy_raw] = &policy_raw,
+		[XEN_SYSCTL_cpu_policy_host] = &policy_host,
+		[XEN_SYSCTL_cpu_policy_pv_max] = &policy_pv_max,
+		[XEN_SYSCTL_cpu_policy_pv_default] = &policy_pv_default,
+	};
+
+	if (q->_rsvd || q->index > XEN_SYSCTL_cpu_policy_hvm_default)
+		return -EINVAL;
+	if (q->index >= ARRAY_SIZE(policies) || !policies[q->index])
+		return -EOPNOTSUPP;
+	return policy_out(policies[q->index], q->leaves, &q->nr_leaves, q->msrs, &q->nr_msrs);
+}
+
+/* ---- dispatch ---- */
+
+static int dispatch(struct xen_sysctl *op)
+{
+	switch (op->cmd) {
+	case XEN_SYSCTL_readconsole:
+		return readconsole(&op->u.readconsole);
+	case XEN_SYSCTL_physinfo:
+		return physinfo(&op->u.physinfo);
+	case XEN_SYSCTL_sched_id:
+		op->u.sched_id.sched_id = sched_id();
+		return 0;
+	case XEN_SYSCTL_getdomaininfolist:
+		return getdomaininfolist(&op->u.getdomaininfolist);
+	case XEN_SYSCTL_getcpuinfo:
+		return getcpuinfo(&op->u.getcpuinfo);
+	case XEN_SYSCTL_availheap:
+		return availheap(&op->u.availheap);
+	case XEN_SYSCTL_cputopoinfo:
+		return cputopoinfo(&op->u.cputopoinfo);
+	case XEN_SYSCTL_numainfo:
+		return numainfo(&op->u.numainfo);
+	case XEN_SYSCTL_cpupool_op:
+		return cpupool_op(&op->u.cpupool_op);
+	case XEN_SYSCTL_scheduler_op:
+		return scheduler_op(&op->u.scheduler_op);
+	case XEN_SYSCTL_get_cpu_levelling_caps:
+		op->u.cpu_levelling_caps.caps = cpu_features.cpuid_faulting ? XEN_SYSCTL_CPU_LEVELCAP_faulting : 0;
+		return 0;
+	case XEN_SYSCTL_get_cpu_featureset:
+		return get_featureset(&op->u.cpu_featureset);
+	case XEN_SYSCTL_get_cpu_policy:
+		return get_policy(&op->u.cpu_policy);
+	default:
+		return op->cmd && op->cmd <= XEN_SYSCTL_get_cpu_policy ? -EOPNOTSUPP : -ENOSYS;
+	}
+}
+
+int64_t hc_sysctl(struct hc_args *a)
+{
+	gva_t at = GVA(a->arg[0]);
+	struct xen_sysctl op;
+	int rc;
+
+	if (!current_domain()->privileged)
+		return -EPERM;
+	if (guest_copy_in(&op, at, sizeof(op)))
+		return -EFAULT;
+	if (op.interface_version != XEN_SYSCTL_INTERFACE_VERSION)
+		return -EACCES;
+	rc = dispatch(&op);
+	if ((!rc || rc == -ENOBUFS) && guest_copy_out(at, &op, sizeof(op)))
+		rc = -EFAULT;
+	return rc;
+}
