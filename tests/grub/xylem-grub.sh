@@ -1,0 +1,113 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# xylem-grub against menus of several shapes, in a folder of its own.
+set -u
+tool=$(cd "${srcdir:-$(dirname "$0")}/../../tools" && pwd)/xylem-grub
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+number=0
+
+# check NAME COMMAND...: one TAP line for a command's success.
+check()
+{
+	number=$((number + 1))
+	name=$1
+	shift
+	if "$@" >"$dir/out" 2>&1; then
+		echo "ok $number - $name"
+	else
+		sed 's/^/# /' "$dir/out" "$dir/boot/grub/menu.lst"
+		echo "not ok $number - $name"
+	fi
+}
+
+fails()
+{
+	! "$@"
+}
+
+fresh()
+{
+	rm -rf "$dir/boot"
+	mkdir -p "$dir/boot/grub"
+	: >"$dir/boot/xylem.gz"
+	: >"$dir/boot/vmlinuz-6.1.0-9-amd64"
+	: >"$dir/boot/initrd.img-6.1.0-9-amd64"
+	: >"$dir/boot/vmlinuz-6.1.0-10-amd64"
+	: >"$dir/boot/initrd.img-6.1.0-10-amd64"
+	echo "BOOT_IMAGE=/boot/vmlinuz root=/dev/vda2 ro quiet" >"$dir/cmdline"
+	cat >"$dir/boot/grub/menu.lst" <<'END'
+# a comment that stays
+default 1
+timeout 5
+
+### BEGIN AUTOMAGIC KERNELS LIST
+title Linux A
+root (hd0,1)
+kernel /boot/vmlinuz root=/dev/vda2
+
+title Linux B
+root (hd0,1)
+kernel /boot/vmlinuz.old root=/dev/vda2
+END
+	cp "$dir/boot/grub/menu.lst" "$dir/before"
+}
+
+grub()
+{
+	XYLEM_GRUB_BOOT=$dir/boot XYLEM_GRUB_CMDLINE=$dir/cmdline sh "$tool" "$@"
+}
+
+has()
+{
+	grep -qxF -- "$1" "$dir/boot/grub/menu.lst"
+}
+
+first_title()
+{
+	[ "$(grep -m 1 '^title' "$dir/boot/grub/menu.lst")" = "$1" ]
+}
+
+same_as_before()
+{
+	cmp "$dir/before" "$dir/boot/grub/menu.lst"
+}
+
+echo 1..27
+fresh
+check "show fails where there is no entry" fails grub show
+check "write succeeds" grub write
+check "it stands first" first_title "title Xylem, vmlinuz-6.1.0-10-amd64"
+check "the newest kernel by version, with the running command line and a console" \
+	has "module /boot/vmlinuz-6.1.0-10-amd64 root=/dev/vda2 ro quiet console=hvc0"
+check "its RAM disk" has "module /boot/initrd.img-6.1.0-10-amd64"
+check "the hypervisor with options" has "kernel /boot/xylem.gz dom0_mem=1024M"
+check "GRUB's root of the first entry" has "root (hd0,1)"
+check "the default still is Linux B, whose number moved" has "default 2"
+check "comments stay" has "# a comment that stays"
+check "written again, it is there once" sh -c "XYLEM_GRUB_BOOT=$dir/boot XYLEM_GRUB_CMDLINE=$dir/cmdline sh $tool write \
+	&& [ \$(grep -c '^title Xylem' $dir/boot/grub/menu.lst) = 1 ]"
+check "the default has not moved twice" has "default 2"
+check "show prints it" sh -c "XYLEM_GRUB_BOOT=$dir/boot sh $tool show | grep -q '^kernel /boot/xylem.gz'"
+check "as the default" grub write --default --options "dom0_mem=2048M msi=false"
+check "it is entry 0" has "default 0"
+check "with the former default as fallback" has "fallback 2"
+check "with its options" has "kernel /boot/xylem.gz dom0_mem=2048M msi=false"
+: >"$dir/boot/vmlinuz-6.1.0-11-amd64"
+check "a kernel hook" grub hook 6.1.0-11-amd64
+check "follows the new kernel and keeps the options" sh -c \
+	"grep -q '^module /boot/vmlinuz-6.1.0-11-amd64 root=' $dir/boot/grub/menu.lst && grep -q 'dom0_mem=2048M msi=false' $dir/boot/grub/menu.lst"
+rm "$dir/boot/vmlinuz-6.1.0-11-amd64"
+check "a removal hook goes back" sh -c "XYLEM_GRUB_BOOT=$dir/boot sh $tool hook 6.1.0-11-amd64 &&
+	grep -q '^module /boot/vmlinuz-6.1.0-10-amd64 root=' $dir/boot/grub/menu.lst"
+check "remove" grub remove
+check "leaves the menu as it was" same_as_before
+grub write >/dev/null
+check "once" grub once
+check "takes the saved default, which is ours" sh -c "grep -qx 'default saved' $dir/boot/grub/menu.lst &&
+	[ \"\$(head -n 1 $dir/boot/grub/default)\" = 0 ]"
+check "and saves the former default when it boots" has "savedefault 2"
+grub remove >/dev/null
+check "remove after once leaves the menu as it was" same_as_before
+check "a missing hypervisor is refused" fails grub write --xen "$dir/boot/none.gz"
+check "and changes nothing" same_as_before
