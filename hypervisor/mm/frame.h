@@ -106,9 +106,6 @@ void frame_put_type(mfn_t mfn); /* drops the typed and the general reference */
 /* One descriptor, as update_descriptor hands it in: 0 with its privilege level fixed, or -EINVAL. */
 int descriptor_check(uint64_t *desc) __must_check;
 
-/* Whether the frame is d's and in use as a page table of any level; may change at once. */
-bool frame_is_table(mfn_t mfn, const struct domain_mm *d);
-
 /* What d's frame is in use as now, and whether the guest pinned it; the caller holds a reference. */
 enum ptype frame_type(mfn_t mfn, bool *pinned);
 

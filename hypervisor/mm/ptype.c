@@ -329,13 +329,3 @@ int type_drain(struct domain_mm *d, struct slice *s)
 		rc = release_step(d, d->release_head, s);
 	return rc;
 }
-
-bool frame_is_table(mfn_t mfn, const struct domain_mm *d)
-{
-	const struct frame *f;
-
-	if (!frame_is_ram(mfn.m))
-		return false;
-	f = mfn_frame(mfn);
-	return READ_ONCE(f->owner) == d && type_is_table(type_of(READ_ONCE(f->type)));
-}
