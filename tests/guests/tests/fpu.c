@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* fpu_taskswitch: the next FPU instruction is a #NM, once */
+#include "guest.h"
+
+const char test_name[] = "fpu";
+
+static void use_fpu(void *p)
+{
+	(void)p;
+	__asm__ volatile("fnop");
+}
+
+void run(void)
+{
+	struct fault f;
+
+	EXPECT_EQ(HC(fpu_taskswitch, 0), 0);
+	EXPECT_EQ(guarded(use_fpu, NULL).vector, -1);
+	EXPECT_EQ(HC(fpu_taskswitch, 1), 0);
+	f = guarded(use_fpu, NULL);
+	EXPECT_EQ(f.vector, 7);
+	if (guarded(use_fpu, NULL).vector == 7)
+		EXPECT_EQ(HC(fpu_taskswitch, 0), 0);
+	EXPECT_EQ(guarded(use_fpu, NULL).vector, -1);
+}

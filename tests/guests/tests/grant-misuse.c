@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A grant mapping is not dropped by a plain write, and a table page is not granted writable */
+#include "guest.h"
+
+const char test_name[] = "grant-misuse";
+
+void run(void)
+{
+	char *at = page_alloc(), *table_va = page_alloc();
+	xen_pfn_t frame = 0;
+	struct gnttab_setup_table setup = { .dom = DOMID_SELF, .nr_frames = 1 };
+	struct gnttab_map_grant_ref m = { .flags = GNTMAP_host_map, .dom = 0, .ref = 12 };
+	grant_entry_v1_t *table = (void *)table_va;
+
+	set_xen_guest_handle(setup.frame_list, &frame);
+	EXPECT_EQ(HC(grant_table_op, GNTTABOP_setup_table, &setup, 1), 0);
+	EXPECT_EQ(map(table_va, PTE(frame)), 0);
+	table[12].domid = 0;
+	table[12].frame = (uint32_t)mfn_of((void *)start_info->pt_base);
+	table[12].flags = GTF_permit_access;
+	m.host_addr = (unsigned long)at;
+	EXPECT_EQ(map(at, 0), 0);
+	EXPECT_EQ(HC(grant_table_op, GNTTABOP_map_grant_ref, &m, 1), 0);
+	EXPECT(m.status < 0);
+	EXPECT_EQ(table[12].flags & (GTF_reading | GTF_writing), 0);
+	m.flags = GNTMAP_host_map | GNTMAP_readonly;
+	table[12].flags = GTF_permit_access | GTF_readonly;
+	EXPECT_EQ(HC(grant_table_op, GNTTABOP_map_grant_ref, &m, 1), 0);
+	EXPECT_EQ(m.status, GNTST_okay);
+	EXPECT(!(*entry_of(at, 1) & RW));
+}

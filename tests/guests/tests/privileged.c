@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Privileged instructions of a kernel are carried out, or are a #GP */
+#include "guest.h"
+
+const char test_name[] = "privileged";
+
+static void write_bad_msr(void *p)
+{
+	(void)p;
+	__asm__ volatile("wrmsr" : : "c"(0x12345678), "a"(0), "d"(0));
+}
+
+static void read_bad_msr(void *p)
+{
+	(void)p;
+	__asm__ volatile("rdmsr" : : "c"(0x12345678) : "eax", "edx");
+}
+
+static void load_idt(void *p)
+{
+	__asm__ volatile("lidt (%0)" : : "r"(p));
+}
+
+static void load_tr(void *p)
+{
+	(void)p;
+	__asm__ volatile("ltr %0" : : "r"((uint16_t)0xe040));
+}
+
+static void set_syscall(void *p)
+{
+	unsigned long a = (unsigned long)p;
+
+	__asm__ volatile("wrmsr" : : "c"(0xc0000082), "a"((uint32_t)a), "d"((uint32_t)(a >> 32)));
+}
+
+void run(void)
+{
+	char idt[16] = { 0 };
+	uint32_t a = 0, b, c = 0, d;
+	unsigned long cr;
+
+	__asm__ volatile("mov %%cr0, %0" : "=r"(cr));
+	EXPECT(cr & 1u << 31);
+	__asm__ volatile("mov %%cr3, %0" : "=r"(cr));
+	EXPECT_EQ(cr & ~0xffful, mfn_of((void *)start_info->pt_base) * PAGE);
+	__asm__ volatile("rdmsr" : "=a"(a), "=d"(d) : "c"(0xc0000080));
+	EXPECT(a & 1u << 10); /* LMA */
+	EXPECT_EQ(guarded(read_bad_msr, NULL).vector, 13);
+	EXPECT_EQ(guarded(write_bad_msr, NULL).vector, 13);
+	EXPECT_EQ(guarded(set_syscall, (void *)run).vector, 13);
+	EXPECT_EQ(guarded(load_idt, idt).vector, 13);
+	EXPECT_EQ(guarded(load_tr, NULL).vector, 13);
+	__asm__ volatile("wbinvd");
+	__asm__ volatile("clts");
+	a = 0x40000000;
+	__asm__ volatile("ud2; .ascii \"xen\"; cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
+	EXPECT_EQ(b, 0x566e6558);
+	EXPECT_EQ(c, 0x65584d4d);
+	EXPECT_EQ(d, 0x4d4d566e);
+	EXPECT(a >= 0x40000002);
+}

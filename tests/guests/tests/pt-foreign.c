@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Frames that are not the domain's own cannot be mapped or typed */
+#include "guest.h"
+
+const char test_name[] = "pt-foreign";
+
+void run(void)
+{
+	void *page = page_alloc();
+	struct mmuext_op op = { .cmd = MMUEXT_PIN_L1_TABLE, .arg1.mfn = mfn_of(page) };
+	struct mmu_update u = { entry_maddr(page, 1), PTE(mfn_of(page)) };
+	unsigned long hv = 0;
+
+	/* The frame of the hypervisor's tables behind our own L4's slot 261: surely not ours. */
+	hv = (((const uint64_t *)start_info->pt_base)[261] & ADDR) / PAGE;
+	if (hv) {
+		EXPECT_REFUSED(map(page, PTE(hv)));
+		EXPECT_REFUSED(map(page, PTE_RO(hv)));
+		EXPECT_REFUSED(mmuext(MMUEXT_PIN_L1_TABLE, hv, 0));
+	}
+	EXPECT_REFUSED(map(page, PTE(0xffffffffful)));
+	EXPECT_REFUSED(HC(mmu_update, &u, 1, NULL, 77));
+	EXPECT_REFUSED(HC(mmuext_op, &op, 1, NULL, 77));
+	EXPECT_REFUSED(HC(update_va_mapping_otherdomain, page, u.val, 0, 77));
+}

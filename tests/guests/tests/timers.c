@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* One-shot timers and the clock behind them */
+#include "guest.h"
+
+const char test_name[] = "timers";
+
+static uint64_t now(void)
+{
+	volatile struct vcpu_time_info *t = &shared->vcpu_info[0].time;
+	uint32_t version, a, d;
+	uint64_t delta, ns;
+
+	do {
+		version = t->version;
+		__atomic_thread_fence(__ATOMIC_SEQ_CST);
+		__asm__ volatile("rdtsc" : "=a"(a), "=d"(d));
+		delta = (a | (uint64_t)d << 32) - t->tsc_timestamp;
+		delta = t->tsc_shift >= 0 ? delta << t->tsc_shift : delta >> -t->tsc_shift;
+		ns = t->system_time + (uint64_t)(((unsigned __int128)delta * t->tsc_to_system_mul) >> 32);
+		__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	} while ((version & 1) || version != t->version);
+	return ns;
+}
+
+static volatile unsigned upcalls;
+
+static void on_event(void)
+{
+	upcalls++;
+	shared->vcpu_info[0].evtchn_upcall_pending = 0;
+	shared->vcpu_info[0].evtchn_pending_sel = 0;
+	for (unsigned i = 0; i < 64; i++)
+		shared->evtchn_pending[i] = 0;
+}
+
+void run(void)
+{
+	struct evtchn_bind_virq timer = { .virq = VIRQ_TIMER, .vcpu = 0 };
+	struct vcpu_set_singleshot_timer single = { .flags = VCPU_SSHOTTMR_future };
+	struct sched_poll poll = { .nr_ports = 0 };
+	uint64_t begin;
+
+	event_hook = on_event;
+	EXPECT_EQ(HC(event_channel_op, EVTCHNOP_bind_virq, &timer), 0);
+	shared->evtchn_mask[timer.port / 64] &= ~(1ul << (timer.port % 64));
+	begin = now();
+	EXPECT(now() >= begin);
+	EXPECT_EQ(HC(set_timer_op, begin + 20000000), 0);
+	HC(sched_op, SCHEDOP_block, NULL);
+	events_enable(true);
+	EXPECT_EQ(upcalls, 1);
+	EXPECT(now() - begin >= 19000000);
+	events_enable(false);
+	single.timeout_abs_ns = now() + 5000000;
+	EXPECT_EQ(HC(vcpu_op, VCPUOP_set_singleshot_timer, 0, &single), 0);
+	HC(sched_op, SCHEDOP_block, NULL);
+	events_enable(true);
+	EXPECT_EQ(upcalls, 2);
+	events_enable(false);
+	EXPECT_EQ(HC(vcpu_op, VCPUOP_stop_singleshot_timer, 0, NULL), 0);
+	begin = now();
+	poll.timeout = begin + 10000000;
+	EXPECT_EQ(HC(sched_op, SCHEDOP_poll, &poll), 0);
+	EXPECT(now() - begin >= 9000000);
+}
