@@ -66,14 +66,6 @@ bool frame_is_table(mfn_t mfn, const struct domain_mm *d)
 	return frame_owner(mfn) == d && type_is_table(type_of(READ_ONCE(frame_at(mfn.m)->type)));
 }
 
-enum ptype frame_type(mfn_t mfn, bool *pinned)
-{
-	uint64_t x = frame_is_ram(mfn.m) ? READ_ONCE(frame_at(mfn.m)->type) : 0;
-
-	*pinned = x & TYPE_PINNED;
-	return x & TYPE_COUNT ? type_of(x) : PTYPE_NONE;
-}
-
 void m2p_set(mfn_t mfn, uint64_t pfn)
 {
 	if (frame_is_ram(mfn.m))
