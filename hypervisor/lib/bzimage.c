@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Finds a kernel's payload; see bzimage.h. Source for the header: Linux, Documentation/arch/x86/boot.rst (setup_sects at
- * 0x1f1, "HdrS" at 0x202, version at 0x206, payload_offset at 0x248, payload_length at 0x24c, both from the start of the
- * protected-mode code). The build appends the unpacked size, 32 bits, to the payload; gzip ends in its own anyway.
+ * Finds a kernel's payload; see bzimage.h. Source for the header: Linux, Documentation/arch/x86/boot.rst
+ * (setup_sects at 0x1f1, "HdrS" at 0x202, version at 0x206, payload_offset at 0x248, payload_length at 0x24c,
+ * both from the start of the protected-mode code). The build appends the unpacked size, 32 bits, to the
+ * payload; gzip ends in its own anyway.
  */
 #include <stdbool.h>
 #include <string.h>
@@ -10,14 +11,14 @@
 #include "bzimage.h"
 #include "pverror.h"
 
-#define BOOT_SETUP_SECTS 0x1f1u
-#define BOOT_MAGIC 0x202u
-#define BOOT_VERSION 0x206u
-#define BOOT_PAYLOAD_OFFSET 0x248u
-#define BOOT_PAYLOAD_LENGTH 0x24cu
-#define BOOT_HEADER_END 0x250u
+#define BOOT_SETUP_SECTS     0x1f1u
+#define BOOT_MAGIC           0x202u
+#define BOOT_VERSION         0x206u
+#define BOOT_PAYLOAD_OFFSET  0x248u
+#define BOOT_PAYLOAD_LENGTH  0x24cu
+#define BOOT_HEADER_END      0x250u
 #define BOOT_VERSION_PAYLOAD 0x0208u /* the first that tells where the payload lies */
-#define SECTOR_BYTES 512u
+#define SECTOR_BYTES         512u
 
 static const struct {
 	enum payload_kind kind;

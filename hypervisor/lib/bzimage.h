@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Finds the kernel proper in what a user calls a kernel: a Linux bzImage (boot protocol 2.08 or later), a plain ELF
- * executable, or one of these compressed. It only looks; unpacking is decompress.h's. Hostile images are fine.
+ * Finds the kernel proper in what a user calls a kernel: a Linux bzImage (boot protocol 2.08 or later), a
+ * plain ELF executable, or one of these compressed. It only looks; unpacking is decompress.h's. Hostile
+ * images are fine.
  */
 #ifndef XYLEM_BZIMAGE_H
 #define XYLEM_BZIMAGE_H
@@ -23,9 +24,10 @@ enum payload_kind {
 
 struct payload {
 	enum payload_kind kind;
-	const uint8_t *data; /* inside of the image */
-	uint64_t bytes;	     /* without the trailing size word where the format has none of its own */
-	uint64_t unpacked_bytes; /* as the image claims: at most 4 GiB, not to be trusted beyond sizing a buffer */
+	const uint8_t *data;     /* inside of the image */
+	uint64_t bytes;          /* without the trailing size word where the format has none of its own */
+	uint64_t unpacked_bytes; /* as the image claims: at most 4 GiB, not to be trusted beyond sizing a
+	                            buffer */
 };
 
 /* Returns PV_OK, PV_ERR_FORMAT or PV_ERR_TRUNCATED. A kind that is not unpacked is no error here. */

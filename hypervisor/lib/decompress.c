@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Unpacking by the three libraries; see decompress.h. Only their memory-to-memory entry points are used, which need
- * neither files nor threads, so that the same code runs in the hypervisor.
+ * Unpacking by the three libraries; see decompress.h. Only their memory-to-memory entry points are used,
+ * which need neither files nor threads, so that the same code runs in the hypervisor.
  */
 #include <limits.h>
 #include <string.h>
@@ -12,7 +12,8 @@
 #include "decompress.h"
 #include "pverror.h"
 
-#define DECOMPRESS_HEAP_MAX (UINT64_C(64) << 20) /* what liblzma may allocate: the kernel's own build needs 33 MiB */
+#define DECOMPRESS_HEAP_MAX \
+	(UINT64_C(64) << 20) /* what liblzma may allocate: the kernel's own build needs 33 MiB */
 
 static int unpack_gzip(const struct payload *payload, uint8_t *out, uint64_t out_bytes, uint64_t *produced)
 {
@@ -48,7 +49,8 @@ static int unpack_xz(const struct payload *payload, uint8_t *out, uint64_t out_b
 	size_t in_at = 0, out_at = 0;
 	lzma_ret rc;
 
-	rc = lzma_stream_buffer_decode(&heap, 0, NULL, payload->data, &in_at, payload->bytes, out, &out_at, out_bytes);
+	rc = lzma_stream_buffer_decode(&heap, 0, NULL, payload->data, &in_at, payload->bytes, out, &out_at,
+	                               out_bytes);
 	*produced = out_at;
 	switch (rc) {
 	case LZMA_OK:

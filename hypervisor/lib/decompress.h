@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Unpacks a kernel payload by liblzma, zlib or libzstd, in one go from memory to memory. The libraries need malloc, free
- * and the mem* functions from their environment; at most 64 MiB are allocated, however the input asks for more.
+ * Unpacks a kernel payload by liblzma, zlib or libzstd, in one go from memory to memory. The libraries need
+ * malloc, free and the mem* functions from their environment; at most 64 MiB are allocated, however the input
+ * asks for more.
  */
 #ifndef XYLEM_DECOMPRESS_H
 #define XYLEM_DECOMPRESS_H

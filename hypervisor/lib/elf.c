@@ -5,14 +5,14 @@
 #include "elf.h"
 #include "pverror.h"
 
-#define ELF_HEADER_BYTES 64u
-#define ELF_PHDR_BYTES 56u
-#define ELF_SHDR_BYTES 64u
+#define ELF_HEADER_BYTES      64u
+#define ELF_PHDR_BYTES        56u
+#define ELF_SHDR_BYTES        64u
 #define ELF_NOTE_HEADER_BYTES 12u
-#define ELF_TYPE_EXEC 2u
-#define ELF_TYPE_DYN 3u
-#define ELF_MACHINE_X86_64 62u
-#define ELF_SECTION_NOTE 7u
+#define ELF_TYPE_EXEC         2u
+#define ELF_TYPE_DYN          3u
+#define ELF_MACHINE_X86_64    62u
+#define ELF_SECTION_NOTE      7u
 
 static uint16_t get16(const uint8_t *at)
 {
@@ -156,7 +156,7 @@ static bool notes_take(struct elf_note_iter *iter, struct elf_note *note)
 	/* With 8-byte notes the name is padded so that header and name together are aligned. */
 	if (iter->align == 8)
 		name_room = (((uint64_t)note->name_bytes + ELF_NOTE_HEADER_BYTES + 7) & ~UINT64_C(7)) -
-			    ELF_NOTE_HEADER_BYTES;
+		            ELF_NOTE_HEADER_BYTES;
 	if (name_room > iter->left)
 		return false;
 	note->name = (const char *)iter->at;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Reader of 64-bit little-endian x86 ELF executables, for hostile images: every offset is checked against the image, nothing
- * is allocated, nothing is written but the caller's structures. It reads program headers and notes; it knows nothing of
- * Xen and relocates nothing. The image must stay in place and unchanged while it is used.
+ * Reader of 64-bit little-endian x86 ELF executables, for hostile images: every offset is checked against the
+ * image, nothing is allocated, nothing is written but the caller's structures. It reads program headers and
+ * notes; it knows nothing of Xen and relocates nothing. The image must stay in place and unchanged while it
+ * is used.
  */
 #ifndef XYLEM_ELF_H
 #define XYLEM_ELF_H
@@ -11,8 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define ELF_SEGMENTS_MAX 32u /* program headers that are looked at; more is an error */
-#define ELF_NOTES_MAX 1024u  /* notes that are looked at; the rest is not seen */
+#define ELF_SEGMENTS_MAX 32u   /* program headers that are looked at; more is an error */
+#define ELF_NOTES_MAX    1024u /* notes that are looked at; the rest is not seen */
 #define ELF_SECTIONS_MAX 4096u
 
 struct elf {

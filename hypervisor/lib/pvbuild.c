@@ -2,8 +2,9 @@
 /*
  * Third step of the PV builder: writes the domain's initial memory. See pvbuild.h.
  *
- * The layout was made by pv_layout_make and is trusted; the image is read only within the bounds that pv_image_parse
- * checked. Each page that is written is written whole, because fresh frames are not zero on every hypervisor.
+ * The layout was made by pv_layout_make and is trusted; the image is read only within the bounds that
+ * pv_image_parse checked. Each page that is written is written whole, because fresh frames are not zero on
+ * every hypervisor.
  */
 #include <stdint.h>
 #include <string.h>
@@ -12,19 +13,20 @@
 #include "pvbuild.h"
 #include "pvregion.h"
 
-#define PAGE_SHIFT 12
-#define ENTRIES 512u
+#define PAGE_SHIFT    12
+#define ENTRIES       512u
 #define ENTRIES_SHIFT 9
 
-#define PTE_PRESENT UINT64_C(0x001)
-#define PTE_WRITE UINT64_C(0x002)
-#define PTE_USER UINT64_C(0x004) /* a PV kernel runs in ring 3 */
-#define PTE_ACCESSED UINT64_C(0x020)
-#define PTE_DIRTY UINT64_C(0x040)
-#define PTE_LEAF (PTE_PRESENT | PTE_WRITE | PTE_USER | PTE_ACCESSED)
-#define PTE_TABLE (PTE_LEAF | PTE_DIRTY)
+#define PTE_PRESENT   UINT64_C(0x001)
+#define PTE_WRITE     UINT64_C(0x002)
+#define PTE_USER      UINT64_C(0x004) /* a PV kernel runs in ring 3 */
+#define PTE_ACCESSED  UINT64_C(0x020)
+#define PTE_DIRTY     UINT64_C(0x040)
+#define PTE_LEAF      (PTE_PRESENT | PTE_WRITE | PTE_USER | PTE_ACCESSED)
+#define PTE_TABLE     (PTE_LEAF | PTE_DIRTY)
 
-_Static_assert(sizeof(struct start_info) <= PV_PAGE_BYTES / 2, "start_info and the VGA information share a page");
+_Static_assert(sizeof(struct start_info) <= PV_PAGE_BYTES / 2,
+               "start_info and the VGA information share a page");
 _Static_assert(PV_CMDLINE_MAX == MAX_GUEST_CMDLINE - 1, "the command line lies within start_info");
 
 struct writer {
@@ -128,7 +130,8 @@ static uint64_t leaf_flags(const struct pv_layout *layout, uint64_t pfn)
 	return PTE_LEAF;
 }
 
-/* Entry for child number index of level (0: page, else a table of that level) of a region; 0 outside of it. */
+/* Entry for child number index of level (0: page, else a table of that level) of a region; 0 outside of it.
+ */
 static uint64_t entry_of(const struct writer *w, const struct pv_region *region, int level, uint64_t index)
 {
 	uint64_t first = level ? region->level[level].first : region->page;
@@ -139,7 +142,8 @@ static uint64_t entry_of(const struct writer *w, const struct pv_region *region,
 	if (index < first || index - first >= count)
 		return 0;
 	pfn = base + (index - first);
-	return (w->ops->mfn(w->ops->ctx, pfn) << PAGE_SHIFT) | (level ? PTE_TABLE : leaf_flags(w->layout, pfn));
+	return (w->ops->mfn(w->ops->ctx, pfn) << PAGE_SHIFT) |
+	       (level ? PTE_TABLE : leaf_flags(w->layout, pfn));
 }
 
 static int write_tables(const struct writer *w, const struct pv_region *region)
@@ -233,7 +237,7 @@ static int write_pages(const struct writer *w, const struct pv_start *start)
 }
 
 int pv_build(const struct pv_image *image, const struct pv_layout *layout, const struct pv_start *start,
-	     const struct pv_ops *ops)
+             const struct pv_ops *ops)
 {
 	struct writer w = { .image = image, .layout = layout, .ops = ops };
 	int rc;
@@ -241,10 +245,10 @@ int pv_build(const struct pv_image *image, const struct pv_layout *layout, const
 	if (start->cmdline && strlen(start->cmdline) > PV_CMDLINE_MAX)
 		return PV_ERR_CMDLINE;
 	if (!pv_region_make(&w.initial, layout->v_start, (layout->v_end - layout->v_start) >> PAGE_SHIFT, 0,
-			    layout->tables.pfn + 1))
+	                    layout->tables.pfn + 1))
 		return PV_ERR_ADDRESS;
-	if (layout->p2m_tables.pages &&
-	    !pv_region_make(&w.p2m, layout->p2m_va, layout->p2m.pages, layout->p2m.pfn, layout->p2m_tables.pfn))
+	if (layout->p2m_tables.pages && !pv_region_make(&w.p2m, layout->p2m_va, layout->p2m.pages,
+	                                                layout->p2m.pfn, layout->p2m_tables.pfn))
 		return PV_ERR_ADDRESS;
 	rc = write_kernel(&w);
 	if (rc == PV_OK && start->ramdisk)
@@ -265,7 +269,9 @@ int pv_build(const struct pv_image *image, const struct pv_layout *layout, const
 void pv_hypercall_page(void *page)
 {
 	/* push %rcx; push %r11; mov $n,%eax; syscall; pop %r11; pop %rcx; ret */
-	static const uint8_t call[] = { 0x51, 0x41, 0x53, 0xb8, 0, 0, 0, 0, 0x0f, 0x05, 0x41, 0x5b, 0x59, 0xc3 };
+	static const uint8_t call[] = {
+		0x51, 0x41, 0x53, 0xb8, 0, 0, 0, 0, 0x0f, 0x05, 0x41, 0x5b, 0x59, 0xc3
+	};
 	/* iret takes its frame from the stack: push %rcx; push %r11; push %rax; mov $n,%eax; syscall */
 	static const uint8_t iret[] = { 0x51, 0x41, 0x53, 0x50, 0xb8, 0, 0, 0, 0, 0x0f, 0x05 };
 	const size_t stride = 32;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * First step of the PV builder: what the kernel says of itself. See pvbuild.h; source: xen/elfnote.h, xen/features.h.
+ * First step of the PV builder: what the kernel says of itself. See pvbuild.h; source: xen/elfnote.h,
+ * xen/features.h.
  */
 #include <stdint.h>
 #include <string.h>
@@ -10,9 +11,9 @@
 #include "elf.h"
 #include "pvbuild.h"
 
-#define PV_PAGE_MASK ((uint64_t)PV_PAGE_BYTES - 1)
+#define PV_PAGE_MASK  ((uint64_t)PV_PAGE_BYTES - 1)
 #define PV_KERNEL_MAX (UINT64_C(1) << 36) /* far beyond any kernel; keeps sums small */
-#define FEATURE(n) (UINT64_C(1) << XENFEAT_##n)
+#define FEATURE(n)    (UINT64_C(1) << XENFEAT_##n)
 
 /* The names that the string note may use. */
 static const struct {
@@ -35,8 +36,8 @@ static const struct {
 };
 
 /* What a kernel may insist on: 64-bit PV domains of Xen 4.17 and of Xylem have it. */
-#define FEATURES_PROVIDED                                                                                              \
-	(FEATURE(writable_page_tables) | FEATURE(pae_pgdir_above_4gb) | FEATURE(mmu_pt_update_preserve_ad) |           \
+#define FEATURES_PROVIDED                                                                                    \
+	(FEATURE(writable_page_tables) | FEATURE(pae_pgdir_above_4gb) | FEATURE(mmu_pt_update_preserve_ad) | \
 	 FEATURE(gnttab_map_avail_bits) | FEATURE(memory_op_vnode_supported) | FEATURE(dom0))
 
 /* "a|!b|c": known names go to supported, with '!' also to required. An unknown required name is an error. */
@@ -86,7 +87,8 @@ static bool text_is(const struct elf_note *note, const char *word)
 {
 	size_t n = strlen(word);
 
-	return note->desc_bytes >= n && memcmp(note->desc, word, n) == 0 && (note->desc_bytes == n || !note->desc[n]);
+	return note->desc_bytes >= n && memcmp(note->desc, word, n) == 0 &&
+	       (note->desc_bytes == n || !note->desc[n]);
 }
 
 /* L1_MFN_VALID: mask/value pairs of 64 bits; the first one matters. */

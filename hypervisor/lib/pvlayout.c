@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Second step of the PV builder: where everything lies. See pvbuild.h; source: "Start-of-day memory layout" in xen/xen.h.
+ * Second step of the PV builder: where everything lies. See pvbuild.h; source: "Start-of-day memory layout"
+ * in xen/xen.h.
  */
 #include <stdint.h>
 #include <string.h>
@@ -10,13 +11,13 @@
 #include "pvbuild.h"
 #include "pvregion.h"
 
-#define VA_BITS 48
-#define VA_MASK ((UINT64_C(1) << VA_BITS) - 1)
-#define PAGE_SHIFT 12
+#define VA_BITS     48
+#define VA_MASK     ((UINT64_C(1) << VA_BITS) - 1)
+#define PAGE_SHIFT  12
 #define LEVEL_SHIFT 9
-#define END_ALIGN (UINT64_C(4) << 20)				 /* the initial region ends at such an address */
-#define PAD_PAGES ((UINT64_C(512) << 10) >> PAGE_SHIFT)		 /* and has at least so much room at its end */
-#define PAGES_MAX (UINT64_C(1) << 36)				 /* 256 TiB: keeps all sums below within 64 bits */
+#define END_ALIGN   (UINT64_C(4) << 20)                   /* the initial region ends at such an address */
+#define PAD_PAGES   ((UINT64_C(512) << 10) >> PAGE_SHIFT) /* and has at least so much room at its end */
+#define PAGES_MAX   (UINT64_C(1) << 36)                   /* 256 TiB: keeps all sums below within 64 bits */
 
 static bool canonical(uint64_t va)
 {
@@ -82,8 +83,8 @@ static uint64_t va_of(const struct pv_layout *layout, uint64_t pfn)
 }
 
 /*
- * Page tables, stack and padding behind pfn next. The number of tables depends on where the region ends and the other way
- * round; the end only grows, so this settles after a few turns.
+ * Page tables, stack and padding behind pfn next. The number of tables depends on where the region ends and
+ * the other way round; the end only grows, so this settles after a few turns.
  */
 static int place_tables(struct pv_layout *layout, struct pv_region *initial, uint64_t next)
 {
@@ -92,7 +93,8 @@ static int place_tables(struct pv_layout *layout, struct pv_region *initial, uin
 	for (;;) {
 		uint64_t end, pages, need;
 
-		if (__builtin_add_overflow(layout->v_start, (next + tables + 1 + PAD_PAGES) << PAGE_SHIFT, &end) ||
+		if (__builtin_add_overflow(layout->v_start, (next + tables + 1 + PAD_PAGES) << PAGE_SHIFT,
+		                           &end) ||
 		    __builtin_add_overflow(end, END_ALIGN - 1, &end))
 			return PV_ERR_TOO_LARGE;
 		end &= ~(END_ALIGN - 1);
@@ -114,8 +116,8 @@ static int place_tables(struct pv_layout *layout, struct pv_region *initial, uin
 }
 
 /* What lies behind the initial mapping. */
-static int place_unmapped(struct pv_layout *layout, const struct pv_image *image, const struct pv_region *initial,
-			  uint64_t p2m_pages, uint64_t ramdisk_pages)
+static int place_unmapped(struct pv_layout *layout, const struct pv_image *image,
+                          const struct pv_region *initial, uint64_t p2m_pages, uint64_t ramdisk_pages)
 {
 	uint64_t next = (layout->v_end - layout->v_start) >> PAGE_SHIFT;
 	struct pv_region p2m;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Private to the PV builder: a run of virtual addresses that is mapped to a run of pfns, and the page tables that this takes.
+ * Private to the PV builder: a run of virtual addresses that is mapped to a run of pfns, and the page tables
+ * that this takes.
  */
 #ifndef XYLEM_PVREGION_H
 #define XYLEM_PVREGION_H
@@ -8,7 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Tables of one level: number first .. first + count - 1, counted from address 0 of the 48-bit address space. */
+/* Tables of one level: number first .. first + count - 1, counted from address 0 of the 48-bit address space.
+ */
 struct pv_level {
 	uint64_t first;
 	uint64_t count;
@@ -23,8 +25,8 @@ struct pv_region {
 };
 
 /*
- * Describes [va, va + pages * 4096) -> pfn; false when that is not canonical, wraps, or meets the hypervisor's range.
- * Tables lie one after the other from tables_pfn on: all L3, then L2, then L1.
+ * Describes [va, va + pages * 4096) -> pfn; false when that is not canonical, wraps, or meets the
+ * hypervisor's range. Tables lie one after the other from tables_pfn on: all L3, then L2, then L1.
  */
 bool pv_region_make(struct pv_region *region, uint64_t va, uint64_t pages, uint64_t pfn, uint64_t tables_pfn);
 /* How many L3, L2 and L1 tables it takes. */

@@ -2,17 +2,19 @@
 /*
  * The one public header of libxenctrl (soname libxenctrl.so.0, pkg-config xylem-xenctrl).
  *
- * It talks to the hypervisor through the Linux kernel's /dev/xen devices, and to xenstored through its socket. It
- * works on Xylem and on Xen 4.17, whose interface they share. All symbols begin with xyl_, so that the library can be
- * loaded beside Xen's own libxenctrl.
+ * It talks to the hypervisor through the Linux kernel's /dev/xen devices, and to xenstored through its
+ * socket. It works on Xylem and on Xen 4.17, whose interface they share. All symbols begin with xyl_, so that
+ * the library can be loaded beside Xen's own libxenctrl.
  *
- * Errors. A function that returns int answers 0 (or a count, where that is said), or -1 with errno set; one that
- * returns a pointer answers NULL with errno set. In both cases xyl_error() then gives a sentence for a person, which
- * names the domain, the call and what can be done. The message belongs to the calling thread.
+ * Errors. A function that returns int answers 0 (or a count, where that is said), or -1 with errno set; one
+ * that returns a pointer answers NULL with errno set. In both cases xyl_error() then gives a sentence for a
+ * person, which names the domain, the call and what can be done. The message belongs to the calling thread.
  *
- * Threads. Every handle may be used by several threads at once, except that closing one is the last use of it.
+ * Threads. Every handle may be used by several threads at once, except that closing one is the last use of
+ * it.
  *
- * Units. Sizes carry theirs in the name: _kib, _pages (4 KiB each), _bytes, _ns, _ms. Domains are named by their number.
+ * Units. Sizes carry theirs in the name: _kib, _pages (4 KiB each), _bytes, _ns, _ms. Domains are named by
+ * their number.
  */
 #ifndef XYLEM_XENCTRL_H
 #define XYLEM_XENCTRL_H
@@ -25,59 +27,62 @@
 extern "C" {
 #endif
 
-#define XYL_API __attribute__((visibility("default")))
-#define XYL_MUST_USE __attribute__((warn_unused_result))
+#define XYL_API                  __attribute__((visibility("default")))
+#define XYL_MUST_USE             __attribute__((warn_unused_result))
 
-#define XYL_PAGE_BYTES 4096u
-#define XYL_DOMID_SELF 0x7ff0u
-#define XYL_DOMID_FIRST_RESERVED 0x7ff0u /* ordinary domains have smaller numbers */
-#define XYL_PAGE_NONE UINT64_MAX	 /* "no such frame" */
+#define XYL_PAGE_BYTES           4096u
+#define XYL_DOMID_SELF           0x7ff0u
+#define XYL_DOMID_FIRST_RESERVED 0x7ff0u    /* ordinary domains have smaller numbers */
+#define XYL_PAGE_NONE            UINT64_MAX /* "no such frame" */
 
-struct xyl;	   /* the hypervisor */
+struct xyl;        /* the hypervisor */
 struct xyl_evtchn; /* event channels of this process */
-struct xyl_gnt;	   /* grants mapped by this process */
+struct xyl_gnt;    /* grants mapped by this process */
 struct xyl_store;  /* a connection to xenstored */
 
-/* What went wrong in the last call of this thread that failed; never NULL. Valid until its next failing call. */
+/* What went wrong in the last call of this thread that failed; never NULL. Valid until its next failing call.
+ */
 XYL_API const char *xyl_error(void);
 
-/* ---- the handle ------------------------------------------------------------------------------------------------- */
+/* ---- the handle
+ * ------------------------------------------------------------------------------------------------- */
 
 /*
  * Opens /dev/xen/privcmd (and /dev/xen/hypercall where the kernel has it).
- * Errors: ENOENT or ENODEV not running in a Xen dom0, EACCES not root, EPROTO the hypervisor's control interface has
- * another version than this library (domctl and sysctl 0x15, Xen 4.17).
+ * Errors: ENOENT or ENODEV not running in a Xen dom0, EACCES not root, EPROTO the hypervisor's control
+ * interface has another version than this library (domctl and sysctl 0x15, Xen 4.17).
  */
 XYL_API struct xyl *xyl_open(void);
 XYL_API void xyl_close(struct xyl *x);
 
 /*
- * One hypercall as it is; args are passed on unread, so memory that they point to must come from xyl_hypercall_alloc().
- * Returns the hypervisor's answer when that is not negative, or -1 with errno.
+ * One hypercall as it is; args are passed on unread, so memory that they point to must come from
+ * xyl_hypercall_alloc(). Returns the hypervisor's answer when that is not negative, or -1 with errno.
  */
 XYL_API long xyl_hypercall(struct xyl *x, unsigned op, const uint64_t args[5]);
 /* Memory that the hypervisor can read and write at any time: zeroed, whole pages. */
 XYL_API void *xyl_hypercall_alloc(struct xyl *x, size_t bytes);
 XYL_API void xyl_hypercall_free(struct xyl *x, void *memory, size_t bytes);
 
-/* ---- domains ---------------------------------------------------------------------------------------------------- */
+/* ---- domains
+ * ---------------------------------------------------------------------------------------------------- */
 
 enum xyl_shutdown { /* SHUTDOWN_* of xen/sched.h */
-	XYL_SHUTDOWN_POWEROFF = 0,
-	XYL_SHUTDOWN_REBOOT = 1,
-	XYL_SHUTDOWN_SUSPEND = 2,
-	XYL_SHUTDOWN_CRASH = 3,
-	XYL_SHUTDOWN_WATCHDOG = 4,
-	XYL_SHUTDOWN_SOFT_RESET = 5,
+	            XYL_SHUTDOWN_POWEROFF = 0,
+	            XYL_SHUTDOWN_REBOOT = 1,
+	            XYL_SHUTDOWN_SUSPEND = 2,
+	            XYL_SHUTDOWN_CRASH = 3,
+	            XYL_SHUTDOWN_WATCHDOG = 4,
+	            XYL_SHUTDOWN_SOFT_RESET = 5,
 };
 
 struct xyl_dominfo {
 	uint32_t domid;
-	bool dying;	    /* destroyed, but something still holds its memory */
-	bool shutdown;	    /* the guest has stopped by itself; reason below */
-	bool paused;	    /* by the toolstack */
-	bool blocked;	    /* all vcpus wait */
-	bool running;	    /* a vcpu is on a CPU */
+	bool dying;    /* destroyed, but something still holds its memory */
+	bool shutdown; /* the guest has stopped by itself; reason below */
+	bool paused;   /* by the toolstack */
+	bool blocked;  /* all vcpus wait */
+	bool running;  /* a vcpu is on a CPU */
 	bool hvm;
 	bool xenstore;
 	int shutdown_reason; /* enum xyl_shutdown, or -1 */
@@ -95,11 +100,11 @@ struct xyl_dominfo {
 struct xyl_create {
 	uint32_t domid; /* 0: the hypervisor picks one */
 	uint8_t uuid[16];
-	uint32_t max_vcpus;	    /* at least 1 */
-	uint32_t max_event_ports;   /* 0: 1,024 */
-	int32_t max_grant_frames;   /* -1: the hypervisor's default */
+	uint32_t max_vcpus;          /* at least 1 */
+	uint32_t max_event_ports;    /* 0: 1,024 */
+	int32_t max_grant_frames;    /* -1: the hypervisor's default */
 	int32_t max_maptrack_frames; /* -1: the hypervisor's default */
-	bool iommu;		    /* devices may be passed through */
+	bool iommu;                  /* devices may be passed through */
 };
 
 /*
@@ -108,8 +113,8 @@ struct xyl_create {
  */
 XYL_API int xyl_domain_create(struct xyl *x, const struct xyl_create *config, uint32_t *domid) XYL_MUST_USE;
 /*
- * Kills a domain and frees what it owns; goes on by itself where the hypervisor interrupts the work. The domain stays
- * in the list as dying until backends and daemons have dropped their mappings. Error: ESRCH.
+ * Kills a domain and frees what it owns; goes on by itself where the hypervisor interrupts the work. The
+ * domain stays in the list as dying until backends and daemons have dropped their mappings. Error: ESRCH.
  */
 XYL_API int xyl_domain_destroy(struct xyl *x, uint32_t domid);
 XYL_API int xyl_domain_pause(struct xyl *x, uint32_t domid) XYL_MUST_USE;
@@ -123,7 +128,8 @@ XYL_API int xyl_domain_resume(struct xyl *x, uint32_t domid) XYL_MUST_USE;
 /* Fills info for one domain. Error: ESRCH no such domain. */
 XYL_API int xyl_domain_info(struct xyl *x, uint32_t domid, struct xyl_dominfo *info) XYL_MUST_USE;
 /* Fills up to max entries for domains with numbers from first on, in one hypercall; returns how many. */
-XYL_API int xyl_domain_list(struct xyl *x, uint32_t first, struct xyl_dominfo *info, uint32_t max) XYL_MUST_USE;
+XYL_API int xyl_domain_list(struct xyl *x, uint32_t first, struct xyl_dominfo *info,
+                            uint32_t max) XYL_MUST_USE;
 /* All domains, in a block to be freed with free(); returns how many. */
 XYL_API int xyl_domain_list_all(struct xyl *x, struct xyl_dominfo **info) XYL_MUST_USE;
 
@@ -136,7 +142,8 @@ XYL_API int xyl_domain_set_time_offset(struct xyl *x, uint32_t domid, int64_t se
 /* Has the hypervisor write the hypercall page into the domain's frame mfn. */
 XYL_API int xyl_domain_hypercall_init(struct xyl *x, uint32_t domid, uint64_t mfn) XYL_MUST_USE;
 
-/* ---- vcpus ------------------------------------------------------------------------------------------------------ */
+/* ---- vcpus
+ * ------------------------------------------------------------------------------------------------------ */
 
 struct xyl_vcpuinfo {
 	uint32_t vcpu;
@@ -148,71 +155,77 @@ struct xyl_vcpuinfo {
 };
 
 /* Error: ESRCH no such domain or vcpu. */
-XYL_API int xyl_vcpu_info(struct xyl *x, uint32_t domid, uint32_t vcpu, struct xyl_vcpuinfo *info) XYL_MUST_USE;
+XYL_API int xyl_vcpu_info(struct xyl *x, uint32_t domid, uint32_t vcpu,
+                          struct xyl_vcpuinfo *info) XYL_MUST_USE;
 /* context is xen/xen.h's struct vcpu_guest_context; the domain should be paused. */
 struct vcpu_guest_context;
 XYL_API int xyl_vcpu_get_context(struct xyl *x, uint32_t domid, uint32_t vcpu,
-				 struct vcpu_guest_context *context) XYL_MUST_USE;
+                                 struct vcpu_guest_context *context) XYL_MUST_USE;
 XYL_API int xyl_vcpu_set_context(struct xyl *x, uint32_t domid, uint32_t vcpu,
-				 const struct vcpu_guest_context *context) XYL_MUST_USE;
+                                 const struct vcpu_guest_context *context) XYL_MUST_USE;
 /*
- * The host CPUs that a vcpu may run on (hard) or prefers (soft): bitmaps, bit n of byte n/8 is CPU n, map_bytes long.
- * NULL leaves one out. Set: EINVAL when no online CPU remains.
+ * The host CPUs that a vcpu may run on (hard) or prefers (soft): bitmaps, bit n of byte n/8 is CPU n,
+ * map_bytes long. NULL leaves one out. Set: EINVAL when no online CPU remains.
  */
 XYL_API int xyl_vcpu_get_affinity(struct xyl *x, uint32_t domid, uint32_t vcpu, uint8_t *hard, uint8_t *soft,
-				  size_t map_bytes) XYL_MUST_USE;
+                                  size_t map_bytes) XYL_MUST_USE;
 XYL_API int xyl_vcpu_set_affinity(struct xyl *x, uint32_t domid, uint32_t vcpu, const uint8_t *hard,
-				  const uint8_t *soft, size_t map_bytes) XYL_MUST_USE;
+                                  const uint8_t *soft, size_t map_bytes) XYL_MUST_USE;
 
-/* ---- memory of domains ------------------------------------------------------------------------------------------ */
+/* ---- memory of domains
+ * ------------------------------------------------------------------------------------------ */
 
 /* The most that the domain may ever own. */
 XYL_API int xyl_memory_set_max(struct xyl *x, uint32_t domid, uint64_t max_kib) XYL_MUST_USE;
 /* The memory map that a PV guest reads at boot: one RAM range from 0 to max_kib. */
 XYL_API int xyl_memory_set_map(struct xyl *x, uint32_t domid, uint64_t max_kib) XYL_MUST_USE;
 /*
- * Gives the domain count extents of 2^order pages; extents holds their first pfns and receives their first mfns.
- * *done is how many worked when it fails. Error: ENOMEM the host, or the domain's limit, is exhausted.
+ * Gives the domain count extents of 2^order pages; extents holds their first pfns and receives their first
+ * mfns. *done is how many worked when it fails. Error: ENOMEM the host, or the domain's limit, is exhausted.
  */
-XYL_API int xyl_memory_populate(struct xyl *x, uint32_t domid, uint64_t count, unsigned order, uint64_t *extents,
-				uint64_t *done) XYL_MUST_USE;
+XYL_API int xyl_memory_populate(struct xyl *x, uint32_t domid, uint64_t count, unsigned order,
+                                uint64_t *extents, uint64_t *done) XYL_MUST_USE;
 /* Takes count extents of 2^order pages away; mfns names them. */
-XYL_API int xyl_memory_decrease(struct xyl *x, uint32_t domid, uint64_t count, unsigned order, const uint64_t *mfns,
-				uint64_t *done) XYL_MUST_USE;
+XYL_API int xyl_memory_decrease(struct xyl *x, uint32_t domid, uint64_t count, unsigned order,
+                                const uint64_t *mfns, uint64_t *done) XYL_MUST_USE;
 /* Gives the domain count extents without a place in its p2m; mfns receives them. */
 XYL_API int xyl_memory_increase(struct xyl *x, uint32_t domid, uint64_t count, unsigned order, uint64_t *mfns,
-				uint64_t *done) XYL_MUST_USE;
+                                uint64_t *done) XYL_MUST_USE;
 /* Pages that the domain owns now, the most it may own, and its highest pfn; NULL leaves one out. */
-XYL_API int xyl_memory_reservation(struct xyl *x, uint32_t domid, uint64_t *current_pages, uint64_t *max_pages,
-				   uint64_t *max_pfn) XYL_MUST_USE;
-/* Sets aside pages for a domain that is going to be built, so that two builds cannot both succeed half. 0 drops it. */
+XYL_API int xyl_memory_reservation(struct xyl *x, uint32_t domid, uint64_t *current_pages,
+                                   uint64_t *max_pages, uint64_t *max_pfn) XYL_MUST_USE;
+/* Sets aside pages for a domain that is going to be built, so that two builds cannot both succeed half. 0
+ * drops it. */
 XYL_API int xyl_memory_claim(struct xyl *x, uint32_t domid, uint64_t pages) XYL_MUST_USE;
 
 /*
- * Maps count frames of a domain into this process, in order, for PROT_READ and perhaps PROT_WRITE. errors (or NULL)
- * receives 0 or an errno value for each; without it one bad frame fails the whole call. Unmap with xyl_foreign_unmap.
+ * Maps count frames of a domain into this process, in order, for PROT_READ and perhaps PROT_WRITE. errors (or
+ * NULL) receives 0 or an errno value for each; without it one bad frame fails the whole call. Unmap with
+ * xyl_foreign_unmap.
  */
 XYL_API void *xyl_foreign_map(struct xyl *x, uint32_t domid, int prot, const uint64_t *mfns, size_t count,
-			      int *errors);
+                              int *errors);
 XYL_API int xyl_foreign_unmap(struct xyl *x, void *address, size_t count);
-/* Maps frames first.. of the domain's grant table (v1). Error: EOPNOTSUPP where kernel or hypervisor cannot. */
+/* Maps frames first.. of the domain's grant table (v1). Error: EOPNOTSUPP where kernel or hypervisor cannot.
+ */
 XYL_API void *xyl_grant_table_map(struct xyl *x, uint32_t domid, uint32_t first, uint32_t count);
 /*
  * Enters the console and store pages into the domain's first reserved grants (GNTTAB_RESERVED_CONSOLE and
  * _XENSTORE), so that the daemons in console_domid and store_domid can map them.
  */
 XYL_API int xyl_grant_seed(struct xyl *x, uint32_t domid, uint64_t console_mfn, uint32_t console_domid,
-			   uint64_t store_mfn, uint32_t store_domid) XYL_MUST_USE;
+                           uint64_t store_mfn, uint32_t store_domid) XYL_MUST_USE;
 
-/* ---- building a PV guest ---------------------------------------------------------------------------------------- */
+/* ---- building a PV guest
+ * ---------------------------------------------------------------------------------------- */
 
 /*
- * Unpacks a kernel (bzImage with gzip, xz or zstd, gzipped ELF, or plain ELF) into *out, to be freed with free(), and
- * checks that it is a 64-bit PV kernel. Needs no handle and no file: a confined process may call it.
- * max_bytes bounds the result (0: 256 MiB). Errors: ENOEXEC no kernel or a damaged one, EFBIG, ENOMEM.
+ * Unpacks a kernel (bzImage with gzip, xz or zstd, gzipped ELF, or plain ELF) into *out, to be freed with
+ * free(), and checks that it is a 64-bit PV kernel. Needs no handle and no file: a confined process may call
+ * it. max_bytes bounds the result (0: 256 MiB). Errors: ENOEXEC no kernel or a damaged one, EFBIG, ENOMEM.
  */
 XYL_API int xyl_kernel_unpack(const void *image, size_t image_bytes, size_t max_bytes, void **out,
-			      size_t *out_bytes) XYL_MUST_USE;
+                              size_t *out_bytes) XYL_MUST_USE;
 
 struct xyl_pv_build {
 	const void *kernel; /* as for xyl_kernel_unpack; best unpacked already */
@@ -222,10 +235,10 @@ struct xyl_pv_build {
 	const char *cmdline; /* at most 1,023 characters; NULL: empty */
 	uint64_t memory_kib;
 	uint64_t max_memory_kib; /* 0: memory_kib; the guest may balloon up to this */
-	uint32_t console_port;	 /* the guest's end of its console's event channel (xyl_evtchn_alloc) */
-	uint32_t store_port;	 /* the guest's end of its store's event channel */
-	uint32_t console_domid;	 /* where xenconsoled runs, normally 0 */
-	uint32_t store_domid;	 /* where xenstored runs, normally 0 */
+	uint32_t console_port;   /* the guest's end of its console's event channel (xyl_evtchn_alloc) */
+	uint32_t store_port;     /* the guest's end of its store's event channel */
+	uint32_t console_domid;  /* where xenconsoled runs, normally 0 */
+	uint32_t store_domid;    /* where xenstored runs, normally 0 */
 };
 
 struct xyl_pv_built {
@@ -236,26 +249,28 @@ struct xyl_pv_built {
 };
 
 /*
- * Fills a domain that xyl_domain_create made: memory, kernel, ramdisk, start-of-day pages, page tables (pinned), vcpu
- * 0's registers, grants for console and store. It is left paused. Errors: ENOEXEC unusable kernel, ENOMEM, E2BIG the
- * kernel and its ramdisk do not fit into memory_kib, EINVAL. After an error the caller destroys the domain.
+ * Fills a domain that xyl_domain_create made: memory, kernel, ramdisk, start-of-day pages, page tables
+ * (pinned), vcpu 0's registers, grants for console and store. It is left paused. Errors: ENOEXEC unusable
+ * kernel, ENOMEM, E2BIG the kernel and its ramdisk do not fit into memory_kib, EINVAL. After an error the
+ * caller destroys the domain.
  */
 XYL_API int xyl_domain_build_pv(struct xyl *x, uint32_t domid, const struct xyl_pv_build *build,
-				struct xyl_pv_built *built) XYL_MUST_USE;
+                                struct xyl_pv_built *built) XYL_MUST_USE;
 
-/* ---- scheduler -------------------------------------------------------------------------------------------------- */
+/* ---- scheduler
+ * -------------------------------------------------------------------------------------------------- */
 
 enum xyl_scheduler { /* XEN_SCHEDULER_* of xen/domctl.h */
-	XYL_SCHED_CREDIT = 5,
-	XYL_SCHED_CREDIT2 = 6,
-	XYL_SCHED_ARINC653 = 7,
-	XYL_SCHED_RTDS = 8,
-	XYL_SCHED_NULL = 9,
+	             XYL_SCHED_CREDIT = 5,
+	             XYL_SCHED_CREDIT2 = 6,
+	             XYL_SCHED_ARINC653 = 7,
+	             XYL_SCHED_RTDS = 8,
+	             XYL_SCHED_NULL = 9,
 };
 
 struct xyl_sched {
 	uint32_t weight; /* share against other domains; 256 is usual, 1..65535 */
-	uint32_t cap;	 /* most CPU time in percent of one CPU; 0: unlimited */
+	uint32_t cap;    /* most CPU time in percent of one CPU; 0: unlimited */
 };
 
 XYL_API int xyl_scheduler_id(struct xyl *x, enum xyl_scheduler *id) XYL_MUST_USE;
@@ -265,7 +280,8 @@ XYL_API const char *xyl_scheduler_name(enum xyl_scheduler id);
 XYL_API int xyl_sched_get(struct xyl *x, uint32_t domid, struct xyl_sched *params) XYL_MUST_USE;
 XYL_API int xyl_sched_set(struct xyl *x, uint32_t domid, const struct xyl_sched *params) XYL_MUST_USE;
 
-/* ---- the host --------------------------------------------------------------------------------------------------- */
+/* ---- the host
+ * --------------------------------------------------------------------------------------------------- */
 
 struct xyl_hostinfo {
 	uint32_t cpus; /* online */
@@ -276,7 +292,7 @@ struct xyl_hostinfo {
 	uint32_t cores_per_socket;
 	uint32_t cpu_khz;
 	uint64_t total_pages;
-	uint64_t free_pages;  /* includes those still to be scrubbed */
+	uint64_t free_pages; /* includes those still to be scrubbed */
 	uint64_t scrub_pages;
 	uint64_t outstanding_pages; /* claimed */
 	uint64_t max_mfn;
@@ -321,21 +337,24 @@ XYL_API int xyl_host_version(struct xyl *x, struct xyl_version *version) XYL_MUS
 /* Fill up to max entries; return how many. */
 XYL_API int xyl_host_cputopo(struct xyl *x, struct xyl_cputopo *cpus, uint32_t max) XYL_MUST_USE;
 /* distance (or NULL) is max * max entries, row by row. */
-XYL_API int xyl_host_numa(struct xyl *x, struct xyl_numanode *nodes, uint32_t *distance, uint32_t max) XYL_MUST_USE;
+XYL_API int xyl_host_numa(struct xyl *x, struct xyl_numanode *nodes, uint32_t *distance,
+                          uint32_t max) XYL_MUST_USE;
 XYL_API int xyl_host_cpu_idle(struct xyl *x, uint64_t *idle_ns, uint32_t max) XYL_MUST_USE;
 /* Free memory below 2^max_bits (0: all) on node (-1: all). */
 XYL_API int xyl_host_free_memory(struct xyl *x, int node, unsigned max_bits, uint64_t *bytes) XYL_MUST_USE;
 
 /*
- * Reads the hypervisor's console ring. With index NULL from its beginning; otherwise from *index, which is moved on,
- * so that the next call reads only what is new (begin with 0). clear empties the ring for everybody.
- * Returns how many bytes were put into buffer (not terminated).
+ * Reads the hypervisor's console ring. With index NULL from its beginning; otherwise from *index, which is
+ * moved on, so that the next call reads only what is new (begin with 0). clear empties the ring for
+ * everybody. Returns how many bytes were put into buffer (not terminated).
  */
-XYL_API int xyl_console_read(struct xyl *x, char *buffer, size_t bytes, bool clear, uint32_t *index) XYL_MUST_USE;
+XYL_API int xyl_console_read(struct xyl *x, char *buffer, size_t bytes, bool clear,
+                             uint32_t *index) XYL_MUST_USE;
 /* As if the keys had been pressed on the hypervisor's console. */
 XYL_API int xyl_debug_keys(struct xyl *x, const char *keys) XYL_MUST_USE;
 
-/* ---- event channels --------------------------------------------------------------------------------------------- */
+/* ---- event channels
+ * --------------------------------------------------------------------------------------------- */
 
 /* A new port of domid that remote_domid may bind; used for guests before they run. Returns the port. */
 XYL_API int xyl_evtchn_alloc(struct xyl *x, uint32_t domid, uint32_t remote_domid) XYL_MUST_USE;
@@ -347,7 +366,8 @@ XYL_API void xyl_evtchn_close(struct xyl_evtchn *e);
 XYL_API int xyl_evtchn_fd(struct xyl_evtchn *e);
 /* These return the local port, a positive number. Errors: EEXIST virq taken by another, ESRCH, EINVAL. */
 XYL_API int xyl_evtchn_bind_unbound(struct xyl_evtchn *e, uint32_t remote_domid) XYL_MUST_USE;
-XYL_API int xyl_evtchn_bind_interdomain(struct xyl_evtchn *e, uint32_t remote_domid, uint32_t remote_port) XYL_MUST_USE;
+XYL_API int xyl_evtchn_bind_interdomain(struct xyl_evtchn *e, uint32_t remote_domid,
+                                        uint32_t remote_port) XYL_MUST_USE;
 XYL_API int xyl_evtchn_bind_virq(struct xyl_evtchn *e, uint32_t virq) XYL_MUST_USE;
 XYL_API int xyl_evtchn_unbind(struct xyl_evtchn *e, uint32_t port);
 XYL_API int xyl_evtchn_notify(struct xyl_evtchn *e, uint32_t port) XYL_MUST_USE;
@@ -355,7 +375,8 @@ XYL_API int xyl_evtchn_notify(struct xyl_evtchn *e, uint32_t port) XYL_MUST_USE;
 XYL_API int xyl_evtchn_pending(struct xyl_evtchn *e) XYL_MUST_USE;
 XYL_API int xyl_evtchn_unmask(struct xyl_evtchn *e, uint32_t port) XYL_MUST_USE;
 
-/* ---- grants ----------------------------------------------------------------------------------------------------- */
+/* ---- grants
+ * ----------------------------------------------------------------------------------------------------- */
 
 XYL_API struct xyl_gnt *xyl_gnt_open(void);
 XYL_API void xyl_gnt_close(struct xyl_gnt *g);
@@ -365,22 +386,25 @@ XYL_API void *xyl_gnt_map(struct xyl_gnt *g, uint32_t domid, const uint32_t *ref
  * As xyl_gnt_map; besides, when the mapping goes (by us or by our death) the kernel zeroes the byte at offset
  * clear_offset (UINT32_MAX: none) and notifies our local port notify_port (0: none).
  */
-XYL_API void *xyl_gnt_map_notify(struct xyl_gnt *g, uint32_t domid, uint32_t ref, int prot, uint32_t clear_offset,
-				 uint32_t notify_port);
+XYL_API void *xyl_gnt_map_notify(struct xyl_gnt *g, uint32_t domid, uint32_t ref, int prot,
+                                 uint32_t clear_offset, uint32_t notify_port);
 XYL_API int xyl_gnt_unmap(struct xyl_gnt *g, void *address, uint32_t count);
 
-/* ---- xenstore --------------------------------------------------------------------------------------------------- */
+/* ---- xenstore
+ * --------------------------------------------------------------------------------------------------- */
 
 /*
- * A connection to xenstored: its socket $XENSTORED_PATH or /run/xenstored/socket, else the kernel's /dev/xen/xenbus.
+ * A connection to xenstored: its socket $XENSTORED_PATH or /run/xenstored/socket, else the kernel's
+ * /dev/xen/xenbus.
  *
- * Calls wait for the answer, at most the time-out (ETIMEDOUT). The _async ones answer through a callback that runs in
- * the main context given at opening, as watches do. When the daemon goes away the connection comes back by itself:
- * outstanding requests are sent again, watches are registered again (and fire once, as new ones do), transactions
- * that were open end with EAGAIN.
+ * Calls wait for the answer, at most the time-out (ETIMEDOUT). The _async ones answer through a callback that
+ * runs in the main context given at opening, as watches do. When the daemon goes away the connection comes
+ * back by itself: outstanding requests are sent again, watches are registered again (and fire once, as new
+ * ones do), transactions that were open end with EAGAIN.
  *
- * A callback may make any call, also xyl_store_unwatch of its own watch. Errors are those of the wire protocol:
- * ENOENT no such node, EACCES, EINVAL malformed path, ENOSPC or E2BIG quota, EAGAIN transaction conflict.
+ * A callback may make any call, also xyl_store_unwatch of its own watch. Errors are those of the wire
+ * protocol: ENOENT no such node, EACCES, EINVAL malformed path, ENOSPC or E2BIG quota, EAGAIN transaction
+ * conflict.
  */
 typedef uint64_t xyl_tx; /* a transaction; XYL_TX_NONE outside of one */
 #define XYL_TX_NONE ((xyl_tx)0)
@@ -389,27 +413,29 @@ struct _GMainContext;
 struct xyl_watch;
 
 /*
- * context: where callbacks run; NULL is the process's default main context. A program without a main loop can use all
- * calls but watches and _async. Errors: ENOENT or ECONNREFUSED no xenstored.
+ * context: where callbacks run; NULL is the process's default main context. A program without a main loop can
+ * use all calls but watches and _async. Errors: ENOENT or ECONNREFUSED no xenstored.
  */
 XYL_API struct xyl_store *xyl_store_open(struct _GMainContext *context);
-/* As xyl_store_open, on a socket path of the caller's choice, and without waiting: it connects when it can. */
+/* As xyl_store_open, on a socket path of the caller's choice, and without waiting: it connects when it can.
+ */
 XYL_API struct xyl_store *xyl_store_open_path(struct _GMainContext *context, const char *socket_path);
 XYL_API void xyl_store_close(struct xyl_store *s);
 /* How long calls may wait, in milliseconds; 30,000 at first. */
 XYL_API void xyl_store_set_timeout(struct xyl_store *s, unsigned timeout_ms);
 XYL_API bool xyl_store_connected(struct xyl_store *s);
 
-/* The value, NUL-terminated and to be freed with free(); *bytes (or NULL) is its length, NULs within it counted. */
+/* The value, NUL-terminated and to be freed with free(); *bytes (or NULL) is its length, NULs within it
+ * counted. */
 XYL_API char *xyl_store_read(struct xyl_store *s, xyl_tx tx, const char *path, size_t *bytes);
 /* As xyl_store_read, the path made as by printf. */
 XYL_API char *xyl_store_readf(struct xyl_store *s, xyl_tx tx, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
+        __attribute__((format(printf, 3, 4)));
 XYL_API int xyl_store_write(struct xyl_store *s, xyl_tx tx, const char *path, const void *value,
-			    size_t bytes) XYL_MUST_USE;
+                            size_t bytes) XYL_MUST_USE;
 /* Writes a string made as by printf. */
 XYL_API int xyl_store_printf(struct xyl_store *s, xyl_tx tx, const char *path, const char *format, ...)
-	__attribute__((format(printf, 4, 5))) XYL_MUST_USE;
+        __attribute__((format(printf, 4, 5))) XYL_MUST_USE;
 XYL_API int xyl_store_mkdir(struct xyl_store *s, xyl_tx tx, const char *path) XYL_MUST_USE;
 /* Removes the node and all below it; a missing one is no error unless its parent is missing too (ENOENT). */
 XYL_API int xyl_store_rm(struct xyl_store *s, xyl_tx tx, const char *path) XYL_MUST_USE;
@@ -421,42 +447,48 @@ struct xyl_perms {
 	uint32_t domid; /* first entry: the owner, its perm is everybody else's */
 	enum xyl_perm perm;
 };
-XYL_API int xyl_store_set_perms(struct xyl_store *s, xyl_tx tx, const char *path, const struct xyl_perms *perms,
-				size_t count) XYL_MUST_USE;
+XYL_API int xyl_store_set_perms(struct xyl_store *s, xyl_tx tx, const char *path,
+                                const struct xyl_perms *perms, size_t count) XYL_MUST_USE;
 /* A block to be freed with free(). */
-XYL_API struct xyl_perms *xyl_store_get_perms(struct xyl_store *s, xyl_tx tx, const char *path, size_t *count);
+XYL_API struct xyl_perms *xyl_store_get_perms(struct xyl_store *s, xyl_tx tx, const char *path,
+                                              size_t *count);
 
-/* A transaction by hand: start, use *tx, then end. EAGAIN at the end: somebody else wrote, do it all again. */
+/* A transaction by hand: start, use *tx, then end. EAGAIN at the end: somebody else wrote, do it all again.
+ */
 XYL_API int xyl_store_begin(struct xyl_store *s, xyl_tx *tx) XYL_MUST_USE;
 XYL_API int xyl_store_end(struct xyl_store *s, xyl_tx tx, bool commit) XYL_MUST_USE;
 /*
- * Runs body within a transaction, again and again while its end conflicts. body returns 0 to commit, or -1 with errno
- * to abort (EAGAIN: begin again). It must be able to run several times.
+ * Runs body within a transaction, again and again while its end conflicts. body returns 0 to commit, or -1
+ * with errno to abort (EAGAIN: begin again). It must be able to run several times.
  */
-XYL_API int xyl_store_transaction(struct xyl_store *s, int (*body)(struct xyl_store *s, xyl_tx tx, void *data),
-				  void *data) XYL_MUST_USE;
+XYL_API int xyl_store_transaction(struct xyl_store *s,
+                                  int (*body)(struct xyl_store *s, xyl_tx tx, void *data),
+                                  void *data) XYL_MUST_USE;
 
 /*
- * fn(path, data) runs in the main context when path or anything below it changes, and once at first. path is the node
- * that changed; the watched path itself also means "look again at all of it" (after a reconnection, or when events came
- * faster than they were taken). Special paths: "@introduceDomain", "@releaseDomain".
+ * fn(path, data) runs in the main context when path or anything below it changes, and once at first. path is
+ * the node that changed; the watched path itself also means "look again at all of it" (after a reconnection,
+ * or when events came faster than they were taken). Special paths: "@introduceDomain", "@releaseDomain".
  */
 typedef void xyl_watch_fn(struct xyl_store *s, const char *path, void *data);
-XYL_API struct xyl_watch *xyl_store_watch(struct xyl_store *s, const char *path, xyl_watch_fn *fn, void *data);
+XYL_API struct xyl_watch *xyl_store_watch(struct xyl_store *s, const char *path, xyl_watch_fn *fn,
+                                          void *data);
 /* After its return fn does not begin any more (called from the context's own thread). */
 XYL_API int xyl_store_unwatch(struct xyl_store *s, struct xyl_watch *w);
 
-/* done(s, error, value, bytes, data): error 0 or an errno value; value is NUL-terminated and lives during the call. */
+/* done(s, error, value, bytes, data): error 0 or an errno value; value is NUL-terminated and lives during the
+ * call. */
 typedef void xyl_store_done_fn(struct xyl_store *s, int error, const char *value, size_t bytes, void *data);
 XYL_API int xyl_store_read_async(struct xyl_store *s, xyl_tx tx, const char *path, xyl_store_done_fn *done,
-				 void *data) XYL_MUST_USE;
-XYL_API int xyl_store_write_async(struct xyl_store *s, xyl_tx tx, const char *path, const void *value, size_t bytes,
-				  xyl_store_done_fn *done, void *data) XYL_MUST_USE;
+                                 void *data) XYL_MUST_USE;
+XYL_API int xyl_store_write_async(struct xyl_store *s, xyl_tx tx, const char *path, const void *value,
+                                  size_t bytes, xyl_store_done_fn *done, void *data) XYL_MUST_USE;
 XYL_API int xyl_store_rm_async(struct xyl_store *s, xyl_tx tx, const char *path, xyl_store_done_fn *done,
-			       void *data) XYL_MUST_USE;
+                               void *data) XYL_MUST_USE;
 
 /* Tells xenstored about a new domain: it maps the page (by the reserved grant) and binds the guest's port. */
-XYL_API int xyl_store_introduce(struct xyl_store *s, uint32_t domid, uint64_t store_mfn, uint32_t store_port) XYL_MUST_USE;
+XYL_API int xyl_store_introduce(struct xyl_store *s, uint32_t domid, uint64_t store_mfn,
+                                uint32_t store_port) XYL_MUST_USE;
 XYL_API int xyl_store_release(struct xyl_store *s, uint32_t domid) XYL_MUST_USE;
 XYL_API int xyl_store_is_introduced(struct xyl_store *s, uint32_t domid, bool *introduced) XYL_MUST_USE;
 /* "/local/domain/<domid>" in a block to be freed with free(). */

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Building of a PV guest, in steps:
- *	1. unpack the kernel if need be, read what it says of itself, lay everything out (hypervisor/lib/pvbuild.h)
+ *	1. unpack the kernel if need be, read what it says of itself, lay everything out
+ *(hypervisor/lib/pvbuild.h)
  *	2. limit the domain's memory and populate it
- *	3. map the part that the layout uses, write it, unmap it: no writable mapping of a page table may remain
+ *	3. map the part that the layout uses, write it, unmap it: no writable mapping of a page table may
+ *remain
  *	4. hypercall page, shared_info, pin the page tables, registers of vcpu 0, grants
  * A failure leaves the domain half-built; its creator destroys it.
  */
@@ -17,7 +19,7 @@
 
 #define SUPERPAGE_ORDER 9
 #define SUPERPAGE_PAGES (UINT64_C(1) << SUPERPAGE_ORDER)
-#define RFLAGS_IF (UINT64_C(1) << 9)
+#define RFLAGS_IF       (UINT64_C(1) << 9)
 
 struct builder {
 	struct xyl *x;
@@ -26,27 +28,30 @@ struct builder {
 	void *unpacked; /* ours to free, or NULL */
 	struct pv_image image;
 	struct pv_layout layout;
-	uint64_t *p2m; /* layout.pages entries */
+	uint64_t *p2m;   /* layout.pages entries */
 	uint8_t *window; /* the domain's first layout.used_pages pages */
 	uint64_t shared_info_mfn;
 };
 
 static int fail_pv(const struct builder *b, int rc)
 {
-	return xyl_fail_text(xyl_kernel_errno(rc), "domain %u: cannot build it: %s", b->domid, pv_error_text(rc));
+	return xyl_fail_text(xyl_kernel_errno(rc), "domain %u: cannot build it: %s", b->domid,
+	                     pv_error_text(rc));
 }
 
 /* Step 1. */
 static int plan(struct builder *b)
 {
 	const struct xyl_pv_build *c = b->config;
-	struct pv_request request = { .pages = c->memory_kib / 4, .ramdisk_bytes = c->ramdisk ? c->ramdisk_bytes : 0 };
+	struct pv_request request = { .pages = c->memory_kib / 4,
+		                      .ramdisk_bytes = c->ramdisk ? c->ramdisk_bytes : 0 };
 	const void *kernel = c->kernel;
 	size_t bytes = c->kernel_bytes;
 	int rc;
 
 	if (c->max_memory_kib && c->max_memory_kib < c->memory_kib)
-		return xyl_fail_text(EINVAL, "domain %u: its maximal memory is less than its memory", b->domid);
+		return xyl_fail_text(EINVAL, "domain %u: its maximal memory is less than its memory",
+		                     b->domid);
 	if (c->cmdline && strlen(c->cmdline) > PV_CMDLINE_MAX)
 		return fail_pv(b, PV_ERR_CMDLINE);
 	if (bytes < 4 || memcmp(kernel, "\177ELF", 4) != 0) {
@@ -74,7 +79,8 @@ static int populate_all(struct builder *b)
 		for (uint64_t i = 0; i < whole; i++)
 			extents[i] = i * SUPERPAGE_PAGES;
 		/* What it lacks is tried page by page below. */
-		if (xyl_memory_populate(b->x, b->domid, whole, SUPERPAGE_ORDER, extents, &done) < 0 && errno != ENOMEM) {
+		if (xyl_memory_populate(b->x, b->domid, whole, SUPERPAGE_ORDER, extents, &done) < 0 &&
+		    errno != ENOMEM) {
 			free(extents);
 			return -1;
 		}
@@ -87,8 +93,9 @@ static int populate_all(struct builder *b)
 		b->p2m[i] = i;
 	if (xyl_memory_populate(b->x, b->domid, b->layout.pages - at, 0, b->p2m + at, &done) < 0) {
 		if (errno == ENOMEM)
-			return xyl_fail_text(ENOMEM, "domain %u: the host has too little free memory for %llu KiB", b->domid,
-					     (unsigned long long)b->config->memory_kib);
+			return xyl_fail_text(ENOMEM,
+			                     "domain %u: the host has too little free memory for %llu KiB",
+			                     b->domid, (unsigned long long)b->config->memory_kib);
 		return -1;
 	}
 	return 0;
@@ -100,7 +107,8 @@ static int give_memory(struct builder *b)
 	const struct xyl_pv_build *c = b->config;
 	uint64_t max_kib = c->max_memory_kib ? c->max_memory_kib : c->memory_kib;
 
-	if (xyl_memory_set_max(b->x, b->domid, max_kib) < 0 || xyl_memory_set_map(b->x, b->domid, max_kib) < 0)
+	if (xyl_memory_set_max(b->x, b->domid, max_kib) < 0 ||
+	    xyl_memory_set_map(b->x, b->domid, max_kib) < 0)
 		return -1;
 	b->p2m = malloc(b->layout.pages * sizeof(*b->p2m));
 	if (!b->p2m)
@@ -143,7 +151,8 @@ static int write_memory(struct builder *b)
 	};
 	int rc;
 
-	b->window = xyl_foreign_map(b->x, b->domid, PROT_READ | PROT_WRITE, b->p2m, b->layout.used_pages, NULL);
+	b->window =
+	        xyl_foreign_map(b->x, b->domid, PROT_READ | PROT_WRITE, b->p2m, b->layout.used_pages, NULL);
 	if (!b->window)
 		return -1;
 	rc = pv_build(&b->image, &b->layout, &start, &ops);
@@ -156,7 +165,7 @@ static int write_memory(struct builder *b)
 static int write_shared_info(struct builder *b)
 {
 	struct shared_info *info =
-		xyl_foreign_map(b->x, b->domid, PROT_READ | PROT_WRITE, &b->shared_info_mfn, 1, NULL);
+	        xyl_foreign_map(b->x, b->domid, PROT_READ | PROT_WRITE, &b->shared_info_mfn, 1, NULL);
 
 	if (!info)
 		return -1;
@@ -218,15 +227,17 @@ static int finish(struct builder *b)
 {
 	const struct pv_layout *l = &b->layout;
 
-	if (l->hypercall_pfn != PV_UNSET && xyl_domain_hypercall_init(b->x, b->domid, b->p2m[l->hypercall_pfn]) < 0)
+	if (l->hypercall_pfn != PV_UNSET &&
+	    xyl_domain_hypercall_init(b->x, b->domid, b->p2m[l->hypercall_pfn]) < 0)
 		return -1;
 	if (write_shared_info(b) < 0 || pin_tables(b) < 0 || set_registers(b) < 0)
 		return -1;
-	return xyl_grant_seed(b->x, b->domid, b->p2m[l->console.pfn], b->config->console_domid, b->p2m[l->store.pfn],
-			      b->config->store_domid);
+	return xyl_grant_seed(b->x, b->domid, b->p2m[l->console.pfn], b->config->console_domid,
+	                      b->p2m[l->store.pfn], b->config->store_domid);
 }
 
-int xyl_domain_build_pv(struct xyl *x, uint32_t domid, const struct xyl_pv_build *build, struct xyl_pv_built *built)
+int xyl_domain_build_pv(struct xyl *x, uint32_t domid, const struct xyl_pv_build *build,
+                        struct xyl_pv_built *built)
 {
 	struct builder b = { .x = x, .domid = domid, .config = build };
 	struct xyl_dominfo info;

@@ -7,7 +7,7 @@
 #include <xen/sched.h>
 
 #define DEFAULT_EVENT_PORTS 1024
-#define LIST_CHUNK 256
+#define LIST_CHUNK          256
 
 #ifndef ERESTART
 #define ERESTART 85
@@ -21,7 +21,8 @@ int xyl_domain_create(struct xyl *x, const struct xyl_create *config, uint32_t *
 	if (!config->max_vcpus)
 		return xyl_fail_text(EINVAL, "cannot create a domain without vcpus");
 	if (config->domid >= XYL_DOMID_FIRST_RESERVED)
-		return xyl_fail_text(EINVAL, "cannot create domain %u: the number is reserved", config->domid);
+		return xyl_fail_text(EINVAL, "cannot create domain %u: the number is reserved",
+		                     config->domid);
 	memcpy(c->handle, config->uuid, sizeof(c->handle));
 	c->flags = config->iommu ? XEN_DOMCTL_CDF_iommu : 0;
 	c->max_vcpus = config->max_vcpus;
@@ -33,7 +34,8 @@ int xyl_domain_create(struct xyl *x, const struct xyl_create *config, uint32_t *
 		int error = errno;
 
 		if (error == EEXIST)
-			return xyl_fail_text(error, "cannot create domain %u: the number is taken", config->domid);
+			return xyl_fail_text(error, "cannot create domain %u: the number is taken",
+			                     config->domid);
 		return xyl_fail(error, "cannot create a domain with %u vcpus", config->max_vcpus);
 	}
 	*domid = op.domain;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Event channels: for guests by hypercall, for ourselves by /dev/xen/evtchn. Source: xen/event_channel.h, xen/sys/evtchn.h. */
+/* Event channels: for guests by hypercall, for ourselves by /dev/xen/evtchn. Source: xen/event_channel.h,
+ * xen/sys/evtchn.h. */
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
@@ -20,7 +21,8 @@ int xyl_evtchn_alloc(struct xyl *x, uint32_t domid, uint32_t remote_domid)
 	struct evtchn_alloc_unbound op = { .dom = (domid_t)domid, .remote_dom = (domid_t)remote_domid };
 
 	if (xyl_struct_op(x, __HYPERVISOR_event_channel_op, EVTCHNOP_alloc_unbound, &op, sizeof(op)) < 0)
-		return xyl_fail(errno, "domain %u: cannot allocate an event channel to domain %u", domid, remote_domid);
+		return xyl_fail(errno, "domain %u: cannot allocate an event channel to domain %u", domid,
+		                remote_domid);
 	return (int)op.port;
 }
 
@@ -66,11 +68,13 @@ int xyl_evtchn_bind_unbound(struct xyl_evtchn *e, uint32_t remote_domid)
 
 int xyl_evtchn_bind_interdomain(struct xyl_evtchn *e, uint32_t remote_domid, uint32_t remote_port)
 {
-	struct ioctl_evtchn_bind_interdomain op = { .remote_domain = remote_domid, .remote_port = remote_port };
+	struct ioctl_evtchn_bind_interdomain op = { .remote_domain = remote_domid,
+		                                    .remote_port = remote_port };
 	int port = ioctl(e->fd, IOCTL_EVTCHN_BIND_INTERDOMAIN, &op);
 
 	if (port < 0)
-		return xyl_fail(errno, "cannot bind to event channel %u of domain %u", remote_port, remote_domid);
+		return xyl_fail(errno, "cannot bind to event channel %u of domain %u", remote_port,
+		                remote_domid);
 	return port;
 }
 
@@ -86,14 +90,18 @@ int xyl_evtchn_unbind(struct xyl_evtchn *e, uint32_t port)
 {
 	struct ioctl_evtchn_unbind op = { .port = port };
 
-	return ioctl(e->fd, IOCTL_EVTCHN_UNBIND, &op) < 0 ? xyl_fail(errno, "cannot close event channel %u", port) : 0;
+	return ioctl(e->fd, IOCTL_EVTCHN_UNBIND, &op) < 0
+	               ? xyl_fail(errno, "cannot close event channel %u", port)
+	               : 0;
 }
 
 int xyl_evtchn_notify(struct xyl_evtchn *e, uint32_t port)
 {
 	struct ioctl_evtchn_notify op = { .port = port };
 
-	return ioctl(e->fd, IOCTL_EVTCHN_NOTIFY, &op) < 0 ? xyl_fail(errno, "cannot notify event channel %u", port) : 0;
+	return ioctl(e->fd, IOCTL_EVTCHN_NOTIFY, &op) < 0
+	               ? xyl_fail(errno, "cannot notify event channel %u", port)
+	               : 0;
 }
 
 int xyl_evtchn_pending(struct xyl_evtchn *e)
@@ -116,5 +124,7 @@ int xyl_evtchn_unmask(struct xyl_evtchn *e, uint32_t port)
 	do {
 		n = write(e->fd, &port, sizeof(port));
 	} while (n < 0 && errno == EINTR);
-	return n == (ssize_t)sizeof(port) ? 0 : xyl_fail(n < 0 ? errno : EIO, "cannot unmask event channel %u", port);
+	return n == (ssize_t)sizeof(port)
+	               ? 0
+	               : xyl_fail(n < 0 ? errno : EIO, "cannot unmask event channel %u", port);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Mapping of other domains' frames and grant tables. Source: xen/sys/privcmd.h, xen/grant_table.h, xen/memory.h. */
+/* Mapping of other domains' frames and grant tables. Source: xen/sys/privcmd.h, xen/grant_table.h,
+ * xen/memory.h. */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -10,7 +11,8 @@
 #include <xen/memory.h>
 #include <xen/sys/privcmd.h>
 
-void *xyl_foreign_map(struct xyl *x, uint32_t domid, int prot, const uint64_t *mfns, size_t count, int *errors)
+void *xyl_foreign_map(struct xyl *x, uint32_t domid, int prot, const uint64_t *mfns, size_t count,
+                      int *errors)
 {
 	struct privcmd_mmapbatch_v2 batch = { .num = (unsigned)count, .dom = (domid_t)domid };
 	int *err = errors ? errors : calloc(count ? count : 1, sizeof(*err));
@@ -118,8 +120,8 @@ void *xyl_grant_table_map(struct xyl *x, uint32_t domid, uint32_t first, uint32_
 	return NULL;
 }
 
-int xyl_grant_seed(struct xyl *x, uint32_t domid, uint64_t console_mfn, uint32_t console_domid, uint64_t store_mfn,
-		   uint32_t store_domid)
+int xyl_grant_seed(struct xyl *x, uint32_t domid, uint64_t console_mfn, uint32_t console_domid,
+                   uint64_t store_mfn, uint32_t store_domid)
 {
 	grant_entry_v1_t *table;
 

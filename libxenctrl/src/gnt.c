@@ -47,7 +47,8 @@ static void forget(struct xyl_gnt *g, uint64_t index, uint32_t count)
 	struct ioctl_gntdev_unmap_grant_ref op = { .index = index, .count = count };
 	int saved = errno;
 
-	(void)ioctl(g->fd, IOCTL_GNTDEV_UNMAP_GRANT_REF, &op); /* nothing is mapped: closing the file frees it too */
+	(void)ioctl(g->fd, IOCTL_GNTDEV_UNMAP_GRANT_REF,
+	            &op); /* nothing is mapped: closing the file frees it too */
 	errno = saved;
 }
 
@@ -69,13 +70,15 @@ static int reserve(struct xyl_gnt *g, uint32_t domid, const uint32_t *refs, uint
 	}
 	rc = ioctl(g->fd, IOCTL_GNTDEV_MAP_GRANT_REF, op);
 	if (rc < 0)
-		xyl_fail(errno, "domain %u: cannot map %u grants from reference %u on", domid, count, refs[0]);
+		xyl_fail(errno, "domain %u: cannot map %u grants from reference %u on", domid, count,
+		         refs[0]);
 	*index = op->index;
 	free(op);
 	return rc;
 }
 
-static void *map_index(struct xyl_gnt *g, uint32_t domid, uint32_t ref, uint32_t count, int prot, uint64_t index)
+static void *map_index(struct xyl_gnt *g, uint32_t domid, uint32_t ref, uint32_t count, int prot,
+                       uint64_t index)
 {
 	void *p = mmap(NULL, (size_t)count * XYL_PAGE_BYTES, prot, MAP_SHARED, g->fd, (off_t)index);
 
@@ -96,7 +99,7 @@ void *xyl_gnt_map(struct xyl_gnt *g, uint32_t domid, const uint32_t *refs, uint3
 }
 
 void *xyl_gnt_map_notify(struct xyl_gnt *g, uint32_t domid, uint32_t ref, int prot, uint32_t clear_offset,
-			 uint32_t notify_port)
+                         uint32_t notify_port)
 {
 	struct ioctl_gntdev_unmap_notify op = { .event_channel_port = notify_port };
 	uint64_t index;
@@ -131,7 +134,8 @@ int xyl_gnt_unmap(struct xyl_gnt *g, void *address, uint32_t count)
 	if (ioctl(g->fd, IOCTL_GNTDEV_GET_OFFSET_FOR_VADDR, &where) < 0)
 		return xyl_fail(errno, "no grant is mapped at %p", address);
 	if (where.count != count)
-		return xyl_fail_text(EINVAL, "%u grants are mapped at %p, not %u", where.count, address, count);
+		return xyl_fail_text(EINVAL, "%u grants are mapped at %p, not %u", where.count, address,
+		                     count);
 	if (munmap(address, (size_t)count * XYL_PAGE_BYTES) < 0)
 		return xyl_fail(errno, "cannot unmap the grants at %p", address);
 	forget(g, where.offset, count);

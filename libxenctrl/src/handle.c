@@ -2,9 +2,9 @@
 /*
  * The handle: hypercalls through /dev/xen/privcmd, and memory for their arguments.
  *
- * The hypervisor reads and writes arguments by the caller's page tables and cannot wait for a page fault, so they must
- * lie in memory that the kernel neither moves nor write-protects (on fork): mappings of /dev/xen/hypercall, or on old
- * kernels locked memory that is not inherited.
+ * The hypervisor reads and writes arguments by the caller's page tables and cannot wait for a page fault, so
+ * they must lie in memory that the kernel neither moves nor write-protects (on fork): mappings of
+ * /dev/xen/hypercall, or on old kernels locked memory that is not inherited.
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -17,7 +17,7 @@
 #include <xen/memory.h>
 #include <xen/sys/privcmd.h>
 
-#define PRIVCMD_PATH "/dev/xen/privcmd"
+#define PRIVCMD_PATH   "/dev/xen/privcmd"
 #define HYPERCALL_PATH "/dev/xen/hypercall"
 
 /* The control interface of another version answers every call with EACCES. */
@@ -28,12 +28,14 @@ static int check_interface(struct xyl *x)
 	if (xyl_sysctl(x, &op, "ask for the scheduler") == 0)
 		return 0;
 	if (errno == EACCES)
-		return xyl_fail_text(EPROTO,
-				     "the hypervisor's control interface differs from this library's (sysctl version %#x, "
-				     "that of Xen 4.17)",
-				     XEN_SYSCTL_INTERFACE_VERSION);
+		return xyl_fail_text(
+		        EPROTO,
+		        "the hypervisor's control interface differs from this library's (sysctl version %#x, "
+		        "that of Xen 4.17)",
+		        XEN_SYSCTL_INTERFACE_VERSION);
 	if (errno == EPERM)
-		return xyl_fail_text(EPERM, "the hypervisor refuses control calls: this is not the control domain");
+		return xyl_fail_text(EPERM,
+		                     "the hypervisor refuses control calls: this is not the control domain");
 	/* Any other answer came from an interface that we share. */
 	return 0;
 }
@@ -52,8 +54,10 @@ struct xyl *xyl_open(void)
 
 		free(x);
 		if (error == ENOENT || error == ENODEV || error == ENXIO)
-			xyl_fail_text(error, "%s: not there: not running on the hypervisor, or the kernel module "
-				      "xen_privcmd is not loaded", PRIVCMD_PATH);
+			xyl_fail_text(error,
+			              "%s: not there: not running on the hypervisor, or the kernel module "
+			              "xen_privcmd is not loaded",
+			              PRIVCMD_PATH);
 		else
 			xyl_fail(error, "%s", PRIVCMD_PATH);
 		return NULL;
@@ -77,7 +81,8 @@ static void *buffer_map(struct xyl *x, size_t bytes)
 	if (x->hypercall >= 0)
 		p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, x->hypercall, 0);
 	else
-		p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_LOCKED, -1, 0);
+		p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_LOCKED, -1,
+		         0);
 	if (p == MAP_FAILED)
 		return NULL;
 	if (x->hypercall < 0 && madvise(p, bytes, MADV_DONTFORK) < 0) {
@@ -168,7 +173,8 @@ static long bounce(struct xyl *x, unsigned hypercall, int cmd, void *arg, size_t
 	if (!page)
 		return -1;
 	memcpy(page, arg, bytes);
-	rc = cmd < 0 ? xyl_raw(x, hypercall, p, 0, 0, 0, 0) : xyl_raw(x, hypercall, (unsigned)cmd, p, 0, 0, 0);
+	rc = cmd < 0 ? xyl_raw(x, hypercall, p, 0, 0, 0, 0)
+	             : xyl_raw(x, hypercall, (unsigned)cmd, p, 0, 0, 0);
 	memcpy(arg, page, bytes);
 	xyl_hypercall_free(x, page, XYL_PAGE_BYTES);
 	return rc;

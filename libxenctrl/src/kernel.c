@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Unpacking of guest kernels. No handle, no files, no threads: memory alone, so that a confined process can do it.
+ * Unpacking of guest kernels. No handle, no files, no threads: memory alone, so that a confined process can
+ * do it.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +10,7 @@
 #include "kernel.h"
 #include "hypervisor/lib/decompress.h"
 
-#define UNPACKED_MAX ((size_t)256 << 20)
+#define UNPACKED_MAX   ((size_t)256 << 20)
 #define UNPACKED_GUESS ((size_t)64 << 20) /* where the image does not tell */
 
 int xyl_kernel_errno(int pv_error)
@@ -44,12 +45,15 @@ int xyl_kernel_unpack(const void *image, size_t image_bytes, size_t max_bytes, v
 	if (rc != PV_OK)
 		return xyl_fail_text(xyl_kernel_errno(rc), "cannot unpack the kernel: %s", pv_error_text(rc));
 	if (payload.kind > PAYLOAD_ZSTD)
-		return xyl_fail_text(ENOEXEC, "cannot unpack the kernel: it is compressed by %s; gzip, xz and zstd are supported",
-				     payload_kind_name(payload.kind));
+		return xyl_fail_text(
+		        ENOEXEC,
+		        "cannot unpack the kernel: it is compressed by %s; gzip, xz and zstd are supported",
+		        payload_kind_name(payload.kind));
 	room = payload.unpacked_bytes ? payload.unpacked_bytes : UNPACKED_GUESS;
 	if (room > max_bytes && payload.unpacked_bytes)
-		return xyl_fail_text(EFBIG, "cannot unpack the kernel: it says that it takes %zu bytes; the limit is %zu", room,
-				     max_bytes);
+		return xyl_fail_text(
+		        EFBIG, "cannot unpack the kernel: it says that it takes %zu bytes; the limit is %zu",
+		        room, max_bytes);
 	if (room > max_bytes)
 		room = max_bytes;
 	buffer = malloc(room);

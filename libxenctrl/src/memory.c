@@ -40,8 +40,8 @@ int xyl_memory_set_map(struct xyl *x, uint32_t domid, uint64_t max_kib)
 }
 
 /* One of the three reservation calls, in pieces; list is read, and written back when answers is set. */
-static int reservation(struct xyl *x, uint32_t domid, unsigned cmd, uint64_t count, unsigned order, uint64_t *list,
-		       bool answers, uint64_t *done, const char *what)
+static int reservation(struct xyl *x, uint32_t domid, unsigned cmd, uint64_t count, unsigned order,
+                       uint64_t *list, bool answers, uint64_t *done, const char *what)
 {
 	uint64_t chunk = count < EXTENTS_MAX ? count : EXTENTS_MAX;
 	size_t bytes = (size_t)chunk * sizeof(xen_pfn_t);
@@ -76,27 +76,31 @@ static int reservation(struct xyl *x, uint32_t domid, unsigned cmd, uint64_t cou
 	xyl_hypercall_free(x, extents, bytes);
 	if (!error)
 		return 0;
-	return xyl_fail(error, "domain %u: cannot %s %llu extents of %llu KiB (%llu done): its limit or the host's memory "
-			"may be exhausted", domid, what, (unsigned long long)count, 4ULL << order,
-			(unsigned long long)*done);
+	return xyl_fail(
+	        error,
+	        "domain %u: cannot %s %llu extents of %llu KiB (%llu done): its limit or the host's memory "
+	        "may be exhausted",
+	        domid, what, (unsigned long long)count, 4ULL << order, (unsigned long long)*done);
 }
 
-int xyl_memory_populate(struct xyl *x, uint32_t domid, uint64_t count, unsigned order, uint64_t *extents, uint64_t *done)
+int xyl_memory_populate(struct xyl *x, uint32_t domid, uint64_t count, unsigned order, uint64_t *extents,
+                        uint64_t *done)
 {
 	return reservation(x, domid, XENMEM_populate_physmap, count, order, extents, true, done, "populate");
 }
 
-int xyl_memory_increase(struct xyl *x, uint32_t domid, uint64_t count, unsigned order, uint64_t *mfns, uint64_t *done)
+int xyl_memory_increase(struct xyl *x, uint32_t domid, uint64_t count, unsigned order, uint64_t *mfns,
+                        uint64_t *done)
 {
 	return reservation(x, domid, XENMEM_increase_reservation, count, order, mfns, true, done, "add");
 }
 
 int xyl_memory_decrease(struct xyl *x, uint32_t domid, uint64_t count, unsigned order, const uint64_t *mfns,
-			uint64_t *done)
+                        uint64_t *done)
 {
 	/* read only: nothing is written back */
-	return reservation(x, domid, XENMEM_decrease_reservation, count, order, (uint64_t *)(uintptr_t)mfns, false, done,
-			   "remove");
+	return reservation(x, domid, XENMEM_decrease_reservation, count, order, (uint64_t *)(uintptr_t)mfns,
+	                   false, done, "remove");
 }
 
 static int ask(struct xyl *x, uint32_t domid, unsigned cmd, uint64_t *answer)
@@ -113,7 +117,8 @@ static int ask(struct xyl *x, uint32_t domid, unsigned cmd, uint64_t *answer)
 	return 0;
 }
 
-int xyl_memory_reservation(struct xyl *x, uint32_t domid, uint64_t *current_pages, uint64_t *max_pages, uint64_t *max_pfn)
+int xyl_memory_reservation(struct xyl *x, uint32_t domid, uint64_t *current_pages, uint64_t *max_pages,
+                           uint64_t *max_pfn)
 {
 	if (ask(x, domid, XENMEM_current_reservation, current_pages) < 0 ||
 	    ask(x, domid, XENMEM_maximum_reservation, max_pages) < 0)
@@ -127,6 +132,6 @@ int xyl_memory_claim(struct xyl *x, uint32_t domid, uint64_t pages)
 
 	if (xyl_memory_op(x, XENMEM_claim_pages, &r, sizeof(r)) < 0)
 		return xyl_fail(errno, "domain %u: cannot set %llu KiB of memory aside for it", domid,
-				(unsigned long long)pages * 4);
+		                (unsigned long long)pages * 4);
 	return 0;
 }

@@ -20,30 +20,31 @@
 
 #include "../include/xenctrl.h"
 
-#define XYL_HIDDEN __attribute__((visibility("hidden")))
+#define XYL_HIDDEN     __attribute__((visibility("hidden")))
 #define XYL_PAGE_CACHE 8 /* hypercall pages that a handle keeps for its next calls */
 
 struct xyl {
 	int privcmd;
-	int hypercall; /* /dev/xen/hypercall for memory that the kernel does not move, or -1 */
+	int hypercall;        /* /dev/xen/hypercall for memory that the kernel does not move, or -1 */
 	pthread_mutex_t lock; /* guards the cache */
 	void *cache[XYL_PAGE_CACHE];
 	unsigned cached;
 };
 
 /*
- * Sets errno to error and this thread's message to the text made from format, to which ": " and the error's own words are
- * added. Always returns -1.
+ * Sets errno to error and this thread's message to the text made from format, to which ": " and the error's
+ * own words are added. Always returns -1.
  */
 XYL_HIDDEN int xyl_fail(int error, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* As xyl_fail, for causes that the text names by itself: adds nothing. */
 XYL_HIDDEN int xyl_fail_text(int error, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* A hypercall that sets errno and no message. */
-XYL_HIDDEN long xyl_raw(struct xyl *x, unsigned op, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4);
+XYL_HIDDEN long xyl_raw(struct xyl *x, unsigned op, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3,
+                        uint64_t a4);
 /*
- * Control calls: op is copied through hypercall memory both ways. Pointers in it must be to hypercall memory. On failure
- * the message begins with "domain N: cannot WHAT" or "cannot WHAT".
+ * Control calls: op is copied through hypercall memory both ways. Pointers in it must be to hypercall memory.
+ * On failure the message begins with "domain N: cannot WHAT" or "cannot WHAT".
  */
 XYL_HIDDEN int xyl_domctl(struct xyl *x, struct xen_domctl *op, const char *what);
 XYL_HIDDEN int xyl_sysctl(struct xyl *x, struct xen_sysctl *op, const char *what);

@@ -39,8 +39,9 @@ static int prepare(struct xyl *x, uint32_t domid, struct xen_domctl *op, uint32_
 	if (xyl_scheduler_id(x, &id) < 0)
 		return -1;
 	if (id != XYL_SCHED_CREDIT && id != XYL_SCHED_CREDIT2)
-		return xyl_fail_text(EOPNOTSUPP, "domain %u: the host's scheduler (%s) knows no weights and caps", domid,
-				     xyl_scheduler_name(id));
+		return xyl_fail_text(EOPNOTSUPP,
+		                     "domain %u: the host's scheduler (%s) knows no weights and caps", domid,
+		                     xyl_scheduler_name(id));
 	memset(op, 0, sizeof(*op));
 	op->cmd = XEN_DOMCTL_scheduler_op;
 	op->domain = (domid_t)domid;
@@ -68,8 +69,10 @@ int xyl_sched_set(struct xyl *x, uint32_t domid, const struct xyl_sched *params)
 	struct xen_domctl op;
 
 	if (!params->weight || params->weight > UINT16_MAX || params->cap > UINT16_MAX)
-		return xyl_fail_text(EINVAL, "domain %u: weight %u or cap %u is out of range (weight 1 to 65535, cap 0 to 65535)",
-				     domid, params->weight, params->cap);
+		return xyl_fail_text(
+		        EINVAL,
+		        "domain %u: weight %u or cap %u is out of range (weight 1 to 65535, cap 0 to 65535)",
+		        domid, params->weight, params->cap);
 	if (prepare(x, domid, &op, XEN_DOMCTL_SCHEDOP_putinfo) < 0)
 		return -1;
 	op.u.scheduler_op.u.credit.weight = (uint16_t)params->weight;

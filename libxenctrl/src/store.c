@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The calls of the xenstore protocol over the connection of store_conn.c. Source: xen/io/xs_wire.h, docs/misc/xenstore.txt of Xen. */
+/* The calls of the xenstore protocol over the connection of store_conn.c. Source: xen/io/xs_wire.h,
+ * docs/misc/xenstore.txt of Xen. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,7 +9,7 @@
 #include "store_conn.h"
 
 #define TRANSACTION_TRIES 1000
-#define NUMBER_ROOM 24
+#define NUMBER_ROOM       24
 
 static struct store_part text(const char *s)
 {
@@ -101,8 +102,8 @@ static char **split(const char *names, size_t bytes, size_t *count)
 }
 
 /*
- * A directory that does not fit into one message comes in pieces "generation\0name\0name\0"; the last piece ends in an
- * empty name. A changed generation means that the list changed between two pieces: begin again.
+ * A directory that does not fit into one message comes in pieces "generation\0name\0name\0"; the last piece
+ * ends in an empty name. A changed generation means that the list changed between two pieces: begin again.
  */
 static int directory_parts(struct xyl_store *s, xyl_tx tx, const char *path, char **names, size_t *bytes)
 {
@@ -168,7 +169,8 @@ char **xyl_store_directory(struct xyl_store *s, xyl_tx tx, const char *path, siz
 	return list;
 }
 
-int xyl_store_set_perms(struct xyl_store *s, xyl_tx tx, const char *path, const struct xyl_perms *perms, size_t count)
+int xyl_store_set_perms(struct xyl_store *s, xyl_tx tx, const char *path, const struct xyl_perms *perms,
+                        size_t count)
 {
 	static const char letters[] = "nrwb";
 	struct store_part parts[2] = { text(path), { NULL, 0 } };
@@ -179,7 +181,8 @@ int xyl_store_set_perms(struct xyl_store *s, xyl_tx tx, const char *path, const 
 		return xyl_fail(ENOMEM, "xenstore: cannot set the permissions of %s", path);
 	for (size_t i = 0; i < count; i++)
 		parts[1].bytes += (size_t)snprintf(body + parts[1].bytes, NUMBER_ROOM, "%c%u",
-						   letters[perms[i].perm & 3], perms[i].domid) + 1;
+		                                   letters[perms[i].perm & 3], perms[i].domid) +
+		                  1;
 	parts[1].data = body;
 	rc = store_call(s, XS_SET_PERMS, tx, parts, 2, NULL, NULL, "set the permissions of", path);
 	free(body);
@@ -228,7 +231,8 @@ int xyl_store_end(struct xyl_store *s, xyl_tx tx, bool commit)
 	return store_call(s, XS_TRANSACTION_END, tx, parts, 1, NULL, NULL, "end", "a transaction");
 }
 
-int xyl_store_transaction(struct xyl_store *s, int (*body)(struct xyl_store *s, xyl_tx tx, void *data), void *data)
+int xyl_store_transaction(struct xyl_store *s, int (*body)(struct xyl_store *s, xyl_tx tx, void *data),
+                          void *data)
 {
 	for (int i = 0; i < TRANSACTION_TRIES; i++) {
 		xyl_tx tx;
@@ -255,10 +259,12 @@ int xyl_store_transaction(struct xyl_store *s, int (*body)(struct xyl_store *s, 
 		}
 		(void)!xyl_store_end(s, tx, false);
 	}
-	return xyl_fail_text(EAGAIN, "xenstore: a transaction conflicted with others %d times", TRANSACTION_TRIES);
+	return xyl_fail_text(EAGAIN, "xenstore: a transaction conflicted with others %d times",
+	                     TRANSACTION_TRIES);
 }
 
-int xyl_store_read_async(struct xyl_store *s, xyl_tx tx, const char *path, xyl_store_done_fn *done, void *data)
+int xyl_store_read_async(struct xyl_store *s, xyl_tx tx, const char *path, xyl_store_done_fn *done,
+                         void *data)
 {
 	struct store_part parts[] = { text(path) };
 
@@ -266,7 +272,7 @@ int xyl_store_read_async(struct xyl_store *s, xyl_tx tx, const char *path, xyl_s
 }
 
 int xyl_store_write_async(struct xyl_store *s, xyl_tx tx, const char *path, const void *value, size_t bytes,
-			  xyl_store_done_fn *done, void *data)
+                          xyl_store_done_fn *done, void *data)
 {
 	struct store_part parts[] = { text(path), { value, bytes } };
 
@@ -310,7 +316,8 @@ int xyl_store_is_introduced(struct xyl_store *s, uint32_t domid, bool *introduce
 
 	snprintf(id, sizeof(id), "%u", domid);
 	parts[0] = text(id);
-	if (store_call(s, XS_IS_DOMAIN_INTRODUCED, XYL_TX_NONE, parts, 1, &reply, NULL, "ask for domain", id) < 0)
+	if (store_call(s, XS_IS_DOMAIN_INTRODUCED, XYL_TX_NONE, parts, 1, &reply, NULL, "ask for domain",
+	               id) < 0)
 		return -1;
 	*introduced = strcmp(reply, "T") == 0;
 	free(reply);
@@ -325,7 +332,8 @@ char *xyl_store_domain_path(struct xyl_store *s, uint32_t domid)
 
 	snprintf(id, sizeof(id), "%u", domid);
 	parts[0] = text(id);
-	if (store_call(s, XS_GET_DOMAIN_PATH, XYL_TX_NONE, parts, 1, &reply, NULL, "find the path of domain", id) < 0)
+	if (store_call(s, XS_GET_DOMAIN_PATH, XYL_TX_NONE, parts, 1, &reply, NULL, "find the path of domain",
+	               id) < 0)
 		return NULL;
 	return reply;
 }

@@ -2,15 +2,18 @@
 /*
  * The connection to xenstored.
  *
- * One thread per connection does all reading, the rest of writes that did not go out at once, and reconnecting. Callers
- * put a request on the list of pending ones, send what the socket takes, and sleep on the request's own condition.
+ * One thread per connection does all reading, the rest of writes that did not go out at once, and
+ * reconnecting. Callers put a request on the list of pending ones, send what the socket takes, and sleep on
+ * the request's own condition.
  *
- * Callbacks (watch events and answers of _async calls) are queued here and run by an idle source in the main context.
- * The queue is bounded for watches, whose events others cause: one entry per watch and path, at most EVENTS_MAX per
- * watch; beyond that the watch's entries are replaced by one for the watched path itself, "look at all of it".
+ * Callbacks (watch events and answers of _async calls) are queued here and run by an idle source in the main
+ * context. The queue is bounded for watches, whose events others cause: one entry per watch and path, at most
+ * EVENTS_MAX per watch; beyond that the watch's entries are replaced by one for the watched path itself,
+ * "look at all of it".
  *
- * When the connection breaks, pending requests outside of transactions stay and are sent again on the next one (they
- * are all idempotent), those within fail with EAGAIN; a transaction's handle carries the connection's generation.
+ * When the connection breaks, pending requests outside of transactions stay and are sent again on the next
+ * one (they are all idempotent), those within fail with EAGAIN; a transaction's handle carries the
+ * connection's generation.
  *
  * Locking: s->lock guards everything in struct xyl_store but the immutable fields; no callback runs under it.
  */
@@ -28,13 +31,13 @@
 
 #include "store_conn.h"
 
-#define SOCKET_PATH "/run/xenstored/socket"
-#define DEVICE_PATH "/dev/xen/xenbus"
+#define SOCKET_PATH        "/run/xenstored/socket"
+#define DEVICE_PATH        "/dev/xen/xenbus"
 #define DEFAULT_TIMEOUT_MS 30000u
-#define EVENTS_MAX 1024u
-#define RETRY_FIRST_MS 20
-#define RETRY_LAST_MS 1000
-#define DISPATCH_BATCH 64 /* callbacks per turn of the main loop */
+#define EVENTS_MAX         1024u
+#define RETRY_FIRST_MS     20
+#define RETRY_LAST_MS      1000
+#define DISPATCH_BATCH     64 /* callbacks per turn of the main loop */
 
 /* Bytes on their way out: at most one of these is partly sent. */
 struct outgoing {
@@ -46,7 +49,8 @@ struct outgoing {
 struct request {
 	uint32_t id;
 	bool in_tx;
-	bool waiting; /* a caller sleeps on finished and owns this; otherwise done (perhaps NULL) gets the answer */
+	bool waiting; /* a caller sleeps on finished and owns this; otherwise done (perhaps NULL) gets the
+	                 answer */
 	bool complete;
 	int error;
 	char *reply;
@@ -78,9 +82,9 @@ struct delivery {
 struct xyl_store {
 	int references;
 	GMainContext *context; /* immutable */
-	char *path;	       /* immutable: the only place to connect to, or NULL */
-	bool device;	       /* connected through the kernel */
-	int wake;	       /* immutable: eventfd that ends the thread's poll */
+	char *path;            /* immutable: the only place to connect to, or NULL */
+	bool device;           /* connected through the kernel */
+	int wake;              /* immutable: eventfd that ends the thread's poll */
 	pthread_t thread;
 	pthread_mutex_t lock;
 	int fd; /* -1: not connected */
@@ -89,12 +93,12 @@ struct xyl_store {
 	uint32_t next_id;
 	uint64_t next_watch;
 	unsigned timeout_ms;
-	GQueue outgoing; /* struct outgoing */
+	GQueue outgoing;     /* struct outgoing */
 	GHashTable *pending; /* id -> struct request */
 	GHashTable *watches; /* id -> struct xyl_watch */
 	GQueue deliveries;
 	GHashTable *queued_events; /* keys of the watch deliveries */
-	GSource *source; /* attached while there are deliveries */
+	GSource *source;           /* attached while there are deliveries */
 	char input[sizeof(struct xsd_sockmsg) + XENSTORE_PAYLOAD_MAX]; /* the thread's own */
 	size_t input_bytes;
 };
@@ -102,7 +106,8 @@ struct xyl_store {
 static gboolean deliver(gpointer data);
 static void *run(void *data);
 
-/* ---- requests --------------------------------------------------------------------------------------------------- */
+/* ---- requests
+ * --------------------------------------------------------------------------------------------------- */
 
 static void request_free(struct request *r)
 {
@@ -194,7 +199,8 @@ static void kick(struct xyl_store *s)
 	(void)n; /* full means that it is awake anyway */
 }
 
-static struct request *request_new(uint32_t type, uint32_t tx_id, const struct store_part *parts, unsigned count)
+static struct request *request_new(uint32_t type, uint32_t tx_id, const struct store_part *parts,
+                                   unsigned count)
 {
 	struct request *r = calloc(1, sizeof(*r));
 	struct xsd_sockmsg header = { .type = type, .tx_id = tx_id };
@@ -223,7 +229,8 @@ static struct request *request_new(uint32_t type, uint32_t tx_id, const struct s
 	return r;
 }
 
-/* Needs s->lock. Numbers the request and sends it when there is a connection; otherwise it goes out with the next. */
+/* Needs s->lock. Numbers the request and sends it when there is a connection; otherwise it goes out with the
+ * next. */
 static void submit(struct xyl_store *s, struct request *r)
 {
 	do {
@@ -301,12 +308,13 @@ static int exchange(struct xyl_store *s, struct request *r, xyl_tx tx)
 static int call_failed(int error, const char *what, const char *subject)
 {
 	if (error == ETIMEDOUT)
-		return xyl_fail_text(error, "xenstore: cannot %s %s: xenstored does not answer", what, subject);
+		return xyl_fail_text(error, "xenstore: cannot %s %s: xenstored does not answer", what,
+		                     subject);
 	return xyl_fail(error, "xenstore: cannot %s %s", what, subject);
 }
 
-int store_call(struct xyl_store *s, uint32_t type, xyl_tx tx, const struct store_part *parts, unsigned count, char **reply,
-	       size_t *reply_bytes, const char *what, const char *subject)
+int store_call(struct xyl_store *s, uint32_t type, xyl_tx tx, const struct store_part *parts, unsigned count,
+               char **reply, size_t *reply_bytes, const char *what, const char *subject)
 {
 	struct request *r;
 	int error;
@@ -343,7 +351,7 @@ int store_begin(struct xyl_store *s, xyl_tx *tx)
 }
 
 int store_send(struct xyl_store *s, uint32_t type, xyl_tx tx, const struct store_part *parts, unsigned count,
-	       xyl_store_done_fn *done, void *data)
+               xyl_store_done_fn *done, void *data)
 {
 	struct request *r;
 
@@ -363,7 +371,8 @@ int store_send(struct xyl_store *s, uint32_t type, xyl_tx tx, const struct store
 	return 0;
 }
 
-/* ---- callbacks in the main context ------------------------------------------------------------------------------ */
+/* ---- callbacks in the main context
+ * ------------------------------------------------------------------------------ */
 
 static void delivery_free(struct delivery *d)
 {
@@ -426,7 +435,7 @@ static bool deliver_one(struct xyl_store *s)
 		fn(s, d->path, data);
 	else if (d->request)
 		d->request->done(s, d->request->error, d->request->reply ? d->request->reply : "",
-				 d->request->reply_bytes, d->request->data);
+		                 d->request->reply_bytes, d->request->data);
 	delivery_free(d);
 	return true;
 }
@@ -473,7 +482,8 @@ static void queue_event(struct xyl_store *s, struct xyl_watch *w, const char *pa
 	schedule(s);
 }
 
-/* ---- watches ---------------------------------------------------------------------------------------------------- */
+/* ---- watches
+ * ---------------------------------------------------------------------------------------------------- */
 
 static void watch_free(void *data)
 {
@@ -515,7 +525,8 @@ struct xyl_watch *xyl_store_watch(struct xyl_store *s, const char *path, xyl_wat
 	connected = s->fd >= 0;
 	pthread_mutex_unlock(&s->lock);
 	/* Without a connection the next one registers it. EEXIST: it has done so meanwhile. */
-	if (!connected || store_call(s, XS_WATCH, XYL_TX_NONE, parts, n, NULL, NULL, "watch", path) == 0 || errno == EEXIST)
+	if (!connected || store_call(s, XS_WATCH, XYL_TX_NONE, parts, n, NULL, NULL, "watch", path) == 0 ||
+	    errno == EEXIST)
 		return w;
 	n = (unsigned)errno;
 	pthread_mutex_lock(&s->lock);
@@ -562,7 +573,8 @@ static void take_event(struct xyl_store *s, const char *body, size_t bytes)
 		queue_event(s, w, body);
 }
 
-/* ---- the thread ------------------------------------------------------------------------------------------------- */
+/* ---- the thread
+ * ------------------------------------------------------------------------------------------------- */
 
 static int error_number(const char *word)
 {
@@ -640,7 +652,8 @@ static int connect_socket(const char *path)
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -1;
-	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0 && fcntl(fd, F_SETFL, O_NONBLOCK) == 0)
+	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0 &&
+	    fcntl(fd, F_SETFL, O_NONBLOCK) == 0)
 		return fd;
 	error = errno;
 	close(fd);
@@ -674,7 +687,8 @@ static gint by_id(gconstpointer a, gconstpointer b)
 	return (p->id > q->id) - (p->id < q->id);
 }
 
-/* Needs s->lock. A new connection: watches first, then what nobody has answered yet, in the order of asking. */
+/* Needs s->lock. A new connection: watches first, then what nobody has answered yet, in the order of asking.
+ */
 static void begin_connection(struct xyl_store *s, int fd, bool device)
 {
 	GList *pending = g_list_sort(g_hash_table_get_values(s->pending), by_id);
@@ -779,7 +793,8 @@ static void *run(void *data)
 			retry_ms = RETRY_FIRST_MS;
 			continue;
 		}
-		/* Only closing wakes it early; a request that comes meanwhile waits for the connection anyway. */
+		/* Only closing wakes it early; a request that comes meanwhile waits for the connection
+		 * anyway. */
 		p = (struct pollfd){ .fd = s->wake, .events = POLLIN };
 		if (poll(&p, 1, retry_ms) > 0) {
 			uint64_t count;
@@ -791,7 +806,8 @@ static void *run(void *data)
 	}
 }
 
-/* ---- opening and closing ---------------------------------------------------------------------------------------- */
+/* ---- opening and closing
+ * ---------------------------------------------------------------------------------------- */
 
 static struct xyl_store *store_new(struct _GMainContext *context, const char *path)
 {
@@ -847,7 +863,7 @@ struct xyl_store *xyl_store_open(struct _GMainContext *context)
 
 		store_unref(s);
 		xyl_fail(error, "xenstore: cannot connect to xenstored at %s (is it running?)",
-			 getenv("XENSTORED_PATH") ? getenv("XENSTORED_PATH") : SOCKET_PATH);
+		         getenv("XENSTORED_PATH") ? getenv("XENSTORED_PATH") : SOCKET_PATH);
 		return NULL;
 	}
 	pthread_mutex_lock(&s->lock);

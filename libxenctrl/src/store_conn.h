@@ -13,14 +13,15 @@ struct store_part {
 };
 
 /*
- * Sends a request and waits. *reply (or NULL when only success matters) is NUL-terminated, to be freed with free().
- * Returns 0, or -1 with errno and the message "xenstore: cannot WHAT SUBJECT: ...".
+ * Sends a request and waits. *reply (or NULL when only success matters) is NUL-terminated, to be freed with
+ * free(). Returns 0, or -1 with errno and the message "xenstore: cannot WHAT SUBJECT: ...".
  */
-XYL_HIDDEN int store_call(struct xyl_store *s, uint32_t type, xyl_tx tx, const struct store_part *parts, unsigned count,
-			  char **reply, size_t *reply_bytes, const char *what, const char *subject);
+XYL_HIDDEN int store_call(struct xyl_store *s, uint32_t type, xyl_tx tx, const struct store_part *parts,
+                          unsigned count, char **reply, size_t *reply_bytes, const char *what,
+                          const char *subject);
 /* Sends a request whose answer goes to done in the main context; done may be NULL: nobody cares. */
-XYL_HIDDEN int store_send(struct xyl_store *s, uint32_t type, xyl_tx tx, const struct store_part *parts, unsigned count,
-			  xyl_store_done_fn *done, void *data);
+XYL_HIDDEN int store_send(struct xyl_store *s, uint32_t type, xyl_tx tx, const struct store_part *parts,
+                          unsigned count, xyl_store_done_fn *done, void *data);
 /* Begins a transaction; its handle names the connection on which it was begun. */
 XYL_HIDDEN int store_begin(struct xyl_store *s, xyl_tx *tx);
 

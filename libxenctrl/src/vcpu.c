@@ -22,7 +22,7 @@ int xyl_vcpu_info(struct xyl *x, uint32_t domid, uint32_t vcpu, struct xyl_vcpui
 }
 
 static int context(struct xyl *x, uint32_t domid, uint32_t vcpu, uint32_t cmd, vcpu_guest_context_t *ctxt,
-		   const char *what)
+                   const char *what)
 {
 	struct xen_domctl op = { .cmd = cmd, .domain = (domid_t)domid };
 	vcpu_guest_context_t *buffer = xyl_hypercall_alloc(x, sizeof(*buffer));
@@ -56,7 +56,7 @@ int xyl_vcpu_set_context(struct xyl *x, uint32_t domid, uint32_t vcpu, const str
 
 /* Both maps go through one page: hard in its first half, soft in its second. */
 static int affinity(struct xyl *x, uint32_t domid, uint32_t vcpu, uint32_t cmd, uint8_t *hard, uint8_t *soft,
-		    size_t map_bytes, const char *what)
+                    size_t map_bytes, const char *what)
 {
 	struct xen_domctl op = { .cmd = cmd, .domain = (domid_t)domid };
 	uint8_t *maps;
@@ -91,17 +91,19 @@ static int affinity(struct xyl *x, uint32_t domid, uint32_t vcpu, uint32_t cmd, 
 	return rc;
 }
 
-int xyl_vcpu_get_affinity(struct xyl *x, uint32_t domid, uint32_t vcpu, uint8_t *hard, uint8_t *soft, size_t map_bytes)
+int xyl_vcpu_get_affinity(struct xyl *x, uint32_t domid, uint32_t vcpu, uint8_t *hard, uint8_t *soft,
+                          size_t map_bytes)
 {
 	if (hard)
 		memset(hard, 0, map_bytes);
 	if (soft)
 		memset(soft, 0, map_bytes);
-	return affinity(x, domid, vcpu, XEN_DOMCTL_getvcpuaffinity, hard, soft, map_bytes, "read the CPU affinity");
+	return affinity(x, domid, vcpu, XEN_DOMCTL_getvcpuaffinity, hard, soft, map_bytes,
+	                "read the CPU affinity");
 }
 
-int xyl_vcpu_set_affinity(struct xyl *x, uint32_t domid, uint32_t vcpu, const uint8_t *hard, const uint8_t *soft,
-			  size_t map_bytes)
+int xyl_vcpu_set_affinity(struct xyl *x, uint32_t domid, uint32_t vcpu, const uint8_t *hard,
+                          const uint8_t *soft, size_t map_bytes)
 {
 	uint8_t hard_copy[XYL_PAGE_BYTES / 2], soft_copy[XYL_PAGE_BYTES / 2];
 
@@ -112,6 +114,6 @@ int xyl_vcpu_set_affinity(struct xyl *x, uint32_t domid, uint32_t vcpu, const ui
 		memcpy(hard_copy, hard, map_bytes);
 	if (soft)
 		memcpy(soft_copy, soft, map_bytes);
-	return affinity(x, domid, vcpu, XEN_DOMCTL_setvcpuaffinity, hard ? hard_copy : NULL, soft ? soft_copy : NULL,
-			map_bytes, "set the CPU affinity");
+	return affinity(x, domid, vcpu, XEN_DOMCTL_setvcpuaffinity, hard ? hard_copy : NULL,
+	                soft ? soft_copy : NULL, map_bytes, "set the CPU affinity");
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Fuzz target: any bytes as what a user calls a kernel, and as the payload of a bzImage that is right otherwise. */
+/* Fuzz target: any bytes as what a user calls a kernel, and as the payload of a bzImage that is right
+ * otherwise. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,7 +30,10 @@ static void unpack(const uint8_t *image, size_t bytes)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
-	static const char magic[3][7] = { "\x1f\x8b\x08", "\xfd" "7zXZ", "\x28\xb5\x2f\xfd" };
+	static const char magic[3][7] = { "\x1f\x8b\x08",
+		                          "\xfd"
+		                          "7zXZ",
+		                          "\x28\xb5\x2f\xfd" };
 	static const size_t magic_bytes[3] = { 3, 6, 4 };
 	uint8_t *image;
 	uint32_t length;

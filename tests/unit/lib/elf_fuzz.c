@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Fuzz target: any bytes as an unpacked kernel. What is accepted is also laid out and built into a fake domain of 12 MiB.
- * The first image is a good one with the fuzzer's bytes over it, so that headers stay near to right ones.
+ * Fuzz target: any bytes as an unpacked kernel. What is accepted is also laid out and built into a fake
+ * domain of 12 MiB. The first image is a good one with the fuzzer's bytes over it, so that headers stay near
+ * to right ones.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -18,12 +19,15 @@ static void build(const uint8_t *image, size_t bytes, bool dom0)
 {
 	struct pv_request request = { .pages = PAGES, .ramdisk_bytes = 5000, .initial_domain = dom0 };
 	static uint8_t ramdisk[5000], memory[PAGES * PV_PAGE_BYTES];
-	struct pv_start start = { .ramdisk = ramdisk, .cmdline = "fuzz", .vga_info = "x", .vga_info_bytes = 1 };
+	struct pv_start start = {
+		.ramdisk = ramdisk, .cmdline = "fuzz", .vga_info = "x", .vga_info_bytes = 1
+	};
 	struct pv_layout layout;
 	struct pv_image parsed;
 	struct fakemem mem;
 
-	if (pv_image_parse(&parsed, image, bytes) != PV_OK || pv_layout_make(&layout, &parsed, &request) != PV_OK)
+	if (pv_image_parse(&parsed, image, bytes) != PV_OK ||
+	    pv_layout_make(&layout, &parsed, &request) != PV_OK)
 		return;
 	memset(&mem, 0, sizeof(mem));
 	mem.pages = PAGES;

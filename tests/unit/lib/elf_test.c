@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The ELF reader against hostile headers: every field at its edges, every truncation, under the sanitizers. */
+/* The ELF reader against hostile headers: every field at its edges, every truncation, under the sanitizers.
+ */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,12 +40,26 @@ static void test_truncations(void)
 	tap_ok(parse(image, bytes) == PV_OK, "the whole is not");
 }
 
-/* Every 8-byte field of the headers and notes set to values at the edges: refused or accepted, never misread. */
+/* Every 8-byte field of the headers and notes set to values at the edges: refused or accepted, never misread.
+ */
 static void test_edges(void)
 {
-	static const uint64_t edges[] = { 0, 1, 7, 0xfff, 0x1000, 0x7fffffff, 0x80000000, 0xffffffff, 0x100000000,
-					  0x7fffffffffff, 0x800000000000, 0xffff800000000000, 0xffffffff80000000,
-					  0xfffffffffffff000, UINT64_MAX - 7, UINT64_MAX };
+	static const uint64_t edges[] = { 0,
+		                          1,
+		                          7,
+		                          0xfff,
+		                          0x1000,
+		                          0x7fffffff,
+		                          0x80000000,
+		                          0xffffffff,
+		                          0x100000000,
+		                          0x7fffffffffff,
+		                          0x800000000000,
+		                          0xffff800000000000,
+		                          0xffffffff80000000,
+		                          0xfffffffffffff000,
+		                          UINT64_MAX - 7,
+		                          UINT64_MAX };
 	static uint8_t image[MAKEELF_BYTES];
 	unsigned tried = 0, accepted = 0;
 
@@ -62,7 +77,8 @@ static void test_edges(void)
 			}
 		}
 	}
-	tap_ok(accepted > 0 && accepted < tried, "%u damaged images: %u are harmless, none misleads the reader", tried, accepted);
+	tap_ok(accepted > 0 && accepted < tried,
+	       "%u damaged images: %u are harmless, none misleads the reader", tried, accepted);
 }
 
 static void test_headers(void)
@@ -88,7 +104,8 @@ static void test_headers(void)
 	tap_ok(parse((const uint8_t *)"#!/bin/sh\n", 10) == PV_ERR_FORMAT, "a script is refused");
 }
 
-/* Note tables that overlap each other as often as headers allow: the walk is bounded, not the file's size squared. */
+/* Note tables that overlap each other as often as headers allow: the walk is bounded, not the file's size
+ * squared. */
 static void test_note_bomb(void)
 {
 	size_t bytes = 8u << 20;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A domain's memory in a test: pages of the host's heap, filled with a pattern, with scattered machine frames. The map
- * callback counts what is mapped, so that a leak or a third mapping at once fails.
+ * A domain's memory in a test: pages of the host's heap, filled with a pattern, with scattered machine
+ * frames. The map callback counts what is mapped, so that a leak or a third mapping at once fails.
  */
 #ifndef XYLEM_TEST_FAKEMEM_H
 #define XYLEM_TEST_FAKEMEM_H
@@ -12,11 +12,11 @@
 
 #include "hypervisor/lib/pvbuild.h"
 
-#define FAKEMEM_BASE 0x123456u /* frames begin somewhere */
+#define FAKEMEM_BASE    0x123456u /* frames begin somewhere */
 #define FAKEMEM_PATTERN 0xc2
 
 struct fakemem {
-	uint64_t pages;	     /* of the domain */
+	uint64_t pages;      /* of the domain */
 	uint64_t used_pages; /* those that may be mapped */
 	uint8_t *memory;
 	unsigned mapped;

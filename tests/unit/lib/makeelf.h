@@ -9,12 +9,12 @@
 #include <xen/xen.h>
 #include <xen/elfnote.h>
 
-#define MAKEELF_BYTES 65536u
-#define MAKEELF_TEXT_OFFSET 0x1000u
-#define MAKEELF_TEXT_BYTES 0x2345u
-#define MAKEELF_DATA_OFFSET 0x4000u
-#define MAKEELF_DATA_BYTES 0x1801u
-#define MAKEELF_BSS_BYTES 0x7777u
+#define MAKEELF_BYTES        65536u
+#define MAKEELF_TEXT_OFFSET  0x1000u
+#define MAKEELF_TEXT_BYTES   0x2345u
+#define MAKEELF_DATA_OFFSET  0x4000u
+#define MAKEELF_DATA_BYTES   0x1801u
+#define MAKEELF_BSS_BYTES    0x7777u
 #define MAKEELF_NOTES_OFFSET 0x800u
 
 struct makeelf {
@@ -22,7 +22,7 @@ struct makeelf {
 	uint64_t paddr_offset;
 	uint64_t load_paddr; /* of the text, as ELF says */
 	uint64_t entry;
-	uint64_t init_p2m;	 /* 0: no note */
+	uint64_t init_p2m;       /* 0: no note */
 	uint64_t hypercall_page; /* 0: no note */
 	int mod_start_pfn;
 	const char *features; /* NULL: no note */
@@ -86,17 +86,28 @@ static inline size_t makeelf(const struct makeelf *m, uint8_t *image)
 	h->e_phentsize = sizeof(*p);
 	h->e_phnum = m->no_notes || m->notes_in_section ? 2 : 3;
 	h->e_shentsize = sizeof(*s);
-	p[0] = (Elf64_Phdr){ .p_type = PT_LOAD, .p_offset = MAKEELF_TEXT_OFFSET, .p_vaddr = m->entry,
-			     .p_paddr = m->load_paddr, .p_filesz = MAKEELF_TEXT_BYTES, .p_memsz = MAKEELF_TEXT_BYTES };
-	p[1] = (Elf64_Phdr){ .p_type = PT_LOAD, .p_offset = MAKEELF_DATA_OFFSET, .p_paddr = m->load_paddr + 0x5010,
-			     .p_filesz = MAKEELF_DATA_BYTES, .p_memsz = MAKEELF_DATA_BYTES + MAKEELF_BSS_BYTES };
+	p[0] = (Elf64_Phdr){ .p_type = PT_LOAD,
+		             .p_offset = MAKEELF_TEXT_OFFSET,
+		             .p_vaddr = m->entry,
+		             .p_paddr = m->load_paddr,
+		             .p_filesz = MAKEELF_TEXT_BYTES,
+		             .p_memsz = MAKEELF_TEXT_BYTES };
+	p[1] = (Elf64_Phdr){ .p_type = PT_LOAD,
+		             .p_offset = MAKEELF_DATA_OFFSET,
+		             .p_paddr = m->load_paddr + 0x5010,
+		             .p_filesz = MAKEELF_DATA_BYTES,
+		             .p_memsz = MAKEELF_DATA_BYTES + MAKEELF_BSS_BYTES };
 	notes = makeelf_notes(m, image + MAKEELF_NOTES_OFFSET);
-	p[2] = (Elf64_Phdr){ .p_type = PT_NOTE, .p_offset = MAKEELF_NOTES_OFFSET, .p_filesz = notes, .p_align = 4 };
+	p[2] = (Elf64_Phdr){
+		.p_type = PT_NOTE, .p_offset = MAKEELF_NOTES_OFFSET, .p_filesz = notes, .p_align = 4
+	};
 	if (m->notes_in_section) {
 		h->e_shoff = 0x400;
 		h->e_shnum = 2;
-		s[1] = (Elf64_Shdr){ .sh_type = SHT_NOTE, .sh_offset = MAKEELF_NOTES_OFFSET, .sh_size = notes,
-				     .sh_addralign = 4 };
+		s[1] = (Elf64_Shdr){ .sh_type = SHT_NOTE,
+			             .sh_offset = MAKEELF_NOTES_OFFSET,
+			             .sh_size = notes,
+			             .sh_addralign = 4 };
 	}
 	for (unsigned i = MAKEELF_TEXT_OFFSET; i < MAKEELF_DATA_OFFSET + MAKEELF_DATA_BYTES; i++)
 		image[i] = (uint8_t)(i * 31 + (i >> 8) + 1);
@@ -106,16 +117,22 @@ static inline size_t makeelf(const struct makeelf *m, uint8_t *image)
 /* A kernel as Linux makes them today: p2m elsewhere, ramdisk by frame number. */
 static inline struct makeelf makeelf_modern(void)
 {
-	return (struct makeelf){ .virt_base = 0xffffffff80000000, .load_paddr = 0x1000000, .entry = 0xffffffff81000010,
-				 .init_p2m = 0x8000000000, .mod_start_pfn = 1,
-				 .features = "!writable_page_tables|pae_pgdir_above_4gb", .supported = 0x8801 };
+	return (struct makeelf){ .virt_base = 0xffffffff80000000,
+		                 .load_paddr = 0x1000000,
+		                 .entry = 0xffffffff81000010,
+		                 .init_p2m = 0x8000000000,
+		                 .mod_start_pfn = 1,
+		                 .features = "!writable_page_tables|pae_pgdir_above_4gb",
+		                 .supported = 0x8801 };
 }
 
 /* One of the old layout, with a hypercall page. */
 static inline struct makeelf makeelf_classic(void)
 {
-	return (struct makeelf){ .virt_base = 0xffffffff80000000, .load_paddr = 0x200000, .entry = 0xffffffff80200000,
-				 .hypercall_page = 0xffffffff80201000 };
+	return (struct makeelf){ .virt_base = 0xffffffff80000000,
+		                 .load_paddr = 0x200000,
+		                 .entry = 0xffffffff80200000,
+		                 .hypercall_page = 0xffffffff80201000 };
 }
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * bzImages and other packings made by the test with the same libraries' compressors: they unpack to what went in, and
- * damaged, truncated, lying and foreign ones are refused for the right reason.
+ * bzImages and other packings made by the test with the same libraries' compressors: they unpack to what went
+ * in, and damaged, truncated, lying and foreign ones are refused for the right reason.
  */
 #include <lzma.h>
 #include <stdint.h>
@@ -15,7 +15,7 @@
 #include "makeelf.h"
 #include "tap.h"
 
-#define ROOM (1u << 20)
+#define ROOM        (1u << 20)
 #define SETUP_SECTS 7u
 
 static uint8_t kernel[MAKEELF_BYTES], packed[ROOM], image[ROOM], out[ROOM];
@@ -41,7 +41,8 @@ static size_t pack(enum payload_kind kind)
 		deflateEnd(&z);
 		return n;
 	case PAYLOAD_XZ:
-		if (lzma_easy_buffer_encode(6, LZMA_CHECK_CRC32, NULL, kernel, kernel_bytes, packed, &n, ROOM) != LZMA_OK)
+		if (lzma_easy_buffer_encode(6, LZMA_CHECK_CRC32, NULL, kernel, kernel_bytes, packed, &n,
+		                            ROOM) != LZMA_OK)
 			abort();
 		return n;
 	case PAYLOAD_ZSTD:
@@ -55,7 +56,8 @@ static size_t pack(enum payload_kind kind)
 	}
 }
 
-/* Wraps packed bytes as Linux does; a size word goes behind all but gzip, which has its own, and plain ELF. */
+/* Wraps packed bytes as Linux does; a size word goes behind all but gzip, which has its own, and plain ELF.
+ */
 static size_t wrap(enum payload_kind kind, size_t bytes, uint32_t claimed)
 {
 	uint32_t offset = 0x123, length = (uint32_t)bytes;
@@ -94,23 +96,26 @@ static void test_kind(enum payload_kind kind)
 	unsigned survived = 0, wrong = 0;
 
 	tap_ok(payload_find(image, total, &payload) == PV_OK && payload.kind == kind &&
-		       payload.unpacked_bytes == kernel_bytes,
+	               payload.unpacked_bytes == kernel_bytes,
 	       "%s: found in a bzImage, with its size", name);
 	tap_ok(unpack(image, total, ROOM, &produced) == PV_OK && produced == kernel_bytes &&
-		       memcmp(out, kernel, kernel_bytes) == 0,
+	               memcmp(out, kernel, kernel_bytes) == 0,
 	       "%s: unpacks to what went in", name);
 	tap_ok(unpack(image, total, kernel_bytes, &produced) == PV_OK && produced == kernel_bytes,
 	       "%s: unpacks into a buffer of exactly its size", name);
 	memset(out, 0xee, sizeof(out));
-	tap_ok(unpack(image, total, kernel_bytes - 1, &produced) == PV_ERR_OUTPUT && out[kernel_bytes - 1] == 0xee,
+	tap_ok(unpack(image, total, kernel_bytes - 1, &produced) == PV_ERR_OUTPUT &&
+	               out[kernel_bytes - 1] == 0xee,
 	       "%s: a buffer that is a byte too small is not overrun", name);
-	tap_ok(payload_find(image, total - 1, &payload) == PV_ERR_TRUNCATED, "%s: a truncated bzImage is refused", name);
+	tap_ok(payload_find(image, total - 1, &payload) == PV_ERR_TRUNCATED,
+	       "%s: a truncated bzImage is refused", name);
 	if (kind == PAYLOAD_ELF)
 		return;
 	payload_find(image, total, &payload);
 	payload.bytes /= 2;
 	tap_ok(decompress(&payload, out, ROOM, &produced) != PV_OK, "%s: half of the data is refused", name);
-	/* Each byte of the packed data flipped: no crash (sanitizers), and never silently other content of gzip and xz. */
+	/* Each byte of the packed data flipped: no crash (sanitizers), and never silently other content of
+	 * gzip and xz. */
 	for (size_t at = total - bytes; at < total; at += 7) {
 		image[at] ^= 0x41;
 		if (unpack(image, total, ROOM, &produced) == PV_OK) {
@@ -119,7 +124,8 @@ static void test_kind(enum payload_kind kind)
 		}
 		image[at] ^= 0x41;
 	}
-	tap_ok(kind == PAYLOAD_ZSTD || wrong == 0, "%s: damage is detected (%u of the flips did not matter)", name, survived);
+	tap_ok(kind == PAYLOAD_ZSTD || wrong == 0, "%s: damage is detected (%u of the flips did not matter)",
+	       name, survived);
 }
 
 static void test_bare(void)
@@ -127,8 +133,10 @@ static void test_bare(void)
 	uint64_t produced;
 	size_t n = pack(PAYLOAD_GZIP);
 
-	tap_ok(unpack(packed, n, ROOM, &produced) == PV_OK && produced == kernel_bytes, "a gzipped ELF outside of a bzImage");
-	tap_ok(unpack(kernel, kernel_bytes, ROOM, &produced) == PV_OK && produced == kernel_bytes, "a plain ELF");
+	tap_ok(unpack(packed, n, ROOM, &produced) == PV_OK && produced == kernel_bytes,
+	       "a gzipped ELF outside of a bzImage");
+	tap_ok(unpack(kernel, kernel_bytes, ROOM, &produced) == PV_OK && produced == kernel_bytes,
+	       "a plain ELF");
 }
 
 static void test_foreign(void)
@@ -151,7 +159,7 @@ static void test_foreign(void)
 		size_t total = wrap(foreign[i].kind, foreign[i].bytes, 100);
 
 		tap_ok(payload_find(image, total, &payload) == PV_OK && payload.kind == foreign[i].kind &&
-			       decompress(&payload, out, ROOM, &produced) == PV_ERR_COMPRESSION,
+		               decompress(&payload, out, ROOM, &produced) == PV_ERR_COMPRESSION,
 		       "%s is recognised and refused", payload_kind_name(foreign[i].kind));
 	}
 	tap_ok(payload_find("MZ not a kernel", 15, &payload) == PV_ERR_FORMAT, "other files are refused");
@@ -165,16 +173,19 @@ static void test_lies(void)
 	size_t total = wrap(PAYLOAD_GZIP, pack(PAYLOAD_GZIP), 0);
 
 	memcpy(image + 0x248, &value, 4);
-	tap_ok(payload_find(image, total, &payload) == PV_ERR_TRUNCATED, "an offset beyond the image is refused");
+	tap_ok(payload_find(image, total, &payload) == PV_ERR_TRUNCATED,
+	       "an offset beyond the image is refused");
 	wrap(PAYLOAD_GZIP, 100, 0);
 	memcpy(image + 0x24c, &value, 4);
-	tap_ok(payload_find(image, total, &payload) == PV_ERR_TRUNCATED, "a length beyond the image is refused");
+	tap_ok(payload_find(image, total, &payload) == PV_ERR_TRUNCATED,
+	       "a length beyond the image is refused");
 	value = 0;
 	memcpy(image + 0x24c, &value, 4);
 	tap_ok(payload_find(image, total, &payload) == PV_ERR_TRUNCATED, "a length of 0 is refused");
 	wrap(PAYLOAD_GZIP, 100, 0);
 	image[0x206] = 0x07;
-	tap_ok(payload_find(image, total, &payload) == PV_ERR_FORMAT, "a boot protocol without payload fields is refused");
+	tap_ok(payload_find(image, total, &payload) == PV_ERR_FORMAT,
+	       "a boot protocol without payload fields is refused");
 }
 
 int main(void)

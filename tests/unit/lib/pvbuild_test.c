@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The PV builder against a fake domain: whatever it builds is checked by walking the page tables that it wrote, as the
- * processor would, and by comparing what lies behind each address with what the ABI says.
+ * The PV builder against a fake domain: whatever it builds is checked by walking the page tables that it
+ * wrote, as the processor would, and by comparing what lies behind each address with what the ABI says.
  *
  * $XYLEM_TEST_KERNEL names a real kernel (bzImage or ELF) to be built too.
  */
@@ -16,10 +16,10 @@
 #include "makeelf.h"
 #include "tap.h"
 
-#define PTE_P 0x1u
-#define PTE_W 0x2u
-#define PTE_U 0x4u
-#define PTE_MFN(e) (((e) & 0x000ffffffffff000) >> 12)
+#define PTE_P      0x1u
+#define PTE_W      0x2u
+#define PTE_U      0x4u
+#define PTE_MFN(e) (((e)&0x000ffffffffff000) >> 12)
 
 struct built {
 	struct pv_image image;
@@ -84,7 +84,8 @@ static bool is_table(const struct pv_layout *l, uint64_t pfn)
 	       (pfn >= l->p2m_tables.pfn && pfn < l->p2m_tables.pfn + l->p2m_tables.pages);
 }
 
-/* Every page of the initial region, and of the p2m's, is mapped to its pfn with the right permissions; nothing else is. */
+/* Every page of the initial region, and of the p2m's, is mapped to its pfn with the right permissions;
+ * nothing else is. */
 static bool mappings_right(struct built *b)
 {
 	const struct pv_layout *l = &b->layout;
@@ -93,7 +94,8 @@ static bool mappings_right(struct built *b)
 	for (uint64_t pfn = 0; pfn < pages; pfn++) {
 		uint64_t entry = walk(b, l->v_start + pfn * PV_PAGE_BYTES);
 
-		if (!entry || PTE_MFN(entry) != fakemem_mfn(&b->mem, pfn) || !!(entry & PTE_W) == is_table(l, pfn))
+		if (!entry || PTE_MFN(entry) != fakemem_mfn(&b->mem, pfn) ||
+		    !!(entry & PTE_W) == is_table(l, pfn))
 			return false;
 	}
 	for (uint64_t i = 0; i < l->p2m.pages; i++) {
@@ -166,22 +168,24 @@ static bool p2m_right(struct built *b)
 static bool start_info_right(struct built *b)
 {
 	const struct pv_layout *l = &b->layout;
-	const struct start_info *s = (const struct start_info *)(b->mem.memory + l->start_info.pfn * PV_PAGE_BYTES);
+	const struct start_info *s =
+	        (const struct start_info *)(b->mem.memory + l->start_info.pfn * PV_PAGE_BYTES);
 	bool unmapped = l->ramdisk_bytes && !l->ramdisk_mapped;
 
-	if (strcmp(s->magic, "xen-3.0-x86_64") != 0 || s->nr_pages != l->pages || s->shared_info != 0xabc000 ||
-	    s->pt_base != l->tables_va || s->nr_pt_frames != l->tables.pages || s->mfn_list != l->p2m_va ||
-	    strcmp((const char *)s->cmd_line, b->cmdline) != 0 || !(s->flags & SIF_MOD_START_PFN) != !unmapped ||
-	    s->mod_len != l->ramdisk_bytes || s->mod_start != (l->ramdisk_bytes ? l->ramdisk_start : 0))
+	if (strcmp(s->magic, "xen-3.0-x86_64") != 0 || s->nr_pages != l->pages ||
+	    s->shared_info != 0xabc000 || s->pt_base != l->tables_va || s->nr_pt_frames != l->tables.pages ||
+	    s->mfn_list != l->p2m_va || strcmp((const char *)s->cmd_line, b->cmdline) != 0 ||
+	    !(s->flags & SIF_MOD_START_PFN) != !unmapped || s->mod_len != l->ramdisk_bytes ||
+	    s->mod_start != (l->ramdisk_bytes ? l->ramdisk_start : 0))
 		return false;
-	if (l->p2m_tables.pages && (s->first_p2m_pfn != l->p2m.pfn ||
-				    s->nr_p2m_frames != l->p2m.pages + l->p2m_tables.pages))
+	if (l->p2m_tables.pages &&
+	    (s->first_p2m_pfn != l->p2m.pfn || s->nr_p2m_frames != l->p2m.pages + l->p2m_tables.pages))
 		return false;
 	if (l->initial_domain)
 		return (s->flags & SIF_INITDOMAIN) && s->console.dom0.info_size == 7 &&
 		       memcmp((const char *)s + s->console.dom0.info_off, "console", 7) == 0;
-	return s->store_mfn == fakemem_mfn(&b->mem, l->store.pfn) && s->store_evtchn == 11 && s->console.domU.evtchn == 12 &&
-	       s->console.domU.mfn == fakemem_mfn(&b->mem, l->console.pfn);
+	return s->store_mfn == fakemem_mfn(&b->mem, l->store.pfn) && s->store_evtchn == 11 &&
+	       s->console.domU.evtchn == 12 && s->console.domU.mfn == fakemem_mfn(&b->mem, l->console.pfn);
 }
 
 static bool zero_pages_right(struct built *b)
@@ -190,7 +194,8 @@ static bool zero_pages_right(struct built *b)
 	const struct pv_area *areas[] = { &b->layout.store, &b->layout.console, &b->layout.stack };
 
 	for (int i = 0; i < 3; i++) {
-		if (areas[i]->pages && memcmp(b->mem.memory + areas[i]->pfn * PV_PAGE_BYTES, zero, sizeof(zero)) != 0)
+		if (areas[i]->pages &&
+		    memcmp(b->mem.memory + areas[i]->pfn * PV_PAGE_BYTES, zero, sizeof(zero)) != 0)
 			return false;
 	}
 	return true;
@@ -200,8 +205,8 @@ static bool zero_pages_right(struct built *b)
 static bool layout_right(const struct built *b)
 {
 	const struct pv_layout *l = &b->layout;
-	const struct pv_area *a[] = { &l->kernel, &l->ramdisk, &l->p2m, &l->p2m_tables, &l->start_info, &l->store,
-				      &l->console, &l->tables, &l->stack };
+	const struct pv_area *a[] = { &l->kernel, &l->ramdisk, &l->p2m,    &l->p2m_tables, &l->start_info,
+		                      &l->store,  &l->console, &l->tables, &l->stack };
 	uint64_t end = l->v_start + (l->stack.pfn + 1) * PV_PAGE_BYTES;
 
 	for (unsigned i = 0; i < 9; i++) {
@@ -214,16 +219,22 @@ static bool layout_right(const struct built *b)
 		}
 	}
 	return l->v_end % (4u << 20) == 0 && l->v_end - end >= (512u << 10) && l->v_end - end < (8u << 20) &&
-	       l->used_pages <= l->pages && l->rsp == end && l->rsi == l->start_info_va && l->rip == b->image.entry &&
-	       l->cr3_pfn == l->tables.pfn && (l->store.pages == 0) == l->initial_domain;
+	       l->used_pages <= l->pages && l->rsp == end && l->rsi == l->start_info_va &&
+	       l->rip == b->image.entry && l->cr3_pfn == l->tables.pfn &&
+	       (l->store.pages == 0) == l->initial_domain;
 }
 
 static void check_one(const char *name, struct built *b, bool deep)
 {
 	struct pv_ops ops = fakemem_ops(&b->mem);
-	struct pv_start start = { .ramdisk = b->ramdisk, .cmdline = b->cmdline, .shared_info_maddr = 0xabc000,
-				  .store_port = 11, .console_port = 12, .vga_info = "console", .vga_info_bytes = 7,
-				  .flags = b->layout.initial_domain ? SIF_PRIVILEGED | SIF_INITDOMAIN : 0 };
+	struct pv_start start = { .ramdisk = b->ramdisk,
+		                  .cmdline = b->cmdline,
+		                  .shared_info_maddr = 0xabc000,
+		                  .store_port = 11,
+		                  .console_port = 12,
+		                  .vga_info = "console",
+		                  .vga_info_bytes = 7,
+		                  .flags = b->layout.initial_domain ? SIF_PRIVILEGED | SIF_INITDOMAIN : 0 };
 
 	tap_ok(layout_right(b), "%s: layout", name);
 	if (!tap_ok(pv_build(&b->image, &b->layout, &start, &ops) == PV_OK, "%s: builds", name))
@@ -238,10 +249,13 @@ static void check_one(const char *name, struct built *b, bool deep)
 		tap_ok(kernel_right(b), "%s: kernel and its bss", name);
 }
 
-static void try_build(const char *name, const struct makeelf *m, uint64_t pages, uint64_t ramdisk_bytes, bool dom0)
+static void try_build(const char *name, const struct makeelf *m, uint64_t pages, uint64_t ramdisk_bytes,
+                      bool dom0)
 {
 	static uint8_t image[MAKEELF_BYTES];
-	struct pv_request request = { .pages = pages, .ramdisk_bytes = ramdisk_bytes, .initial_domain = dom0 };
+	struct pv_request request = { .pages = pages,
+		                      .ramdisk_bytes = ramdisk_bytes,
+		                      .initial_domain = dom0 };
 	struct built b = { .cmdline = "root=/dev/xvda1 ro" };
 	uint8_t *ramdisk = malloc(ramdisk_bytes + 1);
 	size_t bytes = makeelf(m, image);
@@ -304,7 +318,8 @@ static void test_too_small(void)
 	}
 	tap_ok(least == layout.used_pages, "small memory: the least that works is what is used");
 	request.pages = least - 1;
-	tap_ok(pv_layout_make(&layout, &image, &request) == PV_ERR_TOO_SMALL, "small memory: a page less is refused");
+	tap_ok(pv_layout_make(&layout, &image, &request) == PV_ERR_TOO_SMALL,
+	       "small memory: a page less is refused");
 	request.pages = 0;
 	tap_ok(pv_layout_make(&layout, &image, &request) == PV_ERR_TOO_SMALL, "no memory is refused");
 	request.pages = UINT64_MAX;
@@ -315,7 +330,8 @@ static void test_too_small(void)
 	request.initial_domain = true;
 	request.ramdisk_bytes = 0;
 	image.features_supported = 1;
-	tap_ok(pv_layout_make(&layout, &image, &request) == PV_ERR_NOT_DOM0, "a kernel that cannot be dom0 is refused there");
+	tap_ok(pv_layout_make(&layout, &image, &request) == PV_ERR_NOT_DOM0,
+	       "a kernel that cannot be dom0 is refused there");
 }
 
 static void test_map_failure(void)
@@ -364,7 +380,8 @@ static void test_cmdline(void)
 
 	memset(line, 'a', sizeof(line));
 	line[PV_CMDLINE_MAX] = '\0';
-	tap_ok(pv_build(&b.image, &b.layout, &start, &ops) == PV_OK, "a command line of 1,023 characters fits");
+	tap_ok(pv_build(&b.image, &b.layout, &start, &ops) == PV_OK,
+	       "a command line of 1,023 characters fits");
 	line[PV_CMDLINE_MAX] = 'a';
 	line[PV_CMDLINE_MAX + 1] = '\0';
 	tap_ok(pv_build(&b.image, &b.layout, &start, &ops) == PV_ERR_CMDLINE, "one of 1,024 is refused");
@@ -436,7 +453,8 @@ static void test_hypercall_page(void)
 		uint32_t number;
 
 		memcpy(&number, e + mov + 1, 4);
-		right &= e[0] == 0x51 && e[mov] == 0xb8 && number == n && e[mov + 5] == 0x0f && e[mov + 6] == 0x05;
+		right &= e[0] == 0x51 && e[mov] == 0xb8 && number == n && e[mov + 5] == 0x0f &&
+		         e[mov + 6] == 0x05;
 	}
 	tap_ok(right, "the hypercall page has each number in its place");
 }
@@ -465,12 +483,15 @@ static void test_real_kernel(void)
 	file = malloc((size_t)size);
 	tap_ok(file && fread(file, 1, (size_t)size, f) == (size_t)size, "real kernel: read");
 	fclose(f);
-	found = payload_find(file, (uint64_t)size, &payload) == PV_OK && payload.unpacked_bytes < (512u << 20);
+	found = payload_find(file, (uint64_t)size, &payload) == PV_OK &&
+	        payload.unpacked_bytes < (512u << 20);
 	tap_ok(found, "real kernel: payload %s", payload_kind_name(payload.kind));
 	elf = malloc(payload.unpacked_bytes);
-	tap_ok(elf && decompress(&payload, elf, payload.unpacked_bytes, &produced) == PV_OK, "real kernel: unpacks");
+	tap_ok(elf && decompress(&payload, elf, payload.unpacked_bytes, &produced) == PV_OK,
+	       "real kernel: unpacks");
 	if (tap_ok(pv_image_parse(&b.image, elf, produced) == PV_OK, "real kernel: parses") &&
-	    tap_ok(pv_layout_make(&b.layout, &b.image, &request) == PV_OK, "real kernel: fits into 128 MiB")) {
+	    tap_ok(pv_layout_make(&b.layout, &b.image, &request) == PV_OK,
+	           "real kernel: fits into 128 MiB")) {
 		memset(ramdisk, 0x5a, sizeof(ramdisk));
 		b.ramdisk = ramdisk;
 		fakemem_init(&b.mem, request.pages, b.layout.used_pages);

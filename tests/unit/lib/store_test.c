@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The xenstore client against a server of the test's own that does what it is told: answers, refuses, keeps silent, sends
- * garbage, dies with requests outstanding, and comes back.
+ * The xenstore client against a server of the test's own that does what it is told: answers, refuses, keeps
+ * silent, sends garbage, dies with requests outstanding, and comes back.
  */
 #include <errno.h>
 #include <glib.h>
@@ -35,7 +35,8 @@ static void server_listen(struct server *s)
 	strcpy(a.sun_path, s->path);
 	unlink(s->path);
 	s->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (s->listener < 0 || bind(s->listener, (struct sockaddr *)&a, sizeof(a)) < 0 || listen(s->listener, 8) < 0)
+	if (s->listener < 0 || bind(s->listener, (struct sockaddr *)&a, sizeof(a)) < 0 ||
+	    listen(s->listener, 8) < 0)
 		abort();
 }
 
@@ -124,7 +125,8 @@ static struct xyl_store *open_client(struct server *s)
 	return xyl_store_open(NULL);
 }
 
-/* ---- plain answers ---------------------------------------------------------------------------------------------- */
+/* ---- plain answers
+ * ---------------------------------------------------------------------------------------------- */
 
 static void script_answers(struct server *s)
 {
@@ -147,7 +149,11 @@ static void script_answers(struct server *s)
 			server_ok(s, &h);
 		else if (h.type == XS_SET_PERMS && memcmp(body, "/p\0w3\0r4", 9) == 0)
 			server_ok(s, &h);
-		else if (h.type == XS_INTRODUCE && memcmp(body, "5\0" "4660\0" "9", 9) == 0)
+		else if (h.type == XS_INTRODUCE && memcmp(body,
+		                                          "5\0"
+		                                          "4660\0"
+		                                          "9",
+		                                          9) == 0)
 			server_ok(s, &h);
 		else
 			server_say(s, XS_ERROR, h.req_id, "EINVAL", 7);
@@ -174,17 +180,20 @@ static void test_answers(void)
 	value = xyl_store_read(c, XYL_TX_NONE, "/value", &n);
 	tap_ok(value && n == 3 && memcmp(value, "a\0b", 4) == 0, "a value with a NUL in it is read whole");
 	free(value);
-	tap_ok(!xyl_store_read(c, XYL_TX_NONE, "/none", NULL) && errno == ENOENT && strstr(xyl_error(), "/none"),
+	tap_ok(!xyl_store_read(c, XYL_TX_NONE, "/none", NULL) && errno == ENOENT &&
+	               strstr(xyl_error(), "/none"),
 	       "a missing node is ENOENT, and the message names it");
 	tap_ok(!xyl_store_read(c, XYL_TX_NONE, "/odd", NULL) && errno == EIO, "an unknown error word is EIO");
 	list = xyl_store_directory(c, XYL_TX_NONE, "/", &n);
 	tap_ok(list && n == 3 && strcmp(list[2], "three") == 0 && !list[3], "a directory's names");
 	free(list);
 	got = xyl_store_get_perms(c, XYL_TX_NONE, "/p", &n);
-	tap_ok(got && n == 3 && got[1].domid == 12 && got[1].perm == XYL_PERM_READ && got[2].perm == XYL_PERM_BOTH,
+	tap_ok(got && n == 3 && got[1].domid == 12 && got[1].perm == XYL_PERM_READ &&
+	               got[2].perm == XYL_PERM_BOTH,
 	       "permissions are read");
 	free(got);
-	tap_ok(xyl_store_write(c, XYL_TX_NONE, "/w", "x\0yz", 4) == 0, "a value with a NUL in it is written whole");
+	tap_ok(xyl_store_write(c, XYL_TX_NONE, "/w", "x\0yz", 4) == 0,
+	       "a value with a NUL in it is written whole");
 	tap_ok(xyl_store_set_perms(c, XYL_TX_NONE, "/p", perms, 2) == 0, "permissions are written");
 	tap_ok(xyl_store_introduce(c, 5, 0x1234, 9) == 0, "a domain is introduced");
 	memset(long_value, 'x', sizeof(long_value));
@@ -195,7 +204,8 @@ static void test_answers(void)
 	end_server(&s);
 }
 
-/* ---- a long directory, whose list changes once in between -------------------------------------------------------- */
+/* ---- a long directory, whose list changes once in between
+ * -------------------------------------------------------- */
 
 static void script_parts(struct server *s)
 {
@@ -238,11 +248,13 @@ static void test_parts(void)
 	end_server(&s);
 }
 
-/* ---- the server dies and comes back ----------------------------------------------------------------------------- */
+/* ---- the server dies and comes back
+ * ----------------------------------------------------------------------------- */
 
 static int watch_messages, resent;
 
-/* First life: takes a watch, a transaction and two requests, dies. Second: takes the watch and what comes again. */
+/* First life: takes a watch, a transaction and two requests, dies. Second: takes the watch and what comes
+ * again. */
 static void script_dies(struct server *s)
 {
 	static char body[BODY_MAX];
@@ -340,10 +352,12 @@ static void test_reconnect(void)
 	pthread_create(&t.thread, NULL, read_in_tx, &t);
 	value = xyl_store_read(t.c, XYL_TX_NONE, "/out", NULL);
 	pthread_join(t.thread, NULL);
-	tap_ok(value && strcmp(value, "again") == 0 && resent == 1, "reconnect: a request outside is sent again and answered");
+	tap_ok(value && strcmp(value, "again") == 0 && resent == 1,
+	       "reconnect: a request outside is sent again and answered");
 	free(value);
 	tap_ok(t.error == EAGAIN, "reconnect: a request within the transaction fails with EAGAIN");
-	tap_ok(xyl_store_end(t.c, tx, true) < 0 && errno == EAGAIN, "reconnect: so does the transaction's end, unsent");
+	tap_ok(xyl_store_end(t.c, tx, true) < 0 && errno == EAGAIN,
+	       "reconnect: so does the transaction's end, unsent");
 	timer = g_timeout_add_seconds(60, give_up, NULL);
 	if (!events)
 		g_main_loop_run(loop);
@@ -356,7 +370,8 @@ static void test_reconnect(void)
 	end_server(&s);
 }
 
-/* ---- events faster than they are taken --------------------------------------------------------------------------- */
+/* ---- events faster than they are taken
+ * --------------------------------------------------------------------------- */
 
 #define FLOOD 20000
 
@@ -409,14 +424,15 @@ static void test_flood(void)
 	tap_ok(w && xyl_store_rm(c, XYL_TX_NONE, "/x") == 0, "flood: the connection still answers");
 	while (g_main_context_iteration(NULL, FALSE))
 		;
-	tap_ok(flood_seen <= 1025 && flood_whole == 1, "flood: %d events became %d callbacks, one of them \"look at all\"", FLOOD,
-	       flood_seen);
+	tap_ok(flood_seen <= 1025 && flood_whole == 1,
+	       "flood: %d events became %d callbacks, one of them \"look at all\"", FLOOD, flood_seen);
 	xyl_store_close(c);
 	server_end(&s);
 	end_server(&s);
 }
 
-/* ---- silence, garbage, conflicts, callbacks ----------------------------------------------------------------------- */
+/* ---- silence, garbage, conflicts, callbacks
+ * ----------------------------------------------------------------------- */
 
 static int conflicts_left, garbage_sent;
 
@@ -485,11 +501,14 @@ static void test_misc(void)
 	server_start(&s, script_misc);
 	c = open_client(&s);
 	xyl_store_set_timeout(c, 300);
-	tap_ok(!xyl_store_read(c, XYL_TX_NONE, "/silence", NULL) && errno == ETIMEDOUT, "silence ends in ETIMEDOUT");
+	tap_ok(!xyl_store_read(c, XYL_TX_NONE, "/silence", NULL) && errno == ETIMEDOUT,
+	       "silence ends in ETIMEDOUT");
 	xyl_store_set_timeout(c, 60000);
 	conflicts_left = 4;
-	tap_ok(xyl_store_transaction(c, tx_body, "/t") == 0 && body_runs == 5, "a transaction is repeated while it conflicts");
-	tap_ok(xyl_store_transaction(c, tx_fails, NULL) < 0 && errno == EDOM, "a body's own error is handed out");
+	tap_ok(xyl_store_transaction(c, tx_body, "/t") == 0 && body_runs == 5,
+	       "a transaction is repeated while it conflicts");
+	tap_ok(xyl_store_transaction(c, tx_fails, NULL) < 0 && errno == EDOM,
+	       "a body's own error is handed out");
 	tap_ok(xyl_store_read_async(c, XYL_TX_NONE, "/a", on_read, &right) == 0, "an asynchronous read");
 	while (async_error < 0)
 		g_main_context_iteration(NULL, TRUE);
@@ -509,7 +528,8 @@ static void test_absent(void)
 
 	new_server(&s);
 	end_server(&s);
-	tap_ok(open_client(&s) == NULL && errno == ENOENT && strstr(xyl_error(), s.path), "no xenstored: ENOENT, with the path");
+	tap_ok(open_client(&s) == NULL && errno == ENOENT && strstr(xyl_error(), s.path),
+	       "no xenstored: ENOENT, with the path");
 	c = xyl_store_open_path(NULL, s.path);
 	tap_ok(c && !xyl_store_connected(c), "opening by path does not wait");
 	server_listen(&s);
