@@ -144,6 +144,9 @@ static bool make_domain(struct build *b, GError **error)
 		return fail_call(b, "creating the domain", error);
 	guest_set_domid(b->guest, b->ids.domid);
 	guest_save(b->guest, JOURNAL_BUILDING);
+	/* No claim goes beyond the limit. */
+	if (xyl_memory_set_max(xylemd.xen, b->ids.domid, conf->max_memory_kib + MEMORY_SLACK_KIB))
+		return fail_call(b, "setting its memory limit", error);
 	if (!claim_memory(b, error) || !set_scheduling(b, error))
 		return false;
 	if (offset && xyl_domain_set_time_offset(xylemd.xen, b->ids.domid, offset))

@@ -6,7 +6,9 @@
  * guest to let go; one that does not is left alone, or, by force, loses the device under its hands.
  */
 #include <string.h>
+#include <unistd.h>
 
+#include "backdev.h"
 #include "guest.h"
 #include "layout.h"
 #include "nic.h"
@@ -38,27 +40,23 @@ bool device_wait_offered(struct guest *guest, const char *type, uint32_t devid, 
 		       reason ? reason : "it does not say why");
 }
 
-/* Takes one device's nodes away, whatever their state, once its backend has closed. */
-static void remove_device(struct guest *guest, const char *type, uint32_t devid, bool frontend_first)
+/* Takes one device away, whatever its state: a backend whose nodes vanish lets go of everything. */
+static void remove_device(struct guest *guest, const char *type, uint32_t devid)
 {
+	uint32_t domid = guest->journal->domid;
 	g_autofree char *what = g_strdup_printf("guest \"%s\"", guest->name);
-	g_autofree char *front = layout_frontend(guest->journal->domid, type, devid);
-	g_autofree char *back = layout_backend(guest->journal->domid, type, devid);
-	g_autofree char *online = g_strconcat(back, "/online", NULL);
-	g_autofree char *state = g_strconcat(back, "/state", NULL);
-	const char *const front_only[] = { front, NULL }, *const both[] = { front, back, NULL };
+	g_autofree char *front = layout_frontend(domid, type, devid);
+	g_autofree char *back = layout_backend(domid, type, devid);
+	const char *const both[] = { front, back, NULL };
 	g_autoptr(GError) error = NULL;
+	int listener = backdev_listen();
 
-	if (frontend_first) {
-		/* A backend whose frontend vanishes lets go of everything by itself. */
-		if (!storeio_set(xylemd.io, what, &error, online, "0", state, "5", NULL) ||
-		    !storeio_remove(xylemd.io, front_only, what, &error))
-			g_warning("%s", error->message);
-		storeio_wait(xylemd.io, back, CLOSED_STATES, BACKEND_TIMEOUT_MS, NULL);
-		g_clear_error(&error);
-	}
 	if (!storeio_remove(xylemd.io, both, what, &error))
 		g_warning("%s", error->message);
+	else
+		backdev_wait_gone(listener, type, domid, devid);
+	if (listener >= 0)
+		close(listener);
 }
 
 /* A while for the guest's driver. False only when the guest refused the device. */
@@ -110,7 +108,7 @@ static bool attach_disk(struct guest *guest, GVariant *dict, GError **error)
 		goto fail;
 	if (!device_wait_offered(guest, "vbd", disk->devid, disk->vdev, error) ||
 	    !wait_connected(guest, "vbd", disk->devid, disk->vdev, error)) {
-		remove_device(guest, "vbd", disk->devid, true);
+		remove_device(guest, "vbd", disk->devid);
 		goto fail;
 	}
 	g_ptr_array_add(conf->disks, disk);
@@ -182,7 +180,7 @@ static bool attach_nic(struct guest *guest, GVariant *dict, GError **error)
 			g_array_append_val(guest->journal->nic_devids, devid);
 			return true;
 		}
-		remove_device(guest, "vif", devid, true);
+		remove_device(guest, "vif", devid);
 	}
 	nic_conf_free(nic);
 	return false;
@@ -226,7 +224,7 @@ static bool release_device(struct guest *guest, const char *type, uint32_t devid
 
 	/* A frontend that never came has nothing to let go of. */
 	if (state == BACKEND_INITIALISING || state == BACKEND_INIT_WAIT) {
-		remove_device(guest, type, devid, true);
+		remove_device(guest, type, devid);
 		return true;
 	}
 	if (!(CLOSED_STATES & 1u << state) &&
@@ -239,7 +237,7 @@ static bool release_device(struct guest *guest, const char *type, uint32_t devid
 	if (!released && !force)
 		return xd_fail(error, XD_ERROR_TIMEOUT,
 			       "%s: the guest has not let go of it; it stays, and may be detached again", what);
-	remove_device(guest, type, devid, !released);
+	remove_device(guest, type, devid);
 	return true;
 }
 
@@ -263,16 +261,13 @@ static bool detach_nic(struct guest *guest, const struct device_ref *ref, GError
 	struct guestconf *conf = guest->journal->conf;
 	guint index = 0;
 	struct nic_conf *nic = guestconf_find_nic(conf, ref->mac_text, &index);
-	g_autofree char *ifname = NULL;
 	uint32_t devid;
 
 	if (!nic)
 		return xd_fail(error, XD_ERROR_NOT_FOUND, "guest \"%s\": it has no nic %s", guest->name, ref->mac_text);
 	devid = g_array_index(guest->journal->nic_devids, uint32_t, index);
-	ifname = nic->ifname ? g_strdup(nic->ifname) : g_strdup_printf("vif%u.%u", guest->journal->domid, devid);
 	if (!release_device(guest, "vif", devid, nic->mac_text, ref->force, error))
 		return false;
-	nic_wait_gone(ifname);
 	g_ptr_array_remove_index(conf->nics, index);
 	g_array_remove_index(guest->journal->nic_devids, index);
 	return true;

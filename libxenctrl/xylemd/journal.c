@@ -79,14 +79,14 @@ bool journal_remove(const char *dir, const char *uuid, GError **error)
 static GVariant *variant_from_bytes(const char *bytes, gsize size)
 {
 	gsize magic = strlen(MAGIC), body = size - magic;
-	g_autofree char *aligned = NULL;
+	char *aligned;
 	g_autoptr(GVariant) raw = NULL;
 
 	if (size < magic || memcmp(bytes, MAGIC, magic))
 		return NULL;
 	aligned = g_memdup2(bytes + magic, body);
 	raw = g_variant_ref_sink(
-		g_variant_new_from_data(G_VARIANT_TYPE_VARDICT, aligned, body, FALSE, NULL, NULL));
+		g_variant_new_from_data(G_VARIANT_TYPE_VARDICT, aligned, body, FALSE, g_free, aligned));
 	if (!g_variant_is_normal_form(raw))
 		return NULL;
 	return g_variant_get_normal_form(raw);

@@ -146,6 +146,8 @@ void layout_add_nic(GArray *nodes, uint32_t domid, const struct nic_conf *nic, u
 	add(nodes, LAYOUT_INHERIT, back, "mac", nic->mac_text);
 	add(nodes, LAYOUT_INHERIT, back, "bridge", nic->bridge);
 	add(nodes, LAYOUT_INHERIT, back, "vifname", ifname);
+	/* netback does not start without one, which it would pass on to a hot-plug script. */
+	add(nodes, LAYOUT_INHERIT, back, "script", "none");
 	if (mtu)
 		add_number(nodes, back, "mtu", mtu);
 }

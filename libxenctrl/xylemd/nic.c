@@ -16,7 +16,6 @@
 
 /* How often a waiting thread looks whether it was cancelled; the interface itself is announced by an event. */
 #define CANCEL_CHECK_MS 500
-#define GONE_TIMEOUT_MS 30000
 
 struct nic_waiter {
 	struct nl_sock *requests;
@@ -171,30 +170,4 @@ bool nic_connect(struct nic_waiter *waiter, const struct nic_conf *conf, uint32_
 		return xd_fail(error, XD_ERROR_DEVICE, "guest \"%s\", nic %s: cannot enter %s into bridge %s: %s", guest,
 			       conf->mac_text, name, conf->bridge, nl_geterror(result));
 	return true;
-}
-
-void nic_wait_gone(const char *ifname)
-{
-	struct nic_waiter *waiter = nic_waiter_open(ifname, NULL);
-	struct pollfd poll_fd = { .events = POLLIN };
-	gint64 deadline = g_get_monotonic_time() + (gint64)GONE_TIMEOUT_MS * 1000;
-
-	if (!waiter)
-		return;
-	poll_fd.fd = nl_socket_get_fd(waiter->events);
-	for (;;) {
-		gint64 left_ms = (deadline - g_get_monotonic_time()) / 1000;
-		struct rtnl_link *link = NULL;
-
-		if (rtnl_link_get_kernel(waiter->requests, 0, ifname, &link) < 0)
-			break;
-		rtnl_link_put(link);
-		if (left_ms <= 0) {
-			g_warning("interface %s is still there", ifname);
-			break;
-		}
-		if (poll(&poll_fd, 1, (int)left_ms) > 0)
-			(void)nl_recvmsgs_default(waiter->events);
-	}
-	nic_waiter_close(waiter);
 }

@@ -28,7 +28,4 @@ void nic_waiter_close(struct nic_waiter *waiter);
 bool nic_connect(struct nic_waiter *waiter, const struct nic_conf *conf, uint32_t domid, uint32_t devid, uint32_t mtu,
 		 int timeout_ms, const gint *cancelled, const char *guest, GError **error);
 
-/* Waits until there is no interface of this name: netback takes it away after it has said that it is closed. */
-void nic_wait_gone(const char *ifname);
-
 #endif

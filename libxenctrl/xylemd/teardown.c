@@ -3,22 +3,22 @@
  * Taking guests down.
  *
  *	1. the domain is killed in the hypervisor: nothing of the guest runs any more
- *	2. its frontends' nodes go, the backends are told to close; each is waited for, as long as it takes
- *	3. its nodes go from the store, its disks are closed (loop devices go with their last user)
+ *	2. all its nodes, and those of its backends, go from the store in one transaction
+ *	3. the backends notice and let go; each is waited for, as long as it takes; then the disks are closed (loop devices
+ *	   go with their last user)
  *	4. the domain is waited for: it stays as long as somebody maps its memory
  *
  * What devices there are is read from the store and not remembered, so that a half-built guest, one that xylemd did not
  * see end, and one that another toolstack made are all taken down by the same steps.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "backdev.h"
 #include "guest.h"
-#include "layout.h"
-#include "nic.h"
 
-/* A backend that nobody has bound to a driver does not answer; libxl gives up after the same time. */
-#define UNBOUND_TIMEOUT_MS 10000
 #define GONE_POLL_FIRST_US 500
 #define GONE_POLL_LAST_US  1000000
 /* Before a restart goes on although the old domain's last page is still mapped. */
@@ -28,9 +28,6 @@
 struct device {
 	char *type;
 	uint32_t devid;
-	char *front;
-	char *back;
-	char *ifname; /* vif's name in dom0, or NULL */
 };
 
 static void device_free(gpointer data)
@@ -38,9 +35,6 @@ static void device_free(gpointer data)
 	struct device *device = data;
 
 	g_free(device->type);
-	g_free(device->front);
-	g_free(device->back);
-	g_free(device->ifname);
 	g_free(device);
 }
 
@@ -59,14 +53,6 @@ static void find_devices_of_type(GPtrArray *devices, uint32_t domid, const char 
 		device = g_new0(struct device, 1);
 		device->type = g_strdup(type);
 		device->devid = (uint32_t)devid;
-		device->front = layout_frontend(domid, type, device->devid);
-		device->back = layout_backend(domid, type, device->devid);
-		if (!strcmp(type, "vif")) {
-			char *name = xyl_store_readf(storeio_store(xylemd.io), XYL_TX_NONE, "%s/vifname", device->back);
-
-			device->ifname = name ? g_strdup(name) : g_strdup_printf("vif%u.%u", domid, device->devid);
-			free(name);
-		}
 		g_ptr_array_add(devices, device);
 	}
 	free(names);
@@ -94,53 +80,7 @@ static GPtrArray *find_devices(uint32_t domid, bool ours)
 	return devices;
 }
 
-static int close_nodes(struct xyl_store *store, xyl_tx tx, void *data)
-{
-	GPtrArray *devices = data;
-	guint i;
-
-	for (i = 0; i < devices->len; i++) {
-		struct device *device = g_ptr_array_index(devices, i);
-		g_autofree char *online = g_strconcat(device->back, "/online", NULL);
-		g_autofree char *state = g_strconcat(device->back, "/state", NULL);
-
-		if (xyl_store_rm(store, tx, device->front) && errno != ENOENT)
-			return -1;
-		if (xyl_store_write(store, tx, online, "0", 1) || xyl_store_write(store, tx, state, "5", 1))
-			return -1;
-	}
-	return 0;
-}
-
 /* Step 2 */
-static void close_devices(GPtrArray *devices, const char *what)
-{
-	const unsigned closed = 1u << BACKEND_CLOSED | 1u << BACKEND_GONE;
-	g_autofree bool *unbound = g_new0(bool, devices->len + 1);
-	guint i;
-
-	if (!devices->len)
-		return;
-	for (i = 0; i < devices->len; i++) {
-		struct device *device = g_ptr_array_index(devices, i);
-
-		unbound[i] = storeio_backend_state(xylemd.io, device->back) == BACKEND_INITIALISING;
-	}
-	if (xyl_store_transaction(storeio_store(xylemd.io), close_nodes, devices))
-		g_warning("%s: closing its devices: %s", what, xyl_error());
-	for (i = 0; i < devices->len; i++) {
-		struct device *device = g_ptr_array_index(devices, i);
-		enum backend_state state = storeio_wait(xylemd.io, device->back, closed,
-							unbound[i] ? UNBOUND_TIMEOUT_MS : -1, NULL);
-
-		if (!(closed & 1u << state))
-			g_warning("%s: %s %u: no backend driver took it", what, device->type, device->devid);
-		if (device->ifname)
-			nic_wait_gone(device->ifname);
-	}
-}
-
-/* Step 3, the store's part. */
 static void remove_nodes(uint32_t domid, const char *uuid, GPtrArray *devices, const char *what)
 {
 	g_autoptr(GPtrArray) paths = g_ptr_array_new_with_free_func(g_free);
@@ -196,11 +136,20 @@ static void kill_domain(uint32_t domid)
 static void teardown_common(uint32_t domid, const char *uuid, bool ours, const char *what)
 {
 	g_autoptr(GPtrArray) devices = NULL;
+	int listener;
+	guint i;
 
 	kill_domain(domid);
 	devices = find_devices(domid, ours);
-	close_devices(devices, what);
+	listener = devices->len ? backdev_listen() : -1;
 	remove_nodes(domid, uuid, devices, what);
+	for (i = 0; i < devices->len; i++) {
+		struct device *device = g_ptr_array_index(devices, i);
+
+		backdev_wait_gone(listener, device->type, domid, device->devid);
+	}
+	if (listener >= 0)
+		close(listener);
 }
 
 void teardown_domain(uint32_t domid, const char *uuid)
