@@ -137,11 +137,6 @@ unsigned grant_table_frames_max(const struct domain *d)
 	return d->grant->frame_max;
 }
 
-unsigned grant_table_frames_max(const struct domain *d)
-{
-	return d->grant->frame_max;
-}
-
 int grant_seed(struct domain *d, unsigned ref, uint16_t domid, mfn_t frame)
 {
 	struct grant_table *t = d->grant;
