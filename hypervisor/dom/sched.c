@@ -545,7 +545,7 @@ static void account(void *unused)
 
 /* ---- what a guest asks of its own vcpu ---- */
 
-void sched_yield(void)
+void vcpu_yield(void)
 {
 	struct vcpu *v = current_vcpu();
 	uint64_t flags;
@@ -556,7 +556,7 @@ void sched_yield(void)
 	work_raise(this_cpu(), WORK_SCHEDULE);
 }
 
-void sched_block(void)
+void vcpu_block(void)
 {
 	struct vcpu *v = current_vcpu();
 
@@ -569,7 +569,7 @@ void sched_block(void)
 		work_raise(this_cpu(), WORK_SCHEDULE);
 }
 
-int sched_poll(const evtchn_port_t *ports, unsigned count, uint64_t timeout_ns)
+int vcpu_poll(const evtchn_port_t *ports, unsigned count, uint64_t timeout_ns)
 {
 	struct vcpu *v = current_vcpu();
 	struct domain *d = v->domain;

@@ -26,9 +26,9 @@ int sched_adjust_global(struct xen_sysctl_scheduler_op *op) __must_check;
 int vcpu_set_hard_affinity(struct vcpu *v, const cpumask_t *mask) __must_check; /* -EINVAL: no CPU of it is online */
 
 /* SCHEDOP_*, of the current vcpu. */
-void sched_yield(void);
-void sched_block(void);
-int sched_poll(const evtchn_port_t *ports, unsigned count, uint64_t timeout_ns) __must_check;
+void vcpu_yield(void);
+void vcpu_block(void);
+int vcpu_poll(const evtchn_port_t *ports, unsigned count, uint64_t timeout_ns) __must_check;
 /* Brings state times up to date and returns a consistent copy. */
 void vcpu_runstate_get(struct vcpu *v, struct vcpu_runstate_info *out);
 uint64_t cpu_idle_ns(unsigned cpu); /* time that CPU's idle vcpu ran */

@@ -18,7 +18,7 @@ static int poll(gva_t at)
 		return -EINVAL;
 	if (op.nr_ports && copy_from_handle(ports, op.ports, 0, op.nr_ports))
 		return -EFAULT;
-	return sched_poll(ports, op.nr_ports, op.timeout);
+	return vcpu_poll(ports, op.nr_ports, op.timeout);
 }
 
 static int remote_shutdown(gva_t at)
@@ -75,10 +75,10 @@ int64_t hc_sched_op(struct hc_args *a)
 
 	switch (a->arg[0]) {
 	case SCHEDOP_yield:
-		sched_yield();
+		vcpu_yield();
 		return 0;
 	case SCHEDOP_block:
-		sched_block();
+		vcpu_block();
 		return 0;
 	case SCHEDOP_poll:
 		return poll(at);
@@ -100,10 +100,10 @@ int64_t hc_sched_op_compat(struct hc_args *a)
 {
 	switch (a->arg[0]) {
 	case SCHEDOP_yield:
-		sched_yield();
+		vcpu_yield();
 		return 0;
 	case SCHEDOP_block:
-		sched_block();
+		vcpu_block();
 		return 0;
 	case SCHEDOP_shutdown:
 		if (a->arg[1] > SHUTDOWN_MAX)

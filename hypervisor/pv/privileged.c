@@ -143,7 +143,7 @@ static bool kernel_instruction(struct vcpu *v, struct cpu_user_regs *regs, const
 	switch (insn->opcode) {
 	case 0xf4: /* hlt */
 		WRITE_ONCE(v->info->evtchn_upcall_mask, 0);
-		sched_block();
+		vcpu_block();
 		return true;
 	case 0xfa:
 	case 0xfb:
