@@ -159,7 +159,10 @@ void worker_free(struct worker *worker)
 static gboolean worker_start(struct worker *worker, GError **error)
 {
 	char *argv[] = { worker->program, (char *)WORKER_ARGUMENT, NULL };
-	char *envp[] = { NULL };
+	/* Run from a build folder, it must find the library there. */
+	const char *libraries = g_getenv("LD_LIBRARY_PATH");
+	g_autofree char *variable = libraries ? g_strconcat("LD_LIBRARY_PATH=", libraries, NULL) : NULL;
+	char *envp[] = { variable, NULL };
 	posix_spawn_file_actions_t actions;
 	int pair[2], result;
 

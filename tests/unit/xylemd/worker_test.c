@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Host test of the kernel worker: a real worker process (this program again), with good, packed, bad and missing
+ * kernels, with a worker that is killed, and its confinement. Not under the sanitizers, whose run-time does not live
+ * behind the worker's filter.
+ */
+#include <fcntl.h>
+#include <glib/gstdio.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <zlib.h>
+
+/* Before xen/xen.h, which makes a macro of console_mfn. */
+#include "xenctrl.h"
+
+#include "../lib/makeelf.h"
+#include "../lib/tap.h"
+#include "error.h"
+#include "worker.h"
+/* confine() is private to it. */
+#include "worker_main.c"
+
+static char *dir;
+
+static char *write_file(const char *name, const void *bytes, gsize size)
+{
+	char *path = g_build_filename(dir, name, NULL);
+
+	if (!g_file_set_contents(path, bytes, (gssize)size, NULL))
+		g_error("cannot write %s", path);
+	return path;
+}
+
+static gsize gzip_bytes(const void *in, gsize size, guint8 *out, gsize room)
+{
+	z_stream z = { .next_in = (Bytef *)(uintptr_t)in, .avail_in = (uInt)size, .next_out = out, .avail_out = (uInt)room };
+
+	if (deflateInit2(&z, 6, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK || deflate(&z, Z_FINISH) != Z_STREAM_END)
+		g_error("deflate");
+	deflateEnd(&z);
+	return z.total_out;
+}
+
+static void check_unpacked(struct worker *worker, const char *path, const void *want, gsize size, const char *what)
+{
+	g_autoptr(GError) error = NULL;
+	struct image image = { 0 };
+	gboolean ok = worker_unpack(worker, path, "g", &image, &error);
+
+	tap_ok(ok && image.bytes == size && !memcmp(image.data, want, size), "%s%s%s", what, error ? ": " : "",
+	       error ? error->message : "");
+	image_clear(&image);
+}
+
+static void check_refused(struct worker *worker, const char *path, const char *says, const char *what)
+{
+	g_autoptr(GError) error = NULL;
+	struct image image = { 0 };
+	gboolean ok = worker_unpack(worker, path, "g", &image, &error);
+
+	tap_ok(!ok && error->code == XD_ERROR_KERNEL && strstr(error->message, "\"g\"") && strstr(error->message, says),
+	       "%s: %s", what, error ? error->message : "(accepted)");
+	image_clear(&image);
+}
+
+/* The process that worker_unpack() talked to. */
+static pid_t worker_pid(void)
+{
+	g_autofree char *path = g_strdup_printf("/proc/self/task/%d/children", getpid()), *text = NULL;
+
+	return g_file_get_contents(path, &text, NULL, NULL) ? (pid_t)atoi(text) : 0;
+}
+
+static void test_worker(void)
+{
+	guint8 *elf = g_malloc0(MAKEELF_BYTES), *packed = g_malloc0(2 * MAKEELF_BYTES);
+	struct makeelf shape = makeelf_modern();
+	gsize size = makeelf(&shape, elf), packed_size = gzip_bytes(elf, size, packed, 2 * MAKEELF_BYTES);
+	g_autofree char *plain = write_file("plain", elf, size), *gz = write_file("gz", packed, packed_size);
+	g_autofree char *damaged = NULL, *empty = write_file("empty", "", 0), *text = write_file("text", "hello", 5);
+	struct worker *worker = worker_new("/proc/self/exe");
+	pid_t pid;
+
+	packed[packed_size / 2] ^= 0x55;
+	damaged = write_file("damaged", packed, packed_size);
+	check_unpacked(worker, plain, elf, size, "a plain ELF kernel comes back as it is");
+	check_unpacked(worker, gz, elf, size, "a gzipped one unpacked");
+	check_refused(worker, damaged, "kernel", "a damaged one is refused");
+	check_refused(worker, text, "kernel", "text is no kernel");
+	check_refused(worker, empty, "bytes", "an empty file");
+	check_refused(worker, "/nonexistent", "No such file", "a missing file");
+	check_refused(worker, "/dev/zero", "regular", "a device");
+	check_unpacked(worker, gz, elf, size, "refusals leave the worker as it was");
+	pid = worker_pid();
+	if (pid > 0)
+		kill(pid, SIGKILL);
+	tap_ok(pid > 0, "the worker is a process");
+	/* It may be found dead on sending (then a new one does the work) or on receiving (then this one kernel fails). */
+	{
+		struct image image = { 0 };
+		g_autoptr(GError) error = NULL;
+
+		if (!worker_unpack(worker, gz, "g", &image, &error))
+			tap_ok(strstr(error->message, "signal 9") != NULL, "a killed worker is an error: %s", error->message);
+		else
+			tap_ok(worker_pid() != pid, "a killed worker is replaced");
+		image_clear(&image);
+	}
+	check_unpacked(worker, gz, elf, size, "and the next kernel has a new worker");
+	worker_free(worker);
+	tap_ok(worker_pid() == 0, "the worker ends with its owner");
+	g_unlink(plain);
+	g_unlink(gz);
+	g_unlink(damaged);
+	g_unlink(empty);
+	g_unlink(text);
+	g_free(elf);
+	g_free(packed);
+}
+
+/* Runs an action behind the worker's filter; true when the kernel killed the process for it. */
+static bool is_killed(void (*action)(void))
+{
+	int status = 0;
+	pid_t pid = fork();
+
+	if (!pid) {
+		if (confine())
+			_exit(7);
+		action();
+		_exit(0);
+	}
+	waitpid(pid, &status, 0);
+	return WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS;
+}
+
+static void act_nothing(void)
+{
+}
+
+static void act_open(void)
+{
+	if (open("/etc/passwd", O_RDONLY) >= 0)
+		_exit(1);
+}
+
+static void act_socket(void)
+{
+	if (socket(AF_INET, SOCK_STREAM, 0) >= 0)
+		_exit(1);
+}
+
+static void act_fork(void)
+{
+	if (fork() >= 0)
+		_exit(1);
+}
+
+static void act_exec_memory(void)
+{
+	if (mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED)
+		_exit(1);
+}
+
+static void act_ptrace(void)
+{
+	if (kill(getppid(), 0) >= 0)
+		_exit(1);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc == 2 && !strcmp(argv[1], WORKER_ARGUMENT))
+		return worker_main();
+	dir = g_dir_make_tmp("xylemd-test-XXXXXX", NULL);
+	test_worker();
+	tap_ok(!is_killed(act_nothing), "confined, it can end");
+	tap_ok(is_killed(act_open), "it cannot open a file");
+	tap_ok(is_killed(act_socket), "it cannot make a socket");
+	tap_ok(is_killed(act_fork), "it cannot fork");
+	tap_ok(is_killed(act_exec_memory), "it cannot have new executable memory");
+	tap_ok(is_killed(act_ptrace), "it cannot signal others");
+	g_rmdir(dir);
+	g_free(dir);
+	return tap_end();
+}

@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Host tests of xylemd's pure parts, under the sanitizers: configuration, store layout against golden lists, policy and
+ * journal. argv[1] is the folder of the golden files; with XYLEM_UPDATE_GOLDEN set they are written instead.
+ */
+#include <glib/gstdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../lib/tap.h"
+#include "error.h"
+#include "guestconf.h"
+#include "journal.h"
+#include "layout.h"
+#include "policy.h"
+#include "xenctrl.h"
+
+#define MINIMAL "'name': <'g'>, 'uuid': <'11111111-2222-3333-4444-555555555501'>, 'memory_kib': <uint64 32768>, 'kernel': <'/k'>"
+#define DISK	"'vdev': <'xvda'>, 'source': <'/d'>, 'type': <'block'>"
+#define NIC	"'mac': <'00:16:3e:00:00:01'>, 'bridge': <'br0'>"
+#define FULL                                                                                                           \
+	"{'name': <'full'>, 'uuid': <'AAAAAAAA-2222-3333-4444-555555555501'>, 'memory_kib': <uint64 65536>, "             \
+	"'max_memory_kib': <uint64 131072>, 'vcpus': <uint32 2>, 'max_vcpus': <uint32 3>, 'kernel': <'/boot/k'>, "        \
+	"'ramdisk': <'/boot/r'>, 'cmdline': <'root=/dev/xvda'>, 'on_poweroff': <'preserve'>, "                            \
+	"'on_reboot': <'destroy'>, 'on_crash': <'restart'>, 'weight': <uint32 512>, 'cap': <uint32 150>, "               \
+	"'cpumap': <[byte 0x03]>, 'vcpu_pins': <[(uint32 1, [byte 0x02])]>, 'clock_offset': <'variable'>, "              \
+	"'clock_adjustment': <int64 -3600>, 'consoles': <uint32 1>, "                                                    \
+	"'disks': <[{'vdev': <'xvda'>, 'source': <'/dev/vg/a'>, 'type': <'block'>}, "                                    \
+	"{'vdev': <'xvdq'>, 'source': <'/img'>, 'type': <'file'>, 'readonly': <true>, 'discard': <false>, "              \
+	"'cache': <'none'>}]>, "                                                                                         \
+	"'nics': <[{'mac': <'00:16:3E:00:00:0A'>, 'bridge': <'xenbr0'>, 'mtu': <uint32 9000>}, "                         \
+	"{'mac': <'00:16:3e:00:00:0b'>, 'bridge': <'br1'>, 'ifname': <'web0'>}]>, 'opaque': <'<domain/>'>}"
+
+static struct guestconf *parse(const char *text, GError **error)
+{
+	g_autoptr(GVariant) dict = g_variant_parse(G_VARIANT_TYPE_VARDICT, text, NULL, NULL, error);
+
+	if (!dict)
+		g_error("the test's own text is wrong: %s: %s", text, (*error)->message);
+	return guestconf_parse(dict, error);
+}
+
+static void check_accept(const char *text, const char *what)
+{
+	g_autoptr(GError) error = NULL;
+	struct guestconf *conf = parse(text, &error);
+
+	tap_ok(conf != NULL, "accepted: %s%s%s", what, error ? ": " : "", error ? error->message : "");
+	guestconf_free(conf);
+}
+
+/* The refusal's code is right, and its message names the element. */
+static void check_refuse(const char *text, enum xd_error code, const char *names)
+{
+	g_autoptr(GError) error = NULL;
+	struct guestconf *conf = parse(text, &error);
+	bool ok = !conf && error && error->domain == xd_error_quark() && error->code == (int)code &&
+		  strstr(error->message, names);
+
+	tap_ok(ok, "refused: %s: %s", names, error ? error->message : "(accepted)");
+	guestconf_free(conf);
+}
+
+static void test_refusals(void)
+{
+	static const struct {
+		const char *text;
+		const char *names;
+	} invalid[] = {
+		{ "{'uuid': <'11111111-2222-3333-4444-555555555501'>}", "name is missing" },
+		{ "{" MINIMAL ", 'colour': <'red'>}", "unknown key \"colour\"" },
+		{ "{" MINIMAL ", 'vcpus': <'two'>}", "vcpus has type s" },
+		{ "{" MINIMAL ", 'vcpus': <uint32 1>, 'vcpus': <uint32 2>}", "vcpus is given twice" },
+		{ "{" MINIMAL ", 'vcpus': <uint32 0>}", "vcpus" },
+		{ "{" MINIMAL ", 'vcpus': <uint32 2>, 'max_vcpus': <uint32 1>}", "max_vcpus" },
+		{ "{" MINIMAL ", 'max_vcpus': <uint32 129>}", "max_vcpus" },
+		{ "{" MINIMAL ", 'max_memory_kib': <uint64 32764>}", "max_memory_kib" },
+		{ "{" MINIMAL ", 'weight': <uint32 0>}", "weight" },
+		{ "{" MINIMAL ", 'weight': <uint32 65536>}", "weight" },
+		{ "{" MINIMAL ", 'cap': <uint32 101>}", "cap" },
+		{ "{" MINIMAL ", 'cpumap': <[byte 0x00, 0x00]>}", "cpumap" },
+		{ "{" MINIMAL ", 'cpumap': <@ay []>}", "cpumap" },
+		{ "{" MINIMAL ", 'vcpu_pins': <[(uint32 1, [byte 0x01])]>}", "vcpu_pins" },
+		{ "{" MINIMAL ", 'vcpu_pins': <[(uint32 0, [byte 0x01]), (0, [byte 0x01])]>}", "vcpu_pins" },
+		{ "{" MINIMAL ", 'ramdisk': <'relative'>}", "ramdisk" },
+		{ "{" MINIMAL ", 'on_crash': <'explode'>}", "on_crash" },
+		{ "{" MINIMAL ", 'clock_offset': <'lunar'>}", "clock_offset" },
+		{ "{" MINIMAL ", 'clock_adjustment': <int64 9223372036854775807>}", "clock_adjustment" },
+		{ "{'name': <'a/b'>, 'uuid': <'11111111-2222-3333-4444-555555555501'>, 'memory_kib': <uint64 32768>, 'kernel': <'/k'>}", "name" },
+		{ "{'name': <''>, 'uuid': <'11111111-2222-3333-4444-555555555501'>, 'memory_kib': <uint64 32768>, 'kernel': <'/k'>}", "name" },
+		{ "{'name': <'Domain-0'>, 'uuid': <'11111111-2222-3333-4444-555555555501'>, 'memory_kib': <uint64 32768>, 'kernel': <'/k'>}", "name" },
+		{ "{'name': <'g'>, 'uuid': <'00000000-0000-0000-0000-000000000000'>, 'memory_kib': <uint64 32768>, 'kernel': <'/k'>}", "uuid" },
+		{ "{'name': <'g'>, 'uuid': <'1111'>, 'memory_kib': <uint64 32768>, 'kernel': <'/k'>}", "uuid" },
+		{ "{'name': <'g'>, 'uuid': <'11111111-2222-3333-4444-555555555501'>, 'memory_kib': <uint64 4092>, 'kernel': <'/k'>}", "memory_kib" },
+		{ "{'name': <'g'>, 'uuid': <'11111111-2222-3333-4444-555555555501'>, 'memory_kib': <uint64 32769>, 'kernel': <'/k'>}", "memory_kib" },
+		{ "{'name': <'g'>, 'uuid': <'11111111-2222-3333-4444-555555555501'>, 'memory_kib': <uint64 18446744073709551612>, 'kernel': <'/k'>}", "memory_kib" },
+		{ "{'name': <'g'>, 'uuid': <'11111111-2222-3333-4444-555555555501'>, 'memory_kib': <uint64 32768>, 'kernel': <'k'>}", "kernel" },
+		{ "{" MINIMAL ", 'disks': <[{" DISK "}, {" DISK "}]>}", "disk 1: vdev xvda" },
+		{ "{" MINIMAL ", 'disks': <[{'vdev': <'vda'>, 'source': <'/d'>, 'type': <'block'>}]>}", "disk 0: vdev" },
+		{ "{" MINIMAL ", 'disks': <[{'vdev': <'xvda'>, 'source': <'d'>, 'type': <'block'>}]>}", "disk 0: source" },
+		{ "{" MINIMAL ", 'disks': <[{'vdev': <'xvda'>, 'source': <'/d'>, 'type': <'qcow2'>}]>}", "disk 0: type" },
+		{ "{" MINIMAL ", 'disks': <[{'vdev': <'xvda'>, 'source': <'/d'>}]>}", "disk 0: type is missing" },
+		{ "{" MINIMAL ", 'nics': <[{'mac': <'01:16:3e:00:00:01'>, 'bridge': <'br0'>}]>}", "nic 0: mac" },
+		{ "{" MINIMAL ", 'nics': <[{'mac': <'00:00:00:00:00:00'>, 'bridge': <'br0'>}]>}", "nic 0: mac" },
+		{ "{" MINIMAL ", 'nics': <[{'mac': <'00:16:3e:00:00'>, 'bridge': <'br0'>}]>}", "nic 0: mac" },
+		{ "{" MINIMAL ", 'nics': <[{" NIC "}, {" NIC "}]>}", "nic 1: mac" },
+		{ "{" MINIMAL ", 'nics': <[{'mac': <'00:16:3e:00:00:01'>, 'bridge': <'a/b'>}]>}", "nic 0: bridge" },
+		{ "{" MINIMAL ", 'nics': <[{'mac': <'00:16:3e:00:00:01'>, 'bridge': <'abcdefghijklmnop'>}]>}", "nic 0: bridge" },
+		{ "{" MINIMAL ", 'nics': <[{" NIC ", 'ifname': <'vif9.9'>}]>}", "nic 0: ifname" },
+		{ "{" MINIMAL ", 'nics': <[{" NIC ", 'mtu': <uint32 67>}]>}", "nic 0: mtu" },
+		{ "{" MINIMAL ", 'nics': <[{" NIC ", 'script': <'/x'>}]>}", "unknown key \"script\"" },
+	};
+	guint i;
+
+	for (i = 0; i < G_N_ELEMENTS(invalid); i++)
+		check_refuse(invalid[i].text, XD_ERROR_INVALID_ARGUMENT, invalid[i].names);
+	check_refuse("{" MINIMAL ", 'on_crash': <'coredump-destroy'>}", XD_ERROR_NOT_SUPPORTED, "coredump-destroy");
+	check_refuse("{" MINIMAL ", 'on_reboot': <'rename-restart'>}", XD_ERROR_NOT_SUPPORTED, "rename-restart");
+	check_refuse("{" MINIMAL ", 'consoles': <uint32 2>}", XD_ERROR_NOT_SUPPORTED, "consoles");
+	check_refuse("{" MINIMAL ", 'nics': <[{" NIC ", 'model': <'e1000'>}]>}", XD_ERROR_NOT_SUPPORTED, "model");
+	check_refuse("{" MINIMAL ", 'disks': <[{" DISK ", 'cache': <'writeback'>}]>}", XD_ERROR_NOT_SUPPORTED, "cache");
+	check_accept("{" MINIMAL "}", "the required keys alone");
+	check_accept(FULL, "all keys");
+}
+
+static void test_round_trip(void)
+{
+	g_autoptr(GError) error = NULL;
+	struct guestconf *conf = parse(FULL, &error), *again;
+	g_autoptr(GVariant) first = g_variant_ref_sink(guestconf_to_variant(conf)), second = NULL;
+
+	again = guestconf_parse(first, &error);
+	second = again ? g_variant_ref_sink(guestconf_to_variant(again)) : NULL;
+	tap_ok(second && g_variant_equal(first, second), "what is encoded decodes to the same");
+	tap_ok(!strcmp(conf->uuid, "aaaaaaaa-2222-3333-4444-555555555501"), "the uuid becomes lower case");
+	tap_ok(!strcmp(((struct nic_conf *)g_ptr_array_index(conf->nics, 0))->mac_text, "00:16:3e:00:00:0a"),
+	       "the mac becomes lower case");
+	guestconf_free(conf);
+	guestconf_free(again);
+}
+
+static void test_vdev(void)
+{
+	static const struct {
+		const char *name;
+		uint32_t devid;
+	} good[] = { { "xvda", 51712 },	 { "xvda1", 51713 },	     { "xvdp15", 51967 },      { "xvdq", 1u << 28 | 16 << 8 },
+		     { "xvda16", 1u << 28 | 16 }, { "xvdaa", 1u << 28 | 26 << 8 }, { "xvdzz", 1u << 28 | 701 << 8 },
+		     { "sda", 2048 },	 { "sdp15", 2048 + 255 },    { "hda", 768 },	       { "hdb2", 834 },
+		     { "hdd", 22 << 8 | 64 } };
+	static const char *const bad[] = { "", "xvd", "xvdA", "xvda0", "xvda01", "xvda256", "xvdaaa", "vda", "sdq", "sda16",
+					   "hde", "hda64", "xvda-1", "xvda1x", "xvda 1" };
+	uint32_t devid;
+	guint i;
+
+	for (i = 0; i < G_N_ELEMENTS(good); i++)
+		tap_ok(vdev_to_devid(good[i].name, &devid) && devid == good[i].devid, "%s is %u", good[i].name,
+		       good[i].devid);
+	for (i = 0; i < G_N_ELEMENTS(bad); i++)
+		tap_ok(!vdev_to_devid(bad[i], &devid), "\"%s\" is no disk", bad[i]);
+}
+
+static void test_references(void)
+{
+	static const struct {
+		const char *text;
+		bool good;
+	} refs[] = {
+		{ "{'class': <'disk'>, 'vdev': <'xvda'>}", true },
+		{ "{'class': <'nic'>, 'mac': <'00:16:3E:00:00:01'>, 'force': <true>}", true },
+		{ "{'class': <'disk'>}", false },
+		{ "{'class': <'disk'>, 'vdev': <'xvda'>, 'mac': <'00:16:3e:00:00:01'>}", false },
+		{ "{'class': <'nic'>, 'mac': <'zz'>}", false },
+		{ "{'class': <'usb'>, 'vdev': <'x'>}", false },
+		{ "{'vdev': <'xvda'>}", false },
+		{ "{'class': <'disk'>, 'vdev': <'xvda'>, 'x': <1>}", false },
+	};
+	guint i;
+
+	for (i = 0; i < G_N_ELEMENTS(refs); i++) {
+		g_autoptr(GVariant) dict = g_variant_parse(G_VARIANT_TYPE_VARDICT, refs[i].text, NULL, NULL, NULL);
+		g_autoptr(GError) error = NULL;
+		struct device_ref ref;
+		bool ok = device_ref_parse(dict, &ref, &error);
+
+		tap_ok(ok == refs[i].good && ok == !error, "reference %s", refs[i].text);
+		device_ref_clear(&ref);
+	}
+}
+
+static void compare_golden(const char *dir, const char *name, GArray *nodes)
+{
+	g_autofree char *path = g_build_filename(dir, name, NULL);
+	g_autofree char *text = layout_to_text(nodes), *want = NULL;
+
+	if (g_getenv("XYLEM_UPDATE_GOLDEN"))
+		g_file_set_contents(path, text, -1, NULL);
+	tap_ok(g_file_get_contents(path, &want, NULL, NULL) && !strcmp(text, want), "store layout: %s", name);
+	if (want && strcmp(text, want))
+		fprintf(stderr, "%s:\n%s", name, text);
+	g_array_unref(nodes);
+}
+
+static void test_layout(const char *dir)
+{
+	struct layout_ids ids = { .domid = 7, .store_port = 1, .store_mfn = 4660, .console_port = 2, .console_mfn = 4661 };
+	g_autoptr(GError) error = NULL;
+	struct guestconf *full = parse(FULL, &error), *bare = parse("{" MINIMAL ", 'consoles': <uint32 0>}", &error);
+	GArray *nodes = layout_new();
+
+	layout_add_guest(nodes, full, &ids);
+	layout_add_disk(nodes, 7, g_ptr_array_index(full->disks, 0), 254, 3);
+	layout_add_disk(nodes, 7, g_ptr_array_index(full->disks, 1), 7, 31);
+	layout_add_nic(nodes, 7, g_ptr_array_index(full->nics, 0), 0, 9000);
+	layout_add_nic(nodes, 7, g_ptr_array_index(full->nics, 1), 1, 0);
+	compare_golden(dir, "full.layout", nodes);
+	nodes = layout_new();
+	layout_add_guest(nodes, bare, &ids);
+	compare_golden(dir, "minimal.layout", nodes);
+	guestconf_free(full);
+	guestconf_free(bare);
+}
+
+/* Everything the guest may write is below its own directory, and nothing that dom0 believes is among it. */
+static void test_layout_rights(void)
+{
+	static const char *const closed[] = { "/console", "/store", "/memory", "/cpu", "/name", "/vm" };
+	struct layout_ids ids = { .domid = 7 };
+	g_autoptr(GError) error = NULL;
+	struct guestconf *conf = parse(FULL, &error);
+	GArray *nodes = layout_new();
+	bool inside = true, shut = true;
+	guint i, j;
+
+	layout_add_guest(nodes, conf, &ids);
+	layout_add_disk(nodes, 7, g_ptr_array_index(conf->disks, 0), 254, 3);
+	for (i = 0; i < nodes->len; i++) {
+		struct layout_node *node = &g_array_index(nodes, struct layout_node, i);
+
+		if (node->perms != LAYOUT_GUEST_OWNS && node->perms != LAYOUT_FRONTEND)
+			continue;
+		inside = inside && g_str_has_prefix(node->path, "/local/domain/7/");
+		for (j = 0; j < G_N_ELEMENTS(closed); j++)
+			shut = shut && !g_str_has_prefix(node->path + strlen("/local/domain/7"), closed[j]);
+	}
+	tap_ok(inside, "what a guest owns is below its own directory");
+	tap_ok(shut, "a guest owns none of console, store, memory, cpu, name and vm");
+	guestconf_free(conf);
+	g_array_unref(nodes);
+}
+
+static void test_policy(void)
+{
+	g_autoptr(GError) error = NULL;
+	struct guestconf *conf = parse(FULL, &error);
+	struct policy_state state = { .started_us = 1000 };
+	int64_t late = state.started_us + POLICY_QUICK_RUN_US;
+	struct policy_verdict v;
+	guint i;
+
+	v = policy_decide(conf, &state, XYL_SHUTDOWN_POWEROFF, late);
+	tap_ok(v.action == POLICY_PRESERVE && !strcmp(v.event, "shutdown") && !strcmp(v.reason, "poweroff"), "poweroff");
+	v = policy_decide(conf, &state, XYL_SHUTDOWN_REBOOT, late);
+	tap_ok(v.action == POLICY_DESTROY && !strcmp(v.event, "shutdown") && !strcmp(v.reason, "reboot"), "reboot");
+	v = policy_decide(conf, &state, XYL_SHUTDOWN_CRASH, late);
+	tap_ok(v.action == POLICY_RESTART && !strcmp(v.event, "crashed") && !strcmp(v.reason, "crash"), "crash");
+	v = policy_decide(conf, &state, XYL_SHUTDOWN_WATCHDOG, late);
+	tap_ok(v.action == POLICY_RESTART && !strcmp(v.event, "crashed") && !strcmp(v.reason, "watchdog"), "watchdog");
+	v = policy_decide(conf, &state, XYL_SHUTDOWN_SUSPEND, late);
+	tap_ok(v.action == POLICY_PRESERVE && !strcmp(v.reason, "suspend"), "suspend is kept");
+	v = policy_decide(conf, &state, 77, late);
+	tap_ok(v.action == POLICY_RESTART && !strcmp(v.event, "crashed") && !strcmp(v.reason, "other"), "unknown reasons are crashes");
+	for (i = 0; i + 1 < POLICY_QUICK_RUNS_MAX; i++) {
+		v = policy_decide(conf, &state, XYL_SHUTDOWN_CRASH, state.started_us + 1);
+		if (v.action != POLICY_RESTART || v.rate_limited)
+			break;
+		state = policy_restarted(&state, state.started_us + 1);
+	}
+	tap_ok(i == POLICY_QUICK_RUNS_MAX - 1, "quick runs are restarted %u times", POLICY_QUICK_RUNS_MAX - 1);
+	v = policy_decide(conf, &state, XYL_SHUTDOWN_CRASH, state.started_us + 1);
+	tap_ok(v.action == POLICY_DESTROY && v.rate_limited, "and then no more");
+	v = policy_decide(conf, &state, XYL_SHUTDOWN_CRASH, state.started_us + POLICY_QUICK_RUN_US);
+	tap_ok(v.action == POLICY_RESTART && !v.rate_limited, "unless the last run was long");
+	state = policy_restarted(&state, state.started_us + POLICY_QUICK_RUN_US);
+	tap_ok(state.quick_runs == 0, "which makes the count begin anew");
+	guestconf_free(conf);
+}
+
+static struct journal *make_journal(void)
+{
+	g_autoptr(GError) error = NULL;
+	struct journal *journal = g_new0(struct journal, 1);
+	uint32_t devids[] = { 0, 3 };
+
+	journal->phase = JOURNAL_RESTART;
+	journal->domid = 42;
+	journal->unpaused = true;
+	journal->policy.started_us = 123456789;
+	journal->policy.quick_runs = 2;
+	journal->conf = parse(FULL, &error);
+	journal->nic_devids = g_array_new(FALSE, FALSE, sizeof(uint32_t));
+	g_array_append_vals(journal->nic_devids, devids, 2);
+	return journal;
+}
+
+/* Whatever bytes a journal's file holds, loading ends in an error or in a valid journal. */
+static void test_journal_damage(const char *path)
+{
+	g_autofree char *bytes = NULL;
+	gsize size, cut;
+	guint loaded = 0, refused = 0;
+	guint32 seed = 1;
+
+	g_file_get_contents(path, &bytes, &size, NULL);
+	for (cut = 0; cut < size; cut += 1 + size / 200) {
+		struct journal *journal;
+
+		g_file_set_contents(path, bytes, (gssize)cut, NULL);
+		journal = journal_load(path, NULL);
+		refused += !journal;
+		loaded += journal != NULL;
+		journal_free(journal);
+	}
+	tap_ok(loaded == 0 && refused > 0, "a cut-off file is refused at each of %u lengths", refused);
+	for (cut = 0; cut < 400; cut++) {
+		g_autofree char *copy = g_memdup2(bytes, size);
+		struct journal *journal;
+
+		seed = seed * 1664525 + 1013904223;
+		copy[seed % size] ^= (char)(1 << (seed >> 24) % 8);
+		g_file_set_contents(path, copy, (gssize)size, NULL);
+		journal = journal_load(path, NULL);
+		loaded += journal != NULL;
+		journal_free(journal);
+	}
+	tap_ok(true, "400 files with one wrong bit do no harm (%u were valid still)", loaded);
+}
+
+static void test_journal(void)
+{
+	g_autofree char *dir = g_dir_make_tmp("xylemd-test-XXXXXX", NULL);
+	struct journal *journal = make_journal(), *back;
+	g_autofree char *path = g_build_filename(dir, journal->conf->uuid, NULL);
+	g_autoptr(GVariant) want = g_variant_ref_sink(guestconf_to_variant(journal->conf)), got = NULL;
+	g_autoptr(GError) error = NULL;
+
+	tap_ok(journal_save(dir, journal, &error), "the journal is saved");
+	back = journal_load(path, &error);
+	got = back ? g_variant_ref_sink(guestconf_to_variant(back->conf)) : NULL;
+	tap_ok(back && back->phase == JOURNAL_RESTART && back->domid == 42 && back->unpaused &&
+		       back->policy.started_us == 123456789 && back->policy.quick_runs == 2 &&
+		       back->nic_devids->len == 2 && g_array_index(back->nic_devids, uint32_t, 1) == 3 &&
+		       g_variant_equal(want, got),
+	       "and loaded as it was%s%s", error ? ": " : "", error ? error->message : "");
+	journal_free(back);
+	test_journal_damage(path);
+	tap_ok(journal_remove(dir, journal->conf->uuid, &error) && access(path, F_OK), "and removed");
+	tap_ok(journal_remove(dir, journal->conf->uuid, &error), "removing it twice is no error");
+	g_clear_error(&error);
+	tap_ok(!journal_save("/nonexistent", journal, &error) && error && strstr(error->message, "/nonexistent"),
+	       "a missing folder is an error that names it");
+	journal_free(journal);
+	g_rmdir(dir);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc != 2 && !g_getenv("GOLDEN"))
+		g_error("usage: xylemd_test GOLDEN-FOLDER");
+	test_refusals();
+	test_round_trip();
+	test_vdev();
+	test_references();
+	test_layout(argc == 2 ? argv[1] : g_getenv("GOLDEN"));
+	test_layout_rights();
+	test_policy();
+	test_journal();
+	return tap_end();
+}
