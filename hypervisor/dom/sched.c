@@ -3,12 +3,15 @@
  * The credit scheduler.
  *
  * 1. Each CPU has a run queue of the vcpus that wait for it; the vcpu that runs is not in it.
- * 2. A vcpu pays one unit of credit per nanosecond that it runs. Every ACCOUNT_NS the time of all CPUs is handed
- *    out anew: to domains in proportion to their weight, limited by their cap and by the number of their active
- *    vcpus, and within a domain evenly to its active vcpus.
+ * 2. A vcpu pays one unit of credit per nanosecond that it runs. Every ACCOUNT_NS as much as was paid is handed out
+ *    anew: to domains in proportion to their weight, limited by their cap and by the number of their active
+ *    vcpus, and within a domain evenly to its active vcpus. What was paid, and not the time of all CPUs: affinity
+ *    may keep CPUs idle, and credit in excess of what can be used would make weights meaningless.
  * 3. A CPU takes from its queue by class: boosted (woken while in credit), in credit, in debt; in order of arrival
- *    within a class. A vcpu of a capped domain that is in debt does not run at all.
- * 4. A CPU that would run something in debt, or nothing, takes a better one from another CPU's queue.
+ *    within a class. Credit only orders; a capped domain's vcpus pay from a budget besides, which is filled each
+ *    time with the cap's share, and do not run at all while that is spent.
+ * 4. A CPU that would run something in debt, or nothing, takes a better one from another CPU's queue; a CPU that
+ *    leaves somebody waiting tells an idle one.
  *
  * Locks: a queue's lock (RANK_SCHED) guards the queue and the vcpus whose .cpu names it. account_lock (same rank,
  * never held together with a queue's) guards the lists of domains and vcpus that accounting walks, and weights.
@@ -45,6 +48,7 @@ struct sched_vcpu {
 	struct list link; /* account_lock */
 	struct vcpu *vcpu;
 	int64_t credit;	     /* nanoseconds, atomic */
+	int64_t budget;	     /* what a cap leaves, nanoseconds; atomic; 0 without a cap */
 	uint64_t burnt_ns;   /* time up to which it paid; queue lock */
 	bool boosted, yielded; /* queue lock */
 	bool ran;	     /* since the last accounting; atomic */
@@ -64,6 +68,7 @@ static spinlock_t account_lock = SPINLOCK(RANK_SCHED);
 static struct list account_domains = { &account_domains, &account_domains };
 static struct timer account_timer;
 static uint64_t slice_ns = 30 * MS;
+static uint64_t paid_ns; /* by all vcpus since the last accounting; atomic */
 
 /* ---- small pieces ---- */
 
@@ -98,7 +103,7 @@ static enum class class_of(const struct vcpu *v)
 	if (v->is_idle)
 		return CLASS_NONE;
 	credit = READ_ONCE(sv->credit);
-	if (credit < 0 && READ_ONCE(v->domain->sched->cap))
+	if (READ_ONCE(sv->budget) < 0 && READ_ONCE(v->domain->sched->cap))
 		return CLASS_NONE;
 	if (sv->yielded || credit < 0)
 		return CLASS_OVER;
@@ -134,6 +139,9 @@ static void burn(struct vcpu *v, uint64_t now)
 	if (v->is_idle || now <= sv->burnt_ns)
 		return;
 	__atomic_fetch_sub(&sv->credit, (int64_t)(now - sv->burnt_ns), __ATOMIC_RELAXED);
+	if (READ_ONCE(v->domain->sched->cap))
+		__atomic_fetch_sub(&sv->budget, (int64_t)(now - sv->burnt_ns), __ATOMIC_RELAXED);
+	__atomic_fetch_add(&paid_ns, now - sv->burnt_ns, __ATOMIC_RELAXED);
 	sv->burnt_ns = now;
 	WRITE_ONCE(sv->ran, true);
 }
@@ -371,7 +379,7 @@ static uint64_t slice_of(const struct vcpu *v)
 	if (sv->boosted)
 		slice = MIN(slice, BOOST_NS);
 	if (READ_ONCE(v->domain->sched->cap))
-		slice = MIN(slice, (uint64_t)MAX(READ_ONCE(sv->credit), 0));
+		slice = MIN(slice, (uint64_t)MAX(READ_ONCE(sv->budget), 0));
 	return MAX(slice, SLICE_MIN_NS);
 }
 
@@ -396,6 +404,24 @@ static bool retire(struct sched_cpu *sc, struct vcpu *prev, unsigned cpu, uint64
 	return false;
 }
 
+/* Somebody is left waiting here: an idle CPU that may run it shall look. Queue locked. */
+static void tell_idle(const struct sched_cpu *sc)
+{
+	struct list *l;
+
+	if (cpumask_empty(&idle_cpus))
+		return;
+	list_for_each(l, &sc->queue) {
+		const struct vcpu *v = list_entry(l, struct vcpu, run_link);
+		cpumask_t idle = cpumask_and(&v->hard_affinity, &idle_cpus);
+
+		if (cpumask_empty(&idle) || class_of(v) == CLASS_NONE)
+			continue;
+		work_raise(bit_next(idle.bits, NR_CPUS, 0), WORK_SCHEDULE);
+		return;
+	}
+}
+
 /* WORK_SCHEDULE: decides who runs on this CPU. Returns if that is who runs already. */
 static void schedule(void)
 {
@@ -415,6 +441,7 @@ static void schedule(void)
 		cpumask_clear(&idle_cpus, cpu);
 		sv_of(next)->yielded = false;
 		timer_set(&sc->slice, now + slice_of(next));
+		tell_idle(sc);
 	}
 	if (next != prev) {
 		sv_of(next)->burnt_ns = now;
@@ -501,6 +528,17 @@ static void account_share(int64_t total, unsigned weights)
 	}
 }
 
+/* Fills what a cap leaves, to at the most one period's worth; debt is kept. */
+static void fill_budget(const struct sched_domain *sd, struct sched_vcpu *sv)
+{
+	int64_t old = READ_ONCE(sv->budget), share = 0, new;
+
+	if (sd->cap)
+		share = (int64_t)(sd->cap * ACCOUNT_NS / 100) / (int64_t)MAX(sd->active_count, 1u);
+	new = sd->cap ? MIN(old + share, share) : 0;
+	__atomic_fetch_add(&sv->budget, new - old, __ATOMIC_RELAXED);
+}
+
 static void account_pay(struct sched_domain *sd)
 {
 	struct list *m;
@@ -514,24 +552,21 @@ static void account_pay(struct sched_domain *sd)
 		else /* sleepers recover from debt and keep no wealth */
 			paid = old < 0 ? MIN(-old, (int64_t)ACCOUNT_NS) : -old / 2;
 		WRITE_ONCE(sv->ran, false);
-		new = old + paid;
-		new = MIN(new, (int64_t)ACCOUNT_NS);
-		if (!sd->cap)
-			new = MAX(new, -(int64_t)(2 * ACCOUNT_NS));
+		new = MIN(old + paid, (int64_t)ACCOUNT_NS);
+		new = MAX(new, -(int64_t)(2 * ACCOUNT_NS));
 		__atomic_fetch_add(&sv->credit, new - old, __ATOMIC_RELAXED);
+		fill_budget(sd, sv);
 	}
 }
 
 static void account(void *unused)
 {
-	uint64_t flags = spin_lock_irqsave(&account_lock);
-	unsigned online = 0, cpu, weights = account_active();
+	uint64_t flags = spin_lock_irqsave(&account_lock), paid = __atomic_exchange_n(&paid_ns, 0, __ATOMIC_RELAXED);
+	unsigned cpu, weights = account_active();
 	struct list *l;
 
 	(void)unused;
-	for_each_cpu_in (cpu, &cpus_online)
-		online++;
-	account_share((int64_t)(online * ACCOUNT_NS), weights);
+	account_share((int64_t)paid, weights);
 	list_for_each(l, &account_domains)
 		account_pay(list_entry(l, struct sched_domain, link));
 	spin_unlock_irqrestore(&account_lock, flags);
