@@ -14,5 +14,7 @@ void console_on_input(void (*handler)(void));
 /* Ring: copies from *index (a running count; advanced; lost bytes skipped), returns bytes copied. */
 uint32_t console_ring_read(char *buf, uint32_t n, uint32_t *index);
 void console_ring_clear(void);
+/* First of the eight ports of the serial port in use, 0: none. */
+uint16_t console_serial_port(void);
 
 #endif

@@ -17,6 +17,7 @@ struct options {
 	unsigned maxcpus; /* 0: all */
 	uint64_t mem;	  /* bytes; ~0: all */
 	char console[32], com1[64];
+	bool console_vga; /* console= names vga */
 	int loglvl_print, loglvl_rate, guest_loglvl_print, guest_loglvl_rate; /* lines below are printed: 0 none .. 4 all */
 	uint32_t conring_bytes;
 	bool noreboot;

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * ACPI's static tables (ACPI 6.4, chapter 5): RSDP, RSDT or XSDT, MADT, FADT, HPET, MCFG. Firmware's tables are not trusted
+ * further than their checksums: each field is read within the table's length.
+ */
+#include "hw/acpi.h"
+#include "hw/internal.h"
+#include "hw/mem.h"
+#include "hw/power.h"
+#include "lib/log.h"
+#include "lib/string.h"
+
+#define HEADER_BYTES 36
+#define TABLE_MAX    (1u << 20)
+
+struct acpi_info acpi_info = { .has_8042 = true };
+uint64_t acpi_rsdp;
+
+static uint64_t get(const uint8_t *p, unsigned bytes)
+{
+	uint64_t v = 0;
+
+	memcpy(&v, p, bytes);
+	return v;
+}
+
+static bool sum_ok(const uint8_t *p, size_t n)
+{
+	uint8_t sum = 0;
+
+	while (n--)
+		sum = (uint8_t)(sum + *p++);
+	return !sum;
+}
+
+static const uint8_t *map(uint64_t address, size_t n)
+{
+	/* The first MiB lies in the direct map; elsewhere tables may lie outside of RAM. */
+	if (address + n <= 1u << 20)
+		return (const uint8_t *)mfn_map(MFN(0)) + address;
+	return device_map(MADDR(address), n);
+}
+
+static uint64_t rsdp_scan(uint64_t from, uint64_t bytes)
+{
+	const uint8_t *p = map(from, bytes);
+
+	for (uint64_t at = 0; p && at + 36 <= bytes; at += 16)
+		if (!memcmp(p + at, "RSD PTR ", 8) && sum_ok(p + at, 20))
+			return from + at;
+	return 0;
+}
+
+static uint64_t rsdp_find(void)
+{
+	uint64_t ebda = get(map(0x40e, 2), 2) << 4, found = 0;
+
+	if (ebda >= 0x80000 && ebda < 0xa0000)
+		found = rsdp_scan(ebda, 1024);
+	return found ? found : rsdp_scan(0xe0000, 0x20000);
+}
+
+/* The whole table, or NULL where it is damaged. */
+static const uint8_t *table_map(uint64_t address, uint32_t *length)
+{
+	const uint8_t *t = address ? map(address, HEADER_BYTES) : NULL;
+
+	if (!t)
+		return NULL;
+	*length = (uint32_t)get(t + 4, 4);
+	if (*length < HEADER_BYTES || *length > TABLE_MAX)
+		return NULL;
+	t = map(address, *length);
+	if (!t || !sum_ok(t, *length)) {
+		log_warn("ACPI: table at %#llx is damaged and ignored", (unsigned long long)address);
+		return NULL;
+	}
+	return t;
+}
+
+static void add_cpu(uint32_t apic_id, uint32_t acpi_id, uint32_t flags)
+{
+	struct acpi_info *a = &acpi_info;
+
+	if (!(flags & 1)) {
+		a->cpu_disabled_count++;
+		return;
+	}
+	if (a->cpu_count < NR_CPUS)
+		a->cpus[a->cpu_count++] = (struct acpi_cpu){ apic_id, acpi_id };
+	else
+		log_warn("ACPI: CPU with APIC id %u is beyond the limit of %u", apic_id, NR_CPUS);
+}
+
+static void add_override(uint8_t irq, uint32_t gsi, uint16_t flags)
+{
+	struct acpi_info *a = &acpi_info;
+
+	if (a->override_count == ARRAY_SIZE(a->overrides))
+		return;
+	a->overrides[a->override_count++] =
+		(struct acpi_override){ irq, gsi, (flags >> 2 & 3) == 3, (flags & 3) == 3 };
+}
+
+static void madt_entry(const uint8_t *p, unsigned length)
+{
+	struct acpi_info *a = &acpi_info;
+
+	switch (p[0]) {
+	case 0: /* local APIC */
+		if (length >= 8)
+			add_cpu(p[3], p[2], (uint32_t)get(p + 4, 4));
+		break;
+	case 1: /* I/O APIC */
+		if (length >= 12 && a->ioapic_count < ACPI_IOAPICS_MAX)
+			a->ioapics[a->ioapic_count++] =
+				(struct acpi_ioapic){ p[2], get(p + 4, 4), (uint32_t)get(p + 8, 4) };
+		break;
+	case 2: /* interrupt source override */
+		if (length >= 10)
+			add_override(p[3], (uint32_t)get(p + 4, 4), (uint16_t)get(p + 8, 2));
+		break;
+	case 5: /* local APIC address */
+		if (length >= 12)
+			a->local_apic = get(p + 4, 8);
+		break;
+	case 9: /* local x2APIC; ids below 255 are told by type 0 */
+		if (length >= 16 && get(p + 4, 4) >= 255)
+			add_cpu((uint32_t)get(p + 4, 4), (uint32_t)get(p + 12, 4), (uint32_t)get(p + 8, 4));
+		break;
+	}
+}
+
+static void madt(const uint8_t *t, uint32_t length)
+{
+	if (length < 44)
+		return;
+	acpi_info.local_apic = get(t + 36, 4);
+	for (uint32_t at = 44; at + 2 <= length;) {
+		unsigned n = t[at + 1];
+
+		if (n < 2 || at + n > length)
+			break;
+		madt_entry(t + at, n);
+		at += n;
+	}
+}
+
+/* A generic address structure's port, or 0 where it is none. */
+static uint16_t gas_port(const uint8_t *p)
+{
+	return p[0] == 1 ? (uint16_t)get(p + 4, 8) : 0;
+}
+
+static void fadt(const uint8_t *t, uint32_t length)
+{
+	struct acpi_info *a = &acpi_info;
+	uint32_t flags;
+
+	if (length < 116)
+		return;
+	flags = (uint32_t)get(t + 112, 4);
+	a->sci = (uint16_t)get(t + 46, 2);
+	a->pm1a_event = (uint16_t)get(t + 56, 4);
+	a->pm1b_event = (uint16_t)get(t + 60, 4);
+	a->pm1a_control = (uint16_t)get(t + 64, 4);
+	a->pm1b_control = (uint16_t)get(t + 68, 4);
+	a->pm_timer_port = (uint16_t)get(t + 76, 4);
+	a->pm1_event_bytes = t[88];
+	a->pm1_control_bytes = t[89];
+	a->pm_timer_32bit = flags >> 8 & 1;
+	a->century = t[108];
+	a->has_8042 = t[8] < 3 || (get(t + 109, 2) & 2);
+	if (length >= 129 && (flags >> 10 & 1)) {
+		a->reset_supported = true;
+		a->reset_space = t[116];
+		a->reset_address = get(t + 120, 8);
+		a->reset_value = t[128];
+	}
+	/* The extended addresses, where they are given, are the ones to use. */
+	if (length >= 220) {
+		a->pm1a_control = gas_port(t + 172) ? gas_port(t + 172) : a->pm1a_control;
+		a->pm1b_control = gas_port(t + 184) ? gas_port(t + 184) : a->pm1b_control;
+		a->pm_timer_port = gas_port(t + 208) ? gas_port(t + 208) : a->pm_timer_port;
+	}
+}
+
+static void mcfg(const uint8_t *t, uint32_t length)
+{
+	struct acpi_info *a = &acpi_info;
+
+	for (uint32_t at = 44; at + 16 <= length && a->mcfg_count < ACPI_MCFG_MAX; at += 16)
+		a->mcfg[a->mcfg_count++] =
+			(struct acpi_mcfg){ get(t + at, 8), (uint16_t)get(t + at + 8, 2), t[at + 10], t[at + 11] };
+}
+
+static void table(uint64_t address)
+{
+	uint32_t length;
+	const uint8_t *t = table_map(address, &length);
+
+	if (!t)
+		return;
+	if (!memcmp(t, "APIC", 4))
+		madt(t, length);
+	else if (!memcmp(t, "FACP", 4))
+		fadt(t, length);
+	else if (!memcmp(t, "MCFG", 4))
+		mcfg(t, length);
+	else if (!memcmp(t, "HPET", 4) && length >= 56 && t[40] == 0)
+		acpi_info.hpet = get(t + 44, 8);
+}
+
+void acpi_init(void)
+{
+	const uint8_t *rsdp, *root = NULL;
+	unsigned entry = 8;
+	uint32_t length = 0;
+
+	acpi_rsdp = rsdp_find();
+	if (!acpi_rsdp) {
+		log_warn("ACPI: no tables: one CPU and legacy interrupts only");
+		return;
+	}
+	rsdp = map(acpi_rsdp, 36);
+	if (rsdp[15] >= 2 && get(rsdp + 24, 8))
+		root = table_map(get(rsdp + 24, 8), &length);
+	if (!root) {
+		entry = 4;
+		root = table_map(get(rsdp + 16, 4), &length);
+	}
+	if (!root)
+		return;
+	acpi_info.present = true;
+	for (uint32_t at = HEADER_BYTES; at + entry <= length; at += entry)
+		table(get(root + at, entry));
+	log_info("ACPI: %u CPUs (%u disabled), %u I/O APICs, %s, %s", acpi_info.cpu_count, acpi_info.cpu_disabled_count,
+		 acpi_info.ioapic_count, acpi_info.hpet ? "HPET" : "no HPET",
+		 acpi_info.pm_timer_port ? "PM timer" : "no PM timer");
+}
+
+struct acpi_override acpi_isa_irq(unsigned irq)
+{
+	for (unsigned i = 0; i < acpi_info.override_count; i++)
+		if (acpi_info.overrides[i].irq == irq)
+			return acpi_info.overrides[i];
+	return (struct acpi_override){ (uint8_t)irq, irq, false, false };
+}
+
+/* ---- what nobody else may map ---- */
+
+struct memory_region machine_own[24];
+unsigned machine_own_count;
+
+static void own(uint64_t address, uint64_t bytes)
+{
+	if (machine_own_count < ARRAY_SIZE(machine_own))
+		machine_own[machine_own_count++] = (struct memory_region){ address, address + bytes, 2 };
+}
+
+void machine_own_init(void)
+{
+	own(acpi_info.local_apic ? acpi_info.local_apic : 0xfee00000, PAGE_SIZE);
+	for (unsigned i = 0; i < acpi_info.ioapic_count; i++)
+		own(acpi_info.ioapics[i].address, PAGE_SIZE);
+	if (acpi_info.hpet)
+		own(acpi_info.hpet, PAGE_SIZE);
+}

@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Interrupts: from a vector to its source and the handler that is bound to it.
+ *
+ * A vector means the same on all CPUs. A level-triggered line is masked at the I/O APIC from its interrupt until irq_eoi(),
+ * so that a guest may take its time; two reasons keep a source masked, and it is unmasked when both are gone.
+ */
+#include "hw/irq.h"
+#include "hw/acpi.h"
+#include "hw/cpu.h"
+#include "hw/internal.h"
+#include "hw/irq_context.h"
+#include "hw/irq_table.h"
+#include "hw/lock.h"
+#include "hw/smp.h"
+#include "hw/trap.h"
+#include "hw/vectors.h"
+#include "lib/errno.h"
+#include "lib/log.h"
+
+unsigned irq_gsi_count;
+
+struct irq_source irq_table[IRQ_MAX];
+spinlock_t irq_lock = SPINLOCK(RANK_IRQ);
+
+static uint16_t vector_irq[256]; /* irq + 1; 0: free */
+static unsigned irq_depth[NR_CPUS];
+
+bool irq_context_active(void)
+{
+	return irq_depth[this_cpu()];
+}
+
+/* ---- vectors ---- */
+
+/* First of count free vectors, aligned to count rounded up to a power of two; 0: none. */
+static unsigned vectors_find(unsigned count, unsigned align)
+{
+	for (unsigned v = ROUND_UP(VECTOR_DEVICE_FIRST, align); v + count - 1 <= VECTOR_DEVICE_LAST; v += align) {
+		unsigned i = 0;
+
+		while (i < count && !vector_irq[v + i] && v + i != 0x80 && v + i != 0x82)
+			i++;
+		if (i == count)
+			return v;
+	}
+	return 0;
+}
+
+unsigned irq_vectors_take(unsigned first_irq, unsigned count)
+{
+	unsigned align = 1, v;
+
+	while (align < count)
+		align *= 2;
+	v = vectors_find(count, align);
+	for (unsigned i = 0; v && i < count; i++) {
+		vector_irq[v + i] = (uint16_t)(first_irq + i + 1);
+		irq_table[first_irq + i].vector = (uint8_t)(v + i);
+	}
+	return v;
+}
+
+void irq_vector_release(unsigned irq)
+{
+	vector_irq[irq_table[irq].vector] = 0;
+	irq_table[irq].vector = 0;
+}
+
+/* ---- masks; all with irq_lock held ---- */
+
+static void apply_mask(unsigned irq)
+{
+	struct irq_source *s = &irq_table[irq];
+	bool masked = s->masked || s->in_service;
+
+	if (irq < irq_gsi_count)
+		ioapic_set_mask(irq, masked);
+	else
+		msi_apply_mask(irq, masked);
+}
+
+/* ---- the interface ---- */
+
+int irq_bind(unsigned irq, void (*handler)(unsigned irq, void *data), void *data)
+{
+	struct irq_source *s;
+	uint64_t flags;
+	int rc = 0;
+
+	if (irq >= IRQ_MAX || (irq >= irq_gsi_count && !irq_table[irq].msi))
+		return -EINVAL;
+	s = &irq_table[irq];
+	flags = spin_lock_irqsave(&irq_lock);
+	if (s->handler) {
+		rc = -EBUSY;
+	} else if (!s->vector && !irq_vectors_take(irq, 1)) {
+		rc = -ENOSPC;
+	} else {
+		s->data = data;
+		s->handler = handler;
+		s->masked = false;
+		s->in_service = false;
+		if (irq < irq_gsi_count)
+			ioapic_write_entry(irq, s->vector, cpu_ids[s->cpu].apic_id, s->level, s->active_low, false);
+		else
+			msi_apply_mask(irq, false);
+	}
+	spin_unlock_irqrestore(&irq_lock, flags);
+	return rc;
+}
+
+void irq_unbind(unsigned irq)
+{
+	struct irq_source *s = &irq_table[irq];
+	uint64_t flags = spin_lock_irqsave(&irq_lock);
+
+	s->masked = true;
+	apply_mask(irq);
+	s->handler = NULL;
+	s->in_service = false;
+	if (irq < irq_gsi_count && s->vector)
+		irq_vector_release(irq);
+	spin_unlock_irqrestore(&irq_lock, flags);
+}
+
+void irq_eoi(unsigned irq)
+{
+	struct irq_source *s = &irq_table[irq];
+	uint64_t flags = spin_lock_irqsave(&irq_lock);
+
+	if (s->in_service) {
+		s->in_service = false;
+		apply_mask(irq);
+	}
+	spin_unlock_irqrestore(&irq_lock, flags);
+}
+
+static void set_mask(unsigned irq, bool masked)
+{
+	uint64_t flags = spin_lock_irqsave(&irq_lock);
+
+	if (irq_table[irq].handler) {
+		irq_table[irq].masked = masked;
+		apply_mask(irq);
+	}
+	spin_unlock_irqrestore(&irq_lock, flags);
+}
+
+void irq_mask(unsigned irq)
+{
+	set_mask(irq, true);
+}
+
+void irq_unmask(unsigned irq)
+{
+	set_mask(irq, false);
+}
+
+bool irq_is_level(unsigned irq)
+{
+	return irq < irq_gsi_count && irq_table[irq].level;
+}
+
+void irq_set_affinity(unsigned irq, unsigned cpu)
+{
+	struct irq_source *s = &irq_table[irq];
+	uint64_t flags = spin_lock_irqsave(&irq_lock);
+
+	if (s->cpu != cpu && cpumask_test(&cpus_online, cpu)) {
+		s->cpu = cpu;
+		if (!s->handler)
+			;
+		else if (irq < irq_gsi_count)
+			ioapic_write_entry(irq, s->vector, cpu_ids[cpu].apic_id, s->level, s->active_low,
+					   s->masked || s->in_service);
+		else
+			msi_write_message(irq);
+	}
+	spin_unlock_irqrestore(&irq_lock, flags);
+}
+
+int irq_gsi_setup(unsigned gsi, bool level, bool active_low)
+{
+	struct irq_source *s;
+	uint64_t flags;
+	int rc = 0;
+
+	if (gsi >= irq_gsi_count)
+		return -EINVAL;
+	s = &irq_table[gsi];
+	flags = spin_lock_irqsave(&irq_lock);
+	if (s->handler) {
+		rc = s->level == level && s->active_low == active_low ? 0 : -EBUSY;
+	} else {
+		s->level = level;
+		s->active_low = active_low;
+	}
+	spin_unlock_irqrestore(&irq_lock, flags);
+	return rc;
+}
+
+/* ---- entry ---- */
+
+static void device_interrupt(unsigned vector)
+{
+	uint64_t flags = spin_lock_irqsave(&irq_lock);
+	unsigned irq = (unsigned)vector_irq[vector] - 1;
+	void (*handler)(unsigned, void *) = NULL;
+	void *data = NULL;
+
+	if (irq < IRQ_MAX) {
+		struct irq_source *s = &irq_table[irq];
+
+		handler = s->handler;
+		data = s->data;
+		if (handler && s->level && irq < irq_gsi_count) {
+			s->in_service = true;
+			apply_mask(irq);
+		}
+	}
+	spin_unlock_irqrestore(&irq_lock, flags);
+	/* The line is masked by now where it must be: the local APIC may deliver the next one. */
+	apic_eoi();
+	if (handler)
+		handler(irq, data);
+}
+
+void irq_entry(struct cpu_user_regs *regs)
+{
+	unsigned vector = regs->entry_vector & 0xff, cpu = this_cpu();
+
+	irq_depth[cpu]++;
+	switch (vector) {
+	case VECTOR_TIMER:
+		apic_eoi();
+		time_interrupt();
+		break;
+	case VECTOR_FLUSH:
+		apic_eoi();
+		tlb_flush_interrupt();
+		break;
+	case VECTOR_CALL:
+		apic_eoi();
+		cpu_call_interrupt();
+		break;
+	case VECTOR_WORK:
+	case VECTOR_ERROR:
+		apic_eoi();
+		break;
+	case VECTOR_SPURIOUS:
+		break;
+	default:
+		if (vector >= VECTOR_DEVICE_FIRST)
+			device_interrupt(vector);
+	}
+	irq_depth[cpu]--;
+}
+
+/* ---- bring-up ---- */
+
+/* Both legacy controllers: vectors out of the exceptions' way, everything masked. */
+void pic_disable(void)
+{
+	port_out(0x20, 1, 0x11);
+	port_out(0xa0, 1, 0x11);
+	port_out(0x21, 1, VECTOR_PIC);
+	port_out(0xa1, 1, VECTOR_PIC + 8);
+	port_out(0x21, 1, 4);
+	port_out(0xa1, 1, 2);
+	port_out(0x21, 1, 1);
+	port_out(0xa1, 1, 1);
+	port_out(0x21, 1, 0xff);
+	port_out(0xa1, 1, 0xff);
+}
+
+void irq_init(void)
+{
+	ioapic_init();
+	irq_gsi_count = MIN(ioapic_gsi_count(), IRQ_MAX / 2u);
+	for (unsigned gsi = 0; gsi < irq_gsi_count; gsi++) {
+		/* ISA lines are edge, active high; PCI lines level, active low. */
+		irq_table[gsi].level = irq_table[gsi].active_low = gsi >= 16;
+		irq_table[gsi].masked = true;
+	}
+	for (unsigned i = 0; i < acpi_info.override_count; i++) {
+		const struct acpi_override *o = &acpi_info.overrides[i];
+
+		if (o->gsi < irq_gsi_count) {
+			irq_table[o->gsi].level = o->level;
+			irq_table[o->gsi].active_low = o->active_low;
+		}
+	}
+}

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Ticket locks. In debug builds each CPU keeps the ranks that it holds, apart for interrupt context, and each acquire
+ * must have a rank that is not below the highest one held.
+ */
+#include "hw/lock.h"
+#include "hw/cpu.h"
+#include "hw/irq_context.h"
+#include "lib/log.h"
+
+#ifdef XYLEM_DEBUG
+#define HELD_MAX 24
+static struct {
+	const spinlock_t *lock[HELD_MAX];
+	unsigned count;
+} held[NR_CPUS][2];
+
+static void rank_check(const spinlock_t *l, bool trying)
+{
+	unsigned cpu = this_cpu(), context = irq_context_active();
+	unsigned n = held[cpu][context].count;
+
+	assert(n < HELD_MAX);
+	for (unsigned i = 0; i < n; i++) {
+		if (held[cpu][context].lock[i] == l)
+			panic("lock %p of rank %u is taken twice", (const void *)l, l->rank);
+		if (!trying && held[cpu][context].lock[i]->rank > l->rank)
+			panic("lock of rank %u is taken under one of rank %u", l->rank,
+			      held[cpu][context].lock[i]->rank);
+	}
+}
+
+static void rank_push(const spinlock_t *l)
+{
+	unsigned cpu = this_cpu(), context = irq_context_active();
+
+	held[cpu][context].lock[held[cpu][context].count++] = l;
+}
+
+static void rank_pop(const spinlock_t *l)
+{
+	unsigned cpu = this_cpu(), context = irq_context_active(), i;
+	unsigned n = held[cpu][context].count;
+
+	for (i = 0; i < n && held[cpu][context].lock[i] != l; i++)
+		;
+	if (i == n)
+		panic("lock %p of rank %u is released but not held", (const void *)l, l->rank);
+	for (; i + 1 < n; i++)
+		held[cpu][context].lock[i] = held[cpu][context].lock[i + 1];
+	held[cpu][context].count--;
+}
+#else
+static void rank_check(const spinlock_t *l, bool trying)
+{
+	(void)l;
+	(void)trying;
+}
+static void rank_push(const spinlock_t *l)
+{
+	(void)l;
+}
+static void rank_pop(const spinlock_t *l)
+{
+	(void)l;
+}
+#endif
+
+/* Both tickets in one word: the next to be handed out in the low half, the one being served above. */
+static inline uint32_t *tickets(spinlock_t *l)
+{
+	return (uint32_t *)(void *)&l->next;
+}
+
+_Static_assert(offsetof(spinlock_t, owner) == offsetof(spinlock_t, next) + 2, "tickets form one word");
+
+void spin_lock(spinlock_t *l)
+{
+	uint16_t mine;
+
+	rank_check(l, false);
+	mine = __atomic_fetch_add(&l->next, 1, __ATOMIC_RELAXED);
+	while (__atomic_load_n(&l->owner, __ATOMIC_ACQUIRE) != mine)
+		cpu_relax();
+	rank_push(l);
+}
+
+void spin_unlock(spinlock_t *l)
+{
+	rank_pop(l);
+	__atomic_store_n(&l->owner, (uint16_t)(l->owner + 1), __ATOMIC_RELEASE);
+}
+
+bool spin_trylock(spinlock_t *l)
+{
+	uint32_t seen = __atomic_load_n(tickets(l), __ATOMIC_RELAXED);
+	uint16_t next = (uint16_t)seen, owner = (uint16_t)(seen >> 16);
+
+	if (next != owner)
+		return false;
+	rank_check(l, true);
+	if (!__atomic_compare_exchange_n(tickets(l), &seen, (uint32_t)owner << 16 | (uint16_t)(next + 1), false,
+					 __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+		return false;
+	rank_push(l);
+	return true;
+}
+
+bool spin_is_locked(const spinlock_t *l)
+{
+	return READ_ONCE(l->next) != READ_ONCE(l->owner);
+}
+
+uint64_t spin_lock_irqsave(spinlock_t *l)
+{
+	uint64_t flags = irq_save();
+
+	spin_lock(l);
+	return flags;
+}
+
+void spin_unlock_irqrestore(spinlock_t *l, uint64_t flags)
+{
+	spin_unlock(l);
+	irq_restore(flags);
+}

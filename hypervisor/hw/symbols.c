@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Names of functions: the table that symbols.awk made from the first link. */
+#include "hw/internal.h"
+
+struct symbol {
+	uint64_t address;
+	uint64_t name; /* offset into symbol_names */
+};
+extern const struct symbol symbol_table[];
+extern const char symbol_names[];
+extern const uint64_t symbol_count;
+extern char text_start[], text_end[];
+
+bool symbol_find(uint64_t address, struct symbol_hit *hit)
+{
+	uint64_t low = 0, high = symbol_count;
+
+	if (address < (uintptr_t)text_start || address >= (uintptr_t)text_end || !symbol_count)
+		return false;
+	/* The last one that does not lie behind the address. */
+	while (high - low > 1) {
+		uint64_t middle = low + (high - low) / 2;
+
+		if (symbol_table[middle].address <= address)
+			low = middle;
+		else
+			high = middle;
+	}
+	if (symbol_table[low].address > address)
+		return false;
+	hit->name = symbol_names + symbol_table[low].name;
+	hit->offset = address - symbol_table[low].address;
+	return true;
+}

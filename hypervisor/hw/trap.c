@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Exceptions that interrupted the hypervisor itself, and NMI and #MC from anywhere. A fault at an instruction with an entry in
+ * the exception table is expected and continues at its fix-up; any other one is a defect of ours, and a panic.
+ */
+#include "hw/trap.h"
+#include "hw/cpu.h"
+#include "hw/internal.h"
+#include "hw/msr.h"
+#include "hw/rflags.h"
+#include "lib/log.h"
+
+#define PORT_SYSTEM_CONTROL_B 0x61
+
+extern const struct fault_fixup ex_table_start[], ex_table_end[];
+
+static int stopping; /* NMI means: halt for good */
+
+static const char *const names[32] = {
+	[0] = "divide error",	  [1] = "debug",	   [2] = "NMI",		    [3] = "breakpoint",
+	[4] = "overflow",	  [5] = "bound range",	   [6] = "invalid opcode",  [7] = "no FPU",
+	[8] = "double fault",	  [10] = "invalid TSS",	   [11] = "segment absent", [12] = "stack fault",
+	[13] = "protection fault", [14] = "page fault",	   [16] = "x87 error",	    [17] = "alignment check",
+	[18] = "machine check",	  [19] = "SIMD error",	   [21] = "control protection",
+};
+
+static bool fixup(struct cpu_user_regs *regs)
+{
+	for (const struct fault_fixup *f = ex_table_start; f < ex_table_end; f++)
+		if ((uintptr_t)&f->from + (intptr_t)f->from == regs->rip) {
+			regs->rip = (uintptr_t)&f->to + (intptr_t)f->to;
+			return true;
+		}
+	return false;
+}
+
+void trap_in_hypervisor(struct cpu_user_regs *regs)
+{
+	unsigned vector = regs->entry_vector & 31;
+
+	if (vector == TRAP_DB) {
+		/* A guest single-stepped into SYSENTER: the flag came along. */
+		regs->rflags &= ~(uint64_t)RFLAGS_TF;
+		return;
+	}
+	if (vector != TRAP_BP && fixup(regs))
+		return;
+	if (vector == TRAP_PF)
+		panic_with(regs, "page fault in the hypervisor at %016llx, error code %04x",
+			   (unsigned long long)cr2_read(), regs->error_code);
+	panic_with(regs, "%s in the hypervisor, error code %04x", names[vector] ? names[vector] : "reserved exception",
+		   regs->error_code);
+}
+
+void smp_stop_others(void)
+{
+	__atomic_store_n(&stopping, 1, __ATOMIC_SEQ_CST);
+	apic_send_nmi_to_others();
+	udelay(10000);
+}
+
+static void halt_here(void) __noreturn;
+
+static void halt_here(void)
+{
+	for (;;)
+		__asm__ volatile("cli; hlt");
+}
+
+void trap_nmi(struct cpu_user_regs *regs)
+{
+	static uint64_t count;
+	uint32_t reason;
+
+	if (__atomic_load_n(&stopping, __ATOMIC_SEQ_CST))
+		halt_here();
+	/* SERR (bit 7) and IOCHK (bit 6) mean that data may be lost; anything else is counted and ignored. */
+	reason = port_in(PORT_SYSTEM_CONTROL_B, 1);
+	if (reason & 0xc0)
+		panic_with(regs, "NMI: hardware error, port 0x61 reads 0x%02x", reason);
+	__atomic_fetch_add(&count, 1, __ATOMIC_RELAXED);
+}
+
+void trap_machine_check(struct cpu_user_regs *regs)
+{
+	uint64_t cap = 0, status = 0, bank = 0, address = 0;
+
+	if (rdmsr_safe(MSR_MCG_CAP, &cap) || rdmsr_safe(MSR_MCG_STATUS, &status))
+		panic_with(regs, "machine check");
+	for (unsigned i = 0; i < (cap & 0xff); i++)
+		if (!rdmsr_safe(MSR_MC0_STATUS + 4 * i, &bank) && bank >> 63) {
+			if (rdmsr_safe(MSR_MC0_ADDR + 4 * i, &address))
+				address = 0;
+			panic_with(regs, "machine check: MCG_STATUS %llx, bank %u status %016llx address %016llx",
+				   (unsigned long long)status, i, (unsigned long long)bank, (unsigned long long)address);
+		}
+	panic_with(regs, "machine check: MCG_STATUS %llx", (unsigned long long)status);
+}
+
+void trap_double_fault(struct cpu_user_regs *regs)
+{
+	uint64_t cr2 = cr2_read();
+	uintptr_t guard = CPU_AREA(this_cpu()) + CPU_AREA_GUARD_PAGE * PAGE_SIZE;
+
+	panic_with(regs, "double fault%s, cr2 %016llx", cr2 - guard < PAGE_SIZE ? " (stack overflow)" : "",
+		   (unsigned long long)cr2);
+}
