@@ -104,7 +104,7 @@ int payload_find(const void *image, uint64_t bytes, struct payload *payload)
 		return rc == PV_OK && payload->kind == PAYLOAD_UNKNOWN ? PV_ERR_FORMAT : rc;
 	}
 	/* 0 stands for 4 setup sectors, for old boot loaders' sake; the boot sector comes on top. */
-	start = ((h[BOOT_SETUP_SECTS] ? h[BOOT_SETUP_SECTS] : 4u) + 1u) * SECTOR_BYTES;
+	start = ((h[BOOT_SETUP_SECTS] ? h[BOOT_SETUP_SECTS] : 4u) + UINT64_C(1)) * SECTOR_BYTES;
 	memcpy(&offset, h + BOOT_PAYLOAD_OFFSET, sizeof(offset));
 	memcpy(&length, h + BOOT_PAYLOAD_LENGTH, sizeof(length));
 	start += offset;

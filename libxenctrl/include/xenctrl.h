@@ -44,8 +44,7 @@ struct xyl_store;  /* a connection to xenstored */
  */
 XYL_API const char *xyl_error(void);
 
-/* ---- the handle
- * ------------------------------------------------------------------------------------------------- */
+/* ---- the handle ---- */
 
 /*
  * Opens /dev/xen/privcmd (and /dev/xen/hypercall where the kernel has it).
@@ -64,8 +63,7 @@ XYL_API long xyl_hypercall(struct xyl *x, unsigned op, const uint64_t args[5]);
 XYL_API void *xyl_hypercall_alloc(struct xyl *x, size_t bytes);
 XYL_API void xyl_hypercall_free(struct xyl *x, void *memory, size_t bytes);
 
-/* ---- domains
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- domains ---- */
 
 enum xyl_shutdown { /* SHUTDOWN_* of xen/sched.h */
 	            XYL_SHUTDOWN_POWEROFF = 0,
@@ -142,8 +140,7 @@ XYL_API int xyl_domain_set_time_offset(struct xyl *x, uint32_t domid, int64_t se
 /* Has the hypervisor write the hypercall page into the domain's frame mfn. */
 XYL_API int xyl_domain_hypercall_init(struct xyl *x, uint32_t domid, uint64_t mfn) XYL_MUST_USE;
 
-/* ---- vcpus
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- vcpus ---- */
 
 struct xyl_vcpuinfo {
 	uint32_t vcpu;
@@ -172,8 +169,7 @@ XYL_API int xyl_vcpu_get_affinity(struct xyl *x, uint32_t domid, uint32_t vcpu, 
 XYL_API int xyl_vcpu_set_affinity(struct xyl *x, uint32_t domid, uint32_t vcpu, const uint8_t *hard,
                                   const uint8_t *soft, size_t map_bytes) XYL_MUST_USE;
 
-/* ---- memory of domains
- * ------------------------------------------------------------------------------------------ */
+/* ---- memory of domains ---- */
 
 /* The most that the domain may ever own. */
 XYL_API int xyl_memory_set_max(struct xyl *x, uint32_t domid, uint64_t max_kib) XYL_MUST_USE;
@@ -216,8 +212,7 @@ XYL_API void *xyl_grant_table_map(struct xyl *x, uint32_t domid, uint32_t first,
 XYL_API int xyl_grant_seed(struct xyl *x, uint32_t domid, uint64_t console_mfn, uint32_t console_domid,
                            uint64_t store_mfn, uint32_t store_domid) XYL_MUST_USE;
 
-/* ---- building a PV guest
- * ---------------------------------------------------------------------------------------- */
+/* ---- building a PV guest ---- */
 
 /*
  * Unpacks a kernel (bzImage with gzip, xz or zstd, gzipped ELF, or plain ELF) into *out, to be freed with
@@ -252,13 +247,13 @@ struct xyl_pv_built {
  * Fills a domain that xyl_domain_create made: memory, kernel, ramdisk, start-of-day pages, page tables
  * (pinned), vcpu 0's registers, grants for console and store. It is left paused. Errors: ENOEXEC unusable
  * kernel, ENOMEM, E2BIG the kernel and its ramdisk do not fit into memory_kib, EINVAL. After an error the
- * caller destroys the domain.
+ * caller destroys the domain. Kernel and ramdisk must not change meanwhile: memory of the caller's own, not
+ * the mapping of a file that somebody else can write.
  */
 XYL_API int xyl_domain_build_pv(struct xyl *x, uint32_t domid, const struct xyl_pv_build *build,
                                 struct xyl_pv_built *built) XYL_MUST_USE;
 
-/* ---- scheduler
- * -------------------------------------------------------------------------------------------------- */
+/* ---- scheduler ---- */
 
 enum xyl_scheduler { /* XEN_SCHEDULER_* of xen/domctl.h */
 	             XYL_SCHED_CREDIT = 5,
@@ -280,8 +275,7 @@ XYL_API const char *xyl_scheduler_name(enum xyl_scheduler id);
 XYL_API int xyl_sched_get(struct xyl *x, uint32_t domid, struct xyl_sched *params) XYL_MUST_USE;
 XYL_API int xyl_sched_set(struct xyl *x, uint32_t domid, const struct xyl_sched *params) XYL_MUST_USE;
 
-/* ---- the host
- * --------------------------------------------------------------------------------------------------- */
+/* ---- the host ---- */
 
 struct xyl_hostinfo {
 	uint32_t cpus; /* online */
@@ -353,8 +347,7 @@ XYL_API int xyl_console_read(struct xyl *x, char *buffer, size_t bytes, bool cle
 /* As if the keys had been pressed on the hypervisor's console. */
 XYL_API int xyl_debug_keys(struct xyl *x, const char *keys) XYL_MUST_USE;
 
-/* ---- event channels
- * --------------------------------------------------------------------------------------------- */
+/* ---- event channels ---- */
 
 /* A new port of domid that remote_domid may bind; used for guests before they run. Returns the port. */
 XYL_API int xyl_evtchn_alloc(struct xyl *x, uint32_t domid, uint32_t remote_domid) XYL_MUST_USE;
@@ -375,8 +368,7 @@ XYL_API int xyl_evtchn_notify(struct xyl_evtchn *e, uint32_t port) XYL_MUST_USE;
 XYL_API int xyl_evtchn_pending(struct xyl_evtchn *e) XYL_MUST_USE;
 XYL_API int xyl_evtchn_unmask(struct xyl_evtchn *e, uint32_t port) XYL_MUST_USE;
 
-/* ---- grants
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- grants ---- */
 
 XYL_API struct xyl_gnt *xyl_gnt_open(void);
 XYL_API void xyl_gnt_close(struct xyl_gnt *g);
@@ -390,8 +382,7 @@ XYL_API void *xyl_gnt_map_notify(struct xyl_gnt *g, uint32_t domid, uint32_t ref
                                  uint32_t clear_offset, uint32_t notify_port);
 XYL_API int xyl_gnt_unmap(struct xyl_gnt *g, void *address, uint32_t count);
 
-/* ---- xenstore
- * --------------------------------------------------------------------------------------------------- */
+/* ---- xenstore ---- */
 
 /*
  * A connection to xenstored: its socket $XENSTORED_PATH or /run/xenstored/socket, else the kernel's
@@ -453,7 +444,10 @@ XYL_API int xyl_store_set_perms(struct xyl_store *s, xyl_tx tx, const char *path
 XYL_API struct xyl_perms *xyl_store_get_perms(struct xyl_store *s, xyl_tx tx, const char *path,
                                               size_t *count);
 
-/* A transaction by hand: start, use *tx, then end. EAGAIN at the end: somebody else wrote, do it all again.
+/*
+ * A transaction by hand: start, use *tx, then end. EAGAIN at the end: somebody else wrote, do it all again.
+ * Within a transaction write, printf, mkdir and set_perms do not wait for their answers: when one fails, the
+ * next of them or the end says so, and the transaction is aborted. What was begun must be ended.
  */
 XYL_API int xyl_store_begin(struct xyl_store *s, xyl_tx *tx) XYL_MUST_USE;
 XYL_API int xyl_store_end(struct xyl_store *s, xyl_tx tx, bool commit) XYL_MUST_USE;

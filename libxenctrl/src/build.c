@@ -4,7 +4,7 @@
  *	1. unpack the kernel if need be, read what it says of itself, lay everything out
  *(hypervisor/lib/pvbuild.h)
  *	2. limit the domain's memory and populate it
- *	3. map the part that the layout uses, write it, unmap it: no writable mapping of a page table may
+ *	3. map what is to be written, write it, unmap it: no writable mapping of a page table may
  *remain
  *	4. hypercall page, shared_info, pin the page tables, registers of vcpu 0, grants
  * A failure leaves the domain half-built; its creator destroys it.
@@ -19,6 +19,7 @@
 
 #define SUPERPAGE_ORDER 9
 #define SUPERPAGE_PAGES (UINT64_C(1) << SUPERPAGE_ORDER)
+#define AREAS           9
 #define RFLAGS_IF       (UINT64_C(1) << 9)
 
 struct builder {
@@ -28,8 +29,9 @@ struct builder {
 	void *unpacked; /* ours to free, or NULL */
 	struct pv_image image;
 	struct pv_layout layout;
-	uint64_t *p2m;   /* layout.pages entries */
-	uint8_t *window; /* the domain's first layout.used_pages pages */
+	const struct pv_area *areas[AREAS]; /* of the layout: what is written */
+	uint64_t *p2m;                      /* layout.pages entries */
+	uint8_t *window;                    /* the pages of these areas, one behind the other */
 	uint64_t shared_info_mfn;
 };
 
@@ -116,11 +118,19 @@ static int give_memory(struct builder *b)
 	return populate_all(b);
 }
 
+/* The areas lie in the window one behind the other; the padding between them is neither mapped nor written.
+ */
 static void *window_map(void *ctx, uint64_t pfn)
 {
 	struct builder *b = ctx;
+	uint64_t slot = 0;
 
-	return pfn < b->layout.used_pages ? b->window + pfn * XYL_PAGE_BYTES : NULL;
+	for (unsigned i = 0; i < AREAS; i++) {
+		if (pfn >= b->areas[i]->pfn && pfn - b->areas[i]->pfn < b->areas[i]->pages)
+			return b->window + (slot + pfn - b->areas[i]->pfn) * XYL_PAGE_BYTES;
+		slot += b->areas[i]->pages;
+	}
+	return NULL;
 }
 
 static void window_unmap(void *ctx, uint64_t pfn, void *page)
@@ -137,6 +147,32 @@ static uint64_t window_mfn(void *ctx, uint64_t pfn)
 	return b->p2m[pfn];
 }
 
+/* Maps the areas that are written; *pages is how many pages that are. */
+static int open_window(struct builder *b, uint64_t *pages)
+{
+	const struct pv_layout *l = &b->layout;
+	const struct pv_area *areas[AREAS] = { &l->kernel,     &l->ramdisk,    &l->p2m,
+		                               &l->p2m_tables, &l->start_info, &l->store,
+		                               &l->console,    &l->tables,     &l->stack };
+	uint64_t *mfns, n = 0;
+
+	memcpy(b->areas, areas, sizeof(areas));
+	for (unsigned i = 0; i < AREAS; i++)
+		n += areas[i]->pages;
+	mfns = malloc(n * sizeof(*mfns));
+	if (!mfns)
+		return xyl_fail(ENOMEM, "domain %u: cannot build it", b->domid);
+	*pages = n;
+	n = 0;
+	for (unsigned i = 0; i < AREAS; i++) {
+		memcpy(mfns + n, b->p2m + areas[i]->pfn, areas[i]->pages * sizeof(*mfns));
+		n += areas[i]->pages;
+	}
+	b->window = xyl_foreign_map(b->x, b->domid, PROT_READ | PROT_WRITE, mfns, n, NULL);
+	free(mfns);
+	return b->window ? 0 : -1;
+}
+
 /* Step 3. */
 static int write_memory(struct builder *b)
 {
@@ -149,14 +185,13 @@ static int write_memory(struct builder *b)
 		.store_port = c->store_port,
 		.console_port = c->console_port,
 	};
+	uint64_t pages = 0;
 	int rc;
 
-	b->window =
-	        xyl_foreign_map(b->x, b->domid, PROT_READ | PROT_WRITE, b->p2m, b->layout.used_pages, NULL);
-	if (!b->window)
+	if (open_window(b, &pages) < 0)
 		return -1;
 	rc = pv_build(&b->image, &b->layout, &start, &ops);
-	if (xyl_foreign_unmap(b->x, b->window, b->layout.used_pages) < 0)
+	if (xyl_foreign_unmap(b->x, b->window, pages) < 0)
 		return -1;
 	return rc == PV_OK ? 0 : fail_pv(b, rc);
 }

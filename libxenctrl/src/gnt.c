@@ -58,6 +58,7 @@ static int reserve(struct xyl_gnt *g, uint32_t domid, const uint32_t *refs, uint
 	struct ioctl_gntdev_map_grant_ref *op;
 	int rc;
 
+	*index = 0;
 	if (!count || count > UINT16_MAX)
 		return xyl_fail_text(EINVAL, "domain %u: cannot map %u grants at once", domid, count);
 	op = calloc(1, sizeof(*op) + count * sizeof(op->refs[0]));

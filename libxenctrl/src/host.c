@@ -6,7 +6,7 @@
 #include "private.h"
 #include <xen/version.h>
 
-#define CONSOLE_CHUNK (16u * XYL_PAGE_BYTES)
+#define CONSOLE_CHUNK ((size_t)16 * XYL_PAGE_BYTES)
 
 int xyl_host_info(struct xyl *x, struct xyl_hostinfo *info)
 {

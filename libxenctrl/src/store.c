@@ -21,6 +21,9 @@ static int path_call(struct xyl_store *s, uint32_t type, xyl_tx tx, const char *
 {
 	struct store_part parts[] = { text(path) };
 
+	/* rm is waited for: a missing node may be no error to its caller */
+	if (tx != XYL_TX_NONE && type == XS_MKDIR)
+		return store_defer(s, type, tx, parts, 1, what, path);
 	return store_call(s, type, tx, parts, 1, NULL, NULL, what, path);
 }
 
@@ -52,6 +55,8 @@ int xyl_store_write(struct xyl_store *s, xyl_tx tx, const char *path, const void
 {
 	struct store_part parts[] = { text(path), { value, bytes } };
 
+	if (tx != XYL_TX_NONE)
+		return store_defer(s, XS_WRITE, tx, parts, 2, "write", path);
 	return store_call(s, XS_WRITE, tx, parts, 2, NULL, NULL, "write", path);
 }
 
@@ -184,7 +189,10 @@ int xyl_store_set_perms(struct xyl_store *s, xyl_tx tx, const char *path, const 
 		                                   letters[perms[i].perm & 3], perms[i].domid) +
 		                  1;
 	parts[1].data = body;
-	rc = store_call(s, XS_SET_PERMS, tx, parts, 2, NULL, NULL, "set the permissions of", path);
+	if (tx != XYL_TX_NONE)
+		rc = store_defer(s, XS_SET_PERMS, tx, parts, 2, "set the permissions of", path);
+	else
+		rc = store_call(s, XS_SET_PERMS, tx, parts, 2, NULL, NULL, "set the permissions of", path);
 	free(body);
 	return rc;
 }
@@ -226,9 +234,7 @@ int xyl_store_begin(struct xyl_store *s, xyl_tx *tx)
 
 int xyl_store_end(struct xyl_store *s, xyl_tx tx, bool commit)
 {
-	struct store_part parts[] = { text(commit ? "T" : "F") };
-
-	return store_call(s, XS_TRANSACTION_END, tx, parts, 1, NULL, NULL, "end", "a transaction");
+	return store_end(s, tx, commit);
 }
 
 int xyl_store_transaction(struct xyl_store *s, int (*body)(struct xyl_store *s, xyl_tx tx, void *data),

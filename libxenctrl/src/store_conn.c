@@ -37,13 +37,23 @@
 #define EVENTS_MAX         1024u
 #define RETRY_FIRST_MS     20
 #define RETRY_LAST_MS      1000
-#define DISPATCH_BATCH     64 /* callbacks per turn of the main loop */
+#define DEFERRED_MAX       512u /* unanswered requests of a transaction */
+#define DISPATCH_BATCH     64   /* callbacks per turn of the main loop */
 
 /* Bytes on their way out: at most one of these is partly sent. */
 struct outgoing {
 	size_t bytes;
 	size_t sent;
 	char data[];
+};
+
+/* A transaction of ours, and what was sent in it without waiting. */
+struct transaction {
+	xyl_tx tx;
+	unsigned outstanding;
+	int error; /* the first one */
+	char *subject;
+	pthread_cond_t idle;
 };
 
 struct request {
@@ -57,6 +67,7 @@ struct request {
 	size_t reply_bytes;
 	uint32_t generation; /* of the connection that answered */
 	pthread_cond_t finished;
+	struct transaction *deferred; /* takes the error; NULL: nobody's */
 	xyl_store_done_fn *done;
 	void *data;
 	size_t bytes;
@@ -93,9 +104,10 @@ struct xyl_store {
 	uint32_t next_id;
 	uint64_t next_watch;
 	unsigned timeout_ms;
-	GQueue outgoing;     /* struct outgoing */
-	GHashTable *pending; /* id -> struct request */
-	GHashTable *watches; /* id -> struct xyl_watch */
+	GQueue outgoing;          /* struct outgoing */
+	GHashTable *pending;      /* id -> struct request */
+	GHashTable *transactions; /* xyl_tx -> struct transaction */
+	GHashTable *watches;      /* id -> struct xyl_watch */
 	GQueue deliveries;
 	GHashTable *queued_events; /* keys of the watch deliveries */
 	GSource *source;           /* attached while there are deliveries */
@@ -104,10 +116,10 @@ struct xyl_store {
 };
 
 static gboolean deliver(gpointer data);
+static void transaction_free(void *data);
 static void *run(void *data);
 
-/* ---- requests
- * --------------------------------------------------------------------------------------------------- */
+/* ---- requests ---- */
 
 static void request_free(struct request *r)
 {
@@ -126,6 +138,19 @@ static void schedule(struct xyl_store *s)
 	g_source_set_priority(s->source, G_PRIORITY_DEFAULT);
 	g_source_set_callback(s->source, deliver, s, NULL);
 	g_source_attach(s->source, s->context);
+}
+
+/* Needs s->lock. A deferred request has been answered. */
+static void settle(struct request *r)
+{
+	struct transaction *t = r->deferred;
+
+	if (r->error && !t->error) {
+		t->error = r->error;
+		t->subject = strdup(r->message + sizeof(struct xsd_sockmsg)); /* its path */
+	}
+	if (!--t->outstanding)
+		pthread_cond_signal(&t->idle);
 }
 
 /* Needs s->lock; r is no longer in s->pending. */
@@ -151,6 +176,8 @@ static void complete(struct xyl_store *s, struct request *r, int error, const ch
 		g_queue_push_tail(&s->deliveries, d);
 		schedule(s);
 	} else {
+		if (r->deferred)
+			settle(r);
 		request_free(r);
 	}
 }
@@ -199,12 +226,22 @@ static void kick(struct xyl_store *s)
 	(void)n; /* full means that it is awake anyway */
 }
 
+/* Time-outs count on the monotonic clock. */
+static void cond_init(pthread_cond_t *cond)
+{
+	pthread_condattr_t attr;
+
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(cond, &attr);
+	pthread_condattr_destroy(&attr);
+}
+
 static struct request *request_new(uint32_t type, uint32_t tx_id, const struct store_part *parts,
                                    unsigned count)
 {
 	struct request *r = calloc(1, sizeof(*r));
 	struct xsd_sockmsg header = { .type = type, .tx_id = tx_id };
-	pthread_condattr_t attr;
 	size_t at = sizeof(header);
 
 	for (unsigned i = 0; i < count; i++)
@@ -222,10 +259,7 @@ static struct request *request_new(uint32_t type, uint32_t tx_id, const struct s
 		at += parts[i].bytes;
 	}
 	r->in_tx = tx_id != 0;
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&r->finished, &attr);
-	pthread_condattr_destroy(&attr);
+	cond_init(&r->finished);
 	return r;
 }
 
@@ -335,19 +369,123 @@ int store_call(struct xyl_store *s, uint32_t type, xyl_tx tx, const struct store
 	return error ? call_failed(error, what, subject) : 0;
 }
 
+static void transaction_free(void *data)
+{
+	struct transaction *t = data;
+
+	pthread_cond_destroy(&t->idle);
+	free(t->subject);
+	free(t);
+}
+
 int store_begin(struct xyl_store *s, xyl_tx *tx)
 {
 	const struct store_part nothing = { "", 1 };
 	struct request *r = request_new(XS_TRANSACTION_START, 0, &nothing, 1);
-	int error;
+	struct transaction *t = calloc(1, sizeof(*t));
+	int error = ENOMEM;
 
-	if (!r)
-		return call_failed(ENOMEM, "begin", "a transaction");
-	error = exchange(s, r, XYL_TX_NONE);
-	if (!error)
+	if (r && t)
+		error = exchange(s, r, XYL_TX_NONE);
+	if (!error) {
 		*tx = ((xyl_tx)r->generation << 32) | (uint32_t)strtoul(r->reply, NULL, 10);
-	request_free(r);
+		t->tx = *tx;
+		cond_init(&t->idle);
+		pthread_mutex_lock(&s->lock);
+		g_hash_table_replace(s->transactions, &t->tx, t);
+		pthread_mutex_unlock(&s->lock);
+		t = NULL;
+	}
+	free(t);
+	if (r)
+		request_free(r);
 	return error ? call_failed(error, "begin", "a transaction") : 0;
+}
+
+int store_defer(struct xyl_store *s, uint32_t type, xyl_tx tx, const struct store_part *parts, unsigned count,
+                const char *what, const char *subject)
+{
+	struct transaction *t;
+	struct request *r;
+	int error = 0;
+
+	if (too_long(parts, count) < 0)
+		return call_failed(E2BIG, what, subject);
+	r = request_new(type, (uint32_t)tx, parts, count);
+	if (!r)
+		return call_failed(ENOMEM, what, subject);
+	pthread_mutex_lock(&s->lock);
+	t = g_hash_table_lookup(s->transactions, &tx);
+	if (tx_is_stale(s, tx))
+		error = EAGAIN;
+	else if (t && t->error)
+		error = t->error;
+	if (!error && t && t->outstanding < DEFERRED_MAX) {
+		r->deferred = t;
+		t->outstanding++;
+		submit(s, r);
+		pthread_mutex_unlock(&s->lock);
+		return 0;
+	}
+	pthread_mutex_unlock(&s->lock);
+	request_free(r);
+	if (error)
+		return call_failed(error, what, subject);
+	/* Enough is on its way, or the transaction is not of this handle's making: wait. */
+	return store_call(s, type, tx, parts, count, NULL, NULL, what, subject);
+}
+
+/* Needs s->lock. Nobody will ask for the answers of t any more. */
+static void disown(struct xyl_store *s, struct transaction *t)
+{
+	GHashTableIter iter;
+	gpointer value;
+
+	g_hash_table_iter_init(&iter, s->pending);
+	while (g_hash_table_iter_next(&iter, NULL, &value)) {
+		struct request *r = value;
+
+		if (r->deferred == t)
+			r->deferred = NULL;
+	}
+}
+
+/* Waits until everything that was deferred is answered. Returns the first error; *subject is to be freed. */
+static int settle_all(struct xyl_store *s, xyl_tx tx, char **subject)
+{
+	struct timespec deadline;
+	struct transaction *t;
+	int error = 0;
+
+	*subject = NULL;
+	pthread_mutex_lock(&s->lock);
+	deadline_in(&deadline, s->timeout_ms);
+	t = g_hash_table_lookup(s->transactions, &tx);
+	while (t && t->outstanding && error != ETIMEDOUT)
+		error = pthread_cond_timedwait(&t->idle, &s->lock, &deadline);
+	if (t) {
+		error = t->outstanding ? ETIMEDOUT : t->error;
+		*subject = t->subject;
+		t->subject = NULL;
+		if (t->outstanding)
+			disown(s, t);
+		g_hash_table_remove(s->transactions, &tx);
+	}
+	pthread_mutex_unlock(&s->lock);
+	return error;
+}
+
+int store_end(struct xyl_store *s, xyl_tx tx, bool commit)
+{
+	char *subject;
+	int error = settle_all(s, tx, &subject);
+	const struct store_part word = { commit && !error ? "T" : "F", 2 };
+	int rc = store_call(s, XS_TRANSACTION_END, tx, &word, 1, NULL, NULL, "end", "a transaction");
+
+	if (error && commit)
+		rc = call_failed(error, "write", subject ? subject : "in a transaction");
+	free(subject);
+	return rc;
 }
 
 int store_send(struct xyl_store *s, uint32_t type, xyl_tx tx, const struct store_part *parts, unsigned count,
@@ -371,8 +509,7 @@ int store_send(struct xyl_store *s, uint32_t type, xyl_tx tx, const struct store
 	return 0;
 }
 
-/* ---- callbacks in the main context
- * ------------------------------------------------------------------------------ */
+/* ---- callbacks in the main context ---- */
 
 static void delivery_free(struct delivery *d)
 {
@@ -398,6 +535,7 @@ static void store_unref(struct xyl_store *s)
 	while (g_hash_table_iter_next(&iter, NULL, &value))
 		request_free(value);
 	g_hash_table_destroy(s->pending);
+	g_hash_table_destroy(s->transactions);
 	g_hash_table_destroy(s->watches);
 	g_hash_table_destroy(s->queued_events);
 	if (s->context)
@@ -482,8 +620,7 @@ static void queue_event(struct xyl_store *s, struct xyl_watch *w, const char *pa
 	schedule(s);
 }
 
-/* ---- watches
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- watches ---- */
 
 static void watch_free(void *data)
 {
@@ -573,8 +710,7 @@ static void take_event(struct xyl_store *s, const char *body, size_t bytes)
 		queue_event(s, w, body);
 }
 
-/* ---- the thread
- * ------------------------------------------------------------------------------------------------- */
+/* ---- the thread ---- */
 
 static int error_number(const char *word)
 {
@@ -648,7 +784,7 @@ static int connect_socket(const char *path)
 		errno = ENAMETOOLONG;
 		return -1;
 	}
-	strcpy(address.sun_path, path);
+	memcpy(address.sun_path, path, strlen(path) + 1);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -1;
@@ -806,8 +942,7 @@ static void *run(void *data)
 	}
 }
 
-/* ---- opening and closing
- * ---------------------------------------------------------------------------------------- */
+/* ---- opening and closing ---- */
 
 static struct xyl_store *store_new(struct _GMainContext *context, const char *path)
 {
@@ -824,6 +959,7 @@ static struct xyl_store *store_new(struct _GMainContext *context, const char *pa
 	g_queue_init(&s->outgoing);
 	g_queue_init(&s->deliveries);
 	s->pending = g_hash_table_new(NULL, NULL);
+	s->transactions = g_hash_table_new_full(g_int64_hash, g_int64_equal, NULL, transaction_free);
 	s->watches = g_hash_table_new_full(g_int64_hash, g_int64_equal, NULL, watch_free);
 	s->queued_events = g_hash_table_new(g_str_hash, g_str_equal);
 	s->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -125,8 +125,7 @@ static struct xyl_store *open_client(struct server *s)
 	return xyl_store_open(NULL);
 }
 
-/* ---- plain answers
- * ---------------------------------------------------------------------------------------------- */
+/* ---- plain answers ---- */
 
 static void script_answers(struct server *s)
 {
@@ -204,8 +203,7 @@ static void test_answers(void)
 	end_server(&s);
 }
 
-/* ---- a long directory, whose list changes once in between
- * -------------------------------------------------------- */
+/* ---- a long directory, whose list changes once in between ---- */
 
 static void script_parts(struct server *s)
 {
@@ -248,8 +246,7 @@ static void test_parts(void)
 	end_server(&s);
 }
 
-/* ---- the server dies and comes back
- * ----------------------------------------------------------------------------- */
+/* ---- the server dies and comes back ---- */
 
 static int watch_messages, resent;
 
@@ -370,8 +367,7 @@ static void test_reconnect(void)
 	end_server(&s);
 }
 
-/* ---- events faster than they are taken
- * --------------------------------------------------------------------------- */
+/* ---- events faster than they are taken ---- */
 
 #define FLOOD 20000
 
@@ -431,10 +427,9 @@ static void test_flood(void)
 	end_server(&s);
 }
 
-/* ---- silence, garbage, conflicts, callbacks
- * ----------------------------------------------------------------------- */
+/* ---- silence, garbage, conflicts, callbacks ---- */
 
-static int conflicts_left, garbage_sent;
+static int conflicts_left, garbage_sent, server_committed;
 
 static void script_misc(struct server *s)
 {
@@ -521,6 +516,67 @@ static void test_misc(void)
 	end_server(&s);
 }
 
+/* ---- writes within a transaction go out without waiting ---- */
+
+#define PIPELINED 100
+
+/* Answers no write before all of them have come: a client that waits for each would never get that far. */
+static void script_pipeline(struct server *s)
+{
+	static char body[BODY_MAX];
+	struct xsd_sockmsg h, held[PIPELINED];
+	int n = 0;
+
+	server_accept(s);
+	while (server_take(s, &h, body)) {
+		if (h.type == XS_TRANSACTION_START) {
+			server_say(s, h.type, h.req_id, "9", 2);
+		} else if (h.type == XS_WRITE) {
+			held[n++] = h;
+			for (int i = 0; n == PIPELINED && i < n; i++)
+				server_ok(s, &held[i]);
+			n %= PIPELINED;
+		} else if (h.type == XS_MKDIR) {
+			server_say(s, XS_ERROR, h.req_id, "EACCES", 7);
+		} else if (h.type == XS_TRANSACTION_END) {
+			server_committed += body[0] == 'T';
+			server_ok(s, &h);
+		} else {
+			server_ok(s, &h);
+		}
+	}
+	close(s->fd);
+}
+
+static int many_writes(struct xyl_store *c, xyl_tx tx, void *data)
+{
+	for (int i = 0; i < PIPELINED; i++) {
+		if (xyl_store_printf(c, tx, "/many", "%d", i) < 0)
+			return -1;
+	}
+	return data ? xyl_store_mkdir(c, tx, data) : 0;
+}
+
+static void test_pipeline(void)
+{
+	static char forbidden[] = "/forbidden";
+	struct xyl_store *c;
+	struct server s;
+	int rc;
+
+	new_server(&s);
+	server_start(&s, script_pipeline);
+	c = open_client(&s);
+	tap_ok(xyl_store_transaction(c, many_writes, NULL) == 0 && server_committed == 1,
+	       "%d writes of a transaction are on their way at once", PIPELINED);
+	rc = xyl_store_transaction(c, many_writes, forbidden);
+	tap_ok(rc < 0 && errno == EACCES && strstr(xyl_error(), forbidden) && server_committed == 1,
+	       "one that fails aborts the transaction, and is named");
+	xyl_store_close(c);
+	server_end(&s);
+	end_server(&s);
+}
+
 static void test_absent(void)
 {
 	struct server s;
@@ -547,6 +603,7 @@ int main(void)
 	test_reconnect();
 	test_flood();
 	test_misc();
+	test_pipeline();
 	test_absent();
 	return tap_end();
 }
