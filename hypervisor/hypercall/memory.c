@@ -300,10 +300,10 @@ static int64_t memory_map_op(struct hc_args *a, bool machine)
 
 	if (machine && !current_domain()->privileged)
 		return -EPERM;
-	if (!machine && !count)
-		return -ENOSYS;
 	if (copy_from_handle(&m, arg, 0, 1))
 		return -EFAULT;
+	if (!machine && !count)
+		return -ENOSYS;
 	if (!machine)
 		count = MIN(count, m.nr_entries);
 	if (m.nr_entries < count)

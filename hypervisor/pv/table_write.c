@@ -15,13 +15,18 @@
 
 #define ARITHMETIC_FLAGS 0x8d5u
 
+static uint64_t operand_mask(unsigned bytes)
+{
+	return ~0ull >> (64 - 8 * bytes);
+}
+
 /* What a locked or plain operation makes of the old value; false: not one that is known. Flags go to *rflags. */
 static bool combine(const struct insn *insn, const struct cpu_user_regs *regs, uint64_t old, uint64_t *new, uint64_t *rflags)
 {
-	uint64_t operand = insn_reg_read(regs, insn->reg), bit, mask = insn->operand_bytes == 8 ? ~0ull : 0xffffffff;
-	unsigned group = insn->opcode;
+	uint64_t operand = insn_reg_read(regs, insn->reg), bit, mask = operand_mask(insn->operand_bytes);
+	unsigned group = insn->opcode | (insn->opcode < 0x100);
 
-	if (insn->opcode == 0x81 || insn->opcode == 0x83) {
+	if (insn->opcode >= 0x80 && insn->opcode <= 0x83) {
 		operand = insn->immediate;
 		group = (insn->modrm & 0x38) | 1;
 	}
@@ -72,7 +77,7 @@ static bool combine(const struct insn *insn, const struct cpu_user_regs *regs, u
 struct table_store {
 	struct vcpu *v;
 	maddr_t entry; /* machine address of the 8-byte entry */
-	unsigned shift; /* of the operand in it, in bits: 0 or 32 */
+	unsigned shift; /* of the operand in it, in bits */
 	unsigned bytes;
 };
 
@@ -86,7 +91,7 @@ static uint64_t entry_read(const struct table_store *s)
 /* Puts the operand's bytes into a whole entry. */
 static uint64_t entry_merge(const struct table_store *s, uint64_t whole, uint64_t operand)
 {
-	uint64_t mask = s->bytes == 8 ? ~0ull : 0xffffffffull << s->shift;
+	uint64_t mask = operand_mask(s->bytes) << s->shift;
 
 	return (whole & ~mask) | ((operand << s->shift) & mask);
 }
@@ -98,7 +103,7 @@ static int entry_cmpxchg(const struct table_store *s, uint64_t *expected, uint64
 
 static int do_cmpxchg(const struct table_store *s, const struct insn *insn, struct cpu_user_regs *regs)
 {
-	uint64_t mask = s->bytes == 8 ? ~0ull : 0xffffffff, whole = entry_read(s), old = whole >> s->shift & mask;
+	uint64_t mask = operand_mask(s->bytes), whole = entry_read(s), old = whole >> s->shift & mask;
 	int err;
 
 	if (old == (regs->rax & mask)) {
@@ -116,29 +121,34 @@ static int do_cmpxchg(const struct table_store *s, const struct insn *insn, stru
 static int do_store(const struct table_store *s, const struct insn *insn, struct cpu_user_regs *regs)
 {
 	struct domain_mm *mm = &s->v->domain->mm;
-	uint64_t whole = entry_read(s), old = whole >> s->shift, new, rflags = regs->rflags;
+	uint64_t whole = entry_read(s), old = whole >> s->shift & operand_mask(s->bytes), new, rflags = regs->rflags;
 	int err;
 
 	switch (insn->opcode) {
+	case 0x88:
 	case 0x89:
 		new = insn_reg_read(regs, insn->reg);
 		break;
+	case 0xc6:
 	case 0xc7:
 		new = insn->immediate;
 		break;
+	case 0xaa:
 	case 0xab: /* stos: one element, the instruction repeats by itself */
 		new = regs->rax;
 		break;
+	case 0x86:
 	case 0x87:
 		new = insn_reg_read(regs, insn->reg);
 		err = entry_cmpxchg(s, &whole, entry_merge(s, whole, new));
 		if (!err)
 			insn_reg_write(regs, insn->reg, s->bytes, old);
 		return err;
+	case 0x0fb0:
 	case 0x0fb1:
 		return do_cmpxchg(s, insn, regs);
 	default:
-		if (!combine(insn, regs, old & (s->bytes == 8 ? ~0ull : 0xffffffff), &new, &rflags))
+		if (!combine(insn, regs, old & operand_mask(s->bytes), &new, &rflags))
 			return -EINVAL;
 		err = entry_cmpxchg(s, &whole, entry_merge(s, whole, new));
 		if (!err)
@@ -152,7 +162,7 @@ static int do_store(const struct table_store *s, const struct insn *insn, struct
 
 static bool advance(struct cpu_user_regs *regs, const struct insn *insn)
 {
-	if (insn->opcode == 0xab) {
+	if ((insn->opcode | 1) == 0xab) {
 		regs->rdi += (regs->rflags & RFLAGS_DF) ? -(uint64_t)insn->operand_bytes : insn->operand_bytes;
 		if (insn->rep && --regs->rcx)
 			return true; /* the guest executes it again */
@@ -177,16 +187,17 @@ bool pv_emulate_table_write(struct vcpu *v, struct cpu_user_regs *regs, gva_t cr
 	got = sizeof(bytes) - guest_copy_in(bytes, GVA(regs->rip), sizeof(bytes));
 	if (insn_decode(bytes, got, regs, true, &insn))
 		return false;
-	if (insn.opcode == 0xab)
+	if ((insn.opcode | 1) == 0xab)
 		insn.address = regs->rdi;
 	else if (!insn.is_memory || insn.segment == 0x64 || insn.segment == 0x65)
 		return false;
 	s.bytes = insn.operand_bytes;
-	/* An aligned 4- or 8-byte store at the address that faulted. */
-	if (insn.address != cr2.v || (s.bytes != 8 && s.bytes != 4) || (cr2.v & (s.bytes - 1)))
+	/* An aligned store at the address that faulted; AH to BH are no operands of a kernel's. */
+	if (insn.address != cr2.v || (cr2.v & (s.bytes - 1)) || (s.bytes == 1 && insn.has_modrm && !insn.rex && insn.reg >= 4 &&
+								 insn.opcode != 0x80 && insn.opcode != 0xc6))
 		return false;
 	s.entry = MADDR(mfn_to_maddr(PTE_MFN(w.e[0])).a | (cr2.v & (PAGE_SIZE - 1) & ~7ull));
-	s.shift = (cr2.v & 4) * 8;
+	s.shift = (cr2.v & 7) * 8;
 	err = do_store(&s, &insn, regs);
 	if (err == -EAGAIN || err == -ERESTART_HV)
 		return true; /* the guest executes the store again */

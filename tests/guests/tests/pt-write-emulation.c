@@ -41,6 +41,16 @@ void run(void)
 	EXPECT(!(*slot & RW));
 	__asm__ volatile("lock orq %1, %0" : "+m"(*slot) : "r"(RW));
 	EXPECT(*slot & RW);
+	/* Bytes and halves of an entry, as a kernel on one CPU clears single bits. */
+	__asm__ volatile("andb $0xfd, %0" : "+m"(*(char *)slot));
+	EXPECT(!(*slot & RW));
+	__asm__ volatile("orb $2, %0" : "+m"(*(char *)slot));
+	EXPECT(*slot & RW);
+	__asm__ volatile("btrl $1, %0" : "+m"(*(int *)slot));
+	EXPECT(!(*slot & RW));
+	__asm__ volatile("btsl $1, %0" : "+m"(*(int *)slot));
+	__asm__ volatile("movb %1, 7+%0" : "+m"(*(char *)slot) : "q"((char)(*slot >> 56)));
+	EXPECT(*slot & RW);
 	f = guarded(store_bad, (void *)bad);
 	EXPECT_EQ(f.vector, 14);
 	EXPECT_EQ(f.error & 3, 3);
