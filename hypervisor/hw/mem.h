@@ -23,7 +23,7 @@ struct memory_region {
 extern struct memory_region memory_map[128]; /* as firmware told it, sanitised: sorted, without overlaps */
 extern unsigned memory_map_count;
 
-/* Registers that the hypervisor drives itself: APICs, HPET. Nobody else may map them. Machine addresses, type 2. */
+/* Registers that the hypervisor drives itself: APICs. Nobody else may map them. Machine addresses, type 2. */
 extern struct memory_region machine_own[24];
 extern unsigned machine_own_count;
 

@@ -21,6 +21,7 @@ trampoline_begin:
 	movl	%eax, trampoline_gdt_pointer + 2 - trampoline_begin
 	leal	(trampoline_32 - trampoline_begin)(%ebx), %eax
 	movl	%eax, trampoline_jump - trampoline_begin
+	movw	$8, trampoline_jump + 4 - trampoline_begin
 	lgdtl	trampoline_gdt_pointer - trampoline_begin
 	movl	$1, %eax
 	movl	%eax, %cr0
