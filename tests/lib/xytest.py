@@ -48,6 +48,7 @@ class Suite:
         p.add_argument("--hv", choices=("xen", "xylem"), help="only this hypervisor")
         p.add_argument("--toolstack", choices=("stock", "ours", "none"), help="only this tool stack")
         p.add_argument("--case", action="append", help="only cases whose name contains this")
+        p.add_argument("--cpus", type=int, help="another number of CPUs for the VMs, for a busy machine")
         p.add_argument("--keep", action="store_true", help="leave the last VM running")
         p.add_argument("--build", default=os.environ.get("XYLEM_BUILD", "."), help="build folder")
         p.add_argument("--install", default=os.environ.get("XYLEM_INSTALL"), help="DESTDIR of make install")
@@ -76,6 +77,8 @@ class Suite:
             kwargs.setdefault("shares", {})["install"] = self.install
             if not os.path.exists(os.path.join(self.install, "usr", "libexec", "xylem", "xylemd")):
                 raise xylemvm.VMError("no xylemd under %s" % self.install)
+        if self.args.cpus:
+            kwargs["cpus"] = self.args.cpus
         # Test runs that share a cache must not share VMs.
         return xylemvm.VM("%s-%d" % (name, os.getpid()), hv=hv, toolstack=toolstack, **kwargs)
 
@@ -176,7 +179,7 @@ def guest_log(name):
     return "/var/log/xen/console/guest-%s.log" % name
 
 
-def wait_guest(vm, name, pattern="xylem-guest: up", count=1, timeout=180):
+def wait_guest(vm, name, pattern="xylem-guest: up", count=1, timeout=600):
     """Waits until the guest's console log holds pattern in at least count lines."""
     log = guest_log(name)
     try:
@@ -186,7 +189,7 @@ def wait_guest(vm, name, pattern="xylem-guest: up", count=1, timeout=180):
         raise Failure("%s\n%s" % (e, vm.ssh("tail -n 15 " + log, check=False).stdout)) from None
 
 
-def wait_state(vm, name, state, timeout=120):
+def wait_state(vm, name, state, timeout=300):
     wait_in(vm, "[ \"$(virsh domstate %s | head -1)\" = %s ]" % (name, shlex.quote(state)), timeout,
             "%s is %s" % (name, state))
 
