@@ -5,12 +5,16 @@
  * Connections with work stand in one queue; each gets a bounded number of requests, then the next one's turn comes.
  * A connection whose replies are not taken is no longer read. A connection that breaks the protocol, or a ring
  * whose indices are impossible, is closed or marked broken alone.
+ *
+ * The main loop polls a handful of descriptors however many clients there are: guests' channels stand behind one, and
+ * sockets behind one epoll descriptor.
  */
 #include "io.h"
 
 #include <errno.h>
 #include <glib-unix.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -20,6 +24,7 @@
 
 #define REQUESTS_PER_TURN 16
 #define IOV_MAX_MESSAGES  16
+#define SOCKETS_PER_ROUND 64
 
 struct io {
 	struct store *store;
@@ -28,6 +33,8 @@ struct io {
 	GQueue work;
 	guint idle;
 	GQueue sockets; /* of struct transport */
+	int epoll_fd;
+	guint epoll_source;
 	int listen_fd;
 	guint listen_source;
 	char *socket_path;
@@ -61,10 +68,6 @@ void transport_free(struct transport *t)
 {
 	if (t->queued)
 		g_queue_unlink(&t->io->work, &t->link);
-	if (t->source) {
-		g_source_destroy(t->source);
-		g_source_unref(t->source);
-	}
 	if (t->fd >= 0)
 		close(t->fd);
 	t->conn->io = NULL;
@@ -186,12 +189,14 @@ static void reconnect(struct transport *t)
 
 static void socket_wait(struct transport *t)
 {
-	GIOCondition want = (conn_may_process(t->conn) ? G_IO_IN : 0) | (t->conn->out_first ? G_IO_OUT : 0);
+	struct epoll_event ev = { .data.ptr = t };
 
-	if (t->source && want != t->waiting_for) {
-		t->waiting_for = want;
-		g_source_modify_unix_fd(t->source, t->tag, want);
-	}
+	ev.events = (conn_may_process(t->conn) ? EPOLLIN : 0) | (t->conn->out_first ? EPOLLOUT : 0);
+	if (ev.events == t->waiting_for)
+		return;
+	t->waiting_for = ev.events;
+	if (epoll_ctl(t->io->epoll_fd, EPOLL_CTL_MOD, t->fd, &ev))
+		daemon_log(LOG_ERR, "%s: epoll: %s", t->conn->name, strerror(errno));
 }
 
 /* One turn: replies out, some requests in. */
@@ -254,40 +259,39 @@ void io_run(struct io *io)
 
 /* ---- sockets --------------------------------------------------------------------------------------------- */
 
-struct socket_source {
-	GSource source;
-	struct transport *t;
-};
-
-static gboolean socket_check(GSource *source)
+static gboolean on_sockets(gint fd, GIOCondition condition, gpointer data)
 {
-	struct socket_source *s = (struct socket_source *)source;
+	struct epoll_event events[SOCKETS_PER_ROUND];
+	int count = epoll_wait(fd, events, SOCKETS_PER_ROUND, 0);
 
-	return g_source_query_unix_fd(source, s->t->tag) != 0;
-}
+	(void)condition;
+	for (int i = 0; i < count; i++) {
+		struct transport *t = events[i].data.ptr;
 
-static gboolean socket_dispatch(GSource *source, GSourceFunc callback, gpointer data)
-{
-	struct transport *t = ((struct socket_source *)source)->t;
-	struct io *io = t->io;
-
-	(void)callback;
-	(void)data;
-	/* Gone, and nothing of it may be read: else this would be reported for ever. */
-	if (!conn_may_process(t->conn) && (g_source_query_unix_fd(source, t->tag) & (G_IO_HUP | G_IO_ERR))) {
-		socket_close(t);
-		return G_SOURCE_CONTINUE;
+		/* Gone, and nothing of it may be read: else this would be reported for ever. */
+		if (!conn_may_process(t->conn) && (events[i].events & (EPOLLHUP | EPOLLERR)))
+			socket_close(t);
+		else
+			transport_queue(t);
 	}
-	transport_queue(t);
-	io_run(io);
+	io_run(data);
 	return G_SOURCE_CONTINUE;
 }
 
-static GSourceFuncs socket_funcs = { .check = socket_check, .dispatch = socket_dispatch };
+static gboolean on_connect(gint fd, GIOCondition condition, gpointer data);
+
+static gboolean listen_again(gpointer data)
+{
+	struct io *io = data;
+
+	io->listen_source = g_unix_fd_add(io->listen_fd, G_IO_IN, on_connect, io);
+	return G_SOURCE_REMOVE;
+}
 
 static gboolean on_connect(gint fd, GIOCondition condition, gpointer data)
 {
 	struct io *io = data;
+	struct epoll_event ev = { .events = EPOLLIN };
 	struct ucred peer = { .pid = 0 };
 	socklen_t len = sizeof(peer);
 	struct transport *t;
@@ -296,20 +300,22 @@ static gboolean on_connect(gint fd, GIOCondition condition, gpointer data)
 
 	(void)condition;
 	if (client < 0) {
-		if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
-			daemon_log(LOG_ERR, "accept: %s", strerror(errno));
-		return G_SOURCE_CONTINUE;
+		if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED)
+			return G_SOURCE_CONTINUE;
+		/* Out of descriptors or memory: the client still waits, and asking again at once would not end. */
+		daemon_log(LOG_ERR, "cannot accept a connection: %s", strerror(errno));
+		io->listen_source = g_timeout_add_seconds(1, listen_again, io);
+		return G_SOURCE_REMOVE;
 	}
 	if (getsockopt(client, SOL_SOCKET, SO_PEERCRED, &peer, &len))
 		peer.pid = 0;
 	g_snprintf(name, sizeof(name), "process %d", (int)peer.pid);
 	t = transport_new(io, conn_new(io->store, io->store->dom0, true, name, NULL));
 	t->fd = client;
-	t->source = g_source_new(&socket_funcs, sizeof(struct socket_source));
-	((struct socket_source *)t->source)->t = t;
-	t->waiting_for = G_IO_IN;
-	t->tag = g_source_add_unix_fd(t->source, client, G_IO_IN);
-	g_source_attach(t->source, NULL);
+	t->waiting_for = EPOLLIN;
+	ev.data.ptr = t;
+	if (epoll_ctl(io->epoll_fd, EPOLL_CTL_ADD, client, &ev))
+		daemon_log(LOG_ERR, "%s: epoll: %s", name, strerror(errno));
 	g_queue_push_tail(&io->sockets, t);
 	return G_SOURCE_CONTINUE;
 }
@@ -383,18 +389,20 @@ struct io *io_start(const char *socket_path, bool domains)
 	struct io *io = g_new0(struct io, 1);
 	int err;
 
-	io->listen_fd = -1;
+	io->listen_fd = io->epoll_fd = -1;
 	io->socket_path = g_strdup(socket_path);
 	g_queue_init(&io->work);
 	g_queue_init(&io->sockets);
 	io->ops = (struct store_host){ op_domain_exists, op_introduce, op_release, op_output_ready, op_log, io };
 	io->store = store_new(&io->ops);
-	err = socket_listen(io);
+	io->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	err = io->epoll_fd < 0 ? errno : socket_listen(io);
 	if (err) {
 		daemon_log(LOG_ERR, "cannot listen on %s: %s", socket_path, strerror(err));
 		io_stop(io);
 		return NULL;
 	}
+	io->epoll_source = g_unix_fd_add(io->epoll_fd, G_IO_IN, on_sockets, io);
 	if (domains) {
 		io->host = host_start(io);
 		if (!io->host) {
@@ -415,6 +423,10 @@ void io_stop(struct io *io)
 		close(io->listen_fd);
 	while (io->sockets.head)
 		socket_close(io->sockets.head->data);
+	if (io->epoll_source)
+		g_source_remove(io->epoll_source);
+	if (io->epoll_fd >= 0)
+		close(io->epoll_fd);
 	store_free(io->store);
 	if (io->host)
 		host_stop(io->host);

@@ -26,9 +26,7 @@ struct transport {
 	GList link;
 
 	int fd; /* sockets, else -1 */
-	GSource *source;
-	gpointer tag;
-	GIOCondition waiting_for;
+	uint32_t waiting_for; /* EPOLL* */
 
 	struct store_ring ring; /* page NULL: a socket */
 	enum { MAP_NONE, MAP_GRANT, MAP_FOREIGN, MAP_KERNEL } mapped;
