@@ -181,7 +181,7 @@ static bool make_domain(struct build *b, GError **error)
 	b->ids.console_mfn = built.console_mfn;
 	if (xyl_memory_claim(xylemd.xen, b->ids.domid, 0))
 		return fail_call(b, "returning what was claimed in excess", error);
-	return guest_alive(b->guest, error);
+	return true;
 }
 
 /* Step 3 */
@@ -246,13 +246,26 @@ static bool connect_backends(struct build *b, GError **error)
 		if (!device_wait_offered(b->guest, "vbd", disk->devid, disk->vdev, error))
 			return false;
 	}
-	return guest_alive(b->guest, error);
+	return true;
 }
 
 static bool build_steps(struct build *b, GError **error)
 {
-	return prepare(b, error) && guest_alive(b->guest, error) && make_domain(b, error) && fill_store(b, error) &&
-	       connect_backends(b, error);
+	static const struct {
+		bool (*run)(struct build *b, GError **error);
+		const char *done;
+	} steps[] = { { prepare, "disks, bridges and kernel are there" },
+		      { make_domain, "the domain is built" },
+		      { fill_store, "the store is filled" },
+		      { connect_backends, "the backends are connected" } };
+	guint i;
+
+	for (i = 0; i < G_N_ELEMENTS(steps); i++) {
+		if (!steps[i].run(b, error) || !guest_alive(b->guest, error))
+			return false;
+		g_debug("guest \"%s\": %s", b->conf->name, steps[i].done);
+	}
+	return true;
 }
 
 bool build_guest(struct guest *guest, bool paused, const char *started_event, GError **error)
