@@ -9,41 +9,35 @@
 #include "error.h"
 #include "layout.h"
 
-#define BACKEND_ROOT "/local/domain/0/backend"
-
+/* A thread that waits for a backend. Freed in the main context, after its last callback. */
 struct waiter {
-	const char *dir;
-	gsize dir_length;
-	bool woken;
+	struct storeio *io;
+	bool woken; /* guarded by io->lock */
 };
 
 struct storeio {
 	struct xyl_store *store;
-	struct xyl_watch *watch;
 	GMutex lock; /* guards waiters and their woken */
 	GCond changed;
-	GPtrArray *waiters; /* struct waiter on the stacks of waiting threads */
+	GPtrArray *waiters; /* struct waiter */
 };
 
-static void backend_changed(struct xyl_store *store, const char *path, void *data)
+static void state_changed(struct xyl_store *store, const char *path, void *data)
 {
-	struct storeio *io = data;
-	bool all = !strcmp(path, BACKEND_ROOT), any = false;
-	guint i;
+	struct waiter *waiter = data;
 
 	(void)store;
-	g_mutex_lock(&io->lock);
-	for (i = 0; i < io->waiters->len; i++) {
-		struct waiter *waiter = g_ptr_array_index(io->waiters, i);
+	(void)path;
+	g_mutex_lock(&waiter->io->lock);
+	waiter->woken = true;
+	g_cond_broadcast(&waiter->io->changed);
+	g_mutex_unlock(&waiter->io->lock);
+}
 
-		if (all || !strncmp(path, waiter->dir, waiter->dir_length)) {
-			waiter->woken = true;
-			any = true;
-		}
-	}
-	if (any)
-		g_cond_broadcast(&io->changed);
-	g_mutex_unlock(&io->lock);
+static gboolean waiter_free(gpointer data)
+{
+	g_free(data);
+	return G_SOURCE_REMOVE;
 }
 
 struct storeio *storeio_open(GError **error)
@@ -54,9 +48,7 @@ struct storeio *storeio_open(GError **error)
 	g_cond_init(&io->changed);
 	io->waiters = g_ptr_array_new();
 	io->store = xyl_store_open(NULL);
-	if (io->store)
-		io->watch = xyl_store_watch(io->store, BACKEND_ROOT, backend_changed, io);
-	if (!io->watch) {
+	if (!io->store) {
 		xd_fail(error, XD_ERROR_STORE, "cannot use xenstore: %s", xyl_error());
 		storeio_close(io);
 		return NULL;
@@ -68,8 +60,6 @@ void storeio_close(struct storeio *io)
 {
 	if (!io)
 		return;
-	if (io->watch)
-		xyl_store_unwatch(io->store, io->watch);
 	if (io->store)
 		xyl_store_close(io->store);
 	g_ptr_array_unref(io->waiters);
@@ -197,35 +187,52 @@ enum backend_state storeio_backend_state(struct storeio *io, const char *dir)
 	return state;
 }
 
+/* Until the waiter is woken or the time is over; false then. */
+static bool sleep_until_woken(struct waiter *waiter, gint64 deadline)
+{
+	struct storeio *io = waiter->io;
+	bool woken;
+
+	g_mutex_lock(&io->lock);
+	while (!waiter->woken && g_cond_wait_until(&io->changed, &io->lock, deadline))
+		;
+	woken = waiter->woken;
+	waiter->woken = false;
+	g_mutex_unlock(&io->lock);
+	return woken;
+}
+
 enum backend_state storeio_wait(struct storeio *io, const char *dir, unsigned wanted, int timeout_ms,
 				const gint *cancelled)
 {
 	gint64 deadline = g_get_monotonic_time() + (gint64)timeout_ms * 1000;
-	struct waiter waiter = { .dir = dir, .dir_length = strlen(dir) };
-	enum backend_state state;
+	enum backend_state state = storeio_backend_state(io, dir);
+	g_autofree char *path = g_strconcat(dir, "/state", NULL);
+	struct xyl_watch *watch;
+	struct waiter *waiter;
 
+	if (wanted & 1u << state)
+		return state;
+	waiter = g_new0(struct waiter, 1);
+	waiter->io = io;
 	g_mutex_lock(&io->lock);
-	g_ptr_array_add(io->waiters, &waiter);
-	for (;;) {
-		bool stop = cancelled && g_atomic_int_get(cancelled);
-
-		waiter.woken = false;
-		g_mutex_unlock(&io->lock);
+	g_ptr_array_add(io->waiters, waiter);
+	g_mutex_unlock(&io->lock);
+	watch = xyl_store_watch(io->store, path, state_changed, waiter);
+	if (!watch)
+		g_warning("%s", xyl_error());
+	while (watch && sleep_until_woken(waiter, deadline)) {
 		state = storeio_backend_state(io, dir);
-		g_mutex_lock(&io->lock);
-		if ((wanted & 1u << state) || stop)
-			break;
-		while (!waiter.woken) {
-			if (timeout_ms < 0)
-				g_cond_wait(&io->changed, &io->lock);
-			else if (!g_cond_wait_until(&io->changed, &io->lock, deadline))
-				break;
-		}
-		if (!waiter.woken)
+		if ((wanted & 1u << state) || (cancelled && g_atomic_int_get(cancelled)))
 			break;
 	}
-	g_ptr_array_remove_fast(io->waiters, &waiter);
+	if (watch)
+		xyl_store_unwatch(io->store, watch);
+	g_mutex_lock(&io->lock);
+	g_ptr_array_remove_fast(io->waiters, waiter);
 	g_mutex_unlock(&io->lock);
+	/* Its callback may be running in the main context right now, though none begins any more. */
+	g_idle_add(waiter_free, waiter);
 	return state;
 }
 

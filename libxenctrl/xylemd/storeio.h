@@ -2,8 +2,8 @@
 /*
  * xylemd's use of xenstore: a guest's nodes in one transaction, and waiting for backends.
  *
- * One watch on dom0's whole backend directory serves all waiters, so that an operation registers none of its own. Its
- * callback runs in the main context and only wakes; the waiting threads read the state themselves.
+ * Waiting watches one state node; the callback runs in the main context and only wakes, the waiting thread reads the state
+ * itself.
  */
 #ifndef XYLEMD_STOREIO_H
 #define XYLEMD_STOREIO_H
@@ -43,7 +43,7 @@ bool storeio_set(struct storeio *io, const char *what, GError **error, ...) G_GN
 enum backend_state storeio_backend_state(struct storeio *io, const char *dir);
 /*
  * Waits until the state of the backend in dir is one of the bits in `wanted` (1u << state), `cancelled` (or NULL)
- * becomes non-zero (call storeio_wake() after setting it), or timeout_ms (negative: none) have passed.
+ * becomes non-zero (call storeio_wake() after setting it), or timeout_ms have passed.
  * Returns the last state seen; the caller looks whether it is a wanted one.
  */
 enum backend_state storeio_wait(struct storeio *io, const char *dir, unsigned wanted, int timeout_ms,
