@@ -178,6 +178,19 @@ static bool kernel_instruction(struct vcpu *v, struct cpu_user_regs *regs, const
 	return false;
 }
 
+/* Whether the running guest's code segment is a 64-bit one (which has no base): the flat one of the ABI, or one of its own
+ * GDT, as Linux starts its other vcpus with. */
+static bool code_is_64bit(uint16_t cs)
+{
+	uint32_t rights;
+	bool valid;
+
+	if (cs == SEL_RING3_CS64)
+		return true;
+	__asm__("lar %2, %0" : "=r"(rights), "=@ccz"(valid) : "r"((uint32_t)cs) : );
+	return valid && (rights & (1u << 21));
+}
+
 bool pv_emulate_privileged(struct vcpu *v, struct cpu_user_regs *regs)
 {
 	uint8_t bytes[INSN_MAX_BYTES];
@@ -185,7 +198,7 @@ bool pv_emulate_privileged(struct vcpu *v, struct cpu_user_regs *regs)
 	size_t got;
 
 	/* Segments with a base (32-bit code of a foreign kind) are not looked into. */
-	if (regs->cs != SEL_RING3_CS64 && pv_in_kernel(v))
+	if (pv_in_kernel(v) && !code_is_64bit(regs->cs))
 		return false;
 	got = sizeof(bytes) - guest_copy_in(bytes, GVA(regs->rip), sizeof(bytes));
 	if (insn_decode(bytes, got, regs, regs->cs != SEL_RING3_CS32, &insn))

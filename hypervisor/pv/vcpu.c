@@ -71,6 +71,7 @@ static void set_registers(struct vcpu *v, const struct vcpu_guest_context *c)
 	v->regs.cs = (c->user_regs.cs & ~3) == 0 ? SEL_RING3_CS64 : c->user_regs.cs | 3;
 	v->regs.ss = (c->user_regs.ss & ~3) == 0 ? SEL_RING3_DS : c->user_regs.ss | 3;
 	v->regs.rflags = (c->user_regs.rflags & RFLAGS_GUEST & ~(uint64_t)RFLAGS_IOPL) | RFLAGS_IF | RFLAGS_ONE;
+	v->pv.iopl = (unsigned)(c->user_regs.rflags >> 12) & 3;
 	v->regs.entry_vector = 0;
 	v->pv.ds = c->user_regs.ds;
 	v->pv.es = c->user_regs.es;
