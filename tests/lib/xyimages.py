@@ -153,12 +153,41 @@ def apt_lines(kind="deb"):
     return lines
 
 
+_answers = {}
+
+
+def apt_answer(key, ask):
+    """An answer of apt's, kept as long as the machine's package lists are the same: asking takes a second each."""
+    lists = "/var/lib/apt/lists"
+    stamp = "%d" % os.stat(lists).st_mtime_ns if os.path.isdir(lists) else ""
+    path = os.path.join(cache_dir(), "apt-answers.json")
+    if not _answers:
+        try:
+            with open(path) as f:
+                kept = json.load(f)
+            if kept.get("stamp") == stamp:
+                _answers.update(kept)
+        except (OSError, ValueError):
+            pass
+    if key not in _answers:
+        _answers["stamp"] = stamp
+        _answers[key] = ask()
+        tmp = "%s.%d" % (path, os.getpid())
+        with open(tmp, "w") as f:
+            json.dump(_answers, f)
+        os.rename(tmp, path)
+    return _answers[key]
+
+
 def candidate(package):
     """The version of a package that apt would take, without asking the network."""
-    for line in output(["apt-cache", "policy", package]).split("\n"):
-        if line.strip().startswith("Candidate:") and "(none)" not in line:
-            return line.split()[1]
-    raise ImageError("apt knows no package %s; run apt-get update" % package)
+    def ask():
+        for line in output(["apt-cache", "policy", package]).split("\n"):
+            if line.strip().startswith("Candidate:") and "(none)" not in line:
+                return line.split()[1]
+        raise ImageError("apt knows no package %s; run apt-get update" % package)
+
+    return apt_answer("candidate " + package, ask)
 
 
 def unpacked(package):
@@ -184,10 +213,13 @@ def unpacked(package):
 
 def kernel_package():
     """Name of the kernel package behind linux-image-amd64."""
-    for line in output(["apt-cache", "show", "--no-all-versions", "linux-image-amd64"]).split("\n"):
-        if line.startswith("Depends:"):
-            return line.split()[1]
-    raise ImageError("linux-image-amd64 has no dependency")
+    def ask():
+        for line in output(["apt-cache", "show", "--no-all-versions", "linux-image-amd64"]).split("\n"):
+            if line.startswith("Depends:"):
+                return line.split()[1]
+        raise ImageError("linux-image-amd64 has no dependency")
+
+    return apt_answer("kernel", ask)
 
 
 def depmod(tree, release):
@@ -556,7 +588,3 @@ def libvirt_source():
         shutil.rmtree(lists)
 
     return os.path.join(made(path, make), "tree")
-
-
-def versions():
-    return json.dumps({"kernel": kernel_package(), "xen": candidate("xen-hypervisor-4.17-amd64")})

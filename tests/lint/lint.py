@@ -85,7 +85,7 @@ def rule_floors(paths):
 
 
 def rule_length(paths):
-    """no C file beyond 1,200 lines, no line beyond 140 columns"""
+    """no C file beyond 1,200 lines, no line beyond 140 columns (tables in tests may be wider)"""
     for path in paths:
         if not path.endswith((".c", ".h", ".S")):
             continue
@@ -93,7 +93,7 @@ def rule_length(paths):
         if len(lines) > 1200:
             yield path, "%d lines" % len(lines)
         for number, line in enumerate(lines, 1):
-            if len(line.expandtabs(8)) > 140:
+            if len(line.expandtabs(8)) > 140 and not path.startswith("tests/"):
                 yield "%s:%d" % (path, number), "%d columns" % len(line.expandtabs(8))
 
 
