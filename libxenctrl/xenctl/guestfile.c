@@ -49,6 +49,8 @@ static GVariant *cpu_list(const char *text)
 	gsize used = 0;
 	guint i;
 
+	if (!parts[0])
+		return NULL;
 	for (i = 0; parts[i]; i++) {
 		g_auto(GStrv) ends = g_strsplit(g_strstrip(parts[i]), "-", 2);
 		guint64 first, last, cpu;

@@ -143,7 +143,8 @@ static bool make_domain(struct build *b, GError **error)
 	if (xyl_domain_create(xylemd.xen, &create, &b->ids.domid))
 		return fail_call(b, "creating the domain", error);
 	guest_set_domid(b->guest, b->ids.domid);
-	guest_save(b->guest, JOURNAL_BUILDING);
+	/* A build that belongs to a restart stays one: cut off, it is begun again. */
+	guest_save(b->guest, b->guest->journal->phase == JOURNAL_RESTART ? JOURNAL_RESTART : JOURNAL_BUILDING);
 	/* No claim goes beyond the limit. */
 	if (xyl_memory_set_max(xylemd.xen, b->ids.domid, conf->max_memory_kib + MEMORY_SLACK_KIB))
 		return fail_call(b, "setting its memory limit", error);

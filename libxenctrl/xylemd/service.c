@@ -85,7 +85,11 @@ static void answer_late(struct op *op)
 /* On its own thread, before the guest's queue: the kill. */
 static void op_kill(struct op *op)
 {
-	if (xyl_domain_destroy(xylemd.xen, op->domid) && errno != ESRCH)
+	struct xyl_dominfo info;
+
+	/* The number may be another domain's by now. */
+	if (!xyl_domain_info(xylemd.xen, op->domid, &info) && !memcmp(info.uuid, op->guest->id, 16) &&
+	    xyl_domain_destroy(xylemd.xen, op->domid) && errno != ESRCH)
 		g_warning("domain %u: %s", op->domid, xyl_error());
 	op_submit(op->then);
 }

@@ -127,6 +127,14 @@ static bool wait_domain_gone(uint32_t domid, const uint8_t id[16], gint64 at_mos
 	return true;
 }
 
+/* Whether the number is that of a domain with another UUID. */
+static bool number_is_taken(uint32_t domid, const uint8_t id[16])
+{
+	struct xyl_dominfo info;
+
+	return !xyl_domain_info(xylemd.xen, domid, &info) && memcmp(info.uuid, id, 16);
+}
+
 static void kill_domain(uint32_t domid)
 {
 	if (xyl_domain_destroy(xylemd.xen, domid) && errno != ESRCH)
@@ -166,6 +174,9 @@ void teardown_guest(struct guest *guest, bool keep_disks, const char *detail)
 	uint32_t domid = guest->journal->domid;
 	g_autoptr(GError) error = NULL;
 
+	/* Found by its journal alone, the number may have been given to another domain, which is spared. */
+	if (domid && number_is_taken(domid, guest->id))
+		domid = 0;
 	if (domid) {
 		guest_save(guest, keep_disks ? JOURNAL_RESTART : JOURNAL_TEARDOWN);
 		teardown_common(domid, guest->uuid, true, what);

@@ -16,6 +16,9 @@
 #include "xenctrl.h"
 
 #define MINIMAL "'name': <'g'>, 'uuid': <'11111111-2222-3333-4444-555555555501'>, 'memory_kib': <uint64 32768>, 'kernel': <'/k'>"
+#define GUEST(name, uuid, memory, kernel)                                                                              \
+	"{'name': <'" name "'>, 'uuid': <'" uuid "'>, 'memory_kib': <uint64 " memory ">, 'kernel': <'" kernel "'>}"
+#define UUID	"11111111-2222-3333-4444-555555555501"
 #define DISK	"'vdev': <'xvda'>, 'source': <'/d'>, 'type': <'block'>"
 #define NIC	"'mac': <'00:16:3e:00:00:01'>, 'bridge': <'br0'>"
 #define FULL                                                                                                           \
@@ -86,15 +89,15 @@ static void test_refusals(void)
 		{ "{" MINIMAL ", 'on_crash': <'explode'>}", "on_crash" },
 		{ "{" MINIMAL ", 'clock_offset': <'lunar'>}", "clock_offset" },
 		{ "{" MINIMAL ", 'clock_adjustment': <int64 9223372036854775807>}", "clock_adjustment" },
-		{ "{'name': <'a/b'>, 'uuid': <'11111111-2222-3333-4444-555555555501'>, 'memory_kib': <uint64 32768>, 'kernel': <'/k'>}", "name" },
-		{ "{'name': <''>, 'uuid': <'11111111-2222-3333-4444-555555555501'>, 'memory_kib': <uint64 32768>, 'kernel': <'/k'>}", "name" },
-		{ "{'name': <'Domain-0'>, 'uuid': <'11111111-2222-3333-4444-555555555501'>, 'memory_kib': <uint64 32768>, 'kernel': <'/k'>}", "name" },
-		{ "{'name': <'g'>, 'uuid': <'00000000-0000-0000-0000-000000000000'>, 'memory_kib': <uint64 32768>, 'kernel': <'/k'>}", "uuid" },
-		{ "{'name': <'g'>, 'uuid': <'1111'>, 'memory_kib': <uint64 32768>, 'kernel': <'/k'>}", "uuid" },
-		{ "{'name': <'g'>, 'uuid': <'11111111-2222-3333-4444-555555555501'>, 'memory_kib': <uint64 4092>, 'kernel': <'/k'>}", "memory_kib" },
-		{ "{'name': <'g'>, 'uuid': <'11111111-2222-3333-4444-555555555501'>, 'memory_kib': <uint64 32769>, 'kernel': <'/k'>}", "memory_kib" },
-		{ "{'name': <'g'>, 'uuid': <'11111111-2222-3333-4444-555555555501'>, 'memory_kib': <uint64 18446744073709551612>, 'kernel': <'/k'>}", "memory_kib" },
-		{ "{'name': <'g'>, 'uuid': <'11111111-2222-3333-4444-555555555501'>, 'memory_kib': <uint64 32768>, 'kernel': <'k'>}", "kernel" },
+		{ GUEST("a/b", UUID, "32768", "/k"), "name" },
+		{ GUEST("", UUID, "32768", "/k"), "name" },
+		{ GUEST("Domain-0", UUID, "32768", "/k"), "name" },
+		{ GUEST("g", "00000000-0000-0000-0000-000000000000", "32768", "/k"), "uuid" },
+		{ GUEST("g", "1111", "32768", "/k"), "uuid" },
+		{ GUEST("g", UUID, "4092", "/k"), "memory_kib" },
+		{ GUEST("g", UUID, "32769", "/k"), "memory_kib" },
+		{ GUEST("g", UUID, "18446744073709551612", "/k"), "memory_kib" },
+		{ GUEST("g", UUID, "32768", "k"), "kernel" },
 		{ "{" MINIMAL ", 'disks': <[{" DISK "}, {" DISK "}]>}", "disk 1: vdev xvda" },
 		{ "{" MINIMAL ", 'disks': <[{'vdev': <'vda'>, 'source': <'/d'>, 'type': <'block'>}]>}", "disk 0: vdev" },
 		{ "{" MINIMAL ", 'disks': <[{'vdev': <'xvda'>, 'source': <'d'>, 'type': <'block'>}]>}", "disk 0: source" },
