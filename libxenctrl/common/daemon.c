@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* See daemon.h. systemd's readiness protocol is one datagram (sd_notify(3)); a library is not needed for it. */
+/* See daemon.h. systemd's readiness protocol is one datagram (sd_notify(3)); a library is not needed for it.
+ */
 #include "daemon.h"
 
 #include <errno.h>
@@ -103,7 +104,7 @@ static void notify_systemd(const char *state)
 	if (fd < 0)
 		return;
 	if (sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&addr,
-		   offsetof(struct sockaddr_un, sun_path) + strlen(path)) < 0)
+	           offsetof(struct sockaddr_un, sun_path) + strlen(path)) < 0)
 		daemon_log(LOG_WARNING, "cannot notify the service manager: %s", strerror(errno));
 	close(fd);
 }

@@ -11,8 +11,8 @@ void daemon_log_open(const char *name, bool foreground, bool verbose);
 void daemon_log(int priority, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /*
- * Forks into the background. The parent stays until daemon_ready() or the child's death, and exits with 0 or 1, so
- * that whoever started the daemon knows. Does nothing in the foreground. Returns 0 or an errno value.
+ * Forks into the background. The parent stays until daemon_ready() or the child's death, and exits with 0 or
+ * 1, so that whoever started the daemon knows. Does nothing in the foreground. Returns 0 or an errno value.
  */
 int daemon_background(bool foreground);
 

@@ -20,7 +20,7 @@
 
 static void input_wanted(struct console *c);
 
-/* ---- terminal -------------------------------------------------------------------------------------------- */
+/* ---- terminal ------------------------------------------------------------------------------------ */
 
 static gboolean on_writable(gint fd, GIOCondition condition, gpointer data);
 
@@ -93,7 +93,7 @@ static void terminal_announce(struct console *c)
 		daemon_log(LOG_ERR, "domain %u: cannot write %s/tty: %s", c->domid, c->path, xyl_error());
 }
 
-/* ---- input ----------------------------------------------------------------------------------------------- */
+/* ---- input --------------------------------------------------------------------------------------- */
 
 static void notify(struct console *c)
 {
@@ -127,7 +127,7 @@ static void input_wanted(struct console *c)
 		c->in_source = g_unix_fd_add(c->master, G_IO_IN, on_typed, c);
 }
 
-/* ---- output ---------------------------------------------------------------------------------------------- */
+/* ---- output -------------------------------------------------------------------------------------- */
 
 /* One turn: one ring's worth at most. Returns whether there may be more. */
 static bool output_turn(struct console *c)
@@ -137,8 +137,9 @@ static bool output_turn(struct console *c)
 
 	if (n < 0) {
 		if (!c->ring_complained)
-			daemon_log(LOG_WARNING, "domain %u: impossible index in its console ring; output is lost",
-				   c->domid);
+			daemon_log(LOG_WARNING,
+			           "domain %u: impossible index in its console ring; output is lost",
+			           c->domid);
 		c->ring_complained = true;
 	}
 	if (!n)
@@ -191,7 +192,7 @@ void console_event(struct console *c)
 	console_queue(c);
 }
 
-/* ---- coming and going ------------------------------------------------------------------------------------ */
+/* ---- coming and going ---------------------------------------------------------------------------- */
 
 static void log_open(struct console *c)
 {
@@ -260,7 +261,8 @@ static bool bind(struct console *c, uint32_t remote_port)
 	unbind(c);
 	c->port = xyl_evtchn_bind_interdomain(c->d->evtchn, c->domid, remote_port);
 	if (c->port < 0) {
-		daemon_log(LOG_ERR, "domain %u: cannot bind event channel %u: %s", c->domid, remote_port, xyl_error());
+		daemon_log(LOG_ERR, "domain %u: cannot bind event channel %u: %s", c->domid, remote_port,
+		           xyl_error());
 		c->port = 0;
 		return false;
 	}
@@ -289,7 +291,8 @@ static void try_attach(struct console *c)
 		consring_adopt(&c->ring, page);
 		err = terminal_open(c);
 		if (err) {
-			daemon_log(LOG_ERR, "domain %u: no terminal for its console: %s", c->domid, strerror(err));
+			daemon_log(LOG_ERR, "domain %u: no terminal for its console: %s", c->domid,
+			           strerror(err));
 			return;
 		}
 		log_open(c);
@@ -352,8 +355,9 @@ void console_free(struct console *c)
 	if (c->slave >= 0)
 		close(c->slave);
 	if (c->backlog.dropped)
-		daemon_log(LOG_DEBUG, "domain %u: %" G_GUINT64_FORMAT " bytes of output were not read by anybody",
-			   c->domid, c->backlog.dropped);
+		daemon_log(LOG_DEBUG,
+		           "domain %u: %" G_GUINT64_FORMAT " bytes of output were not read by anybody",
+		           c->domid, c->backlog.dropped);
 	logfile_close(&c->log);
 	backlog_fini(&c->backlog);
 	g_free(c->tty);

@@ -2,8 +2,8 @@
 /*
  * One guest's console: its ring, its terminal, its log.
  *
- * The daemon's main loop calls console_event() when the guest's event channel fired. Nothing here waits for anybody:
- * output that nobody takes is dropped, input that the guest does not take stays with whoever types.
+ * The daemon's main loop calls console_event() when the guest's event channel fired. Nothing here waits for
+ * anybody: output that nobody takes is dropped, input that the guest does not take stays with whoever types.
  */
 #ifndef XENCONSOLED_CONSOLE_H
 #define XENCONSOLED_CONSOLE_H
@@ -22,7 +22,7 @@ struct daemon {
 	struct xyl_store *store;
 	GHashTable *ports;   /* local port -> struct console */
 	GHashTable *domains; /* domid -> struct console */
-	GQueue work;	     /* consoles that may have more output */
+	GQueue work;         /* consoles that may have more output */
 	guint idle;
 	const char *log_dir; /* NULL: no logs of guests */
 	struct log_limits limits;

@@ -2,8 +2,9 @@
 /*
  * xenconsoled: options, start and end, which domains there are, the hypervisor's log.
  *
- * The hypervisor says which domains exist, the store when to look: at each @introduceDomain and @releaseDomain the
- * two lists are brought together. All guests' event channels are read through one descriptor.
+ * The hypervisor says which domains exist, the store when to look: at each @introduceDomain and
+ * @releaseDomain the two lists are brought together. All guests' event channels are read through one
+ * descriptor.
  */
 #include "config.h"
 
@@ -18,25 +19,30 @@
 
 #include "../common/daemon.h"
 
-#define STORE_RETRIES	 120
-#define STORE_RETRY_US	 250000
-#define DEFAULT_LOG_DIR	 "/var/log/xen/console"
-#define DEFAULT_LOG_KIB	 1024
-#define DEFAULT_LOG_OLD	 3
-#define LOG_RATE_BYTES	 (256 * 1024)
-#define LOG_BURST_BYTES	 (1024 * 1024)
+#define STORE_RETRIES   120
+#define STORE_RETRY_US  250000
+#define DEFAULT_LOG_DIR "/var/log/xen/console"
+#define DEFAULT_LOG_KIB 1024
+#define DEFAULT_LOG_OLD 3
+#define LOG_RATE_BYTES  (256 * 1024)
+#define LOG_BURST_BYTES (1024 * 1024)
 
 static gboolean opt_foreground, opt_verbose, opt_version;
 static char *opt_pid_file, *opt_log, *opt_log_dir;
 static gint opt_log_kib = DEFAULT_LOG_KIB, opt_log_old = DEFAULT_LOG_OLD;
 
 static const GOptionEntry options[] = {
-	{ "foreground", 'F', 0, G_OPTION_ARG_NONE, &opt_foreground, "Stay in the foreground, log to stderr", NULL },
-	{ "interactive", 'i', 0, G_OPTION_ARG_NONE, &opt_foreground, "The same, as Xen's own daemon calls it", NULL },
+	{ "foreground", 'F', 0, G_OPTION_ARG_NONE, &opt_foreground, "Stay in the foreground, log to stderr",
+	  NULL },
+	{ "interactive", 'i', 0, G_OPTION_ARG_NONE, &opt_foreground, "The same, as Xen's own daemon calls it",
+	  NULL },
 	{ "pid-file", 0, 0, G_OPTION_ARG_FILENAME, &opt_pid_file, "Write the process number there", "FILE" },
-	{ "log", 0, 0, G_OPTION_ARG_STRING, &opt_log, "What to log: none, guest, hv or all (default guest)", "WHAT" },
-	{ "log-dir", 0, 0, G_OPTION_ARG_FILENAME, &opt_log_dir, "Where (default " DEFAULT_LOG_DIR ")", "DIR" },
-	{ "log-size", 0, 0, G_OPTION_ARG_INT, &opt_log_kib, "Rotate a log of this size (default 1024)", "KIB" },
+	{ "log", 0, 0, G_OPTION_ARG_STRING, &opt_log, "What to log: none, guest, hv or all (default guest)",
+	  "WHAT" },
+	{ "log-dir", 0, 0, G_OPTION_ARG_FILENAME, &opt_log_dir, "Where (default " DEFAULT_LOG_DIR ")",
+	  "DIR" },
+	{ "log-size", 0, 0, G_OPTION_ARG_INT, &opt_log_kib, "Rotate a log of this size (default 1024)",
+	  "KIB" },
 	{ "log-files", 0, 0, G_OPTION_ARG_INT, &opt_log_old, "Keep so many rotated logs (default 3)", "N" },
 	{ "verbose", 'v', 0, G_OPTION_ARG_NONE, &opt_verbose, "Log more", NULL },
 	{ "version", 'V', 0, G_OPTION_ARG_NONE, &opt_version, "Print the version", NULL },
@@ -49,7 +55,7 @@ static gboolean on_signal(gpointer loop)
 	return G_SOURCE_CONTINUE;
 }
 
-/* ---- the hypervisor's log -------------------------------------------------------------------------------- */
+/* ---- the hypervisor's log ------------------------------------------------------------------------ */
 
 static void hv_log_read(struct daemon *d)
 {
@@ -77,7 +83,7 @@ static void hv_log_start(struct daemon *d, const char *dir)
 	hv_log_read(d);
 }
 
-/* ---- domains --------------------------------------------------------------------------------------------- */
+/* ---- domains ------------------------------------------------------------------------------------- */
 
 static void on_domains_changed(struct xyl_store *s, const char *path, void *data)
 {
@@ -158,7 +164,8 @@ static void console_destroy(gpointer c)
 static bool start(struct daemon *d)
 {
 	const char *what = opt_log ? opt_log : "guest", *dir = opt_log_dir ? opt_log_dir : DEFAULT_LOG_DIR;
-	bool all = !strcmp(what, "all"), guests = all || !strcmp(what, "guest"), hv = all || !strcmp(what, "hv");
+	bool all = !strcmp(what, "all"), guests = all || !strcmp(what, "guest"),
+	     hv = all || !strcmp(what, "hv");
 
 	if (!guests && !hv && strcmp(what, "none")) {
 		daemon_log(LOG_ERR, "--log is none, guest, hv or all, not %s", what);
@@ -168,7 +175,8 @@ static bool start(struct daemon *d)
 		daemon_log(LOG_ERR, "--log-size is at least 1, --log-files 0 to 1000");
 		return false;
 	}
-	d->limits = (struct log_limits){ (uint64_t)opt_log_kib * 1024, opt_log_old, LOG_RATE_BYTES, LOG_BURST_BYTES };
+	d->limits = (struct log_limits){ (uint64_t)opt_log_kib * 1024, opt_log_old, LOG_RATE_BYTES,
+		                         LOG_BURST_BYTES };
 	d->hv_log.fd = -1;
 	d->hv_port = -1;
 	d->ports = g_hash_table_new(NULL, NULL);

@@ -64,7 +64,8 @@ static int open_append(struct logfile *l)
 {
 	struct stat st;
 
-	l->fd = open(l->path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK, 0640);
+	l->fd = open(l->path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK,
+	             0640);
 	if (l->fd < 0)
 		return errno;
 	l->size = fstat(l->fd, &st) ? 0 : st.st_size;
@@ -157,8 +158,8 @@ void logfile_write(struct logfile *l, const char *bytes, size_t n, int64_t now_u
 	allowed = MIN(n, l->tokens);
 	if (allowed && l->dropped && !l->failed) {
 		char note[80];
-		int len = snprintf(note, sizeof(note), "\n[xenconsoled: %" G_GUINT64_FORMAT " bytes were dropped]\n",
-				   l->dropped);
+		int len = snprintf(note, sizeof(note),
+		                   "\n[xenconsoled: %" G_GUINT64_FORMAT " bytes were dropped]\n", l->dropped);
 
 		l->dropped = 0;
 		append(l, note, len);

@@ -28,10 +28,10 @@ void backlog_take(struct backlog *b, size_t n);
 
 /* Limits of a log file. */
 struct log_limits {
-	uint64_t file_bytes;	   /* beyond this FILE becomes FILE.1, and so on */
-	unsigned int old_files;	   /* kept besides FILE */
+	uint64_t file_bytes;       /* beyond this FILE becomes FILE.1, and so on */
+	unsigned int old_files;    /* kept besides FILE */
 	uint64_t bytes_per_second; /* what is written in the long run */
-	uint64_t burst_bytes;	   /* and at once */
+	uint64_t burst_bytes;      /* and at once */
 };
 
 struct logfile {

@@ -2,8 +2,9 @@
 /*
  * Connections: input is assembled here byte by byte, output waits here until the transport takes it.
  *
- * Bounds: one request at a time; requests are taken only while few replies wait (conn_may_process), watch events
- * are merged by watch.c. The transport must not free the connection while it is inside conn_input_got().
+ * Bounds: one request at a time; requests are taken only while few replies wait (conn_may_process), watch
+ * events are merged by watch.c. The transport must not free the connection while it is inside
+ * conn_input_got().
  */
 #include "store.h"
 
@@ -76,7 +77,7 @@ int conn_input_got(struct conn *c, size_t n)
 		g_autofree char *who = conn_describe(c);
 
 		store_log(s, LOG_WARNING, "%s: a request of %u bytes exceeds the protocol's limit", who,
-			  c->in_hdr.len);
+		          c->in_hdr.len);
 		return EPROTO;
 	}
 	if (c->in_have < sizeof(c->in_hdr) + c->in_hdr.len)
@@ -118,7 +119,7 @@ void conn_output_done(struct conn *c, size_t bytes)
 }
 
 struct message *conn_message(struct conn *c, uint32_t type, uint32_t req_id, uint32_t tx_id, const void *data,
-			     uint32_t len)
+                             uint32_t len)
 {
 	struct xsd_sockmsg hdr = { .type = type, .req_id = req_id, .tx_id = tx_id, .len = len };
 	struct message *m = g_malloc(sizeof(*m) + sizeof(hdr) + len);

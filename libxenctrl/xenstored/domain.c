@@ -2,9 +2,9 @@
 /*
  * The domains that the store knows, what they own and what they may use.
  *
- * A domain enters when it is introduced, or when dom0 first names it in permissions while the hypervisor knows
- * it; it leaves when the hypervisor no longer does, and everything it owned goes with it. A serial keeps the
- * permissions of an earlier domain of the same number from being those of the new one.
+ * A domain enters when it is introduced, or when dom0 first names it in permissions while the hypervisor
+ * knows it; it leaves when the hypervisor no longer does, and everything it owned goes with it. A serial
+ * keeps the permissions of an earlier domain of the same number from being those of the new one.
  */
 #include "store.h"
 
@@ -135,14 +135,16 @@ void domain_gone(struct store *s, struct domain *d)
 	while (d->owned) {
 		struct node *n = d->owned;
 
-		/* Go up first: removing a parent takes its children along, and is one event instead of many. */
+		/* Go up first: removing a parent takes its children along, and is one event instead of many.
+		 */
 		while (n->parent && n->parent->owner == d)
 			n = n->parent;
 		if (!n->parent) {
 			/* The root cannot go; it falls back to domain 0. */
 			struct perm p = { .serial = s->dom0->serial, .domid = 0, .bits = 0 };
 
-			tree_put(s, "/", content_new(&p, 1, content_value(n->content), n->content->value_len));
+			tree_put(s, "/",
+			         content_new(&p, 1, content_value(n->content), n->content->value_len));
 			continue;
 		}
 		view_drop(s, n->ent.path);

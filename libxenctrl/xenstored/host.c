@@ -2,8 +2,9 @@
 /*
  * The hypervisor's side: rings of dom0's kernel and of guests, their event channels, deaths of domains.
  *
- * All guests' event channels are read through one descriptor, so that waiting costs the same for one guest and for
- * a thousand. A guest's page is mapped by its reserved grant, or as foreign memory where it has not granted it.
+ * All guests' event channels are read through one descriptor, so that waiting costs the same for one guest
+ * and for a thousand. A guest's page is mapped by its reserved grant, or as foreign memory where it has not
+ * granted it.
  */
 /* Before xen/xen.h, which makes macros of some of its names. */
 #include "xenctrl.h"
@@ -118,7 +119,8 @@ static int bind_port(struct host *h, struct transport *t, uint16_t domid, uint32
 	return 0;
 }
 
-static struct xenstore_domain_interface *map_guest(struct host *h, struct transport *t, uint16_t domid, uint64_t gfn)
+static struct xenstore_domain_interface *map_guest(struct host *h, struct transport *t, uint16_t domid,
+                                                   uint64_t gfn)
 {
 	uint32_t ref = GNTTAB_RESERVED_XENSTORE;
 	void *page = xyl_gnt_map(h->gnt, domid, &ref, 1, PROT_READ | PROT_WRITE);
@@ -196,7 +198,7 @@ void host_notify(struct host *h, struct transport *t)
 		daemon_log(LOG_DEBUG, "%s: cannot notify: %s", t->conn->name, xyl_error());
 }
 
-/* ---- dom0's kernel --------------------------------------------------------------------------------------- */
+/* ---- dom0's kernel ------------------------------------------------------------------------------- */
 
 static int open_kernel_file(const char *path, int flags)
 {
@@ -234,8 +236,9 @@ static int attach_kernel(struct host *h)
 		close(fd);
 	}
 	if (page == MAP_FAILED) {
-		daemon_log(LOG_ERR, "cannot reach the ring of dom0's kernel (/proc/xen/xsd_kva and xsd_port): %s",
-			   strerror(errno));
+		daemon_log(LOG_ERR,
+		           "cannot reach the ring of dom0's kernel (/proc/xen/xsd_kva and xsd_port): %s",
+		           strerror(errno));
 		return -1;
 	}
 	s->dom0->conn = conn_new(s, s->dom0, false, "domain 0's kernel", NULL);
@@ -269,7 +272,8 @@ struct host *host_start(struct io *io)
 	}
 	h->virq_port = xyl_evtchn_bind_virq(h->evtchn, VIRQ_DOM_EXC);
 	if (h->virq_port < 0) {
-		daemon_log(LOG_ERR, "cannot bind VIRQ_DOM_EXC (does another xenstored run?): %s", xyl_error());
+		daemon_log(LOG_ERR, "cannot bind VIRQ_DOM_EXC (does another xenstored run?): %s",
+		           xyl_error());
 		host_stop(h);
 		return NULL;
 	}

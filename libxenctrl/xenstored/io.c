@@ -2,12 +2,12 @@
 /*
  * Moves bytes between transports (unix sockets, rings) and the core's connections, fairly.
  *
- * Connections with work stand in one queue; each gets a bounded number of requests, then the next one's turn comes.
- * A connection whose replies are not taken is no longer read. A connection that breaks the protocol, or a ring
- * whose indices are impossible, is closed or marked broken alone.
+ * Connections with work stand in one queue; each gets a bounded number of requests, then the next one's turn
+ * comes. A connection whose replies are not taken is no longer read. A connection that breaks the protocol,
+ * or a ring whose indices are impossible, is closed or marked broken alone.
  *
- * The main loop polls a handful of descriptors however many clients there are: guests' channels stand behind one, and
- * sockets behind one epoll descriptor.
+ * The main loop polls a handful of descriptors however many clients there are: guests' channels stand behind
+ * one, and sockets behind one epoll descriptor.
  */
 #include "io.h"
 
@@ -50,7 +50,7 @@ struct host *io_host(struct io *io)
 	return io->host;
 }
 
-/* ---- transports ------------------------------------------------------------------------------------------ */
+/* ---- transports ---------------------------------------------------------------------------------- */
 
 struct transport *transport_new(struct io *io, struct conn *c)
 {
@@ -165,7 +165,7 @@ static void transport_break(struct transport *t, uint32_t reason)
 	}
 	who = conn_describe(t->conn);
 	daemon_log(LOG_WARNING, "%s: %s; its connection is shut", who,
-		   reason == XENSTORE_ERROR_RINGIDX ? "impossible ring index" : "violation of the protocol");
+	           reason == XENSTORE_ERROR_RINGIDX ? "impossible ring index" : "violation of the protocol");
 	conn_reset(t->conn);
 	t->conn->broken = true;
 	t->ring.page->error = reason;
@@ -241,7 +241,8 @@ static void transport_turn(struct transport *t)
 
 void io_run(struct io *io)
 {
-	/* Only those that wait now: new work is for the next round, after the descriptors have been looked at. */
+	/* Only those that wait now: new work is for the next round, after the descriptors have been looked
+	 * at. */
 	for (guint count = io->work.length; count && io->work.length; count--) {
 		struct transport *t = io->work.head->data;
 
@@ -257,7 +258,7 @@ void io_run(struct io *io)
 	}
 }
 
-/* ---- sockets --------------------------------------------------------------------------------------------- */
+/* ---- sockets ------------------------------------------------------------------------------------- */
 
 static gboolean on_sockets(gint fd, GIOCondition condition, gpointer data)
 {
@@ -302,7 +303,8 @@ static gboolean on_connect(gint fd, GIOCondition condition, gpointer data)
 	if (client < 0) {
 		if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED)
 			return G_SOURCE_CONTINUE;
-		/* Out of descriptors or memory: the client still waits, and asking again at once would not end. */
+		/* Out of descriptors or memory: the client still waits, and asking again at once would not
+		 * end. */
 		daemon_log(LOG_ERR, "cannot accept a connection: %s", strerror(errno));
 		io->listen_source = g_timeout_add_seconds(1, listen_again, io);
 		return G_SOURCE_REMOVE;
@@ -347,7 +349,7 @@ static int socket_listen(struct io *io)
 	return err;
 }
 
-/* ---- what the core asks for ------------------------------------------------------------------------------ */
+/* ---- what the core asks for ---------------------------------------------------------------------- */
 
 static bool op_domain_exists(void *arg, uint16_t domid)
 {
@@ -393,7 +395,9 @@ struct io *io_start(const char *socket_path, bool domains)
 	io->socket_path = g_strdup(socket_path);
 	g_queue_init(&io->work);
 	g_queue_init(&io->sockets);
-	io->ops = (struct store_host){ op_domain_exists, op_introduce, op_release, op_output_ready, op_log, io };
+	io->ops = (struct store_host){
+		op_domain_exists, op_introduce, op_release, op_output_ready, op_log, io
+	};
 	io->store = store_new(&io->ops);
 	io->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	err = io->epoll_fd < 0 ? errno : socket_listen(io);

@@ -25,7 +25,7 @@ struct transport {
 	bool queued; /* in io's queue of connections that have work */
 	GList link;
 
-	int fd; /* sockets, else -1 */
+	int fd;               /* sockets, else -1 */
 	uint32_t waiting_for; /* EPOLL* */
 
 	struct store_ring ring; /* page NULL: a socket */

@@ -18,13 +18,18 @@ static char *opt_socket, *opt_pid_file;
 static char **opt_quota;
 
 static const GOptionEntry options[] = {
-	{ "foreground", 'F', 0, G_OPTION_ARG_NONE, &opt_foreground, "Stay in the foreground, log to stderr", NULL },
-	{ "no-fork", 'N', 0, G_OPTION_ARG_NONE, &opt_foreground, "The same, as Xen's own daemon calls it", NULL },
+	{ "foreground", 'F', 0, G_OPTION_ARG_NONE, &opt_foreground, "Stay in the foreground, log to stderr",
+	  NULL },
+	{ "no-fork", 'N', 0, G_OPTION_ARG_NONE, &opt_foreground, "The same, as Xen's own daemon calls it",
+	  NULL },
 	{ "pid-file", 0, 0, G_OPTION_ARG_FILENAME, &opt_pid_file, "Write the process number there", "FILE" },
-	{ "socket", 0, 0, G_OPTION_ARG_FILENAME, &opt_socket, "Listen there (default /run/xenstored/socket)", "PATH" },
+	{ "socket", 0, 0, G_OPTION_ARG_FILENAME, &opt_socket, "Listen there (default /run/xenstored/socket)",
+	  "PATH" },
 	{ "quota", 'Q', 0, G_OPTION_ARG_STRING_ARRAY, &opt_quota, "Set a quota of guests", "NAME=VALUE" },
-	{ "no-domains", 0, 0, G_OPTION_ARG_NONE, &opt_no_domains, "Serve the socket only, without a hypervisor", NULL },
-	{ "no-init", 0, 0, G_OPTION_ARG_NONE, &opt_no_init, "Leave domain 0's nodes to Xen's xen-init-dom0", NULL },
+	{ "no-domains", 0, 0, G_OPTION_ARG_NONE, &opt_no_domains,
+	  "Serve the socket only, without a hypervisor", NULL },
+	{ "no-init", 0, 0, G_OPTION_ARG_NONE, &opt_no_init, "Leave domain 0's nodes to Xen's xen-init-dom0",
+	  NULL },
 	{ "verbose", 'v', 0, G_OPTION_ARG_NONE, &opt_verbose, "Log more", NULL },
 	{ "version", 'V', 0, G_OPTION_ARG_NONE, &opt_version, "Print the version", NULL },
 	{ NULL, 0, 0, 0, NULL, NULL, NULL }

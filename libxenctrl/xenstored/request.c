@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * One request in, one reply out: the messages of xen/io/xs_wire.h, as Xen's docs/misc/xenstore.txt describes them
- * and as the clients of Xen 4.17 expect them.
+ * One request in, one reply out: the messages of xen/io/xs_wire.h, as Xen's docs/misc/xenstore.txt describes
+ * them and as the clients of Xen 4.17 expect them.
  *
- * The payload is the connection's own copy and is followed by a NUL. Each handler decodes and checks first, then
- * acts; it returns an errno value, or 0 after it has queued its reply.
+ * The payload is the connection's own copy and is followed by a NUL. Each handler decodes and checks first,
+ * then acts; it returns an errno value, or 0 after it has queued its reply.
  */
 #include "store.h"
 
@@ -87,7 +87,7 @@ static bool parse_number(const char *text, uint64_t max, uint64_t *out)
 	return true;
 }
 
-/* ---- paths ----------------------------------------------------------------------------------------------- */
+/* ---- paths --------------------------------------------------------------------------------------- */
 
 static bool path_char(char ch)
 {
@@ -126,8 +126,8 @@ static bool path_valid(const struct quotas *q, const char *path)
 }
 
 /*
- * The absolute path of what the client wrote, in a fresh string; NULL when it is none. strip, if wanted: how much
- * to take off again in events for this client.
+ * The absolute path of what the client wrote, in a fresh string; NULL when it is none. strip, if wanted: how
+ * much to take off again in events for this client.
  */
 static char *path_resolve(struct conn *c, const char *path, uint32_t *strip)
 {
@@ -150,7 +150,7 @@ static char *path_resolve(struct conn *c, const char *path, uint32_t *strip)
 
 /* The nearest ancestor that exists; missing counts the path itself and the ancestors that do not. */
 static int nearest(struct request *r, const char *path, char **where, struct content **content,
-		   unsigned int *missing)
+                   unsigned int *missing)
 {
 	char *at = g_strdup(path);
 	int err;
@@ -196,7 +196,7 @@ static int node_access(struct request *r, const char *path, unsigned int need, s
 }
 
 static void changed(struct request *r, const char *path, const struct content *before,
-		    const struct content *after)
+                    const struct content *after)
 {
 	struct store *s = r->c->store;
 	g_autofree char *up = path_parent(path);
@@ -210,7 +210,7 @@ static void changed(struct request *r, const char *path, const struct content *b
 	watch_fire(s, path, false, before, after, parent ? parent->content : NULL);
 }
 
-/* ---- reading --------------------------------------------------------------------------------------------- */
+/* ---- reading ------------------------------------------------------------------------------------- */
 
 static int do_read(struct request *r)
 {
@@ -293,7 +293,7 @@ static int do_directory_part(struct request *r)
 	return err;
 }
 
-/* ---- permissions ----------------------------------------------------------------------------------------- */
+/* ---- permissions --------------------------------------------------------------------------------- */
 
 static struct content **special_perms(struct store *s, const char *path)
 {
@@ -366,7 +366,8 @@ static int parse_perm(struct store *s, const char *text, struct perm *p)
 	return 0;
 }
 
-static int set_special_perms(struct request *r, const char *path, const struct perm *perms, unsigned int count)
+static int set_special_perms(struct request *r, const char *path, const struct perm *perms,
+                             unsigned int count)
 {
 	struct content **special = special_perms(r->c->store, path);
 
@@ -430,13 +431,13 @@ static int do_set_perms(struct request *r)
 	if (!err && !perms[0].serial)
 		err = ENOENT; /* nobody can be made the owner who does not exist */
 	if (!err)
-		err = r->payload[0] == '@' ? set_special_perms(r, r->payload, perms, count) :
-					     set_node_perms(r, r->payload, perms, count);
+		err = r->payload[0] == '@' ? set_special_perms(r, r->payload, perms, count)
+		                           : set_node_perms(r, r->payload, perms, count);
 	g_free(perms);
 	return err;
 }
 
-/* ---- writing --------------------------------------------------------------------------------------------- */
+/* ---- writing ------------------------------------------------------------------------------------- */
 
 /* Permissions of a node made below one with `above`: inherited, but guests own what they make. */
 static struct content *inherit(struct conn *c, const struct content *above, const void *value, uint32_t len)
@@ -564,7 +565,7 @@ static int do_rm(struct request *r)
 	return err ? err : reply_ok(r);
 }
 
-/* ---- watches and transactions ---------------------------------------------------------------------------- */
+/* ---- watches and transactions -------------------------------------------------------------------- */
 
 static char *watch_path_arg(struct conn *c, const char *arg, uint32_t *strip)
 {
@@ -653,7 +654,7 @@ static int do_transaction_end(struct request *r)
 	return err ? err : reply_ok(r);
 }
 
-/* ---- domains --------------------------------------------------------------------------------------------- */
+/* ---- domains ------------------------------------------------------------------------------------- */
 
 static bool domid_arg(const char *arg, uint64_t *domid)
 {
@@ -741,7 +742,7 @@ static int do_get_domain_path(struct request *r)
 	return reply_string(r, text);
 }
 
-/* ---- CONTROL --------------------------------------------------------------------------------------------- */
+/* ---- CONTROL ------------------------------------------------------------------------------------- */
 
 static int control_quota(struct request *r, const char *domid_text)
 {
@@ -753,14 +754,14 @@ static int control_quota(struct request *r, const char *domid_text)
 
 	if (!domid_text) {
 		text = g_strdup_printf("nodes                : %u\nwatches              : %u\n"
-				       "transactions         : %u\nvalue-bytes          : %u\n"
-				       "permissions          : %u\ntransaction-nodes    : %u\n"
-				       "path-bytes           : %u\npath-depth           : %u\n"
-				       "memory-bytes         : %u\nevents               : %u\n"
-				       "replies              : %u\n",
-				       q->nodes, q->watches, q->transactions, q->value_bytes, q->perms,
-				       q->transaction_nodes, q->path_bytes, q->path_depth, q->memory_bytes, q->events,
-				       q->replies);
+		                       "transactions         : %u\nvalue-bytes          : %u\n"
+		                       "permissions          : %u\ntransaction-nodes    : %u\n"
+		                       "path-bytes           : %u\npath-depth           : %u\n"
+		                       "memory-bytes         : %u\nevents               : %u\n"
+		                       "replies              : %u\n",
+		                       q->nodes, q->watches, q->transactions, q->value_bytes, q->perms,
+		                       q->transaction_nodes, q->path_bytes, q->path_depth, q->memory_bytes,
+		                       q->events, q->replies);
 		return reply_string(r, text);
 	}
 	if (!parse_number(domid_text, DOMID_MAX, &domid))
@@ -769,10 +770,10 @@ static int control_quota(struct request *r, const char *domid_text)
 	if (!d)
 		return ENOENT;
 	text = g_strdup_printf("Domain %u:\nnodes                : %u\nwatches              : %u\n"
-			       "transactions         : %u\nmemory-bytes         : %zu\n"
-			       "unsent-events        : %u\nmerged-events        : %" G_GUINT64_FORMAT "\n",
-			       d->domid, d->node_count, d->watch_count, d->txn_count, d->memory_bytes,
-			       d->conn ? d->conn->event_count : 0, d->conn ? d->conn->merged_events : 0);
+	                       "transactions         : %u\nmemory-bytes         : %zu\n"
+	                       "unsent-events        : %u\nmerged-events        : %" G_GUINT64_FORMAT "\n",
+	                       d->domid, d->node_count, d->watch_count, d->txn_count, d->memory_bytes,
+	                       d->conn ? d->conn->event_count : 0, d->conn ? d->conn->merged_events : 0);
 	return reply_string(r, text);
 }
 
@@ -801,7 +802,7 @@ static int do_control(struct request *r)
 	return reply_string(r, "unknown or unsupported command; \"help\" lists what there is");
 }
 
-/* ---- dispatch -------------------------------------------------------------------------------------------- */
+/* ---- dispatch ------------------------------------------------------------------------------------ */
 
 static const struct {
 	const char *name;
@@ -847,8 +848,8 @@ static void complain(struct request *r, int err)
 	who = conn_describe(c);
 	path = g_strndup(r->payload, MIN(r->len, 256));
 	g_strcanon(path, G_CSET_A_2_Z G_CSET_a_2_z G_CSET_DIGITS "-_@/", '?');
-	store_log(c->store, LOG_WARNING, "%s: %s %s refused: over quota%s", who, request_name(r->hdr->type), path,
-		  c->complaints == 10 ? " (said for the last time)" : "");
+	store_log(c->store, LOG_WARNING, "%s: %s %s refused: over quota%s", who, request_name(r->hdr->type),
+	          path, c->complaints == 10 ? " (said for the last time)" : "");
 }
 
 void request_process(struct conn *c, const struct xsd_sockmsg *hdr, char *payload)

@@ -2,8 +2,8 @@
 /*
  * The two byte queues that a guest shares with the store (xen/io/xs_wire.h), seen from the store's side.
  *
- * Pure. The guest may write anything anywhere in the page at any time: our own two indices are kept outside of it
- * and only published there, the guest's are read once for each call and checked before use.
+ * Pure. The guest may write anything anywhere in the page at any time: our own two indices are kept outside
+ * of it and only published there, the guest's are read once for each call and checked before use.
  */
 #ifndef XENSTORED_RING_H
 #define XENSTORED_RING_H

@@ -6,15 +6,16 @@
  * state of its own, so that the core builds into the daemon, the unit tests and the fuzzer alike. What it
  * needs from outside goes through struct store_host.
  *
- *   request.c    one complete message -> one reply                 (protocol: xen/io/xs_wire.h, docs/misc/xenstore.txt of Xen)
- *   view.c       the tree as a transaction, or nobody's, sees it; commit with conflict detection
- *   watch.c      watches indexed by path; events bounded per connection
- *   conn.c       a connection: input assembler, output queue
- *   domain.c     domains known to the store: ownership, quotas
- *   tree.c       nodes and their contents
- *   pathtab.c    hash table by path
+ * - request.c: one complete message -> one reply
+ * - view.c: the tree as a transaction, or nobody's, sees it; commit with conflict detection
+ * - watch.c: watches indexed by path; events bounded per connection
+ * - conn.c: a connection: input assembler, output queue
+ * - domain.c: domains known to the store: ownership, quotas
+ * - tree.c: nodes and their contents
+ * - pathtab.c: hash table by path
  *
- * Files listed lower know nothing of those above. Errors are errno values, 0 for success.
+ * Files listed lower know nothing of those above. The protocol is that of xen/io/xs_wire.h and of Xen's
+ * docs/misc/xenstore.txt. Errors are errno values, 0 for success.
  *
  * Memory: g_malloc, which aborts when dom0 has none left; what a guest can make the store hold is bounded by
  * its quotas, so that it is never a guest that decides this.
@@ -33,14 +34,14 @@
 
 #include "pathtab.h"
 
-#define PERM_READ  1
-#define PERM_WRITE 2
-#define PERM_OWNER 4
+#define PERM_READ      1
+#define PERM_WRITE     2
+#define PERM_OWNER     4
 
 #define PATH_INTRODUCE "@introduceDomain"
 #define PATH_RELEASE   "@releaseDomain"
 
-/* ---- contents and nodes (tree.c) ------------------------------------------------------------------------- */
+/* ---- contents and nodes (tree.c) ----------------------------------------------------------------- */
 
 /* One permission entry. The serial tells a domain from an earlier one with the same number. */
 struct perm {
@@ -81,10 +82,11 @@ static inline const char *node_leaf(const struct node *n)
 	return n->ent.path + n->leaf_at;
 }
 
-/* ---- domains (domain.c) ---------------------------------------------------------------------------------- */
+/* ---- domains (domain.c) -------------------------------------------------------------------------- */
 
 struct quotas {
-	unsigned int nodes, watches, transactions, value_bytes, perms, transaction_nodes, path_bytes, path_depth;
+	unsigned int nodes, watches, transactions, value_bytes, perms, transaction_nodes, path_bytes,
+	        path_depth;
 	unsigned int memory_bytes;  /* of nodes, watches and transactions together */
 	unsigned int events;        /* unsent watch events of a connection before they are merged */
 	unsigned int replies;       /* unsent replies of a connection before it is no longer read */
@@ -101,7 +103,7 @@ struct domain {
 	size_t memory_bytes;
 };
 
-/* ---- watches, transactions, connections ------------------------------------------------------------------ */
+/* ---- watches, transactions, connections ---------------------------------------------------------- */
 
 struct message {
 	struct message *prev, *next;   /* the connection's output queue */
@@ -135,7 +137,7 @@ struct conn {
 	struct domain *dom; /* whose rights it has; domain 0 for programs in dom0 */
 	struct domain *target;
 	bool is_socket, broken;
-	void *io; /* the transport's own */
+	void *io;   /* the transport's own */
 	char *name; /* for the log */
 
 	struct xsd_sockmsg in_hdr;
@@ -153,8 +155,8 @@ struct conn {
 };
 
 /*
- * What the core asks of the world around. introduce() maps the ring and binds the channel of a domain that has
- * a connection already; release() undoes it. All return errno values.
+ * What the core asks of the world around. introduce() maps the ring and binds the channel of a domain that
+ * has a connection already; release() undoes it. All return errno values.
  */
 struct store_host {
 	bool (*domain_exists)(void *arg, uint16_t domid);
@@ -186,12 +188,14 @@ void store_log(struct store *s, int priority, const char *fmt, ...) G_GNUC_PRINT
 char *store_check(struct store *s);
 
 /* tree.c */
-struct content *content_new(const struct perm *perms, unsigned int perm_count, const void *value, uint32_t len);
+struct content *content_new(const struct perm *perms, unsigned int perm_count, const void *value,
+                            uint32_t len);
 struct content *content_ref(struct content *c);
 void content_unref(struct content *c);
 size_t content_bytes(const struct content *c);
 struct node *tree_find(struct store *s, const char *path);
-/* Gives path the content c (whose reference it takes over); the parent exists, and so does the owner's domain. */
+/* Gives path the content c (whose reference it takes over); the parent exists, and so does the owner's
+ * domain. */
 struct node *tree_put(struct store *s, const char *path, struct content *c);
 /* Removes a node without children. */
 void tree_drop(struct store *s, struct node *n);
@@ -245,7 +249,7 @@ int watch_remove(struct conn *c, const char *path, const char *token);
 void watch_remove_all(struct conn *c);
 /* Something changed at path. exact: only watches on this very path (it went with a parent). */
 void watch_fire(struct store *s, const char *path, bool exact, const struct content *before,
-		const struct content *after, const struct content *parent);
+                const struct content *after, const struct content *parent);
 void watch_fire_special(struct store *s, const char *path);
 void watch_event_begun(struct message *m); /* the first byte of an event is being sent, or it is dropped */
 
@@ -258,14 +262,15 @@ void conn_reset(struct conn *c);
 char *conn_describe(const struct conn *c);
 /* Where the next input bytes go and how many are wanted (at least 1). */
 size_t conn_input_want(struct conn *c, char **where);
-/* n bytes were put there; processes the message when it is complete. EPROTO: the connection is beyond repair. */
+/* n bytes were put there; processes the message when it is complete. EPROTO: the connection is beyond repair.
+ */
 int conn_input_got(struct conn *c, size_t n);
 /* False while its owner must read replies before more requests are taken. */
 bool conn_may_process(const struct conn *c);
 size_t conn_output(struct conn *c, struct iovec *iov, size_t max);
 void conn_output_done(struct conn *c, size_t bytes);
 struct message *conn_message(struct conn *c, uint32_t type, uint32_t req_id, uint32_t tx_id, const void *data,
-			     uint32_t len);
+                             uint32_t len);
 void conn_unqueue(struct conn *c, struct message *m);
 
 /* request.c */

@@ -2,15 +2,16 @@
 /*
  * Nodes and contents.
  *
- * Invariants: every node but "/" has a parent; a node's owner (the first permission entry) is a domain that the
- * store knows, and the node is in that domain's list; counts and bytes of the owner include it.
- * Does not check permissions, fire watches or know transactions.
+ * Invariants: every node but "/" has a parent; a node's owner (the first permission entry) is a domain that
+ * the store knows, and the node is in that domain's list; counts and bytes of the owner include it. Does not
+ * check permissions, fire watches or know transactions.
  */
 #include "store.h"
 
 #include <string.h>
 
-struct content *content_new(const struct perm *perms, unsigned int perm_count, const void *value, uint32_t len)
+struct content *content_new(const struct perm *perms, unsigned int perm_count, const void *value,
+                            uint32_t len)
 {
 	struct content *c = g_malloc(sizeof(*c) + perm_count * sizeof(*perms) + len);
 

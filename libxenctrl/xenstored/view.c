@@ -2,15 +2,15 @@
 /*
  * The tree as a request sees it: directly, or through its transaction.
  *
- * A transaction is an overlay: one struct tnode for each path that it touched, with the content found there at
- * first (base) and the content it has given it (cur); NULL stands for absent. Contents are immutable, so base
- * is also the proof that nothing changed: at commit the tree's content must still be the same object, and where
- * children were listed or removed, the list must not have changed either. Only then is anything applied, so
- * a transaction happens at the moment of its commit or not at all. Two transactions that add different children
- * to one node do not conflict.
+ * A transaction is an overlay: one struct tnode for each path that it touched, with the content found there
+ * at first (base) and the content it has given it (cur); NULL stands for absent. Contents are immutable, so
+ * base is also the proof that nothing changed: at commit the tree's content must still be the same object,
+ * and where children were listed or removed, the list must not have changed either. Only then is anything
+ * applied, so a transaction happens at the moment of its commit or not at all. Two transactions that add
+ * different children to one node do not conflict.
  *
- * Reading one path twice gives one answer, whatever happens outside. Two paths may be read at different states
- * of the tree; such a transaction cannot commit.
+ * Reading one path twice gives one answer, whatever happens outside. Two paths may be read at different
+ * states of the tree; such a transaction cannot commit.
  *
  * Permissions and paths have been checked by request.c.
  */
@@ -208,7 +208,7 @@ void view_drop(struct store *s, const char *path)
 	g_autofree char *top_path = g_strdup(path);
 
 	/* Depth first, without recursion: always down to a leaf, which goes. */
-	while (n) {
+	for (;;) {
 		struct node *up = n->parent;
 
 		if (n->first) {

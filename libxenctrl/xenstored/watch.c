@@ -2,10 +2,11 @@
 /*
  * Watches, indexed by the path they watch, and their events.
  *
- * A change at /a/b/c looks up "/", "/a", "/a/b" and "/a/b/c" in the index: its cost depends on the depth of the
- * path and on the watches that match, never on how many there are. A client that does not read cannot make
- * the store grow: when a connection has too many unsent events, those of a watch are merged into one that names
- * the watched path itself, which the protocol allows at any time and which tells the client to look again.
+ * A change at /a/b/c looks up "/", "/a", "/a/b" and "/a/b/c" in the index: its cost depends on the depth of
+ * the path and on the watches that match, never on how many there are. A client that does not read cannot
+ * make the store grow: when a connection has too many unsent events, those of a watch are merged into one
+ * that names the watched path itself, which the protocol allows at any time and which tells the client to
+ * look again.
  */
 #include "store.h"
 
@@ -203,7 +204,7 @@ void watch_remove_all(struct conn *c)
 
 /* A watcher hears of what it may read, could read until now, or could have seen in a readable parent. */
 static bool may_know(const struct conn *c, const struct content *before, const struct content *after,
-		     const struct content *parent)
+                     const struct content *parent)
 {
 	if (conn_privileged(c))
 		return true;
@@ -219,7 +220,8 @@ struct change {
 
 static void fire_at(struct store *s, size_t len, uint64_t hash, const struct change *ch)
 {
-	struct watch_path *wp = (struct watch_path *)pathtab_find_hashed(&s->watch_paths, ch->path, len, hash);
+	struct watch_path *wp =
+	        (struct watch_path *)pathtab_find_hashed(&s->watch_paths, ch->path, len, hash);
 
 	for (struct watch *w = wp ? wp->first : NULL; w; w = w->path_next)
 		if (may_know(w->conn, ch->before, ch->after, ch->parent))
@@ -227,7 +229,7 @@ static void fire_at(struct store *s, size_t len, uint64_t hash, const struct cha
 }
 
 void watch_fire(struct store *s, const char *path, bool exact, const struct content *before,
-		const struct content *after, const struct content *parent)
+                const struct content *after, const struct content *parent)
 {
 	struct change ch = { path, strlen(path), before, after, parent };
 	uint64_t h = pathtab_hash_start();

@@ -2,10 +2,11 @@
 /*
  * Fuzzes xenstored's core with what hostile guests may send.
  *
- * The input is a script: each record names a connection (two guests, dom0), a request, a transaction and a payload,
- * which comes from the input as it is, or is made of short words so that requests hit existing nodes. Records may
- * also be raw bytes for a connection, reads of its output, deaths and births. After each script the store is
- * recounted. With libFuzzer: clang -fsanitize=fuzzer,address -DLIBFUZZER; without: random scripts from main().
+ * The input is a script: each record names a connection (two guests, dom0), a request, a transaction and a
+ * payload, which comes from the input as it is, or is made of short words so that requests hit existing
+ * nodes. Records may also be raw bytes for a connection, reads of its output, deaths and births. After each
+ * script the store is recounted. With libFuzzer: clang -fsanitize=fuzzer,address -DLIBFUZZER; without: random
+ * scripts from main().
  */
 #include "../unit/xenstored_util.h"
 
@@ -26,8 +27,10 @@ static uint32_t take_byte(struct input *in)
 
 static size_t words(struct input *in, char *out, size_t max)
 {
-	static const char *const word[] = { "/local/domain/1", "/local/domain/2", "/a", "/b", "x", "|", "|n1|", "|b2|r0|",
-					    "@releaseDomain", "@introduceDomain", "|T", "T|", "F|", "data", "/", "|0|" };
+	static const char *const word[] = {
+		"/local/domain/1", "/local/domain/2",  "/a", "/b", "x",  "|",    "|n1|", "|b2|r0|",
+		"@releaseDomain",  "@introduceDomain", "|T", "T|", "F|", "data", "/",    "|0|"
+	};
 	size_t len = 0;
 	uint32_t count = take_byte(in) % 8;
 
@@ -90,7 +93,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			break;
 		case 1:
 			if (c->out_first)
-				conn_output_done(c, 1 + take_byte(&in) % (c->out_first->len - c->out_first->sent));
+				conn_output_done(c, 1 + take_byte(&in) %
+				                                    (c->out_first->len - c->out_first->sent));
 			break;
 		case 2:
 			if (c != tools && take_byte(&in) < 64)

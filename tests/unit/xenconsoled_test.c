@@ -33,21 +33,25 @@ static void test_ring(void)
 	for (uint32_t i = 0; i < 2048; i++)
 		p->out[MASK_XENCONS_IDX(p->out_prod + i, p->out)] = (char)(i * 7);
 	p->out_prod += 2048;
-	ok(consring_read(&r, buf, 2000) == 2000 && consring_read(&r, buf + 2000, 2000) == 48 && p->out_cons == p->out_prod,
+	ok(consring_read(&r, buf, 2000) == 2000 && consring_read(&r, buf + 2000, 2000) == 48 &&
+	           p->out_cons == p->out_prod,
 	   "a full ring, across the wrap of its indices");
 	for (int i = 0; i < 2048; i++)
 		good &= buf[i] == (char)(i * 7);
 	ok(good, "every byte in its place");
-	ok(consring_room(&r) == 1024 && consring_write(&r, buf, 4096) == 1024 && consring_write(&r, buf, 1) == 0,
+	ok(consring_room(&r) == 1024 && consring_write(&r, buf, 4096) == 1024 &&
+	           consring_write(&r, buf, 1) == 0,
 	   "input stops when the ring is full");
 	p->in_cons += 3;
 	ok(consring_room(&r) == 3 && consring_write(&r, buf, 10) == 3, "and goes on when the guest has read");
 	p->in_cons = r.in_prod + 1;
-	ok(consring_room(&r) == 0 && consring_write(&r, buf, 1) == 0, "an input index ahead of ours: no room");
+	ok(consring_room(&r) == 0 && consring_write(&r, buf, 1) == 0,
+	   "an input index ahead of ours: no room");
 	p->in_cons = r.in_prod - 5000;
 	ok(consring_write(&r, buf, 1) == 0, "or one too far behind");
 	p->out_prod = r.out_cons + 2049;
-	ok(consring_read(&r, buf, sizeof(buf)) == -1 && p->out_cons == p->out_prod, "an impossible producer is caught up with");
+	ok(consring_read(&r, buf, sizeof(buf)) == -1 && p->out_cons == p->out_prod,
+	   "an impossible producer is caught up with");
 	ok(consring_read(&r, buf, sizeof(buf)) == 0, "and is then empty");
 	p->out_prod = r.out_cons - 1;
 	ok(consring_read(&r, buf, sizeof(buf)) == -1, "a producer that went back");
@@ -127,11 +131,13 @@ static void test_log(void)
 	ok(l.dropped == 7500, "more than the rate allows is dropped and counted");
 	logfile_write(&l, "end\n", 4, 10 * G_USEC_PER_SEC);
 	text = contents(dir, "g.log");
-	ok(text && strstr(text, "[xenconsoled: 7500 bytes were dropped]") && strstr(text, "end\n"), "and mentioned later");
+	ok(text && strstr(text, "[xenconsoled: 7500 bytes were dropped]") && strstr(text, "end\n"),
+	   "and mentioned later");
 	g_free(text);
 	logfile_close(&l);
 	g_unlink(path);
-	ok(!symlink("/dev/null", path) && logfile_open(&l, path, &limits, 0) != 0, "a symbolic link is not followed");
+	ok(!symlink("/dev/null", path) && logfile_open(&l, path, &limits, 0) != 0,
+	   "a symbolic link is not followed");
 	logfile_close(&l);
 	for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
 		g_autofree char *file = g_build_filename(dir, names[i], NULL);

@@ -36,27 +36,32 @@ static bool event_is(struct conn *c, const char *path, const char *token)
 static void test_nodes(void)
 {
 	setup();
-	ok(!callb(tools, XS_WRITE, 0, "/a/b/c|hello", &a) && !strcmp(a.data, "OK") && a.len == 3, "WRITE answers OK");
-	ok(!calls(tools, XS_READ, 0, "/a/b/c", &a) && a.len == 5 && !memcmp(a.data, "hello", 5), "READ gives it back");
+	ok(!callb(tools, XS_WRITE, 0, "/a/b/c|hello", &a) && !strcmp(a.data, "OK") && a.len == 3,
+	   "WRITE answers OK");
+	ok(!calls(tools, XS_READ, 0, "/a/b/c", &a) && a.len == 5 && !memcmp(a.data, "hello", 5),
+	   "READ gives it back");
 	ok(!calls(tools, XS_READ, 0, "/a/b", &a) && a.len == 0, "parents appear, empty");
 	ok(calls(tools, XS_READ, 0, "/nope", &a) == ENOENT, "READ of nothing: ENOENT");
-	ok(!calls(tools, XS_MKDIR, 0, "/a/d", &a) && !calls(tools, XS_MKDIR, 0, "/a/b/c", &a), "MKDIR, also again");
+	ok(!calls(tools, XS_MKDIR, 0, "/a/d", &a) && !calls(tools, XS_MKDIR, 0, "/a/b/c", &a),
+	   "MKDIR, also again");
 	ok(!calls(tools, XS_READ, 0, "/a/b/c", &a) && a.len == 5, "MKDIR leaves a value alone");
 	ok(!calls(tools, XS_DIRECTORY, 0, "/a", &a) && a.len == 4 && !memcmp(a.data, "b\0d", 4), "DIRECTORY");
 	ok(!calls(tools, XS_DIRECTORY, 0, "/a/d", &a) && a.len == 0, "DIRECTORY of a leaf is empty");
 	ok(calls(tools, XS_DIRECTORY, 0, "/x", &a) == ENOENT, "DIRECTORY of nothing: ENOENT");
-	ok(!calls(tools, XS_RM, 0, "/a/b", &a) && calls(tools, XS_READ, 0, "/a/b/c", &a) == ENOENT, "RM takes all below");
+	ok(!calls(tools, XS_RM, 0, "/a/b", &a) && calls(tools, XS_READ, 0, "/a/b/c", &a) == ENOENT,
+	   "RM takes all below");
 	ok(!calls(tools, XS_RM, 0, "/a/b", &a), "RM of nothing under a parent is fine");
 	ok(calls(tools, XS_RM, 0, "/a/b/c", &a) == ENOENT, "RM of nothing under nothing: ENOENT");
 	ok(calls(tools, XS_RM, 0, "/", &a) == EINVAL, "RM of / is refused");
-	ok(!calls(tools, XS_READ, 0, "/local/domain/0/name", &a) && !memcmp(a.data, "Domain-0", 8), "Domain-0 has a name");
+	ok(!calls(tools, XS_READ, 0, "/local/domain/0/name", &a) && !memcmp(a.data, "Domain-0", 8),
+	   "Domain-0 has a name");
 	teardown("the tree is sound after it");
 }
 
 static void test_paths(void)
 {
-	static const char *const bad[] = { "",	  "//",	   "/a/",   "/a//b", "/a b",
-					   "/a\n", "/\xff", "/a/.", "@foo",  "/a:b" };
+	static const char *const bad[] = { "",     "//",    "/a/",  "/a//b", "/a b",
+		                           "/a\n", "/\xff", "/a/.", "@foo",  "/a:b" };
 	char path[3200], text[64];
 	bool all = true;
 
@@ -76,14 +81,15 @@ static void test_paths(void)
 	path[128] = '\0';
 	ok(!calls(tools, XS_MKDIR, 0, path, &a), "the deepest path");
 	ok(calls(tools, 99, 0, "/", &a) == ENOSYS && calls(tools, XS_WATCH_EVENT, 0, "/", &a) == ENOSYS &&
-		   calls(tools, 20, 0, "/", &a) == ENOSYS,
+	           calls(tools, 20, 0, "/", &a) == ENOSYS,
 	   "unknown requests: ENOSYS");
 	call(tools, XS_READ, 0, "/", 1, &a);
 	ok(a.type == XS_ERROR && !strcmp(a.data, "EINVAL"), "a string without its end: EINVAL");
 	call(tools, XS_READ, 0, NULL, 0, &a);
 	ok(a.type == XS_ERROR, "an empty payload: an error");
 	snprintf(text, sizeof(text), "/local/domain/0/rel");
-	ok(!callb(tools, XS_WRITE, 0, "rel|1", &a) && !calls(tools, XS_READ, 0, text, &a), "relative paths of dom0");
+	ok(!callb(tools, XS_WRITE, 0, "rel|1", &a) && !calls(tools, XS_READ, 0, text, &a),
+	   "relative paths of dom0");
 	teardown("the tree is sound after odd paths");
 }
 
@@ -96,7 +102,8 @@ static void test_perms(void)
 	g2 = guest(s, 2);
 	guest_home(tools, 1);
 	ok(!callb(g1, XS_WRITE, 0, "data/x|7", &a), "a guest writes below its own home, by a relative path");
-	ok(!calls(tools, XS_GET_PERMS, 0, "/local/domain/1/data/x", &a) && a.len == 3 && !strcmp(a.data, "n1"),
+	ok(!calls(tools, XS_GET_PERMS, 0, "/local/domain/1/data/x", &a) && a.len == 3 &&
+	           !strcmp(a.data, "n1"),
 	   "what it makes is its own");
 	ok(calls(g2, XS_READ, 0, "/local/domain/1/data/x", &a) == EACCES, "another guest may not read it");
 	ok(calls(g2, XS_READ, 0, "/local/domain/1/data/nope", &a) == EACCES, "nor learn what is not there");
@@ -108,15 +115,22 @@ static void test_perms(void)
 	ok(callb(g2, XS_WRITE, 0, "/local/domain/1/data/x|8", &a) == EACCES, "but does not write");
 	ok(callb(g1, XS_SET_PERMS, 0, "data/x|n2|", &a) == EPERM, "a guest cannot give a node away");
 	ok(callb(g2, XS_SET_PERMS, 0, "/local/domain/1/data/x|n1|b2|", &a) == EACCES, "nor take rights");
-	ok(callb(g1, XS_SET_PERMS, 0, "data/x|q1|", &a) == EINVAL && callb(g1, XS_SET_PERMS, 0, "data/x|n|", &a) == EINVAL &&
-		   callb(g1, XS_SET_PERMS, 0, "data/x|n99999|", &a) == EINVAL && calls(g1, XS_SET_PERMS, 0, "data/x", &a) == EINVAL,
+	ok(callb(g1, XS_SET_PERMS, 0, "data/x|q1|", &a) == EINVAL &&
+	           callb(g1, XS_SET_PERMS, 0, "data/x|n|", &a) == EINVAL &&
+	           callb(g1, XS_SET_PERMS, 0, "data/x|n99999|", &a) == EINVAL &&
+	           calls(g1, XS_SET_PERMS, 0, "data/x", &a) == EINVAL,
 	   "malformed permissions: EINVAL");
-	ok(callb(tools, XS_SET_PERMS, 0, "/tool|n9|", &a) == ENOENT, "no domain that does not exist becomes owner");
-	ok(calls(g1, XS_CONTROL, 0, "check", &a) == EACCES && callb(g1, XS_INTRODUCE, 0, "3|1|1|", &a) == EACCES &&
-		   calls(g1, XS_RELEASE, 0, "2", &a) == EACCES && callb(g1, XS_SET_TARGET, 0, "1|2|", &a) == EACCES &&
-		   calls(g1, XS_RESUME, 0, "2", &a) == EACCES && calls(g1, XS_IS_DOMAIN_INTRODUCED, 0, "2", &a) == EACCES,
+	ok(callb(tools, XS_SET_PERMS, 0, "/tool|n9|", &a) == ENOENT,
+	   "no domain that does not exist becomes owner");
+	ok(calls(g1, XS_CONTROL, 0, "check", &a) == EACCES &&
+	           callb(g1, XS_INTRODUCE, 0, "3|1|1|", &a) == EACCES &&
+	           calls(g1, XS_RELEASE, 0, "2", &a) == EACCES &&
+	           callb(g1, XS_SET_TARGET, 0, "1|2|", &a) == EACCES &&
+	           calls(g1, XS_RESUME, 0, "2", &a) == EACCES &&
+	           calls(g1, XS_IS_DOMAIN_INTRODUCED, 0, "2", &a) == EACCES,
 	   "dom0's requests are closed to guests");
-	ok(!callb(tools, XS_SET_TARGET, 0, "2|1|", &a) && !callb(g2, XS_WRITE, 0, "/local/domain/1/data/x|8", &a),
+	ok(!callb(tools, XS_SET_TARGET, 0, "2|1|", &a) &&
+	           !callb(g2, XS_WRITE, 0, "/local/domain/1/data/x|8", &a),
 	   "SET_TARGET gives a domain its target's rights");
 	teardown("the tree is sound after permissions");
 }
@@ -144,7 +158,8 @@ static void test_watches(void)
 		callb(tools, XS_WATCH, 0, "/a/b/c|leaf|", &a);
 		drain(tools);
 		calls(other, XS_RM, 0, "/a", &a);
-		ok(event_is(tools, "/a/b/c", "leaf") || tools->out_first, "a watched node that goes with its parent is told");
+		ok(event_is(tools, "/a/b/c", "leaf") || tools->out_first,
+		   "a watched node that goes with its parent is told");
 		drain(tools);
 		callb(tools, XS_WATCH, 0, "/|root|", &a);
 		drain(tools);
@@ -152,7 +167,8 @@ static void test_watches(void)
 		ok(event_is(tools, "/z", "root"), "a watch on / sees all");
 		callb(other, XS_SET_PERMS, 0, "/z|n0|r1|", &a);
 		ok(event_is(tools, "/z", "root"), "permissions are a change too");
-		ok(!callb(tools, XS_UNWATCH, 0, "/|root|", &a) && callb(tools, XS_UNWATCH, 0, "/|root|", &a) == ENOENT,
+		ok(!callb(tools, XS_UNWATCH, 0, "/|root|", &a) &&
+		           callb(tools, XS_UNWATCH, 0, "/|root|", &a) == ENOENT,
 		   "UNWATCH, and not twice");
 		callb(other, XS_WRITE, 0, "/z|2", &a);
 		ok(!tools->out_first, "and it is quiet");
@@ -175,7 +191,8 @@ static void test_watches(void)
 	ok(event_is(tools, "@introduceDomain", "i") && !tools->out_first, "@introduceDomain");
 	domain_shut_down(s, domain_find(s, 2));
 	domain_shut_down(s, domain_find(s, 2));
-	ok(event_is(tools, "@releaseDomain", "r") && !tools->out_first, "@releaseDomain, once for a shutdown");
+	ok(event_is(tools, "@releaseDomain", "r") && !tools->out_first,
+	   "@releaseDomain, once for a shutdown");
 	ok(!g1->out_first, "guests do not hear it");
 	callb(tools, XS_SET_PERMS, 0, "@releaseDomain|n0|r1|", &a);
 	calls(tools, XS_RELEASE, 0, "2", &a);
@@ -197,16 +214,19 @@ static void test_transactions(void)
 	drain(g1);
 	t = begin(tools);
 	callb(tools, XS_WRITE, t, "/local/domain/1/a/b|1", &a);
-	ok(calls(tools, XS_READ, 0, "/local/domain/1/a/b", &a) == ENOENT && !g1->out_first, "unseen before its end");
+	ok(calls(tools, XS_READ, 0, "/local/domain/1/a/b", &a) == ENOENT && !g1->out_first,
+	   "unseen before its end");
 	ok(!calls(tools, XS_READ, t, "/local/domain/1/a/b", &a) && a.data[0] == '1', "seen within");
 	ok(!calls(tools, XS_DIRECTORY, t, "/local/domain/1", &a) && !strcmp(a.data, "a"), "listed within");
-	ok(!calls(tools, XS_TRANSACTION_END, t, "T", &a) && !calls(tools, XS_READ, 0, "/local/domain/1/a/b", &a), "commit");
+	ok(!calls(tools, XS_TRANSACTION_END, t, "T", &a) &&
+	           !calls(tools, XS_READ, 0, "/local/domain/1/a/b", &a),
+	   "commit");
 	callb(tools, XS_SET_PERMS, 0, "/local/domain/1/a|n1|", &a);
 	drain(g1);
 	t = begin(tools);
 	callb(tools, XS_WRITE, t, "/local/domain/1/a/b|2", &a);
-	ok(!calls(tools, XS_TRANSACTION_END, t, "F", &a) && !calls(tools, XS_READ, 0, "/local/domain/1/a/b", &a) &&
-		   a.data[0] == '1' && !g1->out_first,
+	ok(!calls(tools, XS_TRANSACTION_END, t, "F", &a) &&
+	           !calls(tools, XS_READ, 0, "/local/domain/1/a/b", &a) && a.data[0] == '1' && !g1->out_first,
 	   "abort");
 	t = begin(tools);
 	calls(tools, XS_READ, t, "/local/domain/1/a/b", &a);
@@ -227,16 +247,20 @@ static void test_transactions(void)
 	t = begin(tools);
 	calls(tools, XS_RM, t, "/local/domain/1", &a);
 	callb(tools, XS_WRITE, 0, "/local/domain/1/a/new|1", &a);
-	ok(calls(tools, XS_TRANSACTION_END, t, "T", &a) == EAGAIN, "a subtree that grew before its removal: EAGAIN");
+	ok(calls(tools, XS_TRANSACTION_END, t, "T", &a) == EAGAIN,
+	   "a subtree that grew before its removal: EAGAIN");
 	t = begin(tools);
 	calls(tools, XS_RM, t, "/local/domain/1/a", &a);
 	ok(calls(tools, XS_READ, t, "/local/domain/1/a/b", &a) == ENOENT, "removed within");
 	callb(tools, XS_WRITE, t, "/local/domain/1/a/b|again", &a);
-	ok(!calls(tools, XS_DIRECTORY, t, "/local/domain/1/a", &a) && a.len == 2 && !strcmp(a.data, "b"), "made again within");
-	ok(!calls(tools, XS_TRANSACTION_END, t, "T", &a) && calls(tools, XS_READ, 0, "/local/domain/1/a/new", &a) == ENOENT &&
-		   !calls(tools, XS_READ, 0, "/local/domain/1/a/b", &a) && a.len == 5,
+	ok(!calls(tools, XS_DIRECTORY, t, "/local/domain/1/a", &a) && a.len == 2 && !strcmp(a.data, "b"),
+	   "made again within");
+	ok(!calls(tools, XS_TRANSACTION_END, t, "T", &a) &&
+	           calls(tools, XS_READ, 0, "/local/domain/1/a/new", &a) == ENOENT &&
+	           !calls(tools, XS_READ, 0, "/local/domain/1/a/b", &a) && a.len == 5,
 	   "both happen at once");
-	ok(calls(tools, XS_READ, 12345, "/", &a) == ENOENT && calls(tools, XS_TRANSACTION_END, 0, "T", &a) == ENOENT,
+	ok(calls(tools, XS_READ, 12345, "/", &a) == ENOENT &&
+	           calls(tools, XS_TRANSACTION_END, 0, "T", &a) == ENOENT,
 	   "no such transaction: ENOENT");
 	t = begin(tools);
 	ok(calls(tools, XS_TRANSACTION_START, t, "", &a) == EBUSY, "none within another: EBUSY");
@@ -272,7 +296,7 @@ static void test_quotas(void)
 	snprintf(text, sizeof(text), "n/z|%2049s", "");
 	ok(callb(g1, XS_WRITE, 0, text, &a) == ENOSPC, "a larger one: ENOSPC");
 	ok(!callb(g1, XS_SET_PERMS, 0, "n/z|n1|r2|r3|r4|r5|", &a) &&
-		   callb(g1, XS_SET_PERMS, 0, "n/z|n1|r2|r3|r4|r5|r6|", &a) == ENOSPC,
+	           callb(g1, XS_SET_PERMS, 0, "n/z|n1|r2|r3|r4|r5|r6|", &a) == ENOSPC,
 	   "permission entries: ENOSPC");
 	for (i = 0; i < 200; i++) {
 		snprintf(text, sizeof(text), "n|%d|", i);
@@ -300,7 +324,8 @@ static void test_quotas(void)
 		if (callb(g1, XS_WRITE, t, text, &a))
 			break;
 	}
-	ok(i < 1000 || calls(g1, XS_TRANSACTION_END, t, "T", &a) == ENOSPC, "no more nodes through a transaction");
+	ok(i < 1000 || calls(g1, XS_TRANSACTION_END, t, "T", &a) == ENOSPC,
+	   "no more nodes through a transaction");
 	calls(g1, XS_RESET_WATCHES, 0, "", &a);
 	for (i = 0; i < 5000; i++) {
 		t = begin(g1);
@@ -375,8 +400,8 @@ static void test_stream(void)
 	hdr.req_id = 8;
 	memcpy(raw + sizeof(hdr) + 2, &hdr, sizeof(hdr));
 	memcpy(raw + 2 * sizeof(hdr) + 2, "/", 2);
-	ok(!feed(c, raw, 2 * sizeof(hdr) + 4, 1) && take(c, &a) && a.req_id == 7 && take(c, &a) && a.req_id == 8 &&
-		   !take(c, &a),
+	ok(!feed(c, raw, 2 * sizeof(hdr) + 4, 1) && take(c, &a) && a.req_id == 7 && take(c, &a) &&
+	           a.req_id == 8 && !take(c, &a),
 	   "requests byte by byte");
 	hdr.len = XENSTORE_PAYLOAD_MAX + 1;
 	ok(feed(c, &hdr, sizeof(hdr), 16) == EPROTO, "a payload over the limit ends the connection");
@@ -421,7 +446,8 @@ static void test_directory_part(void)
 	callb(tools, XS_DIRECTORY_PART, 0, "/many|0|", &a);
 	ok(strcmp(gen, a.data) != 0, "which changes with the list");
 	callb(tools, XS_DIRECTORY_PART, 0, "/many|99999999|", &a);
-	ok(a.type == XS_DIRECTORY_PART && a.len == strlen(a.data) + 2, "beyond the end: an empty, ended list");
+	ok(a.type == XS_DIRECTORY_PART && a.len == strlen(a.data) + 2,
+	   "beyond the end: an empty, ended list");
 	ok(callb(tools, XS_DIRECTORY_PART, 0, "/many|-1|", &a) == EINVAL, "a malformed offset: EINVAL");
 	g_string_free(all, TRUE);
 	teardown("the tree is sound after it");
@@ -433,14 +459,18 @@ static void test_domains(void)
 
 	setup();
 	ok(!callb(tools, XS_INTRODUCE, 0, "1|1|5|", &a), "INTRODUCE");
-	ok(!calls(tools, XS_IS_DOMAIN_INTRODUCED, 0, "1", &a) && !strcmp(a.data, "T"), "IS_DOMAIN_INTRODUCED: T");
+	ok(!calls(tools, XS_IS_DOMAIN_INTRODUCED, 0, "1", &a) && !strcmp(a.data, "T"),
+	   "IS_DOMAIN_INTRODUCED: T");
 	ok(!calls(tools, XS_IS_DOMAIN_INTRODUCED, 0, "77", &a) && !strcmp(a.data, "F"), "... or F");
-	ok(callb(tools, XS_INTRODUCE, 0, "9|1|5|", &a) == ENOENT && callb(tools, XS_INTRODUCE, 0, "0|1|5|", &a) == EINVAL &&
-		   callb(tools, XS_INTRODUCE, 0, "3|1|0|", &a) == EINVAL && callb(tools, XS_INTRODUCE, 0, "3|1|", &a) == EINVAL &&
-		   callb(tools, XS_INTRODUCE, 0, "3|1|666|", &a) == EINVAL &&
-		   callb(tools, XS_INTRODUCE, 0, "32752|1|5|", &a) == EINVAL,
+	ok(callb(tools, XS_INTRODUCE, 0, "9|1|5|", &a) == ENOENT &&
+	           callb(tools, XS_INTRODUCE, 0, "0|1|5|", &a) == EINVAL &&
+	           callb(tools, XS_INTRODUCE, 0, "3|1|0|", &a) == EINVAL &&
+	           callb(tools, XS_INTRODUCE, 0, "3|1|", &a) == EINVAL &&
+	           callb(tools, XS_INTRODUCE, 0, "3|1|666|", &a) == EINVAL &&
+	           callb(tools, XS_INTRODUCE, 0, "32752|1|5|", &a) == EINVAL,
 	   "INTRODUCE refuses what cannot be");
-	ok(!calls(tools, XS_GET_DOMAIN_PATH, 0, "5", &a) && !strcmp(a.data, "/local/domain/5"), "GET_DOMAIN_PATH");
+	ok(!calls(tools, XS_GET_DOMAIN_PATH, 0, "5", &a) && !strcmp(a.data, "/local/domain/5"),
+	   "GET_DOMAIN_PATH");
 	g1 = domain_find(s, 1)->conn;
 	guest_home(tools, 1);
 	callb(g1, XS_WRITE, 0, "mine/deep/er|1", &a);
@@ -453,14 +483,18 @@ static void test_domains(void)
 	ok(tools->out_first && calls(tools, XS_READ, 0, "/local/domain/1/mine", &a) == ENOENT,
 	   "what a dead domain owned is gone, with an event");
 	g1 = guest(s, 1);
-	ok(calls(g1, XS_READ, 0, "/elsewhere", &a) == EACCES, "its rights are not those of the next of its number");
+	ok(calls(g1, XS_READ, 0, "/elsewhere", &a) == EACCES,
+	   "its rights are not those of the next of its number");
 	ok(!calls(tools, XS_GET_PERMS, 0, "/elsewhere", &a) && a.len == 3, "nor shown");
-	ok(!callb(tools, XS_INTRODUCE, 0, "1|1|6|", &a) && !g1->watches, "INTRODUCE again resets the connection");
+	ok(!callb(tools, XS_INTRODUCE, 0, "1|1|6|", &a) && !g1->watches,
+	   "INTRODUCE again resets the connection");
 	fake_releases = 0;
 	ok(!calls(tools, XS_RELEASE, 0, "1", &a) && fake_releases == 1, "RELEASE");
-	ok(calls(tools, XS_RELEASE, 0, "1", &a) == ENOENT && calls(tools, XS_RELEASE, 0, "0", &a) == EINVAL, "not twice");
+	ok(calls(tools, XS_RELEASE, 0, "1", &a) == ENOENT && calls(tools, XS_RELEASE, 0, "0", &a) == EINVAL,
+	   "not twice");
 	ok(!calls(tools, XS_CONTROL, 0, "check", &a) && !strcmp(a.data, "OK"), "CONTROL check");
-	ok(!calls(tools, XS_CONTROL, 0, "live-update", &a) && strstr(a.data, "unsupported"), "CONTROL of the unknown says so");
+	ok(!calls(tools, XS_CONTROL, 0, "live-update", &a) && strstr(a.data, "unsupported"),
+	   "CONTROL of the unknown says so");
 	ok(!callb(tools, XS_CONTROL, 0, "quota|", &a) && strstr(a.data, "nodes"), "CONTROL quota");
 	teardown("the tree is sound after domains");
 }
@@ -479,7 +513,8 @@ static void test_ring(void)
 	for (uint32_t i = 0; i < 1024; i++)
 		page->req[MASK_XENSTORE_IDX(page->req_prod + i)] = (char)i;
 	page->req_prod += 1024;
-	ok(ring_read(&r, buf, 1000) == 1000 && ring_read(&r, buf + 1000, 1000) == 24 && page->req_cons == page->req_prod,
+	ok(ring_read(&r, buf, 1000) == 1000 && ring_read(&r, buf + 1000, 1000) == 24 &&
+	           page->req_cons == page->req_prod,
 	   "a full ring, across the wrap of its indices");
 	for (int i = 0; i < 1024; i++)
 		good &= buf[i] == (char)i;

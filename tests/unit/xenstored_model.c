@@ -2,19 +2,20 @@
 /*
  * xenstored's transactions against a reference model.
  *
- * The model is a flat map from path to value without transactions. Random clients run random requests, inside and
- * outside of transactions, on a tree so small that they collide all the time. Then:
+ * The model is a flat map from path to value without transactions. Random clients run random requests, inside
+ * and outside of transactions, on a tree so small that they collide all the time. Then:
  *  1. requests outside transactions answer as the model does;
- *  2. a transaction that commits is as if it had run alone at its commit: its requests, replayed on the model then,
- *     give the very answers that its client saw;
- *  3. one that ends with EAGAIN had a reason: something changed since it began; one that was aborted left no trace;
+ *  2. a transaction that commits is as if it had run alone at its commit: its requests, replayed on the model
+ * then, give the very answers that its client saw;
+ *  3. one that ends with EAGAIN had a reason: something changed since it began; one that was aborted left no
+ * trace;
  *  4. after each step that changed something a watch on the tree has an event, after others it has none;
  *  5. the whole tree equals the model.
  */
 #include "xenstored_util.h"
 
 #define CLIENTS 3
-#define STEPS	60000
+#define STEPS   60000
 
 struct step {
 	uint32_t type;
@@ -150,7 +151,9 @@ static GString *store_step(struct conn *c, uint32_t tx, const struct step *st)
 
 static struct step random_step(void)
 {
-	static const uint32_t types[] = { XS_READ, XS_READ, XS_DIRECTORY, XS_WRITE, XS_WRITE, XS_MKDIR, XS_RM };
+	static const uint32_t types[] = {
+		XS_READ, XS_READ, XS_DIRECTORY, XS_WRITE, XS_WRITE, XS_MKDIR, XS_RM
+	};
 	struct step st = { .type = types[rnd(G_N_ELEMENTS(types))] };
 	uint32_t depth = 1 + rnd(3);
 	char *at = st.path + snprintf(st.path, sizeof(st.path), "/t");
@@ -247,7 +250,7 @@ static void compare_trees(struct store *s)
 
 		count++;
 		tree_faults += !n || n->content->value_len != strlen(value) ||
-			       memcmp(content_value(n->content), value, strlen(value));
+		               memcmp(content_value(n->content), value, strlen(value));
 	}
 	for (size_t b = 0; b < s->nodes.bucket_count; b++)
 		for (struct pathent *e = s->nodes.buckets[b]; e; e = e->next)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* For the tests of xenstored's core: a store without a world around it, and a client that speaks the protocol. */
+/* For the tests of xenstored's core: a store without a world around it, and a client that speaks the
+ * protocol. */
 #ifndef XENSTORED_UTIL_H
 #define XENSTORED_UTIL_H
 
@@ -57,7 +58,8 @@ static inline void fake_log(void *arg, int priority, const char *text)
 	(void)arg, (void)priority, (void)text;
 }
 
-static const struct store_host fake_host = { fake_exists, fake_introduce, fake_release, fake_output, fake_log, NULL };
+static const struct store_host fake_host = { fake_exists, fake_introduce, fake_release,
+	                                     fake_output, fake_log,       NULL };
 
 /* Gives bytes to the connection as a transport would, at most step at a time; the protocol's verdict. */
 static inline int feed(struct conn *c, const void *bytes, size_t len, size_t step)
@@ -115,7 +117,8 @@ static inline void drain(struct conn *c)
 }
 
 /* One request whose answer is the next reply; events before it stay out of the way (they are dropped). */
-static inline void call(struct conn *c, uint32_t type, uint32_t tx, const void *data, size_t len, struct answer *a)
+static inline void call(struct conn *c, uint32_t type, uint32_t tx, const void *data, size_t len,
+                        struct answer *a)
 {
 	static uint32_t req_id = 100;
 	struct xsd_sockmsg hdr = { .type = type, .req_id = ++req_id, .tx_id = tx, .len = len };
