@@ -20,7 +20,7 @@
 #define COUNT_MASK	0xffffffffull
 #define COUNT_LIMIT	0x7fffffffull /* no further reference is given out here */
 
-/* ---- struct frame.type: [63:61] type, state bits, [47:32] generation, [31:0] typed references ---- */
+/* ---- struct frame.type: [63:61] type, state bits, [55:32] generation, [31:0] typed references ---- */
 #define TYPE_SHIFT     61
 #define TYPE_PINNED    (1ull << 60) /* one of the references is the guest's pin */
 #define TYPE_VALID     (1ull << 59) /* tables and descriptors: contents are validated; count >= 1 */
@@ -28,7 +28,7 @@
 #define TYPE_RELEASING (1ull << 57) /* likewise, and in the owner's release queue */
 #define TYPE_FOREIGN   (1ull << 56) /* written through another domain's tables since it became writable */
 #define TYPE_GEN_ONE   (1ull << 32)
-#define TYPE_GEN_MASK  (0xffffull << 32)
+#define TYPE_GEN_MASK  (0xffffffull << 32)
 #define TYPE_COUNT     0xffffffffull
 #define TYPE_LIMIT     0x7fffffffull
 

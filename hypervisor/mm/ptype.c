@@ -7,8 +7,9 @@
  * shows the states; tests/model/ptype.pml is the same machine in Promela.
  *
  * Invariants:
- *  - type words change by compare-and-exchange; a word's generation grows whenever its type or its state does,
- *    so a flush made between reading a word and replacing it covers every use that the word stands for;
+ *  - type words change by compare-and-exchange; a word's generation grows whenever its type or its state does or a
+ *    lockless reference is dropped, so a flush or a stamp made between reading a word and replacing it covers every
+ *    use that the word stands for;
  *  - a frame enters and leaves VALID, BUILDING and RELEASING as a table only under its owner's lock; whoever
  *    takes or drops a writable reference needs no lock and refuses frames in these states;
  *  - an entry of a table in state VALID holds one general and one typed reference (L1: typed where writable) on
@@ -56,18 +57,21 @@ int type_get_writable_slow(struct frame *f, const struct domain_mm *mapper)
 	return 0;
 }
 
+/*
+ * The stamp is written before the count falls to zero, and must not be older than any use. Every drop changes the
+ * generation: otherwise a reference that comes and goes between our stamp and our exchange would go unnoticed.
+ */
 void type_put_plain(struct frame *f)
 {
-	uint64_t x = READ_ONCE(f->type), y;
+	uint64_t x = READ_ONCE(f->type), left;
 
 	do {
 		CHECK(x & TYPE_COUNT);
-		y = x - 1;
-		if (!(y & TYPE_COUNT)) {
+		left = (x & TYPE_COUNT) - 1;
+		if (!left)
 			WRITE_ONCE(f->tlb_stamp, tlb_clock());
-			y = type_word(x, type_of(x), x & TYPE_FOREIGN);
-		}
-	} while (!word_cas(&f->type, &x, y));
+	} while (!word_cas(&f->type, &x,
+			   type_word(x, type_of(x), (x & (left ? TYPE_FOREIGN | TYPE_VALID : TYPE_FOREIGN)) | left)));
 }
 
 /* Descriptors: under the owner's lock, so that two vcpus that load one LDT wait for each other. */
@@ -248,6 +252,7 @@ static int table_build(struct domain_mm *d, struct frame *root, struct slice *s)
 		if (rc) {
 			for (unsigned i = 0; i <= depth; i++)
 				type_abandon(d, stack[i]);
+			(void)type_drain(d, s);
 			return rc;
 		}
 		__atomic_store_n(&f->type, type_word(f->type, level, TYPE_VALID | 1), __ATOMIC_SEQ_CST);

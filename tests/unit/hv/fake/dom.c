@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The floors above mm, as far as the memory hypercalls need them: domains without anything but memory. */
+#include "hypercall/hypercall.h"
+#include "lib/string.h"
+#include "dom/grant.h"
+#include "pv/pv.h"
+#include "dom.h"
+
+struct domain fake_domains[FAKE_DOMAINS];
+struct domain *dom0 = &fake_domains[0];
+int fake_holds[FAKE_DOMAINS];
+unsigned fake_crashes;
+
+static struct vcpu fake_vcpus[FAKE_CPUS];
+
+void fake_domain_create(unsigned i, uint64_t max_pages)
+{
+	struct domain *d = &fake_domains[i];
+	static struct shared_info shared[FAKE_DOMAINS];
+
+	memset(d, 0, sizeof(*d));
+	d->domid = (uint16_t)i;
+	d->privileged = i == 0;
+	d->max_vcpus = 1;
+	d->shared_info = &shared[i];
+	domain_mm_init(&d->mm, (uint16_t)i, i == 0);
+	d->mm.max_pages = max_pages;
+}
+
+struct vcpu *fake_vcpu(unsigned cpu, unsigned domain)
+{
+	struct vcpu *v = &fake_vcpus[cpu];
+
+	v->domain = &fake_domains[domain];
+	v->cpu = cpu;
+	v->l4_kernel = v->l4_user = INVALID_MFN;
+	v->pv.kernel_mode = true;
+	fake_domains[domain].vcpus[0] = v;
+	return v;
+}
+
+int hc_target_domain(uint16_t domid, struct domain **d)
+{
+	struct domain *self = current_domain();
+
+	if (domid == DOMID_SELF)
+		domid = self->domid;
+	if (domid >= FAKE_DOMAINS)
+		return -ESRCH;
+	if (domid != self->domid && !self->privileged)
+		return -EPERM;
+	*d = &fake_domains[domid];
+	return 0;
+}
+
+void domain_put(struct domain *d)
+{
+	(void)d;
+}
+
+void mm_owner_hold(struct domain_mm *mm)
+{
+	fake_holds[mm->domid]++;
+}
+
+void mm_owner_drop(struct domain_mm *mm)
+{
+	fake_holds[mm->domid]--;
+}
+
+void mm_domain_crash(struct domain_mm *mm, const char *reason)
+{
+	(void)mm;
+	(void)reason;
+	fake_crashes++;
+}
+
+void pv_load_address_space(struct vcpu *v)
+{
+	fake_load(this_cpu(), &v->domain->mm, v->l4_kernel);
+}
+
+int pv_set_ldt(struct vcpu *v, gva_t base, unsigned entries)
+{
+	(void)v;
+	(void)base;
+	return entries ? -EINVAL : 0;
+}
+
+int grant_table_frame(struct domain *d, unsigned index, mfn_t *mfn)
+{
+	(void)d;
+	(void)index;
+	*mfn = MFN(FAKE_RAM_FIRST);
+	return 0;
+}
+
+unsigned grant_table_frames_max(const struct domain *d)
+{
+	(void)d;
+	return 64;
+}

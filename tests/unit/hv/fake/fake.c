@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The fake hardware floor: memory, locks, work, time, copies. tlb.c has the TLBs. */
+#include "mm/internal.h"
+#include "hw/console.h"
+#include "hw/options.h"
+#include "hw/paging.h"
+#include "hw/spec.h"
+#include "hw/time.h"
+#include "hw/uaccess.h"
+#include "fake.h"
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+uint64_t max_mfn;
+struct memory_region memory_map[128];
+unsigned memory_map_count;
+cpumask_t cpus_online;
+unsigned cpu_count = FAKE_CPUS;
+struct cpu_features cpu_features = { .nx = true, .phys_bits = 46, .virt_bits = 48, .xsave_size = 576 };
+struct spec_policy spec_policy;
+struct options options;
+unsigned fake_preempt;
+uint64_t fake_time_ns = 1000000000;
+void (*fake_hook)(void);
+uint8_t fake_guest[65536];
+
+static uint8_t *memory;
+static mfn_t idle_l4_mfn;
+static __thread unsigned cpu_now;
+static struct vcpu *vcpus_now[FAKE_CPUS];
+
+/* ---- memory ---- */
+
+static void *reserve(size_t bytes)
+{
+	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (p == MAP_FAILED)
+		abort();
+	return p;
+}
+
+static void add_ram(uint64_t first, uint64_t count)
+{
+	memory_map[memory_map_count++] =
+		(struct memory_region){ .start = first << PAGE_SHIFT, .end = (first + count) << PAGE_SHIFT, .type = 1 };
+	for (uint64_t mfn = first; mfn < first + count; mfn++) {
+		frame_table[mfn].flags = FRAME_RAM;
+		list_init(&frame_table[mfn].link);
+	}
+}
+
+void fake_init(unsigned frames, unsigned high)
+{
+	uint64_t high_first = 1ull << (32 - PAGE_SHIFT);
+
+	max_mfn = high ? high_first + high : FAKE_RAM_FIRST + frames;
+	memory = reserve(max_mfn * PAGE_SIZE);
+	frame_table = reserve(max_mfn * sizeof(struct frame));
+	m2p_table = reserve(max_mfn * sizeof(uint64_t));
+	add_ram(FAKE_RAM_FIRST, frames);
+	if (high)
+		add_ram(high_first, high);
+	/* The first frame is the idle L4; its hypervisor slots hold something that tests can recognise. */
+	idle_l4_mfn = MFN(FAKE_RAM_FIRST);
+	for (unsigned i = HV_L4_FIRST; i <= HV_L4_LAST; i++)
+		((uint64_t *)mfn_map(idle_l4_mfn))[i] = (uint64_t)i << 40 | PTE_P;
+	heap_add(MFN(FAKE_RAM_FIRST + 1), frames - 1);
+	if (high)
+		heap_add(MFN(high_first), high);
+	for (unsigned cpu = 0; cpu < FAKE_CPUS; cpu++) {
+		cpumask_set(&cpus_online, cpu);
+		fake_load(cpu, NULL, INVALID_MFN);
+	}
+}
+
+void *mfn_map(mfn_t mfn)
+{
+	if (mfn.m >= max_mfn) {
+		printf("# mfn_map(%lx)\n", (unsigned long)mfn.m);
+		abort();
+	}
+	return memory + mfn.m * PAGE_SIZE;
+}
+
+mfn_t mfn_of(const void *va)
+{
+	return MFN(((const uint8_t *)va - memory) / PAGE_SIZE);
+}
+
+mfn_t hv_l4_mfn(void)
+{
+	return idle_l4_mfn;
+}
+
+mfn_t pt_idle_l4(void)
+{
+	return idle_l4_mfn;
+}
+
+mfn_t hv_reduced_l3(unsigned cpu)
+{
+	return MFN(0x20 + cpu);
+}
+
+unsigned m2p_extent_count(void)
+{
+	return 1;
+}
+
+mfn_t m2p_extent(unsigned i)
+{
+	return MFN(0x40 + i);
+}
+
+/* ---- CPUs and work ---- */
+
+void fake_set_cpu(unsigned cpu)
+{
+	cpu_now = cpu;
+}
+
+unsigned this_cpu(void)
+{
+	return cpu_now;
+}
+
+void fake_set_vcpu(struct vcpu *v)
+{
+	vcpus_now[cpu_now] = v;
+}
+
+struct vcpu *current_vcpu(void)
+{
+	return vcpus_now[cpu_now];
+}
+
+static void (*work_handlers[WORK_COUNT])(void);
+static uint32_t work_bits[FAKE_CPUS];
+
+void work_register(unsigned bit, void (*handler)(void))
+{
+	work_handlers[bit] = handler;
+}
+
+void work_raise(unsigned cpu, unsigned bit)
+{
+	__atomic_fetch_or(&work_bits[cpu], 1u << bit, __ATOMIC_SEQ_CST);
+}
+
+void work_run(void)
+{
+	uint32_t bits;
+
+	while ((bits = __atomic_exchange_n(&work_bits[cpu_now], 0, __ATOMIC_SEQ_CST)))
+		for (unsigned bit = 0; bit < WORK_COUNT; bit++)
+			if ((bits >> bit & 1) && work_handlers[bit])
+				work_handlers[bit]();
+}
+
+bool work_pending(void)
+{
+	static __thread unsigned calls;
+
+	if (fake_hook)
+		fake_hook();
+	return fake_preempt && !(++calls % fake_preempt);
+}
+
+void cpu_call(const cpumask_t *mask, void (*fn)(void *), void *arg)
+{
+	(void)mask;
+	(void)fn; /* only wbinvd is asked for: it has no effect that a test could see */
+	(void)arg;
+}
+
+void irq_disable(void)
+{
+}
+
+void irq_enable(void)
+{
+}
+
+uint64_t irq_save(void)
+{
+	return 0;
+}
+
+void irq_restore(uint64_t flags)
+{
+	(void)flags;
+}
+
+bool irq_enabled(void)
+{
+	return true;
+}
+
+/* ---- locks ---- */
+
+#define HELD_MAX 8
+static __thread const spinlock_t *held[HELD_MAX];
+static __thread unsigned held_count;
+
+static void rank_check(unsigned rank, const spinlock_t *l)
+{
+	for (unsigned i = 0; i < held_count; i++)
+		if (held[i]->rank > rank || held[i] == l || (held[i]->rank == rank && held[i] > l))
+			panic("lock of rank %u taken while rank %u is held", rank, held[i]->rank);
+}
+
+void fake_rank_check(unsigned rank)
+{
+	rank_check(rank, NULL);
+}
+
+bool spin_trylock(spinlock_t *l)
+{
+	uint16_t next = __atomic_load_n(&l->next, __ATOMIC_SEQ_CST), want = next;
+
+	if (next != __atomic_load_n(&l->owner, __ATOMIC_SEQ_CST) ||
+	    !__atomic_compare_exchange_n(&l->next, &want, (uint16_t)(next + 1), false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+		return false;
+	held[held_count++] = l;
+	return true;
+}
+
+void spin_lock(spinlock_t *l)
+{
+	uint16_t ticket;
+
+	rank_check(l->rank, l);
+	if (fake_hook && !held_count)
+		fake_hook();
+	ticket = __atomic_fetch_add(&l->next, 1, __ATOMIC_SEQ_CST);
+	while (__atomic_load_n(&l->owner, __ATOMIC_SEQ_CST) != ticket)
+		syscall(SYS_sched_yield); /* the C library's name for it is dom/sched.c's too */
+	if (held_count == HELD_MAX)
+		panic("too many locks");
+	held[held_count++] = l;
+}
+
+void spin_unlock(spinlock_t *l)
+{
+	unsigned i = held_count;
+
+	while (i && held[i - 1] != l)
+		i--;
+	if (!i)
+		panic("unlock of a lock that is not held");
+	held[i - 1] = held[--held_count];
+	__atomic_fetch_add(&l->owner, 1, __ATOMIC_SEQ_CST);
+}
+
+bool spin_is_locked(const spinlock_t *l)
+{
+	return __atomic_load_n(&l->owner, __ATOMIC_SEQ_CST) != __atomic_load_n(&l->next, __ATOMIC_SEQ_CST);
+}
+
+uint64_t spin_lock_irqsave(spinlock_t *l)
+{
+	spin_lock(l);
+	return 0;
+}
+
+void spin_unlock_irqrestore(spinlock_t *l, uint64_t flags)
+{
+	(void)flags;
+	spin_unlock(l);
+}
+
+/* ---- words ---- */
+
+void log_line(enum log_level level, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (level > LOG_WARN)
+		return;
+	printf("# ");
+	va_start(ap, fmt);
+	vprintf(fmt, ap);
+	va_end(ap);
+	printf("\n");
+}
+
+void log_guest(enum log_level level, unsigned domid, const char *fmt, ...)
+{
+	(void)level;
+	(void)domid;
+	(void)fmt;
+}
+
+void panic(const char *fmt, ...)
+{
+	va_list ap;
+
+	printf("Bail out! panic: ");
+	va_start(ap, fmt);
+	vprintf(fmt, ap);
+	va_end(ap);
+	printf("\n");
+	fflush(stdout);
+	abort();
+}
+
+/* ---- time ---- */
+
+uint64_t time_now_ns(void)
+{
+	return fake_time_ns;
+}
+
+uint64_t time_tsc_khz(void)
+{
+	return 1000000;
+}
+
+struct time_scale time_scale_read(void)
+{
+	return (struct time_scale){ .tsc_stamp = fake_time_ns, .system_ns = fake_time_ns, .tsc_to_ns_mul = 1u << 31,
+				    .tsc_shift = 1, .tsc_stable = true };
+}
+
+void time_wallclock(uint64_t *sec, uint32_t *nsec)
+{
+	*sec = 1700000000;
+	*nsec = 0;
+}
+
+void timer_hw_set(uint64_t deadline_ns)
+{
+	(void)deadline_ns;
+}
+
+/* ---- copies ---- */
+
+bool guest_range_ok(gva_t a, size_t n)
+{
+	return a.v <= sizeof(fake_guest) && n <= sizeof(fake_guest) - a.v;
+}
+
+size_t guest_copy_in(void *dst, gva_t src, size_t n)
+{
+	size_t have = src.v < sizeof(fake_guest) ? MIN(n, sizeof(fake_guest) - src.v) : 0;
+
+	if (have)
+		memcpy(dst, fake_guest + src.v, have);
+	return n - have;
+}
+
+size_t guest_copy_out(gva_t dst, const void *src, size_t n)
+{
+	size_t have = dst.v < sizeof(fake_guest) ? MIN(n, sizeof(fake_guest) - dst.v) : 0;
+
+	if (have)
+		memcpy(fake_guest + dst.v, src, have);
+	return n - have;
+}
+
+size_t guest_clear(gva_t dst, size_t n)
+{
+	size_t have = dst.v < sizeof(fake_guest) ? MIN(n, sizeof(fake_guest) - dst.v) : 0;
+
+	if (have)
+		memset(fake_guest + dst.v, 0, have);
+	return n - have;
+}
+
+/* ---- TAP ---- */
+
+static unsigned planned, run, failed;
+
+void tap_plan(unsigned n)
+{
+	planned = n;
+	printf("1..%u\n", n);
+	fflush(stdout);
+}
+
+void tap_ok(bool good, const char *name)
+{
+	printf("%s %u - %s\n", good ? "ok" : "not ok", ++run, name);
+	fflush(stdout);
+	failed += !good;
+}
+
+int tap_done(void)
+{
+	if (run != planned) {
+		printf("# %u tests planned, %u run\n", planned, run);
+		return 1;
+	}
+	return failed ? 1 : 0;
+}

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The TLB oracle. A fake CPU keeps what it has walked: translations of pages, and tables on the way (the
+ * processor's paging-structure caches). Nothing leaves but by a flush, or when the cache is full. Walks set
+ * accessed and dirty bits in the tables as the processor does.
+ */
+#include "mm/internal.h"
+#include "fake.h"
+
+#define LEAVES 64
+#define TABLES 64
+
+struct leaf {
+	uint64_t va, mfn;
+	bool valid, writable;
+	const struct domain_mm *owner;
+};
+
+struct table_ref {
+	uint64_t va, mfn; /* va: with the bits below the table's reach cleared */
+	enum ptype level;
+	bool valid;
+	const struct domain_mm *owner;
+};
+
+static struct fake_tlb {
+	struct domain_mm *d;
+	mfn_t l4;
+	struct leaf leaf[LEAVES];
+	struct table_ref table[TABLES];
+	unsigned next_leaf, next_table;
+	uint32_t flushed; /* clock after the last full flush */
+} tlbs[FAKE_CPUS];
+
+static uint32_t clock_now = 1;
+static bool enabled = true;
+unsigned fake_flushes;
+
+void fake_tlb_enable(bool on)
+{
+	enabled = on;
+}
+
+static void forget(struct fake_tlb *t)
+{
+	for (unsigned i = 0; i < LEAVES; i++)
+		t->leaf[i].valid = false;
+	for (unsigned i = 0; i < TABLES; i++)
+		t->table[i].valid = false;
+	t->flushed = __atomic_add_fetch(&clock_now, 1, __ATOMIC_SEQ_CST);
+}
+
+uint32_t tlb_clock(void)
+{
+	uint32_t now;
+
+	if (fake_hook)
+		fake_hook();
+	now = __atomic_load_n(&clock_now, __ATOMIC_SEQ_CST);
+	return now;
+}
+
+void tlb_filter(cpumask_t *mask, uint32_t stamp)
+{
+	for (unsigned cpu = 0; cpu < FAKE_CPUS; cpu++)
+		if (READ_ONCE(tlbs[cpu].flushed) > stamp)
+			cpumask_clear(mask, cpu);
+}
+
+void tlb_flush(const cpumask_t *mask)
+{
+	fake_rank_check(RANK_TLB);
+	for (unsigned cpu = 0; cpu < FAKE_CPUS; cpu++)
+		if (cpumask_test(mask, cpu)) {
+			__atomic_fetch_add(&fake_flushes, 1, __ATOMIC_SEQ_CST);
+			forget(&tlbs[cpu]);
+		}
+}
+
+void tlb_flush_page(const cpumask_t *mask, gva_t va)
+{
+	fake_rank_check(RANK_TLB);
+	for (unsigned cpu = 0; cpu < FAKE_CPUS; cpu++) {
+		if (!cpumask_test(mask, cpu))
+			continue;
+		for (unsigned i = 0; i < LEAVES; i++)
+			if (tlbs[cpu].leaf[i].va == (va.v & PAGE_MASK))
+				tlbs[cpu].leaf[i].valid = false;
+	}
+}
+
+void tlb_flush_local(void)
+{
+	forget(&tlbs[this_cpu()]);
+}
+
+void tlb_flush_page_local(gva_t va)
+{
+	cpumask_t self = { { 0 } };
+
+	cpumask_set(&self, this_cpu());
+	tlb_flush_page(&self, va);
+}
+
+void cr3_load(uint64_t cr3)
+{
+	tlbs[this_cpu()].l4 = MFN((cr3 & PTE_ADDR) >> PAGE_SHIFT);
+	forget(&tlbs[this_cpu()]);
+}
+
+void fake_load(unsigned cpu, struct domain_mm *d, mfn_t l4)
+{
+	struct fake_tlb *t = &tlbs[cpu];
+
+	if (d)
+		cpumask_set(&d->dirty_cpus, cpu);
+	forget(t);
+	if (t->d && t->d != d)
+		cpumask_clear(&t->d->dirty_cpus, cpu);
+	t->d = d;
+	t->l4 = l4;
+}
+
+mfn_t fake_loaded(unsigned cpu)
+{
+	return tlbs[cpu].l4;
+}
+
+/* ---- walks ---- */
+
+static unsigned shift_of(enum ptype level)
+{
+	return PAGE_SHIFT + 9 * (unsigned)(level - 1);
+}
+
+static void remember_table(struct fake_tlb *t, uint64_t va, enum ptype level, uint64_t mfn)
+{
+	struct table_ref *r = &t->table[t->next_table++ % TABLES];
+
+	*r = (struct table_ref){ .va = va >> shift_of(level + 1), .mfn = mfn, .level = level, .valid = true,
+				 .owner = frame_owner(MFN(mfn)) };
+}
+
+/* Where a walk for va starts: a remembered table, the lowest there is, or the root. */
+static uint64_t walk_start(const struct fake_tlb *t, uint64_t va, enum ptype *level)
+{
+	for (*level = PTYPE_L1; *level < PTYPE_L4; (*level)++)
+		for (unsigned i = 0; i < TABLES; i++)
+			if (t->table[i].valid && t->table[i].level == *level &&
+			    t->table[i].va == va >> shift_of(*level + 1))
+				return t->table[i].mfn;
+	return t->l4.m;
+}
+
+static bool walk(struct fake_tlb *t, uint64_t va, bool write)
+{
+	enum ptype level;
+	uint64_t mfn = walk_start(t, va, &level);
+
+	for (;; level--) {
+		uint64_t *pe = (uint64_t *)mfn_map(MFN(mfn)) + (va >> shift_of(level) & 511);
+		uint64_t e = READ_ONCE(*pe), seen;
+
+		do {
+			seen = e;
+			if (!(e & PTE_P) || (write && !(e & PTE_RW)) || !(e & PTE_US))
+				return false;
+		} while (!word_cas(pe, &e, seen | PTE_A | (write && level == PTYPE_L1 ? PTE_D : 0)));
+		mfn = PTE_MFN(e).m;
+		if (level == PTYPE_L1) {
+			struct leaf *l = &t->leaf[t->next_leaf++ % LEAVES];
+
+			*l = (struct leaf){ .va = va & PAGE_MASK, .mfn = mfn, .valid = frame_is_ram(mfn),
+					    .writable = e & PTE_RW, .owner = frame_owner(MFN(mfn)) };
+			return true;
+		}
+		remember_table(t, va, level - 1, mfn);
+	}
+}
+
+bool fake_touch(unsigned cpu, uint64_t va, bool write)
+{
+	struct fake_tlb *t = &tlbs[cpu];
+
+	if (mfn_eq(t->l4, INVALID_MFN) || (va >> shift_of(PTYPE_L4) & 511) / 16 == HV_L4_FIRST / 16)
+		return false;
+	for (unsigned i = 0; i < LEAVES; i++)
+		if (t->leaf[i].valid && t->leaf[i].va == (va & PAGE_MASK) && (!write || t->leaf[i].writable))
+			return true;
+	return walk(t, va, write);
+}
+
+/* ---- the verdict ---- */
+
+/* Free, or about to be, and not handed out again: that needs a flush first. */
+static bool waits_for_flush(const struct frame *f)
+{
+	return !(READ_ONCE(f->count) & COUNT_MASK) && (f->flags & FRAME_FLUSH);
+}
+
+static bool leaf_bad(const struct leaf *l)
+{
+	const struct frame *f = &frame_table[l->mfn];
+	enum ptype type = type_of(READ_ONCE(f->type));
+
+	if (waits_for_flush(f))
+		return false;
+	return f->owner != l->owner || (l->writable && (type_is_table(type) || type == PTYPE_SEGDESC));
+}
+
+static bool table_bad(const struct table_ref *r)
+{
+	const struct frame *f = &frame_table[r->mfn];
+
+	return !waits_for_flush(f) && (f->owner != r->owner || type_of(READ_ONCE(f->type)) != r->level);
+}
+
+unsigned fake_tlb_check(void)
+{
+	unsigned bad = 0;
+
+	for (unsigned cpu = 0; enabled && cpu < FAKE_CPUS; cpu++) {
+		const struct fake_tlb *t = &tlbs[cpu];
+
+		for (unsigned i = 0; i < LEAVES; i++)
+			if (t->leaf[i].valid && leaf_bad(&t->leaf[i])) {
+				printf("# CPU %u: stale translation of %lx to frame %lx (writable %d), type word %lx\n", cpu,
+				       (unsigned long)t->leaf[i].va, (unsigned long)t->leaf[i].mfn, t->leaf[i].writable,
+				       (unsigned long)frame_table[t->leaf[i].mfn].type);
+				bad++;
+			}
+		for (unsigned i = 0; i < TABLES; i++)
+			if (t->table[i].valid && table_bad(&t->table[i])) {
+				printf("# CPU %u: remembers frame %lx as an L%d table, type word %lx\n", cpu,
+				       (unsigned long)t->table[i].mfn, (int)t->table[i].level,
+				       (unsigned long)frame_table[t->table[i].mfn].type);
+				bad++;
+			}
+	}
+	return bad;
+}

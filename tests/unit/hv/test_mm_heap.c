@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The allocator: zones, buddies, the low reserve, small objects. */
+#include "mm/internal.h"
+#include "fake/dom.h"
+
+#define LOW_FRAMES  4096
+#define HIGH_FRAMES 1024
+#define LOW_LIMIT   (1ull << 20)
+
+static void buddies(void)
+{
+	uint64_t before = heap_free_pages();
+	mfn_t a[16], big;
+	bool good = true, clear = true;
+
+	for (unsigned i = 0; i < 16; i++) {
+		a[i] = heap_alloc(i % 4, 0);
+		good &= !mfn_eq(a[i], INVALID_MFN) && !(a[i].m & ((1u << i % 4) - 1));
+		memset(mfn_map(a[i]), 0xee, PAGE_SIZE << i % 4);
+		for (unsigned j = 0; j < i; j++)
+			good &= a[i].m + (1u << i % 4) <= a[j].m || a[j].m + (1u << j % 4) <= a[i].m;
+	}
+	tap_ok(good, "blocks are aligned and do not overlap");
+	for (unsigned i = 0; i < 16; i++)
+		heap_free(a[(i * 7) % 16], (i * 7) % 16 % 4);
+	tap_ok(heap_free_pages() == before, "all of it comes back");
+	big = heap_alloc(9, 0);
+	for (unsigned i = 0; i < 512; i++)
+		for (unsigned w = 0; w < 512; w++)
+			clear &= !((uint64_t *)mfn_map(mfn_add(big, i)))[w];
+	tap_ok(!mfn_eq(big, INVALID_MFN) && !(big.m & 511) && clear, "freed blocks join again and are cleared");
+	heap_free(big, 9);
+	tap_ok(mfn_eq(heap_alloc(HEAP_MAX_ORDER, 0), INVALID_MFN) && mfn_eq(heap_alloc(HEAP_MAX_ORDER + 1, 0), INVALID_MFN),
+	       "what is not there is refused");
+}
+
+static void zones(void)
+{
+	struct domain_mm *d0 = &fake_domains[0].mm, *d1 = &fake_domains[1].mm;
+	uint64_t low = 0, high = 0;
+	mfn_t mfn;
+
+	mfn = heap_alloc(0, HEAP_LOW);
+	tap_ok(mfn.m < LOW_LIMIT, "low memory when it is asked for");
+	heap_free(mfn, 0);
+	while (!domain_frame_alloc(d1, 0, 0, &mfn))
+		*(mfn.m < LOW_LIMIT ? &low : &high) += 1;
+	tap_ok(high == HIGH_FRAMES, "a domain's memory comes from above 4 GiB first");
+	tap_ok(low < LOW_FRAMES && heap_free_pages() >= (LOW_FRAMES - 1) / 32, "a domain leaves the low reserve");
+	tap_ok(domain_frame_alloc(d1, 0, HEAP_LOW, &mfn) == -ENOMEM, "also when it asks for low memory");
+	tap_ok(!domain_frame_alloc(d0, 6, HEAP_LOW, &mfn) && mfn.m < LOW_LIMIT, "dom0 gets it");
+	tap_ok(!domain_frame_release(d0, mfn) && d0->tot_pages == 63, "the first frame of a larger block goes alone");
+}
+
+static void objects(void)
+{
+	uint64_t before = heap_free_pages();
+	static const size_t sizes[] = { 1, 16, 17, 100, 512, 2048, 2049, 4096, 5000, 65536 };
+	void *p[200];
+	bool good = true;
+
+	for (unsigned i = 0; i < 200; i++) {
+		size_t n = sizes[i % ARRAY_SIZE(sizes)];
+
+		p[i] = hv_alloc(n);
+		good &= p[i] && !((uintptr_t)p[i] & 15);
+		for (size_t at = 0; p[i] && at < n; at += 13)
+			good &= !((uint8_t *)p[i])[at];
+		if (p[i])
+			memset(p[i], (int)i + 1, n);
+	}
+	for (unsigned i = 0; i < 200; i++)
+		for (size_t at = 0; p[i] && at < sizes[i % ARRAY_SIZE(sizes)]; at += 13)
+			good &= ((uint8_t *)p[i])[at] == (uint8_t)(i + 1);
+	tap_ok(good, "objects are clear, aligned and apart");
+	for (unsigned i = 0; i < 200; i++)
+		hv_free(p[(i * 77) % 200]);
+	hv_free(NULL);
+	tap_ok(heap_free_pages() == before, "the last object of a slab gives the frame back");
+	p[0] = hv_alloc_aligned(100, 4096);
+	p[1] = hv_alloc_aligned(24, 64);
+	tap_ok(p[0] && !((uintptr_t)p[0] & 4095) && p[1] && !((uintptr_t)p[1] & 63), "alignment");
+	hv_free(p[0]);
+	hv_free(p[1]);
+	tap_ok(!hv_alloc(65537) && !hv_alloc((size_t)-1) && !hv_alloc_aligned(1, 8192), "oversize is refused");
+}
+
+int main(void)
+{
+	tap_plan(14);
+	fake_init(LOW_FRAMES, HIGH_FRAMES);
+	for (unsigned i = 0; i < 2; i++)
+		fake_domain_create(i, 1 << 20);
+	buddies();
+	objects();
+	zones();
+	return tap_done();
+}
