@@ -18,7 +18,8 @@ int cmd_list(struct context *ctx, int argc, char **argv)
 		return 1;
 	if (!xd_xylemd1_call_list_sync(ctx->daemon, &domains, NULL, &error))
 		return fail_error(error);
-	printf("%-24s %5s %11s %5s %-9s %10s  %s\n", "Name", "ID", "Mem (KiB)", "Vcpus", "State", "Time (s)", "Owner");
+	printf("%-24s %5s %11s %5s %-9s %10s  %s\n", "Name", "ID", "Mem (KiB)", "Vcpus", "State", "Time (s)",
+	       "Owner");
 	for (i = 0; i < g_variant_n_children(domains); i++) {
 		g_autoptr(GVariant) domain = g_variant_get_child_value(domains, i);
 		const char *name = "", *state = "", *owner = "";
@@ -32,8 +33,8 @@ int cmd_list(struct context *ctx, int argc, char **argv)
 		g_variant_lookup(domain, "vcpus", "u", &vcpus);
 		g_variant_lookup(domain, "memory_kib", "t", &memory);
 		g_variant_lookup(domain, "cpu_time_ns", "t", &time_ns);
-		printf("%-24s %5u %11" G_GUINT64_FORMAT " %5u %-9s %10.1f  %s\n", name, domid, memory, vcpus, state,
-		       (double)time_ns / 1e9, owner);
+		printf("%-24s %5u %11" G_GUINT64_FORMAT " %5u %-9s %10.1f  %s\n", name, domid, memory, vcpus,
+		       state, (double)time_ns / 1e9, owner);
 	}
 	return 0;
 }
@@ -61,8 +62,9 @@ static void print_dict(GVariant *dict, int depth)
 				print_dict(child, depth + 2);
 			}
 		} else {
-			text = g_variant_is_of_type(held, G_VARIANT_TYPE_STRING) ? g_variant_dup_string(held, NULL) :
-										   g_variant_print(held, FALSE);
+			text = g_variant_is_of_type(held, G_VARIANT_TYPE_STRING)
+			               ? g_variant_dup_string(held, NULL)
+			               : g_variant_print(held, FALSE);
 			printf("%*s%s = %s\n", depth, "", key, text);
 		}
 	}
@@ -179,7 +181,8 @@ int cmd_detach(struct context *ctx, int argc, char **argv)
 	g_variant_builder_add(&dict, "{sv}", "class", g_variant_new_string(argv[1]));
 	g_variant_builder_add(&dict, "{sv}", disk ? "vdev" : "mac", g_variant_new_string(argv[2]));
 	g_variant_builder_add(&dict, "{sv}", "force", g_variant_new_boolean(force));
-	if (!xd_xylemd1_call_detach_device_sync(ctx->daemon, domid, g_variant_builder_end(&dict), NULL, &error))
+	if (!xd_xylemd1_call_detach_device_sync(ctx->daemon, domid, g_variant_builder_end(&dict), NULL,
+	                                        &error))
 		return fail_error(error);
 	return 0;
 }
@@ -217,7 +220,7 @@ int cmd_vcpus(struct context *ctx, int argc, char **argv)
 }
 
 static void print_event(XdXylemd1 *daemon, guint domid, const char *uuid, const char *name, const char *event,
-			const char *detail, gpointer data)
+                        const char *detail, gpointer data)
 {
 	(void)daemon;
 	(void)data;
@@ -242,8 +245,8 @@ int cmd_events(struct context *ctx, int argc, char **argv)
 	if (!context_daemon(ctx))
 		return 1;
 	g_signal_connect(ctx->daemon, "domain-event", G_CALLBACK(print_event), NULL);
-	g_signal_connect(g_dbus_proxy_get_connection(G_DBUS_PROXY(ctx->daemon)), "closed", G_CALLBACK(connection_closed),
-			 loop);
+	g_signal_connect(g_dbus_proxy_get_connection(G_DBUS_PROXY(ctx->daemon)), "closed",
+	                 G_CALLBACK(connection_closed), loop);
 	g_main_loop_run(loop);
 	return fail("xylemd ended the connection");
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Guests' descriptions: text to the a{sv} of docs/xylemd-protocol.md. Only the form is checked here (known key, number
- * where a number belongs); what the values may be is the daemon's business.
+ * Guests' descriptions: text to the a{sv} of docs/xylemd-protocol.md. Only the form is checked here (known
+ * key, number where a number belongs); what the values may be is the daemon's business.
  */
 #include "xenctl.h"
 
@@ -13,16 +13,30 @@ struct key {
 };
 
 static const struct key guest_keys[] = {
-	{ "name", 's' },	{ "uuid", 's' },	 { "memory_kib", 't' },	  { "max_memory_kib", 't' },
-	{ "vcpus", 'u' },	{ "max_vcpus", 'u' },	 { "kernel", 's' },	  { "ramdisk", 's' },
-	{ "cmdline", 's' },	{ "on_poweroff", 's' },	 { "on_reboot", 's' },	  { "on_crash", 's' },
-	{ "weight", 'u' },	{ "cap", 'u' },		 { "cpumap", 'c' },	  { "clock_offset", 's' },
-	{ "clock_adjustment", 'x' }, { "consoles", 'u' }, { NULL, 0 },
+	{ "name", 's' },
+	{ "uuid", 's' },
+	{ "memory_kib", 't' },
+	{ "max_memory_kib", 't' },
+	{ "vcpus", 'u' },
+	{ "max_vcpus", 'u' },
+	{ "kernel", 's' },
+	{ "ramdisk", 's' },
+	{ "cmdline", 's' },
+	{ "on_poweroff", 's' },
+	{ "on_reboot", 's' },
+	{ "on_crash", 's' },
+	{ "weight", 'u' },
+	{ "cap", 'u' },
+	{ "cpumap", 'c' },
+	{ "clock_offset", 's' },
+	{ "clock_adjustment", 'x' },
+	{ "consoles", 'u' },
+	{ NULL, 0 },
 };
 
 static const struct key disk_keys[] = {
 	{ "vdev", 's' },      { "source", 's' }, { "type", 's' },    { "readonly", 'b' },
-	{ "shareable", 'b' }, { "cache", 's' },	 { "discard", 'b' }, { NULL, 0 },
+	{ "shareable", 'b' }, { "cache", 's' },  { "discard", 'b' }, { NULL, 0 },
 };
 
 static const struct key nic_keys[] = {
@@ -55,10 +69,12 @@ static GVariant *cpu_list(const char *text)
 		g_auto(GStrv) ends = g_strsplit(g_strstrip(parts[i]), "-", 2);
 		guint64 first, last, cpu;
 
-		if (!ends[0] || !g_ascii_string_to_unsigned(ends[0], 10, 0, sizeof(map) * 8 - 1, &first, NULL))
+		if (!ends[0] ||
+		    !g_ascii_string_to_unsigned(ends[0], 10, 0, sizeof(map) * 8 - 1, &first, NULL))
 			return NULL;
 		last = first;
-		if (ends[1] && !g_ascii_string_to_unsigned(ends[1], 10, first, sizeof(map) * 8 - 1, &last, NULL))
+		if (ends[1] &&
+		    !g_ascii_string_to_unsigned(ends[1], 10, first, sizeof(map) * 8 - 1, &last, NULL))
 			return NULL;
 		for (cpu = first; cpu <= last; cpu++) {
 			map[cpu / 8] |= (guint8)(1u << cpu % 8);
@@ -77,17 +93,17 @@ static GVariant *value_of(char type, const char *text)
 	case 's':
 		return g_utf8_validate(text, -1, NULL) ? g_variant_new_string(text) : NULL;
 	case 'u':
-		return g_ascii_string_to_unsigned(text, 10, 0, G_MAXUINT32, &number, NULL) ?
-			       g_variant_new_uint32((guint32)number) :
-			       NULL;
+		return g_ascii_string_to_unsigned(text, 10, 0, G_MAXUINT32, &number, NULL)
+		               ? g_variant_new_uint32((guint32)number)
+		               : NULL;
 	case 't':
-		return g_ascii_string_to_unsigned(text, 10, 0, G_MAXUINT64, &number, NULL) ?
-			       g_variant_new_uint64(number) :
-			       NULL;
+		return g_ascii_string_to_unsigned(text, 10, 0, G_MAXUINT64, &number, NULL)
+		               ? g_variant_new_uint64(number)
+		               : NULL;
 	case 'x':
-		return g_ascii_string_to_signed(text, 10, G_MININT64, G_MAXINT64, &signed_number, NULL) ?
-			       g_variant_new_int64(signed_number) :
-			       NULL;
+		return g_ascii_string_to_signed(text, 10, G_MININT64, G_MAXINT64, &signed_number, NULL)
+		               ? g_variant_new_int64(signed_number)
+		               : NULL;
 	case 'b':
 		if (strcmp(text, "yes") && strcmp(text, "no"))
 			return NULL;
@@ -115,10 +131,10 @@ static gboolean add_pair(GVariantBuilder *dict, const struct key *keys, char *pa
 	value = value_of(keys->type, text);
 	if (!value)
 		return bad(error, "%s: \"%s\" is no %s", name, text,
-			   keys->type == 'b' ? "yes or no" :
-			   keys->type == 'c' ? "list of CPUs" :
-			   keys->type == 's' ? "UTF-8" :
-					       "number in range");
+		           keys->type == 'b'   ? "yes or no"
+		           : keys->type == 'c' ? "list of CPUs"
+		           : keys->type == 's' ? "UTF-8"
+		                               : "number in range");
 	g_variant_builder_add(dict, "{sv}", name, value);
 	return TRUE;
 }
@@ -132,7 +148,7 @@ static void end_section(struct reader *r)
 {
 	if (r->device_keys)
 		g_variant_builder_add_value(r->device_keys == disk_keys ? &r->disks : &r->nics,
-					    g_variant_builder_end(&r->device));
+		                            g_variant_builder_end(&r->device));
 	r->device_keys = NULL;
 }
 
@@ -142,8 +158,8 @@ static gboolean read_line(struct reader *r, char *line, GError **error)
 	if (!*line || *line == '#')
 		return TRUE;
 	if (*line != '[')
-		return add_pair(r->device_keys ? &r->device : &r->guest, r->device_keys ? r->device_keys : guest_keys,
-				line, error);
+		return add_pair(r->device_keys ? &r->device : &r->guest,
+		                r->device_keys ? r->device_keys : guest_keys, line, error);
 	end_section(r);
 	if (strcmp(line, "[disk]") && strcmp(line, "[nic]"))
 		return bad(error, "there is no section %s", line);

@@ -99,7 +99,8 @@ static char *map_text(const guint8 *map, guint cpus)
 		first = cpu;
 		while (cpu + 1 < cpus && (map[(cpu + 1) / 8] & 1u << (cpu + 1) % 8))
 			cpu++;
-		g_string_append_printf(text, first == cpu ? "%s%u" : "%s%u-%u", text->len ? "," : "", first, cpu);
+		g_string_append_printf(text, first == cpu ? "%s%u" : "%s%u-%u", text->len ? "," : "", first,
+		                       cpu);
 	}
 	return g_string_free(text, FALSE);
 }
@@ -136,7 +137,10 @@ static int list_vcpus(struct context *ctx, guint domid, guint count)
 			return fail("%s", xyl_error());
 		text = map_text(map, cpus);
 		printf("%5u %5u %5u %-8s %12.1f  %s\n", domid, i, info.cpu,
-		       !info.online ? "offline" : info.running ? "running" : info.blocked ? "blocked" : "ready",
+		       !info.online   ? "offline"
+		       : info.running ? "running"
+		       : info.blocked ? "blocked"
+		                      : "ready",
 		       (double)info.cpu_time_ns / 1e9, text);
 	}
 	return 0;

@@ -9,7 +9,7 @@
 
 #include "xenctl.h"
 
-#define OBJECT_PATH	 "/org/xylem/Xylemd1"
+#define OBJECT_PATH      "/org/xylem/Xylemd1"
 #define PROTOCOL_VERSION 1
 
 struct command {
@@ -23,14 +23,16 @@ struct command {
 static const struct command commands[] = {
 	{ "list", cmd_list, 0, 0, "", "domains and their states" },
 	{ "get", cmd_get, 1, 1, "DOMAIN", "all that xylemd knows of one domain" },
-	{ "create", cmd_create, 1, 2, "[-p] FILE", "start the guest that FILE describes (-p: leave it paused)" },
+	{ "create", cmd_create, 1, 2, "[-p] FILE",
+	  "start the guest that FILE describes (-p: leave it paused)" },
 	{ "destroy", cmd_destroy, 1, 1, "DOMAIN", "kill it at once" },
 	{ "shutdown", cmd_shutdown, 1, 1, "DOMAIN", "ask it to power off" },
 	{ "reboot", cmd_reboot, 1, 1, "DOMAIN", "ask it to reboot" },
 	{ "pause", cmd_pause, 1, 1, "DOMAIN", "stop its vcpus" },
 	{ "unpause", cmd_unpause, 1, 1, "DOMAIN", "let them run" },
 	{ "attach", cmd_attach, 2, -1, "DOMAIN disk|nic KEY=VALUE...", "add a disk or nic" },
-	{ "detach", cmd_detach, 3, 4, "[-f] DOMAIN disk|nic VDEV|MAC", "remove a disk or nic (-f: by force)" },
+	{ "detach", cmd_detach, 3, 4, "[-f] DOMAIN disk|nic VDEV|MAC",
+	  "remove a disk or nic (-f: by force)" },
 	{ "memory", cmd_memory, 2, 2, "DOMAIN KIB", "set its balloon's target" },
 	{ "vcpus", cmd_vcpus, 2, 2, "DOMAIN COUNT", "set how many vcpus it has online" },
 	{ "console", cmd_console, 1, 1, "DOMAIN", "talk to its console; Ctrl-] ends" },
@@ -47,7 +49,8 @@ static int usage(FILE *stream)
 {
 	guint i;
 
-	fputs("usage: xenctl [--socket=PATH] COMMAND [ARGUMENTS]\nDOMAIN is a number, a name or a UUID.\n\n", stream);
+	fputs("usage: xenctl [--socket=PATH] COMMAND [ARGUMENTS]\nDOMAIN is a number, a name or a UUID.\n\n",
+	      stream);
 	for (i = 0; i < G_N_ELEMENTS(commands); i++) {
 		g_autofree char *left = g_strdup_printf("%s %s", commands[i].name, commands[i].usage);
 
@@ -101,11 +104,11 @@ XdXylemd1 *context_daemon(struct context *ctx)
 	if (ctx->daemon)
 		return ctx->daemon;
 	address = g_strdup_printf("unix:path=%s", ctx->socket_path);
-	connection = g_dbus_connection_new_for_address_sync(address, G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT, NULL,
-							    NULL, &error);
+	connection = g_dbus_connection_new_for_address_sync(
+	        address, G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT, NULL, NULL, &error);
 	if (connection)
-		ctx->daemon = xd_xylemd1_proxy_new_sync(connection, G_DBUS_PROXY_FLAGS_NONE, NULL, OBJECT_PATH, NULL,
-							&error);
+		ctx->daemon = xd_xylemd1_proxy_new_sync(connection, G_DBUS_PROXY_FLAGS_NONE, NULL,
+		                                        OBJECT_PATH, NULL, &error);
 	if (!ctx->daemon) {
 		g_prefix_error(&error, "xylemd: ");
 		fail_error(error);
@@ -161,7 +164,8 @@ static int run_command(struct context *ctx, int argc, char **argv)
 
 		if (strcmp(command->name, argv[0]))
 			continue;
-		if (argc - 1 < command->min_args || (command->max_args >= 0 && argc - 1 > command->max_args)) {
+		if (argc - 1 < command->min_args ||
+		    (command->max_args >= 0 && argc - 1 > command->max_args)) {
 			fprintf(stderr, "usage: xenctl %s %s\n", command->name, command->usage);
 			return EXIT_USAGE;
 		}

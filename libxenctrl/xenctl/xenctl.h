@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * xenctl: a person's way to xylemd's socket, and facts of the hypervisor.
- * Each command is a function that prints its own error and returns the exit status: 0, 1 (it failed), 2 (wrong usage).
+ * Each command is a function that prints its own error and returns the exit status: 0, 1 (it failed), 2
+ * (wrong usage).
  */
 #ifndef XENCTL_H
 #define XENCTL_H
@@ -14,8 +15,8 @@
 #define EXIT_USAGE 2
 
 struct context {
-	struct xyl *xen;	/* opened when first wanted */
-	XdXylemd1 *daemon;	/* likewise */
+	struct xyl *xen;   /* opened when first wanted */
+	XdXylemd1 *daemon; /* likewise */
 	const char *socket_path;
 };
 
@@ -32,8 +33,8 @@ int fail_error(GError *error);
 gboolean find_domain(struct context *ctx, const char *text, guint *domid);
 
 /*
- * Reads a guest's description: lines "key = value", sections [disk] and [nic] (which may come again), # comments;
- * xenctl(1). The daemon checks the values. NULL and an error that names the line.
+ * Reads a guest's description: lines "key = value", sections [disk] and [nic] (which may come again), #
+ * comments; xenctl(1). The daemon checks the values. NULL and an error that names the line.
  */
 GVariant *guestfile_read(const char *path, GError **error);
 /* One device from words key=value. */

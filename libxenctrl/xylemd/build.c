@@ -2,13 +2,15 @@
 /*
  * Starting a guest.
  *
- *	1. what can be refused without a domain: disks opened and claimed, bridges looked at, kernel and ramdisk read
+ *	1. what can be refused without a domain: disks opened and claimed, bridges looked at, kernel and
+ *ramdisk read
  *	2. the domain: created, limits, memory claimed, kernel put into it
  *	3. its part of the store with all devices, in one transaction; introduced to xenstored
  *	4. the backends: they work on their own meanwhile; waited for, interfaces entered into their bridges
  *	5. unpaused
  *
- * The journal says "building" from before step 2 until 5 is done, so that a build which was cut off is taken down.
+ * The journal says "building" from before step 2 until 5 is done, so that a build which was cut off is taken
+ *down.
  */
 #include <errno.h>
 #include <string.h>
@@ -63,8 +65,8 @@ static bool prepare(struct build *b, GError **error)
 	}
 	if (!worker_unpack(xylemd.worker, conf->kernel, conf->name, &b->kernel, error))
 		return false;
-	return !conf->ramdisk || image_read(&b->ramdisk, conf->ramdisk, WORKER_MAX_RAMDISK_BYTES, conf->name, "ramdisk",
-					    error);
+	return !conf->ramdisk ||
+	       image_read(&b->ramdisk, conf->ramdisk, WORKER_MAX_RAMDISK_BYTES, conf->name, "ramdisk", error);
 }
 
 /* Seconds between dom0's UTC and the guest's clock. */
@@ -84,8 +86,9 @@ static bool set_affinity(struct build *b, uint32_t vcpu, GBytes *map, GError **e
 	const uint8_t *cpus = g_bytes_get_data(map, &bytes);
 
 	if (xyl_vcpu_set_affinity(xylemd.xen, b->ids.domid, vcpu, cpus, NULL, bytes))
-		return xd_fail(error, XD_ERROR_HYPERVISOR, "guest \"%s\": CPUs of vcpu %u (cpumap, vcpu_pins): %s",
-			       b->conf->name, vcpu, xyl_error());
+		return xd_fail(error, XD_ERROR_HYPERVISOR,
+		               "guest \"%s\": CPUs of vcpu %u (cpumap, vcpu_pins): %s", b->conf->name, vcpu,
+		               xyl_error());
 	return true;
 }
 
@@ -111,7 +114,8 @@ static bool set_scheduling(struct build *b, GError **error)
 		return true;
 	if (xyl_sched_set(xylemd.xen, b->ids.domid, &sched))
 		return xd_fail(error, errno == EOPNOTSUPP ? XD_ERROR_NOT_SUPPORTED : XD_ERROR_HYPERVISOR,
-			       "guest \"%s\": weight %u, cap %u: %s", conf->name, conf->weight, conf->cap, xyl_error());
+		               "guest \"%s\": weight %u, cap %u: %s", conf->name, conf->weight, conf->cap,
+		               xyl_error());
 	return true;
 }
 
@@ -125,15 +129,18 @@ static bool claim_memory(struct build *b, GError **error)
 	if (errno != ENOMEM || xyl_host_info(xylemd.xen, &host))
 		return fail_call(b, "claiming its memory", error);
 	return xd_fail(error, XD_ERROR_NO_MEMORY,
-		       "guest \"%s\": memory_kib is %" G_GUINT64_FORMAT ", the host has %" G_GUINT64_FORMAT " KiB free",
-		       b->conf->name, b->conf->memory_kib, (host.free_pages - host.outstanding_pages) * 4);
+	               "guest \"%s\": memory_kib is %" G_GUINT64_FORMAT ", the host has %" G_GUINT64_FORMAT
+	               " KiB free",
+	               b->conf->name, b->conf->memory_kib, (host.free_pages - host.outstanding_pages) * 4);
 }
 
 /* Step 2 */
 static bool make_domain(struct build *b, GError **error)
 {
 	const struct guestconf *conf = b->conf;
-	struct xyl_create create = { .max_vcpus = conf->max_vcpus, .max_grant_frames = -1, .max_maptrack_frames = -1 };
+	struct xyl_create create = { .max_vcpus = conf->max_vcpus,
+		                     .max_grant_frames = -1,
+		                     .max_maptrack_frames = -1 };
 	int64_t offset = clock_offset(conf);
 	struct xyl_pv_build request = { 0 };
 	struct xyl_pv_built built;
@@ -144,7 +151,8 @@ static bool make_domain(struct build *b, GError **error)
 		return fail_call(b, "creating the domain", error);
 	guest_set_domid(b->guest, b->ids.domid);
 	/* A build that belongs to a restart stays one: cut off, it is begun again. */
-	guest_save(b->guest, b->guest->journal->phase == JOURNAL_RESTART ? JOURNAL_RESTART : JOURNAL_BUILDING);
+	guest_save(b->guest,
+	           b->guest->journal->phase == JOURNAL_RESTART ? JOURNAL_RESTART : JOURNAL_BUILDING);
 	/* No claim goes beyond the limit. */
 	if (xyl_memory_set_max(xylemd.xen, b->ids.domid, conf->max_memory_kib + MEMORY_SLACK_KIB))
 		return fail_call(b, "setting its memory limit", error);
@@ -171,8 +179,8 @@ static bool make_domain(struct build *b, GError **error)
 	request.console_port = b->ids.console_port;
 	if (xyl_domain_build_pv(xylemd.xen, b->ids.domid, &request, &built)) {
 		if (errno == ENOEXEC || errno == E2BIG || errno == EFBIG || errno == EINVAL)
-			return xd_fail(error, XD_ERROR_KERNEL, "guest \"%s\": kernel %s: %s", conf->name, conf->kernel,
-				       xyl_error());
+			return xd_fail(error, XD_ERROR_KERNEL, "guest \"%s\": kernel %s: %s", conf->name,
+			               conf->kernel, xyl_error());
 		return fail_call(b, "building", error);
 	}
 	/* The builder allows max_memory_kib; a balloon grows when SetMemory says so. */
@@ -203,7 +211,7 @@ static bool fill_store(struct build *b, GError **error)
 		const struct disk *disk = g_ptr_array_index(b->guest->disks, i);
 
 		layout_add_disk(nodes, b->ids.domid, g_ptr_array_index(conf->disks, i), disk_major(disk),
-				disk_minor(disk));
+		                disk_minor(disk));
 	}
 	g_array_set_size(b->guest->journal->nic_devids, 0);
 	for (i = 0; i < conf->nics->len; i++) {
@@ -220,7 +228,8 @@ static bool fill_store(struct build *b, GError **error)
 	if (!storeio_write(xylemd.io, nodes, b->ids.domid, what, error))
 		return false;
 	if (xyl_store_introduce(storeio_store(xylemd.io), b->ids.domid, b->ids.store_mfn, b->ids.store_port))
-		return xd_fail(error, XD_ERROR_STORE, "%s: introducing it to xenstored: %s", what, xyl_error());
+		return xd_fail(error, XD_ERROR_STORE, "%s: introducing it to xenstored: %s", what,
+		               xyl_error());
 	return true;
 }
 
@@ -237,7 +246,7 @@ static bool connect_backends(struct build *b, GError **error)
 		g_autofree char *status = g_strconcat(back, "/hotplug-status", NULL);
 
 		if (!nic_connect(b->nics, nic, b->ids.domid, i, b->mtus[i], VIF_TIMEOUT_MS, &b->guest->doomed,
-				 conf->name, error) ||
+		                 conf->name, error) ||
 		    !storeio_set(xylemd.io, what, error, status, "connected", NULL))
 			return false;
 	}
@@ -300,7 +309,8 @@ static bool check_strangers(struct guest *guest, GError **error)
 	bool ok = true;
 
 	if (count < 0)
-		return xd_fail(error, XD_ERROR_HYPERVISOR, "guest \"%s\": listing domains: %s", guest->name, xyl_error());
+		return xd_fail(error, XD_ERROR_HYPERVISOR, "guest \"%s\": listing domains: %s", guest->name,
+		               xyl_error());
 	for (i = 0; i < count && ok; i++) {
 		struct guest *ours = guest_by_domid(domains[i].domid);
 		char *name;
@@ -308,13 +318,15 @@ static bool check_strangers(struct guest *guest, GError **error)
 		guest_unref(ours);
 		if (ours || !domains[i].domid || domains[i].dying)
 			continue;
-		name = xyl_store_readf(storeio_store(xylemd.io), XYL_TX_NONE, "/local/domain/%u/name", domains[i].domid);
+		name = xyl_store_readf(storeio_store(xylemd.io), XYL_TX_NONE, "/local/domain/%u/name",
+		                       domains[i].domid);
 		if (!memcmp(domains[i].uuid, guest->id, 16))
-			ok = xd_fail(error, XD_ERROR_EXISTS, "guest \"%s\": domain %u has the uuid %s already",
-				     guest->name, domains[i].domid, guest->uuid);
+			ok = xd_fail(error, XD_ERROR_EXISTS,
+			             "guest \"%s\": domain %u has the uuid %s already", guest->name,
+			             domains[i].domid, guest->uuid);
 		else if (name && !strcmp(name, guest->name))
 			ok = xd_fail(error, XD_ERROR_EXISTS, "guest \"%s\": domain %u has this name already",
-				     guest->name, domains[i].domid);
+			             guest->name, domains[i].domid);
 		free(name);
 	}
 	free(domains);

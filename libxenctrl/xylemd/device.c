@@ -2,8 +2,8 @@
 /*
  * Disks and nics that come and go while the guest runs.
  *
- * Attaching waits for the backend, which must answer, and a while for the frontend, which need not. Detaching asks the
- * guest to let go; one that does not is left alone, or, by force, loses the device under its hands.
+ * Attaching waits for the backend, which must answer, and a while for the frontend, which need not. Detaching
+ * asks the guest to let go; one that does not is left alone, or, by force, loses the device under its hands.
  */
 #include <string.h>
 #include <unistd.h>
@@ -17,15 +17,16 @@
 #define FRONTEND_TIMEOUT_MS 10000
 #define DETACH_TIMEOUT_MS   30000
 
-#define CLOSED_STATES (1u << BACKEND_CLOSED | 1u << BACKEND_GONE)
-#define OFFERED_STATES (1u << BACKEND_INIT_WAIT | 1u << BACKEND_INITIALISED | 1u << BACKEND_CONNECTED)
+#define CLOSED_STATES       (1u << BACKEND_CLOSED | 1u << BACKEND_GONE)
+#define OFFERED_STATES      (1u << BACKEND_INIT_WAIT | 1u << BACKEND_INITIALISED | 1u << BACKEND_CONNECTED)
 
-bool device_wait_offered(struct guest *guest, const char *type, uint32_t devid, const char *name, GError **error)
+bool device_wait_offered(struct guest *guest, const char *type, uint32_t devid, const char *name,
+                         GError **error)
 {
 	g_autofree char *back = layout_backend(guest->journal->domid, type, devid);
 	unsigned failed = 1u << BACKEND_CLOSING | CLOSED_STATES;
-	enum backend_state state = storeio_wait(xylemd.io, back, OFFERED_STATES | failed, BACKEND_TIMEOUT_MS,
-						&guest->doomed);
+	enum backend_state state =
+	        storeio_wait(xylemd.io, back, OFFERED_STATES | failed, BACKEND_TIMEOUT_MS, &guest->doomed);
 	g_autofree char *reason = NULL;
 
 	if (OFFERED_STATES & 1u << state)
@@ -33,11 +34,12 @@ bool device_wait_offered(struct guest *guest, const char *type, uint32_t devid, 
 	if (!guest_alive(guest, error))
 		return false;
 	if (state == BACKEND_INITIALISING)
-		return xd_fail(error, XD_ERROR_TIMEOUT, "guest \"%s\", %s: no backend driver took it (is xen-blkback loaded?)",
-			       guest->name, name);
+		return xd_fail(error, XD_ERROR_TIMEOUT,
+		               "guest \"%s\", %s: no backend driver took it (is xen-blkback loaded?)",
+		               guest->name, name);
 	reason = storeio_backend_error(xylemd.io, back);
 	return xd_fail(error, XD_ERROR_DEVICE, "guest \"%s\", %s: the backend gave up: %s", guest->name, name,
-		       reason ? reason : "it does not say why");
+	               reason ? reason : "it does not say why");
 }
 
 /* Takes one device away, whatever its state: a backend whose nodes vanish lets go of everything. */
@@ -60,18 +62,19 @@ static void remove_device(struct guest *guest, const char *type, uint32_t devid)
 }
 
 /* A while for the guest's driver. False only when the guest refused the device. */
-static bool wait_connected(struct guest *guest, const char *type, uint32_t devid, const char *name, GError **error)
+static bool wait_connected(struct guest *guest, const char *type, uint32_t devid, const char *name,
+                           GError **error)
 {
 	g_autofree char *back = layout_backend(guest->journal->domid, type, devid);
 	unsigned failed = 1u << BACKEND_CLOSING | CLOSED_STATES;
-	enum backend_state state = storeio_wait(xylemd.io, back, 1u << BACKEND_CONNECTED | failed, FRONTEND_TIMEOUT_MS,
-						&guest->doomed);
+	enum backend_state state = storeio_wait(xylemd.io, back, 1u << BACKEND_CONNECTED | failed,
+	                                        FRONTEND_TIMEOUT_MS, &guest->doomed);
 
 	if (!guest_alive(guest, error))
 		return false;
 	if (failed & 1u << state)
-		return xd_fail(error, XD_ERROR_DEVICE, "guest \"%s\", %s: the guest or the backend refused it",
-			       guest->name, name);
+		return xd_fail(error, XD_ERROR_DEVICE,
+		               "guest \"%s\", %s: the guest or the backend refused it", guest->name, name);
 	if (state != BACKEND_CONNECTED)
 		g_message("guest \"%s\", %s: offered; the guest has not yet taken it", guest->name, name);
 	return true;
@@ -91,13 +94,13 @@ static bool attach_disk(struct guest *guest, GVariant *dict, GError **error)
 	for (i = 0; i < conf->disks->len; i++) {
 		if (((struct disk_conf *)g_ptr_array_index(conf->disks, i))->devid == disk->devid) {
 			xd_fail(error, XD_ERROR_EXISTS, "guest \"%s\": it has a disk %s already", guest->name,
-				disk->vdev);
+			        disk->vdev);
 			goto fail;
 		}
 	}
 	if (conf->disks->len >= GUESTCONF_MAX_DISKS) {
 		xd_fail(error, XD_ERROR_LIMIT, "guest \"%s\": it has %d disks already", guest->name,
-			GUESTCONF_MAX_DISKS);
+		        GUESTCONF_MAX_DISKS);
 		goto fail;
 	}
 	opened = disk_open(disk, guest->name, error);
@@ -137,8 +140,10 @@ static uint32_t free_nic_devid(const struct journal *journal)
 	return devid;
 }
 
-/* The backend's and the frontend's part of attaching a nic; its nodes are removed by the caller when it fails. */
-static bool connect_nic(struct guest *guest, const struct nic_conf *nic, uint32_t devid, uint32_t mtu, GError **error)
+/* The backend's and the frontend's part of attaching a nic; its nodes are removed by the caller when it
+ * fails. */
+static bool connect_nic(struct guest *guest, const struct nic_conf *nic, uint32_t devid, uint32_t mtu,
+                        GError **error)
 {
 	uint32_t domid = guest->journal->domid;
 	g_autofree char *what = g_strdup_printf("guest \"%s\", nic %s", guest->name, nic->mac_text);
@@ -152,7 +157,8 @@ static bool connect_nic(struct guest *guest, const struct nic_conf *nic, uint32_
 		return false;
 	layout_add_nic(nodes, domid, nic, devid, mtu);
 	ok = storeio_write(xylemd.io, nodes, domid, what, error) &&
-	     nic_connect(waiter, nic, domid, devid, mtu, BACKEND_TIMEOUT_MS, &guest->doomed, guest->name, error) &&
+	     nic_connect(waiter, nic, domid, devid, mtu, BACKEND_TIMEOUT_MS, &guest->doomed, guest->name,
+	                 error) &&
 	     storeio_set(xylemd.io, what, error, status, "connected", NULL) &&
 	     wait_connected(guest, "vif", devid, nic->mac_text, error);
 	nic_waiter_close(waiter);
@@ -169,9 +175,11 @@ static bool attach_nic(struct guest *guest, GVariant *dict, GError **error)
 	if (!nic)
 		return false;
 	if (guestconf_find_nic(conf, nic->mac_text, NULL))
-		xd_fail(error, XD_ERROR_EXISTS, "guest \"%s\": it has a nic %s already", guest->name, nic->mac_text);
+		xd_fail(error, XD_ERROR_EXISTS, "guest \"%s\": it has a nic %s already", guest->name,
+		        nic->mac_text);
 	else if (conf->nics->len >= GUESTCONF_MAX_NICS)
-		xd_fail(error, XD_ERROR_LIMIT, "guest \"%s\": it has %d nics already", guest->name, GUESTCONF_MAX_NICS);
+		xd_fail(error, XD_ERROR_LIMIT, "guest \"%s\": it has %d nics already", guest->name,
+		        GUESTCONF_MAX_NICS);
 	else if (nic_check(nic, guest->name, &mtu, error)) {
 		if (nic->mtu)
 			mtu = nic->mtu;
@@ -201,8 +209,8 @@ void op_attach(struct op *op)
 	bool ok = false;
 
 	if (class)
-		ok = !strcmp(class, "disk") ? attach_disk(op->guest, op->argument, &error) :
-					      attach_nic(op->guest, op->argument, &error);
+		ok = !strcmp(class, "disk") ? attach_disk(op->guest, op->argument, &error)
+		                            : attach_nic(op->guest, op->argument, &error);
 	if (!ok) {
 		op_fail(op, error);
 		return;
@@ -212,8 +220,8 @@ void op_attach(struct op *op)
 }
 
 /* Has the guest let go of one device, then removes it. */
-static bool release_device(struct guest *guest, const char *type, uint32_t devid, const char *name, bool force,
-			   GError **error)
+static bool release_device(struct guest *guest, const char *type, uint32_t devid, const char *name,
+                           bool force, GError **error)
 {
 	g_autofree char *what = g_strdup_printf("guest \"%s\", %s", guest->name, name);
 	g_autofree char *back = layout_backend(guest->journal->domid, type, devid);
@@ -236,7 +244,8 @@ static bool release_device(struct guest *guest, const char *type, uint32_t devid
 		return false;
 	if (!released && !force)
 		return xd_fail(error, XD_ERROR_TIMEOUT,
-			       "%s: the guest has not let go of it; it stays, and may be detached again", what);
+		               "%s: the guest has not let go of it; it stays, and may be detached again",
+		               what);
 	remove_device(guest, type, devid);
 	return true;
 }
@@ -248,7 +257,8 @@ static bool detach_disk(struct guest *guest, const struct device_ref *ref, GErro
 	struct disk_conf *disk = guestconf_find_disk(conf, ref->vdev, &index);
 
 	if (!disk)
-		return xd_fail(error, XD_ERROR_NOT_FOUND, "guest \"%s\": it has no disk %.64s", guest->name, ref->vdev);
+		return xd_fail(error, XD_ERROR_NOT_FOUND, "guest \"%s\": it has no disk %.64s", guest->name,
+		               ref->vdev);
 	if (!release_device(guest, "vbd", disk->devid, disk->vdev, ref->force, error))
 		return false;
 	g_ptr_array_remove_index(guest->disks, index);
@@ -264,7 +274,8 @@ static bool detach_nic(struct guest *guest, const struct device_ref *ref, GError
 	uint32_t devid;
 
 	if (!nic)
-		return xd_fail(error, XD_ERROR_NOT_FOUND, "guest \"%s\": it has no nic %s", guest->name, ref->mac_text);
+		return xd_fail(error, XD_ERROR_NOT_FOUND, "guest \"%s\": it has no nic %s", guest->name,
+		               ref->mac_text);
 	devid = g_array_index(guest->journal->nic_devids, uint32_t, index);
 	if (!release_device(guest, "vif", devid, nic->mac_text, ref->force, error))
 		return false;

@@ -84,9 +84,10 @@ static bool claim_take(struct disk *disk, bool force, GError **error)
 
 		if (users_agree(disk, other))
 			continue;
-		xd_fail(error, XD_ERROR_DEVICE, "guest \"%s\", disk %s: guest \"%s\" uses the same source as %s%s",
-			disk->guest, disk->vdev, other->guest, other->vdev,
-			disk->shareable ? ", without shareable" : "; it is not declared shareable");
+		xd_fail(error, XD_ERROR_DEVICE,
+		        "guest \"%s\", disk %s: guest \"%s\" uses the same source as %s%s", disk->guest,
+		        disk->vdev, other->guest, other->vdev,
+		        disk->shareable ? ", without shareable" : "; it is not declared shareable");
 		g_mutex_unlock(&claims_lock);
 		return false;
 	}
@@ -129,10 +130,11 @@ static bool claim_is_shared(const struct disk *disk)
 	return shared;
 }
 
-static bool fail_errno(GError **error, const struct disk *disk, const struct disk_conf *conf, const char *problem)
+static bool fail_errno(GError **error, const struct disk *disk, const struct disk_conf *conf,
+                       const char *problem)
 {
-	return xd_fail(error, XD_ERROR_DEVICE, "guest \"%s\", disk %s: %s %s: %s", disk->guest, disk->vdev, problem,
-		       conf->source, g_strerror(errno));
+	return xd_fail(error, XD_ERROR_DEVICE, "guest \"%s\", disk %s: %s %s: %s", disk->guest, disk->vdev,
+	               problem, conf->source, g_strerror(errno));
 }
 
 /* Where dom0 has the device mounted, for the message; NULL when nowhere. */
@@ -166,17 +168,20 @@ static bool open_block(struct disk *disk, const struct disk_conf *conf, GError *
 	if (disk->fd < 0 && errno == EBUSY) {
 		mount = find_mount(disk->device);
 		if (mount)
-			return xd_fail(error, XD_ERROR_DEVICE, "guest \"%s\", disk %s: %s is mounted in dom0 on %s",
-				       disk->guest, disk->vdev, conf->source, mount);
-		return xd_fail(error, XD_ERROR_DEVICE,
-			       "guest \"%s\", disk %s: %s is in use in dom0 (mounted, swap, or part of another device)",
-			       disk->guest, disk->vdev, conf->source);
+			return xd_fail(error, XD_ERROR_DEVICE,
+			               "guest \"%s\", disk %s: %s is mounted in dom0 on %s", disk->guest,
+			               disk->vdev, conf->source, mount);
+		return xd_fail(
+		        error, XD_ERROR_DEVICE,
+		        "guest \"%s\", disk %s: %s is in use in dom0 (mounted, swap, or part of another device)",
+		        disk->guest, disk->vdev, conf->source);
 	}
 	if (disk->fd < 0)
 		return fail_errno(error, disk, conf, "cannot open");
 	if (fstat(disk->fd, &info) || !S_ISBLK(info.st_mode) || info.st_rdev != disk->device)
-		return xd_fail(error, XD_ERROR_DEVICE, "guest \"%s\", disk %s: %s changed while it was opened",
-			       disk->guest, disk->vdev, conf->source);
+		return xd_fail(error, XD_ERROR_DEVICE,
+		               "guest \"%s\", disk %s: %s changed while it was opened", disk->guest,
+		               disk->vdev, conf->source);
 	return true;
 }
 
@@ -189,7 +194,8 @@ static bool file_is_quiet(int fd)
 	return true;
 }
 
-/* An open file, checked to be the one that is claimed, not empty, and (unless shareable) not written by others. */
+/* An open file, checked to be the one that is claimed, not empty, and (unless shareable) not written by
+ * others. */
 static int open_file(struct disk *disk, const struct disk_conf *conf, GError **error)
 {
 	int flags = O_CLOEXEC | O_NONBLOCK | O_NOCTTY, probe = -1, fd = -1;
@@ -199,8 +205,8 @@ static int open_file(struct disk *disk, const struct disk_conf *conf, GError **e
 		probe = open(conf->source, O_RDONLY | flags);
 		if (probe >= 0 && !file_is_quiet(probe)) {
 			xd_fail(error, XD_ERROR_DEVICE,
-				"guest \"%s\", disk %s: another process in dom0 has %s open for writing", disk->guest,
-				disk->vdev, conf->source);
+			        "guest \"%s\", disk %s: another process in dom0 has %s open for writing",
+			        disk->guest, disk->vdev, conf->source);
 			close(probe);
 			return -1;
 		}
@@ -213,11 +219,11 @@ static int open_file(struct disk *disk, const struct disk_conf *conf, GError **e
 		return -1;
 	}
 	if (fstat(fd, &info) || info.st_dev != disk->key.dev || info.st_ino != disk->key.ino)
-		xd_fail(error, XD_ERROR_DEVICE, "guest \"%s\", disk %s: %s changed while it was opened", disk->guest,
-			disk->vdev, conf->source);
+		xd_fail(error, XD_ERROR_DEVICE, "guest \"%s\", disk %s: %s changed while it was opened",
+		        disk->guest, disk->vdev, conf->source);
 	else if (info.st_size < 512)
-		xd_fail(error, XD_ERROR_DEVICE, "guest \"%s\", disk %s: %s is smaller than one sector", disk->guest,
-			disk->vdev, conf->source);
+		xd_fail(error, XD_ERROR_DEVICE, "guest \"%s\", disk %s: %s is smaller than one sector",
+		        disk->guest, disk->vdev, conf->source);
 	else
 		return fd;
 	close(fd);
@@ -244,7 +250,7 @@ static int attach_loop(int file, const struct disk *disk, const struct disk_conf
 	if (control < 0)
 		return -1;
 	config.info.lo_flags = LO_FLAGS_AUTOCLEAR | (disk->readonly ? LO_FLAGS_READ_ONLY : 0) |
-			       (conf->cache != DISK_CACHE_WRITEBACK ? LO_FLAGS_DIRECT_IO : 0);
+	                       (conf->cache != DISK_CACHE_WRITEBACK ? LO_FLAGS_DIRECT_IO : 0);
 	g_strlcpy((char *)config.info.lo_file_name, conf->source, LO_NAME_SIZE);
 	for (attempt = 0; attempt < LOOP_ATTEMPTS; attempt++) {
 		loop = open_free_loop(control, disk->readonly);
@@ -284,9 +290,10 @@ static bool open_loop(struct disk *disk, const struct disk_conf *conf, GError **
 		return fail_errno(error, disk, conf, "cannot look at the loop device of");
 	disk->device = info.st_rdev;
 	if (conf->cache == DISK_CACHE_NONE && !(status.lo_flags & LO_FLAGS_DIRECT_IO))
-		return xd_fail(error, XD_ERROR_DEVICE,
-			       "guest \"%s\", disk %s: cache=\"none\": the file system of %s cannot do direct I/O",
-			       disk->guest, disk->vdev, conf->source);
+		return xd_fail(
+		        error, XD_ERROR_DEVICE,
+		        "guest \"%s\", disk %s: cache=\"none\": the file system of %s cannot do direct I/O",
+		        disk->guest, disk->vdev, conf->source);
 	return true;
 }
 
@@ -310,11 +317,11 @@ static bool identify(struct disk *disk, const struct disk_conf *conf, GError **e
 	if (stat(conf->source, &info))
 		return fail_errno(error, disk, conf, "cannot find");
 	if (conf->is_file && !S_ISREG(info.st_mode))
-		return xd_fail(error, XD_ERROR_DEVICE, "guest \"%s\", disk %s: %s is not a regular file", disk->guest,
-			       disk->vdev, conf->source);
+		return xd_fail(error, XD_ERROR_DEVICE, "guest \"%s\", disk %s: %s is not a regular file",
+		               disk->guest, disk->vdev, conf->source);
 	if (!conf->is_file && !S_ISBLK(info.st_mode))
-		return xd_fail(error, XD_ERROR_DEVICE, "guest \"%s\", disk %s: %s is not a block device", disk->guest,
-			       disk->vdev, conf->source);
+		return xd_fail(error, XD_ERROR_DEVICE, "guest \"%s\", disk %s: %s is not a block device",
+		               disk->guest, disk->vdev, conf->source);
 	if (conf->is_file) {
 		disk->key.dev = info.st_dev;
 		disk->key.ino = info.st_ino;

@@ -2,10 +2,11 @@
 /*
  * Disks of guests on dom0's side: what a disk's source is, who uses it, and loop devices for files.
  *
- * Invariants: for each source in use there is one claim, which names its users. A block device that is not shareable is
- * held open exclusively (O_EXCL), so that dom0 cannot mount it, nor md or device-mapper take it, while a guest has it.
- * Loop devices are autoclearing: they go when their last user (blkback, or this process) closes them, even if this
- * process is killed. No lock is held across a call that may wait for a disk.
+ * Invariants: for each source in use there is one claim, which names its users. A block device that is not
+ * shareable is held open exclusively (O_EXCL), so that dom0 cannot mount it, nor md or device-mapper take it,
+ * while a guest has it. Loop devices are autoclearing: they go when their last user (blkback, or this
+ * process) closes them, even if this process is killed. No lock is held across a call that may wait for a
+ * disk.
  */
 #ifndef XYLEMD_DISK_H
 #define XYLEMD_DISK_H
@@ -18,13 +19,13 @@
 struct disk;
 
 /*
- * Opens and claims a disk for the guest called `guest`. Errors: XD_ERROR_DEVICE missing, of the wrong kind, in use,
- * mounted, no loop device to be had; the message names guest, vdev and source.
+ * Opens and claims a disk for the guest called `guest`. Errors: XD_ERROR_DEVICE missing, of the wrong kind,
+ * in use, mounted, no loop device to be had; the message names guest, vdev and source.
  */
 struct disk *disk_open(const struct disk_conf *conf, const char *guest, GError **error);
 /*
- * For a guest that runs already (found at start): claims without the checks that its own backend would fail, and
- * without making a loop device. Never fails; what cannot be claimed is logged.
+ * For a guest that runs already (found at start): claims without the checks that its own backend would fail,
+ * and without making a loop device. Never fails; what cannot be claimed is logged.
  */
 struct disk *disk_adopt(const struct disk_conf *conf, const char *guest);
 void disk_close(struct disk *disk);

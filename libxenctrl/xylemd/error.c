@@ -26,7 +26,8 @@ GQuark xd_error_quark(void)
 {
 	static gsize quark;
 
-	g_dbus_error_register_error_domain("xylemd-error", &quark, error_entries, G_N_ELEMENTS(error_entries));
+	g_dbus_error_register_error_domain("xylemd-error", &quark, error_entries,
+	                                   G_N_ELEMENTS(error_entries));
 	return (GQuark)quark;
 }
 

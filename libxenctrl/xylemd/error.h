@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The errors that cross xylemd's socket, as one GError domain.
- * Each code has the D-Bus name org.xylem.Error.<Name> (docs/xylemd-protocol.md). A message is one sentence that
- * names the guest and the element that it is about.
+ * Each code has the D-Bus name org.xylem.Error.<Name> (docs/xylemd-protocol.md). A message is one sentence
+ * that names the guest and the element that it is about.
  */
 #ifndef XYLEMD_ERROR_H
 #define XYLEMD_ERROR_H

@@ -34,7 +34,8 @@ char *uuid_to_text(const uint8_t id[16])
 	int i;
 
 	for (i = 0; i < 16; i++)
-		g_string_append_printf(text, "%s%02x", i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", id[i]);
+		g_string_append_printf(text, "%s%02x", i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "",
+		                       id[i]);
 	return g_string_free(text, FALSE);
 }
 
@@ -87,12 +88,14 @@ bool guest_register(struct guest *guest, GError **error)
 
 	g_mutex_lock(&xylemd.lock);
 	if (g_hash_table_contains(xylemd.by_uuid, guest->uuid))
-		xd_fail(error, XD_ERROR_EXISTS, "guest \"%s\": a guest with uuid %s is there already", guest->name,
-			guest->uuid);
+		xd_fail(error, XD_ERROR_EXISTS, "guest \"%s\": a guest with uuid %s is there already",
+		        guest->name, guest->uuid);
 	else if (g_hash_table_contains(xylemd.by_name, guest->name))
-		xd_fail(error, XD_ERROR_EXISTS, "guest \"%s\": a guest of this name is there already", guest->name);
+		xd_fail(error, XD_ERROR_EXISTS, "guest \"%s\": a guest of this name is there already",
+		        guest->name);
 	else if (g_hash_table_size(xylemd.by_uuid) >= GUESTS_MAX)
-		xd_fail(error, XD_ERROR_LIMIT, "guest \"%s\": there are %d guests already", guest->name, GUESTS_MAX);
+		xd_fail(error, XD_ERROR_LIMIT, "guest \"%s\": there are %d guests already", guest->name,
+		        GUESTS_MAX);
 	else
 		ok = true;
 	if (ok) {
@@ -293,8 +296,8 @@ bool op_submit(struct op *op)
 	g_mutex_lock(&xylemd.lock);
 	if (bounded && xylemd.outstanding >= OPERATIONS_RUNNING_MAX + OPERATIONS_WAITING_MAX) {
 		g_mutex_unlock(&xylemd.lock);
-		xd_fail(&error, XD_ERROR_LIMIT, "guest \"%s\": %d operations are under way already", op->guest->name,
-			OPERATIONS_RUNNING_MAX + OPERATIONS_WAITING_MAX);
+		xd_fail(&error, XD_ERROR_LIMIT, "guest \"%s\": %d operations are under way already",
+		        op->guest->name, OPERATIONS_RUNNING_MAX + OPERATIONS_WAITING_MAX);
 		op_fail(op, error);
 		op_unref(op);
 		return false;

@@ -2,12 +2,14 @@
 /*
  * The heart of xylemd: the guests it owns, and the operations on them.
  *
- * Each operation runs on a thread of a pool, one at a time for each guest and in the order of arrival; an operation that
- * waits for its guest's earlier ones occupies no thread. A thread that is stuck in the kernel (a dead disk) holds itself
- * and its guest, nothing else. Numbers of running and of waiting operations are bounded.
+ * Each operation runs on a thread of a pool, one at a time for each guest and in the order of arrival; an
+ * operation that waits for its guest's earlier ones occupies no thread. A thread that is stuck in the kernel
+ * (a dead disk) holds itself and its guest, nothing else. Numbers of running and of waiting operations are
+ * bounded.
  *
- * Locks: daemon.lock guards the tables and the fields of struct guest that say so; it is never held across a call that
- * may wait. What "belongs to the operation" is touched only by the operation that runs on that guest.
+ * Locks: daemon.lock guards the tables and the fields of struct guest that say so; it is never held across a
+ * call that may wait. What "belongs to the operation" is touched only by the operation that runs on that
+ * guest.
  */
 #ifndef XYLEMD_GUEST_H
 #define XYLEMD_GUEST_H
@@ -26,14 +28,14 @@
 
 #define OPERATIONS_RUNNING_MAX 64
 #define OPERATIONS_WAITING_MAX 256
-#define GUESTS_MAX	       4096
+#define GUESTS_MAX             4096
 
 struct guest {
 	gint refs;
-	char *name;	 /* immutable */
-	char *uuid;	 /* immutable, lower case */
+	char *name;     /* immutable */
+	char *uuid;     /* immutable, lower case */
 	uint8_t id[16]; /* the same, as bytes */
-	gint doomed;	 /* atomic: somebody called Destroy; no way back */
+	gint doomed;    /* atomic: somebody called Destroy; no way back */
 
 	/* guarded by daemon.lock */
 	uint32_t domid; /* 0: none at present */
@@ -41,12 +43,12 @@ struct guest {
 	GQueue waiting; /* struct op */
 	bool busy;
 	uint32_t stopped_domid; /* the domain whose shutdown or death is being dealt with */
-	GVariant *snapshot;	 /* its configuration, for Get */
+	GVariant *snapshot;     /* its configuration, for Get */
 
 	/* belongs to the operation */
 	struct journal *journal;
 	GPtrArray *disks; /* struct disk, one for each of journal->conf->disks */
-	bool gone;	  /* torn down; later operations answer NotFound */
+	bool gone;        /* torn down; later operations answer NotFound */
 };
 
 struct op;
@@ -58,11 +60,11 @@ struct op {
 	const char *name; /* for "operation" in Get */
 	struct guest *guest;
 	GDBusMethodInvocation *call; /* guarded by daemon.lock; NULL: nobody waits, or it was answered */
-	guint timer;		      /* guarded by daemon.lock: answers for it when it takes too long */
+	guint timer;                 /* guarded by daemon.lock: answers for it when it takes too long */
 	GVariant *argument;
 	struct op *then; /* op_kill: the operation to be queued afterwards */
 	uint32_t number; /* flags, domid, reason: as run wants it */
-	uint32_t domid;	 /* the domain it was meant for; 0: the guest, whatever its domain */
+	uint32_t domid;  /* the domain it was meant for; 0: the guest, whatever its domain */
 };
 
 struct daemon {
@@ -72,7 +74,7 @@ struct daemon {
 	struct worker *worker;
 	XdXylemd1 *service;
 	char *journal_dir;
-	GHashTable *by_uuid;  /* struct guest, holds the reference */
+	GHashTable *by_uuid; /* struct guest, holds the reference */
 	GHashTable *by_name;
 	GHashTable *by_domid; /* key: GUINT_TO_POINTER */
 	GThreadPool *pool;    /* operations */
@@ -108,7 +110,8 @@ void op_unref(struct op *op);
 struct op *op_new(op_fn *run, const char *name, struct guest *guest, GDBusMethodInvocation *call);
 /* Queues it on its guest. False (and the caller is answered) when there are too many operations. */
 bool op_submit(struct op *op);
-/* Runs it now, beside the guest's operations: op->guest may be NULL, and nothing that belongs to the operation is touched. */
+/* Runs it now, beside the guest's operations: op->guest may be NULL, and nothing that belongs to the
+ * operation is touched. */
 void op_submit_quick(GThreadPool *pool, struct op *op);
 /* The call to be answered, once; NULL afterwards. */
 GDBusMethodInvocation *op_take_call(struct op *op);
@@ -138,7 +141,8 @@ void op_lost(struct op *op);
 void op_attach(struct op *op);
 void op_detach(struct op *op);
 /* Disk's backend is there and waits for its frontend, or an error. */
-bool device_wait_offered(struct guest *guest, const char *type, uint32_t devid, const char *name, GError **error);
+bool device_wait_offered(struct guest *guest, const char *type, uint32_t devid, const char *name,
+                         GError **error);
 
 /* scan.c */
 void scan_start(void);

@@ -6,13 +6,13 @@
 
 #include "error.h"
 
-#define MAX_NAME_BYTES	  255
-#define MAX_PATH_BYTES	  4095
+#define MAX_NAME_BYTES    255
+#define MAX_PATH_BYTES    4095
 #define MAX_CMDLINE_BYTES 1023
 #define MAX_OPAQUE_BYTES  (256 * 1024)
-#define MIN_MEMORY_KIB	  4096
-#define MAX_MEMORY_KIB	  (UINT64_C(16) << 30) /* 16 TiB: what a 64-bit PV guest can map */
-#define MAX_CLOCK_S	  (INT64_C(100) * 366 * 86400)
+#define MIN_MEMORY_KIB    4096
+#define MAX_MEMORY_KIB    (UINT64_C(16) << 30) /* 16 TiB: what a 64-bit PV guest can map */
+#define MAX_CLOCK_S       (INT64_C(100) * 366 * 86400)
 
 struct key {
 	const char *name;
@@ -21,23 +21,27 @@ struct key {
 };
 
 static const struct key guest_keys[] = {
-	{ "name", "s", true },		  { "uuid", "s", true },	     { "memory_kib", "t", true },
-	{ "max_memory_kib", "t", false }, { "vcpus", "u", false },	     { "max_vcpus", "u", false },
-	{ "kernel", "s", true },	  { "ramdisk", "s", false },	     { "cmdline", "s", false },
-	{ "on_poweroff", "s", false },	  { "on_reboot", "s", false },	     { "on_crash", "s", false },
-	{ "weight", "u", false },	  { "cap", "u", false },	     { "cpumap", "ay", false },
-	{ "vcpu_pins", "a(uay)", false }, { "clock_offset", "s", false },    { "clock_adjustment", "x", false },
-	{ "consoles", "u", false },	  { "disks", "aa{sv}", false },	     { "nics", "aa{sv}", false },
-	{ "opaque", "s", false },
+	{ "name", "s", true },          { "uuid", "s", true },
+	{ "memory_kib", "t", true },    { "max_memory_kib", "t", false },
+	{ "vcpus", "u", false },        { "max_vcpus", "u", false },
+	{ "kernel", "s", true },        { "ramdisk", "s", false },
+	{ "cmdline", "s", false },      { "on_poweroff", "s", false },
+	{ "on_reboot", "s", false },    { "on_crash", "s", false },
+	{ "weight", "u", false },       { "cap", "u", false },
+	{ "cpumap", "ay", false },      { "vcpu_pins", "a(uay)", false },
+	{ "clock_offset", "s", false }, { "clock_adjustment", "x", false },
+	{ "consoles", "u", false },     { "disks", "aa{sv}", false },
+	{ "nics", "aa{sv}", false },    { "opaque", "s", false },
 };
 
 static const struct key disk_keys[] = {
-	{ "class", "s", false },    { "vdev", "s", true },	{ "source", "s", true },  { "type", "s", true },
-	{ "readonly", "b", false }, { "shareable", "b", false }, { "cache", "s", false }, { "discard", "b", false },
+	{ "class", "s", false }, { "vdev", "s", true },      { "source", "s", true },
+	{ "type", "s", true },   { "readonly", "b", false }, { "shareable", "b", false },
+	{ "cache", "s", false }, { "discard", "b", false },
 };
 
 static const struct key nic_keys[] = {
-	{ "class", "s", false },  { "mac", "s", true },	 { "bridge", "s", true },
+	{ "class", "s", false },  { "mac", "s", true },  { "bridge", "s", true },
 	{ "ifname", "s", false }, { "mtu", "u", false }, { "model", "s", false },
 };
 
@@ -53,7 +57,8 @@ static const char *const cache_names[] = { "default", "none", "writeback" };
 static const char *const clock_names[] = { "utc", "localtime", "variable" };
 
 /* Every key known, of its type, there once; every required key there. */
-static bool check_keys(GVariant *dict, const struct key *keys, guint key_count, const char *what, GError **error)
+static bool check_keys(GVariant *dict, const struct key *keys, guint key_count, const char *what,
+                       GError **error)
 {
 	g_autoptr(GHashTable) seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
 	GVariantIter iter;
@@ -68,16 +73,18 @@ static bool check_keys(GVariant *dict, const struct key *keys, guint key_count, 
 		for (i = 0; i < key_count && strcmp(keys[i].name, name); i++)
 			;
 		if (i == key_count)
-			return xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: unknown key \"%.64s\"", what, name);
+			return xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: unknown key \"%.64s\"", what,
+			               name);
 		if (!g_variant_is_of_type(held, G_VARIANT_TYPE(keys[i].type)))
-			return xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: %s has type %s, not %s", what, name,
-				       g_variant_get_type_string(held), keys[i].type);
+			return xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: %s has type %s, not %s", what,
+			               name, g_variant_get_type_string(held), keys[i].type);
 		if (!g_hash_table_add(seen, g_strdup(name)))
 			return xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: %s is given twice", what, name);
 	}
 	for (i = 0; i < key_count; i++) {
 		if (keys[i].required && !g_hash_table_contains(seen, keys[i].name))
-			return xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: %s is missing", what, keys[i].name);
+			return xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: %s is missing", what,
+			               keys[i].name);
 	}
 	return true;
 }
@@ -102,14 +109,14 @@ static bool has_control_chars(const char *text)
 static bool check_path(const char *path, const char *what, const char *key, GError **error)
 {
 	if (path[0] != '/' || strlen(path) > MAX_PATH_BYTES || has_control_chars(path))
-		return xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: %s \"%.128s\" is not an absolute path", what,
-			       key, path);
+		return xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: %s \"%.128s\" is not an absolute path",
+		               what, key, path);
 	return true;
 }
 
 /* Looks one of `names` up; an absent key leaves *out alone. */
-static bool get_choice(GVariant *dict, const char *key, const char *const *names, int name_count, const char *what,
-		       int *out, GError **error)
+static bool get_choice(GVariant *dict, const char *key, const char *const *names, int name_count,
+                       const char *what, int *out, GError **error)
 {
 	g_autofree char *text = get_string(dict, key);
 	int i;
@@ -125,14 +132,16 @@ static bool get_choice(GVariant *dict, const char *key, const char *const *names
 	return xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: %s has no value \"%.64s\"", what, key, text);
 }
 
-static bool get_action(GVariant *dict, const char *key, const char *what, enum policy_action *out, GError **error)
+static bool get_action(GVariant *dict, const char *key, const char *what, enum policy_action *out,
+                       GError **error)
 {
 	g_autofree char *text = get_string(dict, key);
 	int action = (int)*out;
 
 	if (text && (!strcmp(text, "rename-restart") || !strcmp(text, "coredump-destroy") ||
-		     !strcmp(text, "coredump-restart")))
-		return xd_fail(error, XD_ERROR_NOT_SUPPORTED, "%s: %s=\"%s\" is not available", what, key, text);
+	             !strcmp(text, "coredump-restart")))
+		return xd_fail(error, XD_ERROR_NOT_SUPPORTED, "%s: %s=\"%s\" is not available", what, key,
+		               text);
 	if (!get_choice(dict, key, action_names, G_N_ELEMENTS(action_names), what, &action, error))
 		return false;
 	*out = (enum policy_action)action;
@@ -209,8 +218,9 @@ bool vdev_to_devid(const char *vdev, uint32_t *devid)
 	disk = disk_letters(&text);
 	if (disk < 0 || disk > kinds[kind].disk_max)
 		return false;
-	if (*text && (*text == '0' || !g_ascii_string_to_unsigned(text, 10, 1, (guint64)kinds[kind].partition_max,
-								  &partition, NULL)))
+	if (*text &&
+	    (*text == '0' ||
+	     !g_ascii_string_to_unsigned(text, 10, 1, (guint64)kinds[kind].partition_max, &partition, NULL)))
 		return false;
 	switch (kind) {
 	case 0:
@@ -248,8 +258,8 @@ struct disk_conf *disk_conf_parse(GVariant *dict, const char *what, GError **err
 	if (g_variant_lookup(dict, "discard", "b", &flag))
 		disk->discard = flag;
 	if (!vdev_to_devid(disk->vdev, &disk->devid)) {
-		xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: vdev \"%.64s\" is no virtual disk's name", what,
-			disk->vdev);
+		xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: vdev \"%.64s\" is no virtual disk's name",
+		        what, disk->vdev);
 		goto fail;
 	}
 	if (!check_path(disk->source, what, "source", error) ||
@@ -276,7 +286,8 @@ static bool ifname_ok(const char *name)
 	if (length < 1 || length > 15 || !strcmp(name, ".") || !strcmp(name, ".."))
 		return false;
 	for (i = 0; i < length; i++) {
-		if ((unsigned char)name[i] <= 0x20 || (unsigned char)name[i] >= 0x7f || strchr("/:%", name[i]))
+		if ((unsigned char)name[i] <= 0x20 || (unsigned char)name[i] >= 0x7f ||
+		    strchr("/:%", name[i]))
 			return false;
 	}
 	return true;
@@ -297,24 +308,26 @@ struct nic_conf *nic_conf_parse(GVariant *dict, const char *what, GError **error
 	nic->bridge = get_string(dict, "bridge");
 	nic->ifname = get_string(dict, "ifname");
 	if (!mac_parse(mac, nic->mac) || (nic->mac[0] & 1) || !memcmp(nic->mac, zero, 6))
-		xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: mac \"%.32s\" is no unicast address", what, mac);
+		xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: mac \"%.32s\" is no unicast address", what,
+		        mac);
 	else if (!ifname_ok(nic->bridge))
 		xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: bridge \"%.32s\" is no interface's name", what,
-			nic->bridge);
+		        nic->bridge);
 	else if (nic->ifname && !ifname_ok(nic->ifname))
 		xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: ifname \"%.32s\" is no interface's name", what,
-			nic->ifname);
+		        nic->ifname);
 	else if (nic->ifname && g_str_has_prefix(nic->ifname, "vif"))
 		xd_fail(error, XD_ERROR_INVALID_ARGUMENT,
-			"%s: ifname \"%.32s\": names that begin with vif are the kernel's own", what, nic->ifname);
+		        "%s: ifname \"%.32s\": names that begin with vif are the kernel's own", what,
+		        nic->ifname);
 	else if (model && strcmp(model, "netfront"))
-		xd_fail(error, XD_ERROR_NOT_SUPPORTED, "%s: model \"%.32s\" is not available, only netfront", what,
-			model);
+		xd_fail(error, XD_ERROR_NOT_SUPPORTED, "%s: model \"%.32s\" is not available, only netfront",
+		        what, model);
 	else if (g_variant_lookup(dict, "mtu", "u", &nic->mtu) && (nic->mtu < 68 || nic->mtu > 65535))
 		xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: mtu %u is outside 68..65535", what, nic->mtu);
 	else {
 		g_snprintf(nic->mac_text, sizeof(nic->mac_text), "%02x:%02x:%02x:%02x:%02x:%02x", nic->mac[0],
-			   nic->mac[1], nic->mac[2], nic->mac[3], nic->mac[4], nic->mac[5]);
+		           nic->mac[1], nic->mac[2], nic->mac[3], nic->mac[4], nic->mac[5]);
 		return nic;
 	}
 	nic_conf_free(nic);
@@ -347,7 +360,8 @@ const char *device_class(GVariant *dict, GError **error)
 		return "disk";
 	if (class && !strcmp(class, "nic"))
 		return "nic";
-	xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "device: class is \"%.32s\", neither disk nor nic", class ? class : "");
+	xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "device: class is \"%.32s\", neither disk nor nic",
+	        class ? class : "");
 	return NULL;
 }
 
@@ -450,10 +464,10 @@ static bool parse_identity(struct guestconf *conf, GVariant *dict, GError **erro
 	    strchr(conf->name, '/') || !strcmp(conf->name, ".") || !strcmp(conf->name, "..") ||
 	    !strcmp(conf->name, "Domain-0"))
 		return xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "guest: name \"%.255s\" cannot be a guest's",
-			       conf->name);
+		               conf->name);
 	if (!g_uuid_string_is_valid(uuid) || strspn(uuid, "0-") == strlen(uuid))
-		return xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "guest \"%s\": uuid \"%.64s\" is none", conf->name,
-			       uuid);
+		return xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "guest \"%s\": uuid \"%.64s\" is none",
+		               conf->name, uuid);
 	conf->uuid = g_ascii_strdown(uuid, -1);
 	return true;
 }
@@ -465,13 +479,15 @@ static bool parse_memory(struct guestconf *conf, GVariant *dict, const char *wha
 	g_variant_lookup(dict, "max_memory_kib", "t", &conf->max_memory_kib);
 	if (conf->memory_kib < MIN_MEMORY_KIB || conf->memory_kib > MAX_MEMORY_KIB || conf->memory_kib % 4)
 		return xd_fail(error, XD_ERROR_INVALID_ARGUMENT,
-			       "%s: memory_kib %" G_GUINT64_FORMAT " is not a multiple of 4 between %u and 2^34", what,
-			       conf->memory_kib, MIN_MEMORY_KIB);
+		               "%s: memory_kib %" G_GUINT64_FORMAT
+		               " is not a multiple of 4 between %u and 2^34",
+		               what, conf->memory_kib, MIN_MEMORY_KIB);
 	if (conf->max_memory_kib < conf->memory_kib || conf->max_memory_kib > MAX_MEMORY_KIB ||
 	    conf->max_memory_kib % 4)
 		return xd_fail(error, XD_ERROR_INVALID_ARGUMENT,
-			       "%s: max_memory_kib %" G_GUINT64_FORMAT " is not a multiple of 4 from memory_kib to 2^34",
-			       what, conf->max_memory_kib);
+		               "%s: max_memory_kib %" G_GUINT64_FORMAT
+		               " is not a multiple of 4 from memory_kib to 2^34",
+		               what, conf->max_memory_kib);
 	return true;
 }
 
@@ -497,10 +513,11 @@ static bool parse_pins(struct guestconf *conf, GVariant *dict, const char *what,
 		g_array_append_val(conf->pins, pin);
 		if (pin.vcpu >= conf->max_vcpus || seen[pin.vcpu])
 			return xd_fail(error, XD_ERROR_INVALID_ARGUMENT,
-				       "%s: vcpu_pins names vcpu %u twice, or there is none such", what, pin.vcpu);
+			               "%s: vcpu_pins names vcpu %u twice, or there is none such", what,
+			               pin.vcpu);
 		if (!cpumap_ok(pin.cpumap))
-			return xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: vcpu_pins: no CPU for vcpu %u", what,
-				       pin.vcpu);
+			return xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: vcpu_pins: no CPU for vcpu %u",
+			               what, pin.vcpu);
 		seen[pin.vcpu] = true;
 	}
 	return true;
@@ -513,17 +530,18 @@ static bool parse_vcpus(struct guestconf *conf, GVariant *dict, const char *what
 	conf->max_vcpus = conf->vcpus;
 	g_variant_lookup(dict, "max_vcpus", "u", &conf->max_vcpus);
 	if (conf->vcpus < 1 || conf->max_vcpus < conf->vcpus || conf->max_vcpus > GUESTCONF_MAX_VCPUS)
-		return xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: vcpus %u and max_vcpus %u are not 1..%u in order",
-			       what, conf->vcpus, conf->max_vcpus, GUESTCONF_MAX_VCPUS);
+		return xd_fail(error, XD_ERROR_INVALID_ARGUMENT,
+		               "%s: vcpus %u and max_vcpus %u are not 1..%u in order", what, conf->vcpus,
+		               conf->max_vcpus, GUESTCONF_MAX_VCPUS);
 	conf->weight = 256;
 	g_variant_lookup(dict, "weight", "u", &conf->weight);
 	if (conf->weight < 1 || conf->weight > 65535)
 		return xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: weight %u is outside 1..65535", what,
-			       conf->weight);
+		               conf->weight);
 	g_variant_lookup(dict, "cap", "u", &conf->cap);
 	if (conf->cap > 100 * conf->max_vcpus)
 		return xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: cap %u is over 100 for each vcpu", what,
-			       conf->cap);
+		               conf->cap);
 	return parse_pins(conf, dict, what, error);
 }
 
@@ -540,7 +558,7 @@ static bool parse_boot(struct guestconf *conf, GVariant *dict, const char *what,
 		return false;
 	if (strlen(conf->cmdline) > MAX_CMDLINE_BYTES)
 		return xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: cmdline is longer than %d bytes", what,
-			       MAX_CMDLINE_BYTES);
+		               MAX_CMDLINE_BYTES);
 	return true;
 }
 
@@ -560,10 +578,12 @@ static bool parse_behaviour(struct guestconf *conf, GVariant *dict, const char *
 	conf->clock_base = (enum clock_base)base;
 	g_variant_lookup(dict, "clock_adjustment", "x", &conf->clock_adjustment_s);
 	if (conf->clock_adjustment_s < -MAX_CLOCK_S || conf->clock_adjustment_s > MAX_CLOCK_S)
-		return xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: clock_adjustment is over a hundred years", what);
+		return xd_fail(error, XD_ERROR_INVALID_ARGUMENT,
+		               "%s: clock_adjustment is over a hundred years", what);
 	g_variant_lookup(dict, "consoles", "u", &consoles);
 	if (consoles > 1)
-		return xd_fail(error, XD_ERROR_NOT_SUPPORTED, "%s: consoles %u: there can be one", what, consoles);
+		return xd_fail(error, XD_ERROR_NOT_SUPPORTED, "%s: consoles %u: there can be one", what,
+		               consoles);
 	conf->console = consoles == 1;
 	conf->opaque = get_string(dict, "opaque");
 	if (conf->opaque && strlen(conf->opaque) > MAX_OPAQUE_BYTES)
@@ -578,7 +598,8 @@ static bool parse_disks(struct guestconf *conf, GVariant *dict, const char *what
 	guint j;
 
 	if (count > GUESTCONF_MAX_DISKS)
-		return xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: more than %d disks", what, GUESTCONF_MAX_DISKS);
+		return xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: more than %d disks", what,
+		               GUESTCONF_MAX_DISKS);
 	for (i = 0; i < count; i++) {
 		g_autoptr(GVariant) child = g_variant_get_child_value(disks, i);
 		g_autofree char *where = g_strdup_printf("%s, disk %u", what, (guint)i);
@@ -591,8 +612,8 @@ static bool parse_disks(struct guestconf *conf, GVariant *dict, const char *what
 			struct disk_conf *other = g_ptr_array_index(conf->disks, j);
 
 			if (other->devid == disk->devid)
-				return xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: vdev %s is used twice", where,
-					       disk->vdev);
+				return xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: vdev %s is used twice",
+				               where, disk->vdev);
 		}
 	}
 	return true;
@@ -604,7 +625,8 @@ static bool parse_nics(struct guestconf *conf, GVariant *dict, const char *what,
 	gsize i, count = nics ? g_variant_n_children(nics) : 0;
 
 	if (count > GUESTCONF_MAX_NICS)
-		return xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: more than %d nics", what, GUESTCONF_MAX_NICS);
+		return xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: more than %d nics", what,
+		               GUESTCONF_MAX_NICS);
 	for (i = 0; i < count; i++) {
 		g_autoptr(GVariant) child = g_variant_get_child_value(nics, i);
 		g_autofree char *where = g_strdup_printf("%s, nic %u", what, (guint)i);
@@ -613,7 +635,8 @@ static bool parse_nics(struct guestconf *conf, GVariant *dict, const char *what,
 		if (!nic)
 			return false;
 		if (guestconf_find_nic(conf, nic->mac_text, NULL)) {
-			xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: mac %s is used twice", where, nic->mac_text);
+			xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: mac %s is used twice", where,
+			        nic->mac_text);
 			nic_conf_free(nic);
 			return false;
 		}
@@ -720,13 +743,15 @@ GVariant *guestconf_to_variant(const struct guestconf *conf)
 	if (conf->ramdisk)
 		g_variant_builder_add(&b, "{sv}", "ramdisk", g_variant_new_string(conf->ramdisk));
 	g_variant_builder_add(&b, "{sv}", "cmdline", g_variant_new_string(conf->cmdline));
-	g_variant_builder_add(&b, "{sv}", "on_poweroff", g_variant_new_string(action_names[conf->on_poweroff]));
+	g_variant_builder_add(&b, "{sv}", "on_poweroff",
+	                      g_variant_new_string(action_names[conf->on_poweroff]));
 	g_variant_builder_add(&b, "{sv}", "on_reboot", g_variant_new_string(action_names[conf->on_reboot]));
 	g_variant_builder_add(&b, "{sv}", "on_crash", g_variant_new_string(action_names[conf->on_crash]));
 	g_variant_builder_add(&b, "{sv}", "weight", g_variant_new_uint32(conf->weight));
 	g_variant_builder_add(&b, "{sv}", "cap", g_variant_new_uint32(conf->cap));
 	add_cpus(&b, conf);
-	g_variant_builder_add(&b, "{sv}", "clock_offset", g_variant_new_string(clock_names[conf->clock_base]));
+	g_variant_builder_add(&b, "{sv}", "clock_offset",
+	                      g_variant_new_string(clock_names[conf->clock_base]));
 	g_variant_builder_add(&b, "{sv}", "clock_adjustment", g_variant_new_int64(conf->clock_adjustment_s));
 	g_variant_builder_add(&b, "{sv}", "consoles", g_variant_new_uint32(conf->console ? 1 : 0));
 	g_variant_builder_init(&list, G_VARIANT_TYPE("aa{sv}"));

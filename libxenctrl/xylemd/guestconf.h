@@ -2,8 +2,9 @@
 /*
  * A guest's configuration: the a{sv} of docs/xylemd-protocol.md, decoded and checked.
  *
- * Pure: nothing here looks at the host. guestconf_parse() refuses what it does not know, by name, so that no wish
- * is silently ignored; guestconf_to_variant() gives back a dictionary that parses to the same configuration.
+ * Pure: nothing here looks at the host. guestconf_parse() refuses what it does not know, by name, so that no
+ * wish is silently ignored; guestconf_to_variant() gives back a dictionary that parses to the same
+ * configuration.
  */
 #ifndef XYLEMD_GUESTCONF_H
 #define XYLEMD_GUESTCONF_H
@@ -74,14 +75,14 @@ struct guestconf {
 	enum policy_action on_crash;
 	uint32_t weight;
 	uint32_t cap;
-	GBytes *cpumap;	 /* NULL: all */
-	GArray *pins;	 /* struct vcpu_pin */
+	GBytes *cpumap; /* NULL: all */
+	GArray *pins;   /* struct vcpu_pin */
 	enum clock_base clock_base;
 	int64_t clock_adjustment_s;
 	bool console;
 	GPtrArray *disks; /* struct disk_conf */
 	GPtrArray *nics;  /* struct nic_conf */
-	char *opaque;	  /* NULL: none */
+	char *opaque;     /* NULL: none */
 };
 
 /* Decodes and checks; NULL and InvalidArgument or NotSupported when something is wrong. */
@@ -114,7 +115,8 @@ const char *device_class(GVariant *dict, GError **error);
 struct disk_conf *guestconf_find_disk(const struct guestconf *conf, const char *vdev, guint *index);
 struct nic_conf *guestconf_find_nic(const struct guestconf *conf, const char *mac_text, guint *index);
 
-/* Number of a virtual block device (xvda, sda1, hdb ...) as frontends expect it; false when the name is none. */
+/* Number of a virtual block device (xvda, sda1, hdb ...) as frontends expect it; false when the name is none.
+ */
 bool vdev_to_devid(const char *vdev, uint32_t *devid);
 /* aa:bb:cc:dd:ee:ff, any case; false when it is something else. */
 bool mac_parse(const char *text, uint8_t mac[6]);

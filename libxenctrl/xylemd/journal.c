@@ -10,7 +10,7 @@
 
 #include "error.h"
 
-#define MAGIC	  "xylem-guest 1\n"
+#define MAGIC     "xylem-guest 1\n"
 #define MAX_BYTES (1024 * 1024)
 
 static const char *const phase_names[] = { "building", "running", "teardown", "restart" };
@@ -26,8 +26,8 @@ static GVariant *journal_to_variant(const struct journal *journal)
 	g_variant_builder_add(&b, "{sv}", "started_us", g_variant_new_int64(journal->policy.started_us));
 	g_variant_builder_add(&b, "{sv}", "quick_runs", g_variant_new_uint32(journal->policy.quick_runs));
 	g_variant_builder_add(&b, "{sv}", "nic_devids",
-			      g_variant_new_fixed_array(G_VARIANT_TYPE_UINT32, journal->nic_devids->data,
-							journal->nic_devids->len, sizeof(uint32_t)));
+	                      g_variant_new_fixed_array(G_VARIANT_TYPE_UINT32, journal->nic_devids->data,
+	                                                journal->nic_devids->len, sizeof(uint32_t)));
 	g_variant_builder_add(&b, "{sv}", "config", guestconf_to_variant(journal->conf));
 	return g_variant_builder_end(&b);
 }
@@ -56,8 +56,10 @@ bool journal_save(const char *dir, const struct journal *journal, GError **error
 	bool ok;
 
 	if (fd < 0)
-		return xd_fail(error, XD_ERROR_INTERNAL, "cannot create %s: %s", temporary, g_strerror(errno));
-	ok = write_all(fd, MAGIC, strlen(MAGIC)) && write_all(fd, g_variant_get_data(data), g_variant_get_size(data));
+		return xd_fail(error, XD_ERROR_INTERNAL, "cannot create %s: %s", temporary,
+		               g_strerror(errno));
+	ok = write_all(fd, MAGIC, strlen(MAGIC)) &&
+	     write_all(fd, g_variant_get_data(data), g_variant_get_size(data));
 	if (close(fd) || !ok || rename(temporary, path)) {
 		xd_fail(error, XD_ERROR_INTERNAL, "cannot write %s: %s", path, g_strerror(errno));
 		unlink(temporary);
@@ -86,7 +88,7 @@ static GVariant *variant_from_bytes(const char *bytes, gsize size)
 		return NULL;
 	aligned = g_memdup2(bytes + magic, body);
 	raw = g_variant_ref_sink(
-		g_variant_new_from_data(G_VARIANT_TYPE_VARDICT, aligned, body, FALSE, g_free, aligned));
+	        g_variant_new_from_data(G_VARIANT_TYPE_VARDICT, aligned, body, FALSE, g_free, aligned));
 	if (!g_variant_is_normal_form(raw))
 		return NULL;
 	return g_variant_get_normal_form(raw);

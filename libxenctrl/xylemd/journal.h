@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What xylemd must remember about a guest when it is killed: one small file per guest in /run/xylem/guests, named by
- * UUID and replaced atomically. /run is lost with the host's reboot, as the guests are.
+ * What xylemd must remember about a guest when it is killed: one small file per guest in /run/xylem/guests,
+ * named by UUID and replaced atomically. /run is lost with the host's reboot, as the guests are.
  *
- * The file is a magic line and a serialised a{sv}. A file that cannot be decoded is an error of its own, never a crash;
- * the caller sets it aside.
+ * The file is a magic line and a serialised a{sv}. A file that cannot be decoded is an error of its own,
+ * never a crash; the caller sets it aside.
  */
 #ifndef XYLEMD_JOURNAL_H
 #define XYLEMD_JOURNAL_H
@@ -24,7 +24,7 @@ enum journal_phase {
 struct journal {
 	enum journal_phase phase;
 	uint32_t domid; /* 0: not known yet */
-	bool unpaused;	/* has run */
+	bool unpaused;  /* has run */
 	struct policy_state policy;
 	struct guestconf *conf;
 	GArray *nic_devids; /* uint32_t, one for each of conf->nics */

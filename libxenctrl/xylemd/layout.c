@@ -34,7 +34,7 @@ static void add(GArray *nodes, enum layout_perms perms, const char *base, const 
 static void add_number(GArray *nodes, const char *base, const char *leaf, guint64 value)
 {
 	add_taken(nodes, LAYOUT_INHERIT, g_strconcat(base, "/", leaf, NULL),
-		  g_strdup_printf("%" G_GUINT64_FORMAT, value));
+	          g_strdup_printf("%" G_GUINT64_FORMAT, value));
 }
 
 char *layout_frontend(uint32_t domid, const char *type, uint32_t devid)
@@ -60,10 +60,17 @@ static void add_console(GArray *nodes, const char *base, const struct layout_ids
 void layout_add_guest(GArray *nodes, const struct guestconf *conf, const struct layout_ids *ids)
 {
 	/* What the guest itself may write, or acknowledge by removing. */
-	static const char *const guest_owned[] = { "control/shutdown", "control/feature-poweroff",
-						   "control/feature-reboot", "control/feature-suspend",
-						   "control/sysrq", "data", "drivers", "feature", "attr", "error",
-						   "device/suspend/event-channel" };
+	static const char *const guest_owned[] = { "control/shutdown",
+		                                   "control/feature-poweroff",
+		                                   "control/feature-reboot",
+		                                   "control/feature-suspend",
+		                                   "control/sysrq",
+		                                   "data",
+		                                   "drivers",
+		                                   "feature",
+		                                   "attr",
+		                                   "error",
+		                                   "device/suspend/event-channel" };
 	g_autofree char *base = g_strdup_printf("/local/domain/%u", ids->domid);
 	g_autofree char *vm = g_strconcat("/vm/", conf->uuid, NULL);
 	guint i;
@@ -109,7 +116,8 @@ static void add_pair(GArray *nodes, uint32_t domid, const char *front, const cha
 	add(nodes, LAYOUT_INHERIT, back, "state", "1");
 }
 
-void layout_add_disk(GArray *nodes, uint32_t domid, const struct disk_conf *disk, uint32_t major, uint32_t minor)
+void layout_add_disk(GArray *nodes, uint32_t domid, const struct disk_conf *disk, uint32_t major,
+                     uint32_t minor)
 {
 	g_autofree char *front = layout_frontend(domid, "vbd", disk->devid);
 	g_autofree char *back = layout_backend(domid, "vbd", disk->devid);
@@ -126,7 +134,7 @@ void layout_add_disk(GArray *nodes, uint32_t domid, const struct disk_conf *disk
 	add(nodes, LAYOUT_INHERIT, back, "discard-enable", disk->discard ? "1" : "0");
 	add(nodes, LAYOUT_INHERIT, back, "params", disk->source);
 	add_taken(nodes, LAYOUT_INHERIT, g_strconcat(back, "/physical-device", NULL),
-		  g_strdup_printf("%x:%x", major, minor));
+	          g_strdup_printf("%x:%x", major, minor));
 	add(nodes, LAYOUT_INHERIT, back, "hotplug-status", "connected");
 }
 
@@ -134,7 +142,8 @@ void layout_add_nic(GArray *nodes, uint32_t domid, const struct nic_conf *nic, u
 {
 	g_autofree char *front = layout_frontend(domid, "vif", devid);
 	g_autofree char *back = layout_backend(domid, "vif", devid);
-	g_autofree char *ifname = nic->ifname ? g_strdup(nic->ifname) : g_strdup_printf("vif%u.%u", domid, devid);
+	g_autofree char *ifname =
+	        nic->ifname ? g_strdup(nic->ifname) : g_strdup_printf("vif%u.%u", domid, devid);
 
 	add_pair(nodes, domid, front, back);
 	add_number(nodes, front, "handle", devid);

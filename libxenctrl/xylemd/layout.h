@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What a guest's part of xenstore looks like, as lists of nodes. Pure: the lists are written by storeio.c and compared
- * with golden files by the tests. Paths and values are those that the Linux frontends and backends read and that Xen's
- * own toolstack writes, so that stock tools show our guests.
+ * What a guest's part of xenstore looks like, as lists of nodes. Pure: the lists are written by storeio.c and
+ * compared with golden files by the tests. Paths and values are those that the Linux frontends and backends
+ * read and that Xen's own toolstack writes, so that stock tools show our guests.
  *
- * Invariants: a list is in the order of writing, parents with permissions of their own before their children, which
- * inherit them. What the guest may write is what carries LAYOUT_GUEST_OWNS or LAYOUT_FRONTEND, and nothing else.
+ * Invariants: a list is in the order of writing, parents with permissions of their own before their children,
+ * which inherit them. What the guest may write is what carries LAYOUT_GUEST_OWNS or LAYOUT_FRONTEND, and
+ * nothing else.
  */
 #ifndef XYLEMD_LAYOUT_H
 #define XYLEMD_LAYOUT_H
@@ -16,7 +17,7 @@
 #include "guestconf.h"
 
 enum layout_perms {
-	LAYOUT_INHERIT,	    /* from the parent */
+	LAYOUT_INHERIT,     /* from the parent */
 	LAYOUT_GUEST_READS, /* owner dom0, the guest reads */
 	LAYOUT_GUEST_OWNS,  /* owner the guest; nobody else but dom0 */
 	LAYOUT_FRONTEND,    /* owner the guest, dom0 (the backend) reads */
@@ -42,7 +43,8 @@ struct layout_ids {
 /* /local/domain/<id> and /vm/<uuid>, without devices. */
 void layout_add_guest(GArray *nodes, const struct guestconf *conf, const struct layout_ids *ids);
 /* Frontend and backend of one disk behind the block device major:minor of dom0. */
-void layout_add_disk(GArray *nodes, uint32_t domid, const struct disk_conf *disk, uint32_t major, uint32_t minor);
+void layout_add_disk(GArray *nodes, uint32_t domid, const struct disk_conf *disk, uint32_t major,
+                     uint32_t minor);
 /* Frontend and backend of the guest's nic number devid; mtu 0 is left to the frontend. */
 void layout_add_nic(GArray *nodes, uint32_t domid, const struct nic_conf *nic, uint32_t devid, uint32_t mtu);
 

@@ -2,8 +2,8 @@
 /*
  * xylemd: the daemon that owns running guests. Start, socket, main loop.
  *
- * The main loop takes calls and store events and hands them to threads; it never waits. Being killed is not the end of
- * any guest: the next xylemd adopts them (scan.c).
+ * The main loop takes calls and store events and hands them to threads; it never waits. Being killed is not
+ * the end of any guest: the next xylemd adopts them (scan.c).
  */
 #include "config.h"
 
@@ -25,11 +25,12 @@
 #include "guest.h"
 
 #define PROTOCOL_VERSION 1
-#define OBJECT_PATH	 "/org/xylem/Xylemd1"
+#define OBJECT_PATH      "/org/xylem/Xylemd1"
 
 static char *run_dir;
 
-static gboolean authorize_peer(GDBusAuthObserver *observer, GIOStream *stream, GCredentials *credentials, gpointer data)
+static gboolean authorize_peer(GDBusAuthObserver *observer, GIOStream *stream, GCredentials *credentials,
+                               gpointer data)
 {
 	(void)observer;
 	(void)stream;
@@ -49,7 +50,8 @@ static void connection_closed(GDBusConnection *connection, gboolean vanished, GE
 	(void)vanished;
 	(void)error;
 	(void)data;
-	g_dbus_interface_skeleton_unexport_from_connection(G_DBUS_INTERFACE_SKELETON(xylemd.service), connection);
+	g_dbus_interface_skeleton_unexport_from_connection(G_DBUS_INTERFACE_SKELETON(xylemd.service),
+	                                                   connection);
 	g_object_unref(connection);
 }
 
@@ -59,8 +61,8 @@ static gboolean new_connection(GDBusServer *server, GDBusConnection *connection,
 
 	(void)server;
 	(void)data;
-	if (!g_dbus_interface_skeleton_export(G_DBUS_INTERFACE_SKELETON(xylemd.service), connection, OBJECT_PATH,
-					      &error)) {
+	if (!g_dbus_interface_skeleton_export(G_DBUS_INTERFACE_SKELETON(xylemd.service), connection,
+	                                      OBJECT_PATH, &error)) {
 		g_warning("a new client: %s", error->message);
 		return FALSE;
 	}
@@ -120,9 +122,8 @@ static void notify_ready(void)
 	if (path[0] == '@')
 		address.sun_path[0] = '\0';
 	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd < 0 ||
-	    sendto(fd, "READY=1", 7, MSG_NOSIGNAL, (struct sockaddr *)&address,
-		   (socklen_t)(G_STRUCT_OFFSET(struct sockaddr_un, sun_path) + strlen(path))) != 7)
+	if (fd < 0 || sendto(fd, "READY=1", 7, MSG_NOSIGNAL, (struct sockaddr *)&address,
+	                     (socklen_t)(G_STRUCT_OFFSET(struct sockaddr_un, sun_path) + strlen(path))) != 7)
 		g_warning("systemd was not told of the start: %s", g_strerror(errno));
 	if (fd >= 0)
 		close(fd);
@@ -214,6 +215,7 @@ int main(int argc, char **argv)
 	g_main_loop_run(loop);
 	g_dbus_server_stop(server);
 	worker_free(xylemd.worker);
-	/* Threads may be stuck in the kernel: the process ends without waiting for them, the journal knows the rest. */
+	/* Threads may be stuck in the kernel: the process ends without waiting for them, the journal knows
+	 * the rest. */
 	_exit(0);
 }

@@ -14,7 +14,8 @@
 
 #include "error.h"
 
-/* How often a waiting thread looks whether it was cancelled; the interface itself is announced by an event. */
+/* How often a waiting thread looks whether it was cancelled; the interface itself is announced by an event.
+ */
 #define CANCEL_CHECK_MS 500
 
 struct nic_waiter {
@@ -48,17 +49,18 @@ bool nic_check(const struct nic_conf *conf, const char *guest, uint32_t *mtu, GE
 	bool ok = false;
 
 	if (!sock)
-		return xd_fail(error, XD_ERROR_DEVICE, "guest \"%s\", nic %s: no netlink socket", guest, conf->mac_text);
+		return xd_fail(error, XD_ERROR_DEVICE, "guest \"%s\", nic %s: no netlink socket", guest,
+		               conf->mac_text);
 	type = rtnl_link_get_kernel(sock, 0, conf->bridge, &bridge) < 0 ? NULL : rtnl_link_get_type(bridge);
 	if (!bridge)
-		xd_fail(error, XD_ERROR_DEVICE, "guest \"%s\", nic %s: there is no bridge %s", guest, conf->mac_text,
-			conf->bridge);
+		xd_fail(error, XD_ERROR_DEVICE, "guest \"%s\", nic %s: there is no bridge %s", guest,
+		        conf->mac_text, conf->bridge);
 	else if (!type || strcmp(type, "bridge"))
 		xd_fail(error, XD_ERROR_DEVICE, "guest \"%s\", nic %s: interface %s is not a bridge", guest,
-			conf->mac_text, conf->bridge);
+		        conf->mac_text, conf->bridge);
 	else if (conf->ifname && rtnl_link_get_kernel(sock, 0, conf->ifname, &taken) >= 0)
-		xd_fail(error, XD_ERROR_DEVICE, "guest \"%s\", nic %s: there is an interface %s already", guest,
-			conf->mac_text, conf->ifname);
+		xd_fail(error, XD_ERROR_DEVICE, "guest \"%s\", nic %s: there is an interface %s already",
+		        guest, conf->mac_text, conf->ifname);
 	else {
 		*mtu = rtnl_link_get_mtu(bridge);
 		ok = true;
@@ -77,7 +79,8 @@ struct nic_waiter *nic_waiter_open(const char *guest, GError **error)
 
 	waiter->requests = open_socket();
 	waiter->events = open_socket();
-	if (!waiter->requests || !waiter->events || nl_socket_add_membership(waiter->events, RTNLGRP_LINK) < 0 ||
+	if (!waiter->requests || !waiter->events ||
+	    nl_socket_add_membership(waiter->events, RTNLGRP_LINK) < 0 ||
 	    nl_socket_set_nonblocking(waiter->events) < 0) {
 		xd_fail(error, XD_ERROR_DEVICE, "guest \"%s\": cannot listen for network interfaces", guest);
 		nic_waiter_close(waiter);
@@ -101,7 +104,7 @@ void nic_waiter_close(struct nic_waiter *waiter)
 
 /* The interface once it is there; NULL after timeout_ms or when cancelled. */
 static struct rtnl_link *wait_for_link(struct nic_waiter *waiter, const char *name, int timeout_ms,
-				       const gint *cancelled)
+                                       const gint *cancelled)
 {
 	gint64 deadline = g_get_monotonic_time() + (gint64)timeout_ms * 1000;
 	struct pollfd poll_fd = { .fd = nl_socket_get_fd(waiter->events), .events = POLLIN };
@@ -122,7 +125,7 @@ static struct rtnl_link *wait_for_link(struct nic_waiter *waiter, const char *na
 
 /* Everything in one request, so that the interface is never up outside of its bridge. */
 static int change_link(struct nl_sock *sock, struct rtnl_link *link, struct rtnl_link *bridge,
-		       const struct nic_conf *conf, uint32_t mtu, bool ipv6)
+                       const struct nic_conf *conf, uint32_t mtu, bool ipv6)
 {
 	struct rtnl_link *change = rtnl_link_alloc();
 	int result;
@@ -143,8 +146,8 @@ static int change_link(struct nl_sock *sock, struct rtnl_link *link, struct rtnl
 	return result;
 }
 
-bool nic_connect(struct nic_waiter *waiter, const struct nic_conf *conf, uint32_t domid, uint32_t devid, uint32_t mtu,
-		 int timeout_ms, const gint *cancelled, const char *guest, GError **error)
+bool nic_connect(struct nic_waiter *waiter, const struct nic_conf *conf, uint32_t domid, uint32_t devid,
+                 uint32_t mtu, int timeout_ms, const gint *cancelled, const char *guest, GError **error)
 {
 	g_autofree char *name = g_strdup_printf("vif%u.%u", domid, devid);
 	struct rtnl_link *link = wait_for_link(waiter, name, timeout_ms, cancelled), *bridge = NULL;
@@ -153,9 +156,10 @@ bool nic_connect(struct nic_waiter *waiter, const struct nic_conf *conf, uint32_
 	if (!link) {
 		if (cancelled && g_atomic_int_get(cancelled))
 			return xd_fail(error, XD_ERROR_DEVICE, "guest \"%s\" was destroyed meanwhile", guest);
-		return xd_fail(error, XD_ERROR_TIMEOUT,
-			       "guest \"%s\", nic %s: the interface %s did not appear (is xen-netback loaded?)", guest,
-			       conf->mac_text, name);
+		return xd_fail(
+		        error, XD_ERROR_TIMEOUT,
+		        "guest \"%s\", nic %s: the interface %s did not appear (is xen-netback loaded?)",
+		        guest, conf->mac_text, name);
 	}
 	result = rtnl_link_get_kernel(waiter->requests, 0, conf->bridge, &bridge);
 	if (result >= 0)
@@ -167,7 +171,8 @@ bool nic_connect(struct nic_waiter *waiter, const struct nic_conf *conf, uint32_
 		rtnl_link_put(bridge);
 	rtnl_link_put(link);
 	if (result < 0)
-		return xd_fail(error, XD_ERROR_DEVICE, "guest \"%s\", nic %s: cannot enter %s into bridge %s: %s", guest,
-			       conf->mac_text, name, conf->bridge, nl_geterror(result));
+		return xd_fail(error, XD_ERROR_DEVICE,
+		               "guest \"%s\", nic %s: cannot enter %s into bridge %s: %s", guest,
+		               conf->mac_text, name, conf->bridge, nl_geterror(result));
 	return true;
 }

@@ -9,8 +9,8 @@ static bool run_was_quick(const struct policy_state *state, int64_t now_us)
 	return now_us - state->started_us < POLICY_QUICK_RUN_US;
 }
 
-struct policy_verdict policy_decide(const struct guestconf *conf, const struct policy_state *state, int reason,
-				    int64_t now_us)
+struct policy_verdict policy_decide(const struct guestconf *conf, const struct policy_state *state,
+                                    int reason, int64_t now_us)
 {
 	struct policy_verdict verdict = { .event = "crashed" };
 

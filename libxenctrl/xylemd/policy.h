@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What happens when a guest has stopped by itself: its configured policy, and a brake on guests that restart again and
- * again. Pure: time is an argument.
+ * What happens when a guest has stopped by itself: its configured policy, and a brake on guests that restart
+ * again and again. Pure: time is an argument.
  */
 #ifndef XYLEMD_POLICY_H
 #define XYLEMD_POLICY_H
@@ -12,11 +12,11 @@
 #include "guestconf.h"
 
 /* A run shorter than this counts as quick; that many quick runs in a row are the last. */
-#define POLICY_QUICK_RUN_US	   (INT64_C(10) * 1000 * 1000)
+#define POLICY_QUICK_RUN_US   (INT64_C(10) * 1000 * 1000)
 #define POLICY_QUICK_RUNS_MAX 5u
 
 struct policy_state {
-	int64_t started_us;   /* when the present run began, CLOCK_BOOTTIME */
+	int64_t started_us;  /* when the present run began, CLOCK_BOOTTIME */
 	uint32_t quick_runs; /* quick runs in a row before this one */
 };
 
@@ -28,8 +28,8 @@ struct policy_verdict {
 };
 
 /* reason is the hypervisor's shutdown code (enum xyl_shutdown); unknown codes count as crashes. */
-struct policy_verdict policy_decide(const struct guestconf *conf, const struct policy_state *state, int reason,
-				    int64_t now_us);
+struct policy_verdict policy_decide(const struct guestconf *conf, const struct policy_state *state,
+                                    int reason, int64_t now_us);
 /* The state for the run that begins at now_us after a restart. */
 struct policy_state policy_restarted(const struct policy_state *state, int64_t now_us);
 

@@ -3,9 +3,9 @@
  * Noticing what happens to domains: the store says that something did (@introduceDomain, @releaseDomain), the
  * hypervisor's list says what. Also the first look at start, when guests of an earlier life are adopted.
  *
- * Scans run on a thread, one at a time; a request during a scan causes one more. A domain is ours when its number and its
- * UUID are those of a guest in the tables; a domain with the UUID of a guest of ours but another number is one that is
- * just being made or buried.
+ * Scans run on a thread, one at a time; a request during a scan causes one more. A domain is ours when its
+ * number and its UUID are those of a guest in the tables; a domain with the UUID of a guest of ours but
+ * another number is one that is just being made or buried.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -32,7 +32,8 @@ static void stranger_free(gpointer data)
 	g_free(stranger);
 }
 
-static void stranger_event(uint32_t domid, const struct stranger *stranger, const char *event, const char *detail)
+static void stranger_event(uint32_t domid, const struct stranger *stranger, const char *event,
+                           const char *detail)
 {
 	g_autofree char *uuid = uuid_to_text(stranger->id);
 
@@ -252,9 +253,11 @@ void op_policy(struct op *op)
 		return;
 	case POLICY_DESTROY:
 		if (verdict.rate_limited)
-			g_warning("guest \"%s\" stopped %u times within %d s of its start: it is not started again",
-				  guest->name, POLICY_QUICK_RUNS_MAX, (int)(POLICY_QUICK_RUN_US / 1000000));
-		guest_event(guest, journal->domid, "destroyed", verdict.rate_limited ? "rate-limit" : "policy");
+			g_warning(
+			        "guest \"%s\" stopped %u times within %d s of its start: it is not started again",
+			        guest->name, POLICY_QUICK_RUNS_MAX, (int)(POLICY_QUICK_RUN_US / 1000000));
+		guest_event(guest, journal->domid, "destroyed",
+		            verdict.rate_limited ? "rate-limit" : "policy");
 		teardown_guest(guest, false, verdict.rate_limited ? "rate-limit" : "policy");
 		return;
 	case POLICY_RESTART:
@@ -279,7 +282,8 @@ static void op_clean(struct op *op)
 }
 
 /* The domain of this UUID that is not on its way out, or 0. */
-static uint32_t find_domain(const struct xyl_dominfo *domains, int count, const uint8_t id[16], uint32_t preferred)
+static uint32_t find_domain(const struct xyl_dominfo *domains, int count, const uint8_t id[16],
+                            uint32_t preferred)
 {
 	uint32_t found = 0;
 	int i;
@@ -315,7 +319,7 @@ static void adopt(struct journal *journal, const struct xyl_dominfo *domains, in
 	if (phase == JOURNAL_RUNNING && domid && domid == recorded) {
 		for (i = 0; i < journal->conf->disks->len; i++)
 			g_ptr_array_add(guest->disks,
-					disk_adopt(g_ptr_array_index(journal->conf->disks, i), guest->name));
+			                disk_adopt(g_ptr_array_index(journal->conf->disks, i), guest->name));
 		guest_event(guest, domid, "created", "adopted");
 	} else {
 		op = op_new(phase == JOURNAL_RUNNING ? op_lost : op_clean, "destroy", guest, NULL);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The D-Bus interface: arguments in, operations queued, answers out. Handlers run in the main loop and never wait.
+ * The D-Bus interface: arguments in, operations queued, answers out. Handlers run in the main loop and never
+ * wait.
  */
 #include <errno.h>
 #include <string.h>
@@ -25,7 +26,7 @@ static gboolean answer_not_found(GDBusMethodInvocation *call, uint32_t domid)
 }
 
 static gboolean handle_create(XdXylemd1 *service, GDBusMethodInvocation *call, GVariant *dict, guint flags,
-			      gpointer data)
+                              gpointer data)
 {
 	GError *error = NULL;
 	struct guestconf *conf;
@@ -70,7 +71,8 @@ static gboolean destroy_is_late(gpointer data)
 	op->timer = 0;
 	g_mutex_unlock(&xylemd.lock);
 	if (call) {
-		xd_fail(&error, XD_ERROR_TIMEOUT, "the domain is killed, but something still holds it; the teardown goes on");
+		xd_fail(&error, XD_ERROR_TIMEOUT,
+		        "the domain is killed, but something still holds it; the teardown goes on");
 		g_dbus_method_invocation_return_gerror(call, error);
 	}
 	return G_SOURCE_REMOVE;
@@ -78,8 +80,8 @@ static gboolean destroy_is_late(gpointer data)
 
 static void answer_late(struct op *op)
 {
-	op->timer = g_timeout_add_seconds_full(G_PRIORITY_DEFAULT, DESTROY_ANSWER_S, destroy_is_late, op_ref(op),
-					       (GDestroyNotify)(void (*)(void))op_unref);
+	op->timer = g_timeout_add_seconds_full(G_PRIORITY_DEFAULT, DESTROY_ANSWER_S, destroy_is_late,
+	                                       op_ref(op), (GDestroyNotify)(void (*)(void))op_unref);
 }
 
 /* On its own thread, before the guest's queue: the kill. */
@@ -154,7 +156,8 @@ static void op_shutdown(struct op *op)
 	}
 	pending = xyl_store_read(storeio_store(xylemd.io), XYL_TX_NONE, path, NULL);
 	if (pending && *pending && !strcmp(pending, mode))
-		xd_fail(&error, XD_ERROR_BUSY, "domain %u has not yet taken an earlier request to %s", op->domid, mode);
+		xd_fail(&error, XD_ERROR_BUSY, "domain %u has not yet taken an earlier request to %s",
+		        op->domid, mode);
 	else if (xyl_store_write(storeio_store(xylemd.io), XYL_TX_NONE, path, mode, strlen(mode)))
 		xd_fail(&error, XD_ERROR_STORE, "domain %u: %s: %s", op->domid, path, xyl_error());
 	free(pending);
@@ -164,17 +167,18 @@ static void op_shutdown(struct op *op)
 		op_succeed(op);
 }
 
-static gboolean handle_shutdown(XdXylemd1 *service, GDBusMethodInvocation *call, guint domid, const char *mode,
-				gpointer data)
+static gboolean handle_shutdown(XdXylemd1 *service, GDBusMethodInvocation *call, guint domid,
+                                const char *mode, gpointer data)
 {
 	GError *error = NULL;
 	struct op *op;
 
 	(void)service;
 	(void)data;
-	if (!domid || domid >= XYL_DOMID_FIRST_RESERVED || (strcmp(mode, "poweroff") && strcmp(mode, "reboot"))) {
+	if (!domid || domid >= XYL_DOMID_FIRST_RESERVED ||
+	    (strcmp(mode, "poweroff") && strcmp(mode, "reboot"))) {
 		xd_fail(&error, XD_ERROR_INVALID_ARGUMENT,
-			"domain %u, mode \"%.32s\": a guest and poweroff or reboot are wanted", domid, mode);
+		        "domain %u, mode \"%.32s\": a guest and poweroff or reboot are wanted", domid, mode);
 		return answer_error(call, error);
 	}
 	op = op_new(op_shutdown, "", NULL, call);
@@ -184,7 +188,8 @@ static gboolean handle_shutdown(XdXylemd1 *service, GDBusMethodInvocation *call,
 	return TRUE;
 }
 
-static gboolean submit_device(GDBusMethodInvocation *call, guint domid, GVariant *device, op_fn *run, const char *name)
+static gboolean submit_device(GDBusMethodInvocation *call, guint domid, GVariant *device, op_fn *run,
+                              const char *name)
 {
 	struct guest *guest = guest_by_domid(domid);
 	struct op *op;
@@ -200,7 +205,7 @@ static gboolean submit_device(GDBusMethodInvocation *call, guint domid, GVariant
 }
 
 static gboolean handle_attach(XdXylemd1 *service, GDBusMethodInvocation *call, guint domid, GVariant *device,
-			      gpointer data)
+                              gpointer data)
 {
 	(void)service;
 	(void)data;
@@ -208,7 +213,7 @@ static gboolean handle_attach(XdXylemd1 *service, GDBusMethodInvocation *call, g
 }
 
 static gboolean handle_detach(XdXylemd1 *service, GDBusMethodInvocation *call, guint domid, GVariant *device,
-			      gpointer data)
+                              gpointer data)
 {
 	(void)service;
 	(void)data;
@@ -224,10 +229,12 @@ static void op_set_memory(struct op *op)
 
 	if (kib < 4096 || kib % 4 || kib > conf->max_memory_kib)
 		xd_fail(&error, XD_ERROR_INVALID_ARGUMENT,
-			"guest \"%s\": memory_kib %" G_GUINT64_FORMAT " is not a multiple of 4 from 4096 to %" G_GUINT64_FORMAT,
-			op->guest->name, kib, conf->max_memory_kib);
+		        "guest \"%s\": memory_kib %" G_GUINT64_FORMAT
+		        " is not a multiple of 4 from 4096 to %" G_GUINT64_FORMAT,
+		        op->guest->name, kib, conf->max_memory_kib);
 	else if (xyl_memory_set_max(xylemd.xen, op->domid, kib + 1024))
-		xd_fail(&error, XD_ERROR_HYPERVISOR, "guest \"%s\": its memory limit: %s", op->guest->name, xyl_error());
+		xd_fail(&error, XD_ERROR_HYPERVISOR, "guest \"%s\": its memory limit: %s", op->guest->name,
+		        xyl_error());
 	else if (xyl_store_printf(storeio_store(xylemd.io), XYL_TX_NONE, path, "%" G_GUINT64_FORMAT, kib))
 		xd_fail(&error, XD_ERROR_STORE, "guest \"%s\": %s: %s", op->guest->name, path, xyl_error());
 	if (error) {
@@ -241,7 +248,7 @@ static void op_set_memory(struct op *op)
 }
 
 static gboolean handle_set_memory(XdXylemd1 *service, GDBusMethodInvocation *call, guint domid, guint64 kib,
-				  gpointer data)
+                                  gpointer data)
 {
 	g_autoptr(GVariant) argument = g_variant_ref_sink(g_variant_new_uint64(kib));
 
@@ -257,18 +264,19 @@ static void op_set_vcpus(struct op *op)
 	g_autoptr(GError) error = NULL;
 
 	if (wanted < 1 || wanted > conf->max_vcpus)
-		xd_fail(&error, XD_ERROR_INVALID_ARGUMENT, "guest \"%s\": vcpus %u is outside 1..%u", op->guest->name,
-			wanted, conf->max_vcpus);
+		xd_fail(&error, XD_ERROR_INVALID_ARGUMENT, "guest \"%s\": vcpus %u is outside 1..%u",
+		        op->guest->name, wanted, conf->max_vcpus);
 	for (vcpu = 0; !error && vcpu < conf->max_vcpus; vcpu++) {
 		g_autofree char *path =
-			g_strdup_printf("/local/domain/%u/cpu/%u/availability", op->domid, vcpu);
+		        g_strdup_printf("/local/domain/%u/cpu/%u/availability", op->domid, vcpu);
 
 		/* Each change is an event for the guest: only real ones. */
 		if ((vcpu < conf->vcpus) == (vcpu < wanted))
 			continue;
 		if (xyl_store_printf(storeio_store(xylemd.io), XYL_TX_NONE, path, "%s",
-				     vcpu < wanted ? "online" : "offline"))
-			xd_fail(&error, XD_ERROR_STORE, "guest \"%s\": %s: %s", op->guest->name, path, xyl_error());
+		                     vcpu < wanted ? "online" : "offline"))
+			xd_fail(&error, XD_ERROR_STORE, "guest \"%s\": %s: %s", op->guest->name, path,
+			        xyl_error());
 	}
 	if (error) {
 		op_fail(op, error);
@@ -281,7 +289,7 @@ static void op_set_vcpus(struct op *op)
 }
 
 static gboolean handle_set_vcpus(XdXylemd1 *service, GDBusMethodInvocation *call, guint domid, guint vcpus,
-				 gpointer data)
+                                 gpointer data)
 {
 	g_autoptr(GVariant) argument = g_variant_ref_sink(g_variant_new_uint32(vcpus));
 
@@ -301,7 +309,8 @@ static const char *state_name(const struct xyl_dominfo *info)
 
 static const char *reason_name(const struct xyl_dominfo *info)
 {
-	static const char *const names[] = { "poweroff", "reboot", "suspend", "crash", "watchdog", "soft-reset" };
+	static const char *const names[] = { "poweroff", "reboot",   "suspend",
+		                             "crash",    "watchdog", "soft-reset" };
 
 	if (!info->shutdown)
 		return "";
@@ -312,7 +321,8 @@ static const char *reason_name(const struct xyl_dominfo *info)
 
 static char *store_text(uint32_t domid, const char *leaf)
 {
-	char *text = xyl_store_readf(storeio_store(xylemd.io), XYL_TX_NONE, "/local/domain/%u/%s", domid, leaf);
+	char *text =
+	        xyl_store_readf(storeio_store(xylemd.io), XYL_TX_NONE, "/local/domain/%u/%s", domid, leaf);
 	g_autofree char *cut = text ? g_strndup(text, 255) : g_strdup("");
 
 	free(text);
@@ -354,8 +364,9 @@ static GVariant *describe(const struct xyl_dominfo *info, bool full)
 	g_variant_builder_add(&b, "{sv}", "memory_kib", g_variant_new_uint64(info->memory_pages * 4));
 	/* Pages without a limit (dom0) are all ones. */
 	g_variant_builder_add(&b, "{sv}", "max_memory_kib",
-			      g_variant_new_uint64(info->max_memory_pages > UINT64_MAX / 4 ? UINT64_MAX :
-										   info->max_memory_pages * 4));
+	                      g_variant_new_uint64(info->max_memory_pages > UINT64_MAX / 4
+	                                                   ? UINT64_MAX
+	                                                   : info->max_memory_pages * 4));
 	g_variant_builder_add(&b, "{sv}", "vcpus", g_variant_new_uint32(info->online_vcpus));
 	g_variant_builder_add(&b, "{sv}", "max_vcpus", g_variant_new_uint32(info->max_vcpus));
 	g_variant_builder_add(&b, "{sv}", "cpu_time_ns", g_variant_new_uint64(info->cpu_time_ns));
@@ -412,8 +423,8 @@ static void op_get(struct op *op)
 	GDBusMethodInvocation *call;
 
 	if (xyl_domain_info(xylemd.xen, op->domid, &info)) {
-		xd_fail(&error, errno == ESRCH ? XD_ERROR_NOT_FOUND : XD_ERROR_HYPERVISOR, "domain %u: %s", op->domid,
-			xyl_error());
+		xd_fail(&error, errno == ESRCH ? XD_ERROR_NOT_FOUND : XD_ERROR_HYPERVISOR, "domain %u: %s",
+		        op->domid, xyl_error());
 		op_fail(op, error);
 		return;
 	}

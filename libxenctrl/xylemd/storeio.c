@@ -116,7 +116,8 @@ bool storeio_write(struct storeio *io, const GArray *nodes, uint32_t domid, cons
 	struct write_job job = { .nodes = nodes, .domid = domid };
 
 	if (xyl_store_transaction(io->store, write_nodes, &job))
-		return xd_fail(error, XD_ERROR_STORE, "%s: cannot write its nodes to xenstore: %s", what, xyl_error());
+		return xd_fail(error, XD_ERROR_STORE, "%s: cannot write its nodes to xenstore: %s", what,
+		               xyl_error());
 	return true;
 }
 
@@ -135,7 +136,7 @@ bool storeio_remove(struct storeio *io, const char *const *paths, const char *wh
 {
 	if (xyl_store_transaction(io->store, remove_nodes, (void *)paths))
 		return xd_fail(error, XD_ERROR_STORE, "%s: cannot remove its nodes from xenstore: %s", what,
-			       xyl_error());
+		               xyl_error());
 	return true;
 }
 
@@ -203,7 +204,7 @@ static bool sleep_until_woken(struct waiter *waiter, gint64 deadline)
 }
 
 enum backend_state storeio_wait(struct storeio *io, const char *dir, unsigned wanted, int timeout_ms,
-				const gint *cancelled)
+                                const gint *cancelled)
 {
 	gint64 deadline = g_get_monotonic_time() + (gint64)timeout_ms * 1000;
 	enum backend_state state = storeio_backend_state(io, dir);
@@ -251,7 +252,7 @@ char *storeio_backend_error(struct storeio *io, const char *dir)
 {
 	/* Linux's backends write to error/<their directory's path within the domain>/error. */
 	char *text = xyl_store_readf(io->store, XYL_TX_NONE, "/local/domain/0/error/%s/error",
-				     dir + strlen("/local/domain/0/"));
+	                             dir + strlen("/local/domain/0/"));
 	g_autofree char *copy = text ? g_strndup(text, 200) : NULL;
 
 	free(text);

@@ -79,34 +79,37 @@ static int copy_to_memfd(int file, gsize bytes)
 }
 
 /* The file's content as a sealed memfd, -1 with an error. */
-static int read_to_memfd(const char *path, guint64 max_bytes, const char *guest, const char *key, gsize *bytes,
-			 GError **error)
+static int read_to_memfd(const char *path, guint64 max_bytes, const char *guest, const char *key,
+                         gsize *bytes, GError **error)
 {
 	int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY), memory = -1;
 	struct stat info;
 
 	if (file < 0 || fstat(file, &info))
-		xd_fail(error, XD_ERROR_KERNEL, "guest \"%s\": %s %s: %s", guest, key, path, g_strerror(errno));
+		xd_fail(error, XD_ERROR_KERNEL, "guest \"%s\": %s %s: %s", guest, key, path,
+		        g_strerror(errno));
 	else if (!S_ISREG(info.st_mode))
-		xd_fail(error, XD_ERROR_KERNEL, "guest \"%s\": %s %s is not a regular file", guest, key, path);
+		xd_fail(error, XD_ERROR_KERNEL, "guest \"%s\": %s %s is not a regular file", guest, key,
+		        path);
 	else if (!info.st_size || (guint64)info.st_size > max_bytes)
 		xd_fail(error, XD_ERROR_KERNEL,
-			"guest \"%s\": %s %s has %" G_GINT64_FORMAT " bytes; 1 to %" G_GUINT64_FORMAT " are possible",
-			guest, key, path, (gint64)info.st_size, max_bytes);
+		        "guest \"%s\": %s %s has %" G_GINT64_FORMAT " bytes; 1 to %" G_GUINT64_FORMAT
+		        " are possible",
+		        guest, key, path, (gint64)info.st_size, max_bytes);
 	else {
 		*bytes = (gsize)info.st_size;
 		memory = copy_to_memfd(file, *bytes);
 		if (memory < 0)
-			xd_fail(error, XD_ERROR_KERNEL, "guest \"%s\": %s %s cannot be read: %s", guest, key, path,
-				g_strerror(errno));
+			xd_fail(error, XD_ERROR_KERNEL, "guest \"%s\": %s %s cannot be read: %s", guest, key,
+			        path, g_strerror(errno));
 	}
 	if (file >= 0)
 		close(file);
 	return memory;
 }
 
-gboolean image_read(struct image *image, const char *path, guint64 max_bytes, const char *guest, const char *key,
-		    GError **error)
+gboolean image_read(struct image *image, const char *path, guint64 max_bytes, const char *guest,
+                    const char *key, GError **error)
 {
 	gsize bytes = 0;
 	int memory = read_to_memfd(path, max_bytes, guest, key, &bytes, error);
@@ -169,7 +172,8 @@ static gboolean worker_start(struct worker *worker, GError **error)
 	if (worker->socket >= 0)
 		return TRUE;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
-		return xd_fail(error, XD_ERROR_INTERNAL, "no socket for the kernel worker: %s", g_strerror(errno));
+		return xd_fail(error, XD_ERROR_INTERNAL, "no socket for the kernel worker: %s",
+		               g_strerror(errno));
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_adddup2(&actions, pair[1], WORKER_SOCKET_FD);
 	result = posix_spawn(&worker->pid, worker->program, &actions, NULL, argv, envp);
@@ -177,7 +181,8 @@ static gboolean worker_start(struct worker *worker, GError **error)
 	close(pair[1]);
 	if (result) {
 		close(pair[0]);
-		return xd_fail(error, XD_ERROR_INTERNAL, "cannot start the kernel worker: %s", g_strerror(result));
+		return xd_fail(error, XD_ERROR_INTERNAL, "cannot start the kernel worker: %s",
+		               g_strerror(result));
 	}
 	worker->socket = pair[0];
 	return TRUE;
@@ -188,8 +193,9 @@ static gboolean send_request(int sock, const struct worker_request *request, int
 {
 	char control[CMSG_SPACE(2 * sizeof(int))] = { 0 };
 	struct iovec iov = { (void *)request, sizeof(*request) };
-	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control,
-				  .msg_controllen = sizeof(control) };
+	struct msghdr message = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)
+	};
 	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
 	int fds[2] = { input, output };
 
@@ -220,8 +226,8 @@ static gboolean receive_reply(int sock, struct worker_reply *reply, gboolean *la
 }
 
 /* One exchange. The reply is the confined process's word: nothing in it is believed unchecked. */
-static gboolean exchange(struct worker *worker, gsize bytes, int input, int output, const char *guest, const char *path,
-			 struct worker_reply *reply, GError **error)
+static gboolean exchange(struct worker *worker, gsize bytes, int input, int output, const char *guest,
+                         const char *path, struct worker_reply *reply, GError **error)
 {
 	struct worker_request request = { .input_bytes = bytes, .max_bytes = WORKER_MAX_UNPACKED_BYTES };
 	gboolean late;
@@ -247,26 +253,30 @@ static gboolean exchange(struct worker *worker, gsize bytes, int input, int outp
 	}
 	status = worker_stop(worker);
 	if (late)
-		return xd_fail(error, XD_ERROR_KERNEL, "guest \"%s\": kernel %s takes too long to unpack", guest, path);
-	return xd_fail(error, XD_ERROR_KERNEL, "guest \"%s\": kernel %s made the unpacking process end (%s %d)", guest,
-		       path, WIFSIGNALED(status) ? "signal" : "status",
-		       WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+		return xd_fail(error, XD_ERROR_KERNEL, "guest \"%s\": kernel %s takes too long to unpack",
+		               guest, path);
+	return xd_fail(error, XD_ERROR_KERNEL,
+	               "guest \"%s\": kernel %s made the unpacking process end (%s %d)", guest, path,
+	               WIFSIGNALED(status) ? "signal" : "status",
+	               WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
 }
 
 /* Seals what the worker wrote and maps it. The seal fails while the worker still has a writable mapping. */
-static gboolean take_output(struct image *image, int output, guint64 bytes, const char *guest, const char *path,
-			    GError **error)
+static gboolean take_output(struct image *image, int output, guint64 bytes, const char *guest,
+                            const char *path, GError **error)
 {
 	struct stat info;
 
 	if (!bytes || bytes > WORKER_MAX_UNPACKED_BYTES ||
 	    fcntl(output, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) ||
 	    fstat(output, &info) || (guint64)info.st_size < bytes || !image_map(image, output, (gsize)bytes))
-		return xd_fail(error, XD_ERROR_KERNEL, "guest \"%s\": kernel %s was not unpacked properly", guest, path);
+		return xd_fail(error, XD_ERROR_KERNEL, "guest \"%s\": kernel %s was not unpacked properly",
+		               guest, path);
 	return TRUE;
 }
 
-gboolean worker_unpack(struct worker *worker, const char *path, const char *guest, struct image *image, GError **error)
+gboolean worker_unpack(struct worker *worker, const char *path, const char *guest, struct image *image,
+                       GError **error)
 {
 	struct worker_reply reply;
 	gboolean ok = FALSE;

@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The kernel worker: a resident process that unpacks and checks guests' kernels, confined by seccomp to computing, its
- * memory and one socket. A kernel that breaks it costs an error message; the next kernel gets a new worker.
+ * The kernel worker: a resident process that unpacks and checks guests' kernels, confined by seccomp to
+ * computing, its memory and one socket. A kernel that breaks it costs an error message; the next kernel gets
+ * a new worker.
  *
- * Files reach it as sealed memfds (never as file names or as open files, whose disk might be dead or whose end might be
- * cut off), and the unpacked kernel comes back in a memfd that is sealed before it is read.
+ * Files reach it as sealed memfds (never as file names or as open files, whose disk might be dead or whose
+ * end might be cut off), and the unpacked kernel comes back in a memfd that is sealed before it is read.
  */
 #ifndef XYLEMD_WORKER_H
 #define XYLEMD_WORKER_H
 
 #include <glib.h>
 
-#define WORKER_ARGUMENT "--kernel-worker"
-#define WORKER_SOCKET_FD 3
+#define WORKER_ARGUMENT           "--kernel-worker"
+#define WORKER_SOCKET_FD          3
 
-#define WORKER_MAX_KERNEL_BYTES	  (UINT64_C(512) << 20)
+#define WORKER_MAX_KERNEL_BYTES   (UINT64_C(512) << 20)
 #define WORKER_MAX_UNPACKED_BYTES (UINT64_C(512) << 20)
 #define WORKER_MAX_RAMDISK_BYTES  (UINT64_C(1) << 30)
 
@@ -29,15 +30,17 @@ void image_clear(struct image *image);
 /*
  * Reads a regular file into memory. key and guest go into the message: XD_ERROR_KERNEL.
  */
-gboolean image_read(struct image *image, const char *path, guint64 max_bytes, const char *guest, const char *key,
-		    GError **error);
+gboolean image_read(struct image *image, const char *path, guint64 max_bytes, const char *guest,
+                    const char *key, GError **error);
 
 struct worker;
 /* Starts the process from the executable at `program` (this program: /proc/self/exe). */
 struct worker *worker_new(const char *program);
 void worker_free(struct worker *worker);
-/* Reads the kernel at path and has it unpacked. Callers wait for each other. Errors: XD_ERROR_KERNEL, XD_ERROR_INTERNAL. */
-gboolean worker_unpack(struct worker *worker, const char *path, const char *guest, struct image *image, GError **error);
+/* Reads the kernel at path and has it unpacked. Callers wait for each other. Errors: XD_ERROR_KERNEL,
+ * XD_ERROR_INTERNAL. */
+gboolean worker_unpack(struct worker *worker, const char *path, const char *guest, struct image *image,
+                       GError **error);
 
 /* The process's own side: serves WORKER_SOCKET_FD until it closes. Returns the exit status. */
 int worker_main(void);

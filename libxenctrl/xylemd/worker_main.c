@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The kernel worker's own side; see worker.h. After confine() it can compute, have memory, and talk on one socket.
+ * The kernel worker's own side; see worker.h. After confine() it can compute, have memory, and talk on one
+ * socket.
  *
- * Unpacks in three steps: map the input, xyl_kernel_unpack(), copy the result into the output memfd. Both mappings are
- * gone before the answer is sent, so that the daemon can seal the output.
+ * Unpacks in three steps: map the input, xyl_kernel_unpack(), copy the result into the output memfd. Both
+ * mappings are gone before the answer is sent, so that the daemon can seal the output.
  */
 #include <errno.h>
 #include <seccomp.h>
@@ -23,10 +24,10 @@
 
 /* System calls without an argument worth checking. */
 static const int allowed_calls[] = {
-	SCMP_SYS(read),	   SCMP_SYS(write),    SCMP_SYS(recvmsg),      SCMP_SYS(sendmsg),    SCMP_SYS(sendto),
-	SCMP_SYS(munmap),  SCMP_SYS(mremap),   SCMP_SYS(brk),	       SCMP_SYS(madvise),    SCMP_SYS(ftruncate),
-	SCMP_SYS(close),   SCMP_SYS(futex),    SCMP_SYS(rt_sigreturn), SCMP_SYS(exit_group), SCMP_SYS(exit),
-	SCMP_SYS(getrandom),
+	SCMP_SYS(read),         SCMP_SYS(write),      SCMP_SYS(recvmsg), SCMP_SYS(sendmsg),
+	SCMP_SYS(sendto),       SCMP_SYS(munmap),     SCMP_SYS(mremap),  SCMP_SYS(brk),
+	SCMP_SYS(madvise),      SCMP_SYS(ftruncate),  SCMP_SYS(close),   SCMP_SYS(futex),
+	SCMP_SYS(rt_sigreturn), SCMP_SYS(exit_group), SCMP_SYS(exit),    SCMP_SYS(getrandom),
 };
 
 static int confine(void)
@@ -43,10 +44,10 @@ static int confine(void)
 	/* Memory never becomes executable. */
 	if (!result)
 		result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
-					  SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+		                          SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
 	if (!result)
 		result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
-					  SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+		                          SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
 	if (!result)
 		result = setrlimit(RLIMIT_CORE, &none);
 #ifndef XYLEM_SANITIZED
@@ -68,8 +69,9 @@ static int receive_request(struct worker_request *request, int fds[2])
 {
 	char control[CMSG_SPACE(2 * sizeof(int))];
 	struct iovec iov = { request, sizeof(*request) };
-	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control,
-				  .msg_controllen = sizeof(control) };
+	struct msghdr message = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)
+	};
 	struct cmsghdr *header;
 	ssize_t bytes;
 
@@ -130,7 +132,7 @@ static void serve(const struct worker_request *request, const int fds[2], struct
 
 int worker_main(void)
 {
-	struct worker_request request;
+	struct worker_request request = { 0 };
 	int fds[2];
 
 	if (confine())

@@ -12,7 +12,7 @@ struct worker_request {
 };
 
 struct worker_reply {
-	uint32_t error;	    /* 0, or an errno value with a message */
+	uint32_t error;     /* 0, or an errno value with a message */
 	uint32_t unchanged; /* 1: the input is the unpacked kernel already, the second memfd is unused */
 	uint64_t output_bytes;
 	char message[240];

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Host test of xenctl's guest files, under the sanitizers: what they become, and the errors that name the line. */
+/* Host test of xenctl's guest files, under the sanitizers: what they become, and the errors that name the
+ * line. */
 #include <glib/gstdio.h>
 #include <string.h>
 
@@ -48,17 +49,18 @@ int main(void)
 
 	path = g_build_filename(dir, "guest", NULL);
 	check_read("", "{'disks': <@aa{sv} []>, 'nics': <@aa{sv} []>}", "an empty file");
-	check_read("# remark\n\n  name =  a b  \nvcpus=2\nmemory_kib = 4096\nclock_adjustment = -5\ncpumap = 0-2,9\n",
-		   "{'name': <'a b'>, 'vcpus': <uint32 2>, 'memory_kib': <uint64 4096>, 'clock_adjustment': <int64 -5>, "
-		   "'cpumap': <[byte 0x07, 0x02]>, 'disks': <@aa{sv} []>, 'nics': <@aa{sv} []>}",
-		   "each type of value");
+	check_read(
+	        "# remark\n\n  name =  a b  \nvcpus=2\nmemory_kib = 4096\nclock_adjustment = -5\ncpumap = 0-2,9\n",
+	        "{'name': <'a b'>, 'vcpus': <uint32 2>, 'memory_kib': <uint64 4096>, 'clock_adjustment': <int64 -5>, "
+	        "'cpumap': <[byte 0x07, 0x02]>, 'disks': <@aa{sv} []>, 'nics': <@aa{sv} []>}",
+	        "each type of value");
 	check_read("name = x\n[disk]\nvdev = xvda\nreadonly = yes\n[nic]\nmac = 1\n[disk]\nvdev = xvdb\n",
-		   "{'name': <'x'>, 'disks': <[{'vdev': <'xvda'>, 'readonly': <true>}, {'vdev': <'xvdb'>}]>, "
-		   "'nics': <[{'mac': <'1'>}]>}",
-		   "sections, in any order");
+	           "{'name': <'x'>, 'disks': <[{'vdev': <'xvda'>, 'readonly': <true>}, {'vdev': <'xvdb'>}]>, "
+	           "'nics': <[{'mac': <'1'>}]>}",
+	           "sections, in any order");
 	check_read("cmdline = root=/dev/xvda ro\n",
-		   "{'cmdline': <'root=/dev/xvda ro'>, 'disks': <@aa{sv} []>, 'nics': <@aa{sv} []>}",
-		   "a value with equals signs");
+	           "{'cmdline': <'root=/dev/xvda ro'>, 'disks': <@aa{sv} []>, 'nics': <@aa{sv} []>}",
+	           "a value with equals signs");
 	check_bad("name\n", ":1: ");
 	check_bad("name = a\ncolour = red\n", ":2: unknown key \"colour\"");
 	check_bad("vcpus = two\n", "vcpus: \"two\"");

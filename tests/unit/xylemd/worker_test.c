@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Host test of the kernel worker: a real worker process (this program again), with good, packed, bad and missing
- * kernels, with a worker that is killed, and its confinement. Not under the sanitizers, whose run-time does not live
- * behind the worker's filter.
+ * Host test of the kernel worker: a real worker process (this program again), with good, packed, bad and
+ * missing kernels, with a worker that is killed, and its confinement. Not under the sanitizers, whose
+ * run-time does not live behind the worker's filter.
  */
 #include <fcntl.h>
 #include <glib/gstdio.h>
@@ -38,22 +38,27 @@ static char *write_file(const char *name, const void *bytes, gsize size)
 
 static gsize gzip_bytes(const void *in, gsize size, guint8 *out, gsize room)
 {
-	z_stream z = { .next_in = (Bytef *)(uintptr_t)in, .avail_in = (uInt)size, .next_out = out, .avail_out = (uInt)room };
+	z_stream z = { .next_in = (Bytef *)(uintptr_t)in,
+		       .avail_in = (uInt)size,
+		       .next_out = out,
+		       .avail_out = (uInt)room };
 
-	if (deflateInit2(&z, 6, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK || deflate(&z, Z_FINISH) != Z_STREAM_END)
+	if (deflateInit2(&z, 6, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK ||
+	    deflate(&z, Z_FINISH) != Z_STREAM_END)
 		g_error("deflate");
 	deflateEnd(&z);
 	return z.total_out;
 }
 
-static void check_unpacked(struct worker *worker, const char *path, const void *want, gsize size, const char *what)
+static void check_unpacked(struct worker *worker, const char *path, const void *want, gsize size,
+                           const char *what)
 {
 	g_autoptr(GError) error = NULL;
 	struct image image = { 0 };
 	gboolean ok = worker_unpack(worker, path, "g", &image, &error);
 
-	tap_ok(ok && image.bytes == size && !memcmp(image.data, want, size), "%s%s%s", what, error ? ": " : "",
-	       error ? error->message : "");
+	tap_ok(ok && image.bytes == size && !memcmp(image.data, want, size), "%s%s%s", what,
+	       error ? ": " : "", error ? error->message : "");
 	image_clear(&image);
 }
 
@@ -63,7 +68,8 @@ static void check_refused(struct worker *worker, const char *path, const char *s
 	struct image image = { 0 };
 	gboolean ok = worker_unpack(worker, path, "g", &image, &error);
 
-	tap_ok(!ok && error->code == XD_ERROR_KERNEL && strstr(error->message, "\"g\"") && strstr(error->message, says),
+	tap_ok(!ok && error->code == XD_ERROR_KERNEL && strstr(error->message, "\"g\"") &&
+	               strstr(error->message, says),
 	       "%s: %s", what, error ? error->message : "(accepted)");
 	image_clear(&image);
 }
@@ -82,7 +88,8 @@ static void test_worker(void)
 	struct makeelf shape = makeelf_modern();
 	gsize size = makeelf(&shape, elf), packed_size = gzip_bytes(elf, size, packed, 2 * MAKEELF_BYTES);
 	g_autofree char *plain = write_file("plain", elf, size), *gz = write_file("gz", packed, packed_size);
-	g_autofree char *damaged = NULL, *empty = write_file("empty", "", 0), *text = write_file("text", "hello", 5);
+	g_autofree char *damaged = NULL, *empty = write_file("empty", "", 0),
+	                *text = write_file("text", "hello", 5);
 	struct worker *worker = worker_new("/proc/self/exe");
 	pid_t pid;
 
@@ -100,13 +107,15 @@ static void test_worker(void)
 	if (pid > 0)
 		kill(pid, SIGKILL);
 	tap_ok(pid > 0, "the worker is a process");
-	/* It may be found dead on sending (then a new one does the work) or on receiving (then this one kernel fails). */
+	/* It may be found dead on sending (then a new one does the work) or on receiving (then this one
+	 * kernel fails). */
 	{
 		struct image image = { 0 };
 		g_autoptr(GError) error = NULL;
 
 		if (!worker_unpack(worker, gz, "g", &image, &error))
-			tap_ok(strstr(error->message, "signal 9") != NULL, "a killed worker is an error: %s", error->message);
+			tap_ok(strstr(error->message, "signal 9") != NULL, "a killed worker is an error: %s",
+			       error->message);
 		else
 			tap_ok(worker_pid() != pid, "a killed worker is replaced");
 		image_clear(&image);

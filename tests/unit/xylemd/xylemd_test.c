@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Host tests of xylemd's pure parts, under the sanitizers: configuration, store layout against golden lists, policy and
- * journal. argv[1] is the folder of the golden files; with XYLEM_UPDATE_GOLDEN set they are written instead.
+ * Host tests of xylemd's pure parts, under the sanitizers: configuration, store layout against golden lists,
+ * policy and journal. argv[1] is the folder of the golden files; with XYLEM_UPDATE_GOLDEN set they are
+ * written instead.
  */
 #include <glib/gstdio.h>
 #include <string.h>
@@ -15,23 +16,25 @@
 #include "policy.h"
 #include "xenctrl.h"
 
-#define MINIMAL "'name': <'g'>, 'uuid': <'11111111-2222-3333-4444-555555555501'>, 'memory_kib': <uint64 32768>, 'kernel': <'/k'>"
-#define GUEST(name, uuid, memory, kernel)                                                                              \
-	"{'name': <'" name "'>, 'uuid': <'" uuid "'>, 'memory_kib': <uint64 " memory ">, 'kernel': <'" kernel "'>}"
-#define UUID	"11111111-2222-3333-4444-555555555501"
-#define DISK	"'vdev': <'xvda'>, 'source': <'/d'>, 'type': <'block'>"
-#define NIC	"'mac': <'00:16:3e:00:00:01'>, 'bridge': <'br0'>"
-#define FULL                                                                                                           \
-	"{'name': <'full'>, 'uuid': <'AAAAAAAA-2222-3333-4444-555555555501'>, 'memory_kib': <uint64 65536>, "             \
-	"'max_memory_kib': <uint64 131072>, 'vcpus': <uint32 2>, 'max_vcpus': <uint32 3>, 'kernel': <'/boot/k'>, "        \
-	"'ramdisk': <'/boot/r'>, 'cmdline': <'root=/dev/xvda'>, 'on_poweroff': <'preserve'>, "                            \
-	"'on_reboot': <'destroy'>, 'on_crash': <'restart'>, 'weight': <uint32 512>, 'cap': <uint32 150>, "               \
-	"'cpumap': <[byte 0x03]>, 'vcpu_pins': <[(uint32 1, [byte 0x02])]>, 'clock_offset': <'variable'>, "              \
-	"'clock_adjustment': <int64 -3600>, 'consoles': <uint32 1>, "                                                    \
-	"'disks': <[{'vdev': <'xvda'>, 'source': <'/dev/vg/a'>, 'type': <'block'>}, "                                    \
-	"{'vdev': <'xvdq'>, 'source': <'/img'>, 'type': <'file'>, 'readonly': <true>, 'discard': <false>, "              \
-	"'cache': <'none'>}]>, "                                                                                         \
-	"'nics': <[{'mac': <'00:16:3E:00:00:0A'>, 'bridge': <'xenbr0'>, 'mtu': <uint32 9000>}, "                         \
+#define MINIMAL \
+	"'name': <'g'>, 'uuid': <'11111111-2222-3333-4444-555555555501'>, 'memory_kib': <uint64 32768>, 'kernel': <'/k'>"
+#define GUEST(name, uuid, memory, kernel)                                            \
+	"{'name': <'" name "'>, 'uuid': <'" uuid "'>, 'memory_kib': <uint64 " memory \
+	">, 'kernel': <'" kernel "'>}"
+#define UUID "11111111-2222-3333-4444-555555555501"
+#define DISK "'vdev': <'xvda'>, 'source': <'/d'>, 'type': <'block'>"
+#define NIC  "'mac': <'00:16:3e:00:00:01'>, 'bridge': <'br0'>"
+#define FULL                                                                                                       \
+	"{'name': <'full'>, 'uuid': <'AAAAAAAA-2222-3333-4444-555555555501'>, 'memory_kib': <uint64 65536>, "      \
+	"'max_memory_kib': <uint64 131072>, 'vcpus': <uint32 2>, 'max_vcpus': <uint32 3>, 'kernel': <'/boot/k'>, " \
+	"'ramdisk': <'/boot/r'>, 'cmdline': <'root=/dev/xvda'>, 'on_poweroff': <'preserve'>, "                     \
+	"'on_reboot': <'destroy'>, 'on_crash': <'restart'>, 'weight': <uint32 512>, 'cap': <uint32 150>, "         \
+	"'cpumap': <[byte 0x03]>, 'vcpu_pins': <[(uint32 1, [byte 0x02])]>, 'clock_offset': <'variable'>, "        \
+	"'clock_adjustment': <int64 -3600>, 'consoles': <uint32 1>, "                                              \
+	"'disks': <[{'vdev': <'xvda'>, 'source': <'/dev/vg/a'>, 'type': <'block'>}, "                              \
+	"{'vdev': <'xvdq'>, 'source': <'/img'>, 'type': <'file'>, 'readonly': <true>, 'discard': <false>, "        \
+	"'cache': <'none'>}]>, "                                                                                   \
+	"'nics': <[{'mac': <'00:16:3E:00:00:0A'>, 'bridge': <'xenbr0'>, 'mtu': <uint32 9000>}, "                   \
 	"{'mac': <'00:16:3e:00:00:0b'>, 'bridge': <'br1'>, 'ifname': <'web0'>}]>, 'opaque': <'<domain/>'>}"
 
 static struct guestconf *parse(const char *text, GError **error)
@@ -58,7 +61,7 @@ static void check_refuse(const char *text, enum xd_error code, const char *names
 	g_autoptr(GError) error = NULL;
 	struct guestconf *conf = parse(text, &error);
 	bool ok = !conf && error && error->domain == xd_error_quark() && error->code == (int)code &&
-		  strstr(error->message, names);
+	          strstr(error->message, names);
 
 	tap_ok(ok, "refused: %s: %s", names, error ? error->message : "(accepted)");
 	guestconf_free(conf);
@@ -99,16 +102,24 @@ static void test_refusals(void)
 		{ GUEST("g", UUID, "18446744073709551612", "/k"), "memory_kib" },
 		{ GUEST("g", UUID, "32768", "k"), "kernel" },
 		{ "{" MINIMAL ", 'disks': <[{" DISK "}, {" DISK "}]>}", "disk 1: vdev xvda" },
-		{ "{" MINIMAL ", 'disks': <[{'vdev': <'vda'>, 'source': <'/d'>, 'type': <'block'>}]>}", "disk 0: vdev" },
-		{ "{" MINIMAL ", 'disks': <[{'vdev': <'xvda'>, 'source': <'d'>, 'type': <'block'>}]>}", "disk 0: source" },
-		{ "{" MINIMAL ", 'disks': <[{'vdev': <'xvda'>, 'source': <'/d'>, 'type': <'qcow2'>}]>}", "disk 0: type" },
-		{ "{" MINIMAL ", 'disks': <[{'vdev': <'xvda'>, 'source': <'/d'>}]>}", "disk 0: type is missing" },
-		{ "{" MINIMAL ", 'nics': <[{'mac': <'01:16:3e:00:00:01'>, 'bridge': <'br0'>}]>}", "nic 0: mac" },
-		{ "{" MINIMAL ", 'nics': <[{'mac': <'00:00:00:00:00:00'>, 'bridge': <'br0'>}]>}", "nic 0: mac" },
+		{ "{" MINIMAL ", 'disks': <[{'vdev': <'vda'>, 'source': <'/d'>, 'type': <'block'>}]>}",
+		  "disk 0: vdev" },
+		{ "{" MINIMAL ", 'disks': <[{'vdev': <'xvda'>, 'source': <'d'>, 'type': <'block'>}]>}",
+		  "disk 0: source" },
+		{ "{" MINIMAL ", 'disks': <[{'vdev': <'xvda'>, 'source': <'/d'>, 'type': <'qcow2'>}]>}",
+		  "disk 0: type" },
+		{ "{" MINIMAL ", 'disks': <[{'vdev': <'xvda'>, 'source': <'/d'>}]>}",
+		  "disk 0: type is missing" },
+		{ "{" MINIMAL ", 'nics': <[{'mac': <'01:16:3e:00:00:01'>, 'bridge': <'br0'>}]>}",
+		  "nic 0: mac" },
+		{ "{" MINIMAL ", 'nics': <[{'mac': <'00:00:00:00:00:00'>, 'bridge': <'br0'>}]>}",
+		  "nic 0: mac" },
 		{ "{" MINIMAL ", 'nics': <[{'mac': <'00:16:3e:00:00'>, 'bridge': <'br0'>}]>}", "nic 0: mac" },
 		{ "{" MINIMAL ", 'nics': <[{" NIC "}, {" NIC "}]>}", "nic 1: mac" },
-		{ "{" MINIMAL ", 'nics': <[{'mac': <'00:16:3e:00:00:01'>, 'bridge': <'a/b'>}]>}", "nic 0: bridge" },
-		{ "{" MINIMAL ", 'nics': <[{'mac': <'00:16:3e:00:00:01'>, 'bridge': <'abcdefghijklmnop'>}]>}", "nic 0: bridge" },
+		{ "{" MINIMAL ", 'nics': <[{'mac': <'00:16:3e:00:00:01'>, 'bridge': <'a/b'>}]>}",
+		  "nic 0: bridge" },
+		{ "{" MINIMAL ", 'nics': <[{'mac': <'00:16:3e:00:00:01'>, 'bridge': <'abcdefghijklmnop'>}]>}",
+		  "nic 0: bridge" },
 		{ "{" MINIMAL ", 'nics': <[{" NIC ", 'ifname': <'vif9.9'>}]>}", "nic 0: ifname" },
 		{ "{" MINIMAL ", 'nics': <[{" NIC ", 'mtu': <uint32 67>}]>}", "nic 0: mtu" },
 		{ "{" MINIMAL ", 'nics': <[{" NIC ", 'script': <'/x'>}]>}", "unknown key \"script\"" },
@@ -117,11 +128,15 @@ static void test_refusals(void)
 
 	for (i = 0; i < G_N_ELEMENTS(invalid); i++)
 		check_refuse(invalid[i].text, XD_ERROR_INVALID_ARGUMENT, invalid[i].names);
-	check_refuse("{" MINIMAL ", 'on_crash': <'coredump-destroy'>}", XD_ERROR_NOT_SUPPORTED, "coredump-destroy");
-	check_refuse("{" MINIMAL ", 'on_reboot': <'rename-restart'>}", XD_ERROR_NOT_SUPPORTED, "rename-restart");
+	check_refuse("{" MINIMAL ", 'on_crash': <'coredump-destroy'>}", XD_ERROR_NOT_SUPPORTED,
+	             "coredump-destroy");
+	check_refuse("{" MINIMAL ", 'on_reboot': <'rename-restart'>}", XD_ERROR_NOT_SUPPORTED,
+	             "rename-restart");
 	check_refuse("{" MINIMAL ", 'consoles': <uint32 2>}", XD_ERROR_NOT_SUPPORTED, "consoles");
-	check_refuse("{" MINIMAL ", 'nics': <[{" NIC ", 'model': <'e1000'>}]>}", XD_ERROR_NOT_SUPPORTED, "model");
-	check_refuse("{" MINIMAL ", 'disks': <[{" DISK ", 'cache': <'writeback'>}]>}", XD_ERROR_NOT_SUPPORTED, "cache");
+	check_refuse("{" MINIMAL ", 'nics': <[{" NIC ", 'model': <'e1000'>}]>}", XD_ERROR_NOT_SUPPORTED,
+	             "model");
+	check_refuse("{" MINIMAL ", 'disks': <[{" DISK ", 'cache': <'writeback'>}]>}", XD_ERROR_NOT_SUPPORTED,
+	             "cache");
 	check_accept("{" MINIMAL "}", "the required keys alone");
 	check_accept(FULL, "all keys");
 }
@@ -147,18 +162,27 @@ static void test_vdev(void)
 	static const struct {
 		const char *name;
 		uint32_t devid;
-	} good[] = { { "xvda", 51712 },	 { "xvda1", 51713 },	     { "xvdp15", 51967 },      { "xvdq", 1u << 28 | 16 << 8 },
-		     { "xvda16", 1u << 28 | 16 }, { "xvdaa", 1u << 28 | 26 << 8 }, { "xvdzz", 1u << 28 | 701 << 8 },
-		     { "sda", 2048 },	 { "sdp15", 2048 + 255 },    { "hda", 768 },	       { "hdb2", 834 },
+	} good[] = { { "xvda", 51712 },
+		     { "xvda1", 51713 },
+		     { "xvdp15", 51967 },
+		     { "xvdq", 1u << 28 | 16 << 8 },
+		     { "xvda16", 1u << 28 | 16 },
+		     { "xvdaa", 1u << 28 | 26 << 8 },
+		     { "xvdzz", 1u << 28 | 701 << 8 },
+		     { "sda", 2048 },
+		     { "sdp15", 2048 + 255 },
+		     { "hda", 768 },
+		     { "hdb2", 834 },
 		     { "hdd", 22 << 8 | 64 } };
-	static const char *const bad[] = { "", "xvd", "xvdA", "xvda0", "xvda01", "xvda256", "xvdaaa", "vda", "sdq", "sda16",
-					   "hde", "hda64", "xvda-1", "xvda1x", "xvda 1" };
+	static const char *const bad[] = { "",        "xvd",    "xvdA",   "xvda0",  "xvda01",
+		                           "xvda256", "xvdaaa", "vda",    "sdq",    "sda16",
+		                           "hde",     "hda64",  "xvda-1", "xvda1x", "xvda 1" };
 	uint32_t devid;
 	guint i;
 
 	for (i = 0; i < G_N_ELEMENTS(good); i++)
-		tap_ok(vdev_to_devid(good[i].name, &devid) && devid == good[i].devid, "%s is %u", good[i].name,
-		       good[i].devid);
+		tap_ok(vdev_to_devid(good[i].name, &devid) && devid == good[i].devid, "%s is %u",
+		       good[i].name, good[i].devid);
 	for (i = 0; i < G_N_ELEMENTS(bad); i++)
 		tap_ok(!vdev_to_devid(bad[i], &devid), "\"%s\" is no disk", bad[i]);
 }
@@ -181,7 +205,8 @@ static void test_references(void)
 	guint i;
 
 	for (i = 0; i < G_N_ELEMENTS(refs); i++) {
-		g_autoptr(GVariant) dict = g_variant_parse(G_VARIANT_TYPE_VARDICT, refs[i].text, NULL, NULL, NULL);
+		g_autoptr(GVariant) dict =
+		        g_variant_parse(G_VARIANT_TYPE_VARDICT, refs[i].text, NULL, NULL, NULL);
 		g_autoptr(GError) error = NULL;
 		struct device_ref ref;
 		bool ok = device_ref_parse(dict, &ref, &error);
@@ -206,9 +231,12 @@ static void compare_golden(const char *dir, const char *name, GArray *nodes)
 
 static void test_layout(const char *dir)
 {
-	struct layout_ids ids = { .domid = 7, .store_port = 1, .store_mfn = 4660, .console_port = 2, .console_mfn = 4661 };
+	struct layout_ids ids = {
+		.domid = 7, .store_port = 1, .store_mfn = 4660, .console_port = 2, .console_mfn = 4661
+	};
 	g_autoptr(GError) error = NULL;
-	struct guestconf *full = parse(FULL, &error), *bare = parse("{" MINIMAL ", 'consoles': <uint32 0>}", &error);
+	struct guestconf *full = parse(FULL, &error),
+	                 *bare = parse("{" MINIMAL ", 'consoles': <uint32 0>}", &error);
 	GArray *nodes = layout_new();
 
 	layout_add_guest(nodes, full, &ids);
@@ -262,24 +290,30 @@ static void test_policy(void)
 	guint i;
 
 	v = policy_decide(conf, &state, XYL_SHUTDOWN_POWEROFF, late);
-	tap_ok(v.action == POLICY_PRESERVE && !strcmp(v.event, "shutdown") && !strcmp(v.reason, "poweroff"), "poweroff");
+	tap_ok(v.action == POLICY_PRESERVE && !strcmp(v.event, "shutdown") && !strcmp(v.reason, "poweroff"),
+	       "poweroff");
 	v = policy_decide(conf, &state, XYL_SHUTDOWN_REBOOT, late);
-	tap_ok(v.action == POLICY_DESTROY && !strcmp(v.event, "shutdown") && !strcmp(v.reason, "reboot"), "reboot");
+	tap_ok(v.action == POLICY_DESTROY && !strcmp(v.event, "shutdown") && !strcmp(v.reason, "reboot"),
+	       "reboot");
 	v = policy_decide(conf, &state, XYL_SHUTDOWN_CRASH, late);
-	tap_ok(v.action == POLICY_RESTART && !strcmp(v.event, "crashed") && !strcmp(v.reason, "crash"), "crash");
+	tap_ok(v.action == POLICY_RESTART && !strcmp(v.event, "crashed") && !strcmp(v.reason, "crash"),
+	       "crash");
 	v = policy_decide(conf, &state, XYL_SHUTDOWN_WATCHDOG, late);
-	tap_ok(v.action == POLICY_RESTART && !strcmp(v.event, "crashed") && !strcmp(v.reason, "watchdog"), "watchdog");
+	tap_ok(v.action == POLICY_RESTART && !strcmp(v.event, "crashed") && !strcmp(v.reason, "watchdog"),
+	       "watchdog");
 	v = policy_decide(conf, &state, XYL_SHUTDOWN_SUSPEND, late);
 	tap_ok(v.action == POLICY_PRESERVE && !strcmp(v.reason, "suspend"), "suspend is kept");
 	v = policy_decide(conf, &state, 77, late);
-	tap_ok(v.action == POLICY_RESTART && !strcmp(v.event, "crashed") && !strcmp(v.reason, "other"), "unknown reasons are crashes");
+	tap_ok(v.action == POLICY_RESTART && !strcmp(v.event, "crashed") && !strcmp(v.reason, "other"),
+	       "unknown reasons are crashes");
 	for (i = 0; i + 1 < POLICY_QUICK_RUNS_MAX; i++) {
 		v = policy_decide(conf, &state, XYL_SHUTDOWN_CRASH, state.started_us + 1);
 		if (v.action != POLICY_RESTART || v.rate_limited)
 			break;
 		state = policy_restarted(&state, state.started_us + 1);
 	}
-	tap_ok(i == POLICY_QUICK_RUNS_MAX - 1, "quick runs are restarted %u times", POLICY_QUICK_RUNS_MAX - 1);
+	tap_ok(i == POLICY_QUICK_RUNS_MAX - 1, "quick runs are restarted %u times",
+	       POLICY_QUICK_RUNS_MAX - 1);
 	v = policy_decide(conf, &state, XYL_SHUTDOWN_CRASH, state.started_us + 1);
 	tap_ok(v.action == POLICY_DESTROY && v.rate_limited, "and then no more");
 	v = policy_decide(conf, &state, XYL_SHUTDOWN_CRASH, state.started_us + POLICY_QUICK_RUN_US);
@@ -351,16 +385,17 @@ static void test_journal(void)
 	back = journal_load(path, &error);
 	got = back ? g_variant_ref_sink(guestconf_to_variant(back->conf)) : NULL;
 	tap_ok(back && back->phase == JOURNAL_RESTART && back->domid == 42 && back->unpaused &&
-		       back->policy.started_us == 123456789 && back->policy.quick_runs == 2 &&
-		       back->nic_devids->len == 2 && g_array_index(back->nic_devids, uint32_t, 1) == 3 &&
-		       g_variant_equal(want, got),
+	               back->policy.started_us == 123456789 && back->policy.quick_runs == 2 &&
+	               back->nic_devids->len == 2 && g_array_index(back->nic_devids, uint32_t, 1) == 3 &&
+	               g_variant_equal(want, got),
 	       "and loaded as it was%s%s", error ? ": " : "", error ? error->message : "");
 	journal_free(back);
 	test_journal_damage(path);
 	tap_ok(journal_remove(dir, journal->conf->uuid, &error) && access(path, F_OK), "and removed");
 	tap_ok(journal_remove(dir, journal->conf->uuid, &error), "removing it twice is no error");
 	g_clear_error(&error);
-	tap_ok(!journal_save("/nonexistent", journal, &error) && error && strstr(error->message, "/nonexistent"),
+	tap_ok(!journal_save("/nonexistent", journal, &error) && error &&
+	               strstr(error->message, "/nonexistent"),
 	       "a missing folder is an error that names it");
 	journal_free(journal);
 	g_rmdir(dir);
