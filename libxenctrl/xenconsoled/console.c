@@ -306,11 +306,14 @@ static void try_attach(struct console *c)
 static void on_console_changed(struct xyl_store *s, const char *path, void *data)
 {
 	struct console *c = data;
+	const char *leaf = strrchr(path, '/');
+	/* At first, when the nodes go, and when the store has come back, perhaps without our node. */
+	bool whole = !strcmp(path, c->path), attached = c->port;
 
 	(void)s;
-	try_attach(c);
-	/* The watched path itself: at first, and when the store has come back, perhaps without our node. */
-	if (c->port && !strcmp(path, c->path))
+	if (whole || !strcmp(leaf, "/port") || !strcmp(leaf, "/ring-ref") || !strcmp(leaf, "/type"))
+		try_attach(c);
+	if (whole && attached)
 		terminal_announce(c);
 }
 
