@@ -323,6 +323,39 @@ static void test_stop(uint32_t domid)
 	check(xyl_domain_destroy(x, domid) == 0, "guest: destroy");
 }
 
+/* Frames of the guest, its grant table, and memory given and taken; all before it runs. */
+static void test_memory(uint32_t domid, const struct xyl_pv_built *built)
+{
+	static const char zero[XYL_PAGE_BYTES];
+	uint64_t frames[2] = { built->console_mfn, UINT64_C(1) << 40 }, more[4], done = 0, now = 0;
+	int errors[2] = { 0, 0 };
+	const uint32_t *entry;
+	char *page;
+
+	page = xyl_foreign_map(x, domid, PROT_READ, frames, 1, NULL);
+	check(page && memcmp(page, zero, sizeof(zero)) == 0, "memory: the console page is mapped, and zero");
+	check(page && xyl_foreign_unmap(x, page, 1) == 0, "memory: unmapped");
+	check(!xyl_foreign_map(x, domid, PROT_READ, frames, 2, NULL),
+	      "memory: one frame that is not there fails the call");
+	page = xyl_foreign_map(x, domid, PROT_READ, frames, 2, errors);
+	check(page && !errors[0] && errors[1], "memory: or is told of by itself");
+	check(page && xyl_foreign_unmap(x, page, 2) == 0, "memory: unmapped");
+	entry = xyl_grant_table_map(x, domid, 0, 1);
+	/* an entry: 16 bits of flags, 16 of domain, 32 of frame */
+	check(entry && (entry[0] & 0xffff) == GTF_permit_access && entry[1] == built->console_mfn &&
+	              entry[3] == built->store_mfn,
+	      "memory: its grant table begins with console and store");
+	check(entry && xyl_foreign_unmap(x, (void *)(uintptr_t)entry, 1) == 0, "memory: unmapped");
+	check(xyl_memory_increase(x, domid, 4, 0, more, &done) == 0 && done == 4, "memory: four pages more");
+	check(xyl_memory_reservation(x, domid, &now, NULL, NULL) == 0 && now == built->pages + 4,
+	      "memory: they count");
+	check(xyl_memory_decrease(x, domid, 4, 0, more, &done) == 0 && done == 4,
+	      "memory: and are taken away");
+	check(xyl_memory_decrease(x, domid, 1, 0, more, &done) < 0 && done == 0, "memory: not twice");
+	check(xyl_memory_claim(x, domid, built->pages + 16) == 0 && xyl_memory_claim(x, domid, 0) == 0,
+	      "memory: set aside and released");
+}
+
 static void test_guest(const struct file *kernel, const struct file *ramdisk)
 {
 	struct xyl_create create = {
@@ -363,6 +396,7 @@ static void test_guest(const struct file *kernel, const struct file *ramdisk)
 	      "guest: memory and its limit");
 	check(xyl_vcpu_get_context(x, domid, 0, &context) == 0 && context.user_regs.rip == built.entry,
 	      "guest: vcpu 0 stands at the kernel's entry");
+	test_memory(domid, &built);
 	check(xyl_domain_set_time_offset(x, domid, 3600) == 0, "guest: clock offset");
 	snprintf(path, sizeof(path), "/local/domain/%u", domid);
 	check(xyl_store_mkdir(store, XYL_TX_NONE, path) == 0 &&
