@@ -411,7 +411,7 @@ static void test_guest(const struct file *kernel, const struct file *ramdisk)
 }
 
 /* What cannot work is refused, and each half-built domain can be destroyed. */
-static void test_bad_builds(const struct file *kernel, const struct file *ramdisk)
+static void test_bad_builds(const struct file *kernel, const struct file *packed)
 {
 	static const char junk[8192] = "not a kernel";
 	struct xyl_pv_build good = { .kernel = kernel->data,
@@ -426,7 +426,7 @@ static void test_bad_builds(const struct file *kernel, const struct file *ramdis
 		  { .kernel = junk, .kernel_bytes = sizeof(junk), .memory_kib = GUEST_KIB },
 		  ENOEXEC },
 		{ "half a kernel",
-		  { .kernel = kernel->data, .kernel_bytes = kernel->bytes / 2, .memory_kib = GUEST_KIB },
+		  { .kernel = packed->data, .kernel_bytes = packed->bytes / 2, .memory_kib = GUEST_KIB },
 		  ENOEXEC },
 		{ "too little memory",
 		  { .kernel = kernel->data, .kernel_bytes = kernel->bytes, .memory_kib = 4096 },
@@ -440,7 +440,6 @@ static void test_bad_builds(const struct file *kernel, const struct file *ramdis
 	struct xyl_pv_built built;
 	uint32_t domid;
 
-	(void)ramdisk;
 	(void)!xyl_host_info(x, &before);
 	for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		int rc = xyl_domain_create(x, &create, &domid);
@@ -480,11 +479,16 @@ int main(int argc, char **argv)
 	test_events();
 	test_store();
 	if (argc == 3) {
-		struct file kernel = slurp(argv[1]), ramdisk = slurp(argv[2]);
+		struct file kernel = slurp(argv[1]), ramdisk = slurp(argv[2]), elf = { 0 };
+		void *unpacked = NULL;
 
-		if (tap_ok(kernel.data && ramdisk.data, "read kernel and RAM disk")) {
-			test_bad_builds(&kernel, &ramdisk);
-			test_guest(&kernel, &ramdisk);
+		tap_ok(kernel.data && ramdisk.data, "read kernel and RAM disk");
+		if (check(xyl_kernel_unpack(kernel.data, kernel.bytes, 0, &unpacked, &elf.bytes) == 0,
+		          "unpack the kernel")) {
+			elf.data = unpacked;
+			test_bad_builds(&elf, &kernel);
+			test_guest(&elf, &ramdisk);
+			free(unpacked);
 		}
 	}
 	xyl_store_close(store);
