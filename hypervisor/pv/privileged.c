@@ -178,30 +178,38 @@ static bool kernel_instruction(struct vcpu *v, struct cpu_user_regs *regs, const
 	return false;
 }
 
-/* Whether the running guest's code segment is a 64-bit one (which has no base): the flat one of the ABI, or one of its own
- * GDT, as Linux starts its other vcpus with. */
-static bool code_is_64bit(uint16_t cs)
+/* Whether a code segment has base 0, and whether it is one of 64-bit code (SDM Vol. 3, 5.2.1). Others (a base of its own:
+ * 16- and 32-bit code of a foreign kind) are not looked into. */
+static bool code_segment_flat(uint16_t selector, bool *mode64)
 {
-	uint32_t rights;
+	uint32_t attributes = 0;
+	uint64_t descriptor;
+	uintptr_t window = PERDOMAIN_BASE + (uintptr_t)current_vcpu()->id * PERDOMAIN_VCPU_PAGES * PAGE_SIZE;
 	bool valid;
 
-	if (cs == SEL_RING3_CS64)
+	__asm__("lar %2, %0" : "=r"(attributes), "=@ccz"(valid) : "r"((uint32_t)selector) : "cc");
+	if (!valid || !(attributes & 1u << 15) || (attributes & 0x1800) != 0x1800)
+		return false;
+	*mode64 = attributes & 1u << 21;
+	if (*mode64)
 		return true;
-	__asm__("lar %2, %0" : "=r"(rights), "=@ccz"(valid) : "r"((uint32_t)cs) : );
-	return valid && (rights & (1u << 21));
+	if (selector & 4)
+		window += PERDOMAIN_LDT_PAGE * PAGE_SIZE;
+	memcpy(&descriptor, (const void *)(window + index_nospec(selector & ~7u, 65536)), sizeof(descriptor));
+	return !(descriptor >> 16 & 0xffffff) && !(descriptor >> 56);
 }
 
 bool pv_emulate_privileged(struct vcpu *v, struct cpu_user_regs *regs)
 {
 	uint8_t bytes[INSN_MAX_BYTES];
 	struct insn insn;
+	bool mode64;
 	size_t got;
 
-	/* Segments with a base (32-bit code of a foreign kind) are not looked into. */
-	if (pv_in_kernel(v) && !code_is_64bit(regs->cs))
+	if (!code_segment_flat(regs->cs, &mode64))
 		return false;
 	got = sizeof(bytes) - guest_copy_in(bytes, GVA(regs->rip), sizeof(bytes));
-	if (insn_decode(bytes, got, regs, regs->cs != SEL_RING3_CS32, &insn))
+	if (insn_decode(bytes, got, regs, mode64, &insn))
 		return false;
 	if ((insn.opcode >= 0x6c && insn.opcode <= 0x6f) || (insn.opcode >= 0xe4 && insn.opcode <= 0xe7) ||
 	    (insn.opcode >= 0xec && insn.opcode <= 0xef))

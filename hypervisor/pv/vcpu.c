@@ -159,6 +159,7 @@ void pv_vcpu_get_context(struct vcpu *v, struct vcpu_guest_context *c)
 		   (v->pv.syscall_masks_events ? VGCF_syscall_disables_events : 0) |
 		   (bit_test(&v->pause_flags, PAUSE_DOWN) ? 0 : VGCF_online);
 	c->user_regs = v->regs;
+	c->user_regs.rflags |= v->pv.iopl << 12;
 	c->user_regs.ds = v->pv.ds;
 	c->user_regs.es = v->pv.es;
 	c->user_regs.fs = v->pv.fs;
