@@ -94,7 +94,10 @@ static bool has_subleaves(uint32_t leaf)
 	return leaf == 4 || leaf == 7 || leaf == 0xb || leaf == 0xd;
 }
 
-/* Basic leaves to 0xd and 0x1c at the most, extended ones to 0x80000021, as the ABI's serialised form has them. */
+/*
+ * Basic leaves to 0xd at the most, the two that name the hypervisor's own ranges, extended ones to 0x80000021. All that the
+ * stock tools' own form has is there, empty or not: they write a policy back into as many entries as they read.
+ */
 static void read_raw(struct cpu_policy *p)
 {
 	uint32_t max = MIN(cpu_features.max_leaf, 0xdu), max_ext = MIN(cpu_features.max_ext_leaf, 0x80000021u);
@@ -107,12 +110,14 @@ static void read_raw(struct cpu_policy *p)
 			continue;
 		}
 		for (unsigned sub = 0; sub < count; sub++) {
-			struct cpuid_regs r = cpuid(leaf, sub);
+			struct cpuid_regs states = cpuid(0xd, 0);
 
-			if (sub < 2 || r.eax || r.ebx || r.ecx || r.edx)
+			if (leaf != 0xd || sub < 2 || ((uint64_t)states.edx << 32 | states.eax) >> sub)
 				add_raw(p, leaf, sub);
 		}
 	}
+	p->leaves[p->leaf_count++] = (xen_cpuid_leaf_t){ .leaf = 0x40000000, .subleaf = XEN_CPUID_NO_SUBLEAF };
+	p->leaves[p->leaf_count++] = (xen_cpuid_leaf_t){ .leaf = 0x40000100, .subleaf = XEN_CPUID_NO_SUBLEAF };
 	for (uint32_t leaf = 0x80000000; leaf <= max_ext; leaf++)
 		add_raw(p, leaf, XEN_CPUID_NO_SUBLEAF);
 }
