@@ -385,8 +385,9 @@ XYL_API int xyl_gnt_unmap(struct xyl_gnt *g, void *address, uint32_t count);
 /* ---- xenstore ---- */
 
 /*
- * A connection to xenstored: its socket $XENSTORED_PATH or /run/xenstored/socket, else the kernel's
- * /dev/xen/xenbus.
+ * A connection to xenstored: its socket $XENSTORED_PATH or /run/xenstored/socket. A path below /dev is the
+ * kernel's device (/dev/xen/xenbus), for a xenstored in another domain; outside of the control domain that is
+ * tried by itself where there is no socket.
  *
  * Calls wait for the answer, at most the time-out (ETIMEDOUT). The _async ones answer through a callback that
  * runs in the main context given at opening, as watches do. When the daemon goes away the connection comes

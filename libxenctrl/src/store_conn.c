@@ -26,6 +26,7 @@
 
 #define SOCKET_PATH        "/run/xenstored/socket"
 #define DEVICE_PATH        "/dev/xen/xenbus"
+#define BACKEND_PATH       "/dev/xen/xenbus_backend"
 #define DEFAULT_TIMEOUT_MS 30000u
 #define RETRY_FIRST_MS     20
 #define RETRY_LAST_MS      1000
@@ -190,23 +191,34 @@ static int connect_socket(const char *path)
 	return -1;
 }
 
-/* Returns a file descriptor, or -1 with errno of the first place. */
+/*
+ * The kernel's device answers only while a xenstored serves the kernel, and otherwise lets requests wait. So
+ * it is used where it is named, and by itself only in a domain that has no xenstored of its own: the control
+ * domain's kernel has the backend device, and there the missing socket means that xenstored does not run.
+ */
+static int connect_device(const char *path)
+{
+	if (!path && access(BACKEND_PATH, F_OK) == 0) {
+		errno = ENOENT;
+		return -1;
+	}
+	return open(path ? path : DEVICE_PATH, O_RDWR | O_CLOEXEC | O_NONBLOCK);
+}
+
+/* Returns a file descriptor, or -1 with errno. */
 static int connect_any(struct xyl_store *s, bool *device)
 {
 	const char *path = s->path ? s->path : getenv("XENSTORED_PATH");
-	int fd, error;
+	int fd;
 
-	*device = false;
+	*device = path && strncmp(path, "/dev/", 5) == 0;
+	if (*device)
+		return connect_device(path);
 	fd = connect_socket(path ? path : SOCKET_PATH);
 	if (fd >= 0 || path || errno != ENOENT)
 		return fd;
-	/* No socket at all: the daemon may run in another domain, reached through the kernel. */
-	error = errno;
 	*device = true;
-	fd = open(DEVICE_PATH, O_RDWR | O_CLOEXEC | O_NONBLOCK);
-	if (fd < 0)
-		errno = error;
-	return fd;
+	return connect_device(NULL);
 }
 
 static gint by_id(gconstpointer a, gconstpointer b)
