@@ -69,19 +69,32 @@ static void copy_part(const struct writer *w, const struct pv_segment *segment, 
 		       end - start);
 }
 
+/* Whether a segment's file bytes fill the page at va: then it need not be zeroed first. */
+static bool filled(const struct writer *w, uint64_t va)
+{
+	for (unsigned s = 0; s < w->image->segment_count; s++) {
+		const struct pv_segment *segment = &w->image->segments[s];
+
+		if (segment->vaddr <= va && segment->file_bytes >= PV_PAGE_BYTES &&
+		    va - segment->vaddr <= segment->file_bytes - PV_PAGE_BYTES)
+			return true;
+	}
+	return false;
+}
+
 static int write_kernel(const struct writer *w)
 {
 	const struct pv_area *kernel = &w->layout->kernel;
 
 	for (uint64_t i = 0; i < kernel->pages; i++) {
-		uint64_t va = w->image->kernel_start + (i << PAGE_SHIFT);
-		uint8_t *page = map_zeroed(w, kernel->pfn + i);
+		uint64_t va = w->image->kernel_start + (i << PAGE_SHIFT), pfn = kernel->pfn + i;
+		uint8_t *page = filled(w, va) ? w->ops->map(w->ops->ctx, pfn) : map_zeroed(w, pfn);
 
 		if (!page)
 			return PV_ERR_MAP;
 		for (unsigned s = 0; s < w->image->segment_count; s++)
 			copy_part(w, &w->image->segments[s], va, page);
-		unmap(w, kernel->pfn + i, page);
+		unmap(w, pfn, page);
 	}
 	return PV_OK;
 }
