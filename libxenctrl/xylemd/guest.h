@@ -145,7 +145,7 @@ bool device_wait_offered(struct guest *guest, const char *type, uint32_t devid, 
                          GError **error);
 
 /* scan.c */
-void scan_start(void);
+bool scan_start(GError **error);
 void scan_request(void);
 void scan_adopt_all(void);
 void op_policy(struct op *op);

@@ -168,8 +168,7 @@ static gboolean start(GError **error)
 	xd_xylemd1_set_version(xylemd.service, PACKAGE_VERSION);
 	service_start(xylemd.service);
 	scan_adopt_all();
-	scan_start();
-	return TRUE;
+	return scan_start(error);
 }
 
 static int usage(FILE *stream)

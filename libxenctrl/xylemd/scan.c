@@ -215,13 +215,14 @@ static void domains_changed(struct xyl_store *store, const char *path, void *dat
 	scan_request();
 }
 
-void scan_start(void)
+bool scan_start(GError **error)
 {
 	strangers = g_hash_table_new_full(g_direct_hash, g_direct_equal, NULL, stranger_free);
 	if (!xyl_store_watch(storeio_store(xylemd.io), "@introduceDomain", domains_changed, NULL) ||
 	    !xyl_store_watch(storeio_store(xylemd.io), "@releaseDomain", domains_changed, NULL))
-		g_error("watching domains: %s", xyl_error());
+		return xd_fail(error, XD_ERROR_STORE, "cannot watch domains: %s", xyl_error());
 	scan_request();
+	return true;
 }
 
 /* Builds the guest anew; its old domain is gone or was never adopted. */
@@ -247,6 +248,9 @@ void op_policy(struct op *op)
 	int64_t now = boottime_us();
 	struct policy_verdict verdict = policy_decide(journal->conf, &journal->policy, (int)op->number, now);
 
+	/* A Destroy that waits behind this operation does the rest. */
+	if (g_atomic_int_get(&guest->doomed))
+		return;
 	guest_event(guest, journal->domid, verdict.event, verdict.reason);
 	switch (verdict.action) {
 	case POLICY_PRESERVE:

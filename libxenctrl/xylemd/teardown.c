@@ -207,9 +207,11 @@ void op_destroy(struct op *op)
 	op_succeed(op);
 }
 
-/* Somebody else killed it. */
+/* Somebody else killed it. A Destroy that waits behind this operation does the rest. */
 void op_lost(struct op *op)
 {
+	if (g_atomic_int_get(&op->guest->doomed))
+		return;
 	guest_event(op->guest, op->guest->journal->domid, "destroyed", "other");
 	teardown_guest(op->guest, false, "other");
 }
