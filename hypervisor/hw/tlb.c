@@ -3,15 +3,17 @@
  * TLB flushes. One flush at a time: its requester holds flush_lock, with interrupts on, and so serves others' requests while
  * it waits for the lock or for the answers. A request is a bit per CPU in flush.pending.
  *
- * The clock grows with each full flush of any CPU. A CPU notes the value it grew to; a frame notes the clock's value when a
- * use of it ended: the CPU has flushed since if its note is larger. When the clock wraps it stays at 0, which tells everybody
- * to flush always, until a flush of all CPUs sets all notes back and starts it at 1 again.
+ * The clock tells uses that ended before a CPU's last flush from later ones. Who ends a use notes the clock's value and that it
+ * was noted (tlb_clock()); the next flush of any CPU sees that, and moves the clock on; each CPU notes the value at its flush. It
+ * has flushed since a use ended if its note is larger. Races only make notes look older than they are. When the clock wraps it
+ * stays at 0, which tells everybody to flush always.
+ *
+ * Only the hypervisor's own mappings are global, and those never change: a load of CR3 flushes all that matters.
  */
 #include "hw/tlb.h"
 #include "hw/cpu.h"
 #include "hw/internal.h"
 #include "hw/lock.h"
-#include "hw/msr.h"
 #include "hw/vectors.h"
 #include "hw/smp.h"
 #include "lib/log.h"
@@ -25,31 +27,39 @@ static struct {
 } flush;
 
 static uint32_t clock = 1;
-static uint32_t flushed_at[NR_CPUS]; /* written by the CPU itself */
+static bool clock_noted; /* somebody holds the present value */
+static struct {
+	uint32_t at; /* written by the CPU itself */
+} __aligned_to(64) flushed[NR_CPUS];
 
 uint32_t tlb_clock(void)
 {
+	if (!READ_ONCE(clock_noted))
+		__atomic_store_n(&clock_noted, true, __ATOMIC_SEQ_CST);
 	return __atomic_load_n(&clock, __ATOMIC_SEQ_CST);
 }
 
+static void clock_advance(void)
+{
+	uint32_t now = __atomic_load_n(&clock, __ATOMIC_SEQ_CST);
+
+	__atomic_store_n(&clock_noted, false, __ATOMIC_SEQ_CST);
+	while (now && !__atomic_compare_exchange_n(&clock, &now, now + 1, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+		;
+}
+
+/* Before the flush itself: a use that ends in between is not taken for flushed. Interrupts off. */
 static void note_flush(unsigned cpu)
 {
-	uint32_t now = __atomic_load_n(&clock, __ATOMIC_SEQ_CST), next;
-
-	do {
-		if (!now) {
-			next = 0;
-			break;
-		}
-		next = now + 1;
-	} while (!__atomic_compare_exchange_n(&clock, &now, next, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));
-	__atomic_store_n(&flushed_at[cpu], next, __ATOMIC_SEQ_CST);
+	if (READ_ONCE(clock_noted))
+		clock_advance();
+	WRITE_ONCE(flushed[cpu].at, READ_ONCE(clock));
 }
 
 static bool needs_flush(unsigned cpu, uint32_t stamp)
 {
 	uint32_t now = __atomic_load_n(&clock, __ATOMIC_SEQ_CST);
-	uint32_t at = __atomic_load_n(&flushed_at[cpu], __ATOMIC_SEQ_CST);
+	uint32_t at = READ_ONCE(flushed[cpu].at);
 
 	/* A stamp ahead of the clock is from before it wrapped; everybody flushed then. */
 	return !now || (at <= stamp && stamp <= now);
@@ -64,20 +74,11 @@ void tlb_filter(cpumask_t *mask, uint32_t stamp)
 			mask->bits[cpu / BITS_PER_WORD] &= ~(1ull << (cpu % BITS_PER_WORD));
 }
 
-/* The note is made before the flush: a use that ends in between is not taken for flushed. */
 void tlb_flush_local(void)
 {
-	uint64_t flags = irq_save(), cr4 = cr4_read();
+	uint64_t flags = irq_save();
 
-	note_flush(this_cpu());
-	if (cr4 & CR4_PGE) {
-		cr4_write(cr4 & ~CR4_PGE);
-		cr4_write(cr4);
-	} else {
-		uint64_t cr3 = cr3_read();
-
-		__asm__ volatile("mov %0, %%cr3" : : "r"(cr3) : "memory");
-	}
+	cr3_load(cr3_read());
 	irq_restore(flags);
 }
 
@@ -88,15 +89,7 @@ void tlb_flush_page_local(gva_t va)
 
 void cr3_load(uint64_t cr3)
 {
-	/* With global pages on, translations that a guest marked global stay: no full flush. */
-	if (!(cr4_read() & CR4_PGE)) {
-		uint64_t flags = irq_save();
-
-		note_flush(this_cpu());
-		__asm__ volatile("mov %0, %%cr3" : : "r"(cr3) : "memory");
-		irq_restore(flags);
-		return;
-	}
+	note_flush(this_cpu());
 	__asm__ volatile("mov %0, %%cr3" : : "r"(cr3) : "memory");
 }
 

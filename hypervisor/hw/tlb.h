@@ -8,7 +8,7 @@
 
 #include "lib/bits.h"
 
-/* The clock's present value. 0 means that it wrapped: everybody has to flush. */
+/* The clock's present value, noted as in use. 0 means that it wrapped: everybody has to flush. */
 uint32_t tlb_clock(void);
 /* Drops the CPUs from the mask that flushed everything after stamp was noted. */
 void tlb_filter(cpumask_t *mask, uint32_t stamp);
@@ -18,7 +18,7 @@ void tlb_flush(const cpumask_t *mask);
 void tlb_flush_page(const cpumask_t *mask, gva_t va);
 void tlb_flush_local(void);
 void tlb_flush_page_local(gva_t va);
-/* Loads CR3 (counts as a full flush of this CPU in the clock when it flushes globals as well). */
+/* Loads CR3, which flushes all translations of guests on this CPU. Interrupts off. */
 void cr3_load(uint64_t cr3);
 
 #endif

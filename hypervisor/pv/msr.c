@@ -109,6 +109,8 @@ int pv_msr_write(struct vcpu *v, uint32_t msr, uint64_t value)
 		if (!(cpu_info()->spec_flags & SPEC_ENTRY_IBRS))
 			wrmsr(MSR_SPEC_CTRL, value);
 		return 0;
+	case MSR_UCODE_REV: /* kernels clear it before they ask the processor for its revision */
+		return value ? -EINVAL : 0;
 	case MSR_PRED_CMD:
 		if (!cpu_features.ibpb || (value & ~1ull))
 			return -EINVAL;
