@@ -343,8 +343,9 @@ static void map_one(struct gnttab_map_grant_ref *op)
 	mfn_t frame;
 	int rc;
 
-	/* Device mappings are for an IOMMU; there is none, a machine address is one for devices too. */
-	if (!(op->flags & (GNTMAP_host_map | GNTMAP_device_map)) || (op->flags & GNTMAP_application_map)) {
+	/* Device mappings are for an IOMMU; there is none, a machine address is one for devices too. Application mappings
+	 * (the kernel's gntdev asks for them) are no others: a guest's kernel and its user run in the same ring. */
+	if (!(op->flags & (GNTMAP_host_map | GNTMAP_device_map))) {
 		op->status = GNTST_general_error;
 		return;
 	}
