@@ -191,18 +191,31 @@ void type_abandon(struct domain_mm *d, struct frame *f)
 		release_push(d, f, type_of(x));
 }
 
+/* Entries of zero stand for nothing: eight of them cost the slice as much as one other. */
+static void slice_charge_zeroes(struct slice *s, unsigned count)
+{
+	s->left -= MIN(s->left - 1, count / 8);
+}
+
 /* Builds the next entries of one table. 0: complete; 1: *child has to be built first; -EINVAL, -ERESTART_HV. */
 static int build_step(struct domain_mm *d, struct frame *f, enum ptype level, struct slice *s, struct frame **child)
 {
 	uint64_t *table = mfn_map(frame_mfn(f));
 
 	while (f->progress < TABLE_ENTRIES) {
-		unsigned i = f->progress;
+		unsigned i = f->progress, first = i;
 		uint64_t e;
 		int rc;
 
 		if (slice_over(s))
 			return -ERESTART_HV;
+		while (i < TABLE_ENTRIES && !table[i] && !slot_is_hv(level, i))
+			i++;
+		if (i != first) {
+			slice_charge_zeroes(s, i - first);
+			f->progress = i;
+			continue;
+		}
 		if (slot_is_hv(level, i)) {
 			pt_fill_hv_slots(d, table);
 			f->progress = HV_L4_LAST + 1;
@@ -300,11 +313,19 @@ static int release_step(struct domain_mm *d, struct frame *f, struct slice *s)
 	uint64_t *table = mfn_map(frame_mfn(f));
 
 	while (f->progress) {
-		unsigned i = f->progress - 1;
+		unsigned i = f->progress, last = i;
 		uint64_t e;
 
 		if (slice_over(s))
 			return -ERESTART_HV;
+		while (i && !table[i - 1])
+			i--;
+		if (i != last) {
+			slice_charge_zeroes(s, last - i);
+			f->progress = i;
+			continue;
+		}
+		i--;
 		e = READ_ONCE(table[i]);
 		f->progress = i;
 		if (slot_is_hv(level, i)) {

@@ -122,6 +122,15 @@ static void guest_store(unsigned domain, uint64_t mfn, unsigned index, uint64_t 
 	frame_put_type(MFN(mfn));
 }
 
+/* Non-present entries in most of a page: with them a table takes a whole slice. */
+static void guest_fill(unsigned domain, uint64_t mfn)
+{
+	for (unsigned i = 8; i < 256; i++)
+		guest_store(domain, mfn, i, 0x200);
+	for (unsigned i = 280; i < 512; i++)
+		guest_store(domain, mfn, i, 0x200);
+}
+
 /* Calls fn until it is not preempted any more, sometimes not: a guest may walk away in between. */
 #define UNTIL_DONE(rc, call) \
 	do { \
@@ -199,6 +208,9 @@ static void op_build(unsigned d)
 		guest_store(d, t[0], byte() % 4, byte() % 2 ? e & ~(PTE_P | PTE_RW) : pick_unused(d, t, 4) << PAGE_SHIFT |
 						 PTE_P | PTE_US | (byte() & 1 ? PTE_RW : 0));
 	}
+	for (unsigned i = 0; i < 4; i++)
+		if (byte() & 1)
+			guest_fill(d, t[i]);
 	for (unsigned i = 1; i < 4; i++) {
 		e = t[i - 1] << PAGE_SHIFT | PTE_P | PTE_RW | PTE_US | PTE_A;
 		guest_store(d, t[i], i == 3 && (byte() & 1) ? 272 : byte() % 2, e);

@@ -19,7 +19,7 @@ static uint8_t random_byte(void)
 int main(void)
 {
 	const char *seed = getenv("MM_SEED"), *rounds_wanted = getenv("MM_ROUNDS"), *why = NULL;
-	unsigned long first = seed ? strtoul(seed, NULL, 0) : 1, rounds = rounds_wanted ? strtoul(rounds_wanted, NULL, 0) : 400;
+	unsigned long first = seed ? strtoul(seed, NULL, 0) : 1, rounds = rounds_wanted ? strtoul(rounds_wanted, NULL, 0) : 200;
 	uint8_t bytes[ROUND_BYTES];
 	bool good = true;
 
