@@ -57,11 +57,14 @@ static bool prepare(struct build *b, GError **error)
 	}
 	/* After a restart they are open already. */
 	for (i = b->guest->disks->len; i < conf->disks->len; i++) {
-		struct disk *disk = disk_open(g_ptr_array_index(conf->disks, i), conf->name, error);
+		const struct disk_conf *wanted = g_ptr_array_index(conf->disks, i);
+		struct disk *disk = disk_open(wanted, conf->name, error);
 
 		if (!disk)
 			return false;
 		g_ptr_array_add(b->guest->disks, disk);
+		if (!device_check_strangers(b->guest, wanted, disk, error))
+			return false;
 	}
 	if (!worker_unpack(xylemd.worker, conf->kernel, conf->name, &b->kernel, error))
 		return false;

@@ -5,6 +5,8 @@
  * Attaching waits for the backend, which must answer, and a while for the frontend, which need not. Detaching
  * asks the guest to let go; one that does not is left alone, or, by force, loses the device under its hands.
  */
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -80,6 +82,62 @@ static bool wait_connected(struct guest *guest, const char *type, uint32_t devid
 	return true;
 }
 
+/* One disk of somebody else's domain: an error when it is the same block device and one of the two writes. */
+static bool stranger_disk_agrees(struct guest *guest, const struct disk_conf *conf, const struct disk *disk,
+                                 const char *domid, const char *devid, GError **error)
+{
+	struct xyl_store *store = storeio_store(xylemd.io);
+	char *device = xyl_store_readf(store, XYL_TX_NONE,
+	                               "/local/domain/0/backend/vbd/%s/%s/physical-device", domid, devid);
+	char *mode =
+	        xyl_store_readf(store, XYL_TX_NONE, "/local/domain/0/backend/vbd/%s/%s/mode", domid, devid);
+	unsigned major, minor;
+	bool same = device && sscanf(device, "%x:%x", &major, &minor) == 2 && major == disk_major(disk) &&
+	            minor == disk_minor(disk);
+	bool both_read = conf->readonly && mode && mode[0] == 'r';
+
+	free(device);
+	free(mode);
+	if (same && !both_read)
+		return xd_fail(error, XD_ERROR_DEVICE, "guest \"%s\", disk %s: domain %s uses %s already",
+		               guest->name, conf->vdev, domid, conf->source);
+	return true;
+}
+
+bool device_check_strangers(struct guest *guest, const struct disk_conf *conf, const struct disk *disk,
+                            GError **error)
+{
+	struct xyl_store *store = storeio_store(xylemd.io);
+	size_t domain_count = 0, disk_count, i, j;
+	char **domains, **disks;
+	bool ok = true;
+
+	/* Files: whoever writes to one has it open, which disk_open() has seen. */
+	if (conf->is_file || conf->shareable)
+		return true;
+	domains = xyl_store_directory(store, XYL_TX_NONE, "/local/domain/0/backend/vbd", &domain_count);
+	for (i = 0; domains && ok && i < domain_count; i++) {
+		g_autofree char *path = g_strconcat("/local/domain/0/backend/vbd/", domains[i], NULL);
+		guint64 domid;
+		struct guest *ours;
+
+		if (!g_ascii_string_to_unsigned(domains[i], 10, 1, XYL_DOMID_FIRST_RESERVED - 1, &domid,
+		                                NULL))
+			continue;
+		ours = guest_by_domid((uint32_t)domid);
+		guest_unref(ours);
+		if (ours)
+			continue;
+		disk_count = 0;
+		disks = xyl_store_directory(store, XYL_TX_NONE, path, &disk_count);
+		for (j = 0; disks && ok && j < disk_count; j++)
+			ok = stranger_disk_agrees(guest, conf, disk, domains[i], disks[j], error);
+		free(disks);
+	}
+	free(domains);
+	return ok;
+}
+
 static bool attach_disk(struct guest *guest, GVariant *dict, GError **error)
 {
 	struct guestconf *conf = guest->journal->conf;
@@ -104,7 +162,7 @@ static bool attach_disk(struct guest *guest, GVariant *dict, GError **error)
 		goto fail;
 	}
 	opened = disk_open(disk, guest->name, error);
-	if (!opened)
+	if (!opened || !device_check_strangers(guest, disk, opened, error))
 		goto fail;
 	layout_add_disk(nodes, guest->journal->domid, disk, disk_major(opened), disk_minor(opened));
 	if (!storeio_write(xylemd.io, nodes, guest->journal->domid, what, error))
