@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Descriptor tables (SDM Vol. 3, chapters 3, 6 and 7). The IDT is one for all CPUs; each CPU has its own GDT page, TSS and
- * stacks for NMI, #MC and #DF, in its area (hw/layout.h).
+ * stacks for NMI, #MC, #DF and #DB, in its area (hw/layout.h).
  */
 #include "hw/desc.h"
 #include "hw/cpu.h"
@@ -146,6 +146,8 @@ void desc_init_cpu(unsigned cpu)
 void traps_init_cpu(unsigned cpu)
 {
 	desc_init_cpu(cpu);
+	/* #DB shares the stack of #DF, which never returns. */
+	gate_set(1, IST_DF, GATE_INTERRUPT);
 	gate_set(2, IST_NMI, GATE_INTERRUPT);
 	gate_set(8, IST_DF, GATE_INTERRUPT);
 	gate_set(18, IST_MC, GATE_INTERRUPT);

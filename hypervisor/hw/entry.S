@@ -6,7 +6,7 @@
  * the CPU's stack: the stack pointer is then the address of cpu_info. The general registers are pushed in the ABI's order.
  *
  *  1. trap_stubs: 256 stubs, 16 bytes each, push a dummy error code where the processor pushes none, then the vector.
- *  2. trap_common sorts by where it came from and by vector; NMI, #MC and #DF have stacks of their own (trap_paranoid).
+ *  2. trap_common sorts by where it came from and by vector; NMI, #MC, #DF and #DB have stacks of their own (trap_paranoid).
  *  3. syscall_entry, syscall32_entry: reached through a few bytes per CPU that hw/syscall.c writes, since SYSCALL does not
  *     switch stacks. sysenter_entry.
  *  4. exit_to_guest: pending work, then events (guest_exit_prepare), then SYSRET or IRET. An IRET that faults comes
@@ -117,6 +117,8 @@ trap_stubs:
 	movl	$vector, 4(%rsp)
 	.if vector == 2 || vector == 8 || vector == 18
 	jmp	trap_paranoid
+	.elseif vector == 1
+	jmp	trap_debug
 	.else
 	jmp	trap_common
 	.endif
@@ -168,7 +170,30 @@ restore_and_iret:
 	addq	$8, %rsp
 	iretq
 
-/* NMI, #MC, #DF: they may come anywhere, also between the loads of CR3; everything is put back as it was. */
+/*
+ * #DB. A guest's MOV SS holds a breakpoint back until after the SYSCALL behind it, when the stack pointer is still the
+ * guest's: so #DB has a stack of its own. From a guest the frame moves to the CPU's stack, and it is a trap like others.
+ */
+trap_debug:
+	testb	$3, 16(%rsp)
+	jz	trap_paranoid
+	pushq	%rax
+	pushq	%rbx
+	movq	%rsp, %rbx
+	movq	$-HV_STACK_SIZE, %rax
+	andq	%rsp, %rax
+	leaq	(HV_STACK_SIZE - CI_SIZE + UREGS_es)(%rax), %rsp
+	pushq	56(%rbx)
+	pushq	48(%rbx)
+	pushq	40(%rbx)
+	pushq	32(%rbx)
+	pushq	24(%rbx)
+	pushq	16(%rbx)
+	movq	8(%rbx), %rax
+	movq	(%rbx), %rbx
+	jmp	trap_common
+
+/* NMI, #MC, #DF, #DB in the hypervisor: they may come anywhere, also between the loads of CR3; everything is put back as it was. */
 trap_paranoid:
 	SAVE_ALL
 	movq	$-HV_STACK_SIZE, %rbp
@@ -199,7 +224,11 @@ trap_paranoid:
 	jne	4f
 	call	trap_machine_check
 	jmp	5f
-4:	call	trap_double_fault
+4:	cmpl	$1, %eax
+	jne	7f
+	call	trap_debug_in_hypervisor
+	jmp	5f
+7:	call	trap_double_fault
 5:	testl	$SPEC_ENTRY_IBRS, CI_spec(%rbp)
 	jz	6f
 	movl	$0x48, %ecx

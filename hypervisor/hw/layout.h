@@ -33,7 +33,7 @@
 #define HV_STACK_SIZE 32768 /* per CPU, naturally aligned; struct cpu_info lies at its top */
 
 /*
- * A CPU's area: page 0 the stack for #DF, 1 for NMI, 2 for #MC, 3 not mapped, 4 to 7 the stack, with struct cpu_info at the
+ * A CPU's area: page 0 the stack for #DF and #DB, 1 for NMI, 2 for #MC, 3 not mapped, 4 to 7 the stack, with struct cpu_info at the
  * end; 8 the hypervisor's page of the GDT; 9 the TSS; 10 to 15 not mapped.
  */
 #define CPU_AREA_SIZE	    65536

@@ -38,11 +38,6 @@ void trap_in_hypervisor(struct cpu_user_regs *regs)
 {
 	unsigned vector = regs->entry_vector & 31;
 
-	if (vector == TRAP_DB) {
-		/* A guest single-stepped into SYSENTER: the flag came along. */
-		regs->rflags &= ~(uint64_t)RFLAGS_TF;
-		return;
-	}
 	if (vector != TRAP_BP && fixup(regs))
 		return;
 	if (vector == TRAP_PF)
@@ -50,6 +45,16 @@ void trap_in_hypervisor(struct cpu_user_regs *regs)
 			   (unsigned long long)cr2_read(), regs->error_code);
 	panic_with(regs, "%s in the hypervisor, error code %04x", names[vector] ? names[vector] : "reserved exception",
 		   regs->error_code);
+}
+
+/*
+ * A guest single-stepped into SYSENTER and the flag came along, or a breakpoint of its own data was reached by a copy or held
+ * back by MOV SS: nothing of the hypervisor's. The guest does not learn of it.
+ */
+void trap_debug_in_hypervisor(struct cpu_user_regs *regs)
+{
+	regs->rflags &= ~(uint64_t)RFLAGS_TF;
+	__asm__ volatile("mov %0, %%dr6" : : "r"(0xffff0ff0ul));
 }
 
 void smp_stop_others(void)

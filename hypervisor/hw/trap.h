@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Where hw/entry.S hands over to C. Each is called on the CPU's hypervisor stack (NMI, #MC and #DF: on their
- * own IST stacks) with interrupts off and the register frame complete; regs->entry_vector is the vector.
+ * Where hw/entry.S hands over to C. Each is called on the CPU's hypervisor stack (NMI, #MC, #DF and a #DB in the
+ * hypervisor: on their own IST stacks) with interrupts off and the register frame complete; regs->entry_vector is the vector.
  */
 #ifndef HW_TRAP_H
 #define HW_TRAP_H
@@ -11,6 +11,7 @@
 
 /* hw/trap.c */
 void trap_in_hypervisor(struct cpu_user_regs *regs); /* exception table fix-up (uaccess, rdmsr_safe, ...), or panic */
+void trap_debug_in_hypervisor(struct cpu_user_regs *regs);
 void trap_nmi(struct cpu_user_regs *regs);
 void trap_machine_check(struct cpu_user_regs *regs);
 void trap_double_fault(struct cpu_user_regs *regs) __noreturn;
