@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What a guest cannot have here, refused by the name of its element. Nothing in a definition is ignored silently:
- * an element is either carried out, refused here, or one of the few that docs/driver.md lists as without effect
- * (the log says so at start).
+ * What a guest cannot have here, refused by the name of its element. Nothing in a definition is ignored
+ * silently: an element is either carried out, refused here, or one of the few that docs/driver.md lists as
+ * without effect (the log says so at start).
  */
 #include "conf.h"
 
@@ -18,10 +18,10 @@
 VIR_LOG_INIT("xylem.check");
 
 #define MEMORY_MIN_KIB 4096
-#define VCPUS_MAX 128
-#define CMDLINE_MAX 1023
-#define DISKS_MAX 64
-#define NICS_MAX 32
+#define VCPUS_MAX      128
+#define CMDLINE_MAX    1023
+#define DISKS_MAX      64
+#define NICS_MAX       32
 
 static int G_GNUC_PRINTF(1, 2) refuse(const char *format, ...)
 {
@@ -73,12 +73,15 @@ static int check_os(const virDomainDef *def)
 	};
 
 	if (def->virtType != VIR_DOMAIN_VIRT_XEN)
-		return refuse("<domain type='%s'>: only 'xen' is supported", virDomainVirtTypeToString(def->virtType));
+		return refuse("<domain type='%s'>: only 'xen' is supported",
+		              virDomainVirtTypeToString(def->virtType));
 	if (os->type != VIR_DOMAIN_OSTYPE_XEN)
-		return refuse("<os><type>%s</type>: only paravirtual guests (<type>linux</type>) are supported",
-			      virDomainOSTypeToString(os->type));
+		return refuse(
+		        "<os><type>%s</type>: only paravirtual guests (<type>linux</type>) are supported",
+		        virDomainOSTypeToString(os->type));
 	if (os->arch != VIR_ARCH_X86_64)
-		return refuse("<os><type arch='%s'>: only x86_64 guests are supported", virArchToString(os->arch));
+		return refuse("<os><type arch='%s'>: only x86_64 guests are supported",
+		              virArchToString(os->arch));
 	if (os->machine && STRNEQ(os->machine, "xenpv"))
 		return refuse("<os><type machine='%s'>: the only machine is 'xenpv'", os->machine);
 	if (check_absent(list, G_N_ELEMENTS(list)) < 0)
@@ -90,7 +93,8 @@ static int check_os(const virDomainDef *def)
 	if (os->initrd && os->initrd[0] != '/')
 		return refuse("<os><initrd>%s</initrd>: an absolute path is needed", os->initrd);
 	if (os->cmdline && strlen(os->cmdline) > CMDLINE_MAX)
-		return refuse("<os><cmdline>: %zu bytes, the start of day has room for %d", strlen(os->cmdline), CMDLINE_MAX);
+		return refuse("<os><cmdline>: %zu bytes, the start of day has room for %d",
+		              strlen(os->cmdline), CMDLINE_MAX);
 	return 0;
 }
 
@@ -99,8 +103,10 @@ static int check_features(const virDomainDef *def)
 	size_t i;
 
 	for (i = 0; i < VIR_DOMAIN_FEATURE_LAST; i++) {
-		/* Firmware features of definitions that were converted; without effect on a paravirtual guest. */
-		if (i == VIR_DOMAIN_FEATURE_ACPI || i == VIR_DOMAIN_FEATURE_APIC || i == VIR_DOMAIN_FEATURE_PAE)
+		/* Firmware features of definitions that were converted; without effect on a paravirtual
+		 * guest. */
+		if (i == VIR_DOMAIN_FEATURE_ACPI || i == VIR_DOMAIN_FEATURE_APIC ||
+		    i == VIR_DOMAIN_FEATURE_PAE)
 			continue;
 		if (def->features[i])
 			return refuse("<features><%s>: " NOT_HERE, virDomainFeatureTypeToString((int)i));
@@ -113,29 +119,34 @@ static int check_memory(const virDomainDef *def)
 	const virDomainMemtune *mem = &def->mem;
 	const struct absent list[] = {
 		{ mem->nhugepages != 0, "<memoryBacking><hugepages>", NOT_HERE },
-		{ mem->nosharepages, "<memoryBacking><nosharepages>", "pages are never shared; remove the element" },
-		{ mem->locked, "<memoryBacking><locked>", "a guest's memory is never swapped; remove the element" },
+		{ mem->nosharepages, "<memoryBacking><nosharepages>",
+		  "pages are never shared; remove the element" },
+		{ mem->locked, "<memoryBacking><locked>",
+		  "a guest's memory is never swapped; remove the element" },
 		{ mem->source != 0, "<memoryBacking><source>", NOT_HERE },
 		{ mem->access != 0, "<memoryBacking><access>", NOT_HERE },
-		{ mem->allocation != 0 || mem->allocation_threads != 0, "<memoryBacking><allocation>", NOT_HERE },
+		{ mem->allocation != 0 || mem->allocation_threads != 0, "<memoryBacking><allocation>",
+		  NOT_HERE },
 		{ mem->discard != 0, "<memoryBacking><discard>", NOT_HERE },
 		{ mem->dump_core != 0, "<memory dumpCore=...>", "dumps are not supported by this driver" },
 		{ mem->max_memory != 0 || mem->memory_slots != 0, "<maxMemory>",
 		  "memory is not plugged in slots; <memory> is the limit up to which <currentMemory> may balloon" },
 		{ virMemoryLimitIsSet(mem->hard_limit) || virMemoryLimitIsSet(mem->soft_limit) ||
-			  virMemoryLimitIsSet(mem->swap_hard_limit) || mem->min_guarantee,
+		          virMemoryLimitIsSet(mem->swap_hard_limit) || mem->min_guarantee,
 		  "<memtune>", NOT_HERE },
 		{ def->nmems != 0, "<memory model=...>", NOT_HERE },
 		{ virDomainNumaGetNodeCount(def->numa) != 0, "<cpu><numa>", NOT_HERE },
-		{ virDomainNumatuneHasPlacementAuto(def->numa) || virDomainNumatuneHasPerNodeBinding(def->numa) ||
-			  virDomainNumatuneGetNodeset(def->numa, NULL, -1),
+		{ virDomainNumatuneHasPlacementAuto(def->numa) ||
+		          virDomainNumatuneHasPerNodeBinding(def->numa) ||
+		          virDomainNumatuneGetNodeset(def->numa, NULL, -1),
 		  "<numatune>", NOT_HERE },
 	};
 
 	if (check_absent(list, G_N_ELEMENTS(list)) < 0)
 		return -1;
 	if (mem->cur_balloon < MEMORY_MIN_KIB)
-		return refuse("<currentMemory>: %llu KiB, a guest needs %d", mem->cur_balloon, MEMORY_MIN_KIB);
+		return refuse("<currentMemory>: %llu KiB, a guest needs %d", mem->cur_balloon,
+		              MEMORY_MIN_KIB);
 	if (mem->cur_balloon % 4 || virDomainDefGetMemoryTotal(def) % 4)
 		return refuse("<memory> and <currentMemory> must be whole pages of 4 KiB");
 	return 0;
@@ -151,26 +162,32 @@ static int check_cpu(const virDomainDef *def)
 		{ tune->iothread_quota || tune->iothread_period || def->niothreadids || def->defaultIOThread,
 		  "<iothreads>", NOT_HERE },
 		{ def->nresctrls != 0, "<cputune><cachetune>", NOT_HERE },
-		{ def->placement_mode == VIR_DOMAIN_CPU_PLACEMENT_MODE_AUTO, "<vcpu placement='auto'>", NOT_HERE },
-		{ tune->quota > 0 && tune->global_quota > 0, "<cputune><quota>", "it excludes <global_quota>" },
+		{ def->placement_mode == VIR_DOMAIN_CPU_PLACEMENT_MODE_AUTO, "<vcpu placement='auto'>",
+		  NOT_HERE },
+		{ tune->quota > 0 && tune->global_quota > 0, "<cputune><quota>",
+		  "it excludes <global_quota>" },
 	};
 	size_t i;
 
 	if (check_absent(list, G_N_ELEMENTS(list)) < 0)
 		return -1;
 	if (virDomainDefGetVcpusMax(def) > VCPUS_MAX)
-		return refuse("<vcpu>%u</vcpu>: a guest has at most %d", virDomainDefGetVcpusMax(def), VCPUS_MAX);
+		return refuse("<vcpu>%u</vcpu>: a guest has at most %d", virDomainDefGetVcpusMax(def),
+		              VCPUS_MAX);
 	if (tune->sharesSpecified && (tune->shares < 1 || tune->shares > 65535))
-		return refuse("<cputune><shares>%llu</shares>: the scheduler's weights are 1..65535", tune->shares);
+		return refuse("<cputune><shares>%llu</shares>: the scheduler's weights are 1..65535",
+		              tune->shares);
 	for (i = 0; i < def->maxvcpus; i++) {
 		if (def->vcpus[i]->sched.policy != VIR_PROC_POLICY_NONE)
 			return refuse("<cputune><vcpusched>: " NOT_HERE);
 	}
 	if (!cpu)
 		return 0;
-	if ((cpu->mode != VIR_CPU_MODE_HOST_PASSTHROUGH && (cpu->mode != VIR_CPU_MODE_CUSTOM || cpu->model)) ||
+	if ((cpu->mode != VIR_CPU_MODE_HOST_PASSTHROUGH &&
+	     (cpu->mode != VIR_CPU_MODE_CUSTOM || cpu->model)) ||
 	    cpu->nfeatures || cpu->cache || cpu->addr || cpu->vendor)
-		return refuse("<cpu>: a paravirtual guest sees the host's CPU (mode='host-passthrough'), unchanged");
+		return refuse(
+		        "<cpu>: a paravirtual guest sees the host's CPU (mode='host-passthrough'), unchanged");
 	if (cpu->sockets || cpu->cores || cpu->threads)
 		return refuse("<cpu><topology>: a paravirtual guest has no topology of its own");
 	return 0;
@@ -195,8 +212,9 @@ static int check_lifecycle(const virDomainDef *def)
 		case VIR_DOMAIN_LIFECYCLE_ACTION_PRESERVE:
 			break;
 		default:
-			return refuse("<%s>%s</%s>: only destroy, restart and preserve are supported", list[i].element,
-				      virDomainLifecycleActionTypeToString(list[i].action), list[i].element);
+			return refuse("<%s>%s</%s>: only destroy, restart and preserve are supported",
+			              list[i].element, virDomainLifecycleActionTypeToString(list[i].action),
+			              list[i].element);
 		}
 	}
 	return 0;
@@ -206,7 +224,7 @@ static int check_clock(const virDomainDef *def)
 {
 	if (def->clock.ntimers)
 		return refuse("<clock><timer name='%s'>: a paravirtual guest has Xen's clock only",
-			      virDomainTimerNameTypeToString(def->clock.timers[0]->name));
+		              virDomainTimerNameTypeToString(def->clock.timers[0]->name));
 	switch (def->clock.offset) {
 	case VIR_DOMAIN_CLOCK_OFFSET_UTC:
 	case VIR_DOMAIN_CLOCK_OFFSET_VARIABLE:
@@ -215,17 +233,20 @@ static int check_clock(const virDomainDef *def)
 		return 0;
 	default:
 		return refuse("<clock offset='%s'>: only utc, localtime and variable are supported",
-			      virDomainClockOffsetTypeToString(def->clock.offset));
+		              virDomainClockOffsetTypeToString(def->clock.offset));
 	}
 }
 
 static int check_graphics(const virDomainGraphicsDef *graphics)
 {
-	return refuse("<graphics type='%s'>: guests have no virtual screen, use their console; remove the element "
-		      "(virt-install: --graphics none)", virDomainGraphicsTypeToString(graphics->type));
+	return refuse(
+	        "<graphics type='%s'>: guests have no virtual screen, use their console; remove the element "
+	        "(virt-install: --graphics none)",
+	        virDomainGraphicsTypeToString(graphics->type));
 }
 
-/* Kinds of devices that there are none of; graphics come first, since they bring video and input with them. */
+/* Kinds of devices that there are none of; graphics come first, since they bring video and input with them.
+ */
 static int check_no_devices(const virDomainDef *def)
 {
 	const struct absent list[] = {
@@ -243,7 +264,8 @@ static int check_no_devices(const virDomainDef *def)
 		{ def->nhubs != 0, "<hub>", NOT_HERE },
 		{ def->nrngs != 0, "<rng>", NOT_HERE },
 		{ def->nshmems != 0, "<shmem>", NOT_HERE },
-		{ def->npanics != 0, "<panic>", "<on_crash> sees crashes without a device; remove the element" },
+		{ def->npanics != 0, "<panic>",
+		  "<on_crash> sees crashes without a device; remove the element" },
 		{ def->ntpms != 0, "<tpm>", NOT_HERE },
 		{ def->watchdog != NULL, "<watchdog>", NOT_HERE },
 		{ def->nvram != NULL, "<nvram>", NOT_HERE },
@@ -267,7 +289,8 @@ static int check_rest(const virDomainDef *def)
 		{ def->sec != NULL, "<launchSecurity>", NOT_HERE },
 		{ def->nseclabels != 0, "<seclabel>", NOT_HERE },
 		{ def->onLockFailure != 0, "<on_lockfailure>", NOT_HERE },
-		{ def->namespaceData != NULL, "<xen:commandline>", "there is no emulator whose command line it could be" },
+		{ def->namespaceData != NULL, "<xen:commandline>",
+		  "there is no emulator whose command line it could be" },
 	};
 	size_t i;
 
@@ -282,7 +305,7 @@ static int check_controller(const virDomainControllerDef *controller)
 {
 	if (controller->type != VIR_DOMAIN_CONTROLLER_TYPE_XENBUS)
 		return refuse("<controller type='%s'>: paravirtual guests have xenbus only",
-			      virDomainControllerTypeToString(controller->type));
+		              virDomainControllerTypeToString(controller->type));
 	if (controller->opts.xenbusopts.maxGrantFrames > 0)
 		return refuse("<controller type='xenbus' maxGrantFrames=...>: " NOT_HERE);
 	if (controller->opts.xenbusopts.maxEventChannels > 0)
@@ -294,23 +317,27 @@ static int check_console(const virDomainChrDef *chr)
 {
 	if (chr->deviceType != VIR_DOMAIN_CHR_DEVICE_TYPE_CONSOLE)
 		return refuse("<%s>: use <console type='pty'>, which is hvc0 in the guest",
-			      virDomainChrDeviceTypeToString(chr->deviceType));
+		              virDomainChrDeviceTypeToString(chr->deviceType));
 	if (chr->targetType != VIR_DOMAIN_CHR_CONSOLE_TARGET_TYPE_XEN)
 		return refuse("<console><target type=...>: a paravirtual guest's console has the type 'xen'");
 	if (chr->target.port != 0)
-		return refuse("<console><target port='%d'>: a guest has one console, port 0", chr->target.port);
+		return refuse("<console><target port='%d'>: a guest has one console, port 0",
+		              chr->target.port);
 	if (chr->source->type != VIR_DOMAIN_CHR_TYPE_PTY)
-		return refuse("<console type='%s'>: only 'pty' is supported", virDomainChrTypeToString(chr->source->type));
+		return refuse("<console type='%s'>: only 'pty' is supported",
+		              virDomainChrTypeToString(chr->source->type));
 	if (chr->source->logfile)
-		return refuse("<console><log>: each console is logged to /var/log/xen/console/guest-NAME.log");
+		return refuse(
+		        "<console><log>: each console is logged to /var/log/xen/console/guest-NAME.log");
 	return 0;
 }
 
 static int check_memballoon(const virDomainMemballoonDef *balloon)
 {
-	if (balloon->model != VIR_DOMAIN_MEMBALLOON_MODEL_XEN && balloon->model != VIR_DOMAIN_MEMBALLOON_MODEL_NONE)
+	if (balloon->model != VIR_DOMAIN_MEMBALLOON_MODEL_XEN &&
+	    balloon->model != VIR_DOMAIN_MEMBALLOON_MODEL_NONE)
 		return refuse("<memballoon model='%s'>: only 'xen' and 'none' are supported",
-			      virDomainMemballoonModelTypeToString(balloon->model));
+		              virDomainMemballoonModelTypeToString(balloon->model));
 	if (balloon->period || balloon->autodeflate || balloon->free_page_reporting)
 		return refuse("<memballoon>: it has no options here");
 	return 0;
@@ -320,8 +347,9 @@ int check_domain(const virDomainDef *def)
 {
 	size_t i;
 
-	if (check_os(def) < 0 || check_features(def) < 0 || check_no_devices(def) < 0 || check_memory(def) < 0 ||
-	    check_cpu(def) < 0 || check_lifecycle(def) < 0 || check_clock(def) < 0 || check_rest(def) < 0)
+	if (check_os(def) < 0 || check_features(def) < 0 || check_no_devices(def) < 0 ||
+	    check_memory(def) < 0 || check_cpu(def) < 0 || check_lifecycle(def) < 0 || check_clock(def) < 0 ||
+	    check_rest(def) < 0)
 		return -1;
 	if (def->ndisks > DISKS_MAX)
 		return refuse("<disk>: %zu of them, a guest has at most %d", def->ndisks, DISKS_MAX);
@@ -352,24 +380,28 @@ static int check_disk_source(const virDomainDiskDef *disk)
 	case VIR_STORAGE_TYPE_FILE:
 	case VIR_STORAGE_TYPE_BLOCK:
 		if (!src->path)
-			return refuse("<disk> %s without <source>: a disk needs a file or a block device", disk->dst);
+			return refuse("<disk> %s without <source>: a disk needs a file or a block device",
+			              disk->dst);
 		if (src->path[0] != '/')
-			return refuse("<disk> %s, <source> '%s': an absolute path is needed", disk->dst, src->path);
+			return refuse("<disk> %s, <source> '%s': an absolute path is needed", disk->dst,
+			              src->path);
 		break;
 	case VIR_STORAGE_TYPE_VOLUME: /* resolved when the guest starts */
 		break;
 	default:
 		return refuse("<disk type='%s'> %s: only file, block and volume are supported",
-			      virStorageTypeToString(src->type), disk->dst);
+		              virStorageTypeToString(src->type), disk->dst);
 	}
 	if (src->format > VIR_STORAGE_FILE_NONE && src->format != VIR_STORAGE_FILE_RAW)
-		return refuse("<disk> %s, <driver type='%s'>: only raw images are supported (qemu-img convert -O raw)",
-			      disk->dst, virStorageFileFormatTypeToString(src->format));
+		return refuse(
+		        "<disk> %s, <driver type='%s'>: only raw images are supported (qemu-img convert -O raw)",
+		        disk->dst, virStorageFileFormatTypeToString(src->format));
 	for (i = 0; !known && i < G_N_ELEMENTS(drivers); i++)
 		known = STREQ(driver, drivers[i]);
 	if (!known)
-		return refuse("<disk> %s, <driver name='%s'>: disks are served by the kernel; leave the name out",
-			      disk->dst, driver);
+		return refuse(
+		        "<disk> %s, <driver name='%s'>: disks are served by the kernel; leave the name out",
+		        disk->dst, driver);
 	return 0;
 }
 
@@ -387,7 +419,7 @@ static int check_disk_cache(const virDomainDiskDef *disk)
 		return refuse("<disk> %s, cache='writeback': a block device is never cached", disk->dst);
 	default:
 		return refuse("<disk> %s, cache='%s': only none and writeback are supported", disk->dst,
-			      virDomainDiskCacheTypeToString(disk->cachemode));
+		              virDomainDiskCacheTypeToString(disk->cachemode));
 	}
 }
 
@@ -408,10 +440,12 @@ static int check_disk(const virDomainDiskDef *disk)
 		{ src->nseclabels != 0, "<seclabel>", NOT_HERE },
 		{ virStorageSourceHasBacking(src), "<backingStore>", "images have no backing files here" },
 		{ disk->mirror != NULL, "<mirror>", NOT_HERE },
-		{ disk->serial || disk->wwn || disk->vendor || disk->product, "<serial>, <wwn>, <vendor> or <product>",
+		{ disk->serial || disk->wwn || disk->vendor || disk->product,
+		  "<serial>, <wwn>, <vendor> or <product>", NOT_HERE },
+		{ disk->geometry.cylinders || disk->geometry.heads || disk->geometry.sectors, "<geometry>",
 		  NOT_HERE },
-		{ disk->geometry.cylinders || disk->geometry.heads || disk->geometry.sectors, "<geometry>", NOT_HERE },
-		{ disk->blockio.logical_block_size || disk->blockio.physical_block_size, "<blockio>", NOT_HERE },
+		{ disk->blockio.logical_block_size || disk->blockio.physical_block_size, "<blockio>",
+		  NOT_HERE },
 		{ virDomainBlockIoTuneInfoHasAny(&disk->blkdeviotune), "<iotune>", NOT_HERE },
 		{ disk->transient, "<transient>", NOT_HERE },
 		{ disk->startupPolicy != 0, "<source startupPolicy=...>", NOT_HERE },
@@ -420,7 +454,7 @@ static int check_disk(const virDomainDiskDef *disk)
 		{ disk->error_policy != 0 || disk->rerror_policy != 0, "error_policy", NOT_HERE },
 		{ disk->iomode != 0, "<driver io=...>", NOT_HERE },
 		{ disk->ioeventfd || disk->event_idx || disk->iothread || disk->queues || disk->queue_size ||
-			  virtio_wanted(disk->virtio),
+		          virtio_wanted(disk->virtio),
 		  "<driver>'s virtio options", NOT_HERE },
 		{ disk->copy_on_read == VIR_TRISTATE_SWITCH_ON, "<driver copy_on_read=...>", NOT_HERE },
 		{ disk->detect_zeroes != 0, "<driver detect_zeroes=...>", NOT_HERE },
@@ -431,11 +465,14 @@ static int check_disk(const virDomainDiskDef *disk)
 	size_t i;
 
 	if (disk->device != VIR_DOMAIN_DISK_DEVICE_DISK)
-		return refuse("<disk device='%s'> %s: only 'disk' is supported (with <readonly/> for an image of a CD)",
-			      virDomainDiskDeviceTypeToString(disk->device), disk->dst);
+		return refuse(
+		        "<disk device='%s'> %s: only 'disk' is supported (with <readonly/> for an image of a CD)",
+		        virDomainDiskDeviceTypeToString(disk->device), disk->dst);
 	if (disk->bus != VIR_DOMAIN_DISK_BUS_XEN)
-		return refuse("<disk> %s, <target bus='%s'>: paravirtual guests have disks on the bus 'xen' only "
-			      "(<target dev='xvda'/>)", disk->dst, virDomainDiskBusTypeToString(disk->bus));
+		return refuse(
+		        "<disk> %s, <target bus='%s'>: paravirtual guests have disks on the bus 'xen' only "
+		        "(<target dev='xvda'/>)",
+		        disk->dst, virDomainDiskBusTypeToString(disk->bus));
 	if (check_disk_source(disk) < 0 || check_disk_cache(disk) < 0)
 		return -1;
 	for (i = 0; i < G_N_ELEMENTS(list); i++) {
@@ -459,7 +496,7 @@ static int check_net_source(const virDomainNetDef *net, const char *mac)
 	if (type == VIR_DOMAIN_NET_TYPE_NETWORK) /* resolved when the guest starts */
 		return 0;
 	return refuse("<interface type='%s'> %s: only bridge, and network with a bridge, are supported",
-		      virDomainNetTypeToString(type), mac);
+	              virDomainNetTypeToString(type), mac);
 }
 
 static int check_net(const virDomainNetDef *net)
@@ -474,16 +511,18 @@ static int check_net(const virDomainNetDef *net)
 		{ net->domain_name != NULL, "<backenddomain>", "interfaces are served by Domain-0" },
 		{ net->info.bootIndex != 0, "<boot>", "a paravirtual guest boots its <kernel>" },
 		{ net->info.romfile || net->info.romenabled || net->info.rombar, "<rom>", NOT_HERE },
-		{ net->linkstate == VIR_DOMAIN_NET_INTERFACE_LINK_STATE_DOWN, "<link state='down'>", NOT_HERE },
-		{ net->hostIP.nips || net->hostIP.nroutes || net->guestIP.nips || net->guestIP.nroutes, "<ip>",
-		  "addresses are the guest's own business" },
+		{ net->linkstate == VIR_DOMAIN_NET_INTERFACE_LINK_STATE_DOWN, "<link state='down'>",
+		  NOT_HERE },
+		{ net->hostIP.nips || net->hostIP.nroutes || net->guestIP.nips || net->guestIP.nroutes,
+		  "<ip>", "addresses are the guest's own business" },
 		{ net->ifname_guest != NULL, "<guest>", NOT_HERE },
 		{ net->downscript != NULL, "<downscript>", "no scripts are run" },
 		{ net->tune.sndbuf_specified, "<tune>", NOT_HERE },
 		{ net->coalesce != NULL, "<coalesce>", NOT_HERE },
 		{ net->teaming != NULL, "<teaming>", NOT_HERE },
 		{ net->backend.tap || net->backend.vhost, "<backend>", NOT_HERE },
-		{ virtio_wanted(net->virtio) || net->driver.virtio.name || net->driver.virtio.queues, "<driver>", NOT_HERE },
+		{ virtio_wanted(net->virtio) || net->driver.virtio.name || net->driver.virtio.queues,
+		  "<driver>", NOT_HERE },
 		{ net->trustGuestRxFilters == VIR_TRISTATE_BOOL_YES, "trustGuestRxFilters", NOT_HERE },
 		{ virDomainNetGetActualPortOptionsIsolated(net), "<port isolated='yes'>", NOT_HERE },
 		{ net->nPortForwards != 0, "<portForward>", NOT_HERE },
@@ -498,7 +537,8 @@ static int check_net(const virDomainNetDef *net)
 	if (model && STRNEQ(model, "netfront"))
 		return refuse("<interface> %s, <model type='%s'>: only 'netfront' is supported", mac, model);
 	/* What this script of stock Xen does is done without one. */
-	if (net->script && STRNEQ(net->script, "vif-bridge") && STRNEQ(net->script, "/etc/xen/scripts/vif-bridge"))
+	if (net->script && STRNEQ(net->script, "vif-bridge") &&
+	    STRNEQ(net->script, "/etc/xen/scripts/vif-bridge"))
 		return refuse("<interface> %s, <script path='%s'>: no scripts are run", mac, net->script);
 	for (i = 0; i < G_N_ELEMENTS(list); i++) {
 		if (list[i].here)

@@ -2,8 +2,9 @@
 /*
  * A domain definition becomes the dictionary that xylemd builds a guest from.
  *
- * A pure function of the definition: the same XML gives the same dictionary, key by key in a fixed order, which the
- * golden tests in tests/xml rely on. What cannot be expressed was refused by check.c, which runs first.
+ * A pure function of the definition: the same XML gives the same dictionary, key by key in a fixed order,
+ * which the golden tests in tests/xml rely on. What cannot be expressed was refused by check.c, which runs
+ * first.
  */
 #include "conf.h"
 
@@ -59,7 +60,8 @@ static void disk_fill(GVariantBuilder *b, const virDomainDiskDef *disk)
 {
 	add_string(b, "vdev", disk->dst);
 	add_string(b, "source", disk->src->path);
-	add_string(b, "type", virStorageSourceGetActualType(disk->src) == VIR_STORAGE_TYPE_BLOCK ? "block" : "file");
+	add_string(b, "type",
+	           virStorageSourceGetActualType(disk->src) == VIR_STORAGE_TYPE_BLOCK ? "block" : "file");
 	add_flag(b, "readonly", disk->src->readonly);
 	add_flag(b, "shareable", disk->src->shared);
 	add_string(b, "cache", cache_word(disk));
@@ -113,8 +115,8 @@ unsigned int conf_weight(const virDomainDef *def)
 }
 
 /*
- * <global_quota> over <global_period> limits the whole guest, <quota> over <period> each of its vcpus; libvirt's
- * periods are 100,000 us where they are not given. A cap is in per cent of one CPU.
+ * <global_quota> over <global_period> limits the whole guest, <quota> over <period> each of its vcpus;
+ * libvirt's periods are 100,000 us where they are not given. A cap is in per cent of one CPU.
  */
 unsigned int conf_cap(const virDomainDef *def)
 {
@@ -124,7 +126,8 @@ unsigned int conf_cap(const virDomainDef *def)
 	if (tune->global_quota > 0)
 		cap = tune->global_quota * 100ULL / (tune->global_period ? tune->global_period : 100000);
 	else if (tune->quota > 0)
-		cap = tune->quota * 100ULL * virDomainDefGetVcpus(def) / (tune->period ? tune->period : 100000);
+		cap = tune->quota * 100ULL * virDomainDefGetVcpus(def) /
+		      (tune->period ? tune->period : 100000);
 	else
 		return 0;
 	return cap ? (unsigned int)MIN(cap, 100ULL * virDomainDefGetVcpusMax(def)) : 1;
@@ -141,13 +144,14 @@ static int clock_fill(GVariantBuilder *b, const virDomainDef *def)
 		return 0;
 	case VIR_DOMAIN_CLOCK_OFFSET_VARIABLE:
 		add_string(b, "clock_offset",
-			   def->clock.data.variable.basis == VIR_DOMAIN_CLOCK_BASIS_LOCALTIME ? "localtime" : "utc");
+		           def->clock.data.variable.basis == VIR_DOMAIN_CLOCK_BASIS_LOCALTIME ? "localtime"
+		                                                                              : "utc");
 		g_variant_builder_add(b, "{sv}", "clock_adjustment",
-				      g_variant_new_int64(def->clock.data.variable.adjustment));
+		                      g_variant_new_int64(def->clock.data.variable.adjustment));
 		return 0;
 	default:
 		virReportError(VIR_ERR_CONFIG_UNSUPPORTED, "<clock offset='%s'> is not supported",
-			       virDomainClockOffsetTypeToString(def->clock.offset));
+		               virDomainClockOffsetTypeToString(def->clock.offset));
 		return -1;
 	}
 }
@@ -187,7 +191,7 @@ static int check_resolved(const virDomainDeviceDef *dev)
 	if (dev->type == VIR_DOMAIN_DEVICE_DISK &&
 	    virStorageSourceGetActualType(dev->data.disk->src) == VIR_STORAGE_TYPE_VOLUME) {
 		virReportError(VIR_ERR_CONFIG_UNSUPPORTED, "<disk> %s: its storage volume has not been found",
-			       dev->data.disk->dst);
+		               dev->data.disk->dst);
 		return -1;
 	}
 	if (dev->type == VIR_DOMAIN_DEVICE_NET &&
@@ -195,8 +199,9 @@ static int check_resolved(const virDomainDeviceDef *dev)
 	    !virDomainNetGetActualBridgeName(dev->data.net)) {
 		char mac[VIR_MAC_STRING_BUFLEN];
 
-		virReportError(VIR_ERR_CONFIG_UNSUPPORTED, "<interface type='network'> %s: the network has no bridge",
-			       virMacAddrFormat(&dev->data.net->mac, mac));
+		virReportError(VIR_ERR_CONFIG_UNSUPPORTED,
+		               "<interface type='network'> %s: the network has no bridge",
+		               virMacAddrFormat(&dev->data.net->mac, mac));
 		return -1;
 	}
 	return 0;
@@ -236,7 +241,8 @@ GVariant *conf_guest(const virDomainDef *def)
 	add_string(&b, "name", def->name);
 	add_string(&b, "uuid", uuid);
 	g_variant_builder_add(&b, "{sv}", "memory_kib", g_variant_new_uint64(def->mem.cur_balloon));
-	g_variant_builder_add(&b, "{sv}", "max_memory_kib", g_variant_new_uint64(virDomainDefGetMemoryTotal(def)));
+	g_variant_builder_add(&b, "{sv}", "max_memory_kib",
+	                      g_variant_new_uint64(virDomainDefGetMemoryTotal(def)));
 	if (cpu_fill(&b, def) < 0)
 		goto error;
 	add_string(&b, "kernel", def->os.kernel);

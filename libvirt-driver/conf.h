@@ -9,12 +9,13 @@
 #include "domain_conf.h"
 
 /*
- * The guest configuration that xylemd's Create takes (docs/xylemd-protocol.md, "Guest", without "opaque"): an a{sv},
- * floating. Refuses what check_domain refuses. Disks of storage pools and interfaces of networks must have been
- * resolved before. Errors: NULL with libvirt's error set, which names the element.
+ * The guest configuration that xylemd's Create takes (docs/xylemd-protocol.md, "Guest", without "opaque"): an
+ * a{sv}, floating. Refuses what check_domain refuses. Disks of storage pools and interfaces of networks must
+ * have been resolved before. Errors: NULL with libvirt's error set, which names the element.
  */
 GVariant *conf_guest(const virDomainDef *def);
-/* One disk or interface as xylemd's AttachDevice takes it: an a{sv} with "class", floating; NULL and an error. */
+/* One disk or interface as xylemd's AttachDevice takes it: an a{sv} with "class", floating; NULL and an
+ * error. */
 GVariant *conf_device(const virDomainDeviceDef *dev, const virDomainDef *def);
 /* The same reduced to what DetachDevice needs. */
 GVariant *conf_device_key(const virDomainDeviceDef *dev);
@@ -24,8 +25,8 @@ unsigned int conf_weight(const virDomainDef *def);
 unsigned int conf_cap(const virDomainDef *def);
 
 /*
- * Refuse by name what a guest cannot have here: 0, or -1 with VIR_ERR_CONFIG_UNSUPPORTED. Both run when a domain is
- * defined and again when it is started, but not when definitions are loaded, so that none vanishes.
+ * Refuse by name what a guest cannot have here: 0, or -1 with VIR_ERR_CONFIG_UNSUPPORTED. Both run when a
+ * domain is defined and again when it is started, but not when definitions are loaded, so that none vanishes.
  */
 int check_domain(const virDomainDef *def);
 int check_device(const virDomainDeviceDef *dev, const virDomainDef *def);

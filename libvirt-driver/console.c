@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The console of a guest: a stream to the pseudo-terminal that xenconsoled keeps for it and names in the store.
+ * The console of a guest: a stream to the pseudo-terminal that xenconsoled keeps for it and names in the
+ * store.
  */
 #include "xylem.h"
 
@@ -57,26 +58,28 @@ int console_open(virDomainPtr dom, const char *device, virStreamPtr stream, unsi
 	vm = domain_get(dom);
 	if (!vm)
 		return -1;
-	if (virDomainOpenConsoleEnsureACL(dom->conn, vm->def) < 0 || domain_refuse_dom0(vm, "opened a console to") < 0 ||
-	    virDomainObjCheckActive(vm) < 0)
+	if (virDomainOpenConsoleEnsureACL(dom->conn, vm->def) < 0 ||
+	    domain_refuse_dom0(vm, "opened a console to") < 0 || virDomainObjCheckActive(vm) < 0)
 		goto cleanup;
 	console_find_tty(vm, TTY_WAIT_MS);
 	if (virDomainObjCheckActive(vm) < 0)
 		goto cleanup;
 	console = vm->def->nconsoles ? vm->def->consoles[0] : NULL;
 	if (!console || !names_console(console, device)) {
-		virReportError(VIR_ERR_INVALID_ARG, "domain %s has no console '%s'", vm->def->name, NULLSTR(device));
+		virReportError(VIR_ERR_INVALID_ARG, "domain %s has no console '%s'", vm->def->name,
+		               NULLSTR(device));
 		goto cleanup;
 	}
 	if (!console->source->data.file.path) {
-		virReportError(VIR_ERR_OPERATION_FAILED, "domain %s has no terminal yet; is xenconsoled running?",
-			       vm->def->name);
+		virReportError(VIR_ERR_OPERATION_FAILED,
+		               "domain %s has no terminal yet; is xenconsoled running?", vm->def->name);
 		goto cleanup;
 	}
 	priv = vm->privateData;
 	ret = virChrdevOpen(priv->chrdevs, console->source, stream, (flags & VIR_DOMAIN_CONSOLE_FORCE) != 0);
 	if (ret == 1) {
-		virReportError(VIR_ERR_OPERATION_FAILED, "%s", "Active console session exists for this domain");
+		virReportError(VIR_ERR_OPERATION_FAILED, "%s",
+		               "Active console session exists for this domain");
 		ret = -1;
 	}
 cleanup:

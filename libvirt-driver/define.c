@@ -27,7 +27,8 @@ virDomainPtr define_xml_flags(virConnectPtr conn, const char *xml, unsigned int 
 	if (virDomainDefineXMLFlagsEnsureACL(conn, def) < 0)
 		return NULL;
 	if (STREQ(def->name, "Domain-0")) {
-		virReportError(VIR_ERR_OPERATION_INVALID, "%s", "Domain-0 is this host itself and cannot be defined");
+		virReportError(VIR_ERR_OPERATION_INVALID, "%s",
+		               "Domain-0 is this host itself and cannot be defined");
 		return NULL;
 	}
 	vm = virDomainObjListAdd(xylem->domains, &def, xylem->xmlopt, 0, &old);
@@ -42,8 +43,8 @@ virDomainPtr define_xml_flags(virConnectPtr conn, const char *xml, unsigned int 
 	vm->persistent = 1;
 	dom = virGetDomain(conn, vm->def->name, vm->def->uuid, vm->def->id);
 	domain_event(virDomainEventLifecycleNewFromObj(vm, VIR_DOMAIN_EVENT_DEFINED,
-						       old ? VIR_DOMAIN_EVENT_DEFINED_UPDATED
-							   : VIR_DOMAIN_EVENT_DEFINED_ADDED));
+	                                               old ? VIR_DOMAIN_EVENT_DEFINED_UPDATED
+	                                                   : VIR_DOMAIN_EVENT_DEFINED_ADDED));
 	virDomainObjEndAPI(&vm);
 	return dom;
 }
@@ -60,23 +61,25 @@ int define_undefine_flags(virDomainPtr dom, unsigned int flags)
 
 	/* There are no saved images, snapshots or firmware variables: those flags have nothing to remove. */
 	virCheckFlags(VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA |
-			      VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA | VIR_DOMAIN_UNDEFINE_NVRAM, -1);
+	                      VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA | VIR_DOMAIN_UNDEFINE_NVRAM,
+	              -1);
 
 	vm = domain_get(dom);
 	if (!vm)
 		return -1;
-	if (virDomainUndefineFlagsEnsureACL(dom->conn, vm->def) < 0 || domain_refuse_dom0(vm, "undefined") < 0 ||
-	    domain_begin_job(vm, VIR_JOB_MODIFY) < 0)
+	if (virDomainUndefineFlagsEnsureACL(dom->conn, vm->def) < 0 ||
+	    domain_refuse_dom0(vm, "undefined") < 0 || domain_begin_job(vm, VIR_JOB_MODIFY) < 0)
 		goto cleanup;
 	if (!vm->persistent) {
-		virReportError(VIR_ERR_OPERATION_INVALID, "%s is transient: it has no definition", vm->def->name);
+		virReportError(VIR_ERR_OPERATION_INVALID, "%s is transient: it has no definition",
+		               vm->def->name);
 		goto endjob;
 	}
 	if (virDomainDeleteConfig(xylem->config_dir, xylem->autostart_dir, vm) < 0)
 		goto endjob;
 	vm->autostart = 0;
 	domain_event(virDomainEventLifecycleNewFromObj(vm, VIR_DOMAIN_EVENT_UNDEFINED,
-						       VIR_DOMAIN_EVENT_UNDEFINED_REMOVED));
+	                                               VIR_DOMAIN_EVENT_UNDEFINED_REMOVED));
 	vm->persistent = 0;
 	if (!virDomainObjIsActive(vm))
 		virDomainObjListRemove(xylem->domains, vm);
@@ -138,11 +141,12 @@ int define_set_autostart(virDomainPtr dom, int autostart)
 
 	if (!vm)
 		return -1;
-	if (virDomainSetAutostartEnsureACL(dom->conn, vm->def) < 0 || domain_refuse_dom0(vm, "set to start") < 0 ||
-	    domain_begin_job(vm, VIR_JOB_MODIFY) < 0)
+	if (virDomainSetAutostartEnsureACL(dom->conn, vm->def) < 0 ||
+	    domain_refuse_dom0(vm, "set to start") < 0 || domain_begin_job(vm, VIR_JOB_MODIFY) < 0)
 		goto cleanup;
 	if (!vm->persistent) {
-		virReportError(VIR_ERR_OPERATION_INVALID, "%s is transient and cannot start by itself", vm->def->name);
+		virReportError(VIR_ERR_OPERATION_INVALID, "%s is transient and cannot start by itself",
+		               vm->def->name);
 	} else if (autostart_link(vm->def->name, autostart != 0) == 0) {
 		vm->autostart = autostart != 0;
 		ret = 0;
@@ -236,15 +240,16 @@ char *define_get_os_type(virDomainPtr dom)
 	if (!vm)
 		return NULL;
 	if (virDomainGetOSTypeEnsureACL(dom->conn, vm->def) == 0)
-		type = g_strdup(vm->def->os.type == VIR_DOMAIN_OSTYPE_XEN ? "linux"
-									   : virDomainOSTypeToString(vm->def->os.type));
+		type = g_strdup(vm->def->os.type == VIR_DOMAIN_OSTYPE_XEN
+		                        ? "linux"
+		                        : virDomainOSTypeToString(vm->def->os.type));
 	virDomainObjEndAPI(&vm);
 	return type;
 }
 
 /* Takes over the reference; acl is one of libvirt's checks. */
 static virDomainPtr lookup(virConnectPtr conn, virDomainObj *vm, int (*acl)(virConnectPtr, virDomainDef *),
-			   const char *what)
+                           const char *what)
 {
 	virDomainPtr dom = NULL;
 
@@ -270,14 +275,16 @@ virDomainPtr define_lookup_uuid(virConnectPtr conn, const unsigned char *uuid)
 	char what[sizeof("UUID ") + VIR_UUID_STRING_BUFLEN] = "UUID ";
 
 	virUUIDFormat(uuid, what + strlen("UUID "));
-	return lookup(conn, virDomainObjListFindByUUID(xylem->domains, uuid), virDomainLookupByUUIDEnsureACL, what);
+	return lookup(conn, virDomainObjListFindByUUID(xylem->domains, uuid), virDomainLookupByUUIDEnsureACL,
+	              what);
 }
 
 virDomainPtr define_lookup_name(virConnectPtr conn, const char *name)
 {
 	g_autofree char *what = g_strdup_printf("name '%s'", name);
 
-	return lookup(conn, virDomainObjListFindByName(xylem->domains, name), virDomainLookupByNameEnsureACL, what);
+	return lookup(conn, virDomainObjListFindByName(xylem->domains, name), virDomainLookupByNameEnsureACL,
+	              what);
 }
 
 int define_list_ids(virConnectPtr conn, int *ids, int max)
@@ -298,14 +305,16 @@ int define_list_names(virConnectPtr conn, char **const names, int max)
 {
 	if (virConnectListDefinedDomainsEnsureACL(conn) < 0)
 		return -1;
-	return virDomainObjListGetInactiveNames(xylem->domains, names, max, virConnectListDefinedDomainsCheckACL, conn);
+	return virDomainObjListGetInactiveNames(xylem->domains, names, max,
+	                                        virConnectListDefinedDomainsCheckACL, conn);
 }
 
 int define_count_names(virConnectPtr conn)
 {
 	if (virConnectNumOfDefinedDomainsEnsureACL(conn) < 0)
 		return -1;
-	return virDomainObjListNumOfDomains(xylem->domains, false, virConnectNumOfDefinedDomainsCheckACL, conn);
+	return virDomainObjListNumOfDomains(xylem->domains, false, virConnectNumOfDefinedDomainsCheckACL,
+	                                    conn);
 }
 
 int define_list_all(virConnectPtr conn, virDomainPtr **domains, unsigned int flags)

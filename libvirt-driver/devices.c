@@ -2,7 +2,8 @@
 /*
  * Disks and interfaces come and go: in the running guest by xylemd, in the definition here, or both.
  *
- * Both: the new definition is made first, since that fails easily; then the guest; then the definition is saved.
+ * Both: the new definition is made first, since that fails easily; then the guest; then the definition is
+ * saved.
  */
 #include "xylem.h"
 
@@ -16,7 +17,7 @@ static int refuse_kind(const virDomainDeviceDef *dev, const char *operation)
 	if (dev->type == VIR_DOMAIN_DEVICE_DISK || dev->type == VIR_DOMAIN_DEVICE_NET)
 		return 0;
 	virReportError(VIR_ERR_CONFIG_UNSUPPORTED, "<%s> cannot be %s: only disks and interfaces can",
-		       virDomainDeviceTypeToString(dev->type), operation);
+	               virDomainDeviceTypeToString(dev->type), operation);
 	return -1;
 }
 
@@ -25,12 +26,13 @@ static int refuse_present(virDomainDef *def, const virDomainDeviceDef *dev)
 	char mac[VIR_MAC_STRING_BUFLEN];
 
 	if (dev->type == VIR_DOMAIN_DEVICE_DISK && virDomainDiskByTarget(def, dev->data.disk->dst)) {
-		virReportError(VIR_ERR_INVALID_ARG, "%s has a disk %s already", def->name, dev->data.disk->dst);
+		virReportError(VIR_ERR_INVALID_ARG, "%s has a disk %s already", def->name,
+		               dev->data.disk->dst);
 		return -1;
 	}
 	if (dev->type == VIR_DOMAIN_DEVICE_NET && virDomainHasNet(def, dev->data.net)) {
 		virReportError(VIR_ERR_INVALID_ARG, "%s has an interface %s already", def->name,
-			       virMacAddrFormat(&dev->data.net->mac, mac));
+		               virMacAddrFormat(&dev->data.net->mac, mac));
 		return -1;
 	}
 	return 0;
@@ -173,7 +175,8 @@ static int attach(virDomainObj *vm, const char *xml, unsigned int flags)
 	if (virDomainObjUpdateModificationImpact(vm, &flags) < 0)
 		return -1;
 	if (flags & VIR_DOMAIN_AFFECT_LIVE) {
-		live = virDomainDeviceDefParse(xml, vm->def, xylem->xmlopt, NULL, VIR_DOMAIN_DEF_PARSE_INACTIVE);
+		live = virDomainDeviceDefParse(xml, vm->def, xylem->xmlopt, NULL,
+		                               VIR_DOMAIN_DEF_PARSE_INACTIVE);
 		if (!live || refuse_kind(live, "attached") < 0)
 			return -1;
 	}
@@ -181,7 +184,8 @@ static int attach(virDomainObj *vm, const char *xml, unsigned int flags)
 		def = virDomainObjCopyPersistentDef(vm, xylem->xmlopt, NULL);
 		if (!def)
 			return -1;
-		config = virDomainDeviceDefParse(xml, def, xylem->xmlopt, NULL, VIR_DOMAIN_DEF_PARSE_INACTIVE);
+		config =
+		        virDomainDeviceDefParse(xml, def, xylem->xmlopt, NULL, VIR_DOMAIN_DEF_PARSE_INACTIVE);
 		if (!config || refuse_kind(config, "attached") < 0)
 			return -1;
 		/* A generated address is the same one in both. */
@@ -231,8 +235,9 @@ static int update(virDomainObj *vm, const char *xml, unsigned int flags)
 	if (virDomainObjUpdateModificationImpact(vm, &flags) < 0)
 		return -1;
 	if (flags & VIR_DOMAIN_AFFECT_LIVE) {
-		virReportError(VIR_ERR_OPERATION_UNSUPPORTED, "%s",
-			       "a device of a running guest cannot be changed; detach it and attach it again");
+		virReportError(
+		        VIR_ERR_OPERATION_UNSUPPORTED, "%s",
+		        "a device of a running guest cannot be changed; detach it and attach it again");
 		return -1;
 	}
 	def = virDomainObjCopyPersistentDef(vm, xylem->xmlopt, NULL);

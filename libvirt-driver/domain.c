@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Domain objects: their private data, jobs, the cap on waiting calls, hook scripts, and their state as the hypervisor
- * sees it.
+ * Domain objects: their private data, jobs, the cap on waiting calls, hook scripts, and their state as the
+ * hypervisor sees it.
  */
 #include "xylem.h"
 
@@ -12,9 +12,9 @@
 VIR_LOG_INIT("xylem.domain");
 
 /* libvirtd has 20 workers; more than SLOTS + SLOTS_AWAITED of them never wait for guests. */
-#define SLOTS 10
+#define SLOTS         10
 #define SLOTS_AWAITED 4
-#define SLOT_WAIT_MS 30000
+#define SLOT_WAIT_MS  30000
 
 static void *private_alloc(void *opaque G_GNUC_UNUSED)
 {
@@ -47,7 +47,8 @@ static int private_format(virBuffer *buf, virDomainObj *vm)
 	return 0;
 }
 
-static int private_parse(xmlXPathContextPtr ctxt, virDomainObj *vm, virDomainDefParserConfig *config G_GNUC_UNUSED)
+static int private_parse(xmlXPathContextPtr ctxt, virDomainObj *vm,
+                         virDomainDefParserConfig *config G_GNUC_UNUSED)
 {
 	struct domain_private *priv = vm->privateData;
 
@@ -114,7 +115,7 @@ int slot_take(virDomainObj *vm)
 	goto out;
 full:
 	virReportError(VIR_ERR_OPERATION_FAILED,
-		       "%d calls are waiting for guests already; try again when one has finished", SLOTS);
+	               "%d calls are waiting for guests already; try again when one has finished", SLOTS);
 out:
 	virMutexUnlock(&xylem->lock);
 	if (vm)
@@ -265,7 +266,8 @@ void domain_refresh(virDomainObj *vm, const struct xyl_dominfo *info)
 	virObjectEvent *event = NULL;
 	int state, reason, before;
 
-	if (vm->def->id == 0 || vm->def->id != (int)info->domid || vm->job->active != VIR_JOB_NONE || priv->starting)
+	if (vm->def->id == 0 || vm->def->id != (int)info->domid || vm->job->active != VIR_JOB_NONE ||
+	    priv->starting)
 		return;
 	refresh_reason(priv, info);
 	before = virDomainObjGetState(vm, NULL);
@@ -275,16 +277,16 @@ void domain_refresh(virDomainObj *vm, const struct xyl_dominfo *info)
 	virDomainObjSetState(vm, state, reason);
 	if (state == VIR_DOMAIN_PAUSED)
 		event = virDomainEventLifecycleNewFromObj(vm, VIR_DOMAIN_EVENT_SUSPENDED,
-							  VIR_DOMAIN_EVENT_SUSPENDED_PAUSED);
+		                                          VIR_DOMAIN_EVENT_SUSPENDED_PAUSED);
 	else if (state == VIR_DOMAIN_RUNNING)
 		event = virDomainEventLifecycleNewFromObj(vm, VIR_DOMAIN_EVENT_RESUMED,
-							  VIR_DOMAIN_EVENT_RESUMED_UNPAUSED);
+		                                          VIR_DOMAIN_EVENT_RESUMED_UNPAUSED);
 	else if (state == VIR_DOMAIN_CRASHED)
 		event = virDomainEventLifecycleNewFromObj(vm, VIR_DOMAIN_EVENT_CRASHED,
-							  VIR_DOMAIN_EVENT_CRASHED_PANICKED);
+		                                          VIR_DOMAIN_EVENT_CRASHED_PANICKED);
 	else if (state == VIR_DOMAIN_SHUTDOWN)
 		event = virDomainEventLifecycleNewFromObj(vm, VIR_DOMAIN_EVENT_SHUTDOWN,
-							  VIR_DOMAIN_EVENT_SHUTDOWN_FINISHED);
+		                                          VIR_DOMAIN_EVENT_SHUTDOWN_FINISHED);
 	domain_event(event);
 	domain_save_status(vm);
 }

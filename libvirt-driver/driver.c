@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The driver's table and state: where libvirtd enters. It begins, reloads and ends here, connections are opened here,
- * and each call is named with the file that serves it. What is not in the table is answered by libvirt itself with
- * "not supported by the connection driver".
+ * The driver's table and state: where libvirtd enters. It begins, reloads and ends here, connections are
+ * opened here, and each call is named with the file that serves it. What is not in the table is answered by
+ * libvirt itself with "not supported by the connection driver".
  */
 #include "xylem.h"
 
@@ -20,8 +20,8 @@
 VIR_LOG_INIT("xylem.driver");
 
 /* As the stock driver's name, by which clients know Xen. */
-#define DRIVER_NAME "Xen"
-#define STATE_NAME "xenlight"
+#define DRIVER_NAME  "Xen"
+#define STATE_NAME   "xenlight"
 #define CAPABILITIES "/proc/xen/capabilities"
 #define STORE_SOCKET "/run/xenstored/socket"
 
@@ -74,7 +74,8 @@ static int make_dirs(void)
 	xylem->config_dir = g_strdup(SYSCONFDIR "/libvirt/libxl");
 	xylem->autostart_dir = g_strdup(SYSCONFDIR "/libvirt/libxl/autostart");
 	xylem->state_dir = g_strdup(RUNSTATEDIR "/libvirt/libxl");
-	if (g_mkdir_with_parents(xylem->state_dir, 0755) < 0 || g_mkdir_with_parents(xylem->config_dir, 0755) < 0) {
+	if (g_mkdir_with_parents(xylem->state_dir, 0755) < 0 ||
+	    g_mkdir_with_parents(xylem->config_dir, 0755) < 0) {
 		virReportSystemError(errno, "cannot create %s and %s", xylem->state_dir, xylem->config_dir);
 		return -1;
 	}
@@ -101,11 +102,11 @@ static int open_host(void)
 /* State files first: they make objects active, which definitions then join. */
 static int load_all(void)
 {
-	if (virDomainObjListLoadAllConfigs(xylem->domains, xylem->state_dir, xylem->autostart_dir, true, xylem->xmlopt,
-					   NULL, NULL) < 0)
+	if (virDomainObjListLoadAllConfigs(xylem->domains, xylem->state_dir, xylem->autostart_dir, true,
+	                                   xylem->xmlopt, NULL, NULL) < 0)
 		return -1;
 	return virDomainObjListLoadAllConfigs(xylem->domains, xylem->config_dir, xylem->autostart_dir, false,
-					      xylem->xmlopt, NULL, NULL);
+	                                      xylem->xmlopt, NULL, NULL);
 }
 
 static int recover(virDomainObj *vm, void *opaque G_GNUC_UNUSED)
@@ -161,8 +162,9 @@ static void autostart_all(void *opaque G_GNUC_UNUSED)
 	virObjectListFreeCount(vms, count);
 }
 
-static virDrvStateInitResult state_initialize(bool privileged, const char *root, bool monolithic G_GNUC_UNUSED,
-					      virStateInhibitCallback inhibit, void *inhibit_opaque)
+static virDrvStateInitResult state_initialize(bool privileged, const char *root,
+                                              bool monolithic G_GNUC_UNUSED, virStateInhibitCallback inhibit,
+                                              void *inhibit_opaque)
 {
 	bool autostart = false;
 	virThread thread;
@@ -188,7 +190,8 @@ static virDrvStateInitResult state_initialize(bool privileged, const char *root,
 		goto error;
 	if (virDriverShouldAutostart(xylem->state_dir, &autostart) < 0)
 		VIR_WARN("guests are not started: %s", virGetLastErrorMessage());
-	if (autostart && virThreadCreateFull(&thread, false, autostart_all, "xylem-autostart", false, NULL) < 0)
+	if (autostart &&
+	    virThreadCreateFull(&thread, false, autostart_all, "xylem-autostart", false, NULL) < 0)
 		VIR_WARN("guests are not started: %s", g_strerror(errno));
 	return VIR_DRV_STATE_INIT_COMPLETE;
 
@@ -204,7 +207,7 @@ static int state_reload(void)
 	if (!xylem)
 		return 0;
 	return virDomainObjListLoadAllConfigs(xylem->domains, xylem->config_dir, xylem->autostart_dir, false,
-					      xylem->xmlopt, NULL, NULL);
+	                                      xylem->xmlopt, NULL, NULL);
 }
 
 static int connect_probe(char **uri)
@@ -216,17 +219,20 @@ static int connect_probe(char **uri)
 }
 
 static virDrvOpenStatus connect_open(virConnectPtr conn, virConnectAuthPtr auth G_GNUC_UNUSED,
-				     virConf *conf G_GNUC_UNUSED, unsigned int flags)
+                                     virConf *conf G_GNUC_UNUSED, unsigned int flags)
 {
 	virCheckFlags(VIR_CONNECT_RO, VIR_DRV_OPEN_ERROR);
 
 	if (!xylem) {
-		virReportError(VIR_ERR_INTERNAL_ERROR, "%s",
-			       "the Xen driver is not active: this is no control domain, or the log of libvirtd says more");
+		virReportError(
+		        VIR_ERR_INTERNAL_ERROR, "%s",
+		        "the Xen driver is not active: this is no control domain, or the log of libvirtd says more");
 		return VIR_DRV_OPEN_ERROR;
 	}
-	if (STRNEQ(conn->uri->path, "") && STRNEQ(conn->uri->path, "/") && STRNEQ(conn->uri->path, "/system")) {
-		virReportError(VIR_ERR_INTERNAL_ERROR, "unexpected Xen URI path '%s', try xen:///system", conn->uri->path);
+	if (STRNEQ(conn->uri->path, "") && STRNEQ(conn->uri->path, "/") &&
+	    STRNEQ(conn->uri->path, "/system")) {
+		virReportError(VIR_ERR_INTERNAL_ERROR, "unexpected Xen URI path '%s', try xen:///system",
+		               conn->uri->path);
 		return VIR_DRV_OPEN_ERROR;
 	}
 	if (virConnectOpenEnsureACL(conn) < 0)
@@ -276,7 +282,8 @@ static int connect_feature(virConnectPtr conn, int feature)
 	return virDriverFeatureIsGlobal(feature, &supported) ? supported : 0;
 }
 
-static int event_register(virConnectPtr conn, virConnectDomainEventCallback callback, void *opaque, virFreeCallback done)
+static int event_register(virConnectPtr conn, virConnectDomainEventCallback callback, void *opaque,
+                          virFreeCallback done)
 {
 	if (virConnectDomainEventRegisterEnsureACL(conn) < 0)
 		return -1;
@@ -291,13 +298,16 @@ static int event_deregister(virConnectPtr conn, virConnectDomainEventCallback ca
 }
 
 static int event_register_any(virConnectPtr conn, virDomainPtr dom, int event,
-			      virConnectDomainEventGenericCallback callback, void *opaque, virFreeCallback done)
+                              virConnectDomainEventGenericCallback callback, void *opaque,
+                              virFreeCallback done)
 {
 	int id;
 
 	if (virConnectDomainEventRegisterAnyEnsureACL(conn) < 0)
 		return -1;
-	return virDomainEventStateRegisterID(conn, xylem->events, dom, event, callback, opaque, done, &id) < 0 ? -1 : id;
+	return virDomainEventStateRegisterID(conn, xylem->events, dom, event, callback, opaque, done, &id) < 0
+	               ? -1
+	               : id;
 }
 
 static int event_deregister_any(virConnectPtr conn, int id)

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What happens without a client: guests end, reboot, crash; others create and destroy domains; libvirtd and xylemd
- * are restarted. The hypervisor is the truth, and the objects follow it.
+ * What happens without a client: guests end, reboot, crash; others create and destroy domains; libvirtd and
+ * xylemd are restarted. The hypervisor is the truth, and the objects follow it.
  *
- * One thread with a main loop of its own (nothing here runs in libvirtd's) hears xenstored's @introduceDomain and
- * @releaseDomain and xylemd's events. It takes object locks for moments only and never waits for a job: what an end
- * brings with it (hooks, networks) is done by a few helpers, or by whoever has the domain's job at present.
+ * One thread with a main loop of its own (nothing here runs in libvirtd's) hears xenstored's @introduceDomain
+ * and
+ * @releaseDomain and xylemd's events. It takes object locks for moments only and never waits for a job: what
+ * an end brings with it (hooks, networks) is done by a few helpers, or by whoever has the domain's job at
+ * present.
  */
 #include "xylem.h"
 
@@ -17,11 +19,11 @@
 VIR_LOG_INIT("xylem.events");
 
 #define RECONCILE_MS 20
-#define AGAIN_MS 500
+#define AGAIN_MS     500
 /* So often a domain made by xylemd may be missing before we stop waiting for xylemd's word on it. */
-#define MISSING_MAX 4
+#define MISSING_MAX            4
 #define MISSING_REBUILDING_MAX 120
-#define HELPERS 4
+#define HELPERS                4
 
 struct ending {
 	virDomainObj *vm;
@@ -35,7 +37,7 @@ static virThread thread;
 static bool thread_runs;
 static GThreadPool *helpers;
 static GSource *reconcile_source; /* event thread only */
-static bool reconcile_again;	  /* event thread only, or before it runs */
+static bool reconcile_again;      /* event thread only, or before it runs */
 static struct xyl_watch *watches[2];
 
 static void help(void *data, void *opaque G_GNUC_UNUSED)
@@ -76,7 +78,8 @@ static void reconcile_later(unsigned int delay_ms)
 	g_source_attach(reconcile_source, xylem->context);
 }
 
-static void on_store(struct xyl_store *store G_GNUC_UNUSED, const char *path G_GNUC_UNUSED, void *data G_GNUC_UNUSED)
+static void on_store(struct xyl_store *store G_GNUC_UNUSED, const char *path G_GNUC_UNUSED,
+                     void *data G_GNUC_UNUSED)
 {
 	reconcile_later(RECONCILE_MS);
 }
@@ -156,7 +159,8 @@ static void event_died(virDomainObj *vm, unsigned int domid, const char *detail)
 	ended(vm, (int)domid, VIR_DOMAIN_SHUTOFF_DESTROYED, VIR_DOMAIN_EVENT_STOPPED_DESTROYED);
 }
 
-static void on_event(unsigned int domid, const char *uuid_text, const char *name, const char *event, const char *detail)
+static void on_event(unsigned int domid, const char *uuid_text, const char *name, const char *event,
+                     const char *detail)
 {
 	unsigned char uuid[VIR_UUID_BUFLEN];
 	struct domain_private *priv;
@@ -202,7 +206,8 @@ static bool info_better(const struct xyl_dominfo *a, const struct xyl_dominfo *b
 	return a->domid > b->domid;
 }
 
-static const struct xyl_dominfo *find_uuid(const struct xyl_dominfo *infos, int count, const unsigned char *uuid)
+static const struct xyl_dominfo *find_uuid(const struct xyl_dominfo *infos, int count,
+                                           const unsigned char *uuid)
 {
 	const struct xyl_dominfo *best = NULL;
 	unsigned char other[VIR_UUID_BUFLEN];
@@ -280,14 +285,14 @@ static virDomainDef *kept_def(const struct xyl_dominfo *info, bool *owned)
 	if (!config || !g_variant_lookup(config, "opaque", "s", &xml))
 		return NULL;
 	return virDomainDefParseString(xml, xylem->xmlopt, NULL,
-				       VIR_DOMAIN_DEF_PARSE_STATUS | VIR_DOMAIN_DEF_PARSE_ACTUAL_NET |
-					       VIR_DOMAIN_DEF_PARSE_SKIP_VALIDATE |
-					       VIR_DOMAIN_DEF_PARSE_ALLOW_POST_PARSE_FAIL);
+	                               VIR_DOMAIN_DEF_PARSE_STATUS | VIR_DOMAIN_DEF_PARSE_ACTUAL_NET |
+	                                       VIR_DOMAIN_DEF_PARSE_SKIP_VALIDATE |
+	                                       VIR_DOMAIN_DEF_PARSE_ALLOW_POST_PARSE_FAIL);
 }
 
 /*
- * A running domain that no active object stands for. First without locks: what is it. Then, if it is still nobody's,
- * it becomes a transient domain, or the live side of the defined one.
+ * A running domain that no active object stands for. First without locks: what is it. Then, if it is still
+ * nobody's, it becomes a transient domain, or the live side of the defined one.
  */
 static void adopt(const struct xyl_dominfo *info, bool last_try)
 {
@@ -308,14 +313,16 @@ static void adopt(const struct xyl_dominfo *info, bool last_try)
 	}
 	vm = virDomainObjListFindByUUID(xylem->domains, uuid);
 	if (!vm) {
-		vm = virDomainObjListAdd(xylem->domains, &def, xylem->xmlopt, VIR_DOMAIN_OBJ_LIST_ADD_LIVE, &old);
+		vm = virDomainObjListAdd(xylem->domains, &def, xylem->xmlopt, VIR_DOMAIN_OBJ_LIST_ADD_LIVE,
+		                         &old);
 		if (!vm && def) { /* the name is taken by another one's definition */
 			char *name = g_strdup_printf("%s-%u", def->name, info->domid);
 
 			g_free(def->name);
 			def->name = name;
 			virResetLastError();
-			vm = virDomainObjListAdd(xylem->domains, &def, xylem->xmlopt, VIR_DOMAIN_OBJ_LIST_ADD_LIVE, &old);
+			vm = virDomainObjListAdd(xylem->domains, &def, xylem->xmlopt,
+			                         VIR_DOMAIN_OBJ_LIST_ADD_LIVE, &old);
 		}
 		if (!vm) {
 			VIR_WARN("domain %u cannot be shown: %s", info->domid, virGetLastErrorMessage());

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The host as the hypervisor sees it (dom0's own view of CPUs and memory is a part of it only), what guests can be
- * made of, and Domain-0.
+ * The host as the hypervisor sees it (dom0's own view of CPUs and memory is a part of it only), what guests
+ * can be made of, and Domain-0.
  */
 #include "xylem.h"
 
@@ -34,7 +34,8 @@ static virCapsHostNUMACellCPU *node_cpus(const struct xyl_cputopo *topo, int tot
 		cpus[n].core_id = topo[i].core;
 		cpus[n].siblings = virBitmapNew((size_t)total);
 		for (j = 0; j < total; j++) {
-			if (topo[j].socket == topo[i].socket && topo[j].core == topo[i].core && topo[j].core != UINT32_MAX)
+			if (topo[j].socket == topo[i].socket && topo[j].core == topo[i].core &&
+			    topo[j].core != UINT32_MAX)
 				ignore_value(virBitmapSetBit(cpus[n].siblings, (size_t)j));
 		}
 		n++;
@@ -62,8 +63,8 @@ static int add_numa(virCaps *caps, const struct xyl_hostinfo *host)
 		if (!nodes[node].size_bytes)
 			continue;
 		cpus = node_cpus(topo, MIN(cpu_count, (int)max_cpus), node, &count);
-		virCapabilitiesHostNUMAAddCell(caps->host.numa, (int)node, nodes[node].size_bytes / 1024, count, &cpus, 0,
-					       NULL, 0, NULL, NULL);
+		virCapabilitiesHostNUMAAddCell(caps->host.numa, (int)node, nodes[node].size_bytes / 1024,
+		                               count, &cpus, 0, NULL, 0, NULL, NULL);
 	}
 	return 0;
 }
@@ -106,8 +107,9 @@ int host_add_dom0(void)
 	def->onReboot = VIR_DOMAIN_LIFECYCLE_ACTION_RESTART;
 	def->mem.cur_balloon = info.memory_pages * 4;
 	/* Xen's way to say that there is no limit is a very large one. */
-	virDomainDefSetMemoryTotal(def, info.max_memory_pages < (1ULL << 40) / 4096 ? MAX(info.max_memory_pages,
-			info.memory_pages) * 4 : info.memory_pages * 4);
+	virDomainDefSetMemoryTotal(def, info.max_memory_pages < (1ULL << 40) / 4096
+	                                        ? MAX(info.max_memory_pages, info.memory_pages) * 4
+	                                        : info.memory_pages * 4);
 	if (virDomainDefSetVcpusMax(def, info.max_vcpus, xylem->xmlopt) < 0 ||
 	    virDomainDefSetVcpus(def, info.online_vcpus) < 0)
 		return -1;
@@ -151,8 +153,8 @@ static void fill_domain_capabilities(virDomainCaps *caps)
 	caps->features[VIR_DOMAIN_CAPS_FEATURE_GENID] = VIR_TRISTATE_BOOL_NO;
 }
 
-char *host_domain_capabilities(virConnectPtr conn, const char *emulator, const char *arch, const char *machine,
-			       const char *type, unsigned int flags)
+char *host_domain_capabilities(virConnectPtr conn, const char *emulator, const char *arch,
+                               const char *machine, const char *type, unsigned int flags)
 {
 	g_autoptr(virDomainCaps) caps = NULL;
 

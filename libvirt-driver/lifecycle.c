@@ -2,8 +2,8 @@
 /*
  * What clients do to running guests: create, suspend, resume, shutdown, reboot, destroy, and their state.
  *
- * Destroy acts before it waits for anything: the guest is dead before the call takes a job, so that a call which is
- * stuck in that guest ends too.
+ * Destroy acts before it waits for anything: the guest is dead before the call takes a job, so that a call
+ * which is stuck in that guest ends too.
  */
 #include "xylem.h"
 
@@ -24,7 +24,7 @@ virDomainPtr lifecycle_create_xml(virConnectPtr conn, const char *xml, unsigned 
 	if (!def || virDomainCreateXMLEnsureACL(conn, def) < 0)
 		return NULL;
 	vm = virDomainObjListAdd(xylem->domains, &def, xylem->xmlopt,
-				 VIR_DOMAIN_OBJ_LIST_ADD_LIVE | VIR_DOMAIN_OBJ_LIST_ADD_CHECK_LIVE, NULL);
+	                         VIR_DOMAIN_OBJ_LIST_ADD_LIVE | VIR_DOMAIN_OBJ_LIST_ADD_CHECK_LIVE, NULL);
 	if (!vm)
 		return NULL;
 	if (domain_begin_job(vm, VIR_JOB_MODIFY) < 0) {
@@ -56,7 +56,8 @@ int lifecycle_create_flags(virDomainPtr dom, unsigned int flags)
 	vm = domain_get(dom);
 	if (!vm)
 		return -1;
-	if (virDomainCreateWithFlagsEnsureACL(dom->conn, vm->def) < 0 || domain_begin_job(vm, VIR_JOB_MODIFY) < 0)
+	if (virDomainCreateWithFlagsEnsureACL(dom->conn, vm->def) < 0 ||
+	    domain_begin_job(vm, VIR_JOB_MODIFY) < 0)
 		goto cleanup;
 	if (virDomainObjIsActive(vm)) {
 		virReportError(VIR_ERR_OPERATION_INVALID, "domain %s is running already", vm->def->name);
@@ -85,8 +86,8 @@ static int suspend(virDomainObj *vm)
 	if (state == VIR_DOMAIN_PAUSED)
 		return 0;
 	if (state != VIR_DOMAIN_RUNNING) {
-		virReportError(VIR_ERR_OPERATION_INVALID, "domain %s is not running but in the state '%s'", vm->def->name,
-			       virDomainStateTypeToString(state));
+		virReportError(VIR_ERR_OPERATION_INVALID, "domain %s is not running but in the state '%s'",
+		               vm->def->name, virDomainStateTypeToString(state));
 		return -1;
 	}
 	if (xyl_domain_pause(xylem->xen, (uint32_t)vm->def->id) < 0) {
@@ -95,7 +96,7 @@ static int suspend(virDomainObj *vm)
 	}
 	virDomainObjSetState(vm, VIR_DOMAIN_PAUSED, VIR_DOMAIN_PAUSED_USER);
 	domain_event(virDomainEventLifecycleNewFromObj(vm, VIR_DOMAIN_EVENT_SUSPENDED,
-						       VIR_DOMAIN_EVENT_SUSPENDED_PAUSED));
+	                                               VIR_DOMAIN_EVENT_SUSPENDED_PAUSED));
 	domain_save_status(vm);
 	return 0;
 }
@@ -112,7 +113,7 @@ static int resume(virDomainObj *vm)
 	}
 	virDomainObjSetState(vm, VIR_DOMAIN_RUNNING, VIR_DOMAIN_RUNNING_UNPAUSED);
 	domain_event(virDomainEventLifecycleNewFromObj(vm, VIR_DOMAIN_EVENT_RESUMED,
-						       VIR_DOMAIN_EVENT_RESUMED_UNPAUSED));
+	                                               VIR_DOMAIN_EVENT_RESUMED_UNPAUSED));
 	domain_save_status(vm);
 	return 0;
 }
@@ -174,7 +175,8 @@ int lifecycle_shutdown_flags(virDomainPtr dom, unsigned int flags)
 	vm = domain_get(dom);
 	if (!vm)
 		return -1;
-	if (virDomainShutdownFlagsEnsureACL(dom->conn, vm->def, flags) == 0 && domain_refuse_dom0(vm, "shut down") == 0)
+	if (virDomainShutdownFlagsEnsureACL(dom->conn, vm->def, flags) == 0 &&
+	    domain_refuse_dom0(vm, "shut down") == 0)
 		ret = ask(vm, "poweroff");
 	virDomainObjEndAPI(&vm);
 	return ret;
@@ -195,7 +197,8 @@ int lifecycle_reboot(virDomainPtr dom, unsigned int flags)
 	vm = domain_get(dom);
 	if (!vm)
 		return -1;
-	if (virDomainRebootEnsureACL(dom->conn, vm->def, flags) == 0 && domain_refuse_dom0(vm, "rebooted") == 0)
+	if (virDomainRebootEnsureACL(dom->conn, vm->def, flags) == 0 &&
+	    domain_refuse_dom0(vm, "rebooted") == 0)
 		ret = ask(vm, "reboot");
 	virDomainObjEndAPI(&vm);
 	return ret;
@@ -236,12 +239,13 @@ int lifecycle_destroy_flags(virDomainPtr dom, unsigned int flags)
 	vm = domain_get(dom);
 	if (!vm)
 		return -1;
-	if (virDomainDestroyFlagsEnsureACL(dom->conn, vm->def) < 0 || domain_refuse_dom0(vm, "destroyed") < 0 ||
-	    virDomainObjCheckActive(vm) < 0)
+	if (virDomainDestroyFlagsEnsureACL(dom->conn, vm->def) < 0 ||
+	    domain_refuse_dom0(vm, "destroyed") < 0 || virDomainObjCheckActive(vm) < 0)
 		goto cleanup;
 	priv = vm->privateData;
 	domid = (unsigned int)vm->def->id;
-	/* A guest that shuts down at this very moment has been destroyed all the same: the caller is told so. */
+	/* A guest that shuts down at this very moment has been destroyed all the same: the caller is told so.
+	 */
 	priv->why_reason = VIR_DOMAIN_SHUTOFF_DESTROYED;
 	priv->why_detail = VIR_DOMAIN_EVENT_STOPPED_DESTROYED;
 	virObjectUnlock(vm);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The client of xylemd (docs/xylemd-protocol.md): one connection for the whole driver, made and remade by the event
- * thread. Calls come from any thread and wait for their answers; events are delivered in the event thread. When
- * xylemd is away, calls wait a short while for it to come back and then say so.
+ * The client of xylemd (docs/xylemd-protocol.md): one connection for the whole driver, made and remade by the
+ * event thread. Calls come from any thread and wait for their answers; events are delivered in the event
+ * thread. When xylemd is away, calls wait a short while for it to come back and then say so.
  */
 #include "xylem.h"
 
@@ -10,17 +10,17 @@
 
 VIR_LOG_INIT("xylem.monitor");
 
-#define ADDRESS "unix:path=/run/xylem/xylemd.sock"
-#define OBJECT "/org/xylem/Xylemd1"
-#define INTERFACE "org.xylem.Xylemd1"
-#define PROTOCOL 1
-#define RETRY_MS 1000
+#define ADDRESS         "unix:path=/run/xylem/xylemd.sock"
+#define OBJECT          "/org/xylem/Xylemd1"
+#define INTERFACE       "org.xylem.Xylemd1"
+#define PROTOCOL        1
+#define RETRY_MS        1000
 #define CONNECT_WAIT_US (5 * G_USEC_PER_SEC)
 /* xylemd bounds its own waiting; these are for an xylemd that hangs. */
-#define BUILD_MS 300000
-#define DEVICE_MS 120000
+#define BUILD_MS   300000
+#define DEVICE_MS  120000
 #define DESTROY_MS 120000
-#define SHORT_MS 20000
+#define SHORT_MS   20000
 
 struct monitor {
 	GMainContext *context;
@@ -28,11 +28,11 @@ struct monitor {
 	void (*on_connected)(void);
 	GCancellable *cancel;
 	GSource *retry; /* event thread only */
-	bool refused;	/* logged that it is away; event thread only */
+	bool refused;   /* logged that it is away; event thread only */
 	GMutex lock;
 	GCond changed;
 	GDBusConnection *connection; /* NULL while there is none; guarded by lock */
-	bool closing;		     /* guarded by lock */
+	bool closing;                /* guarded by lock */
 };
 
 static void connect_later(struct monitor *m, unsigned int delay_ms);
@@ -49,7 +49,8 @@ static void set_connection(struct monitor *m, GDBusConnection *connection)
 	g_mutex_unlock(&m->lock);
 }
 
-static void closed(GDBusConnection *connection G_GNUC_UNUSED, gboolean remote G_GNUC_UNUSED, GError *error, void *data)
+static void closed(GDBusConnection *connection G_GNUC_UNUSED, gboolean remote G_GNUC_UNUSED, GError *error,
+                   void *data)
 {
 	struct monitor *m = data;
 
@@ -59,8 +60,8 @@ static void closed(GDBusConnection *connection G_GNUC_UNUSED, gboolean remote G_
 }
 
 static void signalled(GDBusConnection *connection G_GNUC_UNUSED, const char *sender G_GNUC_UNUSED,
-		      const char *object G_GNUC_UNUSED, const char *interface G_GNUC_UNUSED,
-		      const char *name G_GNUC_UNUSED, GVariant *args, void *data)
+                      const char *object G_GNUC_UNUSED, const char *interface G_GNUC_UNUSED,
+                      const char *name G_GNUC_UNUSED, GVariant *args, void *data)
 {
 	struct monitor *m = data;
 	const char *uuid, *guest, *event, *detail;
@@ -91,7 +92,9 @@ static void versioned(GObject *source, GAsyncResult *result, void *data)
 	}
 	g_variant_get(answer, "(v)", &value);
 	if (!g_variant_is_of_type(value, G_VARIANT_TYPE_UINT32) || g_variant_get_uint32(value) != PROTOCOL) {
-		VIR_ERROR("xylemd speaks another version of its protocol than %d; restart libvirtd after upgrades", PROTOCOL);
+		VIR_ERROR(
+		        "xylemd speaks another version of its protocol than %d; restart libvirtd after upgrades",
+		        PROTOCOL);
 		connect_later(m, 10 * RETRY_MS);
 		return;
 	}
@@ -99,7 +102,7 @@ static void versioned(GObject *source, GAsyncResult *result, void *data)
 	m->refused = false;
 	g_signal_connect(connection, "closed", G_CALLBACK(closed), m);
 	g_dbus_connection_signal_subscribe(connection, NULL, INTERFACE, "DomainEvent", OBJECT, NULL,
-					   G_DBUS_SIGNAL_FLAGS_NONE, signalled, m, NULL);
+	                                   G_DBUS_SIGNAL_FLAGS_NONE, signalled, m, NULL);
 	set_connection(m, g_object_ref(connection));
 	if (g_dbus_connection_is_closed(connection)) {
 		set_connection(m, NULL);
@@ -127,8 +130,8 @@ static void connected(GObject *source G_GNUC_UNUSED, GAsyncResult *result, void 
 		return;
 	}
 	g_dbus_connection_call(connection, NULL, OBJECT, "org.freedesktop.DBus.Properties", "Get",
-			       g_variant_new("(ss)", INTERFACE, "ProtocolVersion"), G_VARIANT_TYPE("(v)"),
-			       G_DBUS_CALL_FLAGS_NONE, SHORT_MS, m->cancel, versioned, m);
+	                       g_variant_new("(ss)", INTERFACE, "ProtocolVersion"), G_VARIANT_TYPE("(v)"),
+	                       G_DBUS_CALL_FLAGS_NONE, SHORT_MS, m->cancel, versioned, m);
 }
 
 static gboolean connect_now(void *data)
@@ -136,8 +139,8 @@ static gboolean connect_now(void *data)
 	struct monitor *m = data;
 
 	g_clear_pointer(&m->retry, g_source_unref);
-	g_dbus_connection_new_for_address(ADDRESS, G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT, NULL, m->cancel,
-					  connected, m);
+	g_dbus_connection_new_for_address(ADDRESS, G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT, NULL,
+	                                  m->cancel, connected, m);
 	return G_SOURCE_REMOVE;
 }
 
@@ -258,12 +261,13 @@ static GVariant *call(struct monitor *m, const char *method, GVariant *args, con
 
 	if (!connection) {
 		g_variant_unref(g_variant_ref_sink(args));
-		virReportError(VIR_ERR_OPERATION_FAILED, "xylemd is not reachable at %s; is its service running?", ADDRESS);
+		virReportError(VIR_ERR_OPERATION_FAILED,
+		               "xylemd is not reachable at %s; is its service running?", ADDRESS);
 		return NULL;
 	}
 	answer = g_dbus_connection_call_sync(connection, NULL, OBJECT, INTERFACE, method, args,
-					     type ? G_VARIANT_TYPE(type) : NULL, G_DBUS_CALL_FLAGS_NONE, timeout_ms, NULL,
-					     &error);
+	                                     type ? G_VARIANT_TYPE(type) : NULL, G_DBUS_CALL_FLAGS_NONE,
+	                                     timeout_ms, NULL, &error);
 	if (!answer)
 		report(error);
 	return answer;
@@ -326,7 +330,8 @@ GVariant *monitor_get(struct monitor *m, unsigned int domid)
 
 	if (!connection)
 		return NULL;
-	answer = g_dbus_connection_call_sync(connection, NULL, OBJECT, INTERFACE, "Get", g_variant_new("(u)", domid),
-					     G_VARIANT_TYPE("(a{sv})"), G_DBUS_CALL_FLAGS_NONE, SHORT_MS, NULL, NULL);
+	answer = g_dbus_connection_call_sync(connection, NULL, OBJECT, INTERFACE, "Get",
+	                                     g_variant_new("(u)", domid), G_VARIANT_TYPE("(a{sv})"),
+	                                     G_DBUS_CALL_FLAGS_NONE, SHORT_MS, NULL, NULL);
 	return answer ? g_variant_get_child_value(answer, 0) : NULL;
 }

@@ -3,8 +3,9 @@
  * A guest begins, is taken over, gets a new number, ends. What libvirt keeps of it changes here only.
  *
  * Start: 1. copy the definition, 2. hook "prepare", 3. resolve networks and volumes, 4. guest configuration,
- * 5. hook "start", 6. xylemd builds it (unlocked, in a job), 7. the copy becomes the live definition, 8. state file,
- * event, hook "started". Until 7 the domain is inactive for everybody, so that nothing has to be undone.
+ * 5. hook "start", 6. xylemd builds it (unlocked, in a job), 7. the copy becomes the live definition, 8.
+ * state file, event, hook "started". Until 7 the domain is inactive for everybody, so that nothing has to be
+ * undone.
  */
 #include "xylem.h"
 
@@ -56,7 +57,8 @@ void process_release_net(virDomainDef *def, virDomainNetDef *net)
 	if (conn)
 		virDomainNetReleaseActualDevice(conn, def, net);
 	else
-		VIR_WARN("the network driver cannot be reached; a port of %s stays taken", net->data.network.name);
+		VIR_WARN("the network driver cannot be reached; a port of %s stays taken",
+		         net->data.network.name);
 }
 
 static void release_nets(virDomainDef *def)
@@ -80,7 +82,8 @@ static void log_without_effect(const virDomainDef *def)
 		VIR_WARN("%s: <acpi>, <apic> and <pae> have no effect on a paravirtual guest", def->name);
 }
 
-/* The guest's dictionary with the definition in it, so that the domain can be recognised without its state file. */
+/* The guest's dictionary with the definition in it, so that the domain can be recognised without its state
+ * file. */
 static GVariant *with_opaque(GVariant *guest, virDomainDef *def)
 {
 	g_autofree char *xml = virDomainDefFormat(def, xylem->xmlopt, VIR_DOMAIN_DEF_FORMAT_SECURE);
@@ -162,7 +165,8 @@ int process_start(virDomainObj *vm, bool paused, int detail)
 	priv->rebuilding = priv->gone = priv->foreign = false;
 	if (domain_hook(vm, live, VIR_HOOK_LIBXL_OP_PREPARE, VIR_HOOK_SUBOP_BEGIN) < 0 ||
 	    process_resolve(live, NULL) < 0 ||
-	    domain_hook(vm, live, VIR_HOOK_LIBXL_OP_START, VIR_HOOK_SUBOP_BEGIN) < 0 || build(vm, live, paused) < 0) {
+	    domain_hook(vm, live, VIR_HOOK_LIBXL_OP_START, VIR_HOOK_SUBOP_BEGIN) < 0 ||
+	    build(vm, live, paused) < 0) {
 		virErrorPtr saved;
 
 		virErrorPreserveLast(&saved);
@@ -184,7 +188,7 @@ int process_start(virDomainObj *vm, bool paused, int detail)
 	domain_event(virDomainEventLifecycleNewFromObj(vm, VIR_DOMAIN_EVENT_STARTED, detail));
 	if (paused)
 		domain_event(virDomainEventLifecycleNewFromObj(vm, VIR_DOMAIN_EVENT_SUSPENDED,
-							       VIR_DOMAIN_EVENT_SUSPENDED_PAUSED));
+		                                               VIR_DOMAIN_EVENT_SUSPENDED_PAUSED));
 	/* It runs already: too late for a script to say no. */
 	ignore_value(domain_hook(vm, vm->def, VIR_HOOK_LIBXL_OP_STARTED, VIR_HOOK_SUBOP_BEGIN));
 	return 0;
@@ -233,7 +237,8 @@ void process_gone(virDomainObj *vm, int domid, int reason, int detail)
 		priv->why_detail = detail;
 	}
 	/* Whoever has the job, or is about to have it, cleans up when he ends it. */
-	if (priv->starting || vm->job->active != VIR_JOB_NONE || virDomainObjBeginJobNowait(vm, VIR_JOB_DESTROY) < 0) {
+	if (priv->starting || vm->job->active != VIR_JOB_NONE ||
+	    virDomainObjBeginJobNowait(vm, VIR_JOB_DESTROY) < 0) {
 		priv->gone = true;
 		priv->gone_domid = domid;
 		return;
@@ -258,10 +263,11 @@ void process_adopt(virDomainObj *vm, virDomainDef *live, const struct xyl_dominf
 	for (i = 0; i < vm->def->nconsoles && vm->def->consoles[i]->source; i++)
 		g_clear_pointer(&vm->def->consoles[i]->source->data.file.path, g_free);
 	virDomainObjSetState(vm, info->paused ? VIR_DOMAIN_PAUSED : VIR_DOMAIN_RUNNING,
-			     info->paused ? VIR_DOMAIN_PAUSED_UNKNOWN : VIR_DOMAIN_RUNNING_UNKNOWN);
+	                     info->paused ? VIR_DOMAIN_PAUSED_UNKNOWN : VIR_DOMAIN_RUNNING_UNKNOWN);
 	domain_count_active(1);
 	domain_save_status(vm);
-	domain_event(virDomainEventLifecycleNewFromObj(vm, VIR_DOMAIN_EVENT_STARTED, VIR_DOMAIN_EVENT_STARTED_BOOTED));
+	domain_event(virDomainEventLifecycleNewFromObj(vm, VIR_DOMAIN_EVENT_STARTED,
+	                                               VIR_DOMAIN_EVENT_STARTED_BOOTED));
 }
 
 void process_renumber(virDomainObj *vm, int domid)

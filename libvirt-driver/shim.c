@@ -2,10 +2,10 @@
 /*
  * libvirt_driver_libxl.so: the file that a stock libvirtd opens for its Xen driver.
  *
- * libvirt's private symbols are bound to one release, and a module that was built for another one would stop all of
- * libvirtd. So this file uses only the public API, asks which release runs, and opens the driver that was built for
- * exactly that one. Where there is none, or it does not load, it says so in the log and returns 0: libvirtd then runs
- * without a Xen driver, and everything else in it works on.
+ * libvirt's private symbols are bound to one release, and a module that was built for another one would stop
+ * all of libvirtd. So this file uses only the public API, asks which release runs, and opens the driver that
+ * was built for exactly that one. Where there is none, or it does not load, it says so in the log and returns
+ * 0: libvirtd then runs without a Xen driver, and everything else in it works on.
  */
 #include <dlfcn.h>
 #include <stdio.h>
@@ -28,7 +28,7 @@ int libxlRegister(void)
 		return 0;
 	}
 	length = snprintf(path, sizeof(path), "%s/%lu.%lu.%lu/driver.so", XYLEM_DRIVER_DIR, version / 1000000,
-			  version / 1000 % 1000, version % 1000);
+	                  version / 1000 % 1000, version % 1000);
 	if (length < 0 || (size_t)length >= sizeof(path)) {
 		syslog(LOG_ERR, "xylem: the path of the driver under %s is too long", XYLEM_DRIVER_DIR);
 		return 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What guests use: CPU time and memory from the hypervisor, disks from blkback's counters in sysfs, interfaces from
- * the counters of their vifs. The bulk call lists all domains with one hypercall.
+ * What guests use: CPU time and memory from the hypervisor, disks from blkback's counters in sysfs,
+ * interfaces from the counters of their vifs. The bulk call lists all domains with one hypercall.
  */
 #include "xylem.h"
 
@@ -69,7 +69,8 @@ static int disk_number(const char *name)
 		return -1;
 	index--;
 	if (STRPREFIX(name, "xvd"))
-		return (int)(index < 16 && part < 16 ? 202u << 8 | index << 4 | part : 1u << 28 | index << 8 | part);
+		return (int)(index < 16 && part < 16 ? 202u << 8 | index << 4 | part
+		                                     : 1u << 28 | index << 8 | part);
 	if (STRPREFIX(name, "hd") && index < 4)
 		return (int)((index < 2 ? 3u : 22u) << 8 | (index & 1) << 6 | part);
 	if (STRPREFIX(name, "sd") && index < 16)
@@ -124,8 +125,9 @@ static int counters_of(virDomainObj *vm, const char *path, struct disk_counters 
 		if (disk && disk != vm->def->disks[i])
 			continue;
 		if (disk_counters(vm->def->id, vm->def->disks[i], &c) < 0) {
-			virReportError(VIR_ERR_OPERATION_FAILED, "disk %s of %s is not connected, it has no counters",
-				       vm->def->disks[i]->dst, vm->def->name);
+			virReportError(VIR_ERR_OPERATION_FAILED,
+			               "disk %s of %s is not connected, it has no counters",
+			               vm->def->disks[i]->dst, vm->def->name);
 			return -1;
 		}
 		sum->rd_req += c.rd_req;
@@ -157,7 +159,8 @@ int stats_block(virDomainPtr dom, const char *path, virDomainBlockStatsPtr stats
 	return ret;
 }
 
-int stats_block_flags(virDomainPtr dom, const char *path, virTypedParameterPtr params, int *count, unsigned int flags)
+int stats_block_flags(virDomainPtr dom, const char *path, virTypedParameterPtr params, int *count,
+                      unsigned int flags)
 {
 	struct disk_counters c;
 	virDomainObj *vm;
@@ -190,7 +193,7 @@ int stats_block_flags(virDomainPtr dom, const char *path, virTypedParameterPtr p
 		*count = MIN(*count, (int)G_N_ELEMENTS(list));
 		for (i = 0; i < *count; i++) {
 			if (virTypedParameterAssign(&params[i], list[i].name, VIR_TYPED_PARAM_LLONG,
-						    (long long)list[i].value) < 0)
+			                            (long long)list[i].value) < 0)
 				goto cleanup;
 		}
 	}
@@ -208,7 +211,8 @@ static int source_size(const char *path, unsigned long long *capacity, unsigned 
 	if (stat(path, &st) < 0)
 		return -1;
 	if (S_ISBLK(st.st_mode)) {
-		g_autofree char *file = g_strdup_printf("/sys/dev/block/%u:%u/size", major(st.st_rdev), minor(st.st_rdev));
+		g_autofree char *file =
+		        g_strdup_printf("/sys/dev/block/%u:%u/size", major(st.st_rdev), minor(st.st_rdev));
 		g_autofree char *text = NULL;
 
 		if (virFileReadAllQuiet(file, 32, &text) < 0)
@@ -311,16 +315,18 @@ static int add_vcpus(virTypedParamList *list, virDomainObj *vm, const struct xyl
 	size_t i, max = virDomainDefGetVcpusMax(vm->def);
 	struct xyl_vcpuinfo vcpu;
 
-	if (virTypedParamListAddUInt(list, info ? info->online_vcpus : virDomainDefGetVcpus(vm->def), "vcpu.current") < 0 ||
+	if (virTypedParamListAddUInt(list, info ? info->online_vcpus : virDomainDefGetVcpus(vm->def),
+	                             "vcpu.current") < 0 ||
 	    virTypedParamListAddUInt(list, (unsigned int)max, "vcpu.maximum") < 0)
 		return -1;
 	for (i = 0; info && i < max; i++) {
 		if (xyl_vcpu_info(xylem->xen, info->domid, (uint32_t)i, &vcpu) < 0)
 			continue;
-		if (virTypedParamListAddInt(list, !vcpu.online  ? VIR_VCPU_OFFLINE
-						  : vcpu.blocked ? VIR_VCPU_BLOCKED
-								 : VIR_VCPU_RUNNING,
-					    "vcpu.%zu.state", i) < 0 ||
+		if (virTypedParamListAddInt(list,
+		                            !vcpu.online   ? VIR_VCPU_OFFLINE
+		                            : vcpu.blocked ? VIR_VCPU_BLOCKED
+		                                           : VIR_VCPU_RUNNING,
+		                            "vcpu.%zu.state", i) < 0 ||
 		    virTypedParamListAddULLong(list, vcpu.cpu_time_ns, "vcpu.%zu.time", i) < 0)
 			return -1;
 	}
@@ -343,17 +349,25 @@ static int add_nets(virTypedParamList *list, virDomainObj *vm)
 			continue;
 		if (virTypedParamListAddString(list, def->nets[i]->ifname, "net.%zu.name", i) < 0)
 			return -1;
-		if (virNetDevTapInterfaceStats(def->nets[i]->ifname, &s, !virDomainNetTypeSharesHostView(def->nets[i])) < 0) {
+		if (virNetDevTapInterfaceStats(def->nets[i]->ifname, &s,
+		                               !virDomainNetTypeSharesHostView(def->nets[i])) < 0) {
 			virResetLastError();
 			continue;
 		}
-		if (virTypedParamListAddULLong(list, (unsigned long long)s.rx_bytes, "net.%zu.rx.bytes", i) < 0 ||
-		    virTypedParamListAddULLong(list, (unsigned long long)s.rx_packets, "net.%zu.rx.pkts", i) < 0 ||
-		    virTypedParamListAddULLong(list, (unsigned long long)s.rx_errs, "net.%zu.rx.errs", i) < 0 ||
-		    virTypedParamListAddULLong(list, (unsigned long long)s.rx_drop, "net.%zu.rx.drop", i) < 0 ||
-		    virTypedParamListAddULLong(list, (unsigned long long)s.tx_bytes, "net.%zu.tx.bytes", i) < 0 ||
-		    virTypedParamListAddULLong(list, (unsigned long long)s.tx_packets, "net.%zu.tx.pkts", i) < 0 ||
-		    virTypedParamListAddULLong(list, (unsigned long long)s.tx_errs, "net.%zu.tx.errs", i) < 0 ||
+		if (virTypedParamListAddULLong(list, (unsigned long long)s.rx_bytes, "net.%zu.rx.bytes", i) <
+		            0 ||
+		    virTypedParamListAddULLong(list, (unsigned long long)s.rx_packets, "net.%zu.rx.pkts", i) <
+		            0 ||
+		    virTypedParamListAddULLong(list, (unsigned long long)s.rx_errs, "net.%zu.rx.errs", i) <
+		            0 ||
+		    virTypedParamListAddULLong(list, (unsigned long long)s.rx_drop, "net.%zu.rx.drop", i) <
+		            0 ||
+		    virTypedParamListAddULLong(list, (unsigned long long)s.tx_bytes, "net.%zu.tx.bytes", i) <
+		            0 ||
+		    virTypedParamListAddULLong(list, (unsigned long long)s.tx_packets, "net.%zu.tx.pkts", i) <
+		            0 ||
+		    virTypedParamListAddULLong(list, (unsigned long long)s.tx_errs, "net.%zu.tx.errs", i) <
+		            0 ||
 		    virTypedParamListAddULLong(list, (unsigned long long)s.tx_drop, "net.%zu.tx.drop", i) < 0)
 			return -1;
 	}
@@ -378,9 +392,11 @@ static int add_disks(virTypedParamList *list, virDomainObj *vm)
 		if (def->id < 0 || disk_counters(def->id, def->disks[i], &c) < 0)
 			continue;
 		if (virTypedParamListAddULLong(list, c.rd_req, "block.%zu.rd.reqs", i) < 0 ||
-		    virTypedParamListAddULLong(list, c.rd_sectors * SECTOR_BYTES, "block.%zu.rd.bytes", i) < 0 ||
+		    virTypedParamListAddULLong(list, c.rd_sectors * SECTOR_BYTES, "block.%zu.rd.bytes", i) <
+		            0 ||
 		    virTypedParamListAddULLong(list, c.wr_req, "block.%zu.wr.reqs", i) < 0 ||
-		    virTypedParamListAddULLong(list, c.wr_sectors * SECTOR_BYTES, "block.%zu.wr.bytes", i) < 0 ||
+		    virTypedParamListAddULLong(list, c.wr_sectors * SECTOR_BYTES, "block.%zu.wr.bytes", i) <
+		            0 ||
 		    virTypedParamListAddULLong(list, c.flush_req, "block.%zu.fl.reqs", i) < 0)
 			return -1;
 	}
@@ -402,10 +418,12 @@ static int add_balloon(virTypedParamList *list, virDomainObj *vm, const struct x
 
 	if (virTypedParamListAddULLong(list, current, "balloon.current") < 0)
 		return -1;
-	return virTypedParamListAddULLong(list, MAX(virDomainDefGetMemoryTotal(vm->def), current), "balloon.maximum");
+	return virTypedParamListAddULLong(list, MAX(virDomainDefGetMemoryTotal(vm->def), current),
+	                                  "balloon.maximum");
 }
 
-static int add_all(virTypedParamList *list, virDomainObj *vm, const struct xyl_dominfo *info, unsigned int stats)
+static int add_all(virTypedParamList *list, virDomainObj *vm, const struct xyl_dominfo *info,
+                   unsigned int stats)
 {
 	if ((stats & VIR_DOMAIN_STATS_STATE) && add_state(list, vm) < 0)
 		return -1;
@@ -423,8 +441,8 @@ static int add_all(virTypedParamList *list, virDomainObj *vm, const struct xyl_d
 	return 0;
 }
 
-static virDomainStatsRecordPtr record(virConnectPtr conn, virDomainObj *vm, const struct xyl_dominfo *infos, int count,
-				      unsigned int stats)
+static virDomainStatsRecordPtr record(virConnectPtr conn, virDomainObj *vm, const struct xyl_dominfo *infos,
+                                      int count, unsigned int stats)
 {
 	g_autoptr(virTypedParamList) list = g_new0(virTypedParamList, 1);
 	const struct xyl_dominfo *info = NULL;
@@ -451,13 +469,14 @@ out:
 }
 
 int stats_all(virConnectPtr conn, virDomainPtr *doms, unsigned int count, unsigned int stats,
-	      virDomainStatsRecordPtr **records, unsigned int flags)
+              virDomainStatsRecordPtr **records, unsigned int flags)
 {
-	const unsigned int known = VIR_DOMAIN_STATS_STATE | VIR_DOMAIN_STATS_CPU_TOTAL | VIR_DOMAIN_STATS_BALLOON |
-				   VIR_DOMAIN_STATS_VCPU | VIR_DOMAIN_STATS_INTERFACE | VIR_DOMAIN_STATS_BLOCK;
+	const unsigned int known = VIR_DOMAIN_STATS_STATE | VIR_DOMAIN_STATS_CPU_TOTAL |
+	                           VIR_DOMAIN_STATS_BALLOON | VIR_DOMAIN_STATS_VCPU |
+	                           VIR_DOMAIN_STATS_INTERFACE | VIR_DOMAIN_STATS_BLOCK;
 	unsigned int filters = flags & (VIR_CONNECT_LIST_DOMAINS_FILTERS_ACTIVE |
-					VIR_CONNECT_LIST_DOMAINS_FILTERS_PERSISTENT |
-					VIR_CONNECT_LIST_DOMAINS_FILTERS_STATE);
+	                                VIR_CONNECT_LIST_DOMAINS_FILTERS_PERSISTENT |
+	                                VIR_CONNECT_LIST_DOMAINS_FILTERS_STATE);
 	struct xyl_dominfo *infos = NULL;
 	virDomainStatsRecordPtr *list;
 	virDomainObj **vms = NULL;
@@ -465,23 +484,27 @@ int stats_all(virConnectPtr conn, virDomainPtr *doms, unsigned int count, unsign
 	int info_count, done = 0, ret = -1;
 
 	virCheckFlags(VIR_CONNECT_LIST_DOMAINS_FILTERS_ACTIVE | VIR_CONNECT_LIST_DOMAINS_FILTERS_PERSISTENT |
-			      VIR_CONNECT_LIST_DOMAINS_FILTERS_STATE | VIR_CONNECT_GET_ALL_DOMAINS_STATS_ENFORCE_STATS |
-			      VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT, -1);
+	                      VIR_CONNECT_LIST_DOMAINS_FILTERS_STATE |
+	                      VIR_CONNECT_GET_ALL_DOMAINS_STATS_ENFORCE_STATS |
+	                      VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT,
+	              -1);
 
 	if (virConnectGetAllDomainStatsEnsureACL(conn) < 0)
 		return -1;
 	if ((flags & VIR_CONNECT_GET_ALL_DOMAINS_STATS_ENFORCE_STATS) && (stats & ~known)) {
-		virReportError(VIR_ERR_ARGUMENT_UNSUPPORTED, "statistics 0x%x are not supported", stats & ~known);
+		virReportError(VIR_ERR_ARGUMENT_UNSUPPORTED, "statistics 0x%x are not supported",
+		               stats & ~known);
 		return -1;
 	}
 	if (!stats)
 		stats = known;
 	if (count) {
 		if (virDomainObjListConvert(xylem->domains, conn, doms, count, &vms, &vm_count,
-					    virConnectGetAllDomainStatsCheckACL, filters, true) < 0)
+		                            virConnectGetAllDomainStatsCheckACL, filters, true) < 0)
 			return -1;
 	} else {
-		virDomainObjListCollect(xylem->domains, conn, &vms, &vm_count, virConnectGetAllDomainStatsCheckACL, filters);
+		virDomainObjListCollect(xylem->domains, conn, &vms, &vm_count,
+		                        virConnectGetAllDomainStatsCheckACL, filters);
 	}
 	list = g_new0(virDomainStatsRecordPtr, vm_count + 1);
 	info_count = xyl_domain_list_all(xylem->xen, &infos);

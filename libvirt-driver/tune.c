@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Vcpus and their pinning, memory, scheduler parameters; each of the running guest, of its definition, or of both.
- * Pinning and the scheduler are the hypervisor's; memory and vcpus are asked of the guest through xylemd.
+ * Vcpus and their pinning, memory, scheduler parameters; each of the running guest, of its definition, or of
+ * both. Pinning and the scheduler are the hypervisor's; memory and vcpus are asked of the guest through
+ * xylemd.
  */
 #include "xylem.h"
 
@@ -10,7 +11,7 @@
 VIR_LOG_INIT("xylem.tune");
 
 #define SCHEDULER_PARAMS 2
-#define CAP_PERIOD_US 100000
+#define CAP_PERIOD_US    100000
 
 static int report_xyl(void)
 {
@@ -33,21 +34,23 @@ static int set_vcpus(virDomainObj *vm, unsigned int count, unsigned int flags)
 	virDomainDef *live, *config;
 	unsigned int domid;
 
-	if (virDomainObjGetDefs(vm, flags & (VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_AFFECT_CONFIG), &live, &config) < 0)
+	if (virDomainObjGetDefs(vm, flags & (VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_AFFECT_CONFIG), &live,
+	                        &config) < 0)
 		return -1;
 	if (flags & VIR_DOMAIN_VCPU_MAXIMUM) {
 		if (live) {
 			virReportError(VIR_ERR_OPERATION_UNSUPPORTED, "%s",
-				       "the most vcpus of a running guest cannot be changed; use --config");
+			               "the most vcpus of a running guest cannot be changed; use --config");
 			return -1;
 		}
 		if (virDomainDefSetVcpusMax(config, count, xylem->xmlopt) < 0)
 			return -1;
 		return save(vm, NULL, config);
 	}
-	if ((live && count > virDomainDefGetVcpusMax(live)) || (config && count > virDomainDefGetVcpusMax(config))) {
-		virReportError(VIR_ERR_INVALID_ARG, "%u vcpus are more than the most that %s may have, %u", count,
-			       vm->def->name, virDomainDefGetVcpusMax(live ? live : config));
+	if ((live && count > virDomainDefGetVcpusMax(live)) ||
+	    (config && count > virDomainDefGetVcpusMax(config))) {
+		virReportError(VIR_ERR_INVALID_ARG, "%u vcpus are more than the most that %s may have, %u",
+		               count, vm->def->name, virDomainDefGetVcpusMax(live ? live : config));
 		return -1;
 	}
 	if (live) {
@@ -157,7 +160,8 @@ static int pin_def(virDomainDef *def, unsigned int vcpu, const unsigned char *ma
 	return 0;
 }
 
-int tune_pin_vcpu_flags(virDomainPtr dom, unsigned int vcpu, unsigned char *map, int map_bytes, unsigned int flags)
+int tune_pin_vcpu_flags(virDomainPtr dom, unsigned int vcpu, unsigned char *map, int map_bytes,
+                        unsigned int flags)
 {
 	virDomainDef *live, *config;
 	virDomainObj *vm;
@@ -168,7 +172,8 @@ int tune_pin_vcpu_flags(virDomainPtr dom, unsigned int vcpu, unsigned char *map,
 	vm = domain_get(dom);
 	if (!vm)
 		return -1;
-	if (virDomainPinVcpuFlagsEnsureACL(dom->conn, vm->def, flags) < 0 || domain_begin_job(vm, VIR_JOB_MODIFY) < 0)
+	if (virDomainPinVcpuFlagsEnsureACL(dom->conn, vm->def, flags) < 0 ||
+	    domain_begin_job(vm, VIR_JOB_MODIFY) < 0)
 		goto cleanup;
 	if (domain_is_dom0(vm) && (flags & VIR_DOMAIN_AFFECT_CONFIG)) {
 		virReportError(VIR_ERR_OPERATION_UNSUPPORTED, "%s", "Domain-0 has no stored definition");
@@ -181,7 +186,8 @@ int tune_pin_vcpu_flags(virDomainPtr dom, unsigned int vcpu, unsigned char *map,
 			virReportError(VIR_ERR_INVALID_ARG, "%s has no vcpu %u", live->name, vcpu);
 			goto endjob;
 		}
-		if (xyl_vcpu_set_affinity(xylem->xen, (uint32_t)live->id, vcpu, map, NULL, (size_t)map_bytes) < 0) {
+		if (xyl_vcpu_set_affinity(xylem->xen, (uint32_t)live->id, vcpu, map, NULL,
+		                          (size_t)map_bytes) < 0) {
 			report_xyl();
 			goto endjob;
 		}
@@ -213,7 +219,7 @@ static int live_pinning(int domid, unsigned int vcpu, unsigned int cpus, unsigne
 	if (xyl_vcpu_get_affinity(xylem->xen, (uint32_t)domid, vcpu, hard, NULL, bytes) < 0)
 		return report_xyl();
 	for (i = cpus; i < bytes * 8; i++)
-		hard[i / 8] &= (uint8_t)~(1u << i % 8);
+		hard[i / 8] &= (uint8_t) ~(1u << i % 8);
 	memcpy(map, hard, (size_t)map_bytes);
 	return 0;
 }
@@ -261,7 +267,8 @@ int tune_get_vcpus(virDomainPtr dom, virVcpuInfoPtr info, int count, unsigned ch
 
 	if (!vm)
 		return -1;
-	if (virDomainGetVcpusEnsureACL(dom->conn, vm->def) < 0 || virDomainObjCheckActive(vm) < 0 || host_cpus(&cpus) < 0)
+	if (virDomainGetVcpusEnsureACL(dom->conn, vm->def) < 0 || virDomainObjCheckActive(vm) < 0 ||
+	    host_cpus(&cpus) < 0)
 		goto cleanup;
 	count = MIN(count, (int)virDomainDefGetVcpusMax(vm->def));
 	for (i = 0; i < count; i++) {
@@ -275,11 +282,12 @@ int tune_get_vcpus(virDomainPtr dom, virVcpuInfoPtr info, int count, unsigned ch
 			info[i].number = (unsigned int)i;
 			info[i].cpuTime = vcpu.cpu_time_ns;
 			info[i].cpu = vcpu.online ? (int)vcpu.cpu : VIR_VCPU_INFO_CPU_OFFLINE;
-			info[i].state = !vcpu.online  ? VIR_VCPU_OFFLINE
-					: vcpu.blocked ? VIR_VCPU_BLOCKED
-						       : VIR_VCPU_RUNNING;
+			info[i].state = !vcpu.online   ? VIR_VCPU_OFFLINE
+			                : vcpu.blocked ? VIR_VCPU_BLOCKED
+			                               : VIR_VCPU_RUNNING;
 		}
-		if (maps && live_pinning(vm->def->id, (unsigned int)i, cpus, maps + (size_t)i * map_bytes, map_bytes) < 0)
+		if (maps && live_pinning(vm->def->id, (unsigned int)i, cpus, maps + (size_t)i * map_bytes,
+		                         map_bytes) < 0)
 			goto cleanup;
 	}
 	ret = count;
@@ -294,7 +302,7 @@ static int set_max_memory(virDomainObj *vm, unsigned long kib, virDomainDef *liv
 {
 	if (live) {
 		virReportError(VIR_ERR_OPERATION_UNSUPPORTED, "%s",
-			       "the memory limit of a running guest cannot be changed; use --config");
+		               "the memory limit of a running guest cannot be changed; use --config");
 		return -1;
 	}
 	virDomainDefSetMemoryTotal(config, kib);
@@ -308,7 +316,8 @@ static int set_memory(virDomainObj *vm, unsigned long kib, unsigned int flags)
 	virDomainDef *live, *config;
 	int ret;
 
-	if (virDomainObjGetDefs(vm, flags & (VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_AFFECT_CONFIG), &live, &config) < 0)
+	if (virDomainObjGetDefs(vm, flags & (VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_AFFECT_CONFIG), &live,
+	                        &config) < 0)
 		return -1;
 	if (kib % 4) {
 		virReportError(VIR_ERR_INVALID_ARG, "%lu KiB are no whole pages of 4 KiB", kib);
@@ -317,15 +326,16 @@ static int set_memory(virDomainObj *vm, unsigned long kib, unsigned int flags)
 	if (flags & VIR_DOMAIN_MEM_MAXIMUM)
 		return set_max_memory(vm, kib, live, config);
 	if (kib > virDomainDefGetMemoryTotal(live ? live : config)) {
-		virReportError(VIR_ERR_INVALID_ARG, "%lu KiB are more than the limit of %s, %llu KiB", kib, vm->def->name,
-			       virDomainDefGetMemoryTotal(live ? live : config));
+		virReportError(VIR_ERR_INVALID_ARG, "%lu KiB are more than the limit of %s, %llu KiB", kib,
+		               vm->def->name, virDomainDefGetMemoryTotal(live ? live : config));
 		return -1;
 	}
 	if (live) {
 		unsigned int domid = (unsigned int)live->id;
 
 		if (live->memballoon && live->memballoon->model == VIR_DOMAIN_MEMBALLOON_MODEL_NONE) {
-			virReportError(VIR_ERR_OPERATION_INVALID, "%s has <memballoon model='none'/>", live->name);
+			virReportError(VIR_ERR_OPERATION_INVALID, "%s has <memballoon model='none'/>",
+			               live->name);
 			return -1;
 		}
 		virObjectUnlock(vm);
@@ -433,13 +443,14 @@ int tune_get_scheduler_flags(virDomainPtr dom, virTypedParameterPtr params, int 
 	vm = domain_get(dom);
 	if (!vm)
 		return -1;
-	if (virDomainGetSchedulerParametersFlagsEnsureACL(dom->conn, vm->def) < 0 || get_scheduler(vm, flags, &sched) < 0)
+	if (virDomainGetSchedulerParametersFlagsEnsureACL(dom->conn, vm->def) < 0 ||
+	    get_scheduler(vm, flags, &sched) < 0)
 		goto cleanup;
-	if (*count > 0 && virTypedParameterAssign(&params[0], VIR_DOMAIN_SCHEDULER_WEIGHT, VIR_TYPED_PARAM_UINT,
-						  sched.weight) < 0)
+	if (*count > 0 && virTypedParameterAssign(&params[0], VIR_DOMAIN_SCHEDULER_WEIGHT,
+	                                          VIR_TYPED_PARAM_UINT, sched.weight) < 0)
 		goto cleanup;
 	if (*count > 1 && virTypedParameterAssign(&params[1], VIR_DOMAIN_SCHEDULER_CAP, VIR_TYPED_PARAM_UINT,
-						  sched.cap) < 0)
+	                                          sched.cap) < 0)
 		goto cleanup;
 	*count = MIN(*count, SCHEDULER_PARAMS);
 	ret = 0;
@@ -484,8 +495,9 @@ static int set_scheduler(virDomainObj *vm, virTypedParameterPtr params, int coun
 		return -1;
 	}
 	if (sched.cap > 100 * virDomainDefGetVcpusMax(vm->def)) {
-		virReportError(VIR_ERR_INVALID_ARG, "cap %u: it is at most %u, 100 for each vcpu, and 0 for none", sched.cap,
-			       100 * virDomainDefGetVcpusMax(vm->def));
+		virReportError(VIR_ERR_INVALID_ARG,
+		               "cap %u: it is at most %u, 100 for each vcpu, and 0 for none", sched.cap,
+		               100 * virDomainDefGetVcpusMax(vm->def));
 		return -1;
 	}
 	if (live) {
@@ -506,7 +518,7 @@ int tune_set_scheduler_flags(virDomainPtr dom, virTypedParameterPtr params, int 
 	virCheckFlags(VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_AFFECT_CONFIG, -1);
 
 	if (virTypedParamsValidate(params, count, VIR_DOMAIN_SCHEDULER_WEIGHT, VIR_TYPED_PARAM_UINT,
-				   VIR_DOMAIN_SCHEDULER_CAP, VIR_TYPED_PARAM_UINT, NULL) < 0)
+	                           VIR_DOMAIN_SCHEDULER_CAP, VIR_TYPED_PARAM_UINT, NULL) < 0)
 		return -1;
 	vm = domain_get(dom);
 	if (!vm)

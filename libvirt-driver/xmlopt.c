@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * How libvirt's parser reads our domains: which kinds of guests exist, the defaults that Xen's users expect, and where
- * the checks of check.c run. Defaults are only ever added here, never refusals: this also runs when definitions and
- * states are loaded.
+ * How libvirt's parser reads our domains: which kinds of guests exist, the defaults that Xen's users expect,
+ * and where the checks of check.c run. Defaults are only ever added here, never refusals: this also runs when
+ * definitions and states are loaded.
  */
 #include "conf.h"
 
@@ -13,8 +13,8 @@
 #define VIR_FROM_THIS VIR_FROM_XEN
 
 /*
- * Paravirtual 64-bit guests are the only ones, and come first and alone: virt-install takes the first entry. The PVH
- * and HVM guests of stock definitions are loaded, listed and refused at start.
+ * Paravirtual 64-bit guests are the only ones, and come first and alone: virt-install takes the first entry.
+ * The PVH and HVM guests of stock definitions are loaded, listed and refused at start.
  */
 virCaps *xmlopt_caps_new(void)
 {
@@ -25,7 +25,7 @@ virCaps *xmlopt_caps_new(void)
 	if (!caps)
 		return NULL;
 	guest = virCapabilitiesAddGuest(caps, VIR_DOMAIN_OSTYPE_XEN, VIR_ARCH_X86_64, NULL, NULL, 1,
-					virCapabilitiesAllocMachines(machine, 1));
+	                                virCapabilitiesAllocMachines(machine, 1));
 	virCapabilitiesAddGuestDomain(guest, VIR_DOMAIN_VIRT_XEN, NULL, NULL, 0, NULL);
 	return g_steal_pointer(&caps);
 }
@@ -47,7 +47,7 @@ static int add_default_console(virDomainDef *def)
 }
 
 static int domain_post_parse(virDomainDef *def, unsigned int flags G_GNUC_UNUSED, void *opaque G_GNUC_UNUSED,
-			     void *parse_opaque G_GNUC_UNUSED)
+                             void *parse_opaque G_GNUC_UNUSED)
 {
 	if (def->os.type != VIR_DOMAIN_OSTYPE_HVM && def->nconsoles == 0 && add_default_console(def) < 0)
 		return -1;
@@ -58,11 +58,14 @@ static int domain_post_parse(virDomainDef *def, unsigned int flags G_GNUC_UNUSED
 	return 0;
 }
 
-static int device_post_parse(virDomainDeviceDef *dev, const virDomainDef *def, unsigned int flags G_GNUC_UNUSED,
-			     void *opaque G_GNUC_UNUSED, void *parse_opaque G_GNUC_UNUSED)
+static int device_post_parse(virDomainDeviceDef *dev, const virDomainDef *def,
+                             unsigned int flags G_GNUC_UNUSED, void *opaque G_GNUC_UNUSED,
+                             void *parse_opaque G_GNUC_UNUSED)
 {
-	if (dev->type == VIR_DOMAIN_DEVICE_CHR && dev->data.chr->deviceType == VIR_DOMAIN_CHR_DEVICE_TYPE_CONSOLE &&
-	    dev->data.chr->targetType == VIR_DOMAIN_CHR_CONSOLE_TARGET_TYPE_NONE && def->os.type != VIR_DOMAIN_OSTYPE_HVM)
+	if (dev->type == VIR_DOMAIN_DEVICE_CHR &&
+	    dev->data.chr->deviceType == VIR_DOMAIN_CHR_DEVICE_TYPE_CONSOLE &&
+	    dev->data.chr->targetType == VIR_DOMAIN_CHR_CONSOLE_TARGET_TYPE_NONE &&
+	    def->os.type != VIR_DOMAIN_OSTYPE_HVM)
 		dev->data.chr->targetType = VIR_DOMAIN_CHR_CONSOLE_TARGET_TYPE_XEN;
 	/* libvirt adds a <video> to <graphics> and does not load a definition in which it has no model. */
 	if (dev->type == VIR_DOMAIN_DEVICE_VIDEO && dev->data.video->type == VIR_DOMAIN_VIDEO_TYPE_DEFAULT)
@@ -73,13 +76,14 @@ static int device_post_parse(virDomainDeviceDef *dev, const virDomainDef *def, u
 	return 0;
 }
 
-static int domain_validate(const virDomainDef *def, void *opaque G_GNUC_UNUSED, void *parse_opaque G_GNUC_UNUSED)
+static int domain_validate(const virDomainDef *def, void *opaque G_GNUC_UNUSED,
+                           void *parse_opaque G_GNUC_UNUSED)
 {
 	return check_domain(def);
 }
 
 static int device_validate(const virDomainDeviceDef *dev, const virDomainDef *def, void *opaque G_GNUC_UNUSED,
-			   void *parse_opaque G_GNUC_UNUSED)
+                           void *parse_opaque G_GNUC_UNUSED)
 {
 	return check_device(dev, def);
 }
@@ -97,7 +101,7 @@ virDomainXMLOption *xmlopt_new(virDomainXMLPrivateDataCallbacks *private_data)
 		.netPrefix = "vif",
 		.defArch = VIR_ARCH_X86_64,
 		.features = VIR_DOMAIN_DEF_FEATURE_USER_ALIAS | VIR_DOMAIN_DEF_FEATURE_FW_AUTOSELECT |
-			    VIR_DOMAIN_DEF_FEATURE_NET_MODEL_STRING | VIR_DOMAIN_DEF_FEATURE_OFFLINE_VCPUPIN,
+		            VIR_DOMAIN_DEF_FEATURE_NET_MODEL_STRING | VIR_DOMAIN_DEF_FEATURE_OFFLINE_VCPUPIN,
 	};
 
 	return virDomainXMLOptionNew(&config, private_data, NULL, NULL, NULL, &jobs);

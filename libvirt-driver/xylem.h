@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What the driver's files share: the driver's state, what is kept for each domain, and the calls between the files.
+ * What the driver's files share: the driver's state, what is kept for each domain, and the calls between the
+ * files.
  *
- * Locks, in this order: a domain object (libvirt's), then driver.lock. Neither is held across a call to xylemd, to
- * xenstored or to a hook script. A job (domain_begin_job) is held instead: whoever has it may drop the object's lock
- * and finds vm->def still there when he takes it again.
+ * Locks, in this order: a domain object (libvirt's), then driver.lock. Neither is held across a call to
+ * xylemd, to xenstored or to a hook script. A job (domain_begin_job) is held instead: whoever has it may drop
+ * the object's lock and finds vm->def still there when he takes it again.
  */
 #ifndef XYLEM_DRIVER_H
 #define XYLEM_DRIVER_H
@@ -40,7 +41,7 @@ struct xylem_driver {
 	struct xyl_store *store;
 	struct monitor *monitor;
 	struct _GMainContext *context; /* the event thread's */
-	unsigned long version;	       /* of the hypervisor, as libvirt counts */
+	unsigned long version;         /* of the hypervisor, as libvirt counts */
 	char *config_dir;
 	char *autostart_dir;
 	char *state_dir;
@@ -61,13 +62,13 @@ extern struct xylem_driver *xylem;
 /* Kept for each domain; guarded by the domain object's lock. */
 struct domain_private {
 	virChrdevs *chrdevs;
-	bool starting;	  /* a call waits for xylemd to build it */
-	bool rebuilding;  /* xylemd takes it down in order to start it again */
-	bool foreign;	  /* not made by xylemd */
-	bool gone;	  /* it ended while somebody had the job, who now cleans up */
+	bool starting;   /* a call waits for xylemd to build it */
+	bool rebuilding; /* xylemd takes it down in order to start it again */
+	bool foreign;    /* not made by xylemd */
+	bool gone;       /* it ended while somebody had the job, who now cleans up */
 	int gone_domid;
-	int why_reason;	  /* virDomainShutoffReason of the end that has begun, or -1 */
-	int why_detail;	  /* virDomainEventStoppedDetailType, likewise */
+	int why_reason;       /* virDomainShutoffReason of the end that has begun, or -1 */
+	int why_detail;       /* virDomainEventStoppedDetailType, likewise */
 	unsigned int missing; /* times in a row that the hypervisor did not list it */
 };
 
@@ -90,8 +91,9 @@ int domain_hook(virDomainObj *vm, virDomainDef *def, int op, int subop);
 int domain_hook_xml(virDomainObj *vm, const char *xml, int op, int subop);
 void domain_event(virObjectEvent *event);
 /*
- * At most SLOTS calls wait at once, so that some of libvirtd's workers are always free. slot_take waits for a while
- * for one, with the object unlocked if there is one; -1 and VIR_ERR_OPERATION_FAILED when there is none.
+ * At most SLOTS calls wait at once, so that some of libvirtd's workers are always free. slot_take waits for a
+ * while for one, with the object unlocked if there is one; -1 and VIR_ERR_OPERATION_FAILED when there is
+ * none.
  */
 int slot_take(virDomainObj *vm);
 void slot_give(void);
@@ -103,7 +105,8 @@ void domain_refresh(virDomainObj *vm, const struct xyl_dominfo *info);
 int domain_query(unsigned int domid, struct xyl_dominfo *info);
 
 /* ---- process.c: a guest begins and ends ---- */
-/* Starts the domain; the caller has the job. detail: virDomainEventStartedDetailType. 0 or -1 with an error. */
+/* Starts the domain; the caller has the job. detail: virDomainEventStartedDetailType. 0 or -1 with an error.
+ */
 int process_start(virDomainObj *vm, bool paused, int detail);
 /* The domain domid has ended: cleans up, at once or at the end of the present job. Locked, no job. */
 void process_gone(virDomainObj *vm, int domid, int reason, int detail);
@@ -119,14 +122,16 @@ void process_release_net(virDomainDef *def, virDomainNetDef *net);
 
 /* ---- monitor.c: xylemd's socket ---- */
 typedef void monitor_event_fn(unsigned int domid, const char *uuid, const char *name, const char *event,
-			      const char *detail);
+                              const char *detail);
 /* on_event and on_connected run in context. */
-struct monitor *monitor_new(struct _GMainContext *context, monitor_event_fn *on_event, void (*on_connected)(void));
+struct monitor *monitor_new(struct _GMainContext *context, monitor_event_fn *on_event,
+                            void (*on_connected)(void));
 /* Before the event thread runs: waits until the first attempt has succeeded or failed. */
 void monitor_wait_first(struct monitor *m);
 void monitor_free(struct monitor *m);
 bool monitor_connected(struct monitor *m);
-/* All wait for the answer; 0, or -1 with a libvirt error. No lock may be held. Floating variants are consumed. */
+/* All wait for the answer; 0, or -1 with a libvirt error. No lock may be held. Floating variants are
+ * consumed. */
 int monitor_create(struct monitor *m, GVariant *guest, bool paused, unsigned int *domid);
 int monitor_destroy(struct monitor *m, unsigned int domid);
 int monitor_shutdown(struct monitor *m, unsigned int domid, const char *mode);
@@ -191,7 +196,8 @@ int tune_set_vcpus_flags(virDomainPtr dom, unsigned int count, unsigned int flag
 int tune_set_vcpus(virDomainPtr dom, unsigned int count);
 int tune_get_vcpus_flags(virDomainPtr dom, unsigned int flags);
 int tune_get_max_vcpus(virDomainPtr dom);
-int tune_pin_vcpu_flags(virDomainPtr dom, unsigned int vcpu, unsigned char *map, int map_bytes, unsigned int flags);
+int tune_pin_vcpu_flags(virDomainPtr dom, unsigned int vcpu, unsigned char *map, int map_bytes,
+                        unsigned int flags);
 int tune_pin_vcpu(virDomainPtr dom, unsigned int vcpu, unsigned char *map, int map_bytes);
 int tune_get_pin_info(virDomainPtr dom, int count, unsigned char *maps, int map_bytes, unsigned int flags);
 int tune_get_vcpus(virDomainPtr dom, virVcpuInfoPtr info, int count, unsigned char *maps, int map_bytes);
@@ -207,20 +213,21 @@ int tune_set_scheduler(virDomainPtr dom, virTypedParameterPtr params, int count)
 /* stats.c */
 int stats_get_info(virDomainPtr dom, virDomainInfoPtr info);
 int stats_block(virDomainPtr dom, const char *path, virDomainBlockStatsPtr stats);
-int stats_block_flags(virDomainPtr dom, const char *path, virTypedParameterPtr params, int *count, unsigned int flags);
+int stats_block_flags(virDomainPtr dom, const char *path, virTypedParameterPtr params, int *count,
+                      unsigned int flags);
 int stats_block_info(virDomainPtr dom, const char *path, virDomainBlockInfoPtr info, unsigned int flags);
 int stats_interface(virDomainPtr dom, const char *device, virDomainInterfaceStatsPtr stats);
 int stats_memory(virDomainPtr dom, virDomainMemoryStatPtr stats, unsigned int count, unsigned int flags);
 int stats_all(virConnectPtr conn, virDomainPtr *doms, unsigned int count, unsigned int stats,
-	      virDomainStatsRecordPtr **records, unsigned int flags);
+              virDomainStatsRecordPtr **records, unsigned int flags);
 /* console.c */
 int console_open(virDomainPtr dom, const char *device, virStreamPtr stream, unsigned int flags);
 /* Reads the tty's name from the store into the live definition; unlocks the object meanwhile. */
 void console_find_tty(virDomainObj *vm, unsigned int wait_ms);
 /* host.c */
 char *host_capabilities(virConnectPtr conn);
-char *host_domain_capabilities(virConnectPtr conn, const char *emulator, const char *arch, const char *machine,
-			       const char *type, unsigned int flags);
+char *host_domain_capabilities(virConnectPtr conn, const char *emulator, const char *arch,
+                               const char *machine, const char *type, unsigned int flags);
 int host_node_info(virConnectPtr conn, virNodeInfoPtr info);
 int host_max_vcpus(virConnectPtr conn, const char *type);
 unsigned long long host_free_memory(virConnectPtr conn);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * libFuzzer target: any XML -> definition -> guest configuration or a refusal. The seeds are the golden files. What
- * is accepted must say what xylemd requires, and the same definition must give the same configuration twice.
+ * libFuzzer target: any XML -> definition -> guest configuration or a refusal. The seeds are the golden
+ * files. What is accepted must say what xylemd requires, and the same definition must give the same
+ * configuration twice.
  */
 #include "conf.h"
 
@@ -24,12 +25,14 @@ static void check_guest(GVariant *guest)
 	guint32 vcpus, max_vcpus;
 
 	if (!g_variant_lookup(guest, "name", "&s", &name) || !g_variant_lookup(guest, "uuid", "&s", &uuid) ||
-	    !g_variant_lookup(guest, "kernel", "&s", &kernel) || !g_variant_lookup(guest, "memory_kib", "t", &memory) ||
+	    !g_variant_lookup(guest, "kernel", "&s", &kernel) ||
+	    !g_variant_lookup(guest, "memory_kib", "t", &memory) ||
 	    !g_variant_lookup(guest, "max_memory_kib", "t", &max_memory) ||
-	    !g_variant_lookup(guest, "vcpus", "u", &vcpus) || !g_variant_lookup(guest, "max_vcpus", "u", &max_vcpus))
+	    !g_variant_lookup(guest, "vcpus", "u", &vcpus) ||
+	    !g_variant_lookup(guest, "max_vcpus", "u", &max_vcpus))
 		abort();
-	if (kernel[0] != '/' || memory < 4096 || memory > max_memory || memory % 4 || vcpus < 1 || vcpus > max_vcpus ||
-	    max_vcpus > 128)
+	if (kernel[0] != '/' || memory < 4096 || memory > max_memory || memory % 4 || vcpus < 1 ||
+	    vcpus > max_vcpus || max_vcpus > 128)
 		abort();
 }
 
@@ -47,8 +50,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			abort();
 	}
 	def = virDomainDefParseString(xml, xmlopt, NULL,
-				      VIR_DOMAIN_DEF_PARSE_INACTIVE | VIR_DOMAIN_DEF_PARSE_SKIP_VALIDATE |
-					      VIR_DOMAIN_DEF_PARSE_ALLOW_POST_PARSE_FAIL);
+	                              VIR_DOMAIN_DEF_PARSE_INACTIVE | VIR_DOMAIN_DEF_PARSE_SKIP_VALIDATE |
+	                                      VIR_DOMAIN_DEF_PARSE_ALLOW_POST_PARSE_FAIL);
 	if (!def)
 		return 0;
 	first = conf_guest(def);

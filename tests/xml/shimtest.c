@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The shim never stops libvirtd: without a driver for the release, with one that does not load and with one that has
- * no entry point it returns 0; with a good one it returns what the driver's entry point does.
+ * The shim never stops libvirtd: without a driver for the release, with one that does not load and with one
+ * that has no entry point it returns 0; with a good one it returns what the driver's entry point does.
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -50,7 +50,7 @@ int main(void)
 	}
 	snprintf(shimtest_dir, sizeof(shimtest_dir), "%s", base);
 	snprintf(release, sizeof(release), "%s/%lu.%lu.%lu", base, version / 1000000, version / 1000 % 1000,
-		 version % 1000);
+	         version % 1000);
 	snprintf(path, sizeof(path), "%s/driver.so", release);
 	printf("1..5\n");
 	ok(libxlRegister() == 0, "no driver for this release: 0");
@@ -71,14 +71,15 @@ int main(void)
 	rmdir(release);
 	/* Another folder: what has been opened under one name stays. */
 	snprintf(shimtest_dir, sizeof(shimtest_dir), "%s/good", base);
-	snprintf(release, sizeof(release), "%s/good/%lu.%lu.%lu", base, version / 1000000, version / 1000 % 1000,
-		 version % 1000);
+	snprintf(release, sizeof(release), "%s/good/%lu.%lu.%lu", base, version / 1000000,
+	         version / 1000 % 1000, version % 1000);
 	snprintf(path, sizeof(path), "%s/driver.so", release);
 	if (mkdir(shimtest_dir, 0700) < 0 || mkdir(release, 0700) < 0) {
 		printf("Bail out! %s: %s\n", release, strerror(errno));
 		return 1;
 	}
-	ok(compile(path, "int xylemRegister(void); int xylemRegister(void) { return 42; }\n") && libxlRegister() == 42,
+	ok(compile(path, "int xylemRegister(void); int xylemRegister(void) { return 42; }\n") &&
+	           libxlRegister() == 42,
 	   "a good driver: its own answer");
 	unlink(path);
 	rmdir(release);

@@ -2,10 +2,10 @@
 /*
  * Golden tests of the libvirt driver's pure half: domain XML -> guest configuration, and refusals.
  *
- * Each NAME.xml beside this file has either NAME.conf, the dictionary that xylemd gets, one key a line, or NAME.error,
- * the exact message of the refusal. The XML goes through libvirt's own parser with the driver's options, as it does
- * when a domain is defined, and then through conf_guest as at start. load-NAME.xml stands for a definition that is
- * refused at start (its NAME.error) and must load all the same.
+ * Each NAME.xml beside this file has either NAME.conf, the dictionary that xylemd gets, one key a line, or
+ * NAME.error, the exact message of the refusal. The XML goes through libvirt's own parser with the driver's
+ * options, as it does when a domain is defined, and then through conf_guest as at start. load-NAME.xml stands
+ * for a definition that is refused at start (its NAME.error) and must load all the same.
  *
  * Run with XYLEM_UPDATE=1 to write the expected files anew, and read the difference.
  */
