@@ -204,6 +204,14 @@ def in_guest(vm, where, script, timeout=60):
     return body.strip()
 
 
+def type_console(vm, command):
+    """Opens a console command in dom0 and checks that the guest's shell answers on it."""
+    with open(os.path.join(os.path.dirname(os.path.realpath(__file__)), "type-console.py")) as f:
+        vm.write("/root/type-console.py", f.read())
+    done = vm.ssh("python3 /root/type-console.py con42sole 'echo con$((6*7))sole' " + command, timeout=420, check=False)
+    expect(done.returncode == 0, "the guest's shell answers on %s:\n%s" % (command, done.stdout[-1500:]))
+
+
 # Guests
 
 def mac(number):
