@@ -251,7 +251,8 @@ static void dynamic(const struct vcpu *v, uint32_t leaf, uint32_t subleaf, struc
 	case 1:
 		r->ebx = (r->ebx & 0x0000ffff) | v->id * 2 << 24 | (r->ebx & 0x00ff0000);
 		r->ecx &= ~F(OSXSAVE);
-		if (v->pv.cr4 & 1u << 18)
+		/* A PV kernel takes the bit as leave to use XSAVE, before it sets CR4 itself (Linux, and so the ABI). */
+		if ((v->pv.cr4 & 1u << 18) || ((r->ecx & F(XSAVE)) && v == current_vcpu() && pv_in_kernel(v)))
 			r->ecx |= F(OSXSAVE);
 		r->ecx |= F(HYPERVISOR);
 		break;
