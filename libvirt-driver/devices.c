@@ -102,7 +102,7 @@ static int attach_live(virDomainObj *vm, virDomainDeviceDef *dev)
 	if (refuse_present(vm->def, dev) < 0 || process_resolve(vm->def, dev) < 0)
 		return -1;
 	device = conf_device(dev, vm->def);
-	if (!device || slot_take(vm) < 0) {
+	if (!device || slot_take(SLOT_GUEST, vm) < 0) {
 		if (device)
 			g_variant_unref(g_variant_ref_sink(device));
 		goto error;
@@ -112,7 +112,7 @@ static int attach_live(virDomainObj *vm, virDomainDeviceDef *dev)
 	if (ret == 0 && dev->type == VIR_DOMAIN_DEVICE_NET && !dev->data.net->ifname)
 		dev->data.net->ifname = store_ifname(domid, &dev->data.net->mac);
 	virObjectLock(vm);
-	slot_give();
+	slot_give(SLOT_GUEST);
 	if (ret < 0)
 		goto error;
 	if (virDomainObjCheckActive(vm) < 0)
@@ -141,14 +141,14 @@ static int detach_live(virDomainObj *vm, virDomainDeviceDef *dev)
 	else
 		found.data.net = vm->def->nets[index];
 	key = conf_device_key(&found);
-	if (slot_take(vm) < 0) {
+	if (slot_take(SLOT_GUEST, vm) < 0) {
 		g_variant_unref(g_variant_ref_sink(key));
 		return -1;
 	}
 	virObjectUnlock(vm);
 	ret = monitor_detach(xylem->monitor, domid, key);
 	virObjectLock(vm);
-	slot_give();
+	slot_give(SLOT_GUEST);
 	if (ret < 0 || virDomainObjCheckActive(vm) < 0)
 		return -1;
 	if (dev->type == VIR_DOMAIN_DEVICE_NET)

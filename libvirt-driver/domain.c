@@ -11,10 +11,18 @@
 
 VIR_LOG_INIT("xylem.domain");
 
-/* libvirtd has 20 workers; more than SLOTS + SLOTS_AWAITED of them never wait for guests. */
-#define SLOTS         10
-#define SLOTS_AWAITED 4
-#define SLOT_WAIT_MS  30000
+/*
+ * libvirtd has 20 workers (and five for calls that never wait); no more than the sum of these wait for xylemd
+ * and for guests. Builds are waited for longer and by more, since each of them ends.
+ */
+static const struct {
+	unsigned int taken;
+	unsigned int awaited;
+	unsigned int wait_ms;
+} slots_max[SLOT_KINDS] = {
+	[SLOT_BUILD] = { .taken = 6, .awaited = 6, .wait_ms = 300000 },
+	[SLOT_GUEST] = { .taken = 6, .awaited = 1, .wait_ms = 30000 },
+};
 
 static void *private_alloc(void *opaque G_GNUC_UNUSED)
 {
@@ -89,7 +97,7 @@ int domain_refuse_dom0(virDomainObj *vm, const char *operation)
 	return -1;
 }
 
-int slot_take(virDomainObj *vm)
+int slot_take(enum slot kind, virDomainObj *vm)
 {
 	unsigned long long until;
 	int ret = -1;
@@ -99,23 +107,26 @@ int slot_take(virDomainObj *vm)
 	virMutexLock(&xylem->lock);
 	if (virTimeMillisNow(&until) < 0)
 		goto out;
-	until += SLOT_WAIT_MS;
-	if (xylem->slots_taken >= SLOTS && xylem->slots_awaited >= SLOTS_AWAITED)
+	until += slots_max[kind].wait_ms;
+	if (xylem->slots[kind].taken >= slots_max[kind].taken &&
+	    xylem->slots[kind].awaited >= slots_max[kind].awaited)
 		goto full;
-	xylem->slots_awaited++;
-	while (xylem->slots_taken >= SLOTS) {
+	xylem->slots[kind].awaited++;
+	while (xylem->slots[kind].taken >= slots_max[kind].taken) {
 		if (virCondWaitUntil(&xylem->slot_free, &xylem->lock, until) < 0) {
-			xylem->slots_awaited--;
+			xylem->slots[kind].awaited--;
 			goto full;
 		}
 	}
-	xylem->slots_awaited--;
-	xylem->slots_taken++;
+	xylem->slots[kind].awaited--;
+	xylem->slots[kind].taken++;
 	ret = 0;
 	goto out;
 full:
 	virReportError(VIR_ERR_OPERATION_FAILED,
-	               "%d calls are waiting for guests already; try again when one has finished", SLOTS);
+	               "%u calls are waiting %s already; try again when one has finished",
+	               slots_max[kind].taken,
+	               kind == SLOT_BUILD ? "for guests to be built" : "for answers of guests");
 out:
 	virMutexUnlock(&xylem->lock);
 	if (vm)
@@ -123,11 +134,11 @@ out:
 	return ret;
 }
 
-void slot_give(void)
+void slot_give(enum slot kind)
 {
 	virMutexLock(&xylem->lock);
-	xylem->slots_taken--;
-	virCondSignal(&xylem->slot_free);
+	xylem->slots[kind].taken--;
+	virCondBroadcast(&xylem->slot_free);
 	virMutexUnlock(&xylem->lock);
 }
 
@@ -138,10 +149,10 @@ int domain_begin_job(virDomainObj *vm, virDomainJob job)
 	/* Without another's job in the way nothing is waited for. */
 	if (vm->job->active == VIR_JOB_NONE)
 		return virDomainObjBeginJob(vm, job) < 0 ? -1 : 0;
-	if (slot_take(vm) < 0)
+	if (slot_take(SLOT_GUEST, vm) < 0)
 		return -1;
 	ret = virDomainObjBeginJob(vm, job);
-	slot_give();
+	slot_give(SLOT_GUEST);
 	return ret < 0 ? -1 : 0;
 }
 

@@ -345,13 +345,17 @@ static void missing(virDomainObj *vm, bool at_start)
 	struct domain_private *priv = vm->privateData;
 	unsigned int limit = priv->rebuilding ? MISSING_REBUILDING_MAX : MISSING_MAX;
 
+	/* At start nobody else is at work, and the first client must not see what is over. */
+	if (at_start) {
+		process_gone(vm, vm->def->id, VIR_DOMAIN_SHUTOFF_UNKNOWN, VIR_DOMAIN_EVENT_STOPPED_DESTROYED);
+		return;
+	}
 	priv->missing++;
-	if (!at_start && !priv->foreign && monitor_connected(xylem->monitor) && priv->missing < limit) {
+	if (!priv->foreign && monitor_connected(xylem->monitor) && priv->missing < limit) {
 		reconcile_again = true;
 		return;
 	}
-	ended(vm, vm->def->id, at_start ? VIR_DOMAIN_SHUTOFF_UNKNOWN : VIR_DOMAIN_SHUTOFF_DESTROYED,
-	      VIR_DOMAIN_EVENT_STOPPED_DESTROYED);
+	ended(vm, vm->def->id, VIR_DOMAIN_SHUTOFF_DESTROYED, VIR_DOMAIN_EVENT_STOPPED_DESTROYED);
 }
 
 /* One object against the list. True when the domain it stands for is running without it. */

@@ -124,14 +124,14 @@ static int build(virDomainObj *vm, virDomainDef *live, bool paused)
 		return -1;
 	guest = with_opaque(guest, live);
 	g_variant_ref_sink(guest);
-	if (slot_take(vm) < 0) {
+	if (slot_take(SLOT_BUILD, vm) < 0) {
 		g_variant_unref(guest);
 		return -1;
 	}
 	virObjectUnlock(vm);
 	ret = monitor_create(xylem->monitor, guest, paused, &domid);
 	virObjectLock(vm);
-	slot_give();
+	slot_give(SLOT_BUILD);
 	g_variant_unref(guest);
 	if (ret == 0)
 		live->id = (int)domid;

@@ -91,7 +91,7 @@ static int device_validate(const virDomainDeviceDef *dev, const virDomainDef *de
 virDomainXMLOption *xmlopt_new(virDomainXMLPrivateDataCallbacks *private_data)
 {
 	/* At most this many calls wait for one guest, so that a hung one holds few of libvirtd's workers. */
-	virDomainJobObjConfig jobs = { .maxQueuedJobs = 4 };
+	virDomainJobObjConfig jobs = { .maxQueuedJobs = 2 };
 	virDomainDefParserConfig config = {
 		.domainPostParseCallback = domain_post_parse,
 		.devicesPostParseCallback = device_post_parse,

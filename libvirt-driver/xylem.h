@@ -31,6 +31,10 @@
 
 struct monitor;
 
+/* What a waiting call waits for: xylemd building a guest, which ends by itself, or a guest, which may never
+ * answer. */
+enum slot { SLOT_BUILD, SLOT_GUEST, SLOT_KINDS };
+
 struct xylem_driver {
 	/* Immutable after initialisation; these have locks of their own. */
 	virDomainObjList *domains;
@@ -51,9 +55,11 @@ struct xylem_driver {
 
 	virMutex lock;
 	virCond slot_free;
-	unsigned int active_count;  /* running guests, without Domain-0; guarded by lock */
-	unsigned int slots_taken;   /* calls that wait for a guest or for xylemd; guarded by lock */
-	unsigned int slots_awaited; /* calls that wait for such a slot; guarded by lock */
+	unsigned int active_count; /* running guests, without Domain-0; guarded by lock */
+	struct {
+		unsigned int taken;   /* calls that wait for a guest or for xylemd */
+		unsigned int awaited; /* calls that wait for such a slot */
+	} slots[SLOT_KINDS];          /* guarded by lock */
 };
 
 /* The one instance; NULL while the driver is not active. */
@@ -91,12 +97,12 @@ int domain_hook(virDomainObj *vm, virDomainDef *def, int op, int subop);
 int domain_hook_xml(virDomainObj *vm, const char *xml, int op, int subop);
 void domain_event(virObjectEvent *event);
 /*
- * At most SLOTS calls wait at once, so that some of libvirtd's workers are always free. slot_take waits for a
- * while for one, with the object unlocked if there is one; -1 and VIR_ERR_OPERATION_FAILED when there is
- * none.
+ * Only so many calls wait at once, so that some of libvirtd's workers are always free, and those that wait
+ * for guests do not keep others from being started. slot_take waits a while for a slot, with the object
+ * unlocked if there is one; -1 and VIR_ERR_OPERATION_FAILED when there is none.
  */
-int slot_take(virDomainObj *vm);
-void slot_give(void);
+int slot_take(enum slot kind, virDomainObj *vm);
+void slot_give(enum slot kind);
 /* One more or one less running guest; tells libvirtd whether it may go to sleep. */
 void domain_count_active(int change);
 /* Brings the state up to date with what the hypervisor says, unless somebody is at work on it. */
