@@ -144,6 +144,20 @@ static int availheap(struct xen_sysctl_availheap *q)
 	return 0;
 }
 
+/* Where devices are: with one node there is nothing to tell, which has a value of its own. */
+static int pcitopoinfo(struct xen_sysctl_pcitopoinfo *q)
+{
+	uint32_t node = XEN_INVALID_NODE_ID, n = MIN(q->num_devs, 4096u);
+
+	if (handle_is_null(q->devs) || handle_is_null(q->nodes))
+		return -EINVAL;
+	for (unsigned i = 0; i < n; i++)
+		if (copy_to_handle(q->nodes, i, &node, 1))
+			return -EFAULT;
+	q->num_devs = n;
+	return 0;
+}
+
 /* ---- scheduler and the one pool ---- */
 
 static unsigned domain_count(void)
@@ -262,6 +276,8 @@ static int dispatch(struct xen_sysctl *op)
 		return cputopoinfo(&op->u.cputopoinfo);
 	case XEN_SYSCTL_numainfo:
 		return numainfo(&op->u.numainfo);
+	case XEN_SYSCTL_pcitopoinfo:
+		return pcitopoinfo(&op->u.pcitopoinfo);
 	case XEN_SYSCTL_cpupool_op:
 		return cpupool_op(&op->u.cpupool_op);
 	case XEN_SYSCTL_scheduler_op:

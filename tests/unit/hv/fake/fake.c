@@ -153,10 +153,14 @@ void work_run(void)
 {
 	uint32_t bits;
 
-	while ((bits = __atomic_exchange_n(&work_bits[cpu_now], 0, __ATOMIC_SEQ_CST)))
-		for (unsigned bit = 0; bit < WORK_COUNT; bit++)
-			if ((bits >> bit & 1) && work_handlers[bit])
-				work_handlers[bit]();
+	/* One bit at a time: the handler that switches to another vcpu does not come back. */
+	while ((bits = __atomic_load_n(&work_bits[cpu_now], __ATOMIC_SEQ_CST))) {
+		unsigned bit = (unsigned)__builtin_ctz(bits);
+
+		__atomic_fetch_and(&work_bits[cpu_now], ~(1u << bit), __ATOMIC_SEQ_CST);
+		if (work_handlers[bit])
+			work_handlers[bit]();
+	}
 }
 
 bool work_pending(void)

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Interrupts, power and pv/'s share of the fake floor; the bring-up of the real dom/ on it. */
+#include "machine.h"
+#include "hw/fpu.h"
+#include "hw/irq.h"
+#include "hw/power.h"
+
+unsigned machine_switches;
+const char *machine_power;
+jmp_buf machine_power_env;
+bool machine_power_armed;
+static __thread jmp_buf switch_env;
+static __thread bool switch_armed;
+
+/* ---- bring-up ---- */
+
+void cpu_set_current(struct vcpu *v)
+{
+	fake_set_vcpu(v);
+}
+
+void machine_init(unsigned frames, unsigned cpus)
+{
+	fake_init(frames, 0);
+	cpu_count = cpus;
+	cpus_online = (cpumask_t){ { 0 } };
+	for (unsigned cpu = 0; cpu < cpus; cpu++)
+		cpumask_set(&cpus_online, cpu);
+	for (unsigned cpu = cpus; cpu-- > 0;) {
+		fake_set_cpu(cpu);
+		timers_init_cpu(cpu);
+		(void)idle_vcpu_create(cpu);
+		sched_init_cpu(cpu);
+	}
+	sched_init();
+}
+
+static void must(int rc, const char *what)
+{
+	if (!rc)
+		return;
+	printf("Bail out! %s: %d\n", what, rc);
+	exit(1);
+}
+
+struct domain *machine_domain(uint16_t domid, unsigned vcpus)
+{
+	struct domain_config c = { .domid = domid, .privileged = !domid, .max_vcpus = vcpus, .max_evtchn_port = 4095,
+				   .max_grant_frames = 4, .max_maptrack_frames = 2 };
+	struct domain *d;
+
+	must(domain_create(&c, &d), "domain_create");
+	d->mm.max_pages = 1024;
+	for (unsigned i = 0; i < vcpus; i++)
+		must(vcpu_create(d, i), "vcpu_create");
+	return d;
+}
+
+void machine_start(struct domain *d)
+{
+	for (unsigned i = 0; i < d->max_vcpus; i++)
+		bit_clear(&d->vcpus[i]->pause_flags, PAUSE_DOWN);
+	must(domain_controller_unpause(d), "domain_controller_unpause");
+}
+
+void machine_become(unsigned cpu, struct vcpu *v)
+{
+	fake_set_cpu(cpu);
+	fake_set_vcpu(v);
+}
+
+void machine_run(unsigned cpu)
+{
+	fake_set_cpu(cpu);
+	switch_armed = true;
+	while (setjmp(switch_env))
+		;
+	work_run();
+	switch_armed = false;
+}
+
+void machine_destroy(struct domain *d)
+{
+	int rc;
+
+	machine_become(0, dom0->vcpus[0]);
+	domain_ref(d);
+	do
+		rc = domain_destroy(d);
+	while (rc == -ERESTART_HV);
+	must(rc, "domain_destroy");
+	domain_put(d);
+}
+
+gva_t machine_put(size_t at, const void *data, size_t n)
+{
+	memcpy(fake_guest + at, data, n);
+	return GVA(at);
+}
+
+/* ---- interrupts ---- */
+
+unsigned irq_gsi_count = 24;
+bool machine_irq_level[64];
+unsigned machine_irq_eois[64];
+static void (*irq_handler[64])(unsigned irq, void *data);
+static void *irq_data[64];
+
+int irq_bind(unsigned irq, void (*handler)(unsigned irq, void *data), void *data)
+{
+	if (irq >= 64)
+		return -EINVAL;
+	if (irq_handler[irq])
+		return -EBUSY;
+	irq_handler[irq] = handler;
+	irq_data[irq] = data;
+	return 0;
+}
+
+void irq_unbind(unsigned irq)
+{
+	irq_handler[irq] = NULL;
+}
+
+bool machine_irq_bound(unsigned irq)
+{
+	return irq_handler[irq];
+}
+
+void machine_irq_fire(unsigned irq)
+{
+	if (irq_handler[irq])
+		irq_handler[irq](irq, irq_data[irq]);
+}
+
+void irq_eoi(unsigned irq)
+{
+	machine_irq_eois[irq]++;
+}
+
+void irq_mask(unsigned irq)
+{
+	(void)irq;
+}
+
+void irq_unmask(unsigned irq)
+{
+	(void)irq;
+}
+
+bool irq_is_level(unsigned irq)
+{
+	return irq < 64 && machine_irq_level[irq];
+}
+
+void irq_set_affinity(unsigned irq, unsigned cpu)
+{
+	(void)irq;
+	(void)cpu;
+}
+
+static unsigned msi_next = 24;
+
+int msi_setup(const struct msi_request *req, unsigned *first)
+{
+	if (msi_next + req->count > 64)
+		return -ENOSPC;
+	*first = msi_next;
+	msi_next += req->count;
+	return 0;
+}
+
+void msi_teardown(unsigned first)
+{
+	if (first < msi_next)
+		msi_next = first;
+}
+
+/* ---- power ---- */
+
+static void power(const char *what) __noreturn;
+static void power(const char *what)
+{
+	machine_power = what;
+	if (machine_power_armed)
+		longjmp(machine_power_env, 1);
+	printf("Bail out! machine told to %s\n", what);
+	exit(1);
+}
+
+void machine_halt(void)
+{
+	power("halt");
+}
+
+void machine_reboot(void)
+{
+	power("reboot");
+}
+
+/* ---- pv ---- */
+
+void vcpu_switch(struct vcpu *prev, struct vcpu *next)
+{
+	if (prev == next || !next->running || (!next->is_idle && next->cpu != this_cpu())) {
+		printf("Bail out! bad switch\n");
+		abort();
+	}
+	machine_switches++;
+	fake_set_vcpu(next);
+	__atomic_store_n(&prev->running, false, __ATOMIC_RELEASE);
+	if (!switch_armed)
+		abort();
+	longjmp(switch_env, 1);
+}
+
+int pv_vcpu_create(struct vcpu *v)
+{
+	v->pv.kernel_mode = true;
+	return 0;
+}
+
+void pv_vcpu_destroy(struct vcpu *v)
+{
+	(void)v;
+}
+
+int pv_domain_create(struct domain *d)
+{
+	(void)d;
+	return 0;
+}
+
+void pv_domain_destroy(struct domain *d)
+{
+	(void)d;
+}
+
+int pv_vcpu_relinquish(struct vcpu *v)
+{
+	int rc = 0;
+
+	if (!mfn_eq(v->l4_kernel, INVALID_MFN))
+		rc = pt_put(&v->domain->mm, v->l4_kernel, true);
+	if (!rc)
+		v->l4_kernel = INVALID_MFN;
+	return rc;
+}
+
+void fpu_init_area(void *area)
+{
+	memset(area, 0, cpu_features.xsave_size);
+}

@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The scheduler as a simulation: fake time in steps, each CPU's timers and work run at each step, what runs is charged
+ * to its domain. Shares are compared with weights and caps; random orders check that no vcpu is lost or runs twice.
+ */
+#include "fake/machine.h"
+
+#define MS 1000000ull
+#define STEP (MS / 2)
+#define VCPUS 8
+
+static struct domain *doms[6];
+static uint64_t used[6][VCPUS]; /* nanoseconds that each vcpu ran */
+static unsigned twice;
+
+static struct vcpu *on_cpu(unsigned cpu)
+{
+	fake_set_cpu(cpu);
+	return current_vcpu();
+}
+
+static void step(void)
+{
+	fake_time_ns += STEP;
+	for (unsigned cpu = 0; cpu < cpu_count; cpu++) {
+		work_raise(cpu, WORK_TIMER);
+		machine_run(cpu);
+	}
+	/* Once more: a CPU that ran first may have been given work by a later one. */
+	for (unsigned cpu = 0; cpu < cpu_count; cpu++)
+		machine_run(cpu);
+	for (unsigned cpu = 0; cpu < cpu_count; cpu++) {
+		struct vcpu *v = on_cpu(cpu);
+
+		for (unsigned other = 0; other < cpu; other++)
+			twice += on_cpu(other) == v && !v->is_idle;
+		if (!v->is_idle)
+			used[v->domain->domid][v->id] += STEP;
+	}
+}
+
+static void run_for(uint64_t ns)
+{
+	memset(used, 0, sizeof(used));
+	for (uint64_t t = 0; t < ns; t += STEP)
+		step();
+}
+
+static uint64_t used_by(unsigned domid)
+{
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < VCPUS; i++)
+		sum += used[domid][i];
+	return sum;
+}
+
+static void set(struct domain *d, unsigned weight, unsigned cap)
+{
+	struct xen_domctl_scheduler_op op = { .sched_id = XEN_SCHEDULER_CREDIT, .cmd = XEN_DOMCTL_SCHEDOP_putinfo };
+
+	op.u.credit.weight = (uint16_t)weight;
+	op.u.credit.cap = (uint16_t)cap;
+	if (sched_adjust(d, &op))
+		abort();
+}
+
+static bool about(uint64_t part, uint64_t whole, unsigned percent, unsigned slack)
+{
+	uint64_t is = part * 1000 / whole;
+	bool good = is + slack * 10 >= percent * 10 && is <= percent * 10 + slack * 10;
+
+	if (!good)
+		printf("# %lu of %lu is %lu permille, not %u percent\n", (unsigned long)part, (unsigned long)whole,
+		       (unsigned long)is, percent);
+	return good;
+}
+
+static void affinity(struct vcpu *v, uint64_t mask)
+{
+	cpumask_t m = { { mask } };
+
+	if (vcpu_set_hard_affinity(v, &m))
+		abort();
+}
+
+static void only(unsigned count) /* the first count domains run, the others are paused */
+{
+	static bool paused[6];
+
+	machine_become(0, current_vcpu());
+	for (unsigned i = 1; i < 6; i++) {
+		bool want = i > count;
+
+		if (want && !paused[i])
+			domain_pause_nosync(doms[i]);
+		if (!want && paused[i])
+			domain_unpause(doms[i]);
+		paused[i] = want;
+	}
+	run_for(200 * MS);
+}
+
+static void test_shares(void)
+{
+	uint64_t second = 3000 * MS, whole;
+
+	/* All on CPU 0. */
+	for (unsigned i = 1; i < 6; i++)
+		for (unsigned k = 0; k < doms[i]->max_vcpus; k++)
+			affinity(doms[i]->vcpus[k], 1);
+	only(2);
+	run_for(second);
+	tap_ok(about(used[1][0] + used[1][1], second, 50, 5) && about(used_by(2), second, 50, 5),
+	       "equal weights share a CPU equally, whatever the number of vcpus");
+	set(doms[1], 512, 0);
+	set(doms[2], 256, 0);
+	run_for(second);
+	tap_ok(about(used_by(1), second, 67, 6), "weight 512 gets twice the time of weight 256");
+	set(doms[1], 256, 25);
+	run_for(second);
+	tap_ok(about(used_by(1), second, 25, 4) && about(used_by(2), second, 75, 4), "a cap of 25 holds, the rest goes to the other");
+	only(1);
+	run_for(second);
+	tap_ok(about(used_by(1), second, 25, 4), "a cap holds also when nobody else wants the time");
+	set(doms[1], 256, 0);
+	run_for(second);
+	tap_ok(about(used_by(1), second, 100, 1), "without a cap a lone domain has the CPU");
+	only(5);
+	run_for(second);
+	whole = 0;
+	for (unsigned i = 1; i < 6; i++)
+		whole += used_by(i);
+	tap_ok(whole == second, "a CPU is never idle while somebody waits");
+}
+
+static void test_cpus(void)
+{
+	uint64_t second = 3000 * MS, whole = 0, least = ~0ull;
+
+	for (unsigned i = 1; i < 6; i++)
+		for (unsigned k = 0; k < doms[i]->max_vcpus; k++)
+			affinity(doms[i]->vcpus[k], ~0ull);
+	only(1);
+	run_for(second);
+	tap_ok(about(used[1][0], second, 100, 1) && about(used[1][1], second, 100, 1), "idle CPUs take waiting vcpus");
+	affinity(doms[1]->vcpus[0], 2);
+	affinity(doms[1]->vcpus[1], 2);
+	run_for(second);
+	tap_ok(about(used_by(1), second, 100, 1) && about(used[1][0], second, 50, 5), "two vcpus bound to one CPU share it");
+	tap_ok(doms[1]->vcpus[0]->cpu == 1 && doms[1]->vcpus[1]->cpu == 1, "and run nowhere else");
+	affinity(doms[1]->vcpus[0], ~0ull);
+	affinity(doms[1]->vcpus[1], ~0ull);
+	only(5);
+	run_for(second);
+	for (unsigned i = 1; i < 6; i++) {
+		whole += used_by(i);
+		least = MIN(least, used_by(i));
+	}
+	tap_ok(whole == cpu_count * second, "all CPUs are busy with five domains");
+	/* Five equal domains on 3 CPUs: 60 % of one CPU each; one has a single vcpu. */
+	tap_ok(about(least, second, 60, 9), "and each domain gets its share of three CPUs");
+}
+
+static void test_wake(void)
+{
+	struct vcpu *v = doms[1]->vcpus[0];
+	unsigned quick = 0, rounds = 50;
+
+	for (unsigned i = 1; i < 6; i++)
+		for (unsigned k = 0; k < doms[i]->max_vcpus; k++)
+			affinity(doms[i]->vcpus[k], 1);
+	only(3);
+	bit_set(&doms[1]->vcpus[1]->pause_flags, PAUSE_DOWN);
+	vcpu_sleep(doms[1]->vcpus[1]);
+	for (unsigned i = 0; i < rounds; i++) {
+		bit_set(&v->pause_flags, PAUSE_BLOCKED);
+		vcpu_sleep(v);
+		for (unsigned k = 0; k < 40; k++)
+			step();
+		fake_set_cpu(1);
+		vcpu_kick(v);
+		step();
+		quick += on_cpu(0) == v;
+	}
+	tap_ok(quick > rounds * 8 / 10, "a vcpu that mostly sleeps runs at once when it wakes, on a busy CPU");
+	bit_clear(&doms[1]->vcpus[1]->pause_flags, PAUSE_DOWN);
+	vcpu_wake(doms[1]->vcpus[1]);
+}
+
+static void test_pause(void)
+{
+	struct vcpu_runstate_info r;
+	uint64_t sum;
+
+	only(1);
+	domain_pause_nosync(doms[1]);
+	step();
+	run_for(100 * MS);
+	tap_ok(!used_by(1) && !doms[1]->vcpus[0]->running, "a paused domain does not run");
+	vcpu_runstate_get(doms[1]->vcpus[0], &r);
+	tap_ok(r.state == RUNSTATE_offline, "its vcpus are offline to their runstate");
+	domain_unpause(doms[1]);
+	run_for(100 * MS);
+	tap_ok(used_by(1), "and runs again");
+	vcpu_runstate_get(doms[1]->vcpus[0], &r);
+	sum = r.time[0] + r.time[1] + r.time[2] + r.time[3];
+	tap_ok(sum == fake_time_ns - 1000000000, "its state times add up to its life");
+}
+
+static uint64_t seed = 42;
+
+static unsigned rnd(unsigned n)
+{
+	seed = seed * 6364136223846793005u + 1442695040888963407u;
+	return (unsigned)(seed >> 33) % n;
+}
+
+static void chaos_one(void)
+{
+	struct domain *d = doms[1 + rnd(5)];
+	struct vcpu *v = d->vcpus[rnd(d->max_vcpus)];
+
+	fake_set_cpu(rnd(cpu_count));
+	switch (rnd(7)) {
+	case 0:
+		bit_set(&v->pause_flags, PAUSE_BLOCKED);
+		vcpu_sleep(v);
+		break;
+	case 1:
+	case 2:
+		vcpu_kick(v);
+		break;
+	case 3:
+		affinity(v, 1 + rnd((1u << cpu_count) - 1));
+		break;
+	case 4:
+		domain_pause_nosync(d);
+		domain_unpause(d);
+		break;
+	case 5:
+		if (!current_vcpu()->is_idle)
+			vcpu_yield();
+		break;
+	default:
+		set(d, 1 + rnd(1000), rnd(3) ? 0 : 1 + rnd(100));
+	}
+}
+
+static void test_chaos(void)
+{
+	unsigned lost = 0;
+
+	only(5);
+	for (unsigned i = 0; i < 20000; i++) {
+		chaos_one();
+		if (!rnd(3))
+			step();
+	}
+	for (unsigned i = 1; i < 6; i++) {
+		set(doms[i], 256, 0);
+		for (unsigned k = 0; k < doms[i]->max_vcpus; k++) {
+			affinity(doms[i]->vcpus[k], ~0ull);
+			vcpu_kick(doms[i]->vcpus[k]);
+		}
+	}
+	run_for(2000 * MS);
+	for (unsigned i = 1; i < 6; i++)
+		for (unsigned k = 0; k < doms[i]->max_vcpus; k++)
+			lost += !used[i][k];
+	tap_ok(!lost, "after 20,000 random operations no vcpu is lost");
+	tap_ok(!twice, "and none ever ran on two CPUs");
+}
+
+static void test_parameters(void)
+{
+	struct xen_domctl_scheduler_op op = { .sched_id = XEN_SCHEDULER_CREDIT, .cmd = XEN_DOMCTL_SCHEDOP_getinfo };
+	struct xen_sysctl_scheduler_op g = { .sched_id = XEN_SCHEDULER_CREDIT, .cmd = XEN_SYSCTL_SCHEDOP_putinfo };
+	cpumask_t none = { { 1ull << 40 } };
+
+	set(doms[1], 777, 33);
+	tap_ok(!sched_adjust(doms[1], &op) && op.u.credit.weight == 777 && op.u.credit.cap == 33, "weight and cap are read back");
+	op.cmd = XEN_DOMCTL_SCHEDOP_putinfo;
+	op.u.credit.weight = 0;
+	op.u.credit.cap = 201;
+	tap_ok(sched_adjust(doms[1], &op) == -EINVAL, "a cap above what its vcpus could use is refused");
+	op.sched_id = XEN_SCHEDULER_CREDIT2;
+	tap_ok(sched_adjust(doms[1], &op) == -EINVAL, "another scheduler's parameters are refused");
+	g.u.sched_credit.tslice_ms = 5000;
+	tap_ok(sched_adjust_global(&g) == -EINVAL, "a time slice beyond a second is refused");
+	g.u.sched_credit.tslice_ms = 10;
+	tap_ok(!sched_adjust_global(&g), "ten milliseconds are taken");
+	tap_ok(vcpu_set_hard_affinity(doms[1]->vcpus[0], &none) == -EINVAL, "an affinity without a CPU that is online is refused");
+}
+
+int main(void)
+{
+	tap_plan(6 + 5 + 1 + 4 + 2 + 6);
+	machine_init(4096, 3);
+	dom0 = machine_domain(0, 1);
+	for (unsigned i = 1; i < 6; i++) {
+		doms[i] = machine_domain((uint16_t)i, i == 2 ? 1 : 2);
+		machine_start(doms[i]);
+	}
+	test_shares();
+	test_cpus();
+	test_wake();
+	test_pause();
+	test_chaos();
+	test_parameters();
+	return tap_done();
+}
