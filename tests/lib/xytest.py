@@ -40,9 +40,12 @@ def equal(got, want, what):
 
 
 class Suite:
-    """Arguments, numbering and result of one test program."""
+    """Arguments, numbering and result of one test program.
 
-    def __init__(self, combos, description):
+    combos: the (hypervisor, tool stack) pairs that it runs on; also: those that --full adds.
+    """
+
+    def __init__(self, combos, description, also=()):
         p = argparse.ArgumentParser(description=description)
         p.add_argument("--full", action="store_true", help="the long cases as well")
         p.add_argument("--hv", choices=("xen", "xylem"), help="only this hypervisor")
@@ -60,6 +63,7 @@ class Suite:
         if a.hv and a.toolstack:
             self.combos = [(a.hv, a.toolstack)]
         else:
+            combos = list(combos) + (list(also) if self.full or a.hv or a.toolstack else [])
             self.combos = [c for c in combos if a.hv in (None, c[0]) and a.toolstack in (None, c[1])]
         self.install = a.install or os.path.join(a.build, "install")
 
