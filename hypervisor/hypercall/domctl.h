@@ -28,5 +28,7 @@ int policy_out(const struct cpu_policy *p, XEN_GUEST_HANDLE_64(xen_cpuid_leaf_t)
 int domctl_vcpu(struct domain *d, struct xen_domctl *op, bool *out) __must_check;
 /* domctl_access.c: rights to the machine, and what the domain sees of the processor and its clock. */
 int domctl_access(struct domain *d, struct xen_domctl *op, bool *out) __must_check;
+/* debugkeys.c. 0, -EFAULT, -E2BIG, -ENOMEM, -EIO (the audit found something), -ERESTART_HV. */
+int debug_keys(const struct xen_sysctl_debug_keys *k) __must_check;
 
 #endif

@@ -261,6 +261,8 @@ static int dispatch(struct xen_sysctl *op)
 	switch (op->cmd) {
 	case XEN_SYSCTL_readconsole:
 		return readconsole(&op->u.readconsole);
+	case XEN_SYSCTL_debug_keys:
+		return debug_keys(&op->u.debug_keys);
 	case XEN_SYSCTL_physinfo:
 		return physinfo(&op->u.physinfo);
 	case XEN_SYSCTL_sched_id:
