@@ -15,6 +15,7 @@
 #include "dom/sched.h"
 #include "hw/acpi.h"
 #include "hw/internal.h"
+#include "hw/lock.h"
 #include "hw/options.h"
 #include "hw/paging.h"
 #include "hw/smp.h"
@@ -137,6 +138,7 @@ static void start_dom0(void)
 	free_modules();
 	console_on_input(console_input);
 	console_input_init();
+	lock_check_interrupts();
 	log_info("dom0 starts");
 	console_release_vga();
 	if (domain_controller_unpause(dom0))

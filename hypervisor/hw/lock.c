@@ -15,12 +15,32 @@ static struct {
 	unsigned count;
 } held[NR_CPUS][2];
 
-static void rank_check(const spinlock_t *l, bool trying)
+static bool checking_interrupts;
+
+void lock_check_interrupts(void)
+{
+	checking_interrupts = true;
+}
+
+static void interrupts_check(spinlock_t *l)
+{
+	uint8_t seen;
+
+	if (!checking_interrupts)
+		return;
+	seen = __atomic_or_fetch(&l->seen, irq_enabled() ? 1 : 2, __ATOMIC_RELAXED);
+	if (seen == 3)
+		panic("lock %p of rank %u is taken with interrupts on and off", (const void *)l, l->rank);
+}
+
+static void rank_check(spinlock_t *l, bool trying)
 {
 	unsigned cpu = this_cpu(), context = irq_context_active();
 	unsigned n = held[cpu][context].count;
 
 	assert(n < HELD_MAX);
+	if (!trying)
+		interrupts_check(l);
 	for (unsigned i = 0; i < n; i++) {
 		if (held[cpu][context].lock[i] == l)
 			panic("lock %p of rank %u is taken twice", (const void *)l, l->rank);
@@ -51,6 +71,9 @@ static void rank_pop(const spinlock_t *l)
 	held[cpu][context].count--;
 }
 #else
+void lock_check_interrupts(void)
+{
+}
 static void rank_check(const spinlock_t *l, bool trying)
 {
 	(void)l;

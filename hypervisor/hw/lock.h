@@ -32,9 +32,14 @@ enum lock_rank {
 typedef struct {
 	uint16_t next, owner; /* tickets */
 	uint8_t rank;
+	uint8_t seen; /* debug: taken with interrupts on (1), off (2) */
 } spinlock_t;
 
 #define SPINLOCK(r) ((spinlock_t){ .rank = (r) })
+
+/* Debug builds, after bring-up: a lock is taken either always with interrupts on or always with them off. Who waits for other
+ * CPUs while he holds one of the first kind (a TLB flush) would wait for ever for one that spins on it with them off. */
+void lock_check_interrupts(void);
 
 void spin_lock(spinlock_t *l);
 void spin_unlock(spinlock_t *l);

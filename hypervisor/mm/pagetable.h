@@ -95,6 +95,9 @@ void pt_fill_reduced_slots(struct domain_mm *d, uint64_t *l4, unsigned cpu);
 /* The per-domain window: page 0..31 of one vcpu (hw/layout.h). mfn INVALID_MFN unmaps; the tables on the way are
  * made either way. No flush. 0, -EINVAL, -ENOMEM. */
 int perdomain_map(struct domain_mm *d, unsigned vcpu, unsigned page, mfn_t mfn, bool writable) __must_check;
+/* The same where perdomain_map() was there before, without a lock: for the switch to a vcpu, with interrupts off, when who
+ * holds d's lock may be waiting for this CPU to flush. The page is that vcpu's own business. False: no tables. */
+bool perdomain_set(struct domain_mm *d, unsigned vcpu, unsigned page, mfn_t mfn, bool writable) __must_check;
 mfn_t perdomain_lookup(struct domain_mm *d, unsigned vcpu, unsigned page);
 
 /*

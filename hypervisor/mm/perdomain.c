@@ -90,6 +90,26 @@ out:
 	return rc;
 }
 
+bool perdomain_set(struct domain_mm *d, unsigned vcpu, unsigned page, mfn_t mfn, bool writable)
+{
+	unsigned index[3];
+	uint64_t *table;
+
+	if (page >= PERDOMAIN_VCPU_PAGES || mfn_eq(d->perdomain_l3, INVALID_MFN))
+		return false;
+	window_index(vcpu, page, index);
+	table = mfn_map(d->perdomain_l3);
+	for (unsigned level = 2; level >= 1; level--) {
+		uint64_t e = READ_ONCE(table[index[level]]);
+
+		if (!(e & PTE_P))
+			return false;
+		table = mfn_map(PTE_MFN(e));
+	}
+	WRITE_ONCE(table[index[0]], mfn.m << PAGE_SHIFT | WINDOW_FLAGS | (writable ? PTE_RW : 0));
+	return true;
+}
+
 mfn_t perdomain_lookup(struct domain_mm *d, unsigned vcpu, unsigned page)
 {
 	unsigned index[3];

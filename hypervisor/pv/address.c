@@ -119,8 +119,8 @@ void pv_load_descriptors(struct vcpu *v)
 	mfn_t own = gdt_hv_page(this_cpu());
 
 	if (!mfn_eq(perdomain_lookup(&v->domain->mm, v->id, GDT_PAGES_MAX), own)) {
-		/* The window was made when the vcpu was: this cannot need memory. */
-		CHECK(!perdomain_map(&v->domain->mm, v->id, GDT_PAGES_MAX, own, true));
+		/* The window was made when the vcpu was. */
+		CHECK(perdomain_set(&v->domain->mm, v->id, GDT_PAGES_MAX, own, true));
 		tlb_flush_page_local(GVA(window + GDT_PAGES_MAX * PAGE_SIZE));
 	}
 	gdt_load(window, (GDT_PAGES_MAX + 1) * PAGE_SIZE - 1);
