@@ -26,40 +26,29 @@ static struct {
 	uint64_t page;
 } flush;
 
-static uint32_t clock = 1;
-static bool clock_noted; /* somebody holds the present value */
-static struct {
-	uint32_t at; /* written by the CPU itself */
-} __aligned_to(64) flushed[NR_CPUS];
+struct tlb_clock tlb_time = { .now = 1 };
+struct tlb_note tlb_flushed[NR_CPUS];
 
 uint32_t tlb_clock(void)
 {
-	if (!READ_ONCE(clock_noted))
-		__atomic_store_n(&clock_noted, true, __ATOMIC_SEQ_CST);
-	return __atomic_load_n(&clock, __ATOMIC_SEQ_CST);
+	if (!READ_ONCE(tlb_time.noted))
+		__atomic_store_n(&tlb_time.noted, true, __ATOMIC_SEQ_CST);
+	return __atomic_load_n(&tlb_time.now, __ATOMIC_SEQ_CST);
 }
 
-static void clock_advance(void)
+void tlb_clock_advance(void)
 {
-	uint32_t now = __atomic_load_n(&clock, __ATOMIC_SEQ_CST);
+	uint32_t now = __atomic_load_n(&tlb_time.now, __ATOMIC_SEQ_CST);
 
-	__atomic_store_n(&clock_noted, false, __ATOMIC_SEQ_CST);
-	while (now && !__atomic_compare_exchange_n(&clock, &now, now + 1, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+	__atomic_store_n(&tlb_time.noted, false, __ATOMIC_SEQ_CST);
+	while (now && !__atomic_compare_exchange_n(&tlb_time.now, &now, now + 1, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
 		;
-}
-
-/* Before the flush itself: a use that ends in between is not taken for flushed. Interrupts off. */
-static void note_flush(unsigned cpu)
-{
-	if (READ_ONCE(clock_noted))
-		clock_advance();
-	WRITE_ONCE(flushed[cpu].at, READ_ONCE(clock));
 }
 
 static bool needs_flush(unsigned cpu, uint32_t stamp)
 {
-	uint32_t now = __atomic_load_n(&clock, __ATOMIC_SEQ_CST);
-	uint32_t at = READ_ONCE(flushed[cpu].at);
+	uint32_t now = __atomic_load_n(&tlb_time.now, __ATOMIC_SEQ_CST);
+	uint32_t at = READ_ONCE(tlb_flushed[cpu].at);
 
 	/* A stamp ahead of the clock is from before it wrapped; everybody flushed then. */
 	return !now || (at <= stamp && stamp <= now);
@@ -85,12 +74,6 @@ void tlb_flush_local(void)
 void tlb_flush_page_local(gva_t va)
 {
 	__asm__ volatile("invlpg (%0)" : : "r"(va.v) : "memory");
-}
-
-void cr3_load(uint64_t cr3)
-{
-	note_flush(this_cpu());
-	__asm__ volatile("mov %0, %%cr3" : : "r"(cr3) : "memory");
 }
 
 static void do_flush(uint64_t page)
@@ -141,12 +124,12 @@ static void clock_restart(void)
 	uint32_t zero = 0;
 
 	flush_cpus(&cpus_online, NO_PAGE);
-	__atomic_compare_exchange_n(&clock, &zero, 1, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+	__atomic_compare_exchange_n(&tlb_time.now, &zero, 1, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 }
 
 void tlb_flush(const cpumask_t *mask)
 {
-	if (unlikely(!tlb_clock()))
+	if (unlikely(!READ_ONCE(tlb_time.now)))
 		clock_restart();
 	else
 		flush_cpus(mask, NO_PAGE);

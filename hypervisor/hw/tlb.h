@@ -7,6 +7,7 @@
 #define HW_TLB_H
 
 #include "lib/bits.h"
+#include "hw/cpu.h"
 
 /* The clock's present value, noted as in use. 0 means that it wrapped: everybody has to flush. */
 uint32_t tlb_clock(void);
@@ -18,7 +19,28 @@ void tlb_flush(const cpumask_t *mask);
 void tlb_flush_page(const cpumask_t *mask, gva_t va);
 void tlb_flush_local(void);
 void tlb_flush_page_local(gva_t va);
-/* Loads CR3, which flushes all translations of guests on this CPU. Interrupts off. */
+/* Loads CR3, which flushes all translations of guests on this CPU. */
+#if __STDC_HOSTED__ /* host tests: the fake floor supplies it */
 void cr3_load(uint64_t cr3);
+#else
+/* tlb.c's own. */
+extern struct tlb_clock {
+	uint32_t now;
+	bool noted;
+} tlb_time;
+extern struct tlb_note {
+	uint32_t at; /* written by the CPU itself */
+} __aligned_to(64) tlb_flushed[NR_CPUS];
+void tlb_clock_advance(void);
+
+static inline void cr3_load(uint64_t cr3)
+{
+	/* The note comes before the flush: a use that ends in between is not taken for flushed. */
+	if (READ_ONCE(tlb_time.noted))
+		tlb_clock_advance();
+	WRITE_ONCE(tlb_flushed[this_cpu()].at, READ_ONCE(tlb_time.now));
+	__asm__ volatile("mov %0, %%cr3" : : "r"(cr3) : "memory");
+}
+#endif
 
 #endif

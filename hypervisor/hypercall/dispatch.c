@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Where a hypercall enters: number in RAX, arguments in RDI, RSI, RDX, R10, R8, R9, result in RAX (xen/arch-x86/xen-x86_64.h).
- * docs/abi.md lists what each one supports. A number without a handler answers -ENOSYS.
+ * IRET never comes here (pv/bounce.c). docs/abi.md lists what each one supports. A number without a handler answers -ENOSYS.
  */
 #include "hypercall/hypercall.h"
 #include "pv/pv.h"
@@ -30,7 +30,6 @@ static hc_fn *const handlers[] = {
 	[__HYPERVISOR_grant_table_op] = hc_grant_table_op,
 	[__HYPERVISOR_vm_assist] = hc_vm_assist,
 	[__HYPERVISOR_update_va_mapping_otherdomain] = hc_update_va_mapping_otherdomain,
-	[__HYPERVISOR_iret] = hc_iret,
 	[__HYPERVISOR_vcpu_op] = hc_vcpu_op,
 	[__HYPERVISOR_set_segment_base] = hc_set_segment_base,
 	[__HYPERVISOR_mmuext_op] = hc_mmuext_op,

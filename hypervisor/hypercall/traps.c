@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* set_trap_table, set_callbacks, callback_op, stack_switch, iret: how a guest's kernel is entered and left. */
+/* set_trap_table, set_callbacks, callback_op, stack_switch: how a guest's kernel is entered and left. */
 #include "hypercall/hypercall.h"
-#include "hw/entry.h"
 #include "hw/rflags.h"
 #include "pv/pv.h"
 #include <xen/callback.h>
@@ -107,41 +106,4 @@ int64_t hc_stack_switch(struct hc_args *a)
 	pv->kernel_ss = (uint16_t)(a->arg[0] | 3);
 	pv->kernel_sp = a->arg[1];
 	return 0;
-}
-
-/*
- * iret(): the frame lies on the guest's stack (struct iret_context). RPL 3 in its CS means user mode. The way out goes by
- * SYSRET when the guest says that RCX and R11 are of no interest (VGCF_in_syscall).
- */
-int64_t hc_iret(struct hc_args *a)
-{
-	struct vcpu *v = current_vcpu();
-	struct cpu_user_regs *regs = &cpu_info()->regs;
-	struct iret_context c;
-
-	(void)a;
-	if (unlikely(guest_copy_in(&c, GVA(regs->rsp), sizeof(c)))) {
-		domain_crash(v->domain, "vcpu %u: iret with no frame at stack %#lx", v->id, regs->rsp);
-		return 0;
-	}
-	if ((c.cs & 3) == 3) {
-		if (unlikely(mfn_eq(v->l4_user, INVALID_MFN))) {
-			domain_crash(v->domain, "vcpu %u: iret to user mode without page tables for it", v->id);
-			return 0;
-		}
-		pv_toggle_mode(v);
-	}
-	regs->rip = c.rip;
-	regs->cs = (uint16_t)(c.cs | 3);
-	regs->rflags = (c.rflags & RFLAGS_GUEST & ~(uint64_t)RFLAGS_IOPL) | RFLAGS_IF | RFLAGS_ONE;
-	regs->rsp = c.rsp;
-	regs->ss = (uint16_t)(c.ss | 3);
-	if (!(c.flags & VGCF_in_syscall)) {
-		regs->entry_vector = 0;
-		regs->r11 = c.r11;
-		regs->rcx = c.rcx;
-	}
-	v->pv.nmi_masked = false;
-	WRITE_ONCE(v->info->evtchn_upcall_mask, !(c.rflags & RFLAGS_IF));
-	return (int64_t)c.rax;
 }

@@ -62,27 +62,25 @@ static uint64_t reduced_cr3(struct vcpu *v, mfn_t l4)
 	return mfn_to_maddr(mfn_of(r->l4)).a;
 }
 
-static void load(struct vcpu *v)
+static void load_reduced(struct vcpu *v, mfn_t l4)
 {
-	mfn_t l4 = v->pv.kernel_mode ? v->l4_kernel : v->l4_user;
 	struct cpu_info *info = cpu_info();
+	uint64_t flags = irq_save();
 
-	if (unlikely(v->domain->xpti)) {
-		info->guest_cr3 = reduced_cr3(v, l4);
-		info->hv_cr3 = mfn_to_maddr(l4).a;
-	} else {
-		info->hv_cr3 = 0;
-		info->guest_cr3 = 0;
-	}
+	info->guest_cr3 = reduced_cr3(v, l4);
+	info->hv_cr3 = mfn_to_maddr(l4).a;
 	cr3_load(mfn_to_maddr(l4).a);
+	irq_restore(flags);
 }
 
 void pv_load_address_space(struct vcpu *v)
 {
-	uint64_t flags = irq_save();
+	mfn_t l4 = v->pv.kernel_mode ? v->l4_kernel : v->l4_user;
 
-	load(v);
-	irq_restore(flags);
+	if (unlikely(v->domain->xpti))
+		load_reduced(v, l4);
+	else
+		cr3_load(mfn_to_maddr(l4).a);
 }
 
 bool pv_refresh_reduced_tables(struct vcpu *v)

@@ -11,7 +11,7 @@
 #include "hw/entry.h"
 #include "hw/rflags.h"
 #include "hw/trap.h"
-#include "hw/uaccess.h"
+#include "hw/uaccess_words.h"
 
 enum extra { EXTRA_NONE, EXTRA_ERROR_CODE, EXTRA_SEGMENTS };
 
@@ -22,18 +22,48 @@ struct bounce {
 	bool mask_events;
 };
 
+/* Writes the frame upwards from sp; false where the guest's stack cannot be written (96 bytes from sp must be the guest's). */
+static bool trap_frame_put(uint64_t sp, const struct bounce *b, const struct vcpu *v, const struct cpu_user_regs *regs,
+		      uint64_t cs_and_mask, uint64_t rflags)
+{
+	uint64_t at = sp;
+	bool bad = false;
+
+	if (unlikely(!guest_words_begin(sp, 12 * 8)))
+		return false;
+	guest_word_put(at, regs->rcx, &bad);
+	guest_word_put(at + 8, regs->r11, &bad);
+	at += 16;
+	if (b->extra == EXTRA_ERROR_CODE) {
+		guest_word_put(at, b->error_code, &bad);
+		at += 8;
+	} else if (b->extra == EXTRA_SEGMENTS) {
+		guest_word_put(at, v->pv.ds, &bad);
+		guest_word_put(at + 8, v->pv.es, &bad);
+		guest_word_put(at + 16, v->pv.fs, &bad);
+		guest_word_put(at + 24, v->pv.gs, &bad);
+		at += 32;
+	}
+	guest_word_put(at, regs->rip, &bad);
+	guest_word_put(at + 8, cs_and_mask, &bad);
+	guest_word_put(at + 16, rflags, &bad);
+	guest_word_put(at + 24, regs->rsp, &bad);
+	guest_word_put(at + 32, regs->ss, &bad);
+	guest_words_end();
+	return !bad;
+}
+
 /*
  * 1. Kernel or user: the stack it goes on, the saved CS's RPL; from user mode the kernel's tables come in.
- * 2. The frame, in one copy to the guest's stack, which may fault.
+ * 2. The frame on the guest's stack, which may fault.
  * 3. New registers: flat segments, so that the way out cannot fault.
  */
-static void bounce_to(struct vcpu *v, const struct bounce *b)
+static inline void bounce_to(struct vcpu *v, struct cpu_user_regs *regs, const struct bounce *b)
 {
-	struct cpu_user_regs *regs = &cpu_info()->regs;
-	uint64_t frame[12], *f = frame, sp = regs->rsp, rflags = regs->rflags & ~(uint64_t)(RFLAGS_IF | RFLAGS_IOPL);
+	static const uint8_t frame_bytes[] = { [EXTRA_NONE] = 56, [EXTRA_ERROR_CODE] = 64, [EXTRA_SEGMENTS] = 88 };
+	uint64_t sp = regs->rsp, rflags = regs->rflags & ~(uint64_t)(RFLAGS_IF | RFLAGS_IOPL);
 	uint16_t cs = regs->cs;
 	uint8_t mask = READ_ONCE(v->info->evtchn_upcall_mask);
-	size_t bytes;
 
 	if (pv_in_kernel(v)) {
 		cs &= ~3;
@@ -45,26 +75,8 @@ static void bounce_to(struct vcpu *v, const struct bounce *b)
 		rflags |= RFLAGS_IF;
 	if (unlikely(v->domain->vm_assist & (1u << VMASST_TYPE_architectural_iopl)))
 		rflags |= v->pv.iopl << 12;
-
-	*f++ = regs->rcx;
-	*f++ = regs->r11;
-	if (b->extra == EXTRA_ERROR_CODE) {
-		*f++ = b->error_code;
-	} else if (b->extra == EXTRA_SEGMENTS) {
-		*f++ = v->pv.ds;
-		*f++ = v->pv.es;
-		*f++ = v->pv.fs;
-		*f++ = v->pv.gs;
-	}
-	*f++ = regs->rip;
-	*f++ = cs | (uint64_t)(mask & 1) << 32;
-	*f++ = rflags;
-	*f++ = regs->rsp;
-	*f++ = regs->ss;
-
-	bytes = (size_t)((char *)f - (char *)frame);
-	sp = (sp & ~15ull) - bytes;
-	if (unlikely(guest_copy_out(GVA(sp), frame, bytes))) {
+	sp = (sp & ~15ull) - frame_bytes[b->extra];
+	if (unlikely(!trap_frame_put(sp, b, v, regs, cs | (uint64_t)(mask & 1) << 32, rflags))) {
 		domain_crash(v->domain, "vcpu %u: no room for a trap frame at stack %#lx (rip %#lx, handler %#lx)", v->id,
 			     sp, regs->rip, b->address);
 		return;
@@ -98,7 +110,7 @@ void pv_inject_exception(struct vcpu *v, unsigned vector, uint32_t error_code)
 			     error_code, cpu_info()->regs.rip);
 		return;
 	}
-	bounce_to(v, &b);
+	bounce_to(v, &cpu_info()->regs, &b);
 }
 
 void pv_inject_page_fault(struct vcpu *v, gva_t cr2, uint32_t error_code)
@@ -119,8 +131,59 @@ bool pv_software_interrupt(struct vcpu *v, unsigned vector, unsigned insn_bytes)
 	if (!gate->address || (gate->dpl < 3 && !pv_in_kernel(v)))
 		return false;
 	cpu_info()->regs.rip += insn_bytes;
-	bounce_to(v, &b);
+	bounce_to(v, &cpu_info()->regs, &b);
 	return true;
+}
+
+/* ---- the way back ---- */
+
+static bool iret_frame_get(uint64_t sp, struct iret_context *c)
+{
+	bool bad = false;
+
+	if (unlikely(!guest_words_begin(sp, sizeof(*c))))
+		return false;
+	c->rax = guest_word_get(sp, &bad);
+	c->r11 = guest_word_get(sp + 8, &bad);
+	c->rcx = guest_word_get(sp + 16, &bad);
+	c->flags = guest_word_get(sp + 24, &bad);
+	c->rip = guest_word_get(sp + 32, &bad);
+	c->cs = guest_word_get(sp + 40, &bad);
+	c->rflags = guest_word_get(sp + 48, &bad);
+	c->rsp = guest_word_get(sp + 56, &bad);
+	c->ss = guest_word_get(sp + 64, &bad);
+	guest_words_end();
+	return !bad;
+}
+
+void pv_iret(struct vcpu *v, struct cpu_user_regs *regs)
+{
+	struct iret_context c;
+
+	if (unlikely(!iret_frame_get(regs->rsp, &c))) {
+		domain_crash(v->domain, "vcpu %u: iret with no frame at stack %#lx", v->id, regs->rsp);
+		return;
+	}
+	if ((c.cs & 3) == 3) {
+		if (unlikely(mfn_eq(v->l4_user, INVALID_MFN))) {
+			domain_crash(v->domain, "vcpu %u: iret to user mode without page tables for it", v->id);
+			return;
+		}
+		pv_toggle_mode(v);
+	}
+	regs->rax = c.rax;
+	regs->rip = c.rip;
+	regs->cs = (uint16_t)(c.cs | 3);
+	regs->rflags = (c.rflags & RFLAGS_GUEST & ~(uint64_t)RFLAGS_IOPL) | RFLAGS_IF | RFLAGS_ONE;
+	regs->rsp = c.rsp;
+	regs->ss = (uint16_t)(c.ss | 3);
+	if (!(c.flags & VGCF_in_syscall)) {
+		regs->entry_vector = 0;
+		regs->r11 = c.r11;
+		regs->rcx = c.rcx;
+	}
+	v->pv.nmi_masked = false;
+	WRITE_ONCE(v->info->evtchn_upcall_mask, !(c.rflags & RFLAGS_IF));
 }
 
 /* ---- entries that the guest registered by themselves ---- */
@@ -130,6 +193,10 @@ void syscall_from_guest(struct cpu_user_regs *regs)
 	struct vcpu *v = current_vcpu();
 
 	if (pv_in_kernel(v)) {
+		if (likely(regs->rax == __HYPERVISOR_iret)) {
+			pv_iret(v, regs);
+			return;
+		}
 		irq_enable();
 		hypercall_from_guest(v, regs);
 		return;
@@ -139,7 +206,7 @@ void syscall_from_guest(struct cpu_user_regs *regs)
 		pv_inject_exception(v, TRAP_UD, 0);
 		return;
 	}
-	bounce_to(v, &(struct bounce){ .address = v->pv.syscall_callback, .mask_events = v->pv.syscall_masks_events });
+	bounce_to(v, regs, &(struct bounce){ .address = v->pv.syscall_callback, .mask_events = v->pv.syscall_masks_events });
 }
 
 void syscall32_from_guest(struct cpu_user_regs *regs)
@@ -151,7 +218,7 @@ void syscall32_from_guest(struct cpu_user_regs *regs)
 		pv_inject_exception(v, TRAP_UD, 0);
 		return;
 	}
-	bounce_to(v, &(struct bounce){ .address = v->pv.syscall32_callback,
+	bounce_to(v, regs, &(struct bounce){ .address = v->pv.syscall32_callback,
 				       .mask_events = v->pv.syscall32_masks_events });
 }
 
@@ -159,12 +226,11 @@ void sysenter_from_guest(struct cpu_user_regs *regs)
 {
 	struct vcpu *v = current_vcpu();
 
-	(void)regs;
 	if (!v->pv.sysenter_callback || pv_in_kernel(v)) {
 		pv_inject_exception(v, TRAP_GP, 0);
 		return;
 	}
-	bounce_to(v, &(struct bounce){ .address = v->pv.sysenter_callback, .mask_events = v->pv.sysenter_masks_events });
+	bounce_to(v, regs, &(struct bounce){ .address = v->pv.sysenter_callback, .mask_events = v->pv.sysenter_masks_events });
 }
 
 static void failsafe(struct vcpu *v)
@@ -174,7 +240,7 @@ static void failsafe(struct vcpu *v)
 			     cpu_info()->regs.rip);
 		return;
 	}
-	bounce_to(v, &(struct bounce){ .address = v->pv.failsafe_callback,
+	bounce_to(v, &cpu_info()->regs, &(struct bounce){ .address = v->pv.failsafe_callback,
 				       .extra = EXTRA_SEGMENTS,
 				       .mask_events = v->pv.failsafe_masks_events });
 }
@@ -227,7 +293,6 @@ void guest_exit_prepare(struct cpu_user_regs *regs)
 {
 	struct vcpu *v = current_vcpu();
 
-	(void)regs;
 	if (unlikely(v->pv.failsafe_pending)) {
 		v->pv.failsafe_pending = false;
 		failsafe(v);
@@ -235,8 +300,8 @@ void guest_exit_prepare(struct cpu_user_regs *regs)
 	if (unlikely(v->pv.nmi_pending) && !v->pv.nmi_masked && v->pv.traps[TRAP_NMI].address) {
 		v->pv.nmi_pending = false;
 		v->pv.nmi_masked = true;
-		bounce_to(v, &(struct bounce){ .address = v->pv.traps[TRAP_NMI].address, .mask_events = true });
+		bounce_to(v, regs, &(struct bounce){ .address = v->pv.traps[TRAP_NMI].address, .mask_events = true });
 	}
 	if (vcpu_event_pending(v))
-		bounce_to(v, &(struct bounce){ .address = v->pv.event_callback, .mask_events = true });
+		bounce_to(v, regs, &(struct bounce){ .address = v->pv.event_callback, .mask_events = true });
 }

@@ -138,6 +138,8 @@ static void load(struct vcpu *v)
 	cpu_info()->regs = v->regs;
 	cpu_info()->guest_spec_ctrl = (uint32_t)v->pv.spec_ctrl;
 	cpumask_set(&v->domain->mm.dirty_cpus, this_cpu());
+	/* Of the vcpu before; pv_load_address_space() sets them anew where this one has xpti. */
+	cpu_info()->hv_cr3 = cpu_info()->guest_cr3 = 0;
 	/* The areas that the guest registered lie in its kernel's address space. */
 	v->pv.kernel_mode = true;
 	pv_load_address_space(v);
