@@ -26,6 +26,7 @@
 #include "lib/string.h"
 #include "mm/heap.h"
 #include "pv/cpuid.h"
+#include "pv/pv.h"
 
 extern char image_start[], image_end[];
 
@@ -162,6 +163,8 @@ static void boot_on_stack(void)
 	for (unsigned cpu = 0; cpu < cpu_count; cpu++) {
 		cpu_info_of(cpu)->spec_flags = spec_policy.flags;
 		init_idle(cpu);
+		if (spec_policy.xpti_dom0 || spec_policy.xpti_domu)
+			pv_address_init(cpu);
 	}
 	timers_init_cpu(0);
 	sched_init_cpu(0);

@@ -58,7 +58,7 @@ struct domain_mm {
 	uint64_t claimed_pages;	       /* XENMEM_claim_pages: set aside in the heap */
 	struct rangeset iomem;	       /* machine frames outside of RAM that the domain may map */
 	cpumask_t dirty_cpus; /* CPUs whose TLB may hold this domain's translations; set at switch-in */
-	uint32_t l4_generation; /* grows with each change of an L4 entry: xpti's copies follow it; atomic */
+	uint64_t l4_generation; /* grows with each change of an L4 entry: xpti's copies follow it; atomic */
 	bool pat_used;
 	/* per-domain window (L4 slot 260) */
 	mfn_t perdomain_l3;

@@ -18,10 +18,10 @@
 #include "mm/pagetable.h"
 
 struct reduced {
-	uint64_t *l4; /* NULL until first used on this CPU */
+	uint64_t *l4; /* NULL where no domain uses xpti */
 	mfn_t of;
 	const struct domain *domain;
-	uint32_t generation;
+	uint64_t generation; /* no two domains have the same one, whatever becomes of their numbers and frames */
 };
 
 static struct reduced reduced_tables[NR_CPUS][2]; /* the CPU itself; [0] user, [1] kernel */
@@ -35,22 +35,24 @@ static void fill_reduced_slots(uint64_t *reduced, const uint64_t *full)
 	reduced[261] = mfn_to_maddr(hv_reduced_l3(this_cpu())).a | PTE_P | PTE_RW | PTE_A | PTE_D;
 }
 
+void pv_address_init(unsigned cpu)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		mfn_t page = heap_alloc(0, 0);
+
+		if (mfn_eq(page, INVALID_MFN))
+			panic("no memory for the reduced page tables that xpti needs");
+		reduced_tables[cpu][i].l4 = mfn_map(page);
+		reduced_tables[cpu][i].of = INVALID_MFN;
+	}
+}
+
 static uint64_t reduced_cr3(struct vcpu *v, mfn_t l4)
 {
 	struct reduced *r = &reduced_tables[this_cpu()][v->pv.kernel_mode];
 	const uint64_t *from = mfn_map(l4);
-	uint32_t generation = READ_ONCE(v->domain->mm.l4_generation);
+	uint64_t generation = READ_ONCE(v->domain->mm.l4_generation);
 
-	if (!r->l4) {
-		mfn_t page = heap_alloc(0, 0);
-
-		if (mfn_eq(page, INVALID_MFN)) {
-			domain_crash(v->domain, "no memory for the reduced page tables that xpti needs");
-			return mfn_to_maddr(l4).a;
-		}
-		r->l4 = mfn_map(page);
-		r->of = INVALID_MFN;
-	}
 	if (!mfn_eq(r->of, l4) || r->generation != generation || r->domain != v->domain) {
 		memcpy(r->l4, from, HV_L4_FIRST * 8);
 		memcpy(r->l4 + HV_L4_LAST + 1, from + HV_L4_LAST + 1, (511 - HV_L4_LAST) * 8);

@@ -9,6 +9,8 @@
 #include <xen/arch-x86/xen.h>
 
 /* ---- address.c: CR3, GDT and LDT ---- */
+/* Bring-up, where any domain may use xpti: the pages for a CPU's reduced tables. A switch cannot allocate. */
+void pv_address_init(unsigned cpu);
 /* Loads the tables of the current vcpu for the mode it is in (v->pv.kernel_mode) after l4_kernel or l4_user
  * changed. Flushes non-global translations. */
 void pv_load_address_space(struct vcpu *v);
