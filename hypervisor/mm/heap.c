@@ -221,7 +221,7 @@ int heap_claim(struct domain_mm *d, uint64_t pages)
 	want = pages > d->tot_pages ? pages - d->tot_pages : 0;
 	if (pages > d->max_pages)
 		rc = -EINVAL;
-	else if (zone_free[ZONE_LOW] + zone_free[ZONE_HIGH] < claimed_total - d->claimed_pages + want)
+	else if (want && zone_free[ZONE_LOW] + zone_free[ZONE_HIGH] < claimed_total - d->claimed_pages + want)
 		rc = -ENOMEM;
 	if (!rc) {
 		claimed_total = claimed_total - d->claimed_pages + want;

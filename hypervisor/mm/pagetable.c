@@ -469,6 +469,8 @@ int domain_mm_relinquish(struct domain_mm *d)
 		spin_lock(&d->lock);
 		d->dying = true;
 		spin_unlock(&d->lock);
+		rc = heap_claim(d, 0);
+		CHECK(!rc);
 		d->relinquish_left = d->tot_pages;
 		d->relinquish_phase = 1;
 	}

@@ -411,6 +411,39 @@ static void op_segdesc_window(unsigned d)
 
 /* ---- hypercalls ---- */
 
+/* A list of up to 4 extents of order 0 or 1: more memory, or less. */
+static void op_reservation(unsigned d)
+{
+	struct xen_memory_reservation r = { .nr_extents = byte() % 5, .extent_order = byte() & 1, .domid = DOMID_SELF };
+	struct hc_args a = { { byte() & 1 ? XENMEM_populate_physmap : XENMEM_decrease_reservation, 0x200 } };
+	bool more = a.arg[0] == XENMEM_populate_physmap;
+	xen_pfn_t list[4], before[4];
+	unsigned tries = 64;
+	int64_t rc;
+
+	if (more && frame_count[d] + 8 > FRAMES_MAX)
+		return;
+	for (unsigned i = 0; i < 4; i++)
+		list[i] = before[i] = pick(d);
+	memcpy(fake_guest + 0x400, list, sizeof(list));
+	r.extent_start.p = (void *)0x400;
+	memcpy(fake_guest + 0x200, &r, sizeof(r));
+	do {
+		rc = hc_memory_op(&a);
+		mm_drive_stats.preempted += rc == -ERESTART_HV;
+	} while (rc == -ERESTART_HV && --tries);
+	memcpy(list, fake_guest + 0x400, sizeof(list));
+	for (unsigned i = 0; more && rc > 0 && i < (unsigned)rc; i++)
+		for (unsigned j = 0; j < 1u << r.extent_order; j++)
+			learn_frame(d, list[i] + j);
+	/* Some frames of an extent may be gone although the extent failed: those that are no longer ours. */
+	for (unsigned i = 0; !more && i < r.nr_extents; i++)
+		for (unsigned j = 0; j < 2; j++)
+			if (frame_owner(MFN(before[i] + j)) != mm_of(d) ||
+			    !(frame_at(before[i] + j)->count & COUNT_ALLOCATED))
+				forget_frame(d, before[i] + j);
+}
+
 static void op_hypercall(unsigned d, unsigned cpu)
 {
 	struct hc_args a = { { 0x100, 0, 0x80, DOMID_SELF } };
@@ -598,7 +631,7 @@ static void stop(void)
 
 static void one_operation(void)
 {
-	unsigned op = byte() % 22, cpu = byte() % FAKE_CPUS, d = cpu % FAKE_DOMAINS;
+	unsigned op = byte() % 23, cpu = byte() % FAKE_CPUS, d = cpu % FAKE_DOMAINS;
 
 	fake_set_cpu(cpu);
 	switch (op) {
@@ -623,6 +656,7 @@ static void one_operation(void)
 	case 18: fake_preempt = byte() % 4; break;
 	case 19: op_segdesc_window(d); break;
 	case 20: mm_drive_stats.touches += fake_touch(cpu, pick_va(), byte() & 1); break;
+	case 21: op_reservation(d); break;
 	default: op_hypercall(d, cpu); break;
 	}
 }

@@ -671,6 +671,9 @@ static void claims(void)
 	CHECK_THAT(domain_frame_alloc(d2, 5, 0, &mfn) == -ENOMEM && d2->tot_pages == 0);
 	CHECK_THAT(domain_frame_alloc(d1, 5, 0, &mfn) == 0 && heap_claimed_pages() == all - 20 - 32);
 	CHECK_THAT(heap_claim(d1, 0) == 0 && heap_claimed_pages() == 0);
+	CHECK_THAT(heap_claim(d2, 100) == 0 && heap_claimed_pages() == 100);
+	destroy(d2);
+	CHECK_THAT(heap_claimed_pages() == 0);
 }
 
 static const struct {
