@@ -43,9 +43,14 @@ static bool should_run(bool privileged)
 	return true;
 }
 
+/* Set while guests are being started at boot. */
+static int autostart_runs;
+
 static int state_cleanup(void)
 {
-	if (!xylem)
+	/* libvirtd ends while a guest is still being built: the process goes, and nothing is taken from that
+	 * thread. */
+	if (!xylem || g_atomic_int_get(&autostart_runs))
 		return 0;
 	if (xylem->context)
 		events_stop();
@@ -160,15 +165,29 @@ static void autostart_all(void *opaque G_GNUC_UNUSED)
 		virDomainObjEndAPI(&vm);
 	}
 	virObjectListFreeCount(vms, count);
+	g_atomic_int_set(&autostart_runs, 0);
+}
+
+static void start_autostart(void)
+{
+	bool autostart = false;
+	virThread thread;
+
+	if (virDriverShouldAutostart(xylem->state_dir, &autostart) < 0)
+		VIR_WARN("guests are not started: %s", virGetLastErrorMessage());
+	if (!autostart)
+		return;
+	g_atomic_int_set(&autostart_runs, 1);
+	if (virThreadCreateFull(&thread, false, autostart_all, "xylem-autostart", false, NULL) < 0) {
+		g_atomic_int_set(&autostart_runs, 0);
+		VIR_WARN("guests are not started: %s", g_strerror(errno));
+	}
 }
 
 static virDrvStateInitResult state_initialize(bool privileged, const char *root,
                                               bool monolithic G_GNUC_UNUSED, virStateInhibitCallback inhibit,
                                               void *inhibit_opaque)
 {
-	bool autostart = false;
-	virThread thread;
-
 	if (root || !should_run(privileged))
 		return VIR_DRV_STATE_INIT_SKIPPED;
 	xylem = g_new0(struct xylem_driver, 1);
@@ -188,11 +207,7 @@ static virDrvStateInitResult state_initialize(bool privileged, const char *root,
 	virDomainObjListForEach(xylem->domains, false, recover, NULL);
 	if (events_start() < 0)
 		goto error;
-	if (virDriverShouldAutostart(xylem->state_dir, &autostart) < 0)
-		VIR_WARN("guests are not started: %s", virGetLastErrorMessage());
-	if (autostart &&
-	    virThreadCreateFull(&thread, false, autostart_all, "xylem-autostart", false, NULL) < 0)
-		VIR_WARN("guests are not started: %s", g_strerror(errno));
+	start_autostart();
 	return VIR_DRV_STATE_INIT_COMPLETE;
 
 error:
