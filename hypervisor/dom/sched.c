@@ -635,11 +635,13 @@ int vcpu_poll(const evtchn_port_t *ports, unsigned count, uint64_t timeout_ns)
 
 void vcpu_runstate_get(struct vcpu *v, struct vcpu_runstate_info *out)
 {
-	uint64_t flags;
+	uint64_t flags, now;
 	struct sched_cpu *sc = vcpu_lock(v, &flags);
 
-	runstate_change(v, v->runstate.state, time_now_ns());
 	*out = v->runstate;
+	now = time_now_ns();
+	if (now > out->state_entry_time)
+		out->time[out->state] += now - out->state_entry_time;
 	spin_unlock_irqrestore(&sc->lock, flags);
 }
 

@@ -29,7 +29,7 @@ int vcpu_set_hard_affinity(struct vcpu *v, const cpumask_t *mask) __must_check; 
 void vcpu_yield(void);
 void vcpu_block(void);
 int vcpu_poll(const evtchn_port_t *ports, unsigned count, uint64_t timeout_ns) __must_check;
-/* Brings state times up to date and returns a consistent copy. */
+/* A consistent copy with the time in the present state added; state_entry_time is when that state began. */
 void vcpu_runstate_get(struct vcpu *v, struct vcpu_runstate_info *out);
 uint64_t cpu_idle_ns(unsigned cpu); /* time that CPU's idle vcpu ran */
 

@@ -183,7 +183,7 @@ int vcpu_register_info(struct vcpu *v, mfn_t mfn, unsigned offset)
 	struct vcpu_info *new;
 	int rc;
 
-	if (offset % sizeof(uint32_t) || offset > PAGE_SIZE - sizeof(struct vcpu_info))
+	if (offset % sizeof(uint64_t) || offset > PAGE_SIZE - sizeof(struct vcpu_info))
 		return -EINVAL;
 	if (!mfn_eq(v->info_mfn, INVALID_MFN))
 		return -EINVAL;
