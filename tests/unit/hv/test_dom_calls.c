@@ -8,6 +8,7 @@
 #include "hw/console.h"
 #include "hw/irq.h"
 #include "hw/uaccess.h"
+#include "lib/pvbuild.h"
 #include "pv/pv.h"
 #include "fake/machine.h"
 
@@ -103,6 +104,12 @@ uint32_t console_ring_read(char *buf, uint32_t n, uint32_t *index)
 
 void console_ring_clear(void)
 {
+}
+
+int debug_keys(const struct xen_sysctl_debug_keys *k)
+{
+	(void)k;
+	return -EOPNOTSUPP;
 }
 
 int irq_gsi_setup(unsigned gsi, bool level, bool active_low)
