@@ -2,10 +2,10 @@
 /*
  * The list of domains, references to them, and their life from creation to the last trace.
  *
- * A domain is found by number as long as it is in the list, that is until its last reference goes. One reference is
- * held until the domain is dead, one as long as it owns frames: a frame's owner is never freed under somebody who
- * still maps the frame. The memory itself is freed by WORK_DEFERRED, because the last reference may go with locks
- * held.
+ * A domain is found by number as long as it is in the list, that is until its last reference goes. One
+ * reference is held until the domain is dead, one as long as it owns frames: a frame's owner is never freed
+ * under somebody who still maps the frame. The memory itself is freed by WORK_DEFERRED, because the last
+ * reference may go with locks held.
  *
  * Death, in steps that can be preempted: event channels, grants, interrupts, vcpus, memory.
  */
@@ -41,7 +41,8 @@ static bool ref_unless_zero(struct domain *d)
 	int n = READ_ONCE(d->refcount);
 
 	while (n > 0)
-		if (__atomic_compare_exchange_n(&d->refcount, &n, n + 1, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+		if (__atomic_compare_exchange_n(&d->refcount, &n, n + 1, false, __ATOMIC_SEQ_CST,
+		                                __ATOMIC_SEQ_CST))
 			return true;
 	return false;
 }
@@ -51,7 +52,8 @@ static struct domain *list_find(uint16_t domid)
 {
 	struct list *l;
 
-	list_for_each(l, &domains) {
+	list_for_each(l, &domains)
+	{
 		struct domain *d = list_entry(l, struct domain, link);
 
 		if (d->domid >= domid && ref_unless_zero(d))
@@ -111,7 +113,8 @@ void domain_put(struct domain *d)
 	if (n)
 		return;
 	d->reap_next = __atomic_load_n(&reap_list, __ATOMIC_RELAXED);
-	while (!__atomic_compare_exchange_n(&reap_list, &d->reap_next, d, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+	while (!__atomic_compare_exchange_n(&reap_list, &d->reap_next, d, false, __ATOMIC_SEQ_CST,
+	                                    __ATOMIC_SEQ_CST))
 		;
 	work_raise(this_cpu(), WORK_DEFERRED);
 }
@@ -181,7 +184,8 @@ static int domain_list(struct domain *d)
 	int rc = 0;
 
 	spin_lock(&list_lock);
-	list_for_each(l, &domains) {
+	list_for_each(l, &domains)
+	{
 		struct domain *o = list_entry(l, struct domain, link);
 
 		if (o->domid == d->domid)
@@ -366,7 +370,8 @@ static void dom0_shutdown(unsigned reason)
 		log_info("dom0 has powered off: halting the machine");
 		machine_halt();
 	case SHUTDOWN_crash:
-		log_err("dom0 has crashed%s", options.noreboot ? ": halting the machine (noreboot)" : ": rebooting the machine");
+		log_err("dom0 has crashed%s",
+		        options.noreboot ? ": halting the machine (noreboot)" : ": rebooting the machine");
 		if (options.noreboot)
 			machine_halt();
 		machine_reboot();
@@ -384,7 +389,8 @@ void domain_shutdown(struct domain *d, unsigned reason)
 	uint32_t none = SHUTDOWN_CODE_NONE;
 
 	/* A code that the guest has set beforehand (SCHEDOP_shutdown_code) stays. */
-	if (!__atomic_compare_exchange_n(&d->shutdown_code, &none, reason, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+	if (!__atomic_compare_exchange_n(&d->shutdown_code, &none, reason, false, __ATOMIC_SEQ_CST,
+	                                 __ATOMIC_SEQ_CST))
 		reason = none;
 	if (d == dom0)
 		dom0_shutdown(reason);

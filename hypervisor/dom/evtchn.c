@@ -3,12 +3,12 @@
  * Event channels, 2-level.
  *
  * Each domain has a table of ports under one lock; two tables are locked in the order of their addresses.
- * Delivery (evtchn_set_pending) takes no lock and is allowed in interrupt context: it reads the port's vcpu once
- * and sets bits in the shared pages. Channels are freed only with the domain, so a late delivery is at the worst
- * a spurious event, which every guest has to expect.
+ * Delivery (evtchn_set_pending) takes no lock and is allowed in interrupt context: it reads the port's vcpu
+ * once and sets bits in the shared pages. Channels are freed only with the domain, so a late delivery is at
+ * the worst a spurious event, which every guest has to expect.
  *
- * An interdomain channel's pointer to the other domain is good as long as the channel is in that state: a dying
- * domain takes both locks and turns its peers into unbound channels before it goes.
+ * An interdomain channel's pointer to the other domain is good as long as the channel is in that state: a
+ * dying domain takes both locks and turns its peers into unbound channels before it goes.
  */
 #include "dom/evtchn.h"
 #include "dom/pirq.h"
@@ -17,8 +17,8 @@
 #include "mm/heap.h"
 
 #define BUCKET_PORTS 128
-#define PORTS_MAX EVTCHN_2L_NR_CHANNELS
-#define PIRQS_MAX 1024
+#define PORTS_MAX    EVTCHN_2L_NR_CHANNELS
+#define PIRQS_MAX    1024
 
 enum channel_state { CHN_FREE, CHN_UNBOUND, CHN_INTERDOMAIN, CHN_PIRQ, CHN_VIRQ, CHN_IPI };
 
@@ -40,12 +40,12 @@ struct channel {
 };
 
 struct evtchn_table {
-	spinlock_t lock; /* RANK_EVTCHN */
+	spinlock_t lock;   /* RANK_EVTCHN */
 	unsigned max_port; /* highest port that may be used */
 	bool dying;
 	uint64_t used[BITMAP_WORDS(PORTS_MAX)];
 	struct channel *bucket[PORTS_MAX / BUCKET_PORTS]; /* set once */
-	uint16_t *pirq_port; /* [PIRQS_MAX] or NULL; set once; entries atomic */
+	uint16_t *pirq_port;                              /* [PIRQS_MAX] or NULL; set once; entries atomic */
 };
 
 /* Who gets the global virqs; NULL: dom0. Each with a reference. */
@@ -70,7 +70,8 @@ static void wake_pollers(struct domain *d, evtchn_port_t port)
 {
 	unsigned i;
 
-	for (i = bit_next(d->poll_mask, VCPUS_MAX, 0); i < VCPUS_MAX; i = bit_next(d->poll_mask, VCPUS_MAX, i + 1)) {
+	for (i = bit_next(d->poll_mask, VCPUS_MAX, 0); i < VCPUS_MAX;
+	     i = bit_next(d->poll_mask, VCPUS_MAX, i + 1)) {
 		unsigned polled = READ_ONCE(d->vcpus[i]->poll_port);
 
 		if (!polled || polled == port)
@@ -211,7 +212,8 @@ static int port_alloc(struct evtchn_table *t)
 	return -ENOSPC;
 }
 
-static struct channel *port_use(struct evtchn_table *t, evtchn_port_t port, enum channel_state state, unsigned vcpu)
+static struct channel *port_use(struct evtchn_table *t, evtchn_port_t port, enum channel_state state,
+                                unsigned vcpu)
 {
 	struct channel *c = channel_of(t, port);
 
@@ -263,7 +265,7 @@ int evtchn_alloc_unbound(struct domain *d, uint16_t remote, evtchn_port_t *port)
 	p = port_alloc(t);
 	if (p >= 0) {
 		port_use(t, (evtchn_port_t)p, CHN_UNBOUND, 0)->remote_domid =
-			remote == DOMID_SELF ? current_domain()->domid : remote;
+		        remote == DOMID_SELF ? current_domain()->domid : remote;
 		*port = (evtchn_port_t)p;
 	}
 	spin_unlock(&t->lock);
@@ -578,7 +580,8 @@ static int unmask(struct domain *d, evtchn_port_t port)
 	v = d->vcpus[READ_ONCE(c->notify_vcpu)];
 	if (!v)
 		return -EINVAL;
-	if (bit_test_and_clear((uint64_t *)si->evtchn_mask, port) && bit_test((uint64_t *)si->evtchn_pending, port))
+	if (bit_test_and_clear((uint64_t *)si->evtchn_mask, port) &&
+	    bit_test((uint64_t *)si->evtchn_pending, port))
 		notify_vcpu(v, port);
 	return 0;
 }

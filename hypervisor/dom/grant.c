@@ -2,12 +2,13 @@
 /*
  * Grant tables, version 1.
  *
- * The granting domain's table holds, for each entry in use, a struct active: who uses it, which frame it was when
- * the first use began, and how many uses there are (pins). Each pin holds its own reference to the frame (typed as
- * writable if it may write), taken before anything is mapped and dropped after the translation is gone from all
- * TLBs. The using domain's table holds a track per mapping, and a reference to the granting domain.
+ * The granting domain's table holds, for each entry in use, a struct active: who uses it, which frame it was
+ * when the first use began, and how many uses there are (pins). Each pin holds its own reference to the frame
+ * (typed as writable if it may write), taken before anything is mapped and dropped after the translation is
+ * gone from all TLBs. The using domain's table holds a track per mapping, and a reference to the granting
+ * domain.
  *
- *   entry free -> pinned (status bits set in the guest's entry by compare-and-exchange) -> ... -> free (bits cleared)
+ *   entry free -> pinned (status bits set in the guest's entry by compare-and-exchange) -> ... -> free (cleared)
  *
  * The guest's entries are memory that it may change at any time: flags and domain are read and updated in one
  * compare-and-exchange, the frame number once, under the pin.
@@ -26,11 +27,11 @@
 #include "hw/uaccess.h"
 
 #define ENTRIES_PER_FRAME (PAGE_SIZE / sizeof(grant_entry_v1_t))
-#define FRAMES_MAX 256
-#define TRACKS_PER_CHUNK 256
-#define TRACK_CHUNKS_MAX 1024
-#define UNMAP_BATCH 32
-#define TRACK_NONE (~0u)
+#define FRAMES_MAX        256
+#define TRACKS_PER_CHUNK  256
+#define TRACK_CHUNKS_MAX  1024
+#define UNMAP_BATCH       32
+#define TRACK_NONE        (~0u)
 
 struct active {
 	uint32_t readers, writers; /* pins */
@@ -44,8 +45,8 @@ struct active {
 
 struct track {
 	struct domain *d; /* who granted, with a reference */
-	uint32_t ref;	  /* or the next free track */
-	uint16_t flags;	  /* 0: free */
+	uint32_t ref;     /* or the next free track */
+	uint16_t flags;   /* 0: free */
 };
 
 struct grant_table {
@@ -55,7 +56,7 @@ struct grant_table {
 	mfn_t frame[FRAMES_MAX];
 	struct active *active[FRAMES_MAX]; /* [ENTRIES_PER_FRAME] each */
 	unsigned track_count, track_max;   /* tracks that exist, and may */
-	uint32_t track_free;		   /* list through .ref */
+	uint32_t track_free;               /* list through .ref */
 	uint32_t destroy_cursor;
 	struct track *tracks[TRACK_CHUNKS_MAX];
 };
@@ -218,7 +219,8 @@ static int grant_pin(struct domain *rd, unsigned ref, uint16_t user, bool write,
 			a->frame = MFN(READ_ONCE(e->frame));
 			a->domid = user;
 		}
-		if (write ? frame_get_type(a->frame, &rd->mm, PTYPE_WRITABLE) != 0 : !frame_get(a->frame, &rd->mm)) {
+		if (write ? frame_get_type(a->frame, &rd->mm, PTYPE_WRITABLE) != 0
+		          : !frame_get(a->frame, &rd->mm)) {
 			entry_unmark(t, ref, a);
 			rc = GNTST_general_error;
 		}
@@ -285,7 +287,9 @@ static uint32_t track_alloc(struct grant_table *t, struct domain *rd, uint32_t r
 		k = track_of(t, handle);
 		t->track_free = k->ref;
 		domain_ref(rd);
-		*k = (struct track){ .d = rd, .ref = ref, .flags = (uint16_t)(flags | TRACK_USED | TRACK_BUSY) };
+		*k = (struct track){ .d = rd,
+			             .ref = ref,
+			             .flags = (uint16_t)(flags | TRACK_USED | TRACK_BUSY) };
 	}
 	spin_unlock(&t->lock);
 	return handle;
@@ -343,8 +347,9 @@ static void map_one(struct gnttab_map_grant_ref *op)
 	mfn_t frame;
 	int rc;
 
-	/* Device mappings are for an IOMMU; there is none, a machine address is one for devices too. Application mappings
-	 * (the kernel's gntdev asks for them) are no others: a guest's kernel and its user run in the same ring. */
+	/* Device mappings are for an IOMMU; there is none, a machine address is one for devices too.
+	 * Application mappings (the kernel's gntdev asks for them) are no others: a guest's kernel and its
+	 * user run in the same ring. */
 	if (!(op->flags & (GNTMAP_host_map | GNTMAP_device_map))) {
 		op->status = GNTST_general_error;
 		return;
@@ -354,8 +359,9 @@ static void map_one(struct gnttab_map_grant_ref *op)
 		op->status = GNTST_bad_domain;
 		return;
 	}
-	handle = track_alloc(lt, rd, op->ref,
-			     op->flags & (GNTMAP_host_map | GNTMAP_device_map | GNTMAP_readonly | GNTMAP_contains_pte));
+	handle = track_alloc(
+	        lt, rd, op->ref,
+	        op->flags & (GNTMAP_host_map | GNTMAP_device_map | GNTMAP_readonly | GNTMAP_contains_pte));
 	if (handle == TRACK_NONE) {
 		op->status = GNTST_no_device_space;
 		domain_put(rd);
@@ -370,8 +376,9 @@ static void map_one(struct gnttab_map_grant_ref *op)
 	if (rc == GNTST_okay) {
 		op->dev_bus_addr = mfn_to_maddr(frame).a;
 		op->handle = handle;
-		track_ready(lt, handle, op->flags & (GNTMAP_host_map | GNTMAP_device_map | GNTMAP_readonly |
-						     GNTMAP_contains_pte));
+		track_ready(lt, handle,
+		            op->flags & (GNTMAP_host_map | GNTMAP_device_map | GNTMAP_readonly |
+		                         GNTMAP_contains_pte));
 	} else {
 		track_free(lt, handle);
 	}
@@ -391,7 +398,7 @@ struct unmapping {
 
 /* First half. new_addr: for unmap_and_replace, else 0. GNTST_*. */
 static int unmap_begin(struct unmapping *u, uint32_t handle, uint64_t host_addr, uint64_t dev_bus_addr,
-		       uint64_t new_addr)
+                       uint64_t new_addr)
 {
 	struct domain *ld = current_domain();
 	struct grant_table *rt;
@@ -402,7 +409,8 @@ static int unmap_begin(struct unmapping *u, uint32_t handle, uint64_t host_addr,
 	u->handle = handle;
 	if (!track_claim(ld->grant, handle, &u->track))
 		return GNTST_bad_handle;
-	u->flags_left = u->track.flags & (GNTMAP_host_map | GNTMAP_device_map | GNTMAP_readonly | GNTMAP_contains_pte);
+	u->flags_left = u->track.flags &
+	                (GNTMAP_host_map | GNTMAP_device_map | GNTMAP_readonly | GNTMAP_contains_pte);
 	rt = u->track.d->grant;
 	spin_lock(&rt->lock);
 	frame = active_of(rt, u->track.ref)->frame;
@@ -414,7 +422,8 @@ static int unmap_begin(struct unmapping *u, uint32_t handle, uint64_t host_addr,
 			u->flags_left &= (uint16_t)~GNTMAP_device_map;
 	}
 	if (rc == GNTST_okay && host_addr && (u->flags_left & GNTMAP_host_map)) {
-		rc = pt_grant_unmap(&ld->mm, current_vcpu()->l4_kernel, host_addr, frame, u->track.flags, new_addr);
+		rc = pt_grant_unmap(&ld->mm, current_vcpu()->l4_kernel, host_addr, frame, u->track.flags,
+		                    new_addr);
 		if (rc == GNTST_okay)
 			u->flags_left &= (uint16_t)~GNTMAP_host_map;
 	}
@@ -493,7 +502,8 @@ static void copy_one(struct gnttab_copy *op)
 	int rc;
 
 	if (op->source.offset > PAGE_SIZE || op->dest.offset > PAGE_SIZE ||
-	    op->source.offset + (unsigned)op->len > PAGE_SIZE || op->dest.offset + (unsigned)op->len > PAGE_SIZE) {
+	    op->source.offset + (unsigned)op->len > PAGE_SIZE ||
+	    op->dest.offset + (unsigned)op->len > PAGE_SIZE) {
 		op->status = GNTST_bad_copy_arg;
 		return;
 	}
@@ -502,7 +512,7 @@ static void copy_one(struct gnttab_copy *op)
 		rc = copy_acquire(&dst, &op->dest, op->flags & GNTCOPY_dest_gref, true);
 	if (rc == GNTST_okay)
 		memmove((char *)mfn_map(dst.frame) + op->dest.offset,
-			(const char *)mfn_map(src.frame) + op->source.offset, op->len);
+		        (const char *)mfn_map(src.frame) + op->source.offset, op->len);
 	copy_release(&dst);
 	copy_release(&src);
 	op->status = (int16_t)rc;
@@ -523,10 +533,11 @@ static int transfer_accept(struct domain *rd, unsigned ref)
 
 		rc = GNTST_general_error;
 		for (int tries = 0; tries < 5 && rc != GNTST_okay; tries++) {
-			if (WORD_FLAGS(old) != GTF_accept_transfer || WORD_DOMID(old) != current_domain()->domid)
+			if (WORD_FLAGS(old) != GTF_accept_transfer ||
+			    WORD_DOMID(old) != current_domain()->domid)
 				break;
 			if (__atomic_compare_exchange_n(word, &old, old | GTF_transfer_committed, false,
-							__ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+			                                __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
 				rc = GNTST_okay;
 		}
 	}
@@ -566,7 +577,8 @@ static void transfer_one(struct gnttab_transfer *op)
 		op->status = GNTST_address_too_big;
 	if (op->status == GNTST_okay)
 		transfer_complete(rd, op->ref, mfn);
-	/* The frame left ld's lists, not its page tables' place in the M2P: give it back where it came from. */
+	/* The frame left ld's lists, not its page tables' place in the M2P: give it back where it came from.
+	 */
 	else if (domain_frame_assign(&ld->mm, mfn))
 		domain_crash(ld, "a frame of a failed transfer cannot be given back");
 	if (rd)
@@ -696,25 +708,25 @@ static gva_t element(gva_t base, unsigned i, size_t size)
 	return GVA(base.v + (uint64_t)i * size);
 }
 
-#define FOR_ELEMENTS(type, fn) \
-	do { \
-		type op; \
-		for (i = *done; i < count; i++) { \
-			if (i > *done && i % 16 == 0 && work_pending()) { \
-				rc = -ERESTART_HV; \
-				break; \
-			} \
-			if (guest_copy_in(&op, element(uop, i, sizeof(op)), sizeof(op))) { \
-				rc = -EFAULT; \
-				break; \
-			} \
-			fn(&op); \
+#define FOR_ELEMENTS(type, fn)                                                              \
+	do {                                                                                \
+		type op;                                                                    \
+		for (i = *done; i < count; i++) {                                           \
+			if (i > *done && i % 16 == 0 && work_pending()) {                   \
+				rc = -ERESTART_HV;                                          \
+				break;                                                      \
+			}                                                                   \
+			if (guest_copy_in(&op, element(uop, i, sizeof(op)), sizeof(op))) {  \
+				rc = -EFAULT;                                               \
+				break;                                                      \
+			}                                                                   \
+			fn(&op);                                                            \
 			if (guest_copy_out(element(uop, i, sizeof(op)), &op, sizeof(op))) { \
-				rc = -EFAULT; \
-				break; \
-			} \
-		} \
-		*done = i; \
+				rc = -EFAULT;                                               \
+				break;                                                      \
+			}                                                                   \
+		}                                                                           \
+		*done = i;                                                                  \
 	} while (0)
 
 static int op_map(gva_t uop, unsigned count, unsigned *done)
@@ -756,9 +768,10 @@ static int op_swap(gva_t uop, unsigned count, unsigned *done)
 /* Both kinds of unmap share all but the element's layout. One flush per batch. */
 static int op_unmap(gva_t uop, unsigned count, unsigned *done, bool replace)
 {
-	size_t size = replace ? sizeof(struct gnttab_unmap_and_replace) : sizeof(struct gnttab_unmap_grant_ref);
-	size_t status_at = replace ? offsetof(struct gnttab_unmap_and_replace, status) :
-				     offsetof(struct gnttab_unmap_grant_ref, status);
+	size_t size =
+	        replace ? sizeof(struct gnttab_unmap_and_replace) : sizeof(struct gnttab_unmap_grant_ref);
+	size_t status_at = replace ? offsetof(struct gnttab_unmap_and_replace, status)
+	                           : offsetof(struct gnttab_unmap_grant_ref, status);
 	struct unmapping batch[UNMAP_BATCH];
 	union {
 		struct gnttab_unmap_grant_ref unmap;
@@ -778,11 +791,11 @@ static int op_unmap(gva_t uop, unsigned count, unsigned *done, bool replace)
 				break;
 			}
 			if (replace)
-				status = (int16_t)unmap_begin(&batch[n], op.replace.handle, op.replace.host_addr, 0,
-							      op.replace.new_addr);
+				status = (int16_t)unmap_begin(&batch[n], op.replace.handle,
+				                              op.replace.host_addr, 0, op.replace.new_addr);
 			else
 				status = (int16_t)unmap_begin(&batch[n], op.unmap.handle, op.unmap.host_addr,
-							      op.unmap.dev_bus_addr, 0);
+				                              op.unmap.dev_bus_addr, 0);
 			n++;
 			if (guest_copy_out(GVA(at.v + status_at), &status, sizeof(status)))
 				rc = -EFAULT;

@@ -2,12 +2,14 @@
 /*
  * Physical interrupts as guests see them.
  *
- * A domain maps a pirq (its own number) to an irq (hw/irq.h), then binds it to an event channel. A level-triggered
- * line may be bound by several guests: it is masked from the interrupt until each of them has said EOI.
+ * A domain maps a pirq (its own number) to an irq (hw/irq.h), then binds it to an event channel. A
+ * level-triggered line may be bound by several guests: it is masked from the interrupt until each of them has
+ * said EOI.
  *
- * Locks: a line's lock (RANK_PIRQ, irqsave) guards its guests and who still owes an EOI; the handler takes it. The
- * mapping is guarded by the table's lock (RANK_PIRQ too; never held together with a line's). The caller of
- * pirq_bind and pirq_unbind holds the domain's event channel lock: those two cannot race for one domain.
+ * Locks: a line's lock (RANK_PIRQ, irqsave) guards its guests and who still owes an EOI; the handler takes
+ * it. The mapping is guarded by the table's lock (RANK_PIRQ too; never held together with a line's). The
+ * caller of pirq_bind and pirq_unbind holds the domain's event channel lock: those two cannot race for one
+ * domain.
  */
 #include "dom/pirq.h"
 #include "dom/evtchn.h"
@@ -17,13 +19,13 @@
 #include "hw/irq.h"
 #include "hw/mem.h"
 
-#define PIRQS_MAX 1024
+#define PIRQS_MAX   1024
 #define LINE_GUESTS 7
 
 struct pirq {
-	int irq;	 /* -1: not mapped; -2: number reserved */
+	int irq;                       /* -1: not mapped; -2: number reserved */
 	unsigned msi_first, msi_count; /* of the group that was set up together; count 0: a GSI */
-	bool bound;	 /* evtchn lock */
+	bool bound;                    /* evtchn lock */
 };
 
 struct pirq_table {

@@ -3,19 +3,19 @@
  * The credit scheduler.
  *
  * 1. Each CPU has a run queue of the vcpus that wait for it; the vcpu that runs is not in it.
- * 2. A vcpu pays one unit of credit per nanosecond that it runs. Every ACCOUNT_NS as much as was paid is handed out
- *    anew: to domains in proportion to their weight, limited by their cap and by the number of their active
- *    vcpus, and within a domain evenly to its active vcpus. What was paid, and not the time of all CPUs: affinity
- *    may keep CPUs idle, and credit in excess of what can be used would make weights meaningless.
- * 3. A CPU takes from its queue by class: boosted (woken while in credit), in credit, in debt; in order of arrival
- *    within a class. Credit only orders; a capped domain's vcpus pay from a budget besides, which is filled each
- *    time with the cap's share, and do not run at all while that is spent.
- * 4. A CPU that would run something in debt, or nothing, takes a better one from another CPU's queue; a CPU that
- *    leaves somebody waiting tells an idle one.
+ * 2. A vcpu pays one unit of credit per nanosecond that it runs. Every ACCOUNT_NS as much as was paid is
+ * handed out anew: to domains in proportion to their weight, limited by their cap and by the number of their
+ * active vcpus, and within a domain evenly to its active vcpus. What was paid, and not the time of all CPUs:
+ * affinity may keep CPUs idle, and credit in excess of what can be used would make weights meaningless.
+ * 3. A CPU takes from its queue by class: boosted (woken while in credit), in credit, in debt; in order of
+ * arrival within a class. Credit only orders; a capped domain's vcpus pay from a budget besides, which is
+ * filled each time with the cap's share, and do not run at all while that is spent.
+ * 4. A CPU that would run something in debt, or nothing, takes a better one from another CPU's queue; a CPU
+ * that leaves somebody waiting tells an idle one.
  *
- * Locks: a queue's lock (RANK_SCHED) guards the queue and the vcpus whose .cpu names it. account_lock (same rank,
- * never held together with a queue's) guards the lists of domains and vcpus that accounting walks, and weights.
- * Credit is changed atomically.
+ * Locks: a queue's lock (RANK_SCHED) guards the queue and the vcpus whose .cpu names it. account_lock (same
+ * rank, never held together with a queue's) guards the lists of domains and vcpus that accounting walks, and
+ * weights. Credit is changed atomically.
  */
 #include "dom/sched.h"
 #include "lib/errno.h"
@@ -25,12 +25,12 @@
 #include "hw/options.h"
 #include "hw/time.h"
 
-#define MS 1000000ull
-#define ACCOUNT_NS (30 * MS)
-#define BOOST_NS (10 * MS)
-#define SLICE_MIN_NS (1 * MS)
+#define MS             1000000ull
+#define ACCOUNT_NS     (30 * MS)
+#define BOOST_NS       (10 * MS)
+#define SLICE_MIN_NS   (1 * MS)
 #define WEIGHT_DEFAULT 256
-#define WEIGHT_MAX 65535
+#define WEIGHT_MAX     65535
 
 enum class { CLASS_BOOST, CLASS_UNDER, CLASS_OVER, CLASS_NONE };
 
@@ -47,11 +47,11 @@ struct sched_domain {
 struct sched_vcpu {
 	struct list link; /* account_lock */
 	struct vcpu *vcpu;
-	int64_t credit;	     /* nanoseconds, atomic */
-	int64_t budget;	     /* what a cap leaves, nanoseconds; atomic; 0 without a cap */
-	uint64_t burnt_ns;   /* time up to which it paid; queue lock */
+	int64_t credit;        /* nanoseconds, atomic */
+	int64_t budget;        /* what a cap leaves, nanoseconds; atomic; 0 without a cap */
+	uint64_t burnt_ns;     /* time up to which it paid; queue lock */
 	bool boosted, yielded; /* queue lock */
-	bool ran;	     /* since the last accounting; atomic */
+	bool ran;              /* since the last accounting; atomic */
 };
 
 struct sched_cpu {
@@ -95,18 +95,13 @@ bool vcpu_runnable(const struct vcpu *v)
 	return !READ_ONCE(v->pause_flags) && !READ_ONCE(v->pause_count) && !READ_ONCE(v->domain->pause_count);
 }
 
-static enum class class_of(const struct vcpu *v)
-{
-	const struct sched_vcpu *sv = sv_of(v);
-	int64_t credit;
+static enum class class_of(const struct vcpu *v) {
+	const struct sched_vcpu *sv = sv_of(v); int64_t credit;
 
-	if (v->is_idle)
-		return CLASS_NONE;
+	if (v->is_idle) return CLASS_NONE;
 	credit = READ_ONCE(sv->credit);
-	if (READ_ONCE(sv->budget) < 0 && READ_ONCE(v->domain->sched->cap))
-		return CLASS_NONE;
-	if (sv->yielded || credit < 0)
-		return CLASS_OVER;
+	if (READ_ONCE(sv->budget) < 0 && READ_ONCE(v->domain->sched->cap)) return CLASS_NONE;
+	if (sv->yielded || credit < 0) return CLASS_OVER;
 	return sv->boosted ? CLASS_BOOST : CLASS_UNDER;
 }
 
@@ -180,7 +175,8 @@ static void enqueue(struct sched_cpu *sc, struct vcpu *v)
 		work_raise(cpu, WORK_SCHEDULE);
 }
 
-/* Moves a vcpu that is neither queued nor current to the CPU where it had best wait. Returns with that queue locked. */
+/* Moves a vcpu that is neither queued nor current to the CPU where it had best wait. Returns with that queue
+ * locked. */
 static struct sched_cpu *settle(struct sched_cpu *sc, struct vcpu *v, uint64_t *flags)
 {
 	unsigned cpu = choose_cpu(v);
@@ -311,14 +307,16 @@ static struct vcpu *queue_best(struct sched_cpu *sc, unsigned cpu, enum class li
 	struct vcpu *best = NULL;
 	struct list *l;
 
-	list_for_each(l, &sc->queue) {
+	list_for_each(l, &sc->queue)
+	{
 		struct vcpu *v = list_entry(l, struct vcpu, run_link);
 		enum class c = class_of(v);
 
 		if (c >= limit)
 			continue;
 		if (v != prev && __atomic_load_n(&v->running, __ATOMIC_ACQUIRE)) {
-			/* Its registers are still being saved by another CPU: look again when that is done. */
+			/* Its registers are still being saved by another CPU: look again when that is done.
+			 */
 			if (sc == &sched_cpus[cpu])
 				work_raise(cpu, WORK_SCHEDULE);
 			continue;
@@ -411,7 +409,8 @@ static void tell_idle(const struct sched_cpu *sc)
 
 	if (cpumask_empty(&idle_cpus))
 		return;
-	list_for_each(l, &sc->queue) {
+	list_for_each(l, &sc->queue)
+	{
 		const struct vcpu *v = list_entry(l, struct vcpu, run_link);
 		cpumask_t idle = cpumask_and(&v->hard_affinity, &idle_cpus);
 
@@ -477,11 +476,13 @@ static unsigned account_active(void)
 	struct list *l, *m;
 	unsigned weights = 0;
 
-	list_for_each(l, &account_domains) {
+	list_for_each(l, &account_domains)
+	{
 		struct sched_domain *sd = list_entry(l, struct sched_domain, link);
 
 		sd->active_count = 0;
-		list_for_each(m, &sd->vcpus) {
+		list_for_each(m, &sd->vcpus)
+		{
 			struct sched_vcpu *sv = list_entry(m, struct sched_vcpu, link);
 
 			if (READ_ONCE(sv->vcpu->runstate.state) <= RUNSTATE_runnable)
@@ -510,7 +511,8 @@ static void account_share(int64_t total, unsigned weights)
 		struct list *l;
 
 		again = false;
-		list_for_each(l, &account_domains) {
+		list_for_each(l, &account_domains)
+		{
 			struct sched_domain *sd = list_entry(l, struct sched_domain, link);
 
 			if (sd->settled)
@@ -543,7 +545,8 @@ static void account_pay(struct sched_domain *sd)
 {
 	struct list *m;
 
-	list_for_each(m, &sd->vcpus) {
+	list_for_each(m, &sd->vcpus)
+	{
 		struct sched_vcpu *sv = list_entry(m, struct sched_vcpu, link);
 		int64_t old = READ_ONCE(sv->credit), new, paid;
 
@@ -561,20 +564,19 @@ static void account_pay(struct sched_domain *sd)
 
 static void account(void *unused)
 {
-	uint64_t flags = spin_lock_irqsave(&account_lock), paid = __atomic_exchange_n(&paid_ns, 0, __ATOMIC_RELAXED);
+	uint64_t flags = spin_lock_irqsave(&account_lock),
+	         paid = __atomic_exchange_n(&paid_ns, 0, __ATOMIC_RELAXED);
 	unsigned cpu, weights = account_active();
 	struct list *l;
 
 	(void)unused;
 	account_share((int64_t)paid, weights);
-	list_for_each(l, &account_domains)
-		account_pay(list_entry(l, struct sched_domain, link));
+	list_for_each(l, &account_domains) account_pay(list_entry(l, struct sched_domain, link));
 	spin_unlock_irqrestore(&account_lock, flags);
 
 	/* Whom a cap kept from running may go on now. */
-	for_each_cpu_in (cpu, &cpus_online)
-		if (!list_empty(&sched_cpus[cpu].queue) && cpumask_test(&idle_cpus, cpu))
-			work_raise(cpu, WORK_SCHEDULE);
+	for_each_cpu_in(cpu, &cpus_online) if (!list_empty(&sched_cpus[cpu].queue) &&
+	                                       cpumask_test(&idle_cpus, cpu)) work_raise(cpu, WORK_SCHEDULE);
 	timer_set(&account_timer, time_now_ns() + ACCOUNT_NS);
 }
 
@@ -706,7 +708,8 @@ int sched_adjust_global(struct xen_sysctl_scheduler_op *op)
 	if (op->sched_id != sched_id())
 		return -EINVAL;
 	if (op->cmd == XEN_SYSCTL_SCHEDOP_putinfo) {
-		if (p->tslice_ms > XEN_SYSCTL_CSCHED_TSLICE_MAX || p->tslice_ms < XEN_SYSCTL_CSCHED_TSLICE_MIN)
+		if (p->tslice_ms > XEN_SYSCTL_CSCHED_TSLICE_MAX ||
+		    p->tslice_ms < XEN_SYSCTL_CSCHED_TSLICE_MIN)
 			return -EINVAL;
 		if (p->ratelimit_us) /* there is none to set */
 			return -EINVAL;

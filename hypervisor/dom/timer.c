@@ -2,8 +2,8 @@
 /*
  * Timers: a pairing heap per CPU, run by WORK_TIMER.
  *
- * A timer lies in the heap of one CPU, and its function runs there. The heap is intrusive: to set a timer cannot
- * fail. Functions run without the heap's lock and may set their own timer again.
+ * A timer lies in the heap of one CPU, and its function runs there. The heap is intrusive: to set a timer
+ * cannot fail. Functions run without the heap's lock and may set their own timer again.
  */
 #include "dom/timer.h"
 #include "lib/log.h"
@@ -14,7 +14,7 @@
 struct timer_heap {
 	spinlock_t lock;
 	struct timer *root;
-	struct timer *running; /* whose function this CPU is in */
+	struct timer *running;  /* whose function this CPU is in */
 	uint64_t programmed_ns; /* what the hardware was asked for; 0: nothing */
 };
 

@@ -245,7 +245,8 @@ void vcpu_time_update(struct vcpu *v, bool force)
 
 	if (v->is_idle)
 		return;
-	if (!force && READ_ONCE(page->tsc_timestamp) == s.tsc_stamp && READ_ONCE(page->system_time) == s.system_ns)
+	if (!force && READ_ONCE(page->tsc_timestamp) == s.tsc_stamp &&
+	    READ_ONCE(page->system_time) == s.system_ns)
 		return;
 	version = (READ_ONCE(page->version) + 1) | 1; /* odd: being written */
 	WRITE_ONCE(page->version, version);

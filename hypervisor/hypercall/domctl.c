@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * domctl (xen/domctl.h, interface version 0x15): the toolstack's operations on one domain. dom0 alone may call it.
+ * domctl (xen/domctl.h, interface version 0x15): the toolstack's operations on one domain. dom0 alone may
+ * call it.
  *
- * What stock tools of 4.17 need for paravirtual guests is here; what belongs to hardware-virtualised guests, device
- * assignment, memory sharing, live migration or debuggers answers -EOPNOTSUPP.
+ * What stock tools of 4.17 need for paravirtual guests is here; what belongs to hardware-virtualised guests,
+ * device assignment, memory sharing, live migration or debuggers answers -EOPNOTSUPP.
  */
 #include "hypercall/domctl.h"
 #include "dom/evtchn.h"
@@ -13,7 +14,7 @@
 #include "hw/mem.h"
 #include "mm/frame.h"
 
-#define GRANT_FRAMES_DEFAULT   64
+#define GRANT_FRAMES_DEFAULT    64
 #define MAPTRACK_FRAMES_DEFAULT 1024
 
 spinlock_t domctl_lock = SPINLOCK(RANK_DOMCTL);
@@ -35,7 +36,8 @@ static int create_check(const struct xen_domctl_createdomain *c)
 	return c->cpupool_id ? -EINVAL : 0;
 }
 
-/* Creates the domain under a number of its own, counting up from the last one given, so that numbers return late. */
+/* Creates the domain under a number of its own, counting up from the last one given, so that numbers return
+ * late. */
 static int create_anywhere(struct domain_config *config, struct domain **d)
 {
 	static uint16_t last; /* domctl_lock */
@@ -61,9 +63,10 @@ static int createdomain(struct xen_domctl *op, bool *out)
 		.domid = op->domain,
 		.max_vcpus = c->max_vcpus,
 		.max_evtchn_port = c->max_evtchn_port,
-		.max_grant_frames = c->max_grant_frames < 0 ? GRANT_FRAMES_DEFAULT : (unsigned)c->max_grant_frames,
-		.max_maptrack_frames =
-			c->max_maptrack_frames < 0 ? MAPTRACK_FRAMES_DEFAULT : (unsigned)c->max_maptrack_frames,
+		.max_grant_frames =
+		        c->max_grant_frames < 0 ? GRANT_FRAMES_DEFAULT : (unsigned)c->max_grant_frames,
+		.max_maptrack_frames = c->max_maptrack_frames < 0 ? MAPTRACK_FRAMES_DEFAULT
+		                                                  : (unsigned)c->max_maptrack_frames,
 		.ssidref = c->ssidref,
 	};
 	struct domain *d;
@@ -132,8 +135,8 @@ void domctl_info(struct domain *d, struct xen_domctl_getdomaininfo *info)
 	if (life == DOMAIN_DEAD)
 		info->flags |= XEN_DOMINF_dying;
 	if (READ_ONCE(d->shut_down))
-		info->flags |= XEN_DOMINF_shutdown |
-			       (READ_ONCE(d->shutdown_code) & XEN_DOMINF_shutdownmask) << XEN_DOMINF_shutdownshift;
+		info->flags |= XEN_DOMINF_shutdown | (READ_ONCE(d->shutdown_code) & XEN_DOMINF_shutdownmask)
+		                                             << XEN_DOMINF_shutdownshift;
 	if (READ_ONCE(d->controller_pause_count))
 		info->flags |= XEN_DOMINF_paused;
 	if (d->debugger_attached)
@@ -164,9 +167,12 @@ static int getdomaininfo(struct xen_domctl *op, bool *out)
 /* What each frame is in use as, for who saves the domain. */
 static int getpageframeinfo3(struct domain *d, const struct xen_domctl_getpageframeinfo3 *q)
 {
-	static const uint32_t types[] = { [PTYPE_L1] = XEN_DOMCTL_PFINFO_L1TAB, [PTYPE_L2] = XEN_DOMCTL_PFINFO_L2TAB,
-					  [PTYPE_L3] = XEN_DOMCTL_PFINFO_L3TAB, [PTYPE_L4] = XEN_DOMCTL_PFINFO_L4TAB,
-					  [PTYPE_SEGDESC] = 0, [PTYPE_WRITABLE] = 0 };
+	static const uint32_t types[] = { [PTYPE_L1] = XEN_DOMCTL_PFINFO_L1TAB,
+		                          [PTYPE_L2] = XEN_DOMCTL_PFINFO_L2TAB,
+		                          [PTYPE_L3] = XEN_DOMCTL_PFINFO_L3TAB,
+		                          [PTYPE_L4] = XEN_DOMCTL_PFINFO_L4TAB,
+		                          [PTYPE_SEGDESC] = 0,
+		                          [PTYPE_WRITABLE] = 0 };
 
 	if (q->num > 1024)
 		return -E2BIG;
@@ -241,8 +247,9 @@ static int nodeaffinity_in(const struct xenctl_bitmap *map)
 /* A domain that is being torn down takes no more orders but these. */
 static bool allowed_while_dying(uint32_t cmd)
 {
-	return cmd == XEN_DOMCTL_destroydomain || cmd == XEN_DOMCTL_getvcpuinfo || cmd == XEN_DOMCTL_getvcpuaffinity ||
-	       cmd == XEN_DOMCTL_getnodeaffinity || cmd == XEN_DOMCTL_get_address_size || cmd == XEN_DOMCTL_gettscinfo;
+	return cmd == XEN_DOMCTL_destroydomain || cmd == XEN_DOMCTL_getvcpuinfo ||
+	       cmd == XEN_DOMCTL_getvcpuaffinity || cmd == XEN_DOMCTL_getnodeaffinity ||
+	       cmd == XEN_DOMCTL_get_address_size || cmd == XEN_DOMCTL_gettscinfo;
 }
 
 static int on_domain(struct domain *d, struct xen_domctl *op, bool *out)
@@ -309,9 +316,10 @@ static int on_domain(struct domain *d, struct xen_domctl *op, bool *out)
 		return domctl_access(d, op, out);
 	default:
 		return op->cmd <= XEN_DOMCTL_set_paging_mempool_size ||
-				       (op->cmd >= XEN_DOMCTL_gdbsx_guestmemio && op->cmd <= XEN_DOMCTL_gdbsx_domstatus) ?
-			       -EOPNOTSUPP :
-			       -ENOSYS;
+		                       (op->cmd >= XEN_DOMCTL_gdbsx_guestmemio &&
+		                        op->cmd <= XEN_DOMCTL_gdbsx_domstatus)
+		               ? -EOPNOTSUPP
+		               : -ENOSYS;
 	}
 }
 
@@ -382,7 +390,7 @@ int bitmap_out(const struct xenctl_bitmap *map, const cpumask_t *mask)
 }
 
 int policy_out(const struct cpu_policy *p, XEN_GUEST_HANDLE_64(xen_cpuid_leaf_t) leaves, uint32_t *leaf_count,
-	       XEN_GUEST_HANDLE_64(xen_msr_entry_t) msrs, uint32_t *msr_count)
+               XEN_GUEST_HANDLE_64(xen_msr_entry_t) msrs, uint32_t *msr_count)
 {
 	if (handle_is_null(leaves)) {
 		*leaf_count = POLICY_LEAVES_MAX;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * domctl: a domain's rights to ports, device memory and interrupts, and what it sees of CPUID and the TSC. The caller
- * holds domctl_lock and a reference. Nobody gives what he does not have.
+ * domctl: a domain's rights to ports, device memory and interrupts, and what it sees of CPUID and the TSC.
+ * The caller holds domctl_lock and a reference. Nobody gives what he does not have.
  */
 #include "hypercall/domctl.h"
 #include "dom/pirq.h"
@@ -75,7 +75,7 @@ static int set_policy(struct domain *d, struct xen_domctl_cpu_policy *q)
 	struct policy_copy {
 		xen_cpuid_leaf_t leaves[POLICY_LEAVES_MAX];
 		xen_msr_entry_t msrs[POLICY_MSRS_MAX];
-	} *copy;
+	} * copy;
 	int rc = -EFAULT;
 
 	q->err_leaf = q->err_subleaf = q->err_msr = ~0u;
@@ -91,8 +91,8 @@ static int set_policy(struct domain *d, struct xen_domctl_cpu_policy *q)
 		return -ENOMEM;
 	if (!(q->nr_leaves && copy_from_handle(copy->leaves, q->leaves, 0, q->nr_leaves)) &&
 	    !(q->nr_msrs && copy_from_handle(copy->msrs, q->msrs, 0, q->nr_msrs)))
-		rc = cpu_policy_update(d, copy->leaves, q->nr_leaves, copy->msrs, q->nr_msrs, &q->err_leaf, &q->err_subleaf,
-				       &q->err_msr);
+		rc = cpu_policy_update(d, copy->leaves, q->nr_leaves, copy->msrs, q->nr_msrs, &q->err_leaf,
+		                       &q->err_subleaf, &q->err_msr);
 	hv_free(copy);
 	return rc;
 }
@@ -104,7 +104,7 @@ int domctl_access(struct domain *d, struct xen_domctl *op, bool *out)
 		return pirq_permit(d, op->u.irq_permission.pirq, op->u.irq_permission.allow_access);
 	case XEN_DOMCTL_iomem_permission:
 		return iomem_permission(d, op->u.iomem_permission.first_mfn, op->u.iomem_permission.nr_mfns,
-					op->u.iomem_permission.allow_access);
+		                        op->u.iomem_permission.allow_access);
 	case XEN_DOMCTL_memory_mapping: /* a paravirtual guest maps what it is permitted by itself */
 		return 0;
 	case XEN_DOMCTL_ioport_permission:
@@ -116,8 +116,8 @@ int domctl_access(struct domain *d, struct xen_domctl *op, bool *out)
 		return get_tsc(&op->u.tsc_info);
 	case XEN_DOMCTL_get_cpu_policy:
 		*out = true;
-		return policy_out(d->cpu_policy, op->u.cpu_policy.leaves, &op->u.cpu_policy.nr_leaves, op->u.cpu_policy.msrs,
-				  &op->u.cpu_policy.nr_msrs);
+		return policy_out(d->cpu_policy, op->u.cpu_policy.leaves, &op->u.cpu_policy.nr_leaves,
+		                  op->u.cpu_policy.msrs, &op->u.cpu_policy.nr_msrs);
 	case XEN_DOMCTL_set_cpu_policy:
 		*out = true;
 		return set_policy(d, &op->u.cpu_policy);

@@ -69,15 +69,16 @@ static int evtchn_call(unsigned cmd, union evtchn_any *op)
 	case EVTCHNOP_alloc_unbound:
 		return alloc_unbound(&op->alloc_unbound);
 	case EVTCHNOP_bind_interdomain:
-		return evtchn_bind_interdomain(op->bind_interdomain.remote_dom, op->bind_interdomain.remote_port,
-					       &op->bind_interdomain.local_port);
+		return evtchn_bind_interdomain(op->bind_interdomain.remote_dom,
+		                               op->bind_interdomain.remote_port,
+		                               &op->bind_interdomain.local_port);
 	case EVTCHNOP_bind_virq:
 		return evtchn_bind_virq(op->bind_virq.virq, op->bind_virq.vcpu, &op->bind_virq.port);
 	case EVTCHNOP_bind_ipi:
 		return evtchn_bind_ipi(op->bind_ipi.vcpu, &op->bind_ipi.port);
 	case EVTCHNOP_bind_pirq:
 		return evtchn_bind_pirq(op->bind_pirq.pirq, op->bind_pirq.flags & BIND_PIRQ__WILL_SHARE,
-					&op->bind_pirq.port);
+		                        &op->bind_pirq.port);
 	case EVTCHNOP_close:
 		return evtchn_close(current_domain(), op->close.port);
 	case EVTCHNOP_send:

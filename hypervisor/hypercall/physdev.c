@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * physdev_op (xen/physdev.h): interrupts and ports of devices. Who may do what is decided in one place, allowed();
- * mapping a single interrupt is decided by dom/pirq.c.
+ * physdev_op (xen/physdev.h): interrupts and ports of devices. Who may do what is decided in one place,
+ * allowed(); mapping a single interrupt is decided by dom/pirq.c.
  */
 #include "hypercall/hypercall.h"
 #include "dom/pirq.h"
@@ -233,8 +233,8 @@ static int64_t physdev_op_at(unsigned cmd, gva_t at)
 	case PHYSDEVOP_prepare_msix:
 	case PHYSDEVOP_release_msix:
 	case PHYSDEVOP_dbgp_op:
-		/* News that nothing here depends on: no list of devices is kept, configuration space is accessed by
-		 * ports, no debug port is in use. */
+		/* News that nothing here depends on: no list of devices is kept, configuration space is
+		 * accessed by ports, no debug port is in use. */
 		return 0;
 	default:
 		return -ENOSYS;

@@ -52,7 +52,8 @@ static int shutdown(gva_t at, bool now)
 	if (op.reason > SHUTDOWN_MAX)
 		return -EINVAL;
 	if (now) {
-		log_guest(LOG_INFO, d->domid, "vcpu %u shuts the domain down, reason %u", current_vcpu()->id, op.reason);
+		log_guest(LOG_INFO, d->domid, "vcpu %u shuts the domain down, reason %u", current_vcpu()->id,
+		          op.reason);
 		domain_shutdown(d, op.reason);
 	} else {
 		__atomic_store_n(&d->shutdown_code, op.reason, __ATOMIC_SEQ_CST);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * sysctl (xen/sysctl.h): what the toolstack asks of the whole machine. dom0 alone may call it. One NUMA node, one cpupool;
- * tracing, performance counters, power management, CPU hotplug and live patching answer -EOPNOTSUPP.
+ * sysctl (xen/sysctl.h): what the toolstack asks of the whole machine. dom0 alone may call it. One NUMA node,
+ * one cpupool; tracing, performance counters, power management, CPU hotplug and live patching answer
+ * -EOPNOTSUPP.
  */
 #include "hypercall/domctl.h"
 #include "hw/console.h"
@@ -61,8 +62,7 @@ static unsigned online_cpus(void)
 {
 	unsigned n = 0, cpu;
 
-	for_each_cpu_in (cpu, &cpus_online)
-		n++;
+	for_each_cpu_in(cpu, &cpus_online) n++;
 	return n;
 }
 
@@ -120,7 +120,8 @@ static int cputopoinfo(struct xen_sysctl_cputopoinfo *q)
 
 static int numainfo(struct xen_sysctl_numainfo *q)
 {
-	struct xen_sysctl_meminfo mem = { .memsize = max_mfn << PAGE_SHIFT, .memfree = heap_free_pages() << PAGE_SHIFT };
+	struct xen_sysctl_meminfo mem = { .memsize = max_mfn << PAGE_SHIFT,
+		                          .memfree = heap_free_pages() << PAGE_SHIFT };
 	uint32_t distance = 10; /* to itself, by ACPI's convention */
 
 	if (q->num_nodes) {
@@ -285,7 +286,8 @@ static int dispatch(struct xen_sysctl *op)
 	case XEN_SYSCTL_scheduler_op:
 		return scheduler_op(&op->u.scheduler_op);
 	case XEN_SYSCTL_get_cpu_levelling_caps:
-		op->u.cpu_levelling_caps.caps = cpu_features.cpuid_faulting ? XEN_SYSCTL_CPU_LEVELCAP_faulting : 0;
+		op->u.cpu_levelling_caps.caps =
+		        cpu_features.cpuid_faulting ? XEN_SYSCTL_CPU_LEVELCAP_faulting : 0;
 		return 0;
 	case XEN_SYSCTL_get_cpu_featureset:
 		return get_featureset(&op->u.cpu_featureset);

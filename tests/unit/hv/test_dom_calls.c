@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Hypercalls of the dom floor as guests and a toolstack may make them, at random and with bad arguments: two guests and
- * dom0, whose toolstack creates, pauses, destroys and asks. Whatever they do, nothing panics, no lock is left held, time
- * goes on, and when all guests are gone their memory is back. A seed may be given as the argument.
+ * Hypercalls of the dom floor as guests and a toolstack may make them, at random and with bad arguments: two
+ * guests and dom0, whose toolstack creates, pauses, destroys and asks. Whatever they do, nothing panics, no
+ * lock is left held, time goes on, and when all guests are gone their memory is back. A seed may be given as
+ * the argument.
  */
 #include "hypercall/domctl.h"
 #include "hw/console.h"
@@ -30,8 +31,10 @@ static uint32_t rnd(uint32_t n)
 /* Mostly a small number, sometimes one at an edge. */
 static uint64_t number(uint32_t n)
 {
-	static const uint64_t edges[] = { 0, 63, 64, 127, 128, 255, 511, 512, 1023, 1024, 4094, 4095, 4096, 0x7ff0, 0x7fff, 0xffff,
-					  0x7fffffff, 0x80000000, 0xffffffff, 1ull << 40, ~0ull >> 1, ~0ull };
+	static const uint64_t edges[] = { 0,          63,         64,         127,    128,        255,
+		                          511,        512,        1023,       1024,   4094,       4095,
+		                          4096,       0x7ff0,     0x7fff,     0xffff, 0x7fffffff, 0x80000000,
+		                          0xffffffff, 1ull << 40, ~0ull >> 1, ~0ull };
 
 	return rnd(8) ? rnd(n) : edges[rnd(ARRAY_SIZE(edges))];
 }
@@ -49,8 +52,9 @@ unsigned cpu_policy_featureset(const struct cpu_policy *p, uint32_t words[FEATUR
 	return FEATURESET_WORDS;
 }
 
-int cpu_policy_update(struct domain *d, const xen_cpuid_leaf_t *leaves, unsigned leaf_count, const xen_msr_entry_t *msrs,
-		      unsigned msr_count, uint32_t *bad_leaf, uint32_t *bad_subleaf, uint32_t *bad_msr)
+int cpu_policy_update(struct domain *d, const xen_cpuid_leaf_t *leaves, unsigned leaf_count,
+                      const xen_msr_entry_t *msrs, unsigned msr_count, uint32_t *bad_leaf,
+                      uint32_t *bad_subleaf, uint32_t *bad_msr)
 {
 	(void)d, (void)bad_leaf, (void)bad_subleaf, (void)bad_msr;
 	for (unsigned i = 0; i < leaf_count; i++)
@@ -172,7 +176,8 @@ static void event_call(void)
 	uint32_t w[4] = { (uint32_t)number(12), (uint32_t)number(12), (uint32_t)number(12), 0 };
 	unsigned cmd = rnd(16);
 
-	if (cmd == EVTCHNOP_alloc_unbound || cmd == EVTCHNOP_bind_interdomain || cmd == EVTCHNOP_reset || cmd == EVTCHNOP_status)
+	if (cmd == EVTCHNOP_alloc_unbound || cmd == EVTCHNOP_bind_interdomain || cmd == EVTCHNOP_reset ||
+	    cmd == EVTCHNOP_status)
 		w[0] = some_domid() | (uint32_t)some_domid() << 16;
 	if (cmd == EVTCHNOP_bind_interdomain)
 		w[1] = (uint32_t)number(12);
@@ -268,7 +273,8 @@ static void sched_call(void)
 
 static void physdev_call(void)
 {
-	uint32_t w[8] = { (uint32_t)number(30), (uint32_t)number(30), (uint32_t)number(30), (uint32_t)number(5) };
+	uint32_t w[8] = { (uint32_t)number(30), (uint32_t)number(30), (uint32_t)number(30),
+		          (uint32_t)number(5) };
 	unsigned cmd = rnd(32);
 
 	if (cmd == PHYSDEVOP_map_pirq) {
@@ -336,7 +342,8 @@ static void domctl_call(void)
 	op->cmd = cmd;
 	op->interface_version = rnd(50) ? XEN_DOMCTL_INTERFACE_VERSION : number(50);
 	op->domain = rnd(10) ? (uint16_t)who : some_domid();
-	/* Numbers of the test's own guests are its to give; what it creates by chance it could not find again. */
+	/* Numbers of the test's own guests are its to give; what it creates by chance it could not find
+	 * again. */
 	if (cmd == XEN_DOMCTL_createdomain || cmd == XEN_DOMCTL_max_mem)
 		return;
 	if (cmd == XEN_DOMCTL_destroydomain)

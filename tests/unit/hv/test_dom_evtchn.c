@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Event channels: binding rules, delivery, hostile numbers, closing, reset, polling, lock order between two domains. */
+/* Event channels: binding rules, delivery, hostile numbers, closing, reset, polling, lock order between two
+ * domains. */
 #include "fake/machine.h"
 #include <pthread.h>
 
@@ -42,28 +43,33 @@ static void test_interdomain(void)
 	struct evtchn_status st;
 
 	as(b);
-	tap_ok(!evtchn_alloc_unbound(b, a->domid, &pb) && pb, "an unbound port is allocated, and it is not 0");
+	tap_ok(!evtchn_alloc_unbound(b, a->domid, &pb) && pb,
+	       "an unbound port is allocated, and it is not 0");
 	tap_ok(!evtchn_send(b, pb), "an event to nobody is dropped without an error");
 	as(c);
 	tap_ok(evtchn_bind_interdomain(b->domid, pb, &p) == -EINVAL, "a third domain cannot bind it");
 	as(a);
 	tap_ok(evtchn_bind_interdomain(b->domid, pb + 1, &p) == -EINVAL, "a free port cannot be bound");
-	tap_ok(evtchn_bind_interdomain(77, pb, &p) == -ESRCH, "a domain that is not there cannot be bound to");
-	tap_ok(!evtchn_bind_interdomain(b->domid, pb, &pa) && pending(a, pa), "the one it was offered to binds it and looks once");
+	tap_ok(evtchn_bind_interdomain(77, pb, &p) == -ESRCH,
+	       "a domain that is not there cannot be bound to");
+	tap_ok(!evtchn_bind_interdomain(b->domid, pb, &pa) && pending(a, pa),
+	       "the one it was offered to binds it and looks once");
 	tap_ok(evtchn_bind_interdomain(b->domid, pb, &p) == -EINVAL, "a bound port cannot be bound again");
 	ack(a, pa);
 	tap_ok(!evtchn_send(a, pa) && pending(b, pb) && !pending(a, pa), "a sends, b gets it");
-	tap_ok(b->vcpus[0]->info->evtchn_upcall_pending && b->vcpus[0]->info->evtchn_pending_sel == 1ul << pb / 64,
+	tap_ok(b->vcpus[0]->info->evtchn_upcall_pending &&
+	               b->vcpus[0]->info->evtchn_pending_sel == 1ul << pb / 64,
 	       "the upcall and the selector word are set");
 	ack(b, pb);
 	bit_set((uint64_t *)a->shared_info->evtchn_mask, pa);
 	tap_ok(!evtchn_send(b, pb) && pending(a, pa) && !a->vcpus[0]->info->evtchn_upcall_pending,
 	       "a masked port becomes pending without an upcall");
 	as(a);
-	tap_ok(!evtchn_unmask(pa) && a->vcpus[0]->info->evtchn_upcall_pending, "unmasking delivers what is pending");
+	tap_ok(!evtchn_unmask(pa) && a->vcpus[0]->info->evtchn_upcall_pending,
+	       "unmasking delivers what is pending");
 	st = (struct evtchn_status){ .dom = DOMID_SELF, .port = pa };
-	tap_ok(!evtchn_status(&st) && st.status == EVTCHNSTAT_interdomain && st.u.interdomain.dom == b->domid &&
-		       st.u.interdomain.port == pb,
+	tap_ok(!evtchn_status(&st) && st.status == EVTCHNSTAT_interdomain &&
+	               st.u.interdomain.dom == b->domid && st.u.interdomain.port == pb,
 	       "status tells the other end");
 	st = (struct evtchn_status){ .dom = b->domid, .port = pb };
 	tap_ok(evtchn_status(&st) == -EPERM, "a guest cannot ask about another domain's ports");
@@ -109,11 +115,13 @@ static void test_virqs(void)
 	evtchn_port_t t0, t1, e, p;
 
 	as(a);
-	tap_ok(!evtchn_bind_virq(VIRQ_TIMER, 0, &t0) && !evtchn_bind_virq(VIRQ_TIMER, 1, &t1), "each vcpu binds its timer");
+	tap_ok(!evtchn_bind_virq(VIRQ_TIMER, 0, &t0) && !evtchn_bind_virq(VIRQ_TIMER, 1, &t1),
+	       "each vcpu binds its timer");
 	tap_ok(evtchn_bind_virq(VIRQ_TIMER, 0, &p) == -EEXIST, "a virq is bound once");
 	tap_ok(evtchn_bind_vcpu(t0, 1) == -EINVAL, "a vcpu's own virq stays with it");
 	evtchn_send_vcpu_virq(a->vcpus[1], VIRQ_TIMER);
-	tap_ok(pending(a, t1) && !pending(a, t0) && a->vcpus[1]->info->evtchn_upcall_pending, "it reaches that vcpu alone");
+	tap_ok(pending(a, t1) && !pending(a, t0) && a->vcpus[1]->info->evtchn_upcall_pending,
+	       "it reaches that vcpu alone");
 	tap_ok(evtchn_bind_virq(VIRQ_DOM_EXC, 1, &p) == -EINVAL, "a global virq is bound by vcpu 0");
 	as(b);
 	tap_ok(!evtchn_bind_virq(VIRQ_DOM_EXC, 0, &e), "any domain may bind a global virq");
@@ -122,12 +130,14 @@ static void test_virqs(void)
 	tap_ok(!evtchn_set_global_virq_handler(b, VIRQ_DOM_EXC), "dom0 may hand it to another domain");
 	evtchn_send_global_virq(VIRQ_DOM_EXC);
 	tap_ok(pending(b, e), "which gets it then");
-	tap_ok(evtchn_set_global_virq_handler(b, VIRQ_TIMER) == -EINVAL, "a vcpu's virq has no global handler");
+	tap_ok(evtchn_set_global_virq_handler(b, VIRQ_TIMER) == -EINVAL,
+	       "a vcpu's virq has no global handler");
 	if (evtchn_set_global_virq_handler(dom0, VIRQ_DOM_EXC))
 		abort();
 	tap_ok(!evtchn_close(b, e), "and its port can be closed");
 	as(a);
-	tap_ok(!evtchn_close(a, t0) && !evtchn_bind_virq(VIRQ_TIMER, 0, &t0), "a closed virq can be bound again");
+	tap_ok(!evtchn_close(a, t0) && !evtchn_bind_virq(VIRQ_TIMER, 0, &t0),
+	       "a closed virq can be bound again");
 	if (evtchn_close(a, t0) || evtchn_close(a, t1))
 		abort();
 }
@@ -139,10 +149,11 @@ static void test_ipi_and_poll(void)
 
 	as(a);
 	tap_ok(!evtchn_bind_ipi(1, &ipi) && !evtchn_send(a, ipi) && pending(a, ipi) &&
-		       a->vcpus[1]->info->evtchn_upcall_pending,
+	               a->vcpus[1]->info->evtchn_upcall_pending,
 	       "an IPI reaches its vcpu");
 	ports[0] = ipi;
-	tap_ok(!vcpu_poll(ports, 1, 0) && !bit_test(flags, PAUSE_POLL), "polling a pending port returns at once");
+	tap_ok(!vcpu_poll(ports, 1, 0) && !bit_test(flags, PAUSE_POLL),
+	       "polling a pending port returns at once");
 	ack(a, ipi);
 	a->vcpus[0]->info->evtchn_upcall_mask = 1;
 	tap_ok(!vcpu_poll(ports, 1, 0) && bit_test(flags, PAUSE_POLL), "polling an idle port waits");
@@ -151,7 +162,8 @@ static void test_ipi_and_poll(void)
 	ack(a, ipi);
 	ports[1] = 4096;
 	tap_ok(vcpu_poll(ports, 2, 0) == -EINVAL && !bit_test(flags, PAUSE_POLL), "a bad port ends the poll");
-	tap_ok(!vcpu_poll(ports, 1, fake_time_ns + 100) && bit_test(flags, PAUSE_POLL), "a poll with a time-out waits");
+	tap_ok(!vcpu_poll(ports, 1, fake_time_ns + 100) && bit_test(flags, PAUSE_POLL),
+	       "a poll with a time-out waits");
 	fake_time_ns += 200;
 	work_raise(0, WORK_TIMER);
 	machine_run(0);
@@ -217,7 +229,8 @@ static void test_two_domains(void)
 	for (unsigned i = 0; i < 2; i++)
 		pthread_join(t[i], NULL);
 	as(a);
-	tap_ok(!evtchn_reset(a) && !evtchn_reset(b), "two domains bind and close each other's ports at once without a deadlock");
+	tap_ok(!evtchn_reset(a) && !evtchn_reset(b),
+	       "two domains bind and close each other's ports at once without a deadlock");
 	tap_ok(a->refcount == b->refcount, "and no reference is left over");
 }
 

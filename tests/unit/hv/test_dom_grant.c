@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Grants on the real mm: what is mapped is looked at through the fake TLB, references and memory are counted, guests lie
- * about everything they may write, and domains die at every point.
+ * Grants on the real mm: what is mapped is looked at through the fake TLB, references and memory are counted,
+ * guests lie about everything they may write, and domains die at every point.
  */
 #include "fake/machine.h"
 #include "lib/errno.h"
 #include <pthread.h>
 
-#define REF 8 /* first entry that tests use */
-#define VA(i) ((uint64_t)(i) * PAGE_SIZE)
+#define REF   8 /* first entry that tests use */
+#define VA(i) ((uint64_t)(i)*PAGE_SIZE)
 
 struct guest {
 	struct domain *d;
@@ -27,7 +27,8 @@ static mfn_t page_of(struct domain *d)
 	return mfn;
 }
 
-/* A domain with four pages, a validated address space with an empty L1 table for addresses 0 .. 2 MiB, one grant frame. */
+/* A domain with four pages, a validated address space with an empty L1 table for addresses 0 .. 2 MiB, one
+ * grant frame. */
 static void guest_make(struct guest *g, uint16_t domid)
 {
 	mfn_t table[5], gt;
@@ -39,7 +40,8 @@ static void guest_make(struct guest *g, uint16_t domid)
 		table[level] = page_of(g->d);
 	g->l1 = table[1];
 	for (unsigned level = 2; level <= 4; level++)
-		*(uint64_t *)mfn_map(table[level]) = table[level - 1].m << PAGE_SHIFT | PTE_P | PTE_RW | PTE_US | PTE_A;
+		*(uint64_t *)mfn_map(table[level]) =
+		        table[level - 1].m << PAGE_SHIFT | PTE_P | PTE_RW | PTE_US | PTE_A;
 	if (pt_get(&g->d->mm, table[4], PTYPE_L4, false))
 		abort();
 	g->d->vcpus[0]->l4_kernel = table[4];
@@ -65,13 +67,16 @@ static void grant(struct guest *g, unsigned ref, uint16_t to, mfn_t page, uint16
 	g->table[ref].flags = flags;
 }
 
-static struct gnttab_map_grant_ref map_op(struct guest *user, uint16_t granter, unsigned ref, uint64_t va, uint32_t flags)
+static struct gnttab_map_grant_ref map_op(struct guest *user, uint16_t granter, unsigned ref, uint64_t va,
+                                          uint32_t flags)
 {
 	struct gnttab_map_grant_ref op = { .host_addr = va, .flags = flags, .ref = ref, .dom = granter };
 	unsigned done = 0;
 
 	as(user);
-	if (grant_op(GNTTABOP_map_grant_ref, machine_put(user == &g1 ? 0 : 4096, &op, sizeof(op)), 1, &done) || done != 1)
+	if (grant_op(GNTTABOP_map_grant_ref, machine_put(user == &g1 ? 0 : 4096, &op, sizeof(op)), 1,
+	             &done) ||
+	    done != 1)
 		abort();
 	memcpy(&op, fake_guest + (user == &g1 ? 0 : 4096), sizeof(op));
 	return op;
@@ -83,7 +88,9 @@ static int unmap(struct guest *user, uint64_t va, grant_handle_t handle)
 	unsigned done = 0;
 
 	as(user);
-	if (grant_op(GNTTABOP_unmap_grant_ref, machine_put(user == &g1 ? 512 : 4608, &op, sizeof(op)), 1, &done) || done != 1)
+	if (grant_op(GNTTABOP_unmap_grant_ref, machine_put(user == &g1 ? 512 : 4608, &op, sizeof(op)), 1,
+	             &done) ||
+	    done != 1)
 		abort();
 	memcpy(&op, fake_guest + (user == &g1 ? 512 : 4608), sizeof(op));
 	return op.status;
@@ -97,22 +104,30 @@ static void test_map(void)
 
 	grant(&g1, REF, d2, g1.page[0], GTF_permit_access);
 	m = map_op(&g2, d1, REF, VA(1), GNTMAP_host_map);
-	tap_ok(m.status == GNTST_okay && m.dev_bus_addr == mfn_to_maddr(g1.page[0]).a, "a granted page is mapped");
+	tap_ok(m.status == GNTST_okay && m.dev_bus_addr == mfn_to_maddr(g1.page[0]).a,
+	       "a granted page is mapped");
 	tap_ok(fake_touch(1, VA(1), true), "and can be written");
-	tap_ok((e->flags & (GTF_reading | GTF_writing)) == (GTF_reading | GTF_writing), "the entry says that it is in use");
+	tap_ok((e->flags & (GTF_reading | GTF_writing)) == (GTF_reading | GTF_writing),
+	       "the entry says that it is in use");
 	m2 = map_op(&g2, d1, REF, VA(2), GNTMAP_host_map | GNTMAP_readonly);
 	tap_ok(m2.status == GNTST_okay && fake_touch(1, VA(2), false) && !fake_touch(1, VA(2), true),
 	       "a second mapping of it may be read-only, and is");
-	tap_ok(unmap(&g2, VA(1), m.handle) == GNTST_okay && !fake_touch(1, VA(1), false), "the first is unmapped, out of the TLB too");
-	tap_ok((e->flags & (GTF_reading | GTF_writing)) == GTF_reading, "which leaves the entry in use for reading");
+	tap_ok(unmap(&g2, VA(1), m.handle) == GNTST_okay && !fake_touch(1, VA(1), false),
+	       "the first is unmapped, out of the TLB too");
+	tap_ok((e->flags & (GTF_reading | GTF_writing)) == GTF_reading,
+	       "which leaves the entry in use for reading");
 	tap_ok(unmap(&g2, VA(1), m.handle) == GNTST_bad_handle, "a handle is good once");
-	tap_ok(unmap(&g2, VA(3), m2.handle) == GNTST_general_error, "the address must be the one that was mapped");
-	tap_ok(unmap(&g2, VA(2), m2.handle) == GNTST_okay && e->flags == GTF_permit_access, "after the last the entry is free");
+	tap_ok(unmap(&g2, VA(3), m2.handle) == GNTST_general_error,
+	       "the address must be the one that was mapped");
+	tap_ok(unmap(&g2, VA(2), m2.handle) == GNTST_okay && e->flags == GTF_permit_access,
+	       "after the last the entry is free");
 	tap_ok(!fake_tlb_check(), "no stale translation reaches anything");
 	m = map_op(&g2, d1, REF, VA(1), GNTMAP_device_map);
-	tap_ok(m.status == GNTST_okay && !fake_touch(1, VA(1), false), "a device mapping alone maps nothing for the CPU");
+	tap_ok(m.status == GNTST_okay && !fake_touch(1, VA(1), false),
+	       "a device mapping alone maps nothing for the CPU");
 	{
-		struct gnttab_unmap_grant_ref u = { .dev_bus_addr = m.dev_bus_addr + PAGE_SIZE, .handle = m.handle };
+		struct gnttab_unmap_grant_ref u = { .dev_bus_addr = m.dev_bus_addr + PAGE_SIZE,
+			                            .handle = m.handle };
 		unsigned done = 0;
 
 		(void)!grant_op(GNTTABOP_unmap_grant_ref, machine_put(4608, &u, sizeof(u)), 1, &done);
@@ -131,28 +146,41 @@ static void test_refusals(void)
 	uint64_t seg = g1.d->mm.tot_pages;
 
 	grant(&g1, REF, d1, g1.page[0], GTF_permit_access);
-	tap_ok(map_op(&g2, d1, REF, VA(1), GNTMAP_host_map).status == GNTST_general_error, "what is granted to another is refused");
+	tap_ok(map_op(&g2, d1, REF, VA(1), GNTMAP_host_map).status == GNTST_general_error,
+	       "what is granted to another is refused");
 	grant(&g1, REF, d2, g1.page[0], GTF_permit_access | GTF_readonly);
-	tap_ok(map_op(&g2, d1, REF, VA(1), GNTMAP_host_map).status == GNTST_general_error, "a read-only grant is not mapped writable");
+	tap_ok(map_op(&g2, d1, REF, VA(1), GNTMAP_host_map).status == GNTST_general_error,
+	       "a read-only grant is not mapped writable");
 	grant(&g1, REF, d2, g1.page[0], GTF_invalid);
-	tap_ok(map_op(&g2, d1, REF, VA(1), GNTMAP_host_map).status == GNTST_general_error, "an entry that is free is refused");
+	tap_ok(map_op(&g2, d1, REF, VA(1), GNTMAP_host_map).status == GNTST_general_error,
+	       "an entry that is free is refused");
 	grant(&g1, REF, d2, g2.page[0], GTF_permit_access);
-	tap_ok(map_op(&g2, d1, REF, VA(1), GNTMAP_host_map).status == GNTST_general_error, "nobody grants another's page");
+	tap_ok(map_op(&g2, d1, REF, VA(1), GNTMAP_host_map).status == GNTST_general_error,
+	       "nobody grants another's page");
 	grant(&g1, REF, d2, MFN(0xffffffff), GTF_permit_access);
-	tap_ok(map_op(&g2, d1, REF, VA(1), GNTMAP_host_map).status == GNTST_general_error, "nor one that is not there");
+	tap_ok(map_op(&g2, d1, REF, VA(1), GNTMAP_host_map).status == GNTST_general_error,
+	       "nor one that is not there");
 	grant(&g1, REF, d2, g1.l1, GTF_permit_access);
-	tap_ok(map_op(&g2, d1, REF, VA(1), GNTMAP_host_map).status == GNTST_general_error, "a page table is not mapped writable");
-	tap_ok(!(g1.table[REF].flags & (GTF_reading | GTF_writing)), "after a refusal the entry is not in use");
-	tap_ok(map_op(&g2, d1, 512, VA(1), GNTMAP_host_map).status == GNTST_bad_gntref, "a reference behind the table is refused");
-	tap_ok(map_op(&g2, d1, 0xffffffff, VA(1), GNTMAP_host_map).status == GNTST_bad_gntref, "the last number too");
-	tap_ok(map_op(&g2, 99, REF, VA(1), GNTMAP_host_map).status == GNTST_bad_domain, "a domain that is not there is refused");
+	tap_ok(map_op(&g2, d1, REF, VA(1), GNTMAP_host_map).status == GNTST_general_error,
+	       "a page table is not mapped writable");
+	tap_ok(!(g1.table[REF].flags & (GTF_reading | GTF_writing)),
+	       "after a refusal the entry is not in use");
+	tap_ok(map_op(&g2, d1, 512, VA(1), GNTMAP_host_map).status == GNTST_bad_gntref,
+	       "a reference behind the table is refused");
+	tap_ok(map_op(&g2, d1, 0xffffffff, VA(1), GNTMAP_host_map).status == GNTST_bad_gntref,
+	       "the last number too");
+	tap_ok(map_op(&g2, 99, REF, VA(1), GNTMAP_host_map).status == GNTST_bad_domain,
+	       "a domain that is not there is refused");
 	grant(&g1, REF, d2, g1.page[0], GTF_permit_access);
-	tap_ok(map_op(&g2, d1, REF, VA(1), 0).status == GNTST_general_error, "a mapping of no kind is refused");
-	tap_ok(map_op(&g2, d1, REF, 1ull << 40, GNTMAP_host_map).status == GNTST_general_error, "an address without a table is refused");
+	tap_ok(map_op(&g2, d1, REF, VA(1), 0).status == GNTST_general_error,
+	       "a mapping of no kind is refused");
+	tap_ok(map_op(&g2, d1, REF, 1ull << 40, GNTMAP_host_map).status == GNTST_general_error,
+	       "an address without a table is refused");
 	tap_ok(map_op(&g2, d1, REF, ~0ull << 47, GNTMAP_host_map).status == GNTST_general_error,
 	       "an address of the hypervisor is refused");
 	tap_ok(!(g1.table[REF].flags & (GTF_reading | GTF_writing)), "and the pin is given back");
-	tap_ok(unmap(&g2, VA(1), 0xffffffff) == GNTST_bad_handle && unmap(&g2, VA(1), 511) == GNTST_bad_handle,
+	tap_ok(unmap(&g2, VA(1), 0xffffffff) == GNTST_bad_handle &&
+	               unmap(&g2, VA(1), 511) == GNTST_bad_handle,
 	       "handles that were not given out are refused");
 	tap_ok(g1.d->mm.tot_pages == seg, "no page was lost");
 }
@@ -167,16 +195,20 @@ static void test_lies(void)
 	m = map_op(&g2, d1, REF, VA(1), GNTMAP_host_map);
 	grant(&g1, REF, d2, g1.page[1], GTF_permit_access);
 	m2 = map_op(&g2, d1, REF, VA(2), GNTMAP_host_map);
-	tap_ok(m2.status == GNTST_okay && m2.dev_bus_addr == m.dev_bus_addr, "a frame that is exchanged in use has no effect");
+	tap_ok(m2.status == GNTST_okay && m2.dev_bus_addr == m.dev_bus_addr,
+	       "a frame that is exchanged in use has no effect");
 	grant(&g1, REF, d1, g1.page[1], GTF_permit_access);
-	tap_ok(map_op(&g1, d1, REF, VA(1), GNTMAP_host_map).status == GNTST_general_error, "nor another domain's number");
+	tap_ok(map_op(&g1, d1, REF, VA(1), GNTMAP_host_map).status == GNTST_general_error,
+	       "nor another domain's number");
 	g1.table[REF].flags = 0;
-	tap_ok(unmap(&g2, VA(1), m.handle) == GNTST_okay && unmap(&g2, VA(2), m2.handle) == GNTST_okay && !g1.table[REF].flags,
+	tap_ok(unmap(&g2, VA(1), m.handle) == GNTST_okay && unmap(&g2, VA(2), m2.handle) == GNTST_okay &&
+	               !g1.table[REF].flags,
 	       "an entry that was wiped in use is unmapped all the same");
 	tap_ok(domain_frame_release(&g1.d->mm, g1.page[3]) == 0, "a page that nobody uses can be given back");
 	grant(&g1, REF, d2, g1.page[0], GTF_permit_access);
 	m = map_op(&g2, d1, REF, VA(1), GNTMAP_host_map);
-	tap_ok(domain_frame_release(&g1.d->mm, g1.page[0]) == 0 && fake_touch(1, VA(1), true) && !fake_tlb_check(),
+	tap_ok(domain_frame_release(&g1.d->mm, g1.page[0]) == 0 && fake_touch(1, VA(1), true) &&
+	               !fake_tlb_check(),
 	       "a granted page that its owner gives back stays until it is unmapped");
 	tap_ok(unmap(&g2, VA(1), m.handle) == GNTST_okay && !fake_tlb_check(), "and is freed then");
 	g1.page[0] = page_of(g1.d);
@@ -199,15 +231,16 @@ static void test_copy(void)
 	uint16_t d1 = g1.d->domid, d2 = g2.d->domid;
 	uint8_t *from = mfn_map(g1.page[0]), *to = mfn_map(g2.page[0]);
 	struct gnttab_copy op = { .source = { .u.ref = REF, .domid = d1, .offset = 100 },
-				  .dest = { .u.gmfn = g2.page[0].m, .domid = DOMID_SELF, .offset = 200 },
-				  .len = 50,
-				  .flags = GNTCOPY_source_gref };
+		                  .dest = { .u.gmfn = g2.page[0].m, .domid = DOMID_SELF, .offset = 200 },
+		                  .len = 50,
+		                  .flags = GNTCOPY_source_gref };
 	struct gnttab_copy bad;
 
 	grant(&g1, REF, d2, g1.page[0], GTF_permit_access | GTF_readonly);
 	for (unsigned i = 0; i < PAGE_SIZE; i++)
 		from[i] = (uint8_t)(i * 7);
-	tap_ok(copy(&g2, &op) == GNTST_okay && !memcmp(from + 100, to + 200, 50) && !to[199] && !to[250], "copy from a grant");
+	tap_ok(copy(&g2, &op) == GNTST_okay && !memcmp(from + 100, to + 200, 50) && !to[199] && !to[250],
+	       "copy from a grant");
 	tap_ok(!(g1.table[REF].flags & (GTF_reading | GTF_writing)), "leaves no pin");
 	bad = op;
 	bad.len = 4000;
@@ -218,13 +251,16 @@ static void test_copy(void)
 	bad = op;
 	bad.flags = 0;
 	bad.source.u.gmfn = g1.page[0].m;
-	tap_ok(copy(&g2, &bad) == GNTST_permission_denied, "another domain's frame is not copied by its number");
+	tap_ok(copy(&g2, &bad) == GNTST_permission_denied,
+	       "another domain's frame is not copied by its number");
 	bad.source.domid = DOMID_SELF;
 	tap_ok(copy(&g2, &bad) == GNTST_bad_page, "nor as one's own");
 	bad = op;
 	bad.dest.u.gmfn = g2.l1.m;
 	tap_ok(copy(&g2, &bad) == GNTST_bad_page, "nobody copies onto his own page table");
-	bad = (struct gnttab_copy){ .source = op.dest, .dest = op.source, .len = 8, .flags = GNTCOPY_dest_gref };
+	bad = (struct gnttab_copy){
+		.source = op.dest, .dest = op.source, .len = 8, .flags = GNTCOPY_dest_gref
+	};
 	tap_ok(copy(&g2, &bad) == GNTST_general_error, "nor onto a read-only grant");
 	grant(&g1, REF, d2, g1.page[0], GTF_permit_access);
 	memset(to + 200, 0xee, 8);
@@ -234,7 +270,9 @@ static void test_copy(void)
 static void test_tables(void)
 {
 	struct gnttab_query_size q = { .dom = DOMID_SELF };
-	struct gnttab_setup_table s = { .dom = DOMID_SELF, .nr_frames = 3, .frame_list = { (xen_pfn_t *)9000 } };
+	struct gnttab_setup_table s = { .dom = DOMID_SELF,
+		                        .nr_frames = 3,
+		                        .frame_list = { (xen_pfn_t *)9000 } };
 	struct gnttab_set_version v = { .version = 2 };
 	struct gnttab_swap_grant_ref w = { .ref_a = REF, .ref_b = REF + 1 };
 	unsigned done = 0;
@@ -245,7 +283,8 @@ static void test_tables(void)
 	tap_ok(!q.status && q.nr_frames == 1 && q.max_nr_frames == 4, "tells one frame of four");
 	tap_ok(!grant_op(GNTTABOP_setup_table, machine_put(8192, &s, sizeof(s)), 1, &done), "setup_table");
 	memcpy(&s, fake_guest + 8192, sizeof(s));
-	tap_ok(s.status == GNTST_okay && ((uint64_t *)(void *)(fake_guest + 9000))[2] != 0, "grows it and lists the frames");
+	tap_ok(s.status == GNTST_okay && ((uint64_t *)(void *)(fake_guest + 9000))[2] != 0,
+	       "grows it and lists the frames");
 	s.nr_frames = 5;
 	(void)!grant_op(GNTTABOP_setup_table, machine_put(8192, &s, sizeof(s)), 1, &done);
 	memcpy(&s, fake_guest + 8192, sizeof(s));
@@ -254,20 +293,23 @@ static void test_tables(void)
 	(void)!grant_op(GNTTABOP_setup_table, machine_put(8192, &s, sizeof(s)), 1, &done);
 	memcpy(&s, fake_guest + 8192, sizeof(s));
 	tap_ok(s.status == GNTST_permission_denied, "and not another domain's");
-	tap_ok(grant_op(GNTTABOP_set_version, machine_put(8192, &v, sizeof(v)), 1, &done) == -ENOSYS, "version 2 is not there");
+	tap_ok(grant_op(GNTTABOP_set_version, machine_put(8192, &v, sizeof(v)), 1, &done) == -ENOSYS,
+	       "version 2 is not there");
 	v.version = 1;
 	tap_ok(!grant_op(GNTTABOP_set_version, machine_put(8192, &v, sizeof(v)), 1, &done), "version 1 is");
-	tap_ok(grant_op(GNTTABOP_dump_table, GVA(0), 1, &done) == -ENOSYS && grant_op(77, GVA(0), 1, &done) == -ENOSYS,
+	tap_ok(grant_op(GNTTABOP_dump_table, GVA(0), 1, &done) == -ENOSYS &&
+	               grant_op(77, GVA(0), 1, &done) == -ENOSYS,
 	       "unknown commands are named unknown");
 	as(&g1);
 	grant(&g1, REF, 1, g1.page[0], GTF_permit_access);
 	grant(&g1, REF + 1, 2, g1.page[1], GTF_permit_access);
 	done = 0;
-	tap_ok(!grant_op(GNTTABOP_swap_grant_ref, machine_put(8192, &w, sizeof(w)), 1, &done) && g1.table[REF].domid == 2 &&
-		       g1.table[REF + 1].frame == g1.page[0].m,
+	tap_ok(!grant_op(GNTTABOP_swap_grant_ref, machine_put(8192, &w, sizeof(w)), 1, &done) &&
+	               g1.table[REF].domid == 2 && g1.table[REF + 1].frame == g1.page[0].m,
 	       "entries are swapped");
 	done = 0;
-	tap_ok(grant_op(GNTTABOP_map_grant_ref, GVA(65530), 1, &done) == -EFAULT && !done, "an operation that cannot be read faults");
+	tap_ok(grant_op(GNTTABOP_map_grant_ref, GVA(65530), 1, &done) == -EFAULT && !done,
+	       "an operation that cannot be read faults");
 }
 
 static void test_transfer(void)
@@ -281,7 +323,8 @@ static void test_transfer(void)
 	as(&g1);
 	(void)!grant_op(GNTTABOP_transfer, machine_put(8192, &t, sizeof(t)), 1, &done);
 	memcpy(&t, fake_guest + 8192, sizeof(t));
-	tap_ok(t.status == GNTST_general_error && g1.d->mm.tot_pages == n1, "a page is not transferred where none is awaited");
+	tap_ok(t.status == GNTST_general_error && g1.d->mm.tot_pages == n1,
+	       "a page is not transferred where none is awaited");
 	grant(&g2, REF, g1.d->domid, MFN(0x77), GTF_accept_transfer);
 	done = 0;
 	(void)!grant_op(GNTTABOP_transfer, machine_put(8192, &t, sizeof(t)), 1, &done);
@@ -289,8 +332,9 @@ static void test_transfer(void)
 	tap_ok(t.status == GNTST_okay && g1.d->mm.tot_pages == n1 - 1 && g2.d->mm.tot_pages == n2 + 1,
 	       "and is where one is");
 	tap_ok(g2.table[REF].frame == page.m &&
-		       g2.table[REF].flags == (GTF_accept_transfer | GTF_transfer_committed | GTF_transfer_completed) &&
-		       m2p_get(page) == 0x77,
+	               g2.table[REF].flags ==
+	                       (GTF_accept_transfer | GTF_transfer_committed | GTF_transfer_completed) &&
+	               m2p_get(page) == 0x77,
 	       "the receiver's entry and the M2P tell of it");
 	done = 0;
 	t.mfn = g1.l1.m;
@@ -314,10 +358,12 @@ static void test_quota_and_batch(void)
 			break;
 		handles[n++] = m.handle;
 	}
-	tap_ok(n == 512 && map_op(&g2, g1.d->domid, REF, 0, GNTMAP_device_map).status == GNTST_no_device_space,
+	tap_ok(n == 512 &&
+	               map_op(&g2, g1.d->domid, REF, 0, GNTMAP_device_map).status == GNTST_no_device_space,
 	       "the number of mappings is limited");
 	for (unsigned i = 0; i < n; i++)
-		u[i] = (struct gnttab_unmap_grant_ref){ .dev_bus_addr = m.dev_bus_addr, .handle = handles[i] };
+		u[i] = (struct gnttab_unmap_grant_ref){ .dev_bus_addr = m.dev_bus_addr,
+			                                .handle = handles[i] };
 	for (unsigned i = 0; i < n; i++)
 		u[i].dev_bus_addr = mfn_to_maddr(g1.page[0]).a;
 	as(&g2);
@@ -339,7 +385,7 @@ static void *map_storm(void *data)
 
 	for (unsigned i = 0; i < 5000; i++) {
 		struct gnttab_map_grant_ref m = map_op(g, granter, REF + (g == &g1), VA(1 + i % 8),
-						       GNTMAP_host_map | (i % 3 ? 0 : GNTMAP_readonly));
+		                                       GNTMAP_host_map | (i % 3 ? 0 : GNTMAP_readonly));
 
 		if (m.status != GNTST_okay || unmap(g, VA(1 + i % 8), m.handle) != GNTST_okay)
 			bad++;
@@ -361,7 +407,8 @@ static void test_threads(void)
 	pthread_join(t[1], &bad[1]);
 	fake_tlb_enable(true);
 	tap_ok(!bad[0] && !bad[1], "two domains map and unmap grants of one page at once");
-	tap_ok(g1.table[REF].flags == GTF_permit_access && g1.table[REF + 1].flags == GTF_permit_access, "and leave no pin");
+	tap_ok(g1.table[REF].flags == GTF_permit_access && g1.table[REF + 1].flags == GTF_permit_access,
+	       "and leave no pin");
 }
 
 static void test_death(void)
@@ -383,7 +430,8 @@ static void test_death(void)
 	tap_ok(!domain_get(2), "the domain that mapped is gone");
 	tap_ok(g1.table[REF].flags == GTF_permit_access, "its pins with it");
 
-	/* The granter dies with its page mapped: it stays, without memory but that page, until it is unmapped. */
+	/* The granter dies with its page mapped: it stays, without memory but that page, until it is
+	 * unmapped. */
 	guest_make(&g2, 3);
 	free_before = heap_free_pages();
 	grant(&g1, REF, 3, g1.page[0], GTF_permit_access);
@@ -393,10 +441,12 @@ static void test_death(void)
 	machine_destroy(d1);
 	machine_run(0);
 	d1 = domain_get(1);
-	tap_ok(d1 && d1->life == DOMAIN_DEAD && d1->mm.tot_pages == 1, "a dead domain keeps the page that is mapped, and its number");
+	tap_ok(d1 && d1->life == DOMAIN_DEAD && d1->mm.tot_pages == 1,
+	       "a dead domain keeps the page that is mapped, and its number");
 	domain_put(d1);
 	tap_ok(fake_touch(1, VA(1), true) && !fake_tlb_check(), "the user can still use it");
-	tap_ok(map_op(&g2, 1, REF, VA(2), GNTMAP_host_map).status == GNTST_bad_gntref, "but maps nothing new of it");
+	tap_ok(map_op(&g2, 1, REF, VA(2), GNTMAP_host_map).status == GNTST_bad_gntref,
+	       "but maps nothing new of it");
 	tap_ok(unmap(&g2, VA(1), m.handle) == GNTST_okay, "the last mapping goes");
 	machine_run(1);
 	as(&g2);

@@ -36,7 +36,8 @@ static void test_list(void)
 	machine_destroy(d7);
 	machine_run(0);
 	as_dom0();
-	tap_ok(d->life == DOMAIN_DEAD && domain_get(7) == d, "a dead domain stays as long as somebody refers to it");
+	tap_ok(d->life == DOMAIN_DEAD && domain_get(7) == d,
+	       "a dead domain stays as long as somebody refers to it");
 	domain_put(d);
 	domain_put(d);
 	machine_run(0);
@@ -56,8 +57,10 @@ static void test_pause(void)
 	tap_ok(!vcpu_runnable(v) && d->paused_at_creation, "a new domain is paused, its vcpus down");
 	bit_clear(&v->pause_flags, PAUSE_DOWN);
 	tap_ok(!domain_controller_unpause(d) && vcpu_runnable(v), "unpaused it can run");
-	tap_ok(domain_controller_unpause(d) == -EINVAL && vcpu_runnable(v), "it cannot be unpaused more often than paused");
-	tap_ok(!domain_controller_pause(d) && !domain_controller_pause(d) && !domain_controller_unpause(d) && !vcpu_runnable(v),
+	tap_ok(domain_controller_unpause(d) == -EINVAL && vcpu_runnable(v),
+	       "it cannot be unpaused more often than paused");
+	tap_ok(!domain_controller_pause(d) && !domain_controller_pause(d) && !domain_controller_unpause(d) &&
+	               !vcpu_runnable(v),
 	       "pauses are counted");
 	for (unsigned i = 0; i < 254; i++)
 		if (domain_controller_pause(d))
@@ -81,7 +84,8 @@ static void test_shutdown(void)
 	machine_start(d);
 	(void)told();
 	domain_shutdown(d, SHUTDOWN_reboot);
-	tap_ok(d->shut_down && d->shutdown_code == SHUTDOWN_reboot && !vcpu_runnable(v), "a guest that shuts down stops");
+	tap_ok(d->shut_down && d->shutdown_code == SHUTDOWN_reboot && !vcpu_runnable(v),
+	       "a guest that shuts down stops");
 	tap_ok(told(), "and dom0 is told");
 	domain_crash(d, "test %d", 1);
 	tap_ok(d->shutdown_code == SHUTDOWN_reboot && !told(), "the first reason stays");
@@ -123,12 +127,14 @@ static void test_watchdog(void)
 	one = domain_watchdog(d, 0, 10);
 	two = domain_watchdog(d, 0, 20);
 	tap_ok(one == 1 && two == 2 && domain_watchdog(d, 0, 10) == -ENOSPC, "a domain has two watchdogs");
-	tap_ok(domain_watchdog(d, 3, 10) == -EINVAL && domain_watchdog(d, 0xffffffff, 10) == -EINVAL, "and no third");
+	tap_ok(domain_watchdog(d, 3, 10) == -EINVAL && domain_watchdog(d, 0xffffffff, 10) == -EINVAL,
+	       "and no third");
 	tick(9000000000);
 	tap_ok(!d->shut_down && !domain_watchdog(d, 1, 10), "one that is fed in time");
 	tick(9000000000);
 	tap_ok(!d->shut_down, "does not bite");
-	tap_ok(!domain_watchdog(d, 2, 0) && domain_watchdog(d, 2, 5) == -EINVAL, "one that is given back is gone");
+	tap_ok(!domain_watchdog(d, 2, 0) && domain_watchdog(d, 2, 5) == -EINVAL,
+	       "one that is given back is gone");
 	tick(2000000000);
 	tap_ok(d->shut_down && d->shutdown_code == SHUTDOWN_watchdog, "one that is not fed bites");
 	machine_destroy(d);
@@ -149,21 +155,26 @@ static void test_info_page(void)
 		abort();
 	machine_become(0, d->vcpus[0]);
 	info = (struct vcpu_info *)((char *)mfn_map(page) + 64);
-	tap_ok(vcpu_register_info(v, page, 4033) == -EINVAL && vcpu_register_info(v, page, 0xfffffff0) == -EINVAL &&
-		       vcpu_register_info(v, page, 4) == -EINVAL,
+	tap_ok(vcpu_register_info(v, page, 4033) == -EINVAL &&
+	               vcpu_register_info(v, page, 0xfffffff0) == -EINVAL &&
+	               vcpu_register_info(v, page, 4) == -EINVAL,
 	       "an info page that crosses its frame is refused");
-	tap_ok(vcpu_register_info(v, dom0->shared_info_mfn, 0) == -EINVAL, "and one in another domain's frame");
+	tap_ok(vcpu_register_info(v, dom0->shared_info_mfn, 0) == -EINVAL,
+	       "and one in another domain's frame");
 	tap_ok(vcpu_register_info(v, MFN(1), 0) == -EINVAL, "and one in no frame");
 	d->shared_info->vcpu_info[1].evtchn_upcall_mask = 1;
-	tap_ok(!vcpu_register_info(v, page, 64) && v->info == info && info->evtchn_upcall_mask, "the page takes the old one's contents");
-	tap_ok(info->evtchn_upcall_pending && info->evtchn_pending_sel == ~0ul, "and all events are looked at once");
+	tap_ok(!vcpu_register_info(v, page, 64) && v->info == info && info->evtchn_upcall_mask,
+	       "the page takes the old one's contents");
+	tap_ok(info->evtchn_upcall_pending && info->evtchn_pending_sel == ~0ul,
+	       "and all events are looked at once");
 	tap_ok(vcpu_register_info(v, other, 0) == -EINVAL, "there is one page per vcpu");
 	info->evtchn_upcall_pending = 0;
 	info->evtchn_pending_sel = 0;
 	if (evtchn_bind_ipi(1, &p) || evtchn_send(d, p))
 		abort();
 	tap_ok(info->evtchn_upcall_pending && info->evtchn_pending_sel == 1, "events come to it");
-	tap_ok(d->vcpus[33]->info != &d->shared_info->vcpu_info[0] && !evtchn_bind_ipi(33, &p) && !evtchn_send(d, p),
+	tap_ok(d->vcpus[33]->info != &d->shared_info->vcpu_info[0] && !evtchn_bind_ipi(33, &p) &&
+	               !evtchn_send(d, p),
 	       "a vcpu that shared_info has no room for has a page too");
 	as_dom0();
 	vcpu_time_update(v, true);
@@ -171,7 +182,8 @@ static void test_info_page(void)
 	       "its time is written under an even version");
 	d->time_offset_seconds = -3600;
 	domain_wallclock_update(d);
-	tap_ok(d->shared_info->wc_sec == 1700000000 - 3600 && !(d->shared_info->wc_version & 1), "wall-clock time has the domain's offset");
+	tap_ok(d->shared_info->wc_sec == 1700000000 - 3600 && !(d->shared_info->wc_version & 1),
+	       "wall-clock time has the domain's offset");
 	machine_destroy(d);
 	machine_run(0);
 	as_dom0();

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The scheduler as a simulation: fake time in steps, each CPU's timers and work run at each step, what runs is charged
- * to its domain. Shares are compared with weights and caps; random orders check that no vcpu is lost or runs twice.
+ * The scheduler as a simulation: fake time in steps, each CPU's timers and work run at each step, what runs
+ * is charged to its domain. Shares are compared with weights and caps; random orders check that no vcpu is
+ * lost or runs twice.
  */
 #include "fake/machine.h"
 
-#define MS 1000000ull
-#define STEP (MS / 2)
+#define MS    1000000ull
+#define STEP  (MS / 2)
 #define VCPUS 8
 
 static struct domain *doms[6];
@@ -57,7 +58,8 @@ static uint64_t used_by(unsigned domid)
 
 static void set(struct domain *d, unsigned weight, unsigned cap)
 {
-	struct xen_domctl_scheduler_op op = { .sched_id = XEN_SCHEDULER_CREDIT, .cmd = XEN_DOMCTL_SCHEDOP_putinfo };
+	struct xen_domctl_scheduler_op op = { .sched_id = XEN_SCHEDULER_CREDIT,
+		                              .cmd = XEN_DOMCTL_SCHEDOP_putinfo };
 
 	op.u.credit.weight = (uint16_t)weight;
 	op.u.credit.cap = (uint16_t)cap;
@@ -71,8 +73,8 @@ static bool about(uint64_t part, uint64_t whole, unsigned percent, unsigned slac
 	bool good = is + slack * 10 >= percent * 10 && is <= percent * 10 + slack * 10;
 
 	if (!good)
-		printf("# %lu of %lu is %lu permille, not %u percent\n", (unsigned long)part, (unsigned long)whole,
-		       (unsigned long)is, percent);
+		printf("# %lu of %lu is %lu permille, not %u percent\n", (unsigned long)part,
+		       (unsigned long)whole, (unsigned long)is, percent);
 	return good;
 }
 
@@ -119,7 +121,8 @@ static void test_shares(void)
 	tap_ok(about(used_by(1), second, 67, 6), "weight 512 gets twice the time of weight 256");
 	set(doms[1], 256, 25);
 	run_for(second);
-	tap_ok(about(used_by(1), second, 25, 4) && about(used_by(2), second, 75, 4), "a cap of 25 holds, the rest goes to the other");
+	tap_ok(about(used_by(1), second, 25, 4) && about(used_by(2), second, 75, 4),
+	       "a cap of 25 holds, the rest goes to the other");
 	only(1);
 	run_for(second);
 	tap_ok(about(used_by(1), second, 25, 4), "a cap holds also when nobody else wants the time");
@@ -143,11 +146,13 @@ static void test_cpus(void)
 			affinity(doms[i]->vcpus[k], ~0ull);
 	only(1);
 	run_for(second);
-	tap_ok(about(used[1][0], second, 100, 1) && about(used[1][1], second, 100, 1), "idle CPUs take waiting vcpus");
+	tap_ok(about(used[1][0], second, 100, 1) && about(used[1][1], second, 100, 1),
+	       "idle CPUs take waiting vcpus");
 	affinity(doms[1]->vcpus[0], 2);
 	affinity(doms[1]->vcpus[1], 2);
 	run_for(second);
-	tap_ok(about(used_by(1), second, 100, 1) && about(used[1][0], second, 50, 5), "two vcpus bound to one CPU share it");
+	tap_ok(about(used_by(1), second, 100, 1) && about(used[1][0], second, 50, 5),
+	       "two vcpus bound to one CPU share it");
 	tap_ok(doms[1]->vcpus[0]->cpu == 1 && doms[1]->vcpus[1]->cpu == 1, "and run nowhere else");
 	affinity(doms[1]->vcpus[0], ~0ull);
 	affinity(doms[1]->vcpus[1], ~0ull);
@@ -183,7 +188,8 @@ static void test_wake(void)
 		step();
 		quick += on_cpu(0) == v;
 	}
-	tap_ok(quick > rounds * 8 / 10, "a vcpu that mostly sleeps runs at once when it wakes, on a busy CPU");
+	tap_ok(quick > rounds * 8 / 10,
+	       "a vcpu that mostly sleeps runs at once when it wakes, on a busy CPU");
 	bit_clear(&doms[1]->vcpus[1]->pause_flags, PAUSE_DOWN);
 	vcpu_wake(doms[1]->vcpus[1]);
 }
@@ -274,12 +280,15 @@ static void test_chaos(void)
 
 static void test_parameters(void)
 {
-	struct xen_domctl_scheduler_op op = { .sched_id = XEN_SCHEDULER_CREDIT, .cmd = XEN_DOMCTL_SCHEDOP_getinfo };
-	struct xen_sysctl_scheduler_op g = { .sched_id = XEN_SCHEDULER_CREDIT, .cmd = XEN_SYSCTL_SCHEDOP_putinfo };
+	struct xen_domctl_scheduler_op op = { .sched_id = XEN_SCHEDULER_CREDIT,
+		                              .cmd = XEN_DOMCTL_SCHEDOP_getinfo };
+	struct xen_sysctl_scheduler_op g = { .sched_id = XEN_SCHEDULER_CREDIT,
+		                             .cmd = XEN_SYSCTL_SCHEDOP_putinfo };
 	cpumask_t none = { { 1ull << 40 } };
 
 	set(doms[1], 777, 33);
-	tap_ok(!sched_adjust(doms[1], &op) && op.u.credit.weight == 777 && op.u.credit.cap == 33, "weight and cap are read back");
+	tap_ok(!sched_adjust(doms[1], &op) && op.u.credit.weight == 777 && op.u.credit.cap == 33,
+	       "weight and cap are read back");
 	op.cmd = XEN_DOMCTL_SCHEDOP_putinfo;
 	op.u.credit.weight = 0;
 	op.u.credit.cap = 201;
@@ -290,7 +299,8 @@ static void test_parameters(void)
 	tap_ok(sched_adjust_global(&g) == -EINVAL, "a time slice beyond a second is refused");
 	g.u.sched_credit.tslice_ms = 10;
 	tap_ok(!sched_adjust_global(&g), "ten milliseconds are taken");
-	tap_ok(vcpu_set_hard_affinity(doms[1]->vcpus[0], &none) == -EINVAL, "an affinity without a CPU that is online is refused");
+	tap_ok(vcpu_set_hard_affinity(doms[1]->vcpus[0], &none) == -EINVAL,
+	       "an affinity without a CPU that is online is refused");
 }
 
 int main(void)

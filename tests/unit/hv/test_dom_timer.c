@@ -94,7 +94,8 @@ static void test_order(void)
 	timer_set(&t[1], fake_time_ns + 40);
 	fake_time_ns += 100;
 	run_all();
-	tap_ok(order_count == 3 && order[0] == 2 && order[1] == 0 && order[2] == 1, "timers run in the order of their times");
+	tap_ok(order_count == 3 && order[0] == 2 && order[1] == 0 && order[2] == 1,
+	       "timers run in the order of their times");
 }
 
 static struct timer again;

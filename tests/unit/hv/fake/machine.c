@@ -45,8 +45,12 @@ static void must(int rc, const char *what)
 
 struct domain *machine_domain(uint16_t domid, unsigned vcpus)
 {
-	struct domain_config c = { .domid = domid, .privileged = !domid, .max_vcpus = vcpus, .max_evtchn_port = 4095,
-				   .max_grant_frames = 4, .max_maptrack_frames = 2 };
+	struct domain_config c = { .domid = domid,
+		                   .privileged = !domid,
+		                   .max_vcpus = vcpus,
+		                   .max_evtchn_port = 4095,
+		                   .max_grant_frames = 4,
+		                   .max_maptrack_frames = 2 };
 	struct domain *d;
 
 	must(domain_create(&c, &d), "domain_create");
