@@ -12,8 +12,8 @@
 
 /* A file that the boot loader loaded; stays in memory until dom0 was built. */
 struct boot_module {
-	uint64_t start, bytes; /* machine address */
-	const void *data;      /* in the direct map, once that is complete */
+	uint64_t start, bytes;          /* machine address */
+	const void *data;               /* in the direct map, once that is complete */
 	char cmdline[BOOT_CMDLINE_MAX]; /* its words behind the file's name */
 };
 
@@ -29,20 +29,23 @@ struct boot_info {
 };
 extern struct boot_info boot_info;
 
-/* multiboot.c: reads the information at this machine address (below 4 GiB). False where it is no memory map. */
+/* multiboot.c: reads the information at this machine address (below 4 GiB). False where it is no memory map.
+ */
 bool multiboot_read(uint32_t address);
 
-/* e820.c: sorts raw regions, resolves overlaps (what is not RAM wins), joins neighbours; limit: RAM from there on is left
- * out (mem=). Returns how many regions are in out, which has room for max. Pure. */
-unsigned e820_sanitise(const struct memory_region *raw, unsigned count, uint64_t limit, struct memory_region *out, unsigned max);
+/* e820.c: sorts raw regions, resolves overlaps (what is not RAM wins), joins neighbours; limit: RAM from
+ * there on is left out (mem=). Returns how many regions are in out, which has room for max. Pure. */
+unsigned e820_sanitise(const struct memory_region *raw, unsigned count, uint64_t limit,
+                       struct memory_region *out, unsigned max);
 
-/* cmdline.c: fills options from defaults and the line; then, when there is a console, tells about words that are unknown,
- * wrong or without effect. Pure but for the log. */
+/* cmdline.c: fills options from defaults and the line; then, when there is a console, tells about words that
+ * are unknown, wrong or without effect. Pure but for the log. */
 void cmdline_parse(const char *line);
 void cmdline_report(const char *line);
 
 /* dom0.c. Panics with the reason where dom0 cannot be built. */
-int dom0_build(const struct boot_module *kernel, const struct boot_module *initrd_or_null, const char *cmdline);
+int dom0_build(const struct boot_module *kernel, const struct boot_module *initrd_or_null,
+               const char *cmdline);
 
 void boot_main(uint32_t multiboot_address) __noreturn;
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The options of menu.lst, with Xen's names and meanings (docs/boot.md lists them). One table: a name, and a function that
- * takes the value. Parsing is silent, since it decides where the console is; cmdline_report() goes through the line again
- * and names what is unknown, wrong, or without effect and why.
+ * The options of menu.lst, with Xen's names and meanings (docs/boot.md lists them). One table: a name, and a
+ * function that takes the value. Parsing is silent, since it decides where the console is; cmdline_report()
+ * goes through the line again and names what is unknown, wrong, or without effect and why.
  */
 #include "boot/boot.h"
 #include "hw/options.h"
@@ -86,7 +86,8 @@ static const char *set_dom0_max_vcpus(const char *value)
 		return bad_value;
 	if (!range)
 		high = low;
-	else if (option_next_item(&value, '-', item, sizeof(item)) && *item && (number(&high, item, NR_CPUS) || high < low))
+	else if (option_next_item(&value, '-', item, sizeof(item)) && *item &&
+	         (number(&high, item, NR_CPUS) || high < low))
 		return bad_value;
 	options.dom0_max_vcpus_min = low;
 	options.dom0_max_vcpus = high;
@@ -236,8 +237,8 @@ static const char *spec_item(const char *item)
 		const char *name;
 		int *to;
 	} switches[] = {
-		{ "ibrs", &options.spec_ibrs },		{ "ibpb", &options.spec_ibpb },
-		{ "ssbd", &options.spec_ssbd },		{ "md-clear", &options.spec_md_clear },
+		{ "ibrs", &options.spec_ibrs },           { "ibpb", &options.spec_ibpb },
+		{ "ssbd", &options.spec_ssbd },           { "md-clear", &options.spec_md_clear },
 		{ "l1d-flush", &options.spec_l1d_flush },
 	};
 	bool no = !strncmp(item, "no-", 3);
@@ -359,24 +360,24 @@ static const char *apply(const char *word, char *name, size_t size, bool *known)
 static void set_defaults(void)
 {
 	options = (struct options){ .max_cstate = ~0u,
-				    .msi = true,
-				    .mem = ~0ull,
-				    .console = "com1,vga",
-				    .console_vga = true,
-				    .loglvl_print = 3,
-				    .loglvl_rate = 3,
-				    .guest_loglvl_print = 2,
-				    .guest_loglvl_rate = 2,
-				    .conring_bytes = 32768,
-				    .sched = "credit",
-				    .spec_ctrl = true,
-				    .spec_ibrs = -1,
-				    .spec_ibpb = -1,
-				    .spec_ssbd = -1,
-				    .spec_md_clear = -1,
-				    .spec_l1d_flush = -1,
-				    .xpti_dom0 = -1,
-				    .xpti_domu = -1 };
+		                    .msi = true,
+		                    .mem = ~0ull,
+		                    .console = "com1,vga",
+		                    .console_vga = true,
+		                    .loglvl_print = 3,
+		                    .loglvl_rate = 3,
+		                    .guest_loglvl_print = 2,
+		                    .guest_loglvl_rate = 2,
+		                    .conring_bytes = 32768,
+		                    .sched = "credit",
+		                    .spec_ctrl = true,
+		                    .spec_ibrs = -1,
+		                    .spec_ibpb = -1,
+		                    .spec_ssbd = -1,
+		                    .spec_md_clear = -1,
+		                    .spec_l1d_flush = -1,
+		                    .xpti_dom0 = -1,
+		                    .xpti_domu = -1 };
 }
 
 void cmdline_parse(const char *line)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The memory map in order: firmware's may be unsorted and overlap. The address line is cut at every start and end; each piece
- * has the type of highest precedence that covers it, and neighbours of one type are joined.
+ * The memory map in order: firmware's may be unsorted and overlap. The address line is cut at every start and
+ * end; each piece has the type of highest precedence that covers it, and neighbours of one type are joined.
  */
 #include "boot/boot.h"
 
@@ -25,7 +25,8 @@ static unsigned precedence(uint32_t type)
 }
 
 /* Smallest boundary above from; false when there is none. */
-static bool next_boundary(const struct memory_region *raw, unsigned count, uint64_t limit, uint64_t from, uint64_t *at)
+static bool next_boundary(const struct memory_region *raw, unsigned count, uint64_t limit, uint64_t from,
+                          uint64_t *at)
 {
 	bool found = false;
 
@@ -59,7 +60,8 @@ static uint32_t type_at(const struct memory_region *raw, unsigned count, uint64_
 	return type;
 }
 
-unsigned e820_sanitise(const struct memory_region *raw, unsigned count, uint64_t limit, struct memory_region *out, unsigned max)
+unsigned e820_sanitise(const struct memory_region *raw, unsigned count, uint64_t limit,
+                       struct memory_region *out, unsigned max)
 {
 	uint64_t at = 0, end = 0;
 	unsigned n = 0;

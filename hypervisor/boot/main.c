@@ -56,17 +56,19 @@ static void read_memory_map(void)
 	struct memory_region busy[BOOT_MODULES_MAX + 2];
 	unsigned n = 0;
 
-	memory_map_count =
-		e820_sanitise(boot_info.map, boot_info.map_count, options.mem, memory_map, ARRAY_SIZE(memory_map));
+	memory_map_count = e820_sanitise(boot_info.map, boot_info.map_count, options.mem, memory_map,
+	                                 ARRAY_SIZE(memory_map));
 	for (unsigned i = 0; i < memory_map_count; i++)
 		log_debug("memory map: %012llx-%012llx type %u", (unsigned long long)memory_map[i].start,
-			  (unsigned long long)memory_map[i].end, memory_map[i].type);
+		          (unsigned long long)memory_map[i].end, memory_map[i].type);
 	/* The first MiB has the trampoline and what firmware left there. */
 	busy[n++] = (struct memory_region){ 0, 1u << 20, 0 };
-	busy[n++] = (struct memory_region){ (uintptr_t)image_start - IMAGE_BASE, (uintptr_t)image_end - IMAGE_BASE, 0 };
+	busy[n++] = (struct memory_region){ (uintptr_t)image_start - IMAGE_BASE,
+		                            (uintptr_t)image_end - IMAGE_BASE, 0 };
 	for (unsigned i = 0; i < boot_info.module_count; i++)
-		busy[n++] = (struct memory_region){ boot_info.modules[i].start,
-						    boot_info.modules[i].start + boot_info.modules[i].bytes, 0 };
+		busy[n++] =
+		        (struct memory_region){ boot_info.modules[i].start,
+			                        boot_info.modules[i].start + boot_info.modules[i].bytes, 0 };
 	boot_alloc_init(busy, n);
 }
 
@@ -76,22 +78,24 @@ static void check_modules(void)
 		panic("no dom0 kernel: menu.lst needs a line \"module /boot/vmlinuz ...\"");
 	if (boot_info.module_count > 2)
 		log_warn("%u modules are ignored: the first is dom0's kernel, the second its initrd",
-			 boot_info.module_count - 2 + boot_info.modules_left_out);
+		         boot_info.module_count - 2 + boot_info.modules_left_out);
 	for (unsigned i = 0; i < boot_info.module_count; i++)
 		boot_info.modules[i].data =
-			(const char *)mfn_map(MFN(boot_info.modules[i].start >> PAGE_SHIFT)) +
-			(boot_info.modules[i].start & (PAGE_SIZE - 1));
+		        (const char *)mfn_map(MFN(boot_info.modules[i].start >> PAGE_SHIFT)) +
+		        (boot_info.modules[i].start & (PAGE_SIZE - 1));
 }
 
 static void free_modules(void)
 {
 	for (unsigned i = 0; i < boot_info.module_count; i++) {
 		uint64_t first = boot_info.modules[i].start >> PAGE_SHIFT;
-		uint64_t end = (boot_info.modules[i].start + boot_info.modules[i].bytes + PAGE_SIZE - 1) >> PAGE_SHIFT;
+		uint64_t end = (boot_info.modules[i].start + boot_info.modules[i].bytes + PAGE_SIZE - 1) >>
+		               PAGE_SHIFT;
 
 		/* Two modules may share a page: the earlier one has it. */
 		for (unsigned j = 0; j < i; j++)
-			if ((boot_info.modules[j].start + boot_info.modules[j].bytes - 1) >> PAGE_SHIFT == first)
+			if ((boot_info.modules[j].start + boot_info.modules[j].bytes - 1) >> PAGE_SHIFT ==
+			    first)
 				first++;
 		if (first < end)
 			heap_add(MFN(first), end - first);
@@ -194,7 +198,8 @@ void boot_main(uint32_t multiboot_address)
 	has_map = multiboot_read(multiboot_address);
 	cmdline_parse(boot_info.cmdline);
 	console_early_init(options.console, options.com1);
-	log_info("Xylem " XYLEM_VERSION ", loaded by %s", *boot_info.loader ? boot_info.loader : "an unnamed loader");
+	log_info("Xylem " XYLEM_VERSION ", loaded by %s",
+	         *boot_info.loader ? boot_info.loader : "an unnamed loader");
 	log_info("command line: %s", boot_info.cmdline);
 	if (boot_info.cmdline_cut)
 		log_warn("a command line was longer than %u characters and was cut", BOOT_CMDLINE_MAX - 1);

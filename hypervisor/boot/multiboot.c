@@ -11,7 +11,8 @@
 #define FLAG_LOADER  (1u << 9)
 
 struct multiboot_info {
-	uint32_t flags, mem_lower, mem_upper, boot_device, cmdline, mods_count, mods_addr, syms[4], mmap_length, mmap_addr;
+	uint32_t flags, mem_lower, mem_upper, boot_device, cmdline, mods_count, mods_addr, syms[4],
+	        mmap_length, mmap_addr;
 	uint32_t drives_length, drives_addr, config_table, loader_name;
 };
 

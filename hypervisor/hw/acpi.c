@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * ACPI's static tables (ACPI 6.4, chapter 5): RSDP, RSDT or XSDT, MADT, FADT, HPET, MCFG. Firmware's tables are not trusted
- * further than their checksums: each field is read within the table's length.
+ * ACPI's static tables (ACPI 6.4, chapter 5): RSDP, RSDT or XSDT, MADT, FADT, HPET, MCFG. Firmware's tables
+ * are not trusted further than their checksums: each field is read within the table's length.
  */
 #include "hw/acpi.h"
 #include "hw/internal.h"
@@ -99,7 +99,7 @@ static void add_override(uint8_t irq, uint32_t gsi, uint16_t flags)
 	if (a->override_count == ARRAY_SIZE(a->overrides))
 		return;
 	a->overrides[a->override_count++] =
-		(struct acpi_override){ irq, gsi, (flags >> 2 & 3) == 3, (flags & 3) == 3 };
+	        (struct acpi_override){ irq, gsi, (flags >> 2 & 3) == 3, (flags & 3) == 3 };
 }
 
 static void madt_entry(const uint8_t *p, unsigned length)
@@ -114,7 +114,7 @@ static void madt_entry(const uint8_t *p, unsigned length)
 	case 1: /* I/O APIC */
 		if (length >= 12 && a->ioapic_count < ACPI_IOAPICS_MAX)
 			a->ioapics[a->ioapic_count++] =
-				(struct acpi_ioapic){ p[2], get(p + 4, 4), (uint32_t)get(p + 8, 4) };
+			        (struct acpi_ioapic){ p[2], get(p + 4, 4), (uint32_t)get(p + 8, 4) };
 		break;
 	case 2: /* interrupt source override */
 		if (length >= 10)
@@ -190,8 +190,8 @@ static void mcfg(const uint8_t *t, uint32_t length)
 	struct acpi_info *a = &acpi_info;
 
 	for (uint32_t at = 44; at + 16 <= length && a->mcfg_count < ACPI_MCFG_MAX; at += 16)
-		a->mcfg[a->mcfg_count++] =
-			(struct acpi_mcfg){ get(t + at, 8), (uint16_t)get(t + at + 8, 2), t[at + 10], t[at + 11] };
+		a->mcfg[a->mcfg_count++] = (struct acpi_mcfg){ get(t + at, 8), (uint16_t)get(t + at + 8, 2),
+			                                       t[at + 10], t[at + 11] };
 }
 
 static void table(uint64_t address)
@@ -234,9 +234,9 @@ void acpi_init(void)
 	acpi_info.present = true;
 	for (uint32_t at = HEADER_BYTES; at + entry <= length; at += entry)
 		table(get(root + at, entry));
-	log_info("ACPI: %u CPUs (%u disabled), %u I/O APICs, %s, %s", acpi_info.cpu_count, acpi_info.cpu_disabled_count,
-		 acpi_info.ioapic_count, acpi_info.hpet ? "HPET" : "no HPET",
-		 acpi_info.pm_timer_port ? "PM timer" : "no PM timer");
+	log_info("ACPI: %u CPUs (%u disabled), %u I/O APICs, %s, %s", acpi_info.cpu_count,
+	         acpi_info.cpu_disabled_count, acpi_info.ioapic_count, acpi_info.hpet ? "HPET" : "no HPET",
+	         acpi_info.pm_timer_port ? "PM timer" : "no PM timer");
 }
 
 struct acpi_override acpi_isa_irq(unsigned irq)

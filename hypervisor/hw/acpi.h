@@ -9,7 +9,7 @@
 #include "lib/bits.h"
 
 #define ACPI_IOAPICS_MAX 16
-#define ACPI_MCFG_MAX	 8
+#define ACPI_MCFG_MAX    8
 
 struct acpi_cpu {
 	uint32_t apic_id, acpi_id;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The local APIC, by memory (xAPIC) or by MSRs (x2APIC, taken where the processor has it). SDM Vol. 3, chapter 11.
- * Destinations are physical APIC ids throughout.
+ * The local APIC, by memory (xAPIC) or by MSRs (x2APIC, taken where the processor has it). SDM Vol. 3,
+ * chapter 11. Destinations are physical APIC ids throughout.
  */
 #include "hw/acpi.h"
 #include "hw/cpu.h"
@@ -28,17 +28,17 @@ enum {
 	APIC_TIMER_DIVIDE = 0x3e0,
 };
 
-#define ICR_PENDING	(1u << 12)
-#define ICR_ASSERT	(1u << 14)
-#define ICR_NMI		(4u << 8)
-#define ICR_INIT	(5u << 8)
-#define ICR_STARTUP	(6u << 8)
-#define ICR_LEVEL	(1u << 15)
-#define ICR_OTHERS	(3u << 18)
-#define LVT_MASKED	(1u << 16)
-#define LVT_NMI		(4u << 8)
-#define LVT_DEADLINE	(2u << 17)
-#define DIVIDE_BY_16	3
+#define ICR_PENDING  (1u << 12)
+#define ICR_ASSERT   (1u << 14)
+#define ICR_NMI      (4u << 8)
+#define ICR_INIT     (5u << 8)
+#define ICR_STARTUP  (6u << 8)
+#define ICR_LEVEL    (1u << 15)
+#define ICR_OTHERS   (3u << 18)
+#define LVT_MASKED   (1u << 16)
+#define LVT_NMI      (4u << 8)
+#define LVT_DEADLINE (2u << 17)
+#define DIVIDE_BY_16 3
 
 static volatile uint32_t *registers; /* NULL: x2APIC */
 static bool deadline_mode;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Memory for bring-up: the free ranges of RAM, from whose ends boot_alloc() takes. Highest addresses first, so that
- * memory below 4 GiB, which some devices need, is kept; but until the direct map is complete only that part is reachable.
+ * Memory for bring-up: the free ranges of RAM, from whose ends boot_alloc() takes. Highest addresses first,
+ * so that memory below 4 GiB, which some devices need, is kept; but until the direct map is complete only
+ * that part is reachable.
  */
 #include "hw/paging.h"
 #include "hw/internal.h"
@@ -25,7 +26,7 @@ static void add_free(uint64_t start, uint64_t end)
 		return;
 	if (free_count == ARRAY_SIZE(free_ranges)) {
 		log_warn("memory %#llx-%#llx is not used: the memory map has too many pieces",
-			 (unsigned long long)start, (unsigned long long)end);
+		         (unsigned long long)start, (unsigned long long)end);
 		return;
 	}
 	free_ranges[free_count++] = (struct memory_region){ start, end, 1 };

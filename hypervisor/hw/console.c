@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The console: a 16550 serial port, a VGA text screen until dom0 takes it, and a ring of what was printed last. console=
- * names the outputs; com1= configures the port ("115200,8n1", "auto" keeps the firmware's rate, then ",base,irq"), and
- * without it the port is not touched: dom0 may use it.
+ * The console: a 16550 serial port, a VGA text screen until dom0 takes it, and a ring of what was printed
+ * last. console= names the outputs; com1= configures the port ("115200,8n1", "auto" keeps the firmware's
+ * rate, then ",base,irq"), and without it the port is not touched: dom0 may use it.
  */
 #include "hw/console.h"
 #include "hw/acpi.h"
@@ -16,17 +16,19 @@
 #include "lib/option.h"
 #include "lib/string.h"
 
-#define UART_DATA 0
-#define UART_IER  1
-#define UART_FCR  2
-#define UART_LCR  3
-#define UART_MCR  4
-#define UART_LSR  5
-#define LSR_DATA  1u
-#define LSR_EMPTY 0x20u
+#define UART_DATA  0
+#define UART_IER   1
+#define UART_FCR   2
+#define UART_LCR   3
+#define UART_MCR   4
+#define UART_LSR   5
+#define LSR_DATA   1u
+#define LSR_EMPTY  0x20u
 #define UART_CLOCK 115200
 /* A port that takes no byte for so many polls (about 0.1 s) is left alone. */
-#define SEND_POLLS 100000
+#define SEND_POLLS  100000
+
+#define WRITE_MAX 256
 
 #define VGA_COLUMNS 80
 #define VGA_ROWS    25
@@ -168,7 +170,7 @@ void console_release_vga(void)
 
 /* ---- output ---- */
 
-void console_write(const char *text, size_t n)
+static void write_piece(const char *text, size_t n)
 {
 	uint64_t flags = no_locks ? 0 : spin_lock_irqsave(&lock);
 
@@ -181,6 +183,20 @@ void console_write(const char *text, size_t n)
 	}
 	if (!no_locks)
 		spin_unlock_irqrestore(&lock, flags);
+}
+
+/* In pieces that end with a line or after WRITE_MAX bytes: a real port takes 87 us per byte, with interrupts off. */
+void console_write(const char *text, size_t n)
+{
+	while (n) {
+		size_t piece = 0;
+
+		while (piece < n && piece < WRITE_MAX && (!piece || text[piece - 1] != '\n'))
+			piece++;
+		write_piece(text, piece);
+		text += piece;
+		n -= piece;
+	}
 }
 
 uint32_t console_ring_read(char *buf, uint32_t n, uint32_t *index)

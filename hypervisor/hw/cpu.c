@@ -17,8 +17,8 @@ struct cpuid_regs cpuid(uint32_t leaf, uint32_t subleaf)
 	struct cpuid_regs r;
 
 	__asm__ volatile("cpuid"
-			 : "=a"(r.eax), "=b"(r.ebx), "=c"(r.ecx), "=d"(r.edx)
-			 : "a"(leaf), "c"(subleaf));
+	                 : "=a"(r.eax), "=b"(r.ebx), "=c"(r.ecx), "=d"(r.edx)
+	                 : "a"(leaf), "c"(subleaf));
 	return r;
 }
 
@@ -28,17 +28,17 @@ int rdmsr_safe(uint32_t msr, uint64_t *value)
 	int failed = 0;
 
 	__asm__ volatile("1: rdmsr\n"
-			 "2:\n"
-			 ".subsection 1\n"
-			 "3: movl $1, %0\n"
-			 "jmp 2b\n"
-			 ".previous\n"
-			 ".pushsection __ex_table, \"a\"\n"
-			 ".balign 4\n"
-			 ".long 1b - ., 3b - .\n"
-			 ".popsection"
-			 : "+r"(failed), "+a"(low), "+d"(high)
-			 : "c"(msr));
+	                 "2:\n"
+	                 ".subsection 1\n"
+	                 "3: movl $1, %0\n"
+	                 "jmp 2b\n"
+	                 ".previous\n"
+	                 ".pushsection __ex_table, \"a\"\n"
+	                 ".balign 4\n"
+	                 ".long 1b - ., 3b - .\n"
+	                 ".popsection"
+	                 : "+r"(failed), "+a"(low), "+d"(high)
+	                 : "c"(msr));
 	if (failed)
 		return -EFAULT;
 	*value = (uint64_t)high << 32 | low;
@@ -50,18 +50,18 @@ int wrmsr_safe(uint32_t msr, uint64_t value)
 	int failed = 0;
 
 	__asm__ volatile("1: wrmsr\n"
-			 "2:\n"
-			 ".subsection 1\n"
-			 "3: movl $1, %0\n"
-			 "jmp 2b\n"
-			 ".previous\n"
-			 ".pushsection __ex_table, \"a\"\n"
-			 ".balign 4\n"
-			 ".long 1b - ., 3b - .\n"
-			 ".popsection"
-			 : "+r"(failed)
-			 : "c"(msr), "a"((uint32_t)value), "d"((uint32_t)(value >> 32))
-			 : "memory");
+	                 "2:\n"
+	                 ".subsection 1\n"
+	                 "3: movl $1, %0\n"
+	                 "jmp 2b\n"
+	                 ".previous\n"
+	                 ".pushsection __ex_table, \"a\"\n"
+	                 ".balign 4\n"
+	                 ".long 1b - ., 3b - .\n"
+	                 ".popsection"
+	                 : "+r"(failed)
+	                 : "c"(msr), "a"((uint32_t)value), "d"((uint32_t)(value >> 32))
+	                 : "memory");
 	return failed ? -EFAULT : 0;
 }
 
@@ -78,12 +78,12 @@ void wrmsr(uint32_t msr, uint64_t value)
 	__asm__ volatile("wrmsr" : : "c"(msr), "a"((uint32_t)value), "d"((uint32_t)(value >> 32)) : "memory");
 }
 
-#define READ_CR(n) \
-	uint64_t cr##n##_read(void) \
-	{ \
-		uint64_t value; \
+#define READ_CR(n)                                                                 \
+	uint64_t cr##n##_read(void)                                                \
+	{                                                                          \
+		uint64_t value;                                                    \
 		__asm__ volatile("mov %%cr" #n ", %0" : "=r"(value) : : "memory"); \
-		return value; \
+		return value;                                                      \
 	}
 READ_CR(0)
 READ_CR(2)
@@ -289,9 +289,9 @@ static void features_read(struct cpu_features *f)
 void cpu_features_init(void)
 {
 	features_read(&cpu_features);
-	log_info("CPU: %s family %u model 0x%x stepping %u, %u physical and %u virtual address bits", cpu_features.vendor,
-		 cpu_features.family, cpu_features.model, cpu_features.stepping, cpu_features.phys_bits,
-		 cpu_features.virt_bits);
+	log_info("CPU: %s family %u model 0x%x stepping %u, %u physical and %u virtual address bits",
+	         cpu_features.vendor, cpu_features.family, cpu_features.model, cpu_features.stepping,
+	         cpu_features.phys_bits, cpu_features.virt_bits);
 	if (!cpu_features.pat || !cpu_features.pge)
 		panic("this processor has no PAT or no global pages");
 }
@@ -302,11 +302,12 @@ bool cpu_features_match(void)
 	const struct cpu_features *f = &cpu_features;
 
 	features_read(&own);
-	return !strcmp(own.vendor, f->vendor) && own.nx >= f->nx && own.page1gb >= f->page1gb && own.smep >= f->smep &&
-	       own.smap >= f->smap && own.umip >= f->umip && own.fsgsbase >= f->fsgsbase && own.xsave >= f->xsave &&
-	       (own.xcr0_mask & f->xcr0_mask) == f->xcr0_mask && own.xsaveopt >= f->xsaveopt && own.rdtscp >= f->rdtscp &&
-	       own.spec_ctrl >= f->spec_ctrl && own.ibpb >= f->ibpb && own.md_clear >= f->md_clear &&
-	       own.x2apic >= f->x2apic && own.tsc_deadline >= f->tsc_deadline;
+	return !strcmp(own.vendor, f->vendor) && own.nx >= f->nx && own.page1gb >= f->page1gb &&
+	       own.smep >= f->smep && own.smap >= f->smap && own.umip >= f->umip &&
+	       own.fsgsbase >= f->fsgsbase && own.xsave >= f->xsave &&
+	       (own.xcr0_mask & f->xcr0_mask) == f->xcr0_mask && own.xsaveopt >= f->xsaveopt &&
+	       own.rdtscp >= f->rdtscp && own.spec_ctrl >= f->spec_ctrl && own.ibpb >= f->ibpb &&
+	       own.md_clear >= f->md_clear && own.x2apic >= f->x2apic && own.tsc_deadline >= f->tsc_deadline;
 }
 
 void cpu_init(void)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Descriptor tables (SDM Vol. 3, chapters 3, 6 and 7). The IDT is one for all CPUs; each CPU has its own GDT page, TSS and
- * stacks for NMI, #MC, #DF and #DB, in its area (hw/layout.h).
+ * Descriptor tables (SDM Vol. 3, chapters 3, 6 and 7). The IDT is one for all CPUs; each CPU has its own GDT
+ * page, TSS and stacks for NMI, #MC, #DF and #DB, in its area (hw/layout.h).
  */
 #include "hw/desc.h"
 #include "hw/cpu.h"
@@ -38,7 +38,6 @@ enum { IST_DF = 1, IST_NMI, IST_MC };
 
 extern char trap_stubs[256][16];
 
-
 struct idt_gate idt_page[256] __aligned_to(4096);
 
 static void gate_set(unsigned vector, unsigned ist, uint8_t type)
@@ -46,11 +45,11 @@ static void gate_set(unsigned vector, unsigned ist, uint8_t type)
 	uintptr_t stub = (uintptr_t)trap_stubs[vector];
 
 	idt_page[vector] = (struct idt_gate){ .offset_low = (uint16_t)stub,
-					      .selector = HV_CS,
-					      .ist = (uint8_t)ist,
-					      .type = type,
-					      .offset_middle = (uint16_t)(stub >> 16),
-					      .offset_high = (uint32_t)(stub >> 32) };
+		                              .selector = HV_CS,
+		                              .ist = (uint8_t)ist,
+		                              .type = type,
+		                              .offset_middle = (uint16_t)(stub >> 16),
+		                              .offset_high = (uint32_t)(stub >> 32) };
 }
 
 static void idt_load(void)
@@ -86,7 +85,8 @@ static void gdt_fill(uint64_t *page, unsigned cpu)
 /* A 16-byte system descriptor: type 2 LDT, 9 available TSS. */
 static void system_descriptor(unsigned selector, uintptr_t base, unsigned limit, unsigned type)
 {
-	uint64_t *d = (uint64_t *)(CPU_AREA(this_cpu()) + CPU_AREA_GDT_PAGE * PAGE_SIZE) + (selector - GDT_HV_OFFSET) / 8;
+	uint64_t *d = (uint64_t *)(CPU_AREA(this_cpu()) + CPU_AREA_GDT_PAGE * PAGE_SIZE) +
+	              (selector - GDT_HV_OFFSET) / 8;
 
 	d[0] = (limit & 0xffff) | (base & 0xffffff) << 16 | (uint64_t)(0x80 | type) << 40 |
 	       (uint64_t)(limit >> 16 & 15) << 48 | (base >> 24 & 0xff) << 56;
@@ -107,7 +107,8 @@ void gdt_load(uintptr_t base, unsigned limit)
 
 void gdt_load_hv(void)
 {
-	gdt_load(CPU_AREA(this_cpu()) + CPU_AREA_GDT_PAGE * PAGE_SIZE - GDT_HV_OFFSET, GDT_HV_OFFSET + PAGE_SIZE - 1);
+	gdt_load(CPU_AREA(this_cpu()) + CPU_AREA_GDT_PAGE * PAGE_SIZE - GDT_HV_OFFSET,
+	         GDT_HV_OFFSET + PAGE_SIZE - 1);
 }
 
 void ldt_load(uintptr_t base, unsigned entries)

@@ -5,8 +5,8 @@
 
 #include "lib/types.h"
 
-/* The frame with selectors 0xe000 .. 0xefff of a CPU: flat segments, TSS and LDT descriptors. Each guest's GDT has it
- * as page 14 while a vcpu runs on that CPU. */
+/* The frame with selectors 0xe000 .. 0xefff of a CPU: flat segments, TSS and LDT descriptors. Each guest's
+ * GDT has it as page 14 while a vcpu runs on that CPU. */
 mfn_t gdt_hv_page(unsigned cpu);
 /* Loads GDTR; the page above must be in place. Interrupts off. */
 void gdt_load(uintptr_t base, unsigned limit);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Extended state. A guest's own XCR0 may be smaller than what the processor holds: saving and restoring go with the whole
- * mask, so that nothing of one vcpu stays behind for the next one that turns a component on.
+ * Extended state. A guest's own XCR0 may be smaller than what the processor holds: saving and restoring go
+ * with the whole mask, so that nothing of one vcpu stays behind for the next one that turns a component on.
  */
 #include "hw/fpu.h"
 #include "hw/cpu.h"
@@ -10,15 +10,15 @@
 #include "lib/errno.h"
 #include "lib/string.h"
 
-#define XSAVE_HEADER	512
-#define XCR0_X87	1ull
-#define XCR0_SSE	2ull
-#define XCR0_AVX	4ull
-#define XCR0_AVX512	0xe0ull
-#define MXCSR_OFFSET	24
+#define XSAVE_HEADER      512
+#define XCR0_X87          1ull
+#define XCR0_SSE          2ull
+#define XCR0_AVX          4ull
+#define XCR0_AVX512       0xe0ull
+#define MXCSR_OFFSET      24
 #define MXCSR_MASK_OFFSET 28
-#define MXCSR_DEFAULT	0x1f80
-#define FCW_DEFAULT	0x37f
+#define MXCSR_DEFAULT     0x1f80
+#define FCW_DEFAULT       0x37f
 
 static uint32_t mxcsr_mask = 0xffbf;
 
@@ -73,7 +73,8 @@ void fpu_save(void *area, uint64_t xcr0)
 		__asm__ volatile("xsave64 (%0)" : : "r"(area), "a"(low), "d"(high) : "memory");
 }
 
-/* AMD restores the last instruction's addresses only when an exception is pending: clear what another vcpu left. */
+/* AMD restores the last instruction's addresses only when an exception is pending: clear what another vcpu
+ * left. */
 static void clear_pointers(void)
 {
 	static const uint32_t zero;
@@ -87,45 +88,46 @@ static bool restore(const void *area)
 
 	if (cpu_features.xsave)
 		__asm__ volatile("1: xrstor64 (%[area])\n"
-				 "2:\n"
-				 ".subsection 1\n"
-				 "3: movb $1, %[failed]\n"
-				 "jmp 2b\n"
-				 ".previous\n"
-				 ".pushsection __ex_table, \"a\"\n"
-				 ".balign 4\n"
-				 ".long 1b - ., 3b - .\n"
-				 ".popsection"
-				 : [failed] "+r"(failed)
-				 : [area] "r"(area), "a"(~0u), "d"(~0u)
-				 : "memory");
+		                 "2:\n"
+		                 ".subsection 1\n"
+		                 "3: movb $1, %[failed]\n"
+		                 "jmp 2b\n"
+		                 ".previous\n"
+		                 ".pushsection __ex_table, \"a\"\n"
+		                 ".balign 4\n"
+		                 ".long 1b - ., 3b - .\n"
+		                 ".popsection"
+		                 : [failed] "+r"(failed)
+		                 : [area] "r"(area), "a"(~0u), "d"(~0u)
+		                 : "memory");
 	else
 		__asm__ volatile("1: fxrstor64 (%[area])\n"
-				 "2:\n"
-				 ".subsection 1\n"
-				 "3: movb $1, %[failed]\n"
-				 "jmp 2b\n"
-				 ".previous\n"
-				 ".pushsection __ex_table, \"a\"\n"
-				 ".balign 4\n"
-				 ".long 1b - ., 3b - .\n"
-				 ".popsection"
-				 : [failed] "+r"(failed)
-				 : [area] "r"(area)
-				 : "memory");
+		                 "2:\n"
+		                 ".subsection 1\n"
+		                 "3: movb $1, %[failed]\n"
+		                 "jmp 2b\n"
+		                 ".previous\n"
+		                 ".pushsection __ex_table, \"a\"\n"
+		                 ".balign 4\n"
+		                 ".long 1b - ., 3b - .\n"
+		                 ".popsection"
+		                 : [failed] "+r"(failed)
+		                 : [area] "r"(area)
+		                 : "memory");
 	return !failed;
 }
 
 void fpu_restore(const void *area, uint64_t xcr0)
 {
-	static const uint8_t initial[512 + 64] __aligned_to(64) = { FCW_DEFAULT & 0xff, FCW_DEFAULT >> 8,
-								    [MXCSR_OFFSET] = MXCSR_DEFAULT & 0xff,
-								    [MXCSR_OFFSET + 1] = MXCSR_DEFAULT >> 8 };
+	static const uint8_t initial[512 + 64] __aligned_to(
+	        64) = { FCW_DEFAULT & 0xff, FCW_DEFAULT >> 8, [MXCSR_OFFSET] = MXCSR_DEFAULT & 0xff,
+		        [MXCSR_OFFSET + 1] = MXCSR_DEFAULT >> 8 };
 
 	clts();
 	if (cpu_features.is_amd)
 		clear_pointers();
-	/* fpu_area_valid() looked at what toolstacks hand in; should the processor refuse an area still, nothing may leak. */
+	/* fpu_area_valid() looked at what toolstacks hand in; should the processor refuse an area still,
+	 * nothing may leak. */
 	if (unlikely(!restore(area)))
 		(void)restore(initial);
 	if (cpu_features.xsave && unlikely(xcr0 != cpu_features.xcr0_mask))

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the files of hw/ and boot/ share and floors in between do not see: steps of bring-up, and the wires between them. */
+/* What the files of hw/ and boot/ share and floors in between do not see: steps of bring-up, and the wires
+ * between them. */
 #ifndef HW_INTERNAL_H
 #define HW_INTERNAL_H
 
@@ -9,19 +10,19 @@
 /* ---- bring-up, in this order ---- */
 void desc_early_init(void);    /* IDT with stubs, on the boot stack */
 void cpu_features_init(void);  /* CPUID of the boot CPU */
-void cpu_init(void);	       /* each CPU: control registers, PAT, FPU */
+void cpu_init(void);           /* each CPU: control registers, PAT, FPU */
 bool cpu_features_match(void); /* each other CPU: whether it has what the first one has */
 void boot_alloc_init(const struct memory_region *busy, unsigned count);
 void boot_alloc_unlimit(void); /* the direct map is complete: memory above 4 GiB too */
-void paging_init(void);	       /* final tables of the image and of all memory; loads them */
+void paging_init(void);        /* final tables of the image and of all memory; loads them */
 void cpu_area_init(unsigned cpu);
 mfn_t cpu_area_gdt_mfn(unsigned cpu);
 void desc_prepare_cpu(unsigned cpu); /* fills its GDT page, from any CPU */
 void desc_init_cpu(unsigned cpu);    /* on that CPU: GDT, TSS, IDT */
-void console_late_init(void);	  /* VGA and serial through final tables, the ring's final size */
-void console_input_init(void);	  /* serial input's interrupt */
-void console_release_vga(void);	  /* dom0's from now on */
-void console_panic_mode(void);	  /* no locks any more */
+void console_late_init(void);        /* VGA and serial through final tables, the ring's final size */
+void console_input_init(void);       /* serial input's interrupt */
+void console_release_vga(void);      /* dom0's from now on */
+void console_panic_mode(void);       /* no locks any more */
 void pic_disable(void); /* before apic_init(): a request that is pending must not outlive its line */
 void apic_init(void);
 void machine_own_init(void); /* after acpi_init() */
@@ -46,7 +47,7 @@ void apic_send_nmi_to_others(void);
 void apic_send_init(uint32_t to_apic_id);
 void apic_send_startup(uint32_t to_apic_id, unsigned page);
 uint32_t apic_timer_count(void);
-void apic_timer_start(uint32_t count);		/* one shot, divided by 16; 0 stops it */
+void apic_timer_start(uint32_t count); /* one shot, divided by 16; 0 stops it */
 void apic_timer_deadline_mode(void);
 /* Wired into irq_entry(). */
 void time_interrupt(void);
@@ -60,7 +61,8 @@ void irq_vector_interrupt(unsigned vector);
 /* Programs for one source of irq.c's table. */
 void ioapic_init(void);
 unsigned ioapic_gsi_count(void);
-void ioapic_write_entry(unsigned gsi, unsigned vector, uint32_t dest_apic_id, bool level, bool active_low, bool masked);
+void ioapic_write_entry(unsigned gsi, unsigned vector, uint32_t dest_apic_id, bool level, bool active_low,
+                        bool masked);
 void ioapic_set_mask(unsigned gsi, bool masked);
 void ioapic_mask_all(void);
 

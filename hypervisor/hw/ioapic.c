@@ -7,9 +7,9 @@
 #include "lib/errno.h"
 #include "lib/log.h"
 
-#define REG_ID	    0
+#define REG_ID      0
 #define REG_VERSION 1
-#define REG_ARB	    2
+#define REG_ARB     2
 #define REG_ENTRY   0x10
 #define ENTRY_LOW   (1u << 13)
 #define ENTRY_LEVEL (1u << 15)
@@ -79,13 +79,14 @@ void ioapic_init(void)
 		ioapics[ioapic_count].gsi_base = a->gsi_base;
 		ioapics[ioapic_count].count = (reg_read(ioapic_count, REG_VERSION) >> 16 & 0xff) + 1;
 		log_info("I/O APIC at %#llx: GSI %u to %u", (unsigned long long)a->address, a->gsi_base,
-			 a->gsi_base + ioapics[ioapic_count].count - 1);
+		         a->gsi_base + ioapics[ioapic_count].count - 1);
 		ioapic_count++;
 	}
 	ioapic_mask_all();
 }
 
-void ioapic_write_entry(unsigned gsi, unsigned vector, uint32_t dest, bool level, bool active_low, bool masked)
+void ioapic_write_entry(unsigned gsi, unsigned vector, uint32_t dest, bool level, bool active_low,
+                        bool masked)
 {
 	uint64_t flags = spin_lock_irqsave(&lock);
 	unsigned i = find(gsi);
@@ -96,8 +97,9 @@ void ioapic_write_entry(unsigned gsi, unsigned vector, uint32_t dest, bool level
 		/* Masked while the halves do not fit together. */
 		reg_write(i, reg, ENTRY_MASK);
 		reg_write(i, reg + 1, dest << 24);
-		reg_write(i, reg, vector | (level ? ENTRY_LEVEL : 0) | (active_low ? ENTRY_LOW : 0) |
-					  (masked ? ENTRY_MASK : 0));
+		reg_write(i, reg,
+		          vector | (level ? ENTRY_LEVEL : 0) | (active_low ? ENTRY_LOW : 0) |
+		                  (masked ? ENTRY_MASK : 0));
 	}
 	spin_unlock_irqrestore(&lock, flags);
 }

@@ -2,8 +2,9 @@
 /*
  * Interrupts: from a vector to its source and the handler that is bound to it.
  *
- * A vector means the same on all CPUs. A level-triggered line is masked at the I/O APIC from its interrupt until irq_eoi(),
- * so that a guest may take its time; two reasons keep a source masked, and it is unmasked when both are gone.
+ * A vector means the same on all CPUs. A level-triggered line is masked at the I/O APIC from its interrupt
+ * until irq_eoi(), so that a guest may take its time; two reasons keep a source masked, and it is unmasked
+ * when both are gone.
  */
 #include "hw/irq.h"
 #include "hw/acpi.h"
@@ -36,7 +37,8 @@ bool irq_context_active(void)
 /* First of count free vectors, aligned to count rounded up to a power of two; 0: none. */
 static unsigned vectors_find(unsigned count, unsigned align)
 {
-	for (unsigned v = ROUND_UP(VECTOR_DEVICE_FIRST, align); v + count - 1 <= VECTOR_DEVICE_LAST; v += align) {
+	for (unsigned v = ROUND_UP(VECTOR_DEVICE_FIRST, align); v + count - 1 <= VECTOR_DEVICE_LAST;
+	     v += align) {
 		unsigned i = 0;
 
 		while (i < count && !vector_irq[v + i] && v + i != 0x80 && v + i != 0x82)
@@ -102,7 +104,8 @@ int irq_bind(unsigned irq, void (*handler)(unsigned irq, void *data), void *data
 		s->masked = false;
 		s->in_service = false;
 		if (irq < irq_gsi_count)
-			ioapic_write_entry(irq, s->vector, cpu_ids[s->cpu].apic_id, s->level, s->active_low, false);
+			ioapic_write_entry(irq, s->vector, cpu_ids[s->cpu].apic_id, s->level, s->active_low,
+			                   false);
 		else
 			msi_apply_mask(irq, false);
 	}
@@ -173,7 +176,7 @@ void irq_set_affinity(unsigned irq, unsigned cpu)
 			;
 		else if (irq < irq_gsi_count)
 			ioapic_write_entry(irq, s->vector, cpu_ids[cpu].apic_id, s->level, s->active_low,
-					   s->masked || s->in_service);
+			                   s->masked || s->in_service);
 		else
 			msi_write_message(irq);
 	}

@@ -15,14 +15,15 @@ struct irq_source {
 	uint8_t vector; /* 0: none */
 	bool level, active_low;
 	bool masked, in_service; /* each alone keeps it masked */
-	unsigned cpu;		 /* where it is delivered */
-	struct msi_device *msi;	 /* NULL: a GSI or unused */
+	unsigned cpu;            /* where it is delivered */
+	struct msi_device *msi;  /* NULL: a GSI or unused */
 };
 
 extern struct irq_source irq_table[IRQ_MAX];
 extern spinlock_t irq_lock;
 
-/* Consecutive vectors for count irqs, aligned as MSI wants it; the first, or 0 when there are none. irq_lock held. */
+/* Consecutive vectors for count irqs, aligned as MSI wants it; the first, or 0 when there are none. irq_lock
+ * held. */
 unsigned irq_vectors_take(unsigned first_irq, unsigned count);
 void irq_vector_release(unsigned irq);
 

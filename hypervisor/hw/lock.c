@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Ticket locks. In debug builds each CPU keeps the ranks that it holds, apart for interrupt context, and each acquire
- * must have a rank that is not below the highest one held.
+ * Ticket locks. In debug builds each CPU keeps the ranks that it holds, apart for interrupt context, and each
+ * acquire must have a rank that is not below the highest one held.
  */
 #include "hw/lock.h"
 #include "hw/cpu.h"
@@ -122,8 +122,8 @@ bool spin_trylock(spinlock_t *l)
 	if (next != owner)
 		return false;
 	rank_check(l, true);
-	if (!__atomic_compare_exchange_n(tickets(l), &seen, (uint32_t)owner << 16 | (uint16_t)(next + 1), false,
-					 __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+	if (!__atomic_compare_exchange_n(tickets(l), &seen, (uint32_t)owner << 16 | (uint16_t)(next + 1),
+	                                 false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
 		return false;
 	rank_push(l);
 	return true;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Lines for a person. loglvl= and guest_loglvl= name two thresholds: what is above the first is printed, what is only above
- * the second is printed as long as its rate is low.
+ * Lines for a person. loglvl= and guest_loglvl= name two thresholds: what is above the first is printed, what
+ * is only above the second is printed as long as its rate is low.
  */
 #include "lib/log.h"
 #include "lib/string.h"
@@ -11,8 +11,8 @@
 #include "hw/options.h"
 #include "hw/time.h"
 
-#define RATE_LINES  10
-#define RATE_NS	    5000000000ull
+#define RATE_LINES 10
+#define RATE_NS    5000000000ull
 
 static spinlock_t rate_lock = SPINLOCK(RANK_CONSOLE);
 static struct {
@@ -59,7 +59,8 @@ static void tell_dropped(unsigned dropped)
 
 	if (!dropped)
 		return;
-	console_write(line, (size_t)snprintf(line, sizeof(line), "(xylem) %u lines were left out\n", dropped));
+	console_write(line,
+	              (size_t)snprintf(line, sizeof(line), "(xylem) %u lines were left out\n", dropped));
 }
 
 static const char *level_prefix(enum log_level level)
@@ -72,7 +73,8 @@ void log_line(enum log_level level, const char *fmt, ...)
 	unsigned dropped = 0;
 	va_list ap;
 
-	if ((int)level >= options.loglvl_print && ((int)level >= options.loglvl_rate || !rate_allows(&dropped)))
+	if ((int)level >= options.loglvl_print &&
+	    ((int)level >= options.loglvl_rate || !rate_allows(&dropped)))
 		return;
 	tell_dropped(dropped);
 	va_start(ap, fmt);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Message-signalled interrupts: finds the capability, allocates irqs and vectors, writes the messages (PCI 3.0, 6.8; SDM Vol. 3,
- * 11.11). MSI-X: one table entry per call. The device's own driver in dom0 sees its registers as the hypervisor left them.
+ * Message-signalled interrupts: finds the capability, allocates irqs and vectors, writes the messages
+ * (PCI 3.0, 6.8; SDM Vol. 3, 11.11). MSI-X: one table entry per call. The device's own driver in dom0 sees
+ * its registers as the hypervisor left them.
  */
 #include "hw/irq.h"
 #include "hw/irq_table.h"
@@ -11,15 +12,15 @@
 #include "lib/errno.h"
 #include "lib/log.h"
 
-#define PCI_STATUS	 0x06
+#define PCI_STATUS       0x06
 #define PCI_CAPABILITIES 0x34
-#define CAP_MSI		 0x05
-#define CAP_MSIX	 0x11
-#define MSI_ENABLE	 1u
-#define MSI_64BIT	 (1u << 7)
-#define MSI_MASKABLE	 (1u << 8)
-#define MSIX_ENABLE	 (1u << 15)
-#define MSIX_MASK_ALL	 (1u << 14)
+#define CAP_MSI          0x05
+#define CAP_MSIX         0x11
+#define MSI_ENABLE       1u
+#define MSI_64BIT        (1u << 7)
+#define MSI_MASKABLE     (1u << 8)
+#define MSIX_ENABLE      (1u << 15)
+#define MSIX_MASK_ALL    (1u << 14)
 #define MSIX_ENTRY_BYTES 16
 
 /* One allocation. */
@@ -143,7 +144,8 @@ static int decode(const struct msi_request *req, struct msi_device *d)
 	if (req->table_base) {
 		if (req->count != 1 || req->entry > (control & 0x7ff))
 			return -EINVAL;
-		d->entry = device_map(MADDR(req->table_base + (uint64_t)req->entry * MSIX_ENTRY_BYTES), MSIX_ENTRY_BYTES);
+		d->entry = device_map(MADDR(req->table_base + (uint64_t)req->entry * MSIX_ENTRY_BYTES),
+		                      MSIX_ENTRY_BYTES);
 		return d->entry ? 0 : -ENOMEM;
 	}
 	if (!req->count || req->count > 1u << (control >> 1 & 7))
@@ -251,8 +253,9 @@ void msi_teardown(unsigned first)
 	}
 	d->used = false;
 	for (unsigned i = 0; i < ARRAY_SIZE(devices); i++)
-		others = others || (devices[i].used && devices[i].entry && devices[i].req.segment == d->req.segment &&
-				    devices[i].req.bus == d->req.bus && devices[i].req.devfn == d->req.devfn);
+		others = others ||
+		         (devices[i].used && devices[i].entry && devices[i].req.segment == d->req.segment &&
+		          devices[i].req.bus == d->req.bus && devices[i].req.devfn == d->req.devfn);
 	/* MSI-X stays on as long as another entry is in use. */
 	if (!d->entry)
 		cfg_write(d, 2, 2, cfg_read(d, 2, 2) & ~MSI_ENABLE);

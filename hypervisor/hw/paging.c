@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The hypervisor's own tables. Text is read-only, all else is not executable; the direct map covers RAM and the first MiB,
- * so that no device's registers are ever cached through it.
+ * The hypervisor's own tables. Text is read-only, all else is not executable; the direct map covers RAM and
+ * the first MiB, so that no device's registers are ever cached through it.
  *
- * The device window is the one part that changes after bring-up: its tables exist from the start, mappings are only added.
+ * The device window is the one part that changes after bring-up: its tables exist from the start, mappings
+ * are only added.
  */
 #include "hw/paging.h"
 #include "hw/internal.h"
@@ -60,7 +61,8 @@ static uint64_t *new_table(mfn_t *mfn)
 	return mfn_map(*mfn);
 }
 
-/* The table that entry names, made when there is none. The flags of upper levels permit all that the lowest may. */
+/* The table that entry names, made when there is none. The flags of upper levels permit all that the lowest
+ * may. */
 static uint64_t *table_below(uint64_t *entry, uint64_t flags)
 {
 	if (!(*entry & HV_PTE_P)) {
@@ -90,7 +92,8 @@ static uint64_t map_one(uint64_t *l4, uintptr_t va, uint64_t mfn, uint64_t pages
 		uint64_t *entry = &table[index_of(va, level)];
 		bool size_ok = level == 1 || level == 2 || cpu_features.page1gb;
 
-		if (size_ok && pages >= span && !((va >> PAGE_SHIFT | mfn) & (span - 1)) && !(*entry & HV_PTE_P)) {
+		if (size_ok && pages >= span && !((va >> PAGE_SHIFT | mfn) & (span - 1)) &&
+		    !(*entry & HV_PTE_P)) {
 			*entry = mfn << PAGE_SHIFT | flags | (level > 1 ? HV_PTE_PSE : 0);
 			return span;
 		}
@@ -128,7 +131,8 @@ static void map_memory(void)
 	/* The first MiB for the trampoline and the firmware's tables. */
 	hv_map(DIRECTMAP_BASE, MFN(0), 256, HV_PTE_RW | HV_PTE_NX | HV_PTE_G);
 	for (unsigned i = 0; i < memory_map_count; i++) {
-		uint64_t first = (memory_map[i].start + PAGE_SIZE - 1) >> PAGE_SHIFT, end = memory_map[i].end >> PAGE_SHIFT;
+		uint64_t first = (memory_map[i].start + PAGE_SIZE - 1) >> PAGE_SHIFT,
+		         end = memory_map[i].end >> PAGE_SHIFT;
 
 		first = MAX(first, 256ull);
 		if (memory_map[i].type == 1 && first < end)
@@ -144,7 +148,8 @@ static void make_device_tables(void)
 	for (uint64_t offset = 0; offset < DEVICE_END; offset += 1ull << 30) {
 		uint64_t *l2 = table_below(&l3[index_of(DEVICE_BASE + offset, 3)], 0);
 
-		for (uint64_t small = offset; small < MIN(DEVICE_SMALL, offset + (1ull << 30)); small += 1ull << 21)
+		for (uint64_t small = offset; small < MIN(DEVICE_SMALL, offset + (1ull << 30));
+		     small += 1ull << 21)
 			(void)table_below(&l2[index_of(DEVICE_BASE + small, 2)], 0);
 	}
 }
@@ -156,7 +161,8 @@ void paging_init(void)
 	map_image_part(rodata_end, image_end, HV_PTE_RW | HV_PTE_NX);
 	map_memory();
 	make_device_tables();
-	/* Tables for all of the hypervisor's slots exist before any other L4 copies them; slot 260 is each domain's own. */
+	/* Tables for all of the hypervisor's slots exist before any other L4 copies them; slot 260 is each
+	 * domain's own. */
 	for (unsigned slot = HV_L4_FIRST; slot <= HV_L4_LAST; slot++)
 		if (slot != index_of(PERDOMAIN_BASE, 4))
 			(void)table_below(&hv_l4[slot], 0);
@@ -190,7 +196,8 @@ static void *device_add(uint64_t base, size_t size)
 	bool large = size >= 1ul << 21;
 	uint64_t page = large ? 1ull << 21 : PAGE_SIZE, flags = HV_PTE_P | HV_PTE_RW | HV_PTE_UC | HV_PTE_G;
 	uint64_t first = base & ~(page - 1), end = ROUND_UP(base + size, page);
-	uint64_t *next = large ? &device_large_next : &device_small_next, stop = large ? DEVICE_END : DEVICE_SMALL;
+	uint64_t *next = large ? &device_large_next : &device_small_next,
+	         stop = large ? DEVICE_END : DEVICE_SMALL;
 	uintptr_t va = DEVICE_BASE + *next;
 
 	if (device_count == DEVICES_MAX || end - first > stop - *next)
@@ -261,11 +268,13 @@ mfn_t hv_reduced_l3(unsigned cpu)
 	if (tables[cpu].m)
 		return tables[cpu];
 	memset(l4, 0, sizeof(l4));
-	map_in(l4, (uintptr_t)text_start, image_mfn(text_start), (uint64_t)(text_end - text_start) >> PAGE_SHIFT, 0);
+	map_in(l4, (uintptr_t)text_start, image_mfn(text_start),
+	       (uint64_t)(text_end - text_start) >> PAGE_SHIFT, 0);
 	map_in(l4, (uintptr_t)idt_page, image_mfn(idt_page), 1, kept);
 	for (unsigned page = 0; page < CPU_AREA_PAGES; page++)
 		if (page != CPU_AREA_GUARD_PAGE)
-			map_in(l4, CPU_AREA(cpu) + page * PAGE_SIZE, area_mfn(cpu, page), 1, kept | HV_PTE_RW);
+			map_in(l4, CPU_AREA(cpu) + page * PAGE_SIZE, area_mfn(cpu, page), 1,
+			       kept | HV_PTE_RW);
 	tables[cpu] = maddr_to_mfn(MADDR(l4[index_of(IMAGE_BASE, 4)] & PTE_ADDR_MASK));
 	return tables[cpu];
 }

@@ -2,8 +2,9 @@
 /*
  * The hypervisor's own page tables (L4 slots of hw/layout.h), and memory for bring-up before there is a heap.
  *
- * Everything here but device_map() is for bring-up on the boot CPU. The tables of slots 256 .. 271 are complete, at the
- * level that the L4 names, before the first guest's L4 is made: a guest's L4 copies the entries of these slots.
+ * Everything here but device_map() is for bring-up on the boot CPU. The tables of slots 256 .. 271 are
+ * complete, at the level that the L4 names, before the first guest's L4 is made: a guest's L4 copies the
+ * entries of these slots.
  */
 #ifndef HW_PAGING_H
 #define HW_PAGING_H
@@ -21,19 +22,22 @@
 /* The root; pt_idle_l4() of mm/ names it too. */
 mfn_t hv_l4_mfn(void);
 /*
- * Maps pages frames from mfn on at va, with the largest pages that fit, under L4 slots that are the hypervisor's. flags:
- * HV_PTE_* without PSE; NX is dropped where the CPU lacks it. Tables come from boot_alloc(). Nothing may be mapped there.
+ * Maps pages frames from mfn on at va, with the largest pages that fit, under L4 slots that are the
+ * hypervisor's. flags: HV_PTE_* without PSE; NX is dropped where the CPU lacks it. Tables come from
+ * boot_alloc(). Nothing may be mapped there.
  */
 void hv_map(uintptr_t va, mfn_t mfn, uint64_t pages, uint64_t flags);
 
-/* An L3 table for slot 261 that maps only what entry code of this CPU touches (xpti): text, IDT, its own stack, TSS, GDT. */
+/* An L3 table for slot 261 that maps only what entry code of this CPU touches (xpti): text, IDT, its own
+ * stack, TSS, GDT. */
 mfn_t hv_reduced_l3(unsigned cpu);
 
-/* Frames for good, not cleared; align_pages is a power of two. Panics when there are none. Until the heap takes over. */
+/* Frames for good, not cleared; align_pages is a power of two. Panics when there are none. Until the heap
+ * takes over. */
 mfn_t boot_alloc(uint64_t pages, uint64_t align_pages);
 /*
- * What is left of RAM besides the image, the modules and what boot_alloc() gave away: the i-th free range, false behind the
- * last one. mm_init() gives these to the heap, after its own calls of boot_alloc().
+ * What is left of RAM besides the image, the modules and what boot_alloc() gave away: the i-th free range,
+ * false behind the last one. mm_init() gives these to the heap, after its own calls of boot_alloc().
  */
 bool boot_free_range(unsigned i, struct memory_region *range);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The end: message, registers, stack with names, current domain; then reboot or halt. The other CPUs are stopped first, so
- * that nothing changes and nobody else prints.
+ * The end: message, registers, stack with names, current domain; then reboot or halt. The other CPUs are
+ * stopped first, so that nothing changes and nobody else prints.
  */
 #include "hw/internal.h"
 #include "hw/console.h"
@@ -65,7 +65,8 @@ void stack_print(uint64_t sp)
 		uint64_t value = *(const uint64_t *)sp;
 
 		if (symbol_find(value, &hit))
-			print("  %016llx %s+0x%llx", (unsigned long long)value, hit.name, (unsigned long long)hit.offset);
+			print("  %016llx %s+0x%llx", (unsigned long long)value, hit.name,
+			      (unsigned long long)hit.offset);
 	}
 }
 

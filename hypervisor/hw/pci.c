@@ -23,7 +23,8 @@ static volatile uint8_t *ecam(uint16_t seg, uint8_t bus, uint8_t devfn)
 		const struct acpi_mcfg *m = &acpi_info.mcfg[i];
 
 		if (m->segment == seg && bus >= m->first_bus && bus <= m->last_bus)
-			return device_map(MADDR(m->base + ((uint64_t)bus << 20 | (uint64_t)devfn << 12)), PAGE_SIZE);
+			return device_map(MADDR(m->base + ((uint64_t)bus << 20 | (uint64_t)devfn << 12)),
+			                  PAGE_SIZE);
 	}
 	return NULL;
 }
@@ -49,7 +50,9 @@ uint32_t pci_read(uint16_t seg, uint8_t bus, uint8_t devfn, unsigned reg, unsign
 	p = reg < 4096 ? ecam(seg, bus, devfn) : NULL;
 	if (!p)
 		return all_ones(width);
-	return width == 1 ? p[reg] : width == 2 ? *(volatile uint16_t *)(p + reg) : *(volatile uint32_t *)(p + reg);
+	return width == 1   ? p[reg]
+	       : width == 2 ? *(volatile uint16_t *)(p + reg)
+	                    : *(volatile uint32_t *)(p + reg);
 }
 
 void pci_write(uint16_t seg, uint8_t bus, uint8_t devfn, unsigned reg, unsigned width, uint32_t value)

@@ -8,8 +8,8 @@
 #include "lib/log.h"
 #include "lib/string.h"
 
-#define PIT_HZ 1193182
-#define PM_HZ  3579545
+#define PIT_HZ       1193182
+#define PM_HZ        3579545
 #define HPET_CAP     0
 #define HPET_CONFIG  0x10
 #define HPET_COUNTER 0xf0
@@ -64,14 +64,15 @@ static bool use_pm(void)
 {
 	if (!acpi_info.pm_timer_port)
 		return false;
-	kind = (struct timer_kind){ "ACPI PM timer", pm_read, PM_HZ, acpi_info.pm_timer_32bit ? 0xffffffff : 0xffffff, true };
+	kind = (struct timer_kind){ "ACPI PM timer", pm_read, PM_HZ,
+		                    acpi_info.pm_timer_32bit ? 0xffffffff : 0xffffff, true };
 	return true;
 }
 
 static void use_pit(void)
 {
 	port_out(0x61, 1, (port_in(0x61, 1) & ~2u) | 1); /* gate on, speaker off */
-	port_out(0x43, 1, 0xb0);			 /* channel 2, both bytes, mode 0 */
+	port_out(0x43, 1, 0xb0);                         /* channel 2, both bytes, mode 0 */
 	port_out(0x42, 1, 0xff);
 	port_out(0x42, 1, 0xff);
 	kind = (struct timer_kind){ "PIT", pit_read, PIT_HZ, 0xffff, false };
@@ -156,8 +157,13 @@ struct cmos_time {
 
 static struct cmos_time cmos_fields(void)
 {
-	struct cmos_time t = { cmos_read(0), cmos_read(2), cmos_read(4), cmos_read(7), cmos_read(8), cmos_read(9),
-			       acpi_info.century ? cmos_read(acpi_info.century) : 0 };
+	struct cmos_time t = { cmos_read(0),
+		               cmos_read(2),
+		               cmos_read(4),
+		               cmos_read(7),
+		               cmos_read(8),
+		               cmos_read(9),
+		               acpi_info.century ? cmos_read(acpi_info.century) : 0 };
 
 	return t;
 }
@@ -194,8 +200,9 @@ uint64_t cmos_read_seconds(void)
 	pm = t.hour & 0x80;
 	t.hour &= 0x7f;
 	if (!(status & 4)) {
-		t = (struct cmos_time){ from_bcd(t.second), from_bcd(t.minute), from_bcd(t.hour), from_bcd(t.day),
-					from_bcd(t.month), from_bcd(t.year), from_bcd(t.century) };
+		t = (struct cmos_time){ from_bcd(t.second), from_bcd(t.minute), from_bcd(t.hour),
+			                from_bcd(t.day),    from_bcd(t.month),  from_bcd(t.year),
+			                from_bcd(t.century) };
 	}
 	if (!(status & 2))
 		t.hour = t.hour % 12 + (pm ? 12 : 0);

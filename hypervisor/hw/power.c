@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Reboot and power-off. reboot= picks the method (Xen's letters: a ACPI, k keyboard controller, p PCI port 0xcf9, t triple
- * fault); if it does not work, the others follow.
+ * Reboot and power-off. reboot= picks the method (Xen's letters: a ACPI, k keyboard controller, p PCI port
+ * 0xcf9, t triple fault); if it does not work, the others follow.
  */
 #include "hw/power.h"
 #include "hw/acpi.h"
@@ -41,7 +41,7 @@ static void reset_by_acpi(void)
 	} else if (a->reset_space == 2) {
 		/* Bus 0: device in bits 47:32, function in 31:16, register in 15:0. */
 		pci_write(0, 0, (uint8_t)((a->reset_address >> 32 & 31) << 3 | (a->reset_address >> 16 & 7)),
-			  a->reset_address & 0xff, 1, a->reset_value);
+		          a->reset_address & 0xff, 1, a->reset_value);
 	}
 	udelay(100000);
 }

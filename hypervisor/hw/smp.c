@@ -2,7 +2,8 @@
 /*
  * Other CPUs: INIT-SIPI-SIPI (SDM Vol. 3, 8.4), work bits, and calls on other CPUs.
  *
- * CPUs are started one after the other; the one being started finds its stack and tables in ap_*, which hw/trampoline.S reads.
+ * CPUs are started one after the other; the one being started finds its stack and tables in ap_*, which
+ * hw/trampoline.S reads.
  */
 #include "hw/smp.h"
 #include "hw/acpi.h"
@@ -16,7 +17,7 @@
 #include "lib/log.h"
 #include "lib/string.h"
 
-#define TRAMPOLINE 0x8000 /* page below 1 MiB; boot/main.c keeps it out of the heap */
+#define TRAMPOLINE    0x8000 /* page below 1 MiB; boot/main.c keeps it out of the heap */
 #define START_WAIT_MS 10000
 
 struct cpu_ids cpu_ids[NR_CPUS];
@@ -96,10 +97,8 @@ void cpu_call(const cpumask_t *mask, void (*fn)(void *), void *arg)
 		call.fn = fn;
 		call.arg = arg;
 		__atomic_thread_fence(__ATOMIC_SEQ_CST);
-		for_each_cpu_in(cpu, &others)
-			cpumask_set(&call.pending, cpu);
-		for_each_cpu_in(cpu, &others)
-			apic_send_ipi(cpu_ids[cpu].apic_id, VECTOR_CALL);
+		for_each_cpu_in(cpu, &others) cpumask_set(&call.pending, cpu);
+		for_each_cpu_in(cpu, &others) apic_send_ipi(cpu_ids[cpu].apic_id, VECTOR_CALL);
 		while (!cpumask_empty(&call.pending))
 			cpu_relax();
 		spin_unlock(&call_lock);
@@ -240,7 +239,8 @@ static bool start_one(unsigned cpu)
 		udelay(1000);
 	}
 	if (ap_state == 2)
-		log_err("CPU with APIC id %u lacks features of the first one: it is not used", cpu_ids[cpu].apic_id);
+		log_err("CPU with APIC id %u lacks features of the first one: it is not used",
+		        cpu_ids[cpu].apic_id);
 	else if (!ap_state)
 		log_err("CPU with APIC id %u did not start", cpu_ids[cpu].apic_id);
 	return ap_state == 1;

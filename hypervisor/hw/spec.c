@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Speculation: what this processor is affected by, from CPUID and IA32_ARCH_CAPABILITIES, and what is done about it. Handled:
- * Spectre v1 (in the code: index_nospec), Spectre v2 (IBRS on entry, return stack overwritten, IBPB between domains), Meltdown
- * (xpti), L1TF (page-table entries are checked in mm/), MDS (VERW on exit). Later issues are reported, not handled.
+ * Speculation: what this processor is affected by, from CPUID and IA32_ARCH_CAPABILITIES, and what is done
+ * about it. Handled: Spectre v1 (in the code: index_nospec), Spectre v2 (IBRS on entry, return stack
+ * overwritten, IBPB between domains), Meltdown (xpti), L1TF (page-table entries are checked in mm/), MDS
+ * (VERW on exit). Later issues are reported, not handled.
  */
 #include "hw/spec.h"
 #include "hw/cpu.h"
@@ -45,7 +46,8 @@ static void report_unhandled(uint64_t caps)
 		if (!(caps & CAP_GDS_NO) && f->xcr0_mask & 4)
 			log_warn("speculation: GDS (gather data sampling) is not handled");
 		if (!(caps & CAP_RFDS_NO))
-			log_warn("speculation: RFDS (register file data sampling) is not handled on Atom cores");
+			log_warn(
+			        "speculation: RFDS (register file data sampling) is not handled on Atom cores");
 		if (!(caps & CAP_BHI_NO) && (caps & CAP_IBRS_ALL))
 			log_warn("speculation: BHI (branch history injection) is not handled");
 		if (!(caps & CAP_IBRS_ALL))
@@ -86,9 +88,11 @@ void spec_init(void)
 	if (f->arch_capabilities && rdmsr_safe(MSR_ARCH_CAPS, &caps))
 		caps = 0;
 	decide_all(caps);
-	log_info("speculation: xpti dom0 %s, domU %s; L1TF checks %s; IBRS on entry %s; IBPB %s; VERW on exit %s",
-		 yes_no(p->xpti_dom0), yes_no(p->xpti_domu), yes_no(p->l1tf_vulnerable),
-		 yes_no(p->flags & SPEC_ENTRY_IBRS), yes_no(p->ibpb_on_switch), yes_no(p->flags & SPEC_EXIT_VERW));
+	log_info(
+	        "speculation: xpti dom0 %s, domU %s; L1TF checks %s; IBRS on entry %s; IBPB %s; VERW on exit %s",
+	        yes_no(p->xpti_dom0), yes_no(p->xpti_domu), yes_no(p->l1tf_vulnerable),
+	        yes_no(p->flags & SPEC_ENTRY_IBRS), yes_no(p->ibpb_on_switch),
+	        yes_no(p->flags & SPEC_EXIT_VERW));
 	if (!options.spec_ctrl) {
 		log_warn("speculation: switched off by spec-ctrl=no");
 		return;

@@ -2,10 +2,10 @@
 /*
  * System time is the TSC, scaled. How far the TSC can be trusted decides the rest:
  *
- *  - It runs at one rate (invariant TSC, or clocksource=tsc) and no CPU was seen behind another at bring-up: one scale for all
- *    CPUs, measured once against the platform timer. Guests are told that it is stable.
- *  - Otherwise each CPU looks at the platform timer (HPET or ACPI PM timer) once a second and steers its scale towards it,
- *    never backwards.
+ *  - It runs at one rate (invariant TSC, or clocksource=tsc) and no CPU was seen behind another at bring-up:
+ * one scale for all CPUs, measured once against the platform timer. Guests are told that it is stable.
+ *  - Otherwise each CPU looks at the platform timer (HPET or ACPI PM timer) once a second and steers its
+ * scale towards it, never backwards.
  *
  * The timer interrupt is the local APIC's, by TSC deadline where there is one, else one-shot.
  */
@@ -19,11 +19,11 @@
 #include "lib/log.h"
 #include "lib/string.h"
 
-#define SECOND_NS	1000000000ull
-#define CALIBRATE_NS	50000000ull
-#define STEER_NS	SECOND_NS
-#define ARM_MAX_NS	(2 * SECOND_NS)
-#define WARP_ROUNDS	2000
+#define SECOND_NS    1000000000ull
+#define CALIBRATE_NS 50000000ull
+#define STEER_NS     SECOND_NS
+#define ARM_MAX_NS   (2 * SECOND_NS)
+#define WARP_ROUNDS  2000
 
 /* One CPU's clock. Written by that CPU with interrupts off; version is odd meanwhile. */
 struct cpu_clock {
@@ -31,9 +31,9 @@ struct cpu_clock {
 	uint64_t tsc_stamp, system_ns;
 	uint32_t mul;
 	int8_t shift;
-	uint64_t tsc_hz;	   /* in force */
+	uint64_t tsc_hz;                       /* in force */
 	uint64_t steer_tsc, steer_platform_ns; /* at the last look at the platform timer */
-	uint64_t deadline_ns;	   /* what timer_hw_set() asked for; 0: nothing */
+	uint64_t deadline_ns;                  /* what timer_hw_set() asked for; 0: nothing */
 } __aligned_to(64);
 static struct cpu_clock clocks[NR_CPUS];
 
@@ -124,7 +124,8 @@ void udelay(unsigned us)
 
 /* ---- calibration ---- */
 
-/* The platform timer and the TSC at one instant: the best of some tries, since a hypervisor below us may pause us. */
+/* The platform timer and the TSC at one instant: the best of some tries, since a hypervisor below us may
+ * pause us. */
 static void read_pair(uint64_t *ticks, uint64_t *tsc)
 {
 	uint64_t best = ~0ull;
@@ -286,9 +287,9 @@ void time_init(void)
 	clock_rebase(c, c->steer_tsc, c->steer_platform_ns, tsc_khz * 1000);
 	time_wallclock_set(cmos_read_seconds(), 0, time_now_ns());
 	log_info("time: TSC %llu.%03llu MHz by %s, %s; timer: %s", (unsigned long long)tsc_khz / 1000,
-		 (unsigned long long)tsc_khz % 1000, platform_timer_name(),
-		 steering ? "steered, since its rate is not known to be constant" : "constant",
-		 use_deadline ? "TSC deadline" : "APIC, one shot");
+	         (unsigned long long)tsc_khz % 1000, platform_timer_name(),
+	         steering ? "steered, since its rate is not known to be constant" : "constant",
+	         use_deadline ? "TSC deadline" : "APIC, one shot");
 }
 
 /* Both CPUs read the TSC in turns; how far behind the other one's last value one of them ever was. */
@@ -345,7 +346,7 @@ void time_sync_with(unsigned cpu)
 	irq_restore(flags);
 	if (warp.warp && !steering) {
 		log_warn("time: TSC of CPU %u is up to %llu ticks off: each CPU's is steered", cpu,
-			 (unsigned long long)warp.warp);
+		         (unsigned long long)warp.warp);
 		tsc_stable = false;
 		steering = platform_timer_lasting();
 		if (!steering)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Exceptions that interrupted the hypervisor itself, and NMI and #MC from anywhere. A fault at an instruction with an entry in
- * the exception table is expected and continues at its fix-up; any other one is a defect of ours, and a panic.
+ * Exceptions that interrupted the hypervisor itself, and NMI and #MC from anywhere. A fault at an instruction
+ * with an entry in the exception table is expected and continues at its fix-up; any other one is a defect of
+ * ours, and a panic.
  */
 #include "hw/trap.h"
 #include "hw/cpu.h"
@@ -17,11 +18,13 @@ extern const struct fault_fixup ex_table_start[], ex_table_end[];
 static int stopping; /* NMI means: halt for good */
 
 static const char *const names[32] = {
-	[0] = "divide error",	  [1] = "debug",	   [2] = "NMI",		    [3] = "breakpoint",
-	[4] = "overflow",	  [5] = "bound range",	   [6] = "invalid opcode",  [7] = "no FPU",
-	[8] = "double fault",	  [10] = "invalid TSS",	   [11] = "segment absent", [12] = "stack fault",
-	[13] = "protection fault", [14] = "page fault",	   [16] = "x87 error",	    [17] = "alignment check",
-	[18] = "machine check",	  [19] = "SIMD error",	   [21] = "control protection",
+	[0] = "divide error",        [1] = "debug",           [2] = "NMI",
+	[3] = "breakpoint",          [4] = "overflow",        [5] = "bound range",
+	[6] = "invalid opcode",      [7] = "no FPU",          [8] = "double fault",
+	[10] = "invalid TSS",        [11] = "segment absent", [12] = "stack fault",
+	[13] = "protection fault",   [14] = "page fault",     [16] = "x87 error",
+	[17] = "alignment check",    [18] = "machine check",  [19] = "SIMD error",
+	[21] = "control protection",
 };
 
 static bool fixup(struct cpu_user_regs *regs)
@@ -42,14 +45,14 @@ void trap_in_hypervisor(struct cpu_user_regs *regs)
 		return;
 	if (vector == TRAP_PF)
 		panic_with(regs, "page fault in the hypervisor at %016llx, error code %04x",
-			   (unsigned long long)cr2_read(), regs->error_code);
-	panic_with(regs, "%s in the hypervisor, error code %04x", names[vector] ? names[vector] : "reserved exception",
-		   regs->error_code);
+		           (unsigned long long)cr2_read(), regs->error_code);
+	panic_with(regs, "%s in the hypervisor, error code %04x",
+	           names[vector] ? names[vector] : "reserved exception", regs->error_code);
 }
 
 /*
- * A guest single-stepped into SYSENTER and the flag came along, or a breakpoint of its own data was reached by a copy or held
- * back by MOV SS: nothing of the hypervisor's. The guest does not learn of it.
+ * A guest single-stepped into SYSENTER and the flag came along, or a breakpoint of its own data was reached
+ * by a copy or held back by MOV SS: nothing of the hypervisor's. The guest does not learn of it.
  */
 void trap_debug_in_hypervisor(struct cpu_user_regs *regs)
 {
@@ -96,8 +99,10 @@ void trap_machine_check(struct cpu_user_regs *regs)
 		if (!rdmsr_safe(MSR_MC0_STATUS + 4 * i, &bank) && bank >> 63) {
 			if (rdmsr_safe(MSR_MC0_ADDR + 4 * i, &address))
 				address = 0;
-			panic_with(regs, "machine check: MCG_STATUS %llx, bank %u status %016llx address %016llx",
-				   (unsigned long long)status, i, (unsigned long long)bank, (unsigned long long)address);
+			panic_with(regs,
+			           "machine check: MCG_STATUS %llx, bank %u status %016llx address %016llx",
+			           (unsigned long long)status, i, (unsigned long long)bank,
+			           (unsigned long long)address);
 		}
 	panic_with(regs, "machine check: MCG_STATUS %llx", (unsigned long long)status);
 }
@@ -108,5 +113,5 @@ void trap_double_fault(struct cpu_user_regs *regs)
 	uintptr_t guard = CPU_AREA(this_cpu()) + CPU_AREA_GUARD_PAGE * PAGE_SIZE;
 
 	panic_with(regs, "double fault%s, cr2 %016llx", cr2 - guard < PAGE_SIZE ? " (stack overflow)" : "",
-		   (unsigned long long)cr2);
+	           (unsigned long long)cr2);
 }

@@ -56,7 +56,10 @@ int option_bool(const char *value)
 
 static int digit(char c, unsigned base)
 {
-	int d = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : 99;
+	int d = c >= '0' && c <= '9'   ? c - '0'
+	        : c >= 'a' && c <= 'f' ? c - 'a' + 10
+	        : c >= 'A' && c <= 'F' ? c - 'A' + 10
+	                               : 99;
 
 	return d < (int)base ? d : -1;
 }
@@ -75,7 +78,8 @@ static bool scan(const char **s, uint64_t *number)
 	if (digit(*p, base) < 0)
 		return false;
 	for (; digit(*p, base) >= 0; p++)
-		if (__builtin_mul_overflow(v, base, &v) || __builtin_add_overflow(v, (uint64_t)digit(*p, base), &v))
+		if (__builtin_mul_overflow(v, base, &v) ||
+		    __builtin_add_overflow(v, (uint64_t)digit(*p, base), &v))
 			return false;
 	*number = v;
 	*s = p;
@@ -96,11 +100,31 @@ bool option_size(const char **value, uint64_t *bytes)
 	if (!scan(&p, &v))
 		return false;
 	switch (*p) {
-	case 'B': case 'b': shift = 0; p++; break;
-	case 'K': case 'k': shift = 10; p++; break;
-	case 'M': case 'm': shift = 20; p++; break;
-	case 'G': case 'g': shift = 30; p++; break;
-	case 'T': case 't': shift = 40; p++; break;
+	case 'B':
+	case 'b':
+		shift = 0;
+		p++;
+		break;
+	case 'K':
+	case 'k':
+		shift = 10;
+		p++;
+		break;
+	case 'M':
+	case 'm':
+		shift = 20;
+		p++;
+		break;
+	case 'G':
+	case 'g':
+		shift = 30;
+		p++;
+		break;
+	case 'T':
+	case 't':
+		shift = 40;
+		p++;
+		break;
 	}
 	if (v > UINT64_MAX >> shift)
 		return false;

@@ -6,8 +6,8 @@
 #include "lib/types.h"
 
 /*
- * Copies the next word of *line (separated by blanks) into word, cut to size - 1 characters, and moves *line behind it.
- * False at the end.
+ * Copies the next word of *line (separated by blanks) into word, cut to size - 1 characters, and moves *line
+ * behind it. False at the end.
  */
 bool option_next_word(const char **line, char *word, size_t size);
 /* Copies the next item of a list separated by sep; false at the end. *list is NULL behind the last one. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Formatted text: %d %i %u %x %X %o %c %s %p %%, flags - 0 # + and space, width and precision (also *), and the lengths
- * hh h l ll z j t. No floating point, no %n, no wide characters: an unknown conversion is copied as it stands.
+ * Formatted text: %d %i %u %x %X %o %c %s %p %%, flags - 0 # + and space, width and precision (also *), and
+ * the lengths hh h l ll z j t. No floating point, no %n, no wide characters: an unknown conversion is copied
+ * as it stands.
  */
 #include "lib/string.h"
 #include "lib/types.h"

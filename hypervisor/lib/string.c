@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Memory and string functions of the freestanding build. The compiler calls the first four by itself; the unpacking
- * libraries use them too.
+ * Memory and string functions of the freestanding build. The compiler calls the first four by itself; the
+ * unpacking libraries use them too.
  */
 #include "lib/string.h"
 

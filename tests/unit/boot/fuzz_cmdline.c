@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Fuzz target: any command line is parsed and reported on without a fault, and options stay within their bounds. */
+/* Fuzz target: any command line is parsed and reported on without a fault, and options stay within their
+ * bounds. */
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -31,8 +32,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	cmdline_parse(line);
 	cmdline_report(line);
 	if (options.conring_bytes > 16u << 20 || options.dom0_mem > INT64_MAX ||
-	    !memchr(options.console, 0, sizeof(options.console)) || !memchr(options.com1, 0, sizeof(options.com1)) ||
-	    !memchr(options.reboot, 0, sizeof(options.reboot)) || options.dom0_max_vcpus < options.dom0_max_vcpus_min)
+	    !memchr(options.console, 0, sizeof(options.console)) ||
+	    !memchr(options.com1, 0, sizeof(options.com1)) ||
+	    !memchr(options.reboot, 0, sizeof(options.reboot)) ||
+	    options.dom0_max_vcpus < options.dom0_max_vcpus_min)
 		abort();
 	free(line);
 	return 0;

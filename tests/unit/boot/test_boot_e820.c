@@ -66,14 +66,17 @@ static void random_maps(void)
 
 int main(void)
 {
-	struct memory_region raw[4] = { { 0x100000, 0x200000, 1 }, { 0, 0x9fc00, 1 }, { 0x180000, 0x1c0000, 2 } };
+	struct memory_region raw[4] = { { 0x100000, 0x200000, 1 },
+		                        { 0, 0x9fc00, 1 },
+		                        { 0x180000, 0x1c0000, 2 } };
 	unsigned n = e820_sanitise(raw, 3, NO_LIMIT, out, 128);
 
-	tap_ok(n == 4 && is(n, 0, 0, 0x9fc00, 1) && is(n, 1, 0x100000, 0x180000, 1) && is(n, 2, 0x180000, 0x1c0000, 2) &&
-		   is(n, 3, 0x1c0000, 0x200000, 1),
-	   "unsorted, and what is reserved splits RAM");
+	tap_ok(n == 4 && is(n, 0, 0, 0x9fc00, 1) && is(n, 1, 0x100000, 0x180000, 1) &&
+	               is(n, 2, 0x180000, 0x1c0000, 2) && is(n, 3, 0x1c0000, 0x200000, 1),
+	       "unsorted, and what is reserved splits RAM");
 	n = e820_sanitise(raw, 3, 0x150000, out, 128);
-	tap_ok(n == 3 && is(n, 1, 0x100000, 0x150000, 1) && is(n, 2, 0x180000, 0x1c0000, 2), "mem= cuts RAM only");
+	tap_ok(n == 3 && is(n, 1, 0x100000, 0x150000, 1) && is(n, 2, 0x180000, 0x1c0000, 2),
+	       "mem= cuts RAM only");
 	raw[2] = (struct memory_region){ 0x200000, 0x300000, 1 };
 	n = e820_sanitise(raw, 3, NO_LIMIT, out, 128);
 	tap_ok(n == 2 && is(n, 1, 0x100000, 0x300000, 1), "neighbours are joined");

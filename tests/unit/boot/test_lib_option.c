@@ -29,7 +29,8 @@ int main(void)
 
 	tap_ok(option_next_word(&line, word, sizeof(word)) && !strcmp(word, "one"), "first word");
 	tap_ok(option_next_word(&line, word, sizeof(word)) && !strcmp(word, "two="), "a long word is cut");
-	tap_ok(option_next_word(&line, word, sizeof(word)) && !strcmp(word, "thre"), "and the next one begins behind it");
+	tap_ok(option_next_word(&line, word, sizeof(word)) && !strcmp(word, "thre"),
+	       "and the next one begins behind it");
 	tap_ok(!option_next_word(&line, word, sizeof(word)), "the end");
 	tap_ok(option_next_item(&list, ',', word, sizeof(word)) && !strcmp(word, "a"), "first item");
 	tap_ok(option_next_item(&list, ',', word, sizeof(word)) && !*word, "an empty item");
@@ -47,6 +48,7 @@ int main(void)
 	size_refused("99999999999999T");
 	tap_ok(option_bool("on") == 1 && option_bool("false") == 0 && option_bool("maybe") == -1, "switches");
 	tap_ok(option_number("0x3f8", &v) && v == 0x3f8, "hexadecimal");
-	tap_ok(!option_number("12x", &v) && !option_number("", &v) && !option_number("0x", &v), "what is no number");
+	tap_ok(!option_number("12x", &v) && !option_number("", &v) && !option_number("0x", &v),
+	       "what is no number");
 	return tap_end();
 }

@@ -30,15 +30,19 @@ static void same(size_t size, const char *fmt, ...)
 	m = vsnprintf(theirs, size, fmt, again);
 	va_end(again);
 	va_end(ap);
-	tap_ok(n == m && !memcmp(ours, theirs, sizeof(ours)), "\"%s\" in %zu bytes: \"%s\"", fmt, size, theirs);
+	tap_ok(n == m && !memcmp(ours, theirs, sizeof(ours)), "\"%s\" in %zu bytes: \"%s\"", fmt, size,
+	       theirs);
 }
 
 int main(void)
 {
-	static const char *const integers[] = { "%d", "%5d", "%-5d|", "%05d", "%+d", "% d", "%x", "%#x", "%#010x", "%X",
-						"%o", "%u", "%.3d", "%8.3d", "%-8.3d|", "%hhd", "%hd", "%hhx" };
+	static const char *const integers[] = { "%d",   "%5d",   "%-5d|",   "%05d", "%+d", "% d",
+		                                "%x",   "%#x",   "%#010x",  "%X",   "%o",  "%u",
+		                                "%.3d", "%8.3d", "%-8.3d|", "%hhd", "%hd", "%hhx" };
 	static const int values[] = { 0, 1, -1, 42, 2147483647, -2147483647 - 1 };
-	static const char *const longs[] = { "%ld", "%lu", "%lx", "%#lx", "%016lx", "%-20lx|", "%zu", "%llx" };
+	static const char *const longs[] = {
+		"%ld", "%lu", "%lx", "%#lx", "%016lx", "%-20lx|", "%zu", "%llx"
+	};
 	static const long wide[] = { 0, -1, 0x123456789abcdefl, INT64_MIN, INT64_MAX };
 
 	for (unsigned i = 0; i < sizeof(integers) / sizeof(*integers); i++)

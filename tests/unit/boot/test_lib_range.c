@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Range sets against a plain bitmap: the set must say the same, sorted, merged, and keep what it had when memory ends. */
+/* Range sets against a plain bitmap: the set must say the same, sorted, merged, and keep what it had when
+ * memory ends. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,7 +35,8 @@ static bool well_formed(const struct rangeset *s)
 		if (s->ranges[i].first > s->ranges[i].last)
 			return false;
 		/* Neighbours are apart, or they would be one. */
-		if (i && (s->ranges[i].first <= s->ranges[i - 1].last || s->ranges[i].first == s->ranges[i - 1].last + 1))
+		if (i && (s->ranges[i].first <= s->ranges[i - 1].last ||
+		          s->ranges[i].first == s->ranges[i - 1].last + 1))
 			return false;
 	}
 	return s->count <= s->capacity;
@@ -80,19 +82,23 @@ int main(void)
 
 	tap_ok(!rangeset_contains(&s, 0, 0), "an empty set contains nothing");
 	tap_ok(rangeset_add(&s, 5, 4) == -EINVAL, "a range that ends before it begins is refused");
-	tap_ok(!rangeset_add(&s, 0, UINT64_MAX) && rangeset_contains(&s, 0, UINT64_MAX), "the whole range of numbers");
+	tap_ok(!rangeset_add(&s, 0, UINT64_MAX) && rangeset_contains(&s, 0, UINT64_MAX),
+	       "the whole range of numbers");
 	tap_ok(!rangeset_remove(&s, 0, 0) && s.count == 1 && s.ranges[0].first == 1, "its first number goes");
-	tap_ok(!rangeset_remove(&s, UINT64_MAX, UINT64_MAX) && s.ranges[0].last == UINT64_MAX - 1, "its last number goes");
+	tap_ok(!rangeset_remove(&s, UINT64_MAX, UINT64_MAX) && s.ranges[0].last == UINT64_MAX - 1,
+	       "its last number goes");
 	tap_ok(!rangeset_add(&s, UINT64_MAX, UINT64_MAX) && s.count == 1, "and comes back as one range");
 	tap_ok(!rangeset_add(&s, 0, 0) && s.count == 1 && !s.ranges[0].first, "at the low end too");
 	rangeset_free(&s);
-	tap_ok(!rangeset_add(&s, 10, 20) && !rangeset_add(&s, 21, 30) && s.count == 1, "ranges that touch are one");
-	tap_ok(!rangeset_remove(&s, 0, 9) && s.count == 1 && s.ranges[0].first == 10, "removing beside it changes nothing");
+	tap_ok(!rangeset_add(&s, 10, 20) && !rangeset_add(&s, 21, 30) && s.count == 1,
+	       "ranges that touch are one");
+	tap_ok(!rangeset_remove(&s, 0, 9) && s.count == 1 && s.ranges[0].first == 10,
+	       "removing beside it changes nothing");
 	allocations_left = 0;
 	for (unsigned i = 1; i < 4; i++)
 		(void)!rangeset_add(&s, 100 * i, 100 * i);
 	tap_ok(rangeset_remove(&s, 15, 15) == -ENOMEM && rangeset_contains(&s, 10, 30),
-	   "without memory for the split nothing is removed");
+	       "without memory for the split nothing is removed");
 	tap_ok(rangeset_add(&s, 1000, 1000) == -ENOMEM && !rangeset_contains(&s, 1000, 1000), "nor added");
 	tap_ok(!rangeset_add(&s, 20, 40) && rangeset_contains(&s, 10, 40), "growing a range needs no memory");
 	allocations_left = 1 << 30;
