@@ -334,7 +334,10 @@ XYL_API int xyl_host_cputopo(struct xyl *x, struct xyl_cputopo *cpus, uint32_t m
 XYL_API int xyl_host_numa(struct xyl *x, struct xyl_numanode *nodes, uint32_t *distance,
                           uint32_t max) XYL_MUST_USE;
 XYL_API int xyl_host_cpu_idle(struct xyl *x, uint64_t *idle_ns, uint32_t max) XYL_MUST_USE;
-/* Free memory below 2^max_bits (0: all) on node (-1: all). */
+/*
+ * Free memory below 2^max_bits (0: all) on node (-1: all). Error: EOPNOTSUPP the hypervisor (Xylem) tells
+ * only of all addresses together.
+ */
 XYL_API int xyl_host_free_memory(struct xyl *x, int node, unsigned max_bits, uint64_t *bytes) XYL_MUST_USE;
 
 /*

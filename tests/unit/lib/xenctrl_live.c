@@ -61,9 +61,9 @@ static void test_host(void)
 	n = xyl_host_numa(x, nodes, NULL, 64);
 	check(n >= 1 && nodes[0].size_bytes > nodes[0].free_bytes, "host: NUMA nodes");
 	check(xyl_host_cpu_idle(x, idle, 256) >= (int)host.cpus, "host: idle times");
-	check(xyl_host_free_memory(x, -1, 0, &free_all) == 0 &&
-	              xyl_host_free_memory(x, -1, 32, &free_low) == 0 && free_all >= free_low,
-	      "host: free memory, all and below 4 GiB");
+	check(xyl_host_free_memory(x, -1, 0, &free_all) == 0 && free_all > 0, "host: free memory");
+	check(xyl_host_free_memory(x, -1, 32, &free_low) == 0 ? free_low <= free_all : errno == EOPNOTSUPP,
+	      "host: free memory below 4 GiB, where the hypervisor can tell");
 	check(xyl_scheduler_id(x, &scheduler) == 0 && strcmp(xyl_scheduler_name(scheduler), "unknown") != 0,
 	      "host: scheduler");
 }
