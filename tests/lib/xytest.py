@@ -120,7 +120,7 @@ class Suite:
 
     def session(self, label, make_vm, cases, ready=True):
         """Boots make_vm() and runs cases, a list of (name, function of the vm)."""
-        chosen = [(n, f) for n, f in cases if self.wanted(n)]
+        chosen = [(n, f) for n, f in cases if self.wanted("%s: %s" % (label, n))]
         if not chosen:
             return
         vm = None
