@@ -35,7 +35,7 @@ def note(kind, data):
 def kernel(action="yield"):
     """The ELF file's bytes."""
     notes = (note(3, struct.pack("<Q", VIRT_BASE)) + note(1, struct.pack("<Q", VIRT_BASE + TEXT))
-             + note(4, struct.pack("<Q", 0)) + note(6, b"tiny\0") + note(9, b"yes\0") + note(8, b"generic\0"))
+             + note(4, struct.pack("<Q", 0)) + note(5, b"xen-3.0\0") + note(6, b"tiny\0") + note(9, b"yes\0") + note(8, b"generic\0"))
     text = code(action)
     head = struct.pack("<16sHHIQQQIHHHHHH", b"\x7fELF\x02\x01\x01", 2, 62, 1, VIRT_BASE + TEXT, 64, 0, 0, 64, 56, 2, 0, 0, 0)
     load = struct.pack("<IIQQQQQQ", 1, 5, 0x1000, VIRT_BASE + TEXT, TEXT, len(text), 4096, 4096)
