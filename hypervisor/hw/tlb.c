@@ -95,6 +95,24 @@ void tlb_flush_interrupt(void)
 	cpumask_clear(&flush.pending, cpu);
 }
 
+/* While it waits: with interrupts on, others' requests come by themselves; a caller that broke the rule answers by hand. */
+static void serve(void)
+{
+	if (unlikely(!irq_enabled()))
+		tlb_flush_interrupt();
+	cpu_relax();
+}
+
+static void take_flush_lock(void)
+{
+	if (likely(irq_enabled())) {
+		spin_lock(&flush_lock);
+		return;
+	}
+	while (!spin_trylock(&flush_lock))
+		serve();
+}
+
 static void flush_cpus(const cpumask_t *mask, uint64_t page)
 {
 	cpumask_t others = cpumask_and(mask, &cpus_online);
@@ -105,8 +123,8 @@ static void flush_cpus(const cpumask_t *mask, uint64_t page)
 	cpumask_clear(&others, self);
 	if (cpumask_empty(&others))
 		return;
-	CHECK(irq_enabled());
-	spin_lock(&flush_lock);
+	assert(irq_enabled());
+	take_flush_lock();
 	flush.page = page;
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	for_each_cpu_in(cpu, &others)
@@ -114,7 +132,7 @@ static void flush_cpus(const cpumask_t *mask, uint64_t page)
 	for_each_cpu_in(cpu, &others)
 		apic_send_ipi(cpu_ids[cpu].apic_id, VECTOR_FLUSH);
 	while (!cpumask_empty(&flush.pending))
-		cpu_relax();
+		serve();
 	spin_unlock(&flush_lock);
 }
 
