@@ -148,6 +148,10 @@ static inline int type_get_writable(struct frame *f, const struct domain_mm *map
 	return type_get_writable_slow(f, mapper);
 }
 
+/* A hint, without lock or reference: d's frame is about to become t. The flush that this needs happens now rather
+ * than under the lock, where other vcpus would wait for it; if the hint is wrong, nothing but a flush is wasted. */
+void type_flush_ahead(const struct domain_mm *d, uint64_t mfn, enum ptype t);
+
 /* Tables: under d's lock. type_get_table() takes both references, building the table at first use;
  * 0, -EINVAL, -ERESTART_HV. type_put_table() drops both and may queue the table. type_drain(): 0, -ERESTART_HV. */
 int type_get_table(struct domain_mm *d, uint64_t mfn, enum ptype level, struct slice *s);

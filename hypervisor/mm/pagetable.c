@@ -76,6 +76,7 @@ int pt_pin(struct domain_mm *d, mfn_t table, enum ptype level)
 	struct frame *f;
 	int rc;
 
+	type_flush_ahead(d, table.m, level);
 	spin_lock(&d->lock);
 	rc = type_drain(d, &s);
 	if (!rc)
@@ -337,6 +338,8 @@ int pt_va_write(struct domain_mm *d, struct domain_mm *pg_owner, mfn_t l4, gva_t
 	uint64_t *pe;
 	int rc = -EINVAL;
 
+	if ((new & (PTE_P | PTE_RW)) == (PTE_P | PTE_RW))
+		type_flush_ahead(d, PTE_MFN(new).m, PTYPE_WRITABLE);
 	spin_lock(&d->lock);
 	pe = d->dying ? NULL : va_entry(d, l4, va);
 	if (likely(pe))

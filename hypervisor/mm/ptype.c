@@ -35,6 +35,25 @@ static void flush_before_change(struct frame *f, uint64_t x)
 		tlb_flush(&cpus);
 }
 
+void type_flush_ahead(const struct domain_mm *d, uint64_t mfn, enum ptype t)
+{
+	cpumask_t cpus;
+	struct frame *f;
+	uint64_t x;
+
+	if (!frame_is_ram(mfn))
+		return;
+	f = frame_at(mfn);
+	x = READ_ONCE(f->type);
+	if (READ_ONCE(f->owner) != d || type_of(x) == PTYPE_NONE || type_of(x) == t ||
+	    (x & (TYPE_COUNT | TYPE_FOREIGN | TYPE_BUILDING | TYPE_RELEASING)))
+		return;
+	cpus = cpumask_and(&d->dirty_cpus, &cpus_online);
+	tlb_filter(&cpus, READ_ONCE(f->tlb_stamp));
+	if (!cpumask_empty(&cpus))
+		tlb_flush(&cpus);
+}
+
 int type_get_writable_slow(struct frame *f, const struct domain_mm *mapper)
 {
 	uint64_t foreign = f->owner == mapper ? 0 : TYPE_FOREIGN;
