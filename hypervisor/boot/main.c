@@ -162,6 +162,9 @@ static void boot_on_stack(void)
 	time_init();
 	machine_own_init();
 	smp_prepare();
+	/* Their memory comes from the bring-up allocator. */
+	for (unsigned cpu = 0; (spec_policy.xpti_dom0 || spec_policy.xpti_domu) && cpu < cpu_count; cpu++)
+		(void)hv_reduced_l3(cpu);
 	mm_init();
 	cpuid_init();
 	for (unsigned cpu = 0; cpu < cpu_count; cpu++) {

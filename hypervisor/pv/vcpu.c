@@ -6,6 +6,7 @@
 #include "hw/entry.h"
 #include "hw/fpu.h"
 #include "hw/rflags.h"
+#include "hw/spec.h"
 #include "hw/uaccess.h"
 #include "lib/errno.h"
 #include "lib/log.h"
@@ -255,6 +256,7 @@ int pv_domain_create(struct domain *d)
 	if (!d->cpu_policy)
 		return -ENOMEM;
 	*d->cpu_policy = policy_pv_default;
+	d->xpti = d->privileged ? spec_policy.xpti_dom0 : spec_policy.xpti_domu;
 	return 0;
 }
 
