@@ -201,7 +201,11 @@ int dom0_build(const struct boot_module *kernel, const struct boot_module *initr
 	err = pv_image_parse(&image, unpacked.data, unpacked.bytes);
 	if (err)
 		fatal("its kernel", err);
-	config.max_vcpus = options.dom0_max_vcpus ? MIN(options.dom0_max_vcpus, (unsigned)VCPUS_MAX) : cpu_count;
+	/* dom0_max_vcpus=MIN-MAX: one per CPU within these bounds; a plain number is both. */
+	config.max_vcpus = MAX(cpu_count, options.dom0_max_vcpus_min);
+	if (options.dom0_max_vcpus)
+		config.max_vcpus = MIN(config.max_vcpus, options.dom0_max_vcpus);
+	config.max_vcpus = MIN(config.max_vcpus, (unsigned)VCPUS_MAX);
 	err = domain_create(&config, &b.d);
 	if (err)
 		panic("dom0: the domain cannot be created (%d)", err);

@@ -14,7 +14,7 @@ if "$FUZZ_CC" -std=gnu11 -g -O1 -D_GNU_SOURCE -D__XEN_TOOLS__ -DLIBFUZZER -fsani
 	-fno-sanitize-recover=all $FUZZ_CFLAGS -o "$out" "$FUZZ_SRC/tests/fuzz/xenstored_fuzz.c" "$core/conn.c" \
 	"$core/domain.c" "$core/pathtab.c" "$core/request.c" "$core/tree.c" "$core/view.c" "$core/watch.c" \
 	$FUZZ_LIBS >"$out.log" 2>&1 &&
-	"$out" -max_total_time="${FUZZ_SECONDS:-5}" -max_len=1024 -rss_limit_mb=2048 -timeout=60 \
+	"$out" -seed="${FUZZ_SEED:-1}" -max_total_time="${FUZZ_SECONDS:-5}" -max_len=1024 -rss_limit_mb=2048 -timeout=60 \
 		-artifact_prefix="$FUZZ_BUILD/" >>"$out.log" 2>&1; then
 	echo "ok 1 - requests by coverage ($(sed -n 's/^Done \([0-9]*\) runs.*/\1/p' "$out.log") runs)"
 else

@@ -35,7 +35,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	    !memchr(options.console, 0, sizeof(options.console)) ||
 	    !memchr(options.com1, 0, sizeof(options.com1)) ||
 	    !memchr(options.reboot, 0, sizeof(options.reboot)) ||
-	    options.dom0_max_vcpus < options.dom0_max_vcpus_min)
+	    (options.dom0_max_vcpus && options.dom0_max_vcpus < options.dom0_max_vcpus_min))
 		abort();
 	free(line);
 	return 0;

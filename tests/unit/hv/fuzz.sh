@@ -16,7 +16,7 @@ if "$FUZZ_CC" -std=gnu11 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitiz
 	"$u/fake/tlb.c" "$h/mm/audit.c" "$h/mm/frame.c" "$h/mm/heap.c" "$h/mm/pagetable.c" "$h/mm/perdomain.c" \
 	"$h/mm/ptype.c" "$h/mm/validate.c" "$h/hypercall/mmu.c" "$h/hypercall/memory.c" "$h/lib/range.c" \
 	>"$out.log" 2>&1 &&
-	"$out" -max_total_time="${FUZZ_SECONDS:-5}" -max_len=4096 -rss_limit_mb=2048 -timeout=120 -close_fd_mask=1 \
+	"$out" -seed="${FUZZ_SEED:-1}" -max_total_time="${FUZZ_SECONDS:-5}" -max_len=4096 -rss_limit_mb=2048 -timeout=120 -close_fd_mask=1 \
 		-artifact_prefix="$FUZZ_BUILD/" >>"$out.log" 2>&1; then
 	echo "ok 1 - fuzz_mm ($(sed -n 's/^Done \([0-9]*\) runs.*/\1/p' "$out.log") runs)"
 else

@@ -358,7 +358,8 @@ static void test_reconnect(void)
 	timer = g_timeout_add_seconds(60, give_up, NULL);
 	if (!events)
 		g_main_loop_run(loop);
-	tap_ok(events == 1 && watch_messages == 2, "reconnect: the watch was registered again and fired");
+	/* A connection that is lost once more on the way registers it once more. */
+	tap_ok(events >= 1 && watch_messages >= 2, "reconnect: the watch was registered again and fired");
 	g_source_remove(timer);
 	tap_ok(xyl_store_unwatch(t.c, w) == 0, "reconnect: the watch ends");
 	xyl_store_close(t.c);
