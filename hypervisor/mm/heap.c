@@ -4,7 +4,8 @@
  *
  * A buddy allocator with two zones, below and above 4 GiB; guests' ordinary allocations leave a reserve of the
  * low zone for the exchange of frames that dom0's devices need (swiotlb). A frame that was a domain's is handed
- * out only after all CPUs have flushed since it was freed, and is cleared then, unless the caller overwrites it.
+ * out only after all CPUs have flushed since it was freed, and cleared, unless the caller overwrites it. Idle CPUs
+ * do both ahead of time (heap_scrub()): in a free list, blocks that they have finished lie at the end.
  * Small objects of the hypervisor's own lie in slabs of one frame, by powers of two; each struct frame keeps
  * its slab's books. One lock for all of it; clearing and flushing happen outside.
  */
@@ -18,13 +19,19 @@
 #define SLAB_MIN_SHIFT 4
 #define SLAB_CLASSES   8 /* 16 .. 2048 bytes */
 #define OBJECT_MAX_ORDER 4
+#define SCRUB_LOOK	 64 /* frames that heap_scrub() looks at, and clears, in one go under the lock */
+#define SCRUB_CLEAR	 8
 
 static spinlock_t heap_lock = SPINLOCK(RANK_HEAP);
 static struct list free_lists[2][HEAP_MAX_ORDER + 1];
 static uint64_t zone_free[2], zone_total[2]; /* frames */
 static uint64_t claimed_total;		     /* frames set aside for domains (XENMEM_claim_pages) */
 static struct list slabs[SLAB_CLASSES];	     /* frames with a free object */
-static bool heap_ready;
+static struct {
+	struct frame *block; /* free, of frames that may hold something; NULL: look for one */
+	uint64_t done;	     /* of its frames */
+} scrub;
+static bool heap_ready, heap_dirty; /* dirty: heap_scrub() may find something */
 
 static void heap_init(void)
 {
@@ -43,20 +50,30 @@ static unsigned zone_of(uint64_t mfn)
 	return mfn < LOW_LIMIT_MFN ? ZONE_LOW : ZONE_HIGH;
 }
 
-/* Lock held. */
-static void block_insert(uint64_t mfn, unsigned order)
+/* Lock held. clean: all of its frames are FRAME_ZERO. */
+static void block_insert(uint64_t mfn, unsigned order, bool clean)
 {
 	struct frame *f = &frame_table[mfn];
+	struct list *free = &free_lists[zone_of(mfn)][order];
 
 	f->order = (uint8_t)order;
-	f->flags |= FRAME_FREE;
-	list_add_head(&f->link, &free_lists[zone_of(mfn)][order]);
+	f->flags |= FRAME_FREE | (clean ? FRAME_CLEAN : 0);
+	if (clean)
+		list_add_tail(&f->link, free);
+	else
+		list_add_head(&f->link, free);
 }
 
-static void block_remove(struct frame *f)
+/* Lock held. Whether it was clean. */
+static bool block_remove(struct frame *f)
 {
-	f->flags &= ~FRAME_FREE;
+	bool clean = f->flags & FRAME_CLEAN;
+
+	if (scrub.block == f)
+		scrub.block = NULL;
+	f->flags &= ~(FRAME_FREE | FRAME_CLEAN);
 	list_del(&f->link);
+	return clean;
 }
 
 /* Lock held: joins a block with its free buddies. */
@@ -72,24 +89,27 @@ static void block_free(uint64_t mfn, unsigned order)
 		mfn &= ~(1ull << order);
 		order++;
 	}
-	block_insert(mfn, order);
+	block_insert(mfn, order, false);
+	heap_dirty = true;
 }
 
-/* Lock held. */
-static mfn_t block_alloc(unsigned zone, unsigned order)
+/* Lock held. zeroed: better one that is clean. */
+static mfn_t block_alloc(unsigned zone, unsigned order, bool zeroed)
 {
 	for (unsigned o = order; o <= HEAP_MAX_ORDER; o++) {
+		struct list *free = &free_lists[zone][o];
 		struct frame *f;
 		uint64_t mfn;
+		bool clean;
 
-		if (list_empty(&free_lists[zone][o]))
+		if (list_empty(free))
 			continue;
-		f = list_entry(free_lists[zone][o].next, struct frame, link);
+		f = list_entry(zeroed ? free->prev : free->next, struct frame, link);
 		mfn = frame_mfn(f).m;
-		block_remove(f);
+		clean = block_remove(f);
 		while (o > order) {
 			o--;
-			block_insert(mfn + (1ull << o), o);
+			block_insert(mfn + (1ull << o), o, clean);
 		}
 		zone_free[zone] -= 1ull << order;
 		return MFN(mfn);
@@ -116,7 +136,7 @@ void heap_add(mfn_t first, uint64_t count)
 	spin_unlock(&heap_lock);
 }
 
-/* Flushes where a frame of the block may still be reached by its former owner, then clears it. */
+/* Flushes where a frame of the block may still be reached by its former owner, then clears what is not clear. */
 static void block_prepare(mfn_t first, unsigned order, unsigned flags)
 {
 	bool flush = false, all = false;
@@ -141,10 +161,75 @@ static void block_prepare(mfn_t first, unsigned order, unsigned flags)
 		if (!cpumask_empty(&cpus))
 			tlb_flush(&cpus);
 	}
-	if (flags & HEAP_NOSCRUB)
-		return;
-	for (uint64_t i = 0; i < 1ull << order; i++)
-		memset(mfn_map(mfn_add(first, i)), 0, PAGE_SIZE);
+	for (uint64_t i = 0; i < 1ull << order; i++) {
+		struct frame *f = frame_at(first.m + i);
+
+		if (!(flags & HEAP_NOSCRUB) && !(f->flags & FRAME_ZERO))
+			memset(mfn_map(mfn_add(first, i)), 0, PAGE_SIZE);
+		f->flags &= ~FRAME_ZERO;
+	}
+}
+
+/* Lock held: a free block that may hold something. */
+static struct frame *dirty_block(void)
+{
+	for (unsigned zone = 0; zone < 2 && !scrub.block; zone++)
+		for (unsigned o = 0; o <= HEAP_MAX_ORDER && !scrub.block; o++) {
+			struct list *free = &free_lists[zone][o];
+			struct frame *f = list_entry(free->next, struct frame, link);
+
+			if (list_empty(free) || f->flags & FRAME_CLEAN)
+				continue;
+			scrub.block = f;
+			scrub.done = 0;
+		}
+	return scrub.block;
+}
+
+/* Lock held. True: a free frame is clear, and nobody reaches it. False: the CPUs of the mask must flush first. */
+static bool frame_scrub(struct frame *f, cpumask_t *cpus)
+{
+	if (f->flags & FRAME_ZERO)
+		return true;
+	if (f->flags & FRAME_FLUSH) {
+		*cpus = cpus_online;
+		if (f->tlb_stamp)
+			tlb_filter(cpus, f->tlb_stamp);
+		else /* from when the clock had wrapped: a later stamp does no harm, and gets true by a flush */
+			f->tlb_stamp = tlb_clock();
+		if (!cpumask_empty(cpus))
+			return false;
+	}
+	memset(mfn_map(frame_mfn(f)), 0, PAGE_SIZE);
+	f->flags = (f->flags & ~FRAME_FLUSH) | FRAME_ZERO;
+	return true;
+}
+
+bool heap_scrub(void)
+{
+	unsigned looked = 0, cleared = 0;
+	cpumask_t cpus = { { 0 } };
+	struct frame *f;
+
+	/* What is right only under the lock is looked at again there. */
+	if (!READ_ONCE(heap_dirty))
+		return false;
+	spin_lock(&heap_lock);
+	f = dirty_block();
+	for (; f && scrub.done < 1ull << f->order && looked < SCRUB_LOOK && cleared < SCRUB_CLEAR; scrub.done++, looked++) {
+		cleared += !(f[scrub.done].flags & FRAME_ZERO);
+		if (!frame_scrub(&f[scrub.done], &cpus))
+			break;
+	}
+	if (f && scrub.done == 1ull << f->order) {
+		block_remove(f);
+		block_insert(frame_mfn(f).m, f->order, true);
+	}
+	heap_dirty = f;
+	spin_unlock(&heap_lock);
+	if (!cpumask_empty(&cpus))
+		tlb_flush(&cpus);
+	return f;
 }
 
 /* Whether a domain may take n frames of the zone: it leaves the low reserve and what others have claimed. */
@@ -167,7 +252,7 @@ static mfn_t alloc_block(struct domain_mm *d, unsigned order, unsigned flags)
 	spin_lock(&heap_lock);
 	for (int zone = flags & HEAP_LOW ? ZONE_LOW : ZONE_HIGH; zone >= ZONE_LOW && mfn_eq(mfn, INVALID_MFN); zone--)
 		if (!d || domain_may_take(d, (unsigned)zone, flags, 1ull << order))
-			mfn = block_alloc((unsigned)zone, order);
+			mfn = block_alloc((unsigned)zone, order, !(flags & HEAP_NOSCRUB));
 	if (d && !mfn_eq(mfn, INVALID_MFN)) {
 		uint64_t used = MIN(d->claimed_pages, 1ull << order);
 

@@ -39,6 +39,8 @@
 #define FRAME_SHARED (1u << 3) /* the hypervisor's, in its owner's shared_pages */
 #define FRAME_SLAB   (1u << 4) /* small objects */
 #define FRAME_LARGE  (1u << 5) /* an object of 2^order frames */
+#define FRAME_ZERO   (1u << 6) /* free and cleared, and no TLB reaches it */
+#define FRAME_CLEAN  (1u << 7) /* first frame of a free block whose frames are all FRAME_ZERO */
 
 /* Bit 62 of a present L1 entry: a grant mapping; its references belong to the grant table. */
 #define PTE_GRANT (1ull << 62)

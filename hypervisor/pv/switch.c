@@ -14,6 +14,7 @@
 #include "hw/trap.h"
 #include "hw/uaccess.h"
 #include "lib/errno.h"
+#include "mm/heap.h"
 #include "mm/pagetable.h"
 
 #define MSR_PRED_CMD	0x49
@@ -174,6 +175,8 @@ static void idle_loop(void)
 	for (;;) {
 		irq_enable();
 		work_run();
+		if (heap_scrub())
+			continue;
 		irq_disable();
 		if (!work_pending())
 			cpu_halt();

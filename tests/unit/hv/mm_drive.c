@@ -653,7 +653,11 @@ static void one_operation(void)
 	case 15: op_extra(d); break;
 	case 16: op_grant(d, cpu); break;
 	case 17: op_transfer(d); break;
-	case 18: fake_preempt = byte() % 4; break;
+	case 18:
+		fake_preempt = byte() % 4;
+		for (unsigned n = byte() % 8; n && heap_scrub();) /* a CPU is idle for a moment */
+			n--;
+		break;
 	case 19: op_segdesc_window(d); break;
 	case 20: mm_drive_stats.touches += fake_touch(cpu, pick_va(), byte() & 1); break;
 	case 21: op_reservation(d); break;

@@ -85,14 +85,89 @@ static void objects(void)
 	tap_ok(!hv_alloc(65537) && !hv_alloc((size_t)-1) && !hv_alloc_aligned(1, 8192), "oversize is refused");
 }
 
+static bool all_clear(mfn_t first, uint64_t n)
+{
+	const uint64_t *word = mfn_map(first);
+
+	for (uint64_t i = 0; i < n * (PAGE_SIZE / sizeof(*word)); i++)
+		if (word[i])
+			return false;
+	return true;
+}
+
+/* Until nothing is left to do; false when that does not end. */
+static bool scrub_all(void)
+{
+	unsigned rounds = 0;
+
+	while (heap_scrub())
+		if (++rounds > 100000)
+			return false;
+	return true;
+}
+
+/* What idle CPUs do: free frames are cleared, once their former owner cannot reach them any more. */
+static void scrub(void)
+{
+	struct domain_mm *d1 = &fake_domains[1].mm;
+	uint64_t before = heap_free_pages();
+	mfn_t block = heap_alloc(4, 0), mine, again;
+	unsigned flushes;
+	bool good;
+
+	memset(mfn_map(block), 0xee, PAGE_SIZE << 4);
+	heap_free(block, 4);
+	tap_ok(scrub_all() && all_clear(block, 16), "idle time clears free frames");
+	tap_ok(heap_free_pages() == before, "and they stay free all the while");
+	flushes = fake_flushes;
+	again = heap_alloc(4, 0);
+	memset(mfn_map(again), 0xdd, PAGE_SIZE << 4);
+	heap_free(again, 4);
+	block = heap_alloc(4, 0);
+	tap_ok(all_clear(block, 16) && fake_flushes == flushes, "what is freed and taken at once is cleared when taken");
+	heap_free(block, 4);
+
+	good = scrub_all() && !domain_frame_alloc(d1, 0, 0, &mine);
+	memset(mfn_map(mine), 0xcc, PAGE_SIZE);
+	flushes = fake_flushes;
+	good &= !domain_frame_release(d1, mine);
+	(void)heap_scrub();
+	tap_ok(good && fake_flushes > flushes && !all_clear(mine, 1), "a domain's frame: first every TLB is flushed");
+	tap_ok(scrub_all() && all_clear(mine, 1), "then it is cleared");
+	flushes = fake_flushes;
+	again = heap_alloc(0, 0);
+	tap_ok(fake_flushes == flushes && all_clear(again, 1), "and taken without a further flush");
+	memset(mfn_map(again), 0xbb, PAGE_SIZE);
+	heap_free(again, 0);
+
+	/* A block that was half done when it was taken and freed again is not believed to be half done. */
+	block = heap_alloc(5, HEAP_NOSCRUB);
+	memset(mfn_map(block), 0xaa, PAGE_SIZE << 5);
+	heap_free(block, 5);
+	(void)heap_scrub();
+	again = heap_alloc(5, HEAP_NOSCRUB);
+	memset(mfn_map(again), 0xaa, PAGE_SIZE << 5);
+	heap_free(again, 5);
+	tap_ok(scrub_all() && all_clear(block, 32) && all_clear(again, 32), "a block freed in the middle of its clearing");
+	good = true;
+	for (unsigned order = 0; order <= 9; order++) {
+		block = heap_alloc(order, 0);
+		good &= !mfn_eq(block, INVALID_MFN) && all_clear(block, 1ull << order);
+		memset(mfn_map(block), 0x99, PAGE_SIZE << order);
+		heap_free(block, order);
+	}
+	tap_ok(good, "blocks of all sizes are clear afterwards");
+}
+
 int main(void)
 {
-	tap_plan(14);
+	tap_plan(22);
 	fake_init(LOW_FRAMES, HIGH_FRAMES);
 	for (unsigned i = 0; i < 2; i++)
 		fake_domain_create(i, 1 << 20);
 	buddies();
 	objects();
+	scrub();
 	zones();
 	return tap_done();
 }
