@@ -159,6 +159,7 @@ void guest_publish(struct guest *guest)
 {
 	GVariant *fresh = g_variant_ref_sink(guestconf_to_variant(guest->journal->conf)), *old;
 
+	g_variant_get_data(fresh); /* encodes it here, once for all who take it into theirs */
 	g_mutex_lock(&xylemd.lock);
 	old = guest->snapshot;
 	guest->snapshot = fresh;
@@ -169,10 +170,14 @@ void guest_publish(struct guest *guest)
 
 void guest_save(struct guest *guest, enum journal_phase phase)
 {
+	g_autoptr(GVariant) conf = NULL;
 	g_autoptr(GError) error = NULL;
 
+	g_mutex_lock(&xylemd.lock);
+	conf = g_variant_ref(guest->snapshot);
+	g_mutex_unlock(&xylemd.lock);
 	guest->journal->phase = phase;
-	if (!journal_save(xylemd.journal_dir, guest->journal, &error))
+	if (!journal_save(xylemd.journal_dir, guest->journal, conf, &error))
 		g_warning("guest \"%s\": %s", guest->name, error->message);
 }
 

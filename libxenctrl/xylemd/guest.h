@@ -43,7 +43,7 @@ struct guest {
 	GQueue waiting; /* struct op */
 	bool busy;
 	uint32_t stopped_domid; /* the domain whose shutdown or death is being dealt with */
-	GVariant *snapshot;     /* its configuration, for Get */
+	GVariant *snapshot;     /* its configuration, for Get and the journal */
 
 	/* belongs to the operation */
 	struct journal *journal;
@@ -96,7 +96,7 @@ void guest_unregister(struct guest *guest);
 struct guest *guest_by_domid(uint32_t domid);
 struct guest *guest_by_uuid(const char *uuid);
 void guest_set_domid(struct guest *guest, uint32_t domid);
-/* Takes a new snapshot of the configuration for Get. */
+/* Takes a new snapshot of the configuration, for Get and for the journal: after each change of it. */
 void guest_publish(struct guest *guest);
 /* Saves the journal; a failure is logged: the guest runs, and is not worth killing for that. */
 void guest_save(struct guest *guest, enum journal_phase phase);

@@ -56,17 +56,17 @@ static const char *const action_names[] = { "destroy", "restart", "preserve" };
 static const char *const cache_names[] = { "default", "none", "writeback" };
 static const char *const clock_names[] = { "utc", "localtime", "variable" };
 
-/* Every key known, of its type, there once; every required key there. */
-static bool check_keys(GVariant *dict, const struct key *keys, guint key_count, const char *what,
-                       GError **error)
+/* Every key known, of its type, there once; every required key there. Fills *dict with what is there: each look
+ * into the dictionary as it came would search through it from its beginning. */
+static bool take_keys(GVariant *given, const struct key *keys, guint key_count, const char *what,
+                      GVariantDict *dict, GError **error)
 {
-	g_autoptr(GHashTable) seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
 	GVariantIter iter;
 	const char *name;
 	GVariant *value;
 	guint i;
 
-	g_variant_iter_init(&iter, dict);
+	g_variant_iter_init(&iter, given);
 	while (g_variant_iter_next(&iter, "{&sv}", &name, &value)) {
 		g_autoptr(GVariant) held = value;
 
@@ -78,22 +78,23 @@ static bool check_keys(GVariant *dict, const struct key *keys, guint key_count, 
 		if (!g_variant_is_of_type(held, G_VARIANT_TYPE(keys[i].type)))
 			return xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: %s has type %s, not %s", what,
 			               name, g_variant_get_type_string(held), keys[i].type);
-		if (!g_hash_table_add(seen, g_strdup(name)))
+		if (g_variant_dict_contains(dict, name))
 			return xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: %s is given twice", what, name);
+		g_variant_dict_insert_value(dict, name, held);
 	}
 	for (i = 0; i < key_count; i++) {
-		if (keys[i].required && !g_hash_table_contains(seen, keys[i].name))
+		if (keys[i].required && !g_variant_dict_contains(dict, keys[i].name))
 			return xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: %s is missing", what,
 			               keys[i].name);
 	}
 	return true;
 }
 
-static char *get_string(GVariant *dict, const char *key)
+static char *get_string(GVariantDict *dict, const char *key)
 {
 	char *text = NULL;
 
-	g_variant_lookup(dict, key, "s", &text);
+	g_variant_dict_lookup(dict, key, "s", &text);
 	return text;
 }
 
@@ -115,7 +116,7 @@ static bool check_path(const char *path, const char *what, const char *key, GErr
 }
 
 /* Looks one of `names` up; an absent key leaves *out alone. */
-static bool get_choice(GVariant *dict, const char *key, const char *const *names, int name_count,
+static bool get_choice(GVariantDict *dict, const char *key, const char *const *names, int name_count,
                        const char *what, int *out, GError **error)
 {
 	g_autofree char *text = get_string(dict, key);
@@ -132,7 +133,7 @@ static bool get_choice(GVariant *dict, const char *key, const char *const *names
 	return xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: %s has no value \"%.64s\"", what, key, text);
 }
 
-static bool get_action(GVariant *dict, const char *key, const char *what, enum policy_action *out,
+static bool get_action(GVariantDict *dict, const char *key, const char *what, enum policy_action *out,
                        GError **error)
 {
 	g_autofree char *text = get_string(dict, key);
@@ -238,24 +239,26 @@ bool vdev_to_devid(const char *vdev, uint32_t *devid)
 	}
 }
 
-struct disk_conf *disk_conf_parse(GVariant *dict, const char *what, GError **error)
+struct disk_conf *disk_conf_parse(GVariant *given, const char *what, GError **error)
 {
 	static const char *const types[] = { "block", "file" };
+	g_auto(GVariantDict) held = G_VARIANT_DICT_INIT(NULL);
+	GVariantDict *dict = &held;
 	struct disk_conf *disk;
 	gboolean flag;
 	int type = 0, cache = DISK_CACHE_DEFAULT;
 
-	if (!check_keys(dict, disk_keys, G_N_ELEMENTS(disk_keys), what, error))
+	if (!take_keys(given, disk_keys, G_N_ELEMENTS(disk_keys), what, dict, error))
 		return NULL;
 	disk = g_new0(struct disk_conf, 1);
 	disk->vdev = get_string(dict, "vdev");
 	disk->source = get_string(dict, "source");
 	disk->discard = true;
-	if (g_variant_lookup(dict, "readonly", "b", &flag))
+	if (g_variant_dict_lookup(dict, "readonly", "b", &flag))
 		disk->readonly = flag;
-	if (g_variant_lookup(dict, "shareable", "b", &flag))
+	if (g_variant_dict_lookup(dict, "shareable", "b", &flag))
 		disk->shareable = flag;
-	if (g_variant_lookup(dict, "discard", "b", &flag))
+	if (g_variant_dict_lookup(dict, "discard", "b", &flag))
 		disk->discard = flag;
 	if (!vdev_to_devid(disk->vdev, &disk->devid)) {
 		xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: vdev \"%.64s\" is no virtual disk's name",
@@ -293,14 +296,16 @@ static bool ifname_ok(const char *name)
 	return true;
 }
 
-struct nic_conf *nic_conf_parse(GVariant *dict, const char *what, GError **error)
+struct nic_conf *nic_conf_parse(GVariant *given, const char *what, GError **error)
 {
+	g_auto(GVariantDict) held = G_VARIANT_DICT_INIT(NULL);
+	GVariantDict *dict = &held;
 	g_autofree char *mac = NULL;
 	g_autofree char *model = NULL;
 	struct nic_conf *nic;
 	static const uint8_t zero[6];
 
-	if (!check_keys(dict, nic_keys, G_N_ELEMENTS(nic_keys), what, error))
+	if (!take_keys(given, nic_keys, G_N_ELEMENTS(nic_keys), what, dict, error))
 		return NULL;
 	nic = g_new0(struct nic_conf, 1);
 	mac = get_string(dict, "mac");
@@ -323,7 +328,7 @@ struct nic_conf *nic_conf_parse(GVariant *dict, const char *what, GError **error
 	else if (model && strcmp(model, "netfront"))
 		xd_fail(error, XD_ERROR_NOT_SUPPORTED, "%s: model \"%.32s\" is not available, only netfront",
 		        what, model);
-	else if (g_variant_lookup(dict, "mtu", "u", &nic->mtu) && (nic->mtu < 68 || nic->mtu > 65535))
+	else if (g_variant_dict_lookup(dict, "mtu", "u", &nic->mtu) && (nic->mtu < 68 || nic->mtu > 65535))
 		xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: mtu %u is outside 68..65535", what, nic->mtu);
 	else {
 		g_snprintf(nic->mac_text, sizeof(nic->mac_text), "%02x:%02x:%02x:%02x:%02x:%02x", nic->mac[0],
@@ -352,10 +357,11 @@ void nic_conf_free(struct nic_conf *nic)
 	g_free(nic);
 }
 
-const char *device_class(GVariant *dict, GError **error)
+const char *device_class(GVariant *given, GError **error)
 {
-	g_autofree char *class = get_string(dict, "class");
+	const char *class = NULL;
 
+	g_variant_lookup(given, "class", "&s", &class);
 	if (class && !strcmp(class, "disk"))
 		return "disk";
 	if (class && !strcmp(class, "nic"))
@@ -365,17 +371,20 @@ const char *device_class(GVariant *dict, GError **error)
 	return NULL;
 }
 
-bool device_ref_parse(GVariant *dict, struct device_ref *ref, GError **error)
+bool device_ref_parse(GVariant *given, struct device_ref *ref, GError **error)
 {
-	const char *class = device_class(dict, error);
-	g_autofree char *mac = get_string(dict, "mac");
+	g_auto(GVariantDict) held = G_VARIANT_DICT_INIT(NULL);
+	GVariantDict *dict = &held;
+	const char *class = device_class(given, error);
+	g_autofree char *mac = NULL;
 	uint8_t bytes[6];
 	gboolean force = FALSE;
 
 	memset(ref, 0, sizeof(*ref));
-	if (!class || !check_keys(dict, ref_keys, G_N_ELEMENTS(ref_keys), class, error))
+	if (!class || !take_keys(given, ref_keys, G_N_ELEMENTS(ref_keys), class, dict, error))
 		return false;
-	g_variant_lookup(dict, "force", "b", &force);
+	mac = get_string(dict, "mac");
+	g_variant_dict_lookup(dict, "force", "b", &force);
 	ref->force = force;
 	ref->vdev = get_string(dict, "vdev");
 	if (!strcmp(class, "disk") && (!ref->vdev || mac))
@@ -455,7 +464,7 @@ void guestconf_free(struct guestconf *conf)
 	g_free(conf);
 }
 
-static bool parse_identity(struct guestconf *conf, GVariant *dict, GError **error)
+static bool parse_identity(struct guestconf *conf, GVariantDict *dict, GError **error)
 {
 	g_autofree char *uuid = get_string(dict, "uuid");
 
@@ -472,11 +481,11 @@ static bool parse_identity(struct guestconf *conf, GVariant *dict, GError **erro
 	return true;
 }
 
-static bool parse_memory(struct guestconf *conf, GVariant *dict, const char *what, GError **error)
+static bool parse_memory(struct guestconf *conf, GVariantDict *dict, const char *what, GError **error)
 {
-	g_variant_lookup(dict, "memory_kib", "t", &conf->memory_kib);
+	g_variant_dict_lookup(dict, "memory_kib", "t", &conf->memory_kib);
 	conf->max_memory_kib = conf->memory_kib;
-	g_variant_lookup(dict, "max_memory_kib", "t", &conf->max_memory_kib);
+	g_variant_dict_lookup(dict, "max_memory_kib", "t", &conf->max_memory_kib);
 	if (conf->memory_kib < MIN_MEMORY_KIB || conf->memory_kib > MAX_MEMORY_KIB || conf->memory_kib % 4)
 		return xd_fail(error, XD_ERROR_INVALID_ARGUMENT,
 		               "%s: memory_kib %" G_GUINT64_FORMAT
@@ -491,10 +500,10 @@ static bool parse_memory(struct guestconf *conf, GVariant *dict, const char *wha
 	return true;
 }
 
-static bool parse_pins(struct guestconf *conf, GVariant *dict, const char *what, GError **error)
+static bool parse_pins(struct guestconf *conf, GVariantDict *dict, const char *what, GError **error)
 {
-	g_autoptr(GVariant) pins = g_variant_lookup_value(dict, "vcpu_pins", G_VARIANT_TYPE("a(uay)"));
-	g_autoptr(GVariant) all = g_variant_lookup_value(dict, "cpumap", G_VARIANT_TYPE("ay"));
+	g_autoptr(GVariant) pins = g_variant_dict_lookup_value(dict, "vcpu_pins", G_VARIANT_TYPE("a(uay)"));
+	g_autoptr(GVariant) all = g_variant_dict_lookup_value(dict, "cpumap", G_VARIANT_TYPE("ay"));
 	bool seen[GUESTCONF_MAX_VCPUS] = { false };
 	gsize i, count = pins ? g_variant_n_children(pins) : 0;
 
@@ -523,29 +532,29 @@ static bool parse_pins(struct guestconf *conf, GVariant *dict, const char *what,
 	return true;
 }
 
-static bool parse_vcpus(struct guestconf *conf, GVariant *dict, const char *what, GError **error)
+static bool parse_vcpus(struct guestconf *conf, GVariantDict *dict, const char *what, GError **error)
 {
 	conf->vcpus = 1;
-	g_variant_lookup(dict, "vcpus", "u", &conf->vcpus);
+	g_variant_dict_lookup(dict, "vcpus", "u", &conf->vcpus);
 	conf->max_vcpus = conf->vcpus;
-	g_variant_lookup(dict, "max_vcpus", "u", &conf->max_vcpus);
+	g_variant_dict_lookup(dict, "max_vcpus", "u", &conf->max_vcpus);
 	if (conf->vcpus < 1 || conf->max_vcpus < conf->vcpus || conf->max_vcpus > GUESTCONF_MAX_VCPUS)
 		return xd_fail(error, XD_ERROR_INVALID_ARGUMENT,
 		               "%s: vcpus %u and max_vcpus %u are not 1..%u in order", what, conf->vcpus,
 		               conf->max_vcpus, GUESTCONF_MAX_VCPUS);
 	conf->weight = 256;
-	g_variant_lookup(dict, "weight", "u", &conf->weight);
+	g_variant_dict_lookup(dict, "weight", "u", &conf->weight);
 	if (conf->weight < 1 || conf->weight > 65535)
 		return xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: weight %u is outside 1..65535", what,
 		               conf->weight);
-	g_variant_lookup(dict, "cap", "u", &conf->cap);
+	g_variant_dict_lookup(dict, "cap", "u", &conf->cap);
 	if (conf->cap > 100 * conf->max_vcpus)
 		return xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: cap %u is over 100 for each vcpu", what,
 		               conf->cap);
 	return parse_pins(conf, dict, what, error);
 }
 
-static bool parse_boot(struct guestconf *conf, GVariant *dict, const char *what, GError **error)
+static bool parse_boot(struct guestconf *conf, GVariantDict *dict, const char *what, GError **error)
 {
 	conf->kernel = get_string(dict, "kernel");
 	conf->ramdisk = get_string(dict, "ramdisk");
@@ -562,7 +571,7 @@ static bool parse_boot(struct guestconf *conf, GVariant *dict, const char *what,
 	return true;
 }
 
-static bool parse_behaviour(struct guestconf *conf, GVariant *dict, const char *what, GError **error)
+static bool parse_behaviour(struct guestconf *conf, GVariantDict *dict, const char *what, GError **error)
 {
 	uint32_t consoles = 1;
 	int base = CLOCK_UTC;
@@ -576,11 +585,11 @@ static bool parse_behaviour(struct guestconf *conf, GVariant *dict, const char *
 	    !get_choice(dict, "clock_offset", clock_names, G_N_ELEMENTS(clock_names), what, &base, error))
 		return false;
 	conf->clock_base = (enum clock_base)base;
-	g_variant_lookup(dict, "clock_adjustment", "x", &conf->clock_adjustment_s);
+	g_variant_dict_lookup(dict, "clock_adjustment", "x", &conf->clock_adjustment_s);
 	if (conf->clock_adjustment_s < -MAX_CLOCK_S || conf->clock_adjustment_s > MAX_CLOCK_S)
 		return xd_fail(error, XD_ERROR_INVALID_ARGUMENT,
 		               "%s: clock_adjustment is over a hundred years", what);
-	g_variant_lookup(dict, "consoles", "u", &consoles);
+	g_variant_dict_lookup(dict, "consoles", "u", &consoles);
 	if (consoles > 1)
 		return xd_fail(error, XD_ERROR_NOT_SUPPORTED, "%s: consoles %u: there can be one", what,
 		               consoles);
@@ -591,9 +600,9 @@ static bool parse_behaviour(struct guestconf *conf, GVariant *dict, const char *
 	return true;
 }
 
-static bool parse_disks(struct guestconf *conf, GVariant *dict, const char *what, GError **error)
+static bool parse_disks(struct guestconf *conf, GVariantDict *dict, const char *what, GError **error)
 {
-	g_autoptr(GVariant) disks = g_variant_lookup_value(dict, "disks", G_VARIANT_TYPE("aa{sv}"));
+	g_autoptr(GVariant) disks = g_variant_dict_lookup_value(dict, "disks", G_VARIANT_TYPE("aa{sv}"));
 	gsize i, count = disks ? g_variant_n_children(disks) : 0;
 	guint j;
 
@@ -619,9 +628,9 @@ static bool parse_disks(struct guestconf *conf, GVariant *dict, const char *what
 	return true;
 }
 
-static bool parse_nics(struct guestconf *conf, GVariant *dict, const char *what, GError **error)
+static bool parse_nics(struct guestconf *conf, GVariantDict *dict, const char *what, GError **error)
 {
-	g_autoptr(GVariant) nics = g_variant_lookup_value(dict, "nics", G_VARIANT_TYPE("aa{sv}"));
+	g_autoptr(GVariant) nics = g_variant_dict_lookup_value(dict, "nics", G_VARIANT_TYPE("aa{sv}"));
 	gsize i, count = nics ? g_variant_n_children(nics) : 0;
 
 	if (count > GUESTCONF_MAX_NICS)
@@ -645,16 +654,18 @@ static bool parse_nics(struct guestconf *conf, GVariant *dict, const char *what,
 	return true;
 }
 
-struct guestconf *guestconf_parse(GVariant *dict, GError **error)
+struct guestconf *guestconf_parse(GVariant *given, GError **error)
 {
+	g_auto(GVariantDict) held = G_VARIANT_DICT_INIT(NULL);
+	GVariantDict *dict = &held;
 	g_autofree char *what = NULL;
 	struct guestconf *conf;
 
-	if (!g_variant_is_of_type(dict, G_VARIANT_TYPE_VARDICT)) {
+	if (!g_variant_is_of_type(given, G_VARIANT_TYPE_VARDICT)) {
 		xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "guest: the configuration is no dictionary");
 		return NULL;
 	}
-	if (!check_keys(dict, guest_keys, G_N_ELEMENTS(guest_keys), "guest", error))
+	if (!take_keys(given, guest_keys, G_N_ELEMENTS(guest_keys), "guest", dict, error))
 		return NULL;
 	conf = g_new0(struct guestconf, 1);
 	conf->pins = g_array_new(FALSE, FALSE, sizeof(struct vcpu_pin));

@@ -15,7 +15,7 @@
 
 static const char *const phase_names[] = { "building", "running", "teardown", "restart" };
 
-static GVariant *journal_to_variant(const struct journal *journal)
+static GVariant *journal_to_variant(const struct journal *journal, GVariant *conf)
 {
 	GVariantBuilder b;
 
@@ -28,7 +28,7 @@ static GVariant *journal_to_variant(const struct journal *journal)
 	g_variant_builder_add(&b, "{sv}", "nic_devids",
 	                      g_variant_new_fixed_array(G_VARIANT_TYPE_UINT32, journal->nic_devids->data,
 	                                                journal->nic_devids->len, sizeof(uint32_t)));
-	g_variant_builder_add(&b, "{sv}", "config", guestconf_to_variant(journal->conf));
+	g_variant_builder_add(&b, "{sv}", "config", conf);
 	return g_variant_builder_end(&b);
 }
 
@@ -47,9 +47,9 @@ static bool write_all(int fd, const char *bytes, gsize size)
 	return true;
 }
 
-bool journal_save(const char *dir, const struct journal *journal, GError **error)
+bool journal_save(const char *dir, const struct journal *journal, GVariant *conf, GError **error)
 {
-	g_autoptr(GVariant) data = g_variant_ref_sink(journal_to_variant(journal));
+	g_autoptr(GVariant) data = g_variant_ref_sink(journal_to_variant(journal, conf));
 	g_autofree char *path = g_strdup_printf("%s/%s", dir, journal->conf->uuid);
 	g_autofree char *temporary = g_strdup_printf("%s/.%s", dir, journal->conf->uuid);
 	int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);

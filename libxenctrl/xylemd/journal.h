@@ -31,7 +31,8 @@ struct journal {
 };
 
 /* All return false (NULL) with an XD_ERROR_INTERNAL that names the file. */
-bool journal_save(const char *dir, const struct journal *journal, GError **error);
+/* conf: what guestconf_to_variant() made of journal->conf. */
+bool journal_save(const char *dir, const struct journal *journal, GVariant *conf, GError **error);
 struct journal *journal_load(const char *path, GError **error);
 bool journal_remove(const char *dir, const char *uuid, GError **error);
 void journal_free(struct journal *journal);

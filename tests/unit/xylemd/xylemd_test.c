@@ -381,7 +381,7 @@ static void test_journal(void)
 	g_autoptr(GVariant) want = g_variant_ref_sink(guestconf_to_variant(journal->conf)), got = NULL;
 	g_autoptr(GError) error = NULL;
 
-	tap_ok(journal_save(dir, journal, &error), "the journal is saved");
+	tap_ok(journal_save(dir, journal, want, &error), "the journal is saved");
 	back = journal_load(path, &error);
 	got = back ? g_variant_ref_sink(guestconf_to_variant(back->conf)) : NULL;
 	tap_ok(back && back->phase == JOURNAL_RESTART && back->domid == 42 && back->unpaused &&
@@ -394,7 +394,7 @@ static void test_journal(void)
 	tap_ok(journal_remove(dir, journal->conf->uuid, &error) && access(path, F_OK), "and removed");
 	tap_ok(journal_remove(dir, journal->conf->uuid, &error), "removing it twice is no error");
 	g_clear_error(&error);
-	tap_ok(!journal_save("/nonexistent", journal, &error) && error &&
+	tap_ok(!journal_save("/nonexistent", journal, want, &error) && error &&
 	               strstr(error->message, "/nonexistent"),
 	       "a missing folder is an error that names it");
 	journal_free(journal);
