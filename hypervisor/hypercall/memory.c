@@ -64,8 +64,8 @@ static int extent_populate(const struct extent_op *op, XEN_GUEST_HANDLE(xen_pfn_
 	rc = domain_frame_alloc(&op->d->mm, op->order, op->flags, &mfn);
 	if (rc)
 		return rc;
-	for (uint64_t j = 0; op->cmd == XENMEM_populate_physmap && j < 1ull << op->order; j++)
-		m2p_set(mfn_add(mfn, j), pfn + j);
+	if (op->cmd == XENMEM_populate_physmap)
+		m2p_set_run(mfn, 1ull << op->order, pfn);
 	pfn = mfn.m;
 	return op->have_list ? copy_to_handle(list, i, &pfn, 1) : 0;
 }

@@ -72,6 +72,13 @@ void m2p_set(mfn_t mfn, uint64_t pfn)
 		WRITE_ONCE(m2p_table[index_nospec(mfn.m, max_mfn)], pfn);
 }
 
+void m2p_set_run(mfn_t first, uint64_t n, uint64_t pfn)
+{
+	CHECK(frame_is_ram(first.m) && n <= max_mfn - first.m);
+	for (uint64_t i = 0; i < n; i++)
+		WRITE_ONCE(m2p_table[first.m + i], pfn == M2P_INVALID ? pfn : pfn + i);
+}
+
 uint64_t m2p_get(mfn_t mfn)
 {
 	return frame_is_ram(mfn.m) ? READ_ONCE(m2p_table[index_nospec(mfn.m, max_mfn)]) : M2P_INVALID;
@@ -169,8 +176,7 @@ int domain_frame_alloc(struct domain_mm *d, unsigned order, unsigned flags, mfn_
 		owner_unreserve(d, n);
 		return -ENOMEM;
 	}
-	for (uint64_t i = 0; i < n; i++)
-		m2p_set(mfn_add(*first, i), M2P_INVALID);
+	m2p_set_run(*first, n, M2P_INVALID);
 	owner_take(d, frame_at(first->m), n);
 	return 0;
 }

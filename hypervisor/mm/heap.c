@@ -139,13 +139,12 @@ void heap_add(mfn_t first, uint64_t count)
 /* Flushes where a frame of the block may still be reached by its former owner, then clears what is not clear. */
 static void block_prepare(mfn_t first, unsigned order, unsigned flags)
 {
+	struct frame *block = frame_at(first.m), *end = block + (1ull << order);
 	bool flush = false, all = false;
 	uint32_t newest = 0;
 	cpumask_t cpus;
 
-	for (uint64_t i = 0; i < 1ull << order; i++) {
-		struct frame *f = frame_at(first.m + i);
-
+	for (struct frame *f = block; f < end; f++) {
 		if (!(f->flags & FRAME_FLUSH))
 			continue;
 		f->flags &= ~FRAME_FLUSH;
@@ -161,11 +160,9 @@ static void block_prepare(mfn_t first, unsigned order, unsigned flags)
 		if (!cpumask_empty(&cpus))
 			tlb_flush(&cpus);
 	}
-	for (uint64_t i = 0; i < 1ull << order; i++) {
-		struct frame *f = frame_at(first.m + i);
-
+	for (struct frame *f = block; f < end; f++) {
 		if (!(flags & HEAP_NOSCRUB) && !(f->flags & FRAME_ZERO))
-			memset(mfn_map(mfn_add(first, i)), 0, PAGE_SIZE);
+			memset(mfn_map(frame_mfn(f)), 0, PAGE_SIZE);
 		f->flags &= ~FRAME_ZERO;
 	}
 }

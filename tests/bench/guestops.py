@@ -57,6 +57,7 @@ def main():
             create = lambda n=n: conn.createXML(XML % (n, kernel), libvirt.VIR_DOMAIN_START_PAUSED)  # noqa: E731
             if warm:
                 create().destroy()
+                time.sleep(1)  # as between the others: both hypervisors clear freed memory when they are idle
                 continue
             dom = start.run(create)
             info.run(dom.info)

@@ -88,6 +88,8 @@ def main():
     os.makedirs(args.work, exist_ok=True)
     tables = {}
     try:
+        if not os.path.exists(args.guest):
+            subprocess.run(["make", "-s", "-C", os.path.dirname(args.guest), os.path.basename(args.guest)], check=True)
         subprocess.run(["gcc", "-O2", "-shared", "-fPIC", "-fvisibility=hidden", "-o", os.path.join(args.work, "opcount.so"),
                         os.path.join(HERE, "opcount.c")], check=True)
         for combo in args.only or ("xen+stock", "xen+ours", "xylem+ours"):
