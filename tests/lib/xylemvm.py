@@ -4,8 +4,8 @@
 A VM is a folder $XYLEM_CACHE/vm/NAME with its state (vm.json), serial log (console.log) and
 throw-away scratch disk; the cached images are never written.  The serial port is logged and can be
 written to; dom0 is reached by ssh on a free loopback port with the cache's own key.  Nothing here
-depends on the machine's speed: every wait is for an event, with a time-out that
-XYLEM_TIMEOUT_SCALE multiplies.
+depends on the machine's speed: every wait is for an event, with a time-out that is
+several times what a quiet machine needs; XYLEM_TIMEOUT_SCALE (3) multiplies them all.
 """
 
 import atexit
@@ -22,7 +22,7 @@ import time
 
 import xyimages
 
-SCALE = float(os.environ.get("XYLEM_TIMEOUT_SCALE", "1"))
+SCALE = float(os.environ.get("XYLEM_TIMEOUT_SCALE", "3"))
 DEFAULT_CPU = "qemu64,vendor=GenuineIntel,-svm"
 QEMU = os.environ.get("XYLEM_QEMU", "qemu-system-x86_64")
 HANG = r"Kernel panic - not syncing|\*\*\*\*\*\*\*\*\*\*\*\*\*\*\*\*|xylem-initrd: no root"
