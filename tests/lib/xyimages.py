@@ -446,6 +446,19 @@ def ssh_key():
     return path
 
 
+def mmdebstrap(variant, packages, target):
+    """A tar of Debian with these packages from the machine's own sources; nothing in it asks questions."""
+    options = []
+    for line in output(["apt-config", "dump"]).split("\n"):
+        if line.startswith("Acquire::") and "proxy" in line.lower():
+            options.append("--aptopt=" + line)
+    run(["mmdebstrap", "--variant=" + variant, "--format=tar", "--include=" + ",".join(packages),
+         "--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-exclude=/usr/share/man/*",
+         "--dpkgopt=path-exclude=/usr/share/locale/*", "--dpkgopt=path-exclude=/usr/share/qemu/*",
+         "--aptopt=APT::Install-Recommends false", "--aptopt=Acquire::Retries 3"] + options +
+        ["bookworm", target] + apt_lines(), "mmdebstrap " + variant)
+
+
 def dom0_base():
     """A tar of Debian with the stock tool stack; made by mmdebstrap from the machine's own sources."""
     versions = [candidate(p) for p in ("libvirt-daemon", "xen-utils-4.17", "libc6")]
@@ -454,16 +467,7 @@ def dom0_base():
 
     def make(tmp):
         say("making dom0's Debian (about a minute, about 150 MB to download)")
-        options = []
-        for line in output(["apt-config", "dump"]).split("\n"):
-            if line.startswith("Acquire::") and "proxy" in line.lower():
-                options.append("--aptopt=" + line)
-        # python3 wants tzdata and others configured; nothing here asks questions.
-        run(["mmdebstrap", "--variant=essential", "--format=tar", "--include=" + ",".join(DOM0_PACKAGES),
-             "--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-exclude=/usr/share/man/*",
-             "--dpkgopt=path-exclude=/usr/share/locale/*", "--dpkgopt=path-exclude=/usr/share/qemu/*",
-             "--aptopt=APT::Install-Recommends false", "--aptopt=Acquire::Retries 3"] + options +
-            ["bookworm", tmp] + apt_lines(), "mmdebstrap")
+        mmdebstrap("essential", DOM0_PACKAGES, tmp)
 
     return made(target, make)
 
@@ -517,6 +521,18 @@ def dom0_root():
 
 # Boot disks
 
+def install_grub(disk, folder, work):
+    """Puts GRUB Legacy's first stage into the MBR of a disk image whose first partition holds folder with the stages."""
+    script = os.path.join(work, "setup")
+    with open(script, "w") as f:
+        f.write("device (hd0) %s\nroot (hd0,0)\nsetup --prefix=%s (hd0)\nquit\n" % (disk, folder))
+    shell = os.path.join(unpacked("grub-legacy"), "usr", "sbin", "grub")
+    if not os.path.exists(shell):
+        shell = os.path.join(unpacked("grub-legacy"), "sbin", "grub")
+    with open(script) as f:
+        run([shell, "--batch", "--device-map=/dev/null", "--no-floppy"], "install GRUB Legacy", stdin=f)
+
+
 def grub_disk(target, entries, files, default=0):
     """Makes a bootable raw disk image with GRUB Legacy in its MBR and one ext2 partition.
 
@@ -550,15 +566,73 @@ def grub_disk(target, entries, files, default=0):
             run(["sfdisk", "-q", disk], "partition boot disk", stdin=f)
         run(["mke2fs", "-q", "-F", "-t", "ext2", "-I", "128", "-O", "^resize_inode,^dir_index,^ext_attr", "-d",
              os.path.join(work, "tree"), "-E", "offset=1048576", disk, "%dM" % size], "make boot file system")
-        script = os.path.join(work, "setup")
-        with open(script, "w") as f:
-            f.write("device (hd0) %s\nroot (hd0,0)\nsetup (hd0)\nquit\n" % disk)
-        shell = os.path.join(grub, "usr", "sbin", "grub")
-        if not os.path.exists(shell):
-            shell = os.path.join(grub, "sbin", "grub")
-        with open(script) as f:
-            run([shell, "--batch", "--device-map=/dev/null", "--no-floppy"], "install GRUB Legacy", stdin=f)
+        install_grub(disk, "/boot/grub", work)
         shutil.move(disk, target)
+
+
+# A whole host, as users have it
+
+HOST_PACKAGES = [
+    "apparmor", "bridge-utils", "dbus", "e2fsprogs", "ifupdown", "initramfs-tools", "iproute2", "isc-dhcp-client", "kmod",
+    "libglib2.0-0", "libnl-3-200", "libnl-route-3-200", "libseccomp2", "libvirt-clients", "libvirt-daemon-driver-xen",
+    "libvirt-daemon-system", "libzstd1", "linux-image-amd64", "lvm2", "openssh-server", "procps", "systemd-sysv", "udev",
+]
+HOST_BOOT_MIB, HOST_ROOT_MIB, HOST_LVM_MIB = 192, 1536, 512
+
+
+def host_disk():
+    """Path of a raw disk: Debian with systemd, AppArmor, its own kernel and libvirt, started by GRUB Legacy; nothing of
+    Xylem's. Partitions: /boot (ext2), / (ext4, label host-root), and an empty one for LVM. Use a copy or an overlay."""
+    grub = unpacked("grub-legacy")
+    key_pub = ssh_key() + ".pub"
+    key = digest(" ".join(HOST_PACKAGES), candidate("linux-image-amd64"), candidate("libvirt-daemon"), grub, key_pub, "1")
+    target = os.path.join(cache_dir(), "host-%s.img" % key)
+    setup = """mkdir "$work/root" "$work/boot"; tar -C "$work/root" -xpf "$work/base.tar" --exclude='./dev/*'
+cd "$work/root"; mkdir -p root/.ssh boot/grub; chmod 700 root/.ssh; cp "$key" root/.ssh/authorized_keys
+cp "$grub"/stage1 "$grub"/stage2 "$grub"/e2fs_stage1_5 boot/grub
+echo host >etc/hostname; echo '127.0.0.1 localhost host' >etc/hosts
+printf 'LABEL=host-root / ext4 defaults 0 1\nLABEL=host-boot /boot ext2 defaults 0 2\n' >etc/fstab
+printf 'auto lo\niface lo inet loopback\nauto eth0\niface eth0 inet dhcp\n' >etc/network/interfaces
+version=$(ls lib/modules)
+cat >boot/grub/menu.lst <<END
+serial --unit=0 --speed=115200
+terminal --timeout=0 serial
+default 0
+timeout 1
+
+title Debian
+root (hd0,0)
+kernel /vmlinuz-$version root=LABEL=host-root ro console=ttyS0 net.ifnames=0
+initrd /initrd.img-$version
+END
+mv boot/* "$work/boot"
+mke2fs -q -F -t ext2 -I 128 -O ^resize_inode,^dir_index,^ext_attr -L host-boot -d "$work/boot" "$work/boot.img" "$boot_mib"M
+mke2fs -q -F -t ext4 -O ^metadata_csum -m 0 -L host-root -d "$work/root" "$work/root.img" "$root_mib"M
+cd /; rm -rf "$work/root" "$work/boot"
+"""
+
+    def make(tmp):
+        say("making a whole Debian host (some minutes, about 250 MB to download)")
+        with tempfile.TemporaryDirectory(dir=cache_dir()) as work:
+            mmdebstrap("important", HOST_PACKAGES, os.path.join(work, "base.tar"))
+            variables = ["work=" + work, "key=" + key_pub, "grub=" + os.path.join(grub, "usr", "lib", "grub", "x86_64-pc"),
+                         "boot_mib=%d" % HOST_BOOT_MIB, "root_mib=%d" % HOST_ROOT_MIB]
+            run(["fakeroot", "env"] + variables + ["sh", "-ec", setup], "make the host's file systems")
+            disk = os.path.join(work, "disk.img")
+            sizes = [HOST_BOOT_MIB, HOST_ROOT_MIB, HOST_LVM_MIB]
+            with open(disk, "wb") as f:
+                f.truncate((sum(sizes) + 1) << 20)
+            with open(os.path.join(work, "table"), "w") as f:
+                f.write("2048,%dM,L,*\n,%dM,L\n,,8e\n" % (HOST_BOOT_MIB, HOST_ROOT_MIB))
+            with open(os.path.join(work, "table")) as f:
+                run(["sfdisk", "-q", disk], "partition the host's disk", stdin=f)
+            for name, at in (("boot.img", 1), ("root.img", 1 + HOST_BOOT_MIB)):
+                run(["dd", "if=" + os.path.join(work, name), "of=" + disk, "bs=1M", "seek=%d" % at, "conv=notrunc,sparse"],
+                    "write the host's disk")
+            install_grub(disk, "/grub", work)
+            shutil.move(disk, tmp)
+
+    return made(target, make)
 
 
 # libvirt's source tree, for the driver's headers

@@ -47,13 +47,14 @@ class VM:
     at its start: a DESTDIR).  toolstack: "stock", "ours" or "none".  disk: virtio, ahci or ide; nic:
     virtio, e1000 or none.  initrd: False leaves it out, True takes dom0's, or a path; kernel: a path
     other than Debian's, which then is started without dom0's root disk.  scratch_mib: size of the
-    empty second disk for guests' volumes.
+    empty second disk for guests' volumes.  whole_disk: a disk with its own system and boot loader, instead of all that;
+    what is written to it is gone when QEMU ends.
     """
 
     def __init__(self, name, hv="xen", via="kernel", hv_image=None, cpus=2, mem=1024, machine="pc", cpu=DEFAULT_CPU,
                  hv_args="", dom0_args="", dom0_mem=None, shares=None, toolstack="stock", libvirtd=True, disk="virtio",
-                 nic="virtio", initrd=True, kernel=None, scratch_mib=4096, no_reboot=True, accel=None,
-                 qemu_args=()):
+                 nic="virtio", initrd=True, kernel=None, scratch_mib=4096, whole_disk=None, no_reboot=True,
+                 accel=None, qemu_args=()):
         self.name = name
         self.dir = os.path.join(xyimages.cache_dir(), "vm", name)
         self.console_log = os.path.join(self.dir, "console.log")
@@ -78,6 +79,7 @@ class VM:
         self.initrd = initrd
         self.kernel = kernel
         self.scratch_mib = scratch_mib
+        self.whole_disk = whole_disk
         self.no_reboot = no_reboot
         # TCG is what every machine has.
         self.accel = accel or os.environ.get("XYLEM_ACCEL", "tcg")
@@ -166,14 +168,16 @@ class VM:
         os.makedirs(self.dir)
         drives = []
         with xyimages.cache_lock():
-            if not self.kernel:
+            if self.whole_disk:
+                drives.append((self.whole_disk, True))
+            elif not self.kernel:
                 drives.append((xyimages.dom0_root(), True))
                 if self.scratch_mib:
                     scratch = os.path.join(self.dir, "scratch.img")
                     with open(scratch, "wb") as f:
                         f.truncate(self.scratch_mib << 20)
                     drives.append((scratch, False))
-            boot = self._boot_args(drives)
+            boot = [] if self.whole_disk else self._boot_args(drives)
         self.port = free_port()
         argv = [QEMU, "-accel", self.accel, "-M", self.machine, "-cpu", self.cpu, "-smp", str(self.cpus), "-m", str(self.mem),
                 "-display", "none", "-nodefaults", "-daemonize", "-pidfile", os.path.join(self.dir, "pid"),
@@ -302,7 +306,11 @@ class VM:
     def wait_ready(self, timeout=300):
         """Waits until dom0's start script is done and ssh answers."""
         self.wait_console(r"^xylem-dom0: ready", timeout)
-        end = time.monotonic() + 60 * SCALE
+        return self.wait_ssh(60)
+
+    def wait_ssh(self, timeout):
+        """Waits until dom0 runs commands."""
+        end = time.monotonic() + timeout * SCALE
         while self.ssh("true", check=False, timeout=60).returncode:
             if time.monotonic() > end or not self.running():
                 raise VMError("VM %s: ssh does not answer (log %s)" % (self.name, self.console_log))
