@@ -41,6 +41,12 @@ void work_run(void);
 /* Whether this CPU has other work: long operations end their slice then. */
 bool work_pending(void);
 
+#if __STDC_HOSTED__ /* host tests: the fake floor supplies them */
+struct cpu_info *cpu_info(void);
+unsigned this_cpu(void);
+struct vcpu *current_vcpu(void);
+void cpu_set_current(struct vcpu *v);
+#else
 static inline struct cpu_info *cpu_info(void)
 {
 	uintptr_t sp;
@@ -49,11 +55,6 @@ static inline struct cpu_info *cpu_info(void)
 	return (struct cpu_info *)((sp & ~(uintptr_t)(HV_STACK_SIZE - 1)) + HV_STACK_SIZE) - 1;
 }
 
-#if __STDC_HOSTED__ /* host tests: the fake floor supplies them */
-unsigned this_cpu(void);
-struct vcpu *current_vcpu(void);
-void cpu_set_current(struct vcpu *v);
-#else
 static inline unsigned this_cpu(void)
 {
 	return cpu_info()->cpu;

@@ -13,6 +13,7 @@
 #include "hw/desc.h"
 #include "hw/mem.h"
 #include "hw/paging.h"
+#include "hw/segment.h"
 #include "hw/tlb.h"
 #include "mm/heap.h"
 #include "mm/pagetable.h"
@@ -98,7 +99,7 @@ bool pv_refresh_reduced_tables(struct vcpu *v)
 void pv_toggle_mode(struct vcpu *v)
 {
 	v->pv.kernel_mode = !v->pv.kernel_mode;
-	__asm__ volatile("swapgs" ::: "memory");
+	swapgs();
 	pv_load_address_space(v);
 }
 

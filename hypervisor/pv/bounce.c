@@ -10,6 +10,7 @@
 #include "lib/log.h"
 #include "hw/entry.h"
 #include "hw/rflags.h"
+#include "hw/segment.h"
 #include "hw/trap.h"
 #include "hw/uaccess_words.h"
 
@@ -243,38 +244,6 @@ static void failsafe(struct vcpu *v)
 	bounce_to(v, &cpu_info()->regs, &(struct bounce){ .address = v->pv.failsafe_callback,
 				       .extra = EXTRA_SEGMENTS,
 				       .mask_events = v->pv.failsafe_masks_events });
-}
-
-static uint16_t segment_ds(void)
-{
-	uint16_t s;
-
-	__asm__ volatile("mov %%ds, %0" : "=r"(s));
-	return s;
-}
-
-static uint16_t segment_es(void)
-{
-	uint16_t s;
-
-	__asm__ volatile("mov %%es, %0" : "=r"(s));
-	return s;
-}
-
-static uint16_t segment_fs(void)
-{
-	uint16_t s;
-
-	__asm__ volatile("mov %%fs, %0" : "=r"(s));
-	return s;
-}
-
-static uint16_t segment_gs(void)
-{
-	uint16_t s;
-
-	__asm__ volatile("mov %%gs, %0" : "=r"(s));
-	return s;
 }
 
 void exit_fault_from_guest(struct cpu_user_regs *regs)

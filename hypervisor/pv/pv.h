@@ -63,6 +63,8 @@ void pv_debugregs_off(void);
 /* ---- switch.c ---- */
 /* The hypervisor's CR4 with the bits that the current vcpu chose (TSD, DE). */
 void pv_load_cr4(const struct vcpu *v);
+/* The domain is no more: one that gets its memory is another one. */
+void pv_switch_forget(const struct domain *d);
 
 /* ---- emulation: each returns true when the instruction was carried out or an exception injected ---- */
 bool pv_emulate_privileged(struct vcpu *v, struct cpu_user_regs *regs);		    /* privileged.c */

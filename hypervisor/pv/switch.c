@@ -9,6 +9,7 @@
 #include "hw/desc.h"
 #include "hw/fpu.h"
 #include "hw/mem.h"
+#include "hw/segment.h"
 #include "hw/spec.h"
 #include "hw/tlb.h"
 #include "hw/trap.h"
@@ -38,43 +39,14 @@ void pv_load_cr4(const struct vcpu *v)
 		cr4_write(want);
 }
 
-#define SEGMENT(name) \
-	static void name##_save(uint16_t *selector) \
-	{ \
-		__asm__ volatile("mov %%" #name ", %0" : "=r"(*selector)); \
-	} \
-	/* False where the selector is bad by now; the null selector is loaded instead. */ \
-	static bool name##_load(uint16_t selector) \
-	{ \
-		bool bad = false; \
-		__asm__ volatile("1: mov %1, %%" #name "\n" \
-				 "2:\n" \
-				 ".subsection 1\n" \
-				 "3: movb $1, %0\n" \
-				 "xor %k1, %k1\n" \
-				 "mov %1, %%" #name "\n" \
-				 "jmp 2b\n" \
-				 ".previous\n" \
-				 ".pushsection __ex_table, \"a\"\n" \
-				 ".balign 4\n" \
-				 ".long 1b - ., 3b - .\n" \
-				 ".popsection" \
-				 : "+q"(bad), "+r"(selector)); \
-		return !bad; \
-	}
-SEGMENT(ds)
-SEGMENT(es)
-SEGMENT(fs)
-SEGMENT(gs)
-
 static void segments_save(struct vcpu *v)
 {
 	uint64_t gs = rdmsr(MSR_GS_BASE), shadow = rdmsr(MSR_KERNEL_GS);
 
-	ds_save(&v->pv.ds);
-	es_save(&v->pv.es);
-	fs_save(&v->pv.fs);
-	gs_save(&v->pv.gs);
+	v->pv.ds = segment_ds();
+	v->pv.es = segment_es();
+	v->pv.fs = segment_fs();
+	v->pv.gs = segment_gs();
 	v->pv.fs_base = rdmsr(MSR_FS_BASE);
 	v->pv.gs_base_kernel = v->pv.kernel_mode ? gs : shadow;
 	v->pv.gs_base_user = v->pv.kernel_mode ? shadow : gs;
@@ -82,11 +54,11 @@ static void segments_save(struct vcpu *v)
 
 static void segments_load(struct vcpu *v)
 {
-	bool ok = ds_load(v->pv.ds);
+	bool ok = segment_ds_load(v->pv.ds);
 
-	ok = es_load(v->pv.es) && ok;
-	ok = fs_load(v->pv.fs) && ok;
-	ok = gs_load(v->pv.gs) && ok;
+	ok = segment_es_load(v->pv.es) && ok;
+	ok = segment_fs_load(v->pv.fs) && ok;
+	ok = segment_gs_load(v->pv.gs) && ok;
 	wrmsr(MSR_FS_BASE, v->pv.fs_base);
 	wrmsr(MSR_GS_BASE, v->pv.kernel_mode ? v->pv.gs_base_kernel : v->pv.gs_base_user);
 	wrmsr(MSR_KERNEL_GS, v->pv.kernel_mode ? v->pv.gs_base_user : v->pv.gs_base_kernel);
@@ -160,6 +132,26 @@ static void load(struct vcpu *v)
 		pv_debugregs_load(v);
 }
 
+/* Whose branches each CPU has seen last; the idle vcpus' do not count. */
+static const struct domain *predicts[NR_CPUS];
+
+void pv_switch_forget(const struct domain *d)
+{
+	for (unsigned cpu = 0; cpu < NR_CPUS; cpu++)
+		if (READ_ONCE(predicts[cpu]) == d)
+			WRITE_ONCE(predicts[cpu], NULL);
+}
+
+/* Indirect branches that one domain has trained are not another one's (SDM Vol. 4, IA32_PRED_CMD). */
+static void prediction_barrier(const struct domain *next)
+{
+	const struct domain **last = &predicts[this_cpu()];
+
+	if (*last != next && spec_policy.ibpb_on_switch)
+		wrmsr(MSR_PRED_CMD, 1);
+	WRITE_ONCE(*last, next);
+}
+
 static void idle_load(void)
 {
 	struct cpu_info *info = cpu_info();
@@ -187,18 +179,19 @@ void vcpu_switch(struct vcpu *prev, struct vcpu *next)
 {
 	if (!prev->is_idle)
 		save(prev);
-	cpu_info()->current = next;
-	if (next->is_idle)
+	cpu_set_current(next);
+	if (next->is_idle) {
 		idle_load();
-	else
+	} else {
+		/* GDTR points into the window of the domain before, and the next one's need not have that page: an
+		 * exception before load() is through would find no code segment. */
+		if (!prev->is_idle && prev->domain != next->domain)
+			gdt_load_hv();
 		load(next);
-	if (!prev->is_idle) {
-		if (prev->domain != next->domain) {
-			cpumask_clear(&prev->domain->mm.dirty_cpus, this_cpu());
-			if (spec_policy.ibpb_on_switch && !next->is_idle)
-				wrmsr(MSR_PRED_CMD, 1);
-		}
+		prediction_barrier(next->domain);
 	}
+	if (!prev->is_idle && prev->domain != next->domain)
+		cpumask_clear(&prev->domain->mm.dirty_cpus, this_cpu());
 	__atomic_store_n(&prev->running, false, __ATOMIC_RELEASE);
 	if (next->is_idle)
 		stack_reset_and_call(idle_loop);

@@ -262,6 +262,7 @@ int pv_domain_create(struct domain *d)
 
 void pv_domain_destroy(struct domain *d)
 {
+	pv_switch_forget(d);
 	hv_free(d->cpu_policy);
 	d->cpu_policy = NULL;
 }

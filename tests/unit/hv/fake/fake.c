@@ -23,6 +23,7 @@ struct options options;
 unsigned fake_preempt;
 uint64_t fake_time_ns = 1000000000;
 void (*fake_hook)(void);
+void (*fake_copy_hook)(void);
 uint8_t fake_guest[65536];
 
 static uint8_t *memory;
@@ -350,6 +351,8 @@ size_t guest_copy_in(void *dst, gva_t src, size_t n)
 {
 	size_t have = src.v < sizeof(fake_guest) ? MIN(n, sizeof(fake_guest) - src.v) : 0;
 
+	if (fake_copy_hook)
+		fake_copy_hook();
 	if (have)
 		memcpy(dst, fake_guest + src.v, have);
 	return n - have;

@@ -35,6 +35,8 @@ unsigned fake_tlb_check(void);
 void fake_tlb_enable(bool on);
 /* Called at points where other CPUs may act in the middle of an operation; NULL: nobody does. */
 extern void (*fake_hook)(void);
+/* The same, each time the guest's memory is read. */
+extern void (*fake_copy_hook)(void);
 /* What work_pending() answers: true once in this many calls; 0: never. */
 extern unsigned fake_preempt;
 extern uint64_t fake_time_ns;

@@ -104,6 +104,8 @@ void tlb_flush_page_local(gva_t va)
 
 void cr3_load(uint64_t cr3)
 {
+	if (fake_hook)
+		fake_hook();
 	tlbs[this_cpu()].l4 = MFN((cr3 & PTE_ADDR) >> PAGE_SHIFT);
 	forget(&tlbs[this_cpu()]);
 }
