@@ -70,9 +70,11 @@ static void load_reduced(struct vcpu *v, mfn_t l4)
 	struct cpu_info *info = cpu_info();
 	uint64_t flags = irq_save();
 
-	info->guest_cr3 = reduced_cr3(v, l4);
 	info->hv_cr3 = mfn_to_maddr(l4).a;
 	cr3_load(mfn_to_maddr(l4).a);
+	/* After the load, which counts as this CPU's flush: whoever drops an L4 entry that the copy still has asks for another
+	 * flush then, and so makes the CPU look again. */
+	info->guest_cr3 = reduced_cr3(v, l4);
 	irq_restore(flags);
 }
 

@@ -118,6 +118,59 @@ static void barrier_between_domains_across_idle(void)
 	tap_ok(good, "branch predictions of one domain do not reach another one that runs after an idle time");
 }
 
+/* ---- xpti ---- */
+
+static struct domain *xpti_domain;
+static mfn_t xpti_l4;
+
+/* Another CPU drops the link to the L3 table in the middle of what this one does. */
+static void drop_link(void)
+{
+	fake_hook = NULL;
+	fake_set_cpu(1);
+	if (pt_entry_write(&xpti_domain->mm, &xpti_domain->mm, mfn_to_maddr(xpti_l4), 0, PT_WRITE, NULL))
+		abort();
+	fake_set_cpu(0);
+}
+
+/*
+ * CPU 0 loads its address space while CPU 1 drops an L4 entry, and turns the L3 table into memory that it may write
+ * afterwards. Either CPU 0's copy is without the entry, or CPU 0 is asked to flush before, which makes it look again.
+ */
+static void reduced_tables_are_not_older_than_the_flush(void)
+{
+	struct vcpu *v = d2->vcpus[0];
+	struct fake_pv_tree t = give_tables(v);
+	const uint64_t *copy;
+	unsigned flushes;
+
+	begin();
+	d2->xpti = true;
+	pv_address_init(0);
+	cpu_set_current(v);
+	cpumask_set(&d2->mm.dirty_cpus, 0);
+	pv_load_address_space(v);
+	xpti_domain = d2;
+	xpti_l4 = t.l4;
+	copy = mfn_map(maddr_to_mfn(MADDR(cpu_info()->guest_cr3)));
+	CHECK_THAT(copy[0] & PTE_P);
+	/* Something else changed before, so that the copy is renewed at all. */
+	CHECK_THAT(!pt_entry_write(&d2->mm, &d2->mm, MADDR(mfn_to_maddr(t.l4).a | 511 * 8), 0x200, PT_WRITE, NULL));
+	fake_hook = drop_link;
+	CHECK_THAT(pv_refresh_reduced_tables(v));
+	CHECK_THAT(!fake_hook);
+	flushes = fake_flushes;
+	CHECK_THAT(!frame_get_type(t.l3, &d2->mm, PTYPE_WRITABLE));
+	copy = mfn_map(maddr_to_mfn(MADDR(cpu_info()->guest_cr3)));
+	CHECK_THAT(!(copy[0] & PTE_P) || fake_flushes > flushes);
+	CHECK_THAT(cpu_info()->hv_cr3 == mfn_to_maddr(t.l4).a);
+	frame_put_type(t.l3);
+	d2->xpti = false;
+	v->l4_kernel = INVALID_MFN;
+	CHECK_THAT(!pt_put(&d2->mm, t.l4, false));
+	tap_ok(good, "xpti: a copy of the tables is never older than the flush that its CPU is taken to have done");
+}
+
 int main(void)
 {
 	fake_init(4096, 0);
@@ -125,7 +178,8 @@ int main(void)
 	d1 = fake_pv_domain(1, 4);
 	d2 = fake_pv_domain(2, 1);
 	(void)d0;
-	tap_plan(2);
+	tap_plan(3);
+	reduced_tables_are_not_older_than_the_flush();
 	give_tables(d1->vcpus[0]);
 	give_tables(d1->vcpus[3]);
 	give_tables(d2->vcpus[0]);
