@@ -60,9 +60,10 @@ static void drop_tables(struct vcpu *v)
 {
 	struct domain_mm *mm = &v->domain->mm;
 
-	if (!mfn_eq(v->l4_user, INVALID_MFN) && !pt_put(mm, v->l4_user, false))
+	/* What a slice does not get to is left to whoever next changes tables of this domain. */
+	if (!mfn_eq(v->l4_user, INVALID_MFN) && !pt_put(mm, v->l4_user, true))
 		v->l4_user = INVALID_MFN;
-	if (!mfn_eq(v->l4_kernel, INVALID_MFN) && !pt_put(mm, v->l4_kernel, false))
+	if (!mfn_eq(v->l4_kernel, INVALID_MFN) && !pt_put(mm, v->l4_kernel, true))
 		v->l4_kernel = INVALID_MFN;
 }
 

@@ -171,6 +171,43 @@ static void reduced_tables_are_not_older_than_the_flush(void)
 	tap_ok(good, "xpti: a copy of the tables is never older than the flush that its CPU is taken to have done");
 }
 
+/* ---- contexts ---- */
+
+/* A context whose tables are good and whose GDT is not must not cost more than a slice to give up. */
+static void refused_context_is_given_up_in_slices(void)
+{
+	struct vcpu_guest_context *c = calloc(1, sizeof(*c));
+	struct vcpu *v = d1->vcpus[2];
+	struct fake_pv_tree t = fake_pv_tree(d1, fake_pv_frame(d1), LEAF_FLAGS);
+	int rc;
+
+	begin();
+	/* Many tables, full of entries that are not zero. */
+	for (unsigned n = 1; n < 40; n++) {
+		mfn_t l1 = fake_pv_frame(d1);
+
+		for (unsigned i = 0; i < 512; i++)
+			fake_pv_store(d1, l1, i, 0x200);
+		fake_pv_store(d1, t.l2, n, l1.m << PAGE_SHIFT | PTE_P | PTE_RW | PTE_US);
+	}
+	cpu_set_current(d1->vcpus[0]);
+	c->ctrlreg[3] = mfn_to_maddr(t.l4).a;
+	c->gdt_ents = 1;
+	c->gdt_frames[0] = ~0ul;
+	fake_preempt = 1;
+	do
+		rc = pv_vcpu_set_context(v, c);
+	while (rc == -ERESTART_HV);
+	CHECK_THAT(rc == -EINVAL);
+	CHECK_THAT(mfn_eq(v->l4_kernel, INVALID_MFN));
+	CHECK_THAT(d1->mm.release_head != NULL);
+	while (pt_drain(&d1->mm, true))
+		;
+	CHECK_THAT(!(frame_table[t.l4.m].type & TYPE_COUNT));
+	free(c);
+	tap_ok(good, "a refused vcpu context gives its tables back in slices");
+}
+
 int main(void)
 {
 	fake_init(4096, 0);
@@ -178,7 +215,8 @@ int main(void)
 	d1 = fake_pv_domain(1, 4);
 	d2 = fake_pv_domain(2, 1);
 	(void)d0;
-	tap_plan(3);
+	tap_plan(4);
+	refused_context_is_given_up_in_slices();
 	reduced_tables_are_not_older_than_the_flush();
 	give_tables(d1->vcpus[0]);
 	give_tables(d1->vcpus[3]);
