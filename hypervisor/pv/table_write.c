@@ -171,19 +171,14 @@ static bool advance(struct cpu_user_regs *regs, const struct insn *insn)
 	return true;
 }
 
-bool pv_emulate_table_write(struct vcpu *v, struct cpu_user_regs *regs, gva_t cr2)
+static bool emulate(struct vcpu *v, struct cpu_user_regs *regs, gva_t cr2, mfn_t table)
 {
 	uint8_t bytes[INSN_MAX_BYTES];
 	struct table_store s = { .v = v };
-	struct pt_walk w;
 	struct insn insn;
 	size_t got;
 	int err;
 
-	pt_walk(v->l4_kernel, cr2, &w);
-	if (w.level != 1 || (w.e[0] & PTE_RW) || !mfn_is_ram(PTE_MFN(w.e[0])) ||
-	    !frame_is_table(PTE_MFN(w.e[0]), &v->domain->mm))
-		return false;
 	got = sizeof(bytes) - guest_copy_in(bytes, GVA(regs->rip), sizeof(bytes));
 	if (insn_decode(bytes, got, regs, true, &insn))
 		return false;
@@ -196,7 +191,7 @@ bool pv_emulate_table_write(struct vcpu *v, struct cpu_user_regs *regs, gva_t cr
 	if (insn.address != cr2.v || (cr2.v & (s.bytes - 1)) || (s.bytes == 1 && insn.has_modrm && !insn.rex && insn.reg >= 4 &&
 								 insn.opcode != 0x80 && insn.opcode != 0xc6))
 		return false;
-	s.entry = MADDR(mfn_to_maddr(PTE_MFN(w.e[0])).a | (cr2.v & (PAGE_SIZE - 1) & ~7ull));
+	s.entry = MADDR(mfn_to_maddr(table).a | (cr2.v & (PAGE_SIZE - 1) & ~7ull));
 	s.shift = (cr2.v & 7) * 8;
 	err = do_store(&s, &insn, regs);
 	if (err == -EAGAIN || err == -ERESTART_HV)
@@ -204,4 +199,23 @@ bool pv_emulate_table_write(struct vcpu *v, struct cpu_user_regs *regs, gva_t cr
 	if (err)
 		return false;
 	return advance(regs, &insn);
+}
+
+bool pv_emulate_table_write(struct vcpu *v, struct cpu_user_regs *regs, gva_t cr2)
+{
+	struct domain_mm *mm = &v->domain->mm;
+	struct pt_walk w;
+	mfn_t table;
+	bool done;
+
+	pt_walk(v->l4_kernel, cr2, &w);
+	table = PTE_MFN(w.e[0]);
+	if (w.level != 1 || (w.e[0] & PTE_RW) || !frame_is_table(table, mm))
+		return false;
+	/* Held, since the old entry is shown to the guest: it must not be another domain's memory by then. */
+	if (!frame_get(table, mm))
+		return false;
+	done = emulate(v, regs, cr2, table);
+	frame_put(table);
+	return done;
 }

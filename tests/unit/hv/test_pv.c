@@ -208,6 +208,56 @@ static void refused_context_is_given_up_in_slices(void)
 	tap_ok(good, "a refused vcpu context gives its tables back in slices");
 }
 
+/* ---- stores to page tables ---- */
+
+#define SECRET 0x5ec4e75ec4e75ec4ull
+#define TAKEN  64
+
+static mfn_t stolen_table, mapping_l1, taken[TAKEN];
+
+/* In the middle of an emulated store: another vcpu gives the table back, and another domain gets its memory. */
+static void give_table_away(void)
+{
+	fake_copy_hook = NULL;
+	fake_set_cpu(1);
+	if (pt_entry_write(&d1->mm, &d1->mm, mfn_to_maddr(mapping_l1), 0, PT_WRITE, NULL) ||
+	    pt_unpin(&d1->mm, stolen_table) || domain_frame_release(&d1->mm, stolen_table))
+		abort();
+	for (unsigned n = 0; n < TAKEN; n++) {
+		taken[n] = fake_pv_frame(d2);
+		fake_pv_store(d2, taken[n], 0, SECRET);
+	}
+	fake_set_cpu(0);
+}
+
+static void emulated_store_reads_no_foreign_memory(void)
+{
+	static const uint8_t cmpxchg[] = { 0x48, 0x0f, 0xb1, 0x0b }; /* cmpxchg %rcx, (%rbx) */
+	struct cpu_user_regs regs = { .rax = 0x1111111111111111, .rip = 0x100 };
+	struct vcpu *v = d1->vcpus[0];
+	struct fake_pv_tree t;
+
+	begin();
+	cpu_set_current(v);
+	/* An L1 table that is pinned by itself, and mapped read-only at address 0. */
+	stolen_table = fake_pv_frame(d1);
+	CHECK_THAT(!pt_pin(&d1->mm, stolen_table, PTYPE_L1));
+	t = fake_pv_tree(d1, stolen_table, LEAF_FLAGS & ~PTE_RW);
+	CHECK_THAT(!pt_get(&d1->mm, t.l4, PTYPE_L4, false));
+	mapping_l1 = t.l1;
+	v->l4_kernel = t.l4;
+	memcpy(fake_guest + 0x100, cmpxchg, sizeof(cmpxchg));
+	fake_copy_hook = give_table_away;
+	(void)pv_emulate_table_write(v, &regs, GVA(0));
+	CHECK_THAT(!fake_copy_hook);
+	CHECK_THAT(regs.rax != SECRET);
+	for (unsigned n = 0; n < TAKEN; n++)
+		CHECK_THAT(!domain_frame_release(&d2->mm, taken[n]));
+	v->l4_kernel = INVALID_MFN;
+	CHECK_THAT(!pt_put(&d1->mm, t.l4, false));
+	tap_ok(good, "an emulated store sees nothing of a table that was given away meanwhile");
+}
+
 int main(void)
 {
 	fake_init(4096, 0);
@@ -215,7 +265,8 @@ int main(void)
 	d1 = fake_pv_domain(1, 4);
 	d2 = fake_pv_domain(2, 1);
 	(void)d0;
-	tap_plan(4);
+	tap_plan(5);
+	emulated_store_reads_no_foreign_memory();
 	refused_context_is_given_up_in_slices();
 	reduced_tables_are_not_older_than_the_flush();
 	give_tables(d1->vcpus[0]);
