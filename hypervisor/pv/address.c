@@ -15,6 +15,7 @@
 #include "hw/paging.h"
 #include "hw/segment.h"
 #include "hw/tlb.h"
+#include "hw/uaccess.h"
 #include "mm/heap.h"
 #include "mm/pagetable.h"
 
@@ -103,6 +104,20 @@ void pv_toggle_mode(struct vcpu *v)
 	v->pv.kernel_mode = !v->pv.kernel_mode;
 	swapgs();
 	pv_load_address_space(v);
+}
+
+size_t pv_kernel_copy_in(struct vcpu *v, void *dst, gva_t src, size_t n)
+{
+	size_t left;
+
+	if (pv_in_kernel(v))
+		return guest_copy_in(dst, src, n);
+	v->pv.kernel_mode = true;
+	pv_load_address_space(v);
+	left = guest_copy_in(dst, src, n);
+	v->pv.kernel_mode = false;
+	pv_load_address_space(v);
+	return left;
 }
 
 /* ---- descriptors ---- */

@@ -20,7 +20,7 @@ static bool guest_allows(struct vcpu *v, unsigned port, unsigned bytes)
 	if (pv_in_kernel(v) ? v->pv.iopl >= 1 : v->pv.iopl >= 3)
 		return true;
 	if (port + bytes > v->pv.iobmp_limit ||
-	    guest_copy_in(map, GVA((uintptr_t)v->pv.iobmp.p + port / 8), (port & 7) + bytes > 8 ? 2 : 1))
+	    pv_kernel_copy_in(v, map, GVA((uintptr_t)v->pv.iobmp.p + port / 8), (port & 7) + bytes > 8 ? 2 : 1))
 		return false;
 	return !((map[0] | map[1] << 8) >> (port & 7) & ((1u << bytes) - 1));
 }

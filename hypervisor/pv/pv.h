@@ -16,6 +16,8 @@ void pv_address_init(unsigned cpu);
 void pv_load_address_space(struct vcpu *v);
 /* Kernel <-> user mode of a 64-bit guest: other L4, swapped GS. */
 void pv_toggle_mode(struct vcpu *v);
+/* Copies from the current vcpu's kernel, also while its user mode runs. Bytes not copied. */
+size_t pv_kernel_copy_in(struct vcpu *v, void *dst, gva_t src, size_t n) __must_check;
 /* An L4 entry of the current vcpu's domain may have changed elsewhere: true when this CPU's reduced tables were old and
  * have been renewed (xpti). */
 bool pv_refresh_reduced_tables(struct vcpu *v);

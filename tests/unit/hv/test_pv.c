@@ -2,6 +2,7 @@
 /* Address spaces, switches of vcpus, contexts, and emulated instructions of paravirtual guests. */
 #include "mm/internal.h"
 #include "hw/spec.h"
+#include "pv/decode.h"
 #include "dom/sched.h"
 #include "fake/pv.h"
 #include <xen/grant_table.h>
@@ -258,6 +259,52 @@ static void emulated_store_reads_no_foreign_memory(void)
 	tap_ok(good, "an emulated store sees nothing of a table that was given away meanwhile");
 }
 
+/* ---- ports ---- */
+
+static mfn_t bitmap_read_on;
+
+static void note_tables(void)
+{
+	bitmap_read_on = fake_loaded(this_cpu());
+}
+
+/* The I/O bitmap lies in the guest's kernel: user mode's tables need not have it, or have something else there. */
+static void io_bitmap_is_the_kernels(void)
+{
+	static const uint8_t in_dx[] = { 0xec };
+	struct cpu_user_regs regs = { .rip = 0x100, .rdx = 0x70, .rax = 0 };
+	struct insn insn;
+	struct vcpu *v = d1->vcpus[1];
+	struct fake_pv_tree kernel = give_tables(v), user = fake_pv_tree(d1, fake_pv_frame(d1), LEAF_FLAGS);
+	uint64_t ports[1024] = { [1] = ~0ull };
+
+	begin();
+	if (pt_get(&d1->mm, user.l4, PTYPE_L4, false))
+		abort();
+	v->l4_user = user.l4;
+	v->pv.kernel_mode = false;
+	cpu_set_current(v);
+	pv_load_address_space(v);
+	CHECK_THAT(fake_loaded(0).m == user.l4.m);
+	d1->ioports = ports;
+	memset(fake_guest + 0x1000, 0xff, 8192);
+	fake_guest[0x1000 + 0x70 / 8] = 0xfe;
+	set_xen_guest_handle(v->pv.iobmp, (uint8_t *)0x1000);
+	v->pv.iobmp_limit = 65536;
+	CHECK_THAT(!insn_decode(in_dx, sizeof(in_dx), &regs, true, &insn));
+	bitmap_read_on = INVALID_MFN;
+	fake_copy_hook = note_tables;
+	CHECK_THAT(pv_emulate_io(v, &regs, &insn));
+	CHECK_THAT(bitmap_read_on.m == kernel.l4.m);
+	CHECK_THAT(fake_loaded(0).m == user.l4.m && !v->pv.kernel_mode);
+	CHECK_THAT((regs.rax & 0xff) == (~0x70 & 0xff) && regs.rip == 0x101);
+	regs.rdx = 0x71;
+	CHECK_THAT(!pv_emulate_io(v, &regs, &insn));
+	fake_copy_hook = NULL;
+	d1->ioports = NULL;
+	tap_ok(good, "the I/O bitmap of a user program is read in its kernel's address space");
+}
+
 int main(void)
 {
 	fake_init(4096, 0);
@@ -265,7 +312,7 @@ int main(void)
 	d1 = fake_pv_domain(1, 4);
 	d2 = fake_pv_domain(2, 1);
 	(void)d0;
-	tap_plan(5);
+	tap_plan(6);
 	emulated_store_reads_no_foreign_memory();
 	refused_context_is_given_up_in_slices();
 	reduced_tables_are_not_older_than_the_flush();
@@ -274,5 +321,6 @@ int main(void)
 	give_tables(d2->vcpus[0]);
 	switch_between_domains_keeps_a_gdt();
 	barrier_between_domains_across_idle();
+	io_bitmap_is_the_kernels();
 	return tap_done();
 }
