@@ -167,6 +167,8 @@ void type_abandon(struct domain_mm *d, struct frame *f);
  * stands for. 0 or -EINVAL. */
 int l1e_get(struct domain_mm *d, struct domain_mm *pg_owner, uint64_t *entry);
 void l1e_put(uint64_t entry);
+/* An entry that names no RAM: memory-mapped I/O that both the mapper and, if named, its owner may use. 0 or -EINVAL. */
+int l1e_get_io(struct domain_mm *d, struct domain_mm *pg_owner, uint64_t mfn);
 int l1e_check_flags(struct domain_mm *d, uint64_t *entry);
 int upper_check(struct domain_mm *d, enum ptype level, uint64_t *entry);
 int nonpresent_check(struct domain_mm *d, uint64_t entry);

@@ -144,6 +144,9 @@ static int l1_write_flags(struct domain_mm *d, struct domain_mm *pg_owner, uint6
 	struct frame *f = frame_is_ram(mfn) ? frame_at(mfn) : NULL;
 	int rc = l1e_check_flags(d, &new);
 
+	/* The right to device memory may have been taken away since. */
+	if (!rc && !f && (new & ~cur & PTE_RW))
+		rc = l1e_get_io(d, pg_owner, mfn);
 	if (rc)
 		return rc;
 	if (f && (new & ~cur & PTE_RW)) {

@@ -42,8 +42,7 @@ int l1e_check_flags(struct domain_mm *d, uint64_t *entry)
 	return 0;
 }
 
-/* An entry that names no RAM: memory-mapped I/O that both the mapper and, if named, its owner may use. */
-static int l1e_get_io(struct domain_mm *d, struct domain_mm *pg_owner, uint64_t mfn)
+int l1e_get_io(struct domain_mm *d, struct domain_mm *pg_owner, uint64_t mfn)
 {
 	if (mfn >> (cpu_features.phys_bits - PAGE_SHIFT) || !rangeset_contains(&d->iomem, mfn, mfn))
 		return -EINVAL;

@@ -457,6 +457,12 @@ static void io_and_cacheability(void)
 	CHECK_THAT(write_to(d0, d0, z.t[1], 2, pte(page, PTE_P | PTE_PCD)) == -EINVAL);
 	CHECK_THAT(write_to(d0, NULL, z.t[1], 2, pte(page, PTE_P)) == -EINVAL);
 	CHECK_THAT(write_to(d0, d0, z.t[1], 2, pte(pt_idle_l4(), PTE_P)) == -EINVAL);
+	/* A right that was taken away: what is mapped stays, but does not become writable. */
+	CHECK_THAT(write_to(d0, d0, z.t[1], 3, pte(io, PTE_P)) == 0);
+	CHECK_THAT(write_to(d0, d0, z.t[1], 3, pte(io, PTE_P | PTE_RW)) == 0 && write_to(d0, d0, z.t[1], 3, pte(io, PTE_P)) == 0);
+	CHECK_THAT(rangeset_remove(&d0->iomem, io.m, io.m) == 0);
+	CHECK_THAT(write_to(d0, d0, z.t[1], 3, pte(io, PTE_P | PTE_A)) == 0);
+	CHECK_THAT(write_to(d0, d0, z.t[1], 3, pte(io, PTE_P | PTE_RW)) == -EINVAL);
 }
 
 static void l1tf(void)
