@@ -18,6 +18,8 @@
 #include "hw/entry.h"
 #include "hw/layout.h"
 
+#define RFLAGS_AC_BYTE2 4 /* bit 18 of RFLAGS */
+
 	.text
 
 .macro SAVE_ALL
@@ -130,6 +132,12 @@ trap_common:
 	testb	$3, UREGS_cs(%rsp)
 	jz	trap_from_hypervisor
 	FROM_GUEST
+	/* Gates leave AC as the guest had it, and a set one would switch SMAP off. */
+	testb	$(RFLAGS_AC_BYTE2), (UREGS_rflags + 2)(%rsp)
+	jz	1f
+	pushq	$2
+	popfq
+1:
 	movq	%rsp, %rdi
 	movl	UREGS_vector(%rsp), %eax
 	cmpl	$32, %eax
@@ -370,6 +378,7 @@ exit_iretq:
 exit_fault:
 	pushq	$0
 	SAVE_ALL
+	FROM_GUEST	/* the way out had undone the mitigations */
 	movq	%rsp, %rdi
 	call	exit_fault_from_guest
 	jmp	guest_exit

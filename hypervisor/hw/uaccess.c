@@ -4,6 +4,7 @@
  * is left is what the registers say. After a fault in the words, the bytes before the fault in that word count as not copied.
  */
 #include "hw/uaccess.h"
+#include "hw/uaccess_words.h"
 #include "hw/cpu.h"
 #include "hw/layout.h"
 
@@ -109,6 +110,7 @@ size_t guest_copy_in(void *dst, gva_t src, size_t n)
 	if (unlikely(!guest_range_ok(src, n)))
 		return n;
 	access_begin();
+	src.v = guest_address_nospec(src.v);
 	left = n == 8 ? copy_word_in(dst, (const uint64_t *)src.v) : copy(dst, (const void *)src.v, n);
 	access_end();
 	return left;
@@ -121,7 +123,7 @@ size_t guest_copy_out(gva_t dst, const void *src, size_t n)
 	if (unlikely(!guest_range_ok(dst, n)))
 		return n;
 	access_begin();
-	left = copy((void *)dst.v, src, n);
+	left = copy((void *)guest_address_nospec(dst.v), src, n);
 	access_end();
 	return left;
 }
@@ -133,7 +135,7 @@ size_t guest_clear(gva_t dst, size_t n)
 	if (unlikely(!guest_range_ok(dst, n)))
 		return n;
 	access_begin();
-	left = clear((void *)dst.v, n);
+	left = clear((void *)guest_address_nospec(dst.v), n);
 	access_end();
 	return left;
 }

@@ -9,13 +9,21 @@
 #include "hw/cpu.h"
 #include "hw/layout.h"
 
-/* True when [a, a + bytes) is the guest's to use; bytes is small and not 0. guest_words_end() follows then, also after a fault. */
-static inline bool guest_words_begin(uint64_t a, size_t bytes)
+/* The same address, also under speculation, where one that is not the guest's becomes HV_VIRT_END (Spectre v1): the guest's
+ * two halves are one range that starts there and wraps. */
+static inline uint64_t guest_address_nospec(uint64_t a)
 {
-	uint64_t last = a + bytes - 1;
+	return index_nospec(a - HV_VIRT_END, 0x0000800000000000ull - HV_VIRT_END) + HV_VIRT_END;
+}
 
-	if (unlikely(last < a || (last >= 0x0000800000000000ull && a < HV_VIRT_END)))
+/* True when [*a, *a + bytes) is the guest's to use; bytes is small and not 0. guest_words_end() follows then, also after a fault. */
+static inline bool guest_words_begin(uint64_t *a, size_t bytes)
+{
+	uint64_t last = *a + bytes - 1;
+
+	if (unlikely(last < *a || (last >= 0x0000800000000000ull && *a < HV_VIRT_END)))
 		return false;
+	*a = guest_address_nospec(*a);
 	if (cpu_features.smap)
 		__asm__ volatile("stac" : : : "memory");
 	return true;

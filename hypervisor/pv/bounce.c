@@ -30,7 +30,7 @@ static bool trap_frame_put(uint64_t sp, const struct bounce *b, const struct vcp
 	uint64_t at = sp;
 	bool bad = false;
 
-	if (unlikely(!guest_words_begin(sp, 12 * 8)))
+	if (unlikely(!guest_words_begin(&at, 12 * 8)))
 		return false;
 	guest_word_put(at, regs->rcx, &bad);
 	guest_word_put(at + 8, regs->r11, &bad);
@@ -142,7 +142,7 @@ static bool iret_frame_get(uint64_t sp, struct iret_context *c)
 {
 	bool bad = false;
 
-	if (unlikely(!guest_words_begin(sp, sizeof(*c))))
+	if (unlikely(!guest_words_begin(&sp, sizeof(*c))))
 		return false;
 	c->rax = guest_word_get(sp, &bad);
 	c->r11 = guest_word_get(sp + 8, &bad);

@@ -2,6 +2,7 @@
 /* Address spaces, switches of vcpus, contexts, and emulated instructions of paravirtual guests. */
 #include "mm/internal.h"
 #include "hw/spec.h"
+#include "hw/uaccess_words.h"
 #include "pv/decode.h"
 #include "dom/sched.h"
 #include "fake/pv.h"
@@ -259,6 +260,32 @@ static void emulated_store_reads_no_foreign_memory(void)
 	tap_ok(good, "an emulated store sees nothing of a table that was given away meanwhile");
 }
 
+/* ---- guest addresses ---- */
+
+static void clamped_addresses(void)
+{
+	static const uint64_t guests[] = { 0, 0x1000, 0x00007fffffffffff, HV_VIRT_END, HV_VIRT_END + 1, ~0ull };
+	static const uint64_t others[] = { 0x0000800000000000, 0x8000000000000000, 0xffff7fffffffffff, M2P_RO_BASE, DIRECTMAP_BASE,
+					   HV_VIRT_END - 1 };
+	uint64_t a;
+
+	begin();
+	for (unsigned i = 0; i < ARRAY_SIZE(guests); i++)
+		CHECK_THAT(guest_address_nospec(guests[i]) == guests[i]);
+	for (unsigned i = 0; i < ARRAY_SIZE(others); i++)
+		CHECK_THAT(guest_address_nospec(others[i]) == HV_VIRT_END);
+	for (unsigned i = 0; i < ARRAY_SIZE(others); i++) {
+		a = others[i];
+		CHECK_THAT(!guest_words_begin(&a, 8));
+		a = others[i] - 4;
+		CHECK_THAT(guest_words_begin(&a, 8) == false);
+	}
+	a = ~0ull - 7;
+	CHECK_THAT(guest_words_begin(&a, 8) && a == ~0ull - 7);
+	CHECK_THAT(!guest_words_begin(&a, 9));
+	tap_ok(good, "an address that is not the guest's is none of the hypervisor's under speculation either");
+}
+
 /* ---- ports ---- */
 
 static mfn_t bitmap_read_on;
@@ -312,7 +339,7 @@ int main(void)
 	d1 = fake_pv_domain(1, 4);
 	d2 = fake_pv_domain(2, 1);
 	(void)d0;
-	tap_plan(6);
+	tap_plan(7);
 	emulated_store_reads_no_foreign_memory();
 	refused_context_is_given_up_in_slices();
 	reduced_tables_are_not_older_than_the_flush();
@@ -322,5 +349,6 @@ int main(void)
 	switch_between_domains_keeps_a_gdt();
 	barrier_between_domains_across_idle();
 	io_bitmap_is_the_kernels();
+	clamped_addresses();
 	return tap_done();
 }
