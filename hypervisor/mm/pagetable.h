@@ -89,9 +89,6 @@ int pt_grant_unmap(struct domain_mm *d, mfn_t l4, uint64_t host_addr, mfn_t fram
 mfn_t pt_idle_l4(void); /* the hypervisor's own tables */
 /* Writes the hypervisor's slots into a frame that becomes an L4 of d. */
 void pt_fill_hv_slots(struct domain_mm *d, uint64_t *l4);
-/* The same for the reduced copy that a guest runs on with XPTI: the M2P, the window, and what entry code of this
- * CPU touches. */
-void pt_fill_reduced_slots(struct domain_mm *d, uint64_t *l4, unsigned cpu);
 /* The per-domain window: page 0..31 of one vcpu (hw/layout.h). mfn INVALID_MFN unmaps; the tables on the way are
  * made either way. No flush. 0, -EINVAL, -ENOMEM. */
 int perdomain_map(struct domain_mm *d, unsigned vcpu, unsigned page, mfn_t mfn, bool writable) __must_check;

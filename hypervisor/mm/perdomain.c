@@ -7,9 +7,7 @@
 #include "mm/internal.h"
 #include "hw/paging.h"
 
-#define M2P_SLOT       256
 #define PERDOMAIN_SLOT 260
-#define IMAGE_SLOT     261
 #define WINDOW_FLAGS   (PTE_P | PTE_A | PTE_D | PTE_NX)
 #define LINK_FLAGS     (PTE_P | PTE_RW | PTE_A | PTE_D)
 
@@ -20,17 +18,6 @@ void pt_fill_hv_slots(struct domain_mm *d, uint64_t *l4)
 	for (unsigned i = HV_L4_FIRST; i <= HV_L4_LAST; i++)
 		l4[i] = idle[i];
 	l4[PERDOMAIN_SLOT] = mfn_eq(d->perdomain_l3, INVALID_MFN) ? 0 : d->perdomain_l3.m << PAGE_SHIFT | LINK_FLAGS;
-}
-
-void pt_fill_reduced_slots(struct domain_mm *d, uint64_t *l4, unsigned cpu)
-{
-	const uint64_t *idle = mfn_map(pt_idle_l4());
-
-	memset(l4 + HV_L4_FIRST, 0, (HV_L4_LAST - HV_L4_FIRST + 1) * sizeof(*l4));
-	l4[M2P_SLOT] = idle[M2P_SLOT];
-	l4[IMAGE_SLOT] = hv_reduced_l3(cpu).m << PAGE_SHIFT | LINK_FLAGS;
-	if (!mfn_eq(d->perdomain_l3, INVALID_MFN))
-		l4[PERDOMAIN_SLOT] = d->perdomain_l3.m << PAGE_SHIFT | LINK_FLAGS;
 }
 
 /* Index of a page of the window at each level below L4. */
