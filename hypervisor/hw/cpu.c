@@ -95,6 +95,27 @@ void cr4_write(uint64_t value)
 	__asm__ volatile("mov %0, %%cr4" : : "r"(value) : "memory");
 }
 
+void dr_write(unsigned n, uint64_t value)
+{
+	switch (n) {
+	case 0:
+		__asm__ volatile("mov %0, %%dr0" : : "r"(value));
+		break;
+	case 1:
+		__asm__ volatile("mov %0, %%dr1" : : "r"(value));
+		break;
+	case 2:
+		__asm__ volatile("mov %0, %%dr2" : : "r"(value));
+		break;
+	case 3:
+		__asm__ volatile("mov %0, %%dr3" : : "r"(value));
+		break;
+	case 7:
+		__asm__ volatile("mov %0, %%dr7" : : "r"(value));
+		break;
+	}
+}
+
 uint64_t rdtsc(void)
 {
 	uint32_t low, high;

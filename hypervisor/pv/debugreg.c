@@ -8,27 +8,6 @@
 #define DR7_RESERVED_SET (1u << 10)
 #define DR7_GD (1u << 13)
 
-static void load(unsigned n, uint64_t value)
-{
-	switch (n) {
-	case 0:
-		__asm__ volatile("mov %0, %%dr0" : : "r"(value));
-		break;
-	case 1:
-		__asm__ volatile("mov %0, %%dr1" : : "r"(value));
-		break;
-	case 2:
-		__asm__ volatile("mov %0, %%dr2" : : "r"(value));
-		break;
-	case 3:
-		__asm__ volatile("mov %0, %%dr3" : : "r"(value));
-		break;
-	case 7:
-		__asm__ volatile("mov %0, %%dr7" : : "r"(value));
-		break;
-	}
-}
-
 /* Reserved bits as the processor has them; -EPERM for what is refused. */
 static int dr7_check(struct vcpu *v, uint64_t *value)
 {
@@ -72,9 +51,9 @@ int pv_debugreg_set(struct vcpu *v, unsigned n, uint64_t value)
 		return 0;
 	if (n == 7 && (value & DR7_ENABLE))
 		for (unsigned i = 0; i < 4; i++)
-			load(i, v->pv.dr[i]);
+			dr_write(i, v->pv.dr[i]);
 	if (n == 7 || (v->pv.dr[7] & DR7_ENABLE))
-		load(n, value);
+		dr_write(n, value);
 	return 0;
 }
 
@@ -90,11 +69,11 @@ uint64_t pv_debugreg_get(const struct vcpu *v, unsigned n)
 void pv_debugregs_load(const struct vcpu *v)
 {
 	for (unsigned i = 0; i < 4; i++)
-		load(i, v->pv.dr[i]);
-	load(7, v->pv.dr[7]);
+		dr_write(i, v->pv.dr[i]);
+	dr_write(7, v->pv.dr[7]);
 }
 
 void pv_debugregs_off(void)
 {
-	load(7, DR7_RESERVED_SET);
+	dr_write(7, DR7_RESERVED_SET);
 }

@@ -227,7 +227,7 @@ int insn_decode(const uint8_t *bytes, size_t count, const struct cpu_user_regs *
 			return err == -ENODATA ? short_of : err;
 	}
 	if (imm != IMM_NONE) {
-		if (!take(&c, imm == IMM_8 ? 1 : operand_override ? 2 : 4, &value))
+		if (!take(&c, imm == IMM_8 ? 1 : insn->operand_bytes == 2 ? 2 : 4, &value))
 			return short_of;
 		insn->immediate = (uint64_t)value;
 	}

@@ -260,6 +260,21 @@ static void emulated_store_reads_no_foreign_memory(void)
 	tap_ok(good, "an emulated store sees nothing of a table that was given away meanwhile");
 }
 
+/* ---- lengths ---- */
+
+/* REX.W overrides the operand-size prefix, also for the length of an immediate (SDM Vol. 2, 2.2.1.2). */
+static void immediate_behind_both_size_prefixes(void)
+{
+	static const uint8_t add[15] = { 0x66, 0x48, 0x81, 0x03, 0x11, 0x22, 0x33, 0x44 }; /* add $0x44332211, (%rbx) */
+	struct cpu_user_regs regs = { .rbx = 0x1000 };
+	struct insn insn;
+
+	begin();
+	CHECK_THAT(!insn_decode(add, sizeof(add), &regs, true, &insn));
+	CHECK_THAT(insn.length == 8 && insn.operand_bytes == 8 && insn.immediate == 0x44332211);
+	tap_ok(good, "the immediate behind an operand-size prefix and REX.W has four bytes");
+}
+
 /* ---- guest addresses ---- */
 
 static void clamped_addresses(void)
@@ -339,7 +354,7 @@ int main(void)
 	d1 = fake_pv_domain(1, 4);
 	d2 = fake_pv_domain(2, 1);
 	(void)d0;
-	tap_plan(7);
+	tap_plan(8);
 	emulated_store_reads_no_foreign_memory();
 	refused_context_is_given_up_in_slices();
 	reduced_tables_are_not_older_than_the_flush();
@@ -350,5 +365,6 @@ int main(void)
 	barrier_between_domains_across_idle();
 	io_bitmap_is_the_kernels();
 	clamped_addresses();
+	immediate_behind_both_size_prefixes();
 	return tap_done();
 }

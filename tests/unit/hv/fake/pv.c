@@ -18,6 +18,8 @@ uint64_t fake_pv_fault_address;
 void (*fake_pv_fault_point)(void);
 unsigned fake_pv_port, fake_pv_port_reads, fake_pv_port_writes;
 uint32_t fake_pv_port_value;
+void (*fake_pv_port_hook)(unsigned port, unsigned width, bool write);
+unsigned fake_pv_msr_touched;
 struct cpu_policy policy_pv_default;
 
 static struct vcpu idle_vcpus[FAKE_CPUS];
@@ -50,6 +52,11 @@ uint64_t cr4_read(void)
 void cr4_write(uint64_t value)
 {
 	(void)value;
+}
+
+void dr_write(unsigned n, uint64_t value)
+{
+	fake_pv_cpus[this_cpu()].dr[n] = value;
 }
 
 uint64_t rdmsr(uint32_t msr)
@@ -135,6 +142,12 @@ bool fpu_area_valid(const void *area, uint32_t size, uint64_t xcr0)
 	return size >= 512;
 }
 
+int fpu_xcr0_check(uint64_t xcr0)
+{
+	(void)xcr0;
+	return -EINVAL;
+}
+
 void fpu_stts(bool ts)
 {
 	(void)ts;
@@ -144,6 +157,8 @@ void fpu_stts(bool ts)
 
 uint32_t port_in(uint16_t port, unsigned width)
 {
+	if (fake_pv_port_hook)
+		fake_pv_port_hook(port, width, false);
 	fake_pv_port_reads++;
 	fake_pv_port = port;
 	return (uint32_t)(~(uint64_t)port & (0xffffffffull >> (32 - 8 * width)));
@@ -151,7 +166,8 @@ uint32_t port_in(uint16_t port, unsigned width)
 
 void port_out(uint16_t port, unsigned width, uint32_t value)
 {
-	(void)width;
+	if (fake_pv_port_hook)
+		fake_pv_port_hook(port, width, true);
 	fake_pv_port_writes++;
 	fake_pv_port = port;
 	fake_pv_port_value = value;
@@ -181,6 +197,32 @@ uint64_t pv_cr4_allowed(const struct domain *d)
 {
 	(void)d;
 	return 0x26;
+}
+
+struct cpuid_regs pv_cpuid(struct vcpu *v, uint32_t leaf, uint32_t subleaf)
+{
+	(void)v;
+	return (struct cpuid_regs){ leaf, subleaf, 0, 0 };
+}
+
+int pv_msr_read(struct vcpu *v, uint32_t msr, uint64_t *value)
+{
+	(void)v;
+	fake_pv_msr_touched++;
+	*value = msr;
+	return msr & 1 ? -EINVAL : 0;
+}
+
+int pv_msr_write(struct vcpu *v, uint32_t msr, uint64_t value)
+{
+	(void)v;
+	(void)value;
+	fake_pv_msr_touched++;
+	return msr & 1 ? -EINVAL : 0;
+}
+
+void vcpu_block(void)
+{
 }
 
 void vcpu_runstate_get(struct vcpu *v, struct vcpu_runstate_info *out)

@@ -22,6 +22,7 @@ extern uint64_t fake_pv_fault_address;
 struct fake_pv_cpu {
 	struct cpu_info info;
 	uintptr_t gdt; /* base; 0: the hypervisor's own */
+	uint64_t dr[8];
 	unsigned msr_count;
 	struct {
 		uint32_t number;
@@ -35,6 +36,8 @@ extern void (*fake_pv_fault_point)(void);
 /* Ports read as their own number, complemented; the last one written. */
 extern unsigned fake_pv_port, fake_pv_port_reads, fake_pv_port_writes;
 extern uint32_t fake_pv_port_value;
+extern void (*fake_pv_port_hook)(unsigned port, unsigned width, bool write); /* at each access, or NULL */
+extern unsigned fake_pv_msr_touched; /* pv_msr_read() and pv_msr_write() */
 
 /* A domain with its vcpus, 1024 frames allowed. Exits the test when it fails. */
 struct domain *fake_pv_domain(unsigned domid, unsigned vcpus);
