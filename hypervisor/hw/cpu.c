@@ -248,7 +248,6 @@ static void features_leaf7(struct cpu_features *f)
 
 	if (f->max_leaf >= 7) {
 		r = cpuid(7, 0);
-		f->fsgsbase = r.ebx & 1;
 		f->smep = r.ebx >> 7 & 1;
 		f->invpcid = r.ebx >> 10 & 1;
 		f->smap = r.ebx >> 20 & 1;
@@ -325,7 +324,7 @@ bool cpu_features_match(void)
 	features_read(&own);
 	return !strcmp(own.vendor, f->vendor) && own.nx >= f->nx && own.page1gb >= f->page1gb &&
 	       own.smep >= f->smep && own.smap >= f->smap && own.umip >= f->umip &&
-	       own.fsgsbase >= f->fsgsbase && own.xsave >= f->xsave &&
+	       own.xsave >= f->xsave &&
 	       (own.xcr0_mask & f->xcr0_mask) == f->xcr0_mask && own.xsaveopt >= f->xsaveopt &&
 	       own.rdtscp >= f->rdtscp && own.spec_ctrl >= f->spec_ctrl && own.ibpb >= f->ibpb &&
 	       own.md_clear >= f->md_clear && own.x2apic >= f->x2apic && own.tsc_deadline >= f->tsc_deadline;
@@ -344,8 +343,6 @@ void cpu_init(void)
 		cr4 |= CR4_SMAP;
 	if (cpu_features.umip)
 		cr4 |= CR4_UMIP;
-	if (cpu_features.fsgsbase)
-		cr4 |= CR4_FSGSBASE;
 	if (cpu_features.xsave)
 		cr4 |= CR4_OSXSAVE;
 	cr4_write(cr4);

@@ -81,7 +81,7 @@ struct cpu_features {
 	uint32_t family, model, stepping, signature;
 	uint32_t max_leaf, max_ext_leaf;
 	uint8_t phys_bits, virt_bits;
-	bool nx, page1gb, pge, pat, smep, smap, umip, fsgsbase, pcid, invpcid, xsave, xsaveopt, xsavec, xsaves;
+	bool nx, page1gb, pge, pat, smep, smap, umip, pcid, invpcid, xsave, xsaveopt, xsavec, xsaves;
 	bool x2apic, tsc_deadline, tsc_invariant, syscall32, rdtscp, cpuid_faulting, arch_capabilities, mwait;
 	bool spec_ctrl, ibpb, stibp, ssbd, md_clear, l1d_flush;
 	uint64_t xcr0_mask; /* state components that the hypervisor manages */

@@ -34,8 +34,14 @@ static void set_syscall(void *p)
 	__asm__ volatile("wrmsr" : : "c"(0xc0000082), "a"((uint32_t)a), "d"((uint32_t)(a >> 32)));
 }
 
+static void read_gs_base(void *p)
+{
+	__asm__ volatile("rdgsbase %0" : "=r"(*(uint64_t *)p));
+}
+
 void run(void)
 {
+	uint64_t base;
 	char idt[16] = { 0 };
 	uint32_t a = 0, b, c = 0, d;
 	unsigned long cr;
@@ -59,4 +65,10 @@ void run(void)
 	EXPECT_EQ(c, 0x65584d4d);
 	EXPECT_EQ(d, 0x4d4d566e);
 	EXPECT(a >= 0x40000002);
+	/* What CPUID does not show is not there: the bases of FS and GS are then kept by hypercall alone. */
+	a = 7;
+	c = 0;
+	__asm__ volatile("ud2; .ascii \"xen\"; cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
+	if (!(b & 1))
+		EXPECT_EQ(guarded(read_gs_base, &base).vector, 6);
 }
