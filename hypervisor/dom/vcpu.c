@@ -183,10 +183,10 @@ int vcpu_register_info(struct vcpu *v, mfn_t mfn, unsigned offset)
 	struct vcpu_info *new;
 	int rc;
 
-	if (offset % sizeof(uint64_t) || offset > PAGE_SIZE - sizeof(struct vcpu_info))
-		return -EINVAL;
 	if (!mfn_eq(v->info_mfn, INVALID_MFN))
 		return -EINVAL;
+	if (offset % sizeof(uint64_t) || offset > PAGE_SIZE - sizeof(struct vcpu_info))
+		return -ENXIO;
 	/* Another vcpu only while it is down: nobody else writes its page then. */
 	if (v != current_vcpu() && !(READ_ONCE(v->pause_flags) & (1ull << PAUSE_DOWN)))
 		return -EINVAL;

@@ -101,10 +101,10 @@ int64_t hc_fpu_taskswitch(struct hc_args *a)
 /* set_debugreg(n, value), get_debugreg(n). */
 int64_t hc_set_debugreg(struct hc_args *a)
 {
-	return a->arg[0] < 8 ? pv_debugreg_set(current_vcpu(), (unsigned)a->arg[0], a->arg[1]) : -EINVAL;
+	return a->arg[0] < 8 ? pv_debugreg_set(current_vcpu(), (unsigned)a->arg[0], a->arg[1]) : -ENODEV;
 }
 
 int64_t hc_get_debugreg(struct hc_args *a)
 {
-	return a->arg[0] < 8 ? (int64_t)pv_debugreg_get(current_vcpu(), (unsigned)a->arg[0]) : -EINVAL;
+	return a->arg[0] < 8 ? (int64_t)pv_debugreg_get(current_vcpu(), (unsigned)a->arg[0]) : -ENODEV;
 }

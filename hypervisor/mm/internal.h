@@ -164,10 +164,12 @@ void type_abandon(struct domain_mm *d, struct frame *f);
 
 /* ---- validate.c ---- */
 /* Checks a present or non-present entry, adds what the hypervisor adds, and (L1) takes the references that it
- * stands for. 0 or -EINVAL. */
+ * stands for. 0; -EINVAL: flags; L1 also -EBUSY: the frame is not pg_owner's or in another use, -EPERM: no RAM, and
+ * not the domain's to map. */
 int l1e_get(struct domain_mm *d, struct domain_mm *pg_owner, uint64_t *entry);
 void l1e_put(uint64_t entry);
-/* An entry that names no RAM: memory-mapped I/O that both the mapper and, if named, its owner may use. 0 or -EINVAL. */
+/* An entry that names no RAM: memory-mapped I/O that both the mapper and, if named, its owner may use. 0, -EPERM; -EINVAL: no
+ * address at all. */
 int l1e_get_io(struct domain_mm *d, struct domain_mm *pg_owner, uint64_t mfn);
 int l1e_check_flags(struct domain_mm *d, uint64_t *entry);
 int upper_check(struct domain_mm *d, enum ptype level, uint64_t *entry);

@@ -150,11 +150,8 @@ static int l1_write_flags(struct domain_mm *d, struct domain_mm *pg_owner, uint6
 	if (rc)
 		return rc;
 	if (f && (new & ~cur & PTE_RW)) {
-		if (f->owner != pg_owner || pg_owner->dying)
-			return -EINVAL;
-		rc = type_get_writable(f, d);
-		if (rc)
-			return rc;
+		if (f->owner != pg_owner || pg_owner->dying || type_get_writable(f, d))
+			return -EBUSY;
 	}
 	if (unlikely(!install(pe, &cur, new, how))) {
 		if (f && (new & ~cur & PTE_RW))

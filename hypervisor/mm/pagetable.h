@@ -53,8 +53,8 @@ enum pt_write { PT_WRITE, PT_WRITE_PRESERVE_AD, PT_CMPXCHG };
  * Writes one entry of a table of d (or, for PT_WRITE where the frame is an ordinary writable one, one word of it):
  * mmu_update, emulated writes. pg_owner owns the frames that new may name (d itself, or another domain that the
  * caller was allowed to name, or NULL for machine memory (DOMID_IO)). PT_CMPXCHG: only if the entry equals *old;
- * otherwise -EAGAIN and *old is what it is. 0, -EINVAL, -EAGAIN, -ERESTART_HV (preemptible at table links:
- * nothing is written yet; a new table is partly validated). Caller holds no lock.
+ * otherwise -EAGAIN and *old is what it is. 0, -EINVAL, -EBUSY and -EPERM (as l1e_get()), -EAGAIN, -ERESTART_HV (preemptible
+ * at table links: nothing is written yet; a new table is partly validated). Caller holds no lock.
  */
 int pt_entry_write(struct domain_mm *d, struct domain_mm *pg_owner, maddr_t entry, uint64_t new, enum pt_write how,
 		   uint64_t *old) __must_check;
@@ -67,7 +67,7 @@ struct pt_request {
 	uint64_t ptr, val; /* as struct mmu_update: the command in the low bits of ptr */
 };
 unsigned pt_entries_write(struct domain_mm *d, struct domain_mm *pg_owner, const struct pt_request *req, unsigned count);
-/* update_va_mapping: the L1 entry that maps va under the L4 table l4. No flush. 0, -EINVAL. */
+/* update_va_mapping: the L1 entry that maps va under the L4 table l4. No flush. 0, -EINVAL, -EBUSY, -EPERM. */
 int pt_va_write(struct domain_mm *d, struct domain_mm *pg_owner, mfn_t l4, gva_t va, uint64_t new) __must_check;
 
 struct pt_walk {

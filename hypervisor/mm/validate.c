@@ -44,10 +44,12 @@ int l1e_check_flags(struct domain_mm *d, uint64_t *entry)
 
 int l1e_get_io(struct domain_mm *d, struct domain_mm *pg_owner, uint64_t mfn)
 {
+	if (mfn == PTE_ADDR >> PAGE_SHIFT)
+		return -EINVAL; /* no frame at all */
 	if (mfn >> (cpu_features.phys_bits - PAGE_SHIFT) || !rangeset_contains(&d->iomem, mfn, mfn))
-		return -EINVAL;
+		return -EPERM;
 	if (pg_owner && pg_owner != d && !rangeset_contains(&pg_owner->iomem, mfn, mfn))
-		return -EINVAL;
+		return -EPERM;
 	return 0;
 }
 
@@ -64,17 +66,16 @@ int l1e_get(struct domain_mm *d, struct domain_mm *pg_owner, uint64_t *entry)
 		return rc;
 	if (unlikely(!frame_is_ram(mfn)))
 		return l1e_get_io(d, pg_owner, mfn);
-	if (unlikely((*entry & PTE_CACHE) || !pg_owner || pg_owner->dying))
+	if (unlikely(*entry & PTE_CACHE))
 		return -EINVAL;
 	f = frame_at(mfn);
-	if (unlikely(!count_get_owned(f, pg_owner)))
-		return -EINVAL;
-	if (*entry & PTE_RW) {
-		rc = type_get_writable(f, d);
-		if (unlikely(rc))
-			count_dec(f);
+	if (unlikely(!pg_owner || pg_owner->dying || !count_get_owned(f, pg_owner)))
+		return -EBUSY;
+	if ((*entry & PTE_RW) && unlikely(type_get_writable(f, d))) {
+		count_dec(f);
+		return -EBUSY;
 	}
-	return rc;
+	return 0;
 }
 
 void l1e_put(uint64_t entry)

@@ -8,11 +8,11 @@
 #define DR7_RESERVED_SET (1u << 10)
 #define DR7_GD (1u << 13)
 
-/* Reserved bits as the processor has them; -EPERM for what is refused. */
+/* Reserved bits as the processor has them; -EINVAL for the upper half, -EPERM for what is refused. */
 static int dr7_check(struct vcpu *v, uint64_t *value)
 {
 	if (*value >> 32)
-		return -EPERM;
+		return -EINVAL;
 	*value = (*value & ~0xd800ull & ~(uint64_t)DR7_GD) | DR7_RESERVED_SET;
 	for (unsigned i = 0; i < 4; i++)
 		if ((*value >> (16 + 4 * i) & 3) == 2 && !(v->pv.cr4 & 1u << 3)) /* I/O breakpoint without CR4.DE */
@@ -34,6 +34,8 @@ int pv_debugreg_set(struct vcpu *v, unsigned n, uint64_t value)
 		break;
 	case 4:
 	case 6:
+		if (value >> 32)
+			return -EINVAL;
 		v->pv.dr[6] = (value & 0xe00f) | 0xffff0ff0;
 		return 0;
 	case 5:

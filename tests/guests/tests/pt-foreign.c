@@ -14,12 +14,12 @@ void run(void)
 	/* The frame of the hypervisor's tables behind our own L4's slot 261: surely not ours. */
 	hv = (((const uint64_t *)start_info->pt_base)[261] & ADDR) / PAGE;
 	if (hv) {
-		EXPECT_REFUSED(map(page, PTE(hv)));
-		EXPECT_REFUSED(map(page, PTE_RO(hv)));
-		EXPECT_REFUSED(mmuext(MMUEXT_PIN_L1_TABLE, hv, 0));
+		EXPECT_EQ(map(page, PTE(hv)), -EBUSY);
+		EXPECT_EQ(map(page, PTE_RO(hv)), -EBUSY);
+		EXPECT_EQ(mmuext(MMUEXT_PIN_L1_TABLE, hv, 0), -EINVAL);
 	}
-	EXPECT_REFUSED(map(page, PTE(0xffffffffful)));
-	EXPECT_REFUSED(HC(mmu_update, &u, 1, NULL, 77));
-	EXPECT_REFUSED(HC(mmuext_op, &op, 1, NULL, 77));
-	EXPECT_REFUSED(HC(update_va_mapping_otherdomain, page, u.val, 0, 77));
+	EXPECT_EQ(map(page, PTE(0xffffffffful)), -EPERM);
+	EXPECT_EQ(HC(mmu_update, &u, 1, NULL, 77), -ESRCH);
+	EXPECT_EQ(HC(mmuext_op, &op, 1, NULL, 77), -ESRCH);
+	EXPECT_EQ(HC(update_va_mapping_otherdomain, page, u.val, 0, 77), -ESRCH);
 }

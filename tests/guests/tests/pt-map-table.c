@@ -9,10 +9,10 @@ void run(void)
 	char *table = (char *)start_info->pt_base, *page = page_alloc();
 	uint64_t writable = PTE(mfn_of(table));
 
-	EXPECT_REFUSED(map(page, writable));
-	EXPECT_REFUSED(mmu_update(entry_maddr(page, 1), writable));
-	EXPECT_REFUSED(mmu_update(entry_maddr(page, 1) | MMU_PT_UPDATE_PRESERVE_AD, writable));
-	EXPECT_REFUSED(map(table, writable));
+	EXPECT_EQ(map(page, writable), -EBUSY);
+	EXPECT_EQ(mmu_update(entry_maddr(page, 1), writable), -EBUSY);
+	EXPECT_EQ(mmu_update(entry_maddr(page, 1) | MMU_PT_UPDATE_PRESERVE_AD, writable), -EBUSY);
+	EXPECT_EQ(map(table, writable), -EBUSY);
 	/* Read-only is fine, as often as one likes. */
 	EXPECT_EQ(map(page, PTE_RO(mfn_of(table))), 0);
 	EXPECT(!memcmp(page, table, 64));

@@ -155,9 +155,9 @@ static void test_info_page(void)
 		abort();
 	machine_become(0, d->vcpus[0]);
 	info = (struct vcpu_info *)((char *)mfn_map(page) + 64);
-	tap_ok(vcpu_register_info(v, page, 4033) == -EINVAL &&
-	               vcpu_register_info(v, page, 0xfffffff0) == -EINVAL &&
-	               vcpu_register_info(v, page, 4) == -EINVAL,
+	tap_ok(vcpu_register_info(v, page, 4033) == -ENXIO &&
+	               vcpu_register_info(v, page, 0xfffffff0) == -ENXIO &&
+	               vcpu_register_info(v, page, 4) == -ENXIO,
 	       "an info page that crosses its frame is refused");
 	tap_ok(vcpu_register_info(v, dom0->shared_info_mfn, 0) == -EINVAL,
 	       "and one in another domain's frame");

@@ -153,9 +153,9 @@ static void no_writable_table(void)
 
 	CHECK_THAT(pt_pin(d1, r.t[4], PTYPE_L4) == 0);
 	for (unsigned level = 1; level <= 4; level++) {
-		CHECK_THAT(write_to(d1, d1, r.t[1], 1, pte(r.t[level], PTE_P | PTE_RW)) == -EINVAL);
+		CHECK_THAT(write_to(d1, d1, r.t[1], 1, pte(r.t[level], PTE_P | PTE_RW)) == -EBUSY);
 		CHECK_THAT(write_to(d1, d1, r.t[1], 1, pte(r.t[level], PTE_P)) == 0);
-		CHECK_THAT(write_to(d1, d1, r.t[1], 1, pte(r.t[level], PTE_P | PTE_RW)) == -EINVAL);
+		CHECK_THAT(write_to(d1, d1, r.t[1], 1, pte(r.t[level], PTE_P | PTE_RW)) == -EBUSY);
 	}
 	CHECK_THAT(write_to(d1, d1, r.t[1], 1, 0) == 0);
 }
@@ -201,7 +201,7 @@ static void entry_flags(void)
 	CHECK_THAT(write_to(d1, d1, r.t[3], 1, pte(page, TABLE_FLAGS | PTE_PSE)) == -EINVAL);
 	CHECK_THAT(write_to(d1, d1, r.t[1], 1, pte(page, PTE_P | PTE_PCD)) == -EINVAL);
 	CHECK_THAT(write_to(d1, d1, r.t[1], 1, pte(page, PTE_P | PTE_GRANT)) == -EINVAL);
-	CHECK_THAT(write_to(d1, d1, r.t[1], 1, pte(MFN(1ull << 39), PTE_P)) == -EINVAL);
+	CHECK_THAT(write_to(d1, d1, r.t[1], 1, pte(MFN(1ull << 39), PTE_P)) == -EPERM);
 	CHECK_THAT(write_to(d1, d1, r.t[1], 1, pte(page, PTE_P | PTE_NX | 1ull << 58 | 7ull << 9)) == 0);
 	CHECK_THAT(entry(r.t[1], 1) == pte(page, PTE_P | PTE_US | PTE_NX | 1ull << 58 | 7ull << 9));
 	CHECK_THAT(write_to(d1, d1, r.t[1], 1, pte(page, PTE_RW | 0xff0)) == 0); /* not present: any bits */
@@ -231,10 +231,10 @@ static void foreign_frames(void)
 	mfn_t page = frame_of(d1);
 
 	CHECK_THAT(pt_pin(d0, r.t[4], PTYPE_L4) == 0);
-	CHECK_THAT(write_to(d0, d0, r.t[1], 0, pte(page, PTE_P)) == -EINVAL);
+	CHECK_THAT(write_to(d0, d0, r.t[1], 0, pte(page, PTE_P)) == -EBUSY);
 	CHECK_THAT(write_to(d0, d1, r.t[1], 0, pte(page, PTE_P)) == 0);
 	/* Flags of the same frame: the right to write has to be asked of its owner again. */
-	CHECK_THAT(write_to(d0, d0, r.t[1], 0, pte(page, PTE_P | PTE_RW)) == -EINVAL);
+	CHECK_THAT(write_to(d0, d0, r.t[1], 0, pte(page, PTE_P | PTE_RW)) == -EBUSY);
 	CHECK_THAT(write_to(d0, d1, r.t[1], 0, pte(page, PTE_P | PTE_RW)) == 0 && type_now(page) == PTYPE_WRITABLE);
 	CHECK_THAT(write_to(d0, d1, r.t[1], 0, 0) == 0 && count_of(page) == 1);
 	/* Tables are nobody else's. */
@@ -375,10 +375,10 @@ static void overflow_is_refused(void)
 	CHECK_THAT(frame_get_type(page, d1, PTYPE_WRITABLE) == 0);
 	f->type += TYPE_LIMIT - 1;
 	CHECK_THAT(frame_get_type(page, d1, PTYPE_WRITABLE) == -EINVAL);
-	CHECK_THAT(write_to(d1, d1, r.t[1], 0, pte(page, PTE_P | PTE_RW)) == -EINVAL && count_of(page) == 2);
+	CHECK_THAT(write_to(d1, d1, r.t[1], 0, pte(page, PTE_P | PTE_RW)) == -EBUSY && count_of(page) == 2);
 	f->type -= TYPE_LIMIT - 1;
 	f->count += COUNT_LIMIT - 2;
-	CHECK_THAT(!frame_get(page, d1) && write_to(d1, d1, r.t[1], 0, pte(page, PTE_P)) == -EINVAL);
+	CHECK_THAT(!frame_get(page, d1) && write_to(d1, d1, r.t[1], 0, pte(page, PTE_P)) == -EBUSY);
 	f->count -= COUNT_LIMIT - 2;
 	frame_put_type(page);
 }
@@ -436,7 +436,7 @@ static void foreign_reference_outlives_the_domain(void)
 	CHECK_THAT(pt_pin(d0, r.t[4], PTYPE_L4) == 0 && write_to(d0, d1, r.t[1], 0, pte(page, PTE_P | PTE_RW)) == 0);
 	destroy(d1);
 	CHECK_THAT(d1->tot_pages == 1 && fake_holds[1] == 1 && frame_owner(page) == d1);
-	CHECK_THAT(write_to(d0, d1, r.t[1], 1, pte(page, PTE_P)) == -EINVAL);
+	CHECK_THAT(write_to(d0, d1, r.t[1], 1, pte(page, PTE_P)) == -EBUSY);
 	CHECK_THAT(write_to(d0, d1, r.t[1], 0, 0) == 0);
 	CHECK_THAT(d1->tot_pages == 0 && fake_holds[1] == 0);
 }
@@ -448,21 +448,21 @@ static void io_and_cacheability(void)
 
 	CHECK_THAT(pt_pin(d1, r.t[4], PTYPE_L4) == 0 && pt_pin(d0, z.t[4], PTYPE_L4) == 0);
 	CHECK_THAT(rangeset_add(&d0->iomem, 0xa0, 0xbf) == 0);
-	CHECK_THAT(write_to(d1, d1, r.t[1], 0, pte(io, PTE_P | PTE_RW)) == -EINVAL);
-	CHECK_THAT(write_to(d1, NULL, r.t[1], 0, pte(io, PTE_P | PTE_RW)) == -EINVAL);
+	CHECK_THAT(write_to(d1, d1, r.t[1], 0, pte(io, PTE_P | PTE_RW)) == -EPERM);
+	CHECK_THAT(write_to(d1, NULL, r.t[1], 0, pte(io, PTE_P | PTE_RW)) == -EPERM);
 	CHECK_THAT(write_to(d0, d0, z.t[1], 0, pte(io, PTE_P | PTE_RW | PTE_PCD)) == 0);
 	CHECK_THAT(write_to(d0, NULL, z.t[1], 1, pte(io, PTE_P | PTE_RW)) == 0);
-	CHECK_THAT(write_to(d0, d1, z.t[1], 2, pte(io, PTE_P | PTE_RW)) == -EINVAL);
-	CHECK_THAT(write_to(d0, d0, z.t[1], 2, pte(MFN(0x10), PTE_P)) == -EINVAL);
+	CHECK_THAT(write_to(d0, d1, z.t[1], 2, pte(io, PTE_P | PTE_RW)) == -EPERM);
+	CHECK_THAT(write_to(d0, d0, z.t[1], 2, pte(MFN(0x10), PTE_P)) == -EPERM);
 	CHECK_THAT(write_to(d0, d0, z.t[1], 2, pte(page, PTE_P | PTE_PCD)) == -EINVAL);
-	CHECK_THAT(write_to(d0, NULL, z.t[1], 2, pte(page, PTE_P)) == -EINVAL);
-	CHECK_THAT(write_to(d0, d0, z.t[1], 2, pte(pt_idle_l4(), PTE_P)) == -EINVAL);
+	CHECK_THAT(write_to(d0, NULL, z.t[1], 2, pte(page, PTE_P)) == -EBUSY);
+	CHECK_THAT(write_to(d0, d0, z.t[1], 2, pte(pt_idle_l4(), PTE_P)) == -EBUSY);
 	/* A right that was taken away: what is mapped stays, but does not become writable. */
 	CHECK_THAT(write_to(d0, d0, z.t[1], 3, pte(io, PTE_P)) == 0);
 	CHECK_THAT(write_to(d0, d0, z.t[1], 3, pte(io, PTE_P | PTE_RW)) == 0 && write_to(d0, d0, z.t[1], 3, pte(io, PTE_P)) == 0);
 	CHECK_THAT(rangeset_remove(&d0->iomem, io.m, io.m) == 0);
 	CHECK_THAT(write_to(d0, d0, z.t[1], 3, pte(io, PTE_P | PTE_A)) == 0);
-	CHECK_THAT(write_to(d0, d0, z.t[1], 3, pte(io, PTE_P | PTE_RW)) == -EINVAL);
+	CHECK_THAT(write_to(d0, d0, z.t[1], 3, pte(io, PTE_P | PTE_RW)) == -EPERM);
 }
 
 static void l1tf(void)
@@ -487,7 +487,7 @@ static void shared_frames(void)
 
 	CHECK_THAT(pt_pin(d1, r.t[4], PTYPE_L4) == 0);
 	CHECK_THAT(write_to(d1, d1, r.t[1], 0, pte(rw, PTE_P | PTE_RW)) == 0);
-	CHECK_THAT(write_to(d1, d1, r.t[1], 1, pte(ro, PTE_P | PTE_RW)) == -EINVAL);
+	CHECK_THAT(write_to(d1, d1, r.t[1], 1, pte(ro, PTE_P | PTE_RW)) == -EBUSY);
 	CHECK_THAT(write_to(d1, d1, r.t[1], 1, pte(ro, PTE_P)) == 0);
 	CHECK_THAT(pt_pin(d1, rw, PTYPE_L1) == -EINVAL && pt_pin(d1, ro, PTYPE_L1) == -EINVAL);
 	CHECK_THAT(domain_frame_release(d1, rw) == -EINVAL && domain_frame_steal(d1, ro) == -EINVAL);
@@ -556,7 +556,7 @@ static void done_count_is_exact(void)
 		calls++;
 	} while (rc == -ERESTART_HV && calls < 100);
 	memcpy(&done, fake_guest + 0x80, sizeof(done));
-	CHECK_THAT(rc == -EINVAL && done == 70 && calls == 3 && count_of(page) == 71);
+	CHECK_THAT(rc == -EBUSY && done == 70 && calls == 3 && count_of(page) == 71);
 	fake_preempt = 0;
 	a = (struct hc_args){ { sizeof(fake_guest) - 5 * sizeof(struct mmu_update), 9, 0x80, DOMID_SELF } };
 	for (unsigned i = 0; i < 5; i++) {
