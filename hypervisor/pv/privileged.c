@@ -90,6 +90,15 @@ static bool cr_write(struct vcpu *v, unsigned cr, uint64_t value)
 	return false;
 }
 
+/* The guest's kernel runs in ring 3, where CR4.TSD forbids it what is meant to be forbidden to its user mode. */
+static void read_tsc(struct cpu_user_regs *regs)
+{
+	uint64_t tsc = rdtsc();
+
+	regs->rax = (uint32_t)tsc;
+	regs->rdx = tsc >> 32;
+}
+
 static bool group7(struct vcpu *v, struct cpu_user_regs *regs, const struct insn *insn)
 {
 	uint64_t xcr0;
@@ -100,6 +109,11 @@ static bool group7(struct vcpu *v, struct cpu_user_regs *regs, const struct insn
 			return false;
 		v->pv.xcr0 = xcr0;
 		__asm__ volatile("xsetbv" : : "c"(0), "a"((uint32_t)xcr0), "d"((uint32_t)(xcr0 >> 32)));
+		return true;
+	}
+	if (insn->modrm == 0xf9 && cpu_features.rdtscp) { /* rdtscp */
+		read_tsc(regs);
+		regs->rcx = (uint32_t)v->pv.tsc_aux;
 		return true;
 	}
 	switch (insn->modrm >> 3 & 7) {
@@ -171,6 +185,9 @@ static bool kernel_instruction(struct vcpu *v, struct cpu_user_regs *regs, const
 		return insn->reg < 8;
 	case 0x0f23:
 		return insn->reg < 8 && !pv_debugreg_set(v, insn->reg, insn_reg_read(regs, insn->rm));
+	case 0x0f31:
+		read_tsc(regs);
+		return true;
 	case 0x0f30:
 	case 0x0f32:
 		return msr_access(v, regs, insn->opcode == 0x0f30);

@@ -34,6 +34,19 @@ static void set_syscall(void *p)
 	__asm__ volatile("wrmsr" : : "c"(0xc0000082), "a"((uint32_t)a), "d"((uint32_t)(a >> 32)));
 }
 
+static void read_tsc(void *p)
+{
+	uint32_t low, high;
+
+	__asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
+	*(uint64_t *)p = (uint64_t)high << 32 | low;
+}
+
+static void read_tsc_in_user(void)
+{
+	__asm__ volatile("rdtsc" : : : "eax", "edx");
+}
+
 static void read_gs_base(void *p)
 {
 	__asm__ volatile("rdgsbase %0" : "=r"(*(uint64_t *)p));
@@ -57,6 +70,14 @@ void run(void)
 	EXPECT_EQ(guarded(set_syscall, (void *)run).vector, 13);
 	EXPECT_EQ(guarded(load_idt, idt).vector, 13);
 	EXPECT_EQ(guarded(load_tr, NULL).vector, 13);
+	/* CR4.TSD is for user mode, and the kernel reads the clock still. */
+	__asm__ volatile("mov %%cr4, %0" : "=r"(cr));
+	__asm__ volatile("mov %0, %%cr4" : : "r"(cr | 4));
+	EXPECT_EQ(guarded(read_tsc, &base).vector, -1);
+	EXPECT(base);
+	EXPECT_EQ(mmuext(MMUEXT_NEW_USER_BASEPTR, mfn_of((void *)start_info->pt_base), 0), 0);
+	EXPECT_EQ(user_run(read_tsc_in_user).vector, 13);
+	__asm__ volatile("mov %0, %%cr4" : : "r"(cr));
 	__asm__ volatile("wbinvd");
 	__asm__ volatile("clts");
 	a = 0x40000000;
