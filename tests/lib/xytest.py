@@ -10,6 +10,7 @@ import argparse
 import os
 import random
 import shlex
+import signal
 import sys
 import time
 import traceback
@@ -56,6 +57,8 @@ class Suite:
         p.add_argument("--build", default=os.environ.get("XYLEM_BUILD", "."), help="build folder")
         p.add_argument("--install", default=os.environ.get("XYLEM_INSTALL"), help="DESTDIR of make install")
         self.args = p.parse_args()
+        # Told to end, it ends its VMs too.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
         self.full = self.args.full
         self.number = 0
         self.failed = 0
