@@ -584,11 +584,11 @@ def host_disk():
     """Path of a raw disk: Debian with systemd, AppArmor, its own kernel and libvirt, started by GRUB Legacy; nothing of
     Xylem's. Partitions: /boot (ext2), / (ext4, label host-root), and an empty one for LVM. Use a copy or an overlay."""
     grub = unpacked("grub-legacy")
-    key_pub = ssh_key() + ".pub"
-    key = digest(" ".join(HOST_PACKAGES), candidate("linux-image-amd64"), candidate("libvirt-daemon"), grub, key_pub, "1")
-    target = os.path.join(cache_dir(), "host-%s.img" % key)
-    setup = """mkdir "$work/root" "$work/boot"; tar -C "$work/root" -xpf "$work/base.tar" --exclude='./dev/*'
-cd "$work/root"; mkdir -p root/.ssh boot/grub; chmod 700 root/.ssh; cp "$key" root/.ssh/authorized_keys
+    key = ssh_key()
+    packages = digest(" ".join(HOST_PACKAGES), candidate("linux-image-amd64"), candidate("libvirt-daemon"))
+    setup = """mkdir "$work/root" "$work/boot"; tar -C "$work/root" -xpf "$base" --exclude='./dev/*'
+cd "$work/root"; mkdir -p root/.ssh boot/grub; chmod 700 root/.ssh; cp "$key.pub" root/.ssh/authorized_keys
+rm -f etc/ssh/ssh_host_*; cp "$key-host" etc/ssh/ssh_host_ed25519_key; cp "$key-host.pub" etc/ssh/ssh_host_ed25519_key.pub
 cp "$grub"/stage1 "$grub"/stage2 "$grub"/e2fs_stage1_5 boot/grub
 echo host >etc/hostname; echo '127.0.0.1 localhost host' >etc/hosts
 printf 'LABEL=host-root / ext4 defaults 0 1\nLABEL=host-boot /boot ext2 defaults 0 2\n' >etc/fstab
@@ -611,11 +611,16 @@ mke2fs -q -F -t ext4 -O ^metadata_csum -m 0 -L host-root -d "$work/root" "$work/
 cd /; rm -rf "$work/root" "$work/boot"
 """
 
-    def make(tmp):
+    def make_base(tmp):
         say("making a whole Debian host (some minutes, about 250 MB to download)")
+        mmdebstrap("important", HOST_PACKAGES, tmp)
+
+    base = made(os.path.join(cache_dir(), "host-base-%s.tar" % packages), make_base)
+    target = os.path.join(cache_dir(), "host-%s.img" % digest(packages, grub, key + ".pub", setup))
+
+    def make(tmp):
         with tempfile.TemporaryDirectory(dir=cache_dir()) as work:
-            mmdebstrap("important", HOST_PACKAGES, os.path.join(work, "base.tar"))
-            variables = ["work=" + work, "key=" + key_pub, "grub=" + os.path.join(grub, "usr", "lib", "grub", "x86_64-pc"),
+            variables = ["work=" + work, "key=" + key, "base=" + base, "grub=" + os.path.join(grub, "usr", "lib", "grub", "x86_64-pc"),
                          "boot_mib=%d" % HOST_BOOT_MIB, "root_mib=%d" % HOST_ROOT_MIB]
             run(["fakeroot", "env"] + variables + ["sh", "-ec", setup], "make the host's file systems")
             disk = os.path.join(work, "disk.img")
