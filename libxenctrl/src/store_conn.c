@@ -8,7 +8,8 @@
  *
  * When the connection breaks, pending requests outside of transactions stay and are sent again on the next
  * one (they are all idempotent), those within fail with EAGAIN; a transaction's handle carries the
- * connection's generation.
+ * connection's generation. Each connection registers each watch once: either its caller's own request is
+ * still pending, or the connection makes one, which goes with it when it breaks unanswered.
  *
  * Locking: s->lock guards everything in struct xyl_store but the immutable fields; no callback runs under it.
  */
@@ -242,14 +243,20 @@ static void begin_connection(struct xyl_store *s, int fd, bool device)
 	s->input_bytes = 0;
 	g_hash_table_iter_init(&iter, s->watches);
 	while (g_hash_table_iter_next(&iter, NULL, &value)) {
+		struct xyl_watch *w = value;
 		struct store_part parts[2];
 		struct request *r;
 		char token[24];
-		unsigned n = store_watch_parts(value, token, parts);
+		unsigned n;
 
+		if (w->asking)
+			continue;
+		n = store_watch_parts(w, token, parts);
 		r = store_request_new(XS_WATCH, 0, parts, n);
-		if (r)
+		if (r) {
+			r->renews = true;
 			store_submit(s, r);
+		}
 	}
 	for (GList *l = pending; l; l = l->next) {
 		struct request *r = l->data;
@@ -273,7 +280,7 @@ static void end_connection(struct xyl_store *s)
 	while (g_hash_table_iter_next(&iter, NULL, &value)) {
 		struct request *r = value;
 
-		if (!r->in_tx)
+		if (!r->in_tx && !r->renews)
 			continue;
 		g_hash_table_iter_remove(&iter);
 		store_complete(s, r, EAGAIN, "", 0);

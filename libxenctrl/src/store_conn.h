@@ -56,6 +56,7 @@ struct transaction {
 struct request {
 	uint32_t id;
 	bool in_tx;
+	bool renews;  /* registers a watch anew: of use on the connection for which it was made only */
 	bool waiting; /* a caller sleeps on finished and owns this; otherwise done (perhaps NULL) gets the
 	                 answer */
 	bool complete;
@@ -77,6 +78,7 @@ struct xyl_watch {
 	xyl_watch_fn *fn;
 	void *data;
 	unsigned queued;
+	bool asking; /* xyl_store_watch() waits for its answer, on this connection or on a later one */
 };
 
 /* Something to be called in the main context. */

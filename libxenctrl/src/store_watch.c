@@ -134,6 +134,7 @@ struct xyl_watch *xyl_store_watch(struct xyl_store *s, const char *path, xyl_wat
 	bool connected;
 	char token[24];
 	unsigned n;
+	int error;
 
 	if (w)
 		w->path = strdup(path);
@@ -149,17 +150,19 @@ struct xyl_watch *xyl_store_watch(struct xyl_store *s, const char *path, xyl_wat
 	n = store_watch_parts(w, token, parts);
 	g_hash_table_insert(s->watches, &w->id, w);
 	connected = s->fd >= 0;
+	w->asking = connected;
 	pthread_mutex_unlock(&s->lock);
-	/* Without a connection the next one registers it. EEXIST: it has done so meanwhile. */
-	if (!connected || store_call(s, XS_WATCH, XYL_TX_NONE, parts, n, NULL, NULL, "watch", path) == 0 ||
-	    errno == EEXIST)
+	/* Without a connection the next one registers it. */
+	if (!connected)
 		return w;
-	n = (unsigned)errno;
+	error = store_call(s, XS_WATCH, XYL_TX_NONE, parts, n, NULL, NULL, "watch", path) < 0 ? errno : 0;
 	pthread_mutex_lock(&s->lock);
-	g_hash_table_remove(s->watches, &w->id);
+	w->asking = false;
+	if (error)
+		g_hash_table_remove(s->watches, &w->id);
 	pthread_mutex_unlock(&s->lock);
-	errno = (int)n;
-	return NULL;
+	errno = error;
+	return error ? NULL : w;
 }
 
 int xyl_store_unwatch(struct xyl_store *s, struct xyl_watch *w)

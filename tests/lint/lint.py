@@ -24,7 +24,7 @@ SPDX_SUFFIX = (".c", ".h", ".S", ".py", ".sh", ".am", ".ac", ".lds", ".pml", ".i
 
 def files():
     """Paths relative to the root of all that is source, without what a build leaves in the tree."""
-    if os.path.isdir(os.path.join(ROOT, ".git")):
+    if os.path.exists(os.path.join(ROOT, ".git")):
         # A new file counts before it is committed; one that is deleted but not yet committed does not.
         argv = ["git", "-C", ROOT, "ls-files", "-co", "--exclude-standard"]
         listed = subprocess.run(argv, stdout=subprocess.PIPE, check=True, universal_newlines=True).stdout.split("\n")
