@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 
 #include "../common/daemon.h"
+#include "../common/events.h"
 
 #define STORE_RETRIES   120
 #define STORE_RETRY_US  250000
@@ -123,24 +124,24 @@ static void on_domains_changed(struct xyl_store *s, const char *path, void *data
 	free(info);
 }
 
+static void fired(void *data, int port)
+{
+	struct daemon *d = data;
+	struct console *c = g_hash_table_lookup(d->ports, GINT_TO_POINTER(port));
+
+	if (port == d->hv_port)
+		hv_log_read(d);
+	if (c)
+		console_event(c);
+}
+
 static gboolean on_event(gint fd, GIOCondition condition, gpointer data)
 {
 	struct daemon *d = data;
-	int port;
 
 	(void)fd;
 	(void)condition;
-	while ((port = xyl_evtchn_pending(d->evtchn)) >= 0) {
-		struct console *c = g_hash_table_lookup(d->ports, GINT_TO_POINTER(port));
-
-		/* First unmask, then look: what comes in between is seen or reported again. */
-		if (xyl_evtchn_unmask(d->evtchn, port))
-			daemon_log(LOG_ERR, "cannot unmask an event channel: %s", xyl_error());
-		if (port == d->hv_port)
-			hv_log_read(d);
-		if (c)
-			console_event(c);
-	}
+	daemon_events(d->evtchn, fired, d);
 	console_run(d);
 	return G_SOURCE_CONTINUE;
 }

@@ -42,7 +42,9 @@ void conn_free(struct conn *c)
 	g_free(c);
 }
 
-char *conn_describe(const struct conn *c)
+#define COMPLAINTS_MAX 10
+
+static char *describe(const struct conn *c)
 {
 	g_autofree char *path = g_strdup_printf("/local/domain/%u/name", c->dom->domid);
 	struct node *n = c->dom->domid ? tree_find(c->store, path) : NULL;
@@ -54,6 +56,22 @@ char *conn_describe(const struct conn *c)
 	g_autofree char *text = g_strndup(content_value(name), MIN(name->value_len, 64));
 	g_strcanon(text, G_CSET_A_2_Z G_CSET_a_2_z G_CSET_DIGITS "-_.+:", '?');
 	return g_strdup_printf("%s (%s)", c->name, text);
+}
+
+void conn_complain(struct conn *c, const char *fmt, ...)
+{
+	g_autofree char *who = NULL, *text = NULL;
+	va_list ap;
+
+	if (c->complaints >= COMPLAINTS_MAX)
+		return;
+	c->complaints++;
+	va_start(ap, fmt);
+	text = g_strdup_vprintf(fmt, ap);
+	va_end(ap);
+	who = describe(c);
+	store_log(c->store, LOG_WARNING, "%s: %s%s", who, text,
+	          c->complaints == COMPLAINTS_MAX ? " (no more is said about it)" : "");
 }
 
 size_t conn_input_want(struct conn *c, char **where)
@@ -68,16 +86,11 @@ size_t conn_input_want(struct conn *c, char **where)
 
 int conn_input_got(struct conn *c, size_t n)
 {
-	struct store *s = c->store;
-
 	c->in_have += n;
 	if (c->in_have < sizeof(c->in_hdr))
 		return 0;
 	if (c->in_hdr.len > XENSTORE_PAYLOAD_MAX) {
-		g_autofree char *who = conn_describe(c);
-
-		store_log(s, LOG_WARNING, "%s: a request of %u bytes exceeds the protocol's limit", who,
-		          c->in_hdr.len);
+		conn_complain(c, "a request of %u bytes exceeds the protocol's limit", c->in_hdr.len);
 		return EPROTO;
 	}
 	if (c->in_have < sizeof(c->in_hdr) + c->in_hdr.len)

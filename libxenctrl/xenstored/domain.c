@@ -147,7 +147,7 @@ void domain_gone(struct store *s, struct domain *d)
 			         content_new(&p, 1, content_value(n->content), n->content->value_len));
 			continue;
 		}
-		view_drop(s, n->ent.path);
+		view_drop(s, n->ent.path, 0);
 	}
 	g_hash_table_remove(s->domains, GUINT_TO_POINTER((guint)d->domid));
 	watch_fire_special(s, PATH_RELEASE);
@@ -258,7 +258,7 @@ void store_free(struct store *s)
 		if (n->first) {
 			n = n->first;
 		} else if (up) {
-			tree_drop(s, n);
+			tree_drop(s, n, 0);
 			n = up;
 		} else {
 			domain_disown(n);

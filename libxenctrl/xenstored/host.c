@@ -23,6 +23,7 @@
 #include <xen/grant_table.h>
 
 #include "../common/daemon.h"
+#include "../common/events.h"
 
 struct host {
 	struct io *io;
@@ -31,6 +32,7 @@ struct host {
 	struct xyl_gnt *gnt;
 	GHashTable *ports; /* local port -> struct transport */
 	int virq_port;
+	bool died; /* VIRQ_DOM_EXC has fired */
 	guint source;
 };
 
@@ -67,29 +69,30 @@ static void check_domains(struct host *h)
 	free(info);
 }
 
+static void fired(void *data, int port)
+{
+	struct host *h = data;
+	struct transport *t = g_hash_table_lookup(h->ports, GINT_TO_POINTER(port));
+
+	if (port == h->virq_port)
+		h->died = true;
+	else if (t && t->conn->broken && t->ring.page->connection == XENSTORE_RECONNECT)
+		t->conn->broken = false;
+	if (t)
+		transport_queue(t);
+}
+
 static gboolean on_event(gint fd, GIOCondition condition, gpointer data)
 {
 	struct host *h = data;
-	bool died = false;
-	int port;
 
 	(void)fd;
 	(void)condition;
-	while ((port = xyl_evtchn_pending(h->evtchn)) >= 0) {
-		struct transport *t = g_hash_table_lookup(h->ports, GINT_TO_POINTER(port));
-
-		/* First unmask, then look at the ring: what comes in between is seen or reported again. */
-		if (xyl_evtchn_unmask(h->evtchn, port))
-			daemon_log(LOG_ERR, "cannot unmask an event channel: %s", xyl_error());
-		if (port == h->virq_port)
-			died = true;
-		else if (t && t->conn->broken && t->ring.page->connection == XENSTORE_RECONNECT)
-			t->conn->broken = false;
-		if (t)
-			transport_queue(t);
-	}
-	if (died)
+	daemon_events(h->evtchn, fired, h);
+	if (h->died) {
+		h->died = false;
 		check_domains(h);
+	}
 	io_run(h->io);
 	return G_SOURCE_CONTINUE;
 }
@@ -200,11 +203,15 @@ void host_notify(struct host *h, struct transport *t)
 
 /* ---- dom0's kernel ------------------------------------------------------------------------------- */
 
+#ifndef XENFS_DIR
+#define XENFS_DIR "/proc/xen"
+#endif
+
 static int open_kernel_file(const char *path, int flags)
 {
 	int fd = open(path, flags | O_CLOEXEC);
 
-	if (fd < 0 && errno == ENOENT && !mount("xenfs", "/proc/xen", "xenfs", 0, NULL))
+	if (fd < 0 && errno == ENOENT && !mount("xenfs", XENFS_DIR, "xenfs", 0, NULL))
 		fd = open(path, flags | O_CLOEXEC);
 	return fd;
 }
@@ -212,7 +219,7 @@ static int open_kernel_file(const char *path, int flags)
 static int kernel_port(void)
 {
 	char text[16] = "";
-	int fd = open_kernel_file("/proc/xen/xsd_port", O_RDONLY);
+	int fd = open_kernel_file(XENFS_DIR "/xsd_port", O_RDONLY);
 	ssize_t n;
 
 	if (fd < 0)
@@ -230,14 +237,14 @@ static int attach_kernel(struct host *h)
 	int port = kernel_port(), fd = -1;
 
 	if (port > 0)
-		fd = open_kernel_file("/proc/xen/xsd_kva", O_RDWR);
+		fd = open_kernel_file(XENFS_DIR "/xsd_kva", O_RDWR);
 	if (fd >= 0) {
 		page = mmap(NULL, XYL_PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 		close(fd);
 	}
 	if (page == MAP_FAILED) {
 		daemon_log(LOG_ERR,
-		           "cannot reach the ring of dom0's kernel (/proc/xen/xsd_kva and xsd_port): %s",
+		           "cannot reach the ring of dom0's kernel (" XENFS_DIR "/xsd_kva and xsd_port): %s",
 		           strerror(errno));
 		return -1;
 	}

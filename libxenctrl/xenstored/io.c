@@ -3,8 +3,9 @@
  * Moves bytes between transports (unix sockets, rings) and the core's connections, fairly.
  *
  * Connections with work stand in one queue; each gets a bounded number of requests, then the next one's turn
- * comes. A connection whose replies are not taken is no longer read. A connection that breaks the protocol,
- * or a ring whose indices are impossible, is closed or marked broken alone.
+ * comes. A connection whose replies are not taken is no longer read, nor, for a while, one whose writes make
+ * dom0's transactions fail. A connection that breaks the protocol, or a ring whose indices are impossible, is
+ * closed or marked broken alone.
  *
  * The main loop polls a handful of descriptors however many clients there are: guests' channels stand behind
  * one, and sockets behind one epoll descriptor.
@@ -25,6 +26,9 @@
 #define REQUESTS_PER_TURN 16
 #define IOV_MAX_MESSAGES  16
 #define SOCKETS_PER_ROUND 64
+#define HOLD_FIRST_MS     10u
+#define HOLD_LAST_MS      1000u
+#define HOLD_FORGET_US    (2 * G_USEC_PER_SEC)
 
 struct io {
 	struct store *store;
@@ -66,6 +70,8 @@ struct transport *transport_new(struct io *io, struct conn *c)
 
 void transport_free(struct transport *t)
 {
+	if (t->held)
+		g_source_remove(t->held);
 	if (t->queued)
 		g_queue_unlink(&t->io->work, &t->link);
 	if (t->fd >= 0)
@@ -157,15 +163,13 @@ static void socket_close(struct transport *t)
 /* The connection cannot go on; a guest learns it from the error field of its ring. */
 static void transport_break(struct transport *t, uint32_t reason)
 {
-	g_autofree char *who = NULL;
-
 	if (!t->ring.page) {
 		socket_close(t);
 		return;
 	}
-	who = conn_describe(t->conn);
-	daemon_log(LOG_WARNING, "%s: %s; its connection is shut", who,
-	           reason == XENSTORE_ERROR_RINGIDX ? "impossible ring index" : "violation of the protocol");
+	conn_complain(t->conn, "%s; its connection is shut",
+	              reason == XENSTORE_ERROR_RINGIDX ? "impossible ring index"
+	                                               : "violation of the protocol");
 	conn_reset(t->conn);
 	t->conn->broken = true;
 	t->ring.page->error = reason;
@@ -208,7 +212,7 @@ static void transport_turn(struct transport *t)
 
 	reconnect(t);
 	n = transport_flush(t);
-	while (n >= 0 && left && conn_may_process(c)) {
+	while (n >= 0 && left && !t->held && conn_may_process(c)) {
 		char *where;
 		size_t want = conn_input_want(c, &where);
 
@@ -380,6 +384,32 @@ static void op_output_ready(void *arg, struct conn *c)
 		transport_queue(c->io);
 }
 
+static gboolean hold_over(gpointer data)
+{
+	struct transport *t = data;
+
+	t->held = 0;
+	transport_queue(t);
+	return G_SOURCE_REMOVE;
+}
+
+/*
+ * Whoever writes without end would make every transaction of dom0's fail that reads what he writes. So he
+ * waits: a short while at first, and twice as long each time that this was not enough.
+ */
+static void op_conflict(void *arg, struct conn *c)
+{
+	struct transport *t = c->io;
+	gint64 now = g_get_monotonic_time();
+
+	(void)arg;
+	if (!t || t->held)
+		return;
+	t->held_ms = now - t->held_until < HOLD_FORGET_US ? MIN(t->held_ms * 2, HOLD_LAST_MS) : HOLD_FIRST_MS;
+	t->held_until = now + (gint64)t->held_ms * 1000;
+	t->held = g_timeout_add(t->held_ms, hold_over, t);
+}
+
 static void op_log(void *arg, int priority, const char *text)
 {
 	(void)arg;
@@ -395,9 +425,8 @@ struct io *io_start(const char *socket_path, bool domains)
 	io->socket_path = g_strdup(socket_path);
 	g_queue_init(&io->work);
 	g_queue_init(&io->sockets);
-	io->ops = (struct store_host){
-		op_domain_exists, op_introduce, op_release, op_output_ready, op_log, io
-	};
+	io->ops = (struct store_host){ op_domain_exists, op_introduce, op_release, op_output_ready,
+		                       op_conflict,      op_log,       io };
 	io->store = store_new(&io->ops);
 	io->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	err = io->epoll_fd < 0 ? errno : socket_listen(io);

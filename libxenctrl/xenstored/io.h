@@ -33,6 +33,10 @@ struct transport {
 	uint32_t remote_port;
 	int port;
 	bool notify; /* the ring's indices have moved */
+
+	guint held;        /* timer: no requests are taken until then */
+	guint held_ms;     /* how long, the last time */
+	gint64 held_until; /* when that was over, g_get_monotonic_time() */
 };
 
 struct transport *transport_new(struct io *io, struct conn *c);

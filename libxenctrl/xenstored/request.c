@@ -397,6 +397,7 @@ static int set_node_perms(struct request *r, const char *name, const struct perm
 	if (!quota_memory(r->c, count * sizeof(*perms)))
 		return ENOMEM;
 	after = content_new(perms, count, content_value(before), before->value_len);
+	after->writer = r->c->dom->domid;
 	content_ref(before);
 	content_ref(after);
 	err = view_put(r->c, r->t, path, after);
@@ -444,6 +445,7 @@ static struct content *inherit(struct conn *c, const struct content *above, cons
 {
 	struct content *made = content_new(above->perms, above->perm_count, value, len);
 
+	made->writer = c->dom->domid;
 	if (!conn_privileged(c)) {
 		made->perms[0].domid = c->dom->domid;
 		made->perms[0].serial = c->dom->serial;
@@ -512,6 +514,7 @@ static int do_write(struct request *r)
 	if (!quota_memory(r->c, len))
 		return ENOMEM;
 	after = content_new(before->perms, before->perm_count, r->payload + at, len);
+	after->writer = r->c->dom->domid;
 	content_ref(before);
 	content_ref(after);
 	err = view_put(r->c, r->t, path, after);
@@ -836,20 +839,17 @@ const char *request_name(uint32_t type)
 	return type < XS_TYPE_COUNT && requests[type].name ? requests[type].name : "?";
 }
 
-/* Quotas are there to be met by mistake too: say so, a few times for each connection. */
+/* Quotas are there to be met by mistake too: say so. A list that is too long for a message is none. */
 static void complain(struct request *r, int err)
 {
-	struct conn *c = r->c;
-	g_autofree char *who = NULL, *path = NULL;
+	g_autofree char *path = NULL;
 
-	if (conn_privileged(c) || (err != ENOSPC && err != E2BIG && err != ENOMEM) || c->complaints >= 10)
+	if (conn_privileged(r->c) || r->hdr->type == XS_DIRECTORY ||
+	    (err != ENOSPC && err != E2BIG && err != ENOMEM))
 		return;
-	c->complaints++;
-	who = conn_describe(c);
 	path = g_strndup(r->payload, MIN(r->len, 256));
 	g_strcanon(path, G_CSET_A_2_Z G_CSET_a_2_z G_CSET_DIGITS "-_@/", '?');
-	store_log(c->store, LOG_WARNING, "%s: %s %s refused: over quota%s", who, request_name(r->hdr->type),
-	          path, c->complaints == 10 ? " (said for the last time)" : "");
+	conn_complain(r->c, "%s %s refused: over quota", request_name(r->hdr->type), path);
 }
 
 void request_process(struct conn *c, const struct xsd_sockmsg *hdr, char *payload)

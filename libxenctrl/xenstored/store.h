@@ -58,6 +58,7 @@ struct content {
 	unsigned int refs;
 	uint32_t value_len;
 	uint16_t perm_count;
+	uint16_t writer; /* domid of who made it */
 	struct perm perms[];
 };
 
@@ -72,9 +73,10 @@ struct node {
 	struct node *parent, *prev, *next, *first, *last;
 	struct domain *owner;
 	struct node *own_prev, *own_next;
-	uint64_t children_gen; /* changes whenever a child comes or goes */
-	size_t children_bytes; /* of all leaf names with their NULs */
-	uint32_t leaf_at;      /* the leaf's name starts here in ent.path */
+	uint64_t children_gen;    /* changes whenever a child comes or goes */
+	uint16_t children_writer; /* domid of who made the last such change */
+	size_t children_bytes;    /* of all leaf names with their NULs */
+	uint32_t leaf_at;         /* the leaf's name starts here in ent.path */
 };
 
 static inline const char *node_leaf(const struct node *n)
@@ -163,6 +165,9 @@ struct store_host {
 	int (*introduce)(void *arg, struct conn *c, uint16_t domid, uint64_t gfn, uint32_t port);
 	void (*release)(void *arg, struct conn *c);
 	void (*output_ready)(void *arg, struct conn *c); /* the output queue is no longer empty */
+	/* What c's domain wrote has made a transaction of domain 0 fail: c should wait while that is tried
+	 * again. */
+	void (*conflict)(void *arg, struct conn *c);
 	void (*log)(void *arg, int priority, const char *text);
 	void *arg;
 };
@@ -197,8 +202,8 @@ struct node *tree_find(struct store *s, const char *path);
 /* Gives path the content c (whose reference it takes over); the parent exists, and so does the owner's
  * domain. */
 struct node *tree_put(struct store *s, const char *path, struct content *c);
-/* Removes a node without children. */
-void tree_drop(struct store *s, struct node *n);
+/* Removes a node without children, in the name of the domain writer. */
+void tree_drop(struct store *s, struct node *n, uint16_t writer);
 /* The parent's path in a fresh string; "/" for top-level nodes; NULL for "/". */
 char *path_parent(const char *path);
 
@@ -236,8 +241,9 @@ void txn_changed(struct txn *t, const char *path);
 int view_get(struct conn *c, struct txn *t, const char *path, struct content **out); /* *out NULL: absent */
 int view_put(struct conn *c, struct txn *t, const char *path, struct content *content);
 int view_remove(struct conn *c, struct txn *t, const char *path);
-/* Removes path and what is below from the tree itself, and tells the watches. */
-void view_drop(struct store *s, const char *path);
+/* Removes path and what is below from the tree itself, in the name of the domain writer, and tells the
+ * watches. */
+void view_drop(struct store *s, const char *path, uint16_t writer);
 /* Leaf names with their NULs; gen changes whenever the list does (outside transactions). */
 int view_list(struct conn *c, struct txn *t, const char *path, GString *names, uint64_t *gen);
 
@@ -258,8 +264,9 @@ struct conn *conn_new(struct store *s, struct domain *d, bool is_socket, const c
 void conn_free(struct conn *c);
 /* Drops watches, transactions, partial input and unsent output. */
 void conn_reset(struct conn *c);
-/* "domain 5 (web)": for the log; to be freed. */
-char *conn_describe(const struct conn *c);
+/* Warns of what the client did, in a sentence that begins with its name; a few times for each connection,
+ * since a client decides how often it happens. */
+void conn_complain(struct conn *c, const char *fmt, ...) G_GNUC_PRINTF(2, 3);
 /* Where the next input bytes go and how many are wanted (at least 1). */
 size_t conn_input_want(struct conn *c, char **where);
 /* n bytes were put there; processes the message when it is complete. EPROTO: the connection is beyond repair.

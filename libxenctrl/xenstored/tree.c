@@ -18,6 +18,7 @@ struct content *content_new(const struct perm *perms, unsigned int perm_count, c
 	c->refs = 1;
 	c->perm_count = perm_count;
 	c->value_len = len;
+	c->writer = 0;
 	memcpy(c->perms, perms, perm_count * sizeof(*perms));
 	if (len)
 		memcpy(&c->perms[perm_count], value, len);
@@ -55,7 +56,13 @@ struct node *tree_find(struct store *s, const char *path)
 	return (struct node *)pathtab_find(&s->nodes, path);
 }
 
-static void node_link(struct store *s, struct node *n, struct node *parent)
+static void children_changed(struct store *s, struct node *n, uint16_t writer)
+{
+	n->children_gen = ++s->gen;
+	n->children_writer = writer;
+}
+
+static void node_link(struct store *s, struct node *n, struct node *parent, uint16_t writer)
 {
 	n->parent = parent;
 	if (!parent)
@@ -67,7 +74,7 @@ static void node_link(struct store *s, struct node *n, struct node *parent)
 		parent->first = n;
 	parent->last = n;
 	parent->children_bytes += strlen(node_leaf(n)) + 1;
-	parent->children_gen = ++s->gen;
+	children_changed(s, parent, writer);
 }
 
 struct node *tree_put(struct store *s, const char *path, struct content *c)
@@ -85,14 +92,14 @@ struct node *tree_put(struct store *s, const char *path, struct content *c)
 		pathtab_add(&s->nodes, &n->ent, path);
 		n->leaf_at = strrchr(path, '/') + 1 - path;
 		n->children_gen = ++s->gen;
-		node_link(s, n, up ? tree_find(s, up) : NULL);
+		node_link(s, n, up ? tree_find(s, up) : NULL, c->writer);
 	}
 	n->content = c;
 	domain_own(owner, n);
 	return n;
 }
 
-void tree_drop(struct store *s, struct node *n)
+void tree_drop(struct store *s, struct node *n, uint16_t writer)
 {
 	struct node *parent = n->parent;
 
@@ -106,7 +113,7 @@ void tree_drop(struct store *s, struct node *n)
 	else
 		parent->last = n->prev;
 	parent->children_bytes -= strlen(node_leaf(n)) + 1;
-	parent->children_gen = ++s->gen;
+	children_changed(s, parent, writer);
 	domain_disown(n);
 	content_unref(n->content);
 	pathtab_remove(&s->nodes, &n->ent);

@@ -112,6 +112,10 @@ static int txn_touch(struct txn *t, const char *path, struct tnode **out)
 	if (!tn) {
 		size_t bytes = sizeof(*tn) + strlen(path);
 
+		/* It keeps what it found, even when others replace that. */
+		n = tree_find(c->store, path);
+		if (n)
+			bytes += content_bytes(n->content);
 		if (!conn_privileged(c) && t->order->len >= c->store->quotas.transaction_nodes)
 			return ENOSPC;
 		if (!quota_memory(c, bytes))
@@ -121,7 +125,6 @@ static int txn_touch(struct txn *t, const char *path, struct tnode **out)
 		tn->seq = t->order->len;
 		pathtab_add(&t->nodes, &tn->ent, path);
 		g_ptr_array_add(t->order, tn);
-		n = tree_find(c->store, path);
 		if (n) {
 			tn->base = content_ref(n->content);
 			tn->cur = content_ref(n->content);
@@ -172,6 +175,8 @@ static int txn_put(struct txn *t, const char *path, struct content *content)
 		return err;
 	}
 	txn_charge(t, content_bytes(content));
+	if (tn->cur && tn->cur != tn->base)
+		txn_charge(t, -content_bytes(tn->cur));
 	content_unref(tn->cur);
 	tn->cur = content;
 	if (!tn->base && up && !tn->linked) {
@@ -201,7 +206,7 @@ static void fire_removed(struct store *s, const char *path, bool exact, const st
 	watch_fire(s, path, exact, before, NULL, parent ? parent->content : NULL);
 }
 
-void view_drop(struct store *s, const char *path)
+void view_drop(struct store *s, const char *path, uint16_t writer)
 {
 	struct node *top = tree_find(s, path), *n = top;
 	struct content *content = content_ref(top->content);
@@ -216,11 +221,11 @@ void view_drop(struct store *s, const char *path)
 			continue;
 		}
 		if (n == top) {
-			tree_drop(s, n);
+			tree_drop(s, n, writer);
 			break;
 		}
 		watch_fire(s, n->ent.path, true, n->content, NULL, up->content);
-		tree_drop(s, n);
+		tree_drop(s, n, writer);
 		n = up;
 	}
 	fire_removed(s, top_path, false, content);
@@ -280,7 +285,7 @@ int view_remove(struct conn *c, struct txn *t, const char *path)
 {
 	if (t)
 		return txn_remove(t, path);
-	view_drop(c->store, path);
+	view_drop(c->store, path, c->dom->domid);
 	return 0;
 }
 
@@ -321,18 +326,39 @@ int view_list(struct conn *c, struct txn *t, const char *path, GString *names, u
 	return 0;
 }
 
-static bool txn_conflicts(const struct txn *t)
+/* Who removed a node that was at path: the last to change the list in which it stood, or a list above. */
+static uint16_t who_removed(struct store *s, const char *path)
+{
+	g_autofree char *at = path_parent(path);
+	struct node *n;
+
+	while (!(n = tree_find(s, at))) {
+		char *up = path_parent(at);
+
+		g_free(at);
+		at = up;
+	}
+	return n->children_writer;
+}
+
+/* Whether something else changed what t depends on; *writer is the domid of who did. */
+static bool txn_conflicts(const struct txn *t, uint16_t *writer)
 {
 	struct store *s = t->conn->store;
 
+	*writer = 0;
 	for (guint i = 0; i < t->order->len; i++) {
 		const struct tnode *tn = t->order->pdata[i];
 		const struct node *n = tree_find(s, tn->ent.path);
 
-		if ((n ? n->content : NULL) != tn->base)
+		if ((n ? n->content : NULL) != tn->base) {
+			*writer = n ? n->content->writer : who_removed(s, tn->ent.path);
 			return true;
-		if (tn->list_dep && n && n->children_gen != tn->children_gen)
+		}
+		if (tn->list_dep && n && n->children_gen != tn->children_gen) {
+			*writer = n->children_writer;
 			return true;
+		}
 		if (tn->cur && tn->cur != tn->base) {
 			const struct perm *owner = &tn->cur->perms[0];
 			const struct domain *d = domain_find(s, owner->domid);
@@ -379,7 +405,7 @@ static void txn_apply(struct txn *t)
 	for (guint i = t->order->len; i-- > 0;) {
 		tn = t->order->pdata[i];
 		if (tn->base && !tn->cur)
-			tree_drop(s, tree_find(s, tn->ent.path));
+			tree_drop(s, tree_find(s, tn->ent.path), t->conn->dom->domid);
 	}
 	for (guint i = 0; i < t->order->len; i++) {
 		tn = t->order->pdata[i];
@@ -401,12 +427,24 @@ static void txn_fire(struct txn *t)
 	}
 }
 
+/* Domain 0's work goes on whatever guests do. */
+static void blame(struct txn *t, uint16_t writer)
+{
+	struct store *s = t->conn->store;
+	struct domain *d = conn_privileged(t->conn) && writer ? domain_find(s, writer) : NULL;
+
+	if (d && d->conn)
+		s->host->conflict(s->host->arg, d->conn);
+}
+
 int txn_commit(struct txn *t)
 {
 	int err = 0, growth;
+	uint16_t writer;
 
-	if (txn_conflicts(t)) {
+	if (txn_conflicts(t, &writer)) {
 		err = EAGAIN;
+		blame(t, writer);
 	} else {
 		growth = txn_growth(t);
 		if (growth > 0 && !quota_nodes(t->conn, growth))

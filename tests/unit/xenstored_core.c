@@ -344,6 +344,84 @@ static void test_quotas(void)
 }
 
 /* A guest that watches and never reads. */
+/* A transaction keeps what it found: replaced by its owner meanwhile, it is still held, and counts. */
+static void test_kept_contents(void)
+{
+	char value[2100], id[8];
+	struct conn *g;
+	size_t before;
+	uint32_t tx[5];
+
+	setup();
+	g = guest(s, 1);
+	guest_home(tools, 1);
+	memset(value, 'v', sizeof(value));
+	before = domain_find(s, 1)->memory_bytes;
+	for (size_t t = 0; t < G_N_ELEMENTS(tx); t++) {
+		for (int i = 0; i < 40; i++) {
+			snprintf(id, sizeof(id), "n%03d", i);
+			memcpy(value, id, 5);
+			call(g, XS_WRITE, 0, value, 2005, &a);
+		}
+		tx[t] = begin(g);
+		for (int i = 0; i < 40; i++) {
+			snprintf(id, sizeof(id), "n%03d", i);
+			calls(g, XS_READ, tx[t], id, &a);
+		}
+	}
+	ok(domain_find(s, 1)->memory_bytes >= before + 5 * 40 * 2000,
+	   "what transactions keep alive counts against the quota");
+	for (size_t t = 0; t < G_N_ELEMENTS(tx); t++)
+		calls(g, XS_TRANSACTION_END, tx[t], "F", &a);
+	ok(domain_find(s, 1)->memory_bytes < before + 40 * 2400, "and is given back with them");
+	teardown("sound after kept contents");
+}
+
+/* Whose writes made a transaction of dom0's fail. */
+static void test_blame(void)
+{
+	struct conn *g, *other;
+	uint32_t tx;
+
+	setup();
+	g = guest(s, 1);
+	other = guest(s, 2);
+	guest_home(tools, 1);
+	callb(tools, XS_SET_PERMS, 0, "/local/domain/1|n1|b2|", &a);
+	callb(g, XS_WRITE, 0, "x|1", &a);
+	fake_conflicts = 0;
+	tx = begin(tools);
+	calls(tools, XS_READ, tx, "/local/domain/1/x", &a);
+	callb(g, XS_WRITE, 0, "x|2", &a);
+	ok(calls(tools, XS_TRANSACTION_END, tx, "T", &a) == EAGAIN && fake_conflicts == 1 &&
+	           fake_culprit == g,
+	   "a guest's write is blamed on it");
+	tx = begin(tools);
+	calls(tools, XS_READ, tx, "/local/domain/1/x", &a);
+	calls(g, XS_RM, 0, "x", &a);
+	ok(calls(tools, XS_TRANSACTION_END, tx, "T", &a) == EAGAIN && fake_conflicts == 2 &&
+	           fake_culprit == g,
+	   "and so is a removal");
+	tx = begin(tools);
+	calls(tools, XS_DIRECTORY, tx, "/local/domain/1", &a);
+	callb(other, XS_WRITE, 0, "/local/domain/1/y|", &a);
+	ok(calls(tools, XS_TRANSACTION_END, tx, "T", &a) == EAGAIN && fake_conflicts == 3 &&
+	           fake_culprit == other,
+	   "and a new child, on the one who made it");
+	tx = begin(g);
+	calls(g, XS_READ, tx, "y", &a);
+	callb(tools, XS_WRITE, 0, "/local/domain/1/y|z", &a);
+	ok(calls(g, XS_TRANSACTION_END, tx, "T", &a) == EAGAIN && fake_conflicts == 3,
+	   "dom0's are nobody's fault");
+	callb(g, XS_WRITE, 0, "x|1", &a);
+	tx = begin(other);
+	calls(other, XS_READ, tx, "/local/domain/1/x", &a);
+	callb(g, XS_WRITE, 0, "x|2", &a);
+	ok(calls(other, XS_TRANSACTION_END, tx, "T", &a) == EAGAIN && fake_conflicts == 3,
+	   "nor can one guest have another one held back");
+	teardown("sound after conflicts");
+}
+
 static void test_unread_events(void)
 {
 	char text[64];
@@ -550,6 +628,8 @@ int main(void)
 	test_watches();
 	test_transactions();
 	test_quotas();
+	test_kept_contents();
+	test_blame();
 	test_unread_events();
 	test_stream();
 	test_directory_part();

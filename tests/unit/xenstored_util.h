@@ -53,13 +53,23 @@ static inline void fake_output(void *arg, struct conn *c)
 	(void)arg, (void)c;
 }
 
+static unsigned int fake_conflicts;
+static struct conn *fake_culprit;
+
+static inline void fake_conflict(void *arg, struct conn *c)
+{
+	(void)arg;
+	fake_conflicts++;
+	fake_culprit = c;
+}
+
 static inline void fake_log(void *arg, int priority, const char *text)
 {
 	(void)arg, (void)priority, (void)text;
 }
 
-static const struct store_host fake_host = { fake_exists, fake_introduce, fake_release,
-	                                     fake_output, fake_log,       NULL };
+static const struct store_host fake_host = { fake_exists,   fake_introduce, fake_release, fake_output,
+	                                     fake_conflict, fake_log,       NULL };
 
 /* Gives bytes to the connection as a transport would, at most step at a time; the protocol's verdict. */
 static inline int feed(struct conn *c, const void *bytes, size_t len, size_t step)
