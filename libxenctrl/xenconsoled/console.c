@@ -17,6 +17,7 @@
 #include "../common/daemon.h"
 
 #define BACKLOG_BYTES (64 * 1024)
+#define LOG_WAITING   (64 * 1024)
 
 static void input_wanted(struct console *c);
 
@@ -147,7 +148,7 @@ static bool output_turn(struct console *c)
 	notify(c);
 	if (n < 0)
 		return false;
-	logfile_write(&c->log, bytes, n, g_get_monotonic_time());
+	log_put(c->log, bytes, n);
 	backlog_put(&c->backlog, bytes, n);
 	terminal_flush(c);
 	return true;
@@ -199,22 +200,16 @@ static void log_open(struct console *c)
 	struct daemon *d = c->d;
 	g_autofree char *file = NULL;
 	char *name;
-	int err;
 
 	if (!d->log_dir)
 		return;
 	name = xyl_store_readf(d->store, XYL_TX_NONE, "/local/domain/%u/name", c->domid);
-	if (name && *name) {
-		/* A name is not a path, nor a way to fake a line. */
-		g_strdelimit(name, "/\\\n\r\t ", '_');
-		file = g_strdup_printf("%s/guest-%s.log", d->log_dir, name);
-	} else {
+	if (name && *name)
+		file = log_path(d->log_dir, name);
+	else
 		file = g_strdup_printf("%s/guest-domain-%u.log", d->log_dir, c->domid);
-	}
 	free(name);
-	err = logfile_open(&c->log, file, &d->limits, g_get_monotonic_time());
-	if (err)
-		daemon_log(LOG_ERR, "domain %u: cannot open %s: %s", c->domid, file, strerror(err));
+	c->log = log_new(d->writer, file, &d->limits, LOG_WAITING);
 }
 
 static bool read_number(struct console *c, const char *leaf, uint64_t *out)
@@ -326,7 +321,6 @@ struct console *console_new(struct daemon *d, const struct xyl_dominfo *info)
 	memcpy(c->uuid, info->uuid, sizeof(c->uuid));
 	c->path = g_strdup_printf("/local/domain/%u/console", c->domid);
 	c->master = c->slave = -1;
-	c->log.fd = -1;
 	c->link.data = c;
 	backlog_init(&c->backlog, BACKLOG_BYTES);
 	c->watch = xyl_store_watch(d->store, c->path, on_console_changed, c);
@@ -361,7 +355,7 @@ void console_free(struct console *c)
 		daemon_log(LOG_DEBUG,
 		           "domain %u: %" G_GUINT64_FORMAT " bytes of output were not read by anybody",
 		           c->domid, c->backlog.dropped);
-	logfile_close(&c->log);
+	log_end(c->log);
 	backlog_fini(&c->backlog);
 	g_free(c->tty);
 	g_free(c->path);

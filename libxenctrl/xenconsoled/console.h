@@ -3,7 +3,8 @@
  * One guest's console: its ring, its terminal, its log.
  *
  * The daemon's main loop calls console_event() when the guest's event channel fired. Nothing here waits for
- * anybody: output that nobody takes is dropped, input that the guest does not take stays with whoever types.
+ * anybody: output that nobody takes is dropped, input that the guest does not take stays with whoever types;
+ * the log is written by a thread.
  */
 #ifndef XENCONSOLED_CONSOLE_H
 #define XENCONSOLED_CONSOLE_H
@@ -13,6 +14,7 @@
 #include <glib.h>
 
 #include "consring.h"
+#include "logwriter.h"
 #include "output.h"
 
 struct daemon {
@@ -26,7 +28,8 @@ struct daemon {
 	guint idle;
 	const char *log_dir; /* NULL: no logs of guests */
 	struct log_limits limits;
-	struct logfile hv_log;
+	struct logwriter *writer;
+	struct log *hv_log;
 	int hv_port;
 	uint32_t hv_index;
 };
@@ -49,7 +52,7 @@ struct console {
 	guint in_source, out_source;
 	struct backlog backlog;
 
-	struct logfile log;
+	struct log *log; /* NULL: none */
 	bool queued;
 	GList link;
 };

@@ -27,6 +27,8 @@
 #define DEFAULT_LOG_OLD 3
 #define LOG_RATE_BYTES  (256 * 1024)
 #define LOG_BURST_BYTES (1024 * 1024)
+#define HV_LOG_WAITING  (1024 * 1024)
+#define LOG_LAST_US     (2 * G_USEC_PER_SEC)
 
 static gboolean opt_foreground, opt_verbose, opt_version;
 static char *opt_pid_file, *opt_log, *opt_log_dir;
@@ -64,7 +66,7 @@ static void hv_log_read(struct daemon *d)
 	int n;
 
 	while ((n = xyl_console_read(d->xyl, bytes, sizeof(bytes), false, &d->hv_index)) > 0)
-		logfile_write(&d->hv_log, bytes, n, g_get_monotonic_time());
+		log_put(d->hv_log, bytes, n);
 	if (n < 0)
 		daemon_log(LOG_ERR, "cannot read the hypervisor's log: %s", xyl_error());
 }
@@ -72,12 +74,8 @@ static void hv_log_read(struct daemon *d)
 static void hv_log_start(struct daemon *d, const char *dir)
 {
 	g_autofree char *file = g_strdup_printf("%s/hypervisor.log", dir);
-	int err = logfile_open(&d->hv_log, file, &d->limits, g_get_monotonic_time());
 
-	if (err) {
-		daemon_log(LOG_ERR, "cannot open %s: %s", file, strerror(err));
-		return;
-	}
+	d->hv_log = log_new(d->writer, file, &d->limits, HV_LOG_WAITING);
 	d->hv_port = xyl_evtchn_bind_virq(d->evtchn, VIRQ_CON_RING);
 	if (d->hv_port < 0)
 		daemon_log(LOG_ERR, "cannot follow the hypervisor's log: %s", xyl_error());
@@ -178,13 +176,13 @@ static bool start(struct daemon *d)
 	}
 	d->limits = (struct log_limits){ (uint64_t)opt_log_kib * 1024, opt_log_old, LOG_RATE_BYTES,
 		                         LOG_BURST_BYTES };
-	d->hv_log.fd = -1;
 	d->hv_port = -1;
 	d->ports = g_hash_table_new(NULL, NULL);
 	d->domains = g_hash_table_new_full(NULL, NULL, NULL, console_destroy);
 	if ((guests || hv) && g_mkdir_with_parents(dir, 0755))
 		daemon_log(LOG_ERR, "cannot make %s: %s", dir, strerror(errno));
 	d->log_dir = guests ? dir : NULL;
+	d->writer = logwriter_new();
 	d->xyl = xyl_open();
 	if (d->xyl)
 		d->evtchn = xyl_evtchn_open();
@@ -215,8 +213,9 @@ static void stop(struct daemon *d)
 	xyl_evtchn_close(d->evtchn);
 	xyl_close(d->xyl);
 	g_hash_table_destroy(d->ports);
-	if (d->hv_log.path)
-		logfile_close(&d->hv_log);
+	log_end(d->hv_log);
+	if (!logwriter_free(d->writer, LOG_LAST_US))
+		daemon_log(LOG_ERR, "the disk of the logs does not take their last lines");
 }
 
 int main(int argc, char **argv)

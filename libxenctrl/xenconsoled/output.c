@@ -12,6 +12,8 @@
 
 #include "../common/daemon.h"
 
+#define REOPEN_US (5 * G_USEC_PER_SEC)
+
 void backlog_init(struct backlog *b, size_t size)
 {
 	memset(b, 0, sizeof(*b));
@@ -60,14 +62,21 @@ void backlog_take(struct backlog *b, size_t n)
 	b->used -= n;
 }
 
-static int open_append(struct logfile *l)
+static int open_append(struct logfile *l, int64_t now_us)
 {
 	struct stat st;
+	int err;
 
+	l->opened_us = now_us;
 	l->fd = open(l->path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK,
 	             0640);
-	if (l->fd < 0)
-		return errno;
+	if (l->fd < 0) {
+		err = errno;
+		if (!l->failed)
+			daemon_log(LOG_ERR, "cannot open %s: %s", l->path, strerror(err));
+		l->failed = true;
+		return err;
+	}
 	l->size = fstat(l->fd, &st) ? 0 : st.st_size;
 	return 0;
 }
@@ -79,7 +88,7 @@ int logfile_open(struct logfile *l, const char *path, const struct log_limits *l
 	l->path = g_strdup(path);
 	l->tokens = limits->burst_bytes;
 	l->filled_us = now_us;
-	return open_append(l);
+	return open_append(l, now_us);
 }
 
 void logfile_close(struct logfile *l)
@@ -91,10 +100,8 @@ void logfile_close(struct logfile *l)
 	l->path = NULL;
 }
 
-static void rotate(struct logfile *l)
+static void rotate(struct logfile *l, int64_t now_us)
 {
-	int err;
-
 	close(l->fd);
 	l->fd = -1;
 	for (unsigned int i = l->limits->old_files; i > 0; i--) {
@@ -106,19 +113,19 @@ static void rotate(struct logfile *l)
 	}
 	if (!l->limits->old_files)
 		unlink(l->path);
-	err = open_append(l);
-	if (err)
-		daemon_log(LOG_ERR, "cannot open %s: %s", l->path, strerror(err));
+	open_append(l, now_us);
 }
 
-static void append(struct logfile *l, const char *bytes, size_t n)
+static void append(struct logfile *l, const char *bytes, size_t n, int64_t now_us)
 {
 	ssize_t done;
 
 	if (l->size && l->size + n > l->limits->file_bytes)
-		rotate(l);
-	if (l->fd < 0)
+		rotate(l, now_us);
+	if (l->fd < 0) {
+		l->dropped += n;
 		return;
+	}
 	done = write(l->fd, bytes, n);
 	if (done < 0) {
 		l->dropped += n;
@@ -152,8 +159,13 @@ void logfile_write(struct logfile *l, const char *bytes, size_t n, int64_t now_u
 {
 	size_t allowed;
 
-	if (l->fd < 0)
+	/* A disk that was full when the log rotated has room again some time. */
+	if (l->fd < 0 && now_us - l->opened_us >= REOPEN_US && !open_append(l, now_us))
+		l->failed = false;
+	if (l->fd < 0) {
+		l->dropped += n;
 		return;
+	}
 	refill(l, now_us);
 	allowed = MIN(n, l->tokens);
 	if (allowed && l->dropped && !l->failed) {
@@ -162,10 +174,10 @@ void logfile_write(struct logfile *l, const char *bytes, size_t n, int64_t now_u
 		                   "\n[xenconsoled: %" G_GUINT64_FORMAT " bytes were dropped]\n", l->dropped);
 
 		l->dropped = 0;
-		append(l, note, len);
+		append(l, note, len, now_us);
 	}
 	l->tokens -= allowed;
 	l->dropped += n - allowed;
 	if (allowed)
-		append(l, bytes, allowed);
+		append(l, bytes, allowed, now_us);
 }

@@ -2,7 +2,8 @@
 /*
  * What becomes of a guest's output: a bounded backlog for the terminal and a log file that rotates by size.
  *
- * Both drop and count what exceeds their bounds; neither ever makes the guest wait.
+ * Both drop and count what exceeds their bounds. Writing to a file may wait for its disk: that is for the
+ * thread of logwriter.c.
  */
 #ifndef XENCONSOLED_OUTPUT_H
 #define XENCONSOLED_OUTPUT_H
@@ -39,11 +40,14 @@ struct logfile {
 	char *path;
 	int fd; /* -1: not open */
 	uint64_t size, tokens, dropped;
-	int64_t filled_us;
-	bool failed; /* a failed write has been reported */
+	int64_t filled_us, opened_us; /* opened_us: or tried to */
+	bool failed;                  /* a failure has been reported */
 };
 
-/* Opens or creates the file, to append to it. Returns 0 or an errno value. */
+/*
+ * Opens or creates the file, to append to it. Returns 0 or an errno value, after a line in the daemon's log;
+ * in either case the file may be written to, which tries again to open it, and must be closed.
+ */
 int logfile_open(struct logfile *l, const char *path, const struct log_limits *limits, int64_t now_us);
 void logfile_close(struct logfile *l);
 /* Appends what the rate allows and counts the rest, which is mentioned before the next bytes that pass. */

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "../../libxenctrl/xenconsoled/consring.h"
+#include "../../libxenctrl/xenconsoled/logwriter.h"
 #include "../../libxenctrl/xenconsoled/output.h"
 
 static int count, failed;
@@ -148,11 +149,125 @@ static void test_log(void)
 	g_free(dir);
 }
 
+/* A disk that does not answer: whoever writes waits until the test lets go. */
+static GMutex disk;
+
+void __real_logfile_write(struct logfile *l, const char *bytes, size_t n, int64_t now_us);
+void __wrap_logfile_write(struct logfile *l, const char *bytes, size_t n, int64_t now_us);
+
+void __wrap_logfile_write(struct logfile *l, const char *bytes, size_t n, int64_t now_us)
+{
+	g_mutex_lock(&disk);
+	g_mutex_unlock(&disk);
+	__real_logfile_write(l, bytes, n, now_us);
+}
+
+static void test_dead_disk(void)
+{
+	static const struct log_limits limits = { 1 << 20, 1, 1 << 20, 1 << 20 };
+	char *dir = g_dir_make_tmp("xenconsoled-XXXXXX", NULL);
+	g_autofree char *path = g_build_filename(dir, "g.log", NULL), *text = NULL;
+	struct logwriter *w = logwriter_new();
+	struct log *l = log_new(w, path, &limits, 65536);
+	gint64 begun = g_get_monotonic_time();
+	char line[100];
+
+	memset(line, 'x', sizeof(line));
+	g_mutex_lock(&disk);
+	log_put(l, "first\n", 6);
+	for (int i = 0; i < 100000; i++)
+		log_put(l, line, sizeof(line));
+	ok(g_get_monotonic_time() - begun < 10 * G_USEC_PER_SEC,
+	   "a disk that does not answer keeps nobody waiting");
+	ok(!logwriter_free(w, 100000), "nor the daemon's end");
+	g_mutex_unlock(&disk);
+	/* What was dropped is told with the next bytes. */
+	for (int i = 0; i < 1000 && !text; i++) {
+		g_usleep(5000);
+		text = contents(dir, "g.log");
+		if (text && strlen(text) < 65536)
+			g_clear_pointer(&text, g_free);
+	}
+	ok(text && g_str_has_prefix(text, "first\n") && strlen(text) <= 2 * 65536 + 100,
+	   "it has the first bytes when it is back, and a bounded number of the others");
+	g_unlink(path);
+	g_rmdir(dir);
+	g_free(dir);
+	log_end(l); /* nobody takes it any more: the writer has gone */
+}
+
+static void test_last_words(void)
+{
+	static const struct log_limits limits = { 1 << 20, 1, 1 << 20, 1 << 20 };
+	char *dir = g_dir_make_tmp("xenconsoled-XXXXXX", NULL);
+	g_autofree char *path = g_build_filename(dir, "g.log", NULL), *text = NULL;
+	struct logwriter *w = logwriter_new();
+	struct log *l = log_new(w, path, &limits, 1000);
+
+	log_put(l, "last words\n", 11);
+	log_end(l);
+	ok(logwriter_free(w, 10 * G_USEC_PER_SEC), "a writer ends when all is written");
+	text = contents(dir, "g.log");
+	ok(text && !strcmp(text, "last words\n"), "what was said before the end is in the file");
+	g_unlink(path);
+	g_rmdir(dir);
+	g_free(dir);
+}
+
+/* A log that could not be opened again after it was rotated is not lost for good. */
+static void test_reopen(void)
+{
+	static const struct log_limits limits = { 100, 1, 1 << 20, 1 << 20 };
+	char *dir = g_dir_make_tmp("xenconsoled-XXXXXX", NULL);
+	g_autofree char *path = g_build_filename(dir, "g.log", NULL), *away = g_strconcat(dir, ".away", NULL);
+	g_autofree char *text = NULL;
+	struct logfile l;
+	char line[90];
+
+	memset(line, 'x', sizeof(line));
+	logfile_open(&l, path, &limits, 0);
+	logfile_write(&l, line, sizeof(line), 0);
+	ok(!rename(dir, away), "the folder is away");
+	logfile_write(&l, line, sizeof(line), 0);
+	ok(!rename(away, dir), "and back");
+	logfile_write(&l, "too soon\n", 9, G_USEC_PER_SEC);
+	logfile_write(&l, "again\n", 6, 6 * G_USEC_PER_SEC);
+	text = contents(dir, "g.log");
+	ok(text && strstr(text, "[xenconsoled: 99 bytes were dropped]") && strstr(text, "again\n"),
+	   "the log is opened again, and says what is missing");
+	logfile_close(&l);
+	for (int i = 0; i < 2; i++) {
+		g_autofree char *old = g_strconcat(path, i ? ".1" : "", NULL);
+
+		g_unlink(old);
+	}
+	g_rmdir(dir);
+	g_free(dir);
+}
+
+static void test_path(void)
+{
+	g_autofree char *name = g_strnfill(255, 'n'), *other = g_strdup(name), *a = NULL, *b = NULL,
+	                *c = NULL;
+
+	other[254] = 'm';
+	a = log_path("/log", name);
+	b = log_path("/log", other);
+	c = log_path("/log", "../a\nb");
+	ok(strlen(a) - strlen("/log/") + strlen(".1000") <= 255 && strcmp(a, b),
+	   "a name of 255 bytes has a log, and one of its own");
+	ok(!strcmp(c, "/log/guest-.._a_b.log"), "a name is no path");
+}
+
 int main(void)
 {
 	test_ring();
 	test_backlog();
 	test_log();
+	test_last_words();
+	test_reopen();
+	test_path();
+	test_dead_disk();
 	printf("1..%d\n", count);
 	return failed != 0;
 }
