@@ -41,6 +41,34 @@ static bool fail_call(struct build *b, const char *call, GError **error)
 	return xd_fail(error, code, "guest \"%s\": %s: %s", b->conf->name, call, xyl_error());
 }
 
+/* After a restart they are open already; not so the loop devices of a guest that was found running, which
+ * went with its old backends. */
+static bool open_disks(struct build *b, GError **error)
+{
+	GPtrArray *disks = b->guest->disks;
+	guint i;
+
+	for (i = 0; i < b->conf->disks->len; i++) {
+		const struct disk_conf *wanted = g_ptr_array_index(b->conf->disks, i);
+		struct disk *disk = i < disks->len ? g_ptr_array_index(disks, i) : NULL;
+
+		if (disk && disk_is_open(disk))
+			continue;
+		if (i < disks->len)
+			g_ptr_array_index(disks, i) = NULL;
+		else
+			g_ptr_array_add(disks, NULL);
+		disk_close(disk);
+		disk = disk_open(wanted, b->conf->name, error);
+		if (!disk)
+			return false;
+		g_ptr_array_index(disks, i) = disk;
+		if (!device_check_strangers(b->guest, wanted, disk, error))
+			return false;
+	}
+	return true;
+}
+
 /* Step 1 */
 static bool prepare(struct build *b, GError **error)
 {
@@ -55,17 +83,8 @@ static bool prepare(struct build *b, GError **error)
 		if (nic->mtu)
 			b->mtus[i] = nic->mtu;
 	}
-	/* After a restart they are open already. */
-	for (i = b->guest->disks->len; i < conf->disks->len; i++) {
-		const struct disk_conf *wanted = g_ptr_array_index(conf->disks, i);
-		struct disk *disk = disk_open(wanted, conf->name, error);
-
-		if (!disk)
-			return false;
-		g_ptr_array_add(b->guest->disks, disk);
-		if (!device_check_strangers(b->guest, wanted, disk, error))
-			return false;
-	}
+	if (!open_disks(b, error))
+		return false;
 	if (!worker_unpack(xylemd.worker, conf->kernel, conf->name, &b->kernel, error))
 		return false;
 	return !conf->ramdisk ||
@@ -153,9 +172,12 @@ static bool make_domain(struct build *b, GError **error)
 	if (xyl_domain_create(xylemd.xen, &create, &b->ids.domid))
 		return fail_call(b, "creating the domain", error);
 	guest_set_domid(b->guest, b->ids.domid);
-	/* A build that belongs to a restart stays one: cut off, it is begun again. */
-	guest_save(b->guest,
-	           b->guest->journal->phase == JOURNAL_RESTART ? JOURNAL_RESTART : JOURNAL_BUILDING);
+	/* A build that belongs to a restart stays one: cut off, it is begun again. A new guest that cannot be
+	 * remembered would be a stranger to the next xylemd, which nobody would take down. */
+	if (b->guest->journal->phase == JOURNAL_RESTART)
+		guest_save(b->guest, JOURNAL_RESTART);
+	else if (!guest_try_save(b->guest, JOURNAL_BUILDING, error))
+		return false;
 	/* No claim goes beyond the limit. */
 	if (xyl_memory_set_max(xylemd.xen, b->ids.domid, conf->max_memory_kib + MEMORY_SLACK_KIB))
 		return fail_call(b, "setting its memory limit", error);
@@ -216,13 +238,9 @@ static bool fill_store(struct build *b, GError **error)
 		layout_add_disk(nodes, b->ids.domid, g_ptr_array_index(conf->disks, i), disk_major(disk),
 		                disk_minor(disk));
 	}
-	g_array_set_size(b->guest->journal->nic_devids, 0);
-	for (i = 0; i < conf->nics->len; i++) {
-		uint32_t devid = i;
-
-		g_array_append_val(b->guest->journal->nic_devids, devid);
-		layout_add_nic(nodes, b->ids.domid, g_ptr_array_index(conf->nics, i), devid, b->mtus[i]);
-	}
+	journal_number_nics(b->guest->journal);
+	for (i = 0; i < conf->nics->len; i++)
+		layout_add_nic(nodes, b->ids.domid, g_ptr_array_index(conf->nics, i), i, b->mtus[i]);
 	if (conf->nics->len) {
 		b->nics = nic_waiter_open(conf->name, error);
 		if (!b->nics)

@@ -44,23 +44,41 @@ bool device_wait_offered(struct guest *guest, const char *type, uint32_t devid, 
 	               reason ? reason : "it does not say why");
 }
 
-/* Takes one device away, whatever its state: a backend whose nodes vanish lets go of everything. */
-static void remove_device(struct guest *guest, const char *type, uint32_t devid)
+/*
+ * Takes one device away, whatever its state: a backend whose nodes vanish lets go of everything. Its nodes go
+ * first, where the guest cannot write, and without a transaction, which a guest that writes to its own part
+ * without end could make fail each time. False: the device is there still.
+ */
+static bool remove_device(struct guest *guest, const char *type, uint32_t devid, GError **error)
 {
 	uint32_t domid = guest->journal->domid;
 	g_autofree char *what = g_strdup_printf("guest \"%s\"", guest->name);
 	g_autofree char *front = layout_frontend(domid, type, devid);
 	g_autofree char *back = layout_backend(domid, type, devid);
-	const char *const both[] = { front, back, NULL };
-	g_autoptr(GError) error = NULL;
+	const char *const of_backend[] = { back, NULL }, *const of_frontend[] = { front, NULL };
+	g_autoptr(GError) local = NULL;
 	int listener = backdev_listen();
+	bool ok = storeio_remove(xylemd.io, of_backend, what, error);
 
-	if (!storeio_remove(xylemd.io, both, what, &error))
-		g_warning("%s", error->message);
-	else
+	if (ok)
 		backdev_wait_gone(listener, type, domid, devid);
+	/* What is left of the guest's part harms nobody. */
+	if (ok && !storeio_remove(xylemd.io, of_frontend, what, &local))
+		g_warning("%s", local->message);
 	if (listener >= 0)
 		close(listener);
+	return ok;
+}
+
+/* The same after an attachment that failed; a device that stays is logged. */
+static bool undo_device(struct guest *guest, const char *type, uint32_t devid)
+{
+	g_autoptr(GError) error = NULL;
+	bool ok = remove_device(guest, type, devid, &error);
+
+	if (!ok)
+		g_warning("%s; the device stays until it is detached", error->message);
+	return ok;
 }
 
 /* A while for the guest's driver. False only when the guest refused the device. */
@@ -138,6 +156,14 @@ bool device_check_strangers(struct guest *guest, const struct disk_conf *conf, c
 	return ok;
 }
 
+/* The configuration changed: journal, Get and listeners. */
+static void publish_change(struct guest *guest, const char *detail)
+{
+	guest_publish(guest);
+	guest_save(guest, JOURNAL_RUNNING);
+	guest_event(guest, guest->journal->domid, "config", detail);
+}
+
 static bool attach_disk(struct guest *guest, GVariant *dict, GError **error)
 {
 	struct guestconf *conf = guest->journal->conf;
@@ -145,6 +171,7 @@ static bool attach_disk(struct guest *guest, GVariant *dict, GError **error)
 	struct disk_conf *disk = disk_conf_parse(dict, what, error);
 	g_autoptr(GArray) nodes = layout_new();
 	struct disk *opened = NULL;
+	bool ok = true;
 	guint i;
 
 	if (!disk)
@@ -169,12 +196,14 @@ static bool attach_disk(struct guest *guest, GVariant *dict, GError **error)
 		goto fail;
 	if (!device_wait_offered(guest, "vbd", disk->devid, disk->vdev, error) ||
 	    !wait_connected(guest, "vbd", disk->devid, disk->vdev, error)) {
-		remove_device(guest, "vbd", disk->devid);
-		goto fail;
+		if (undo_device(guest, "vbd", disk->devid))
+			goto fail;
+		ok = false;
 	}
 	g_ptr_array_add(conf->disks, disk);
 	g_ptr_array_add(guest->disks, opened);
-	return true;
+	publish_change(guest, "attach");
+	return ok;
 fail:
 	disk_close(opened);
 	disk_conf_free(disk);
@@ -229,6 +258,7 @@ static bool attach_nic(struct guest *guest, GVariant *dict, GError **error)
 	g_autofree char *what = g_strdup_printf("guest \"%s\", nic", guest->name);
 	struct nic_conf *nic = nic_conf_parse(dict, what, error);
 	uint32_t devid = free_nic_devid(guest->journal), mtu = 0;
+	bool ok;
 
 	if (!nic)
 		return false;
@@ -241,23 +271,16 @@ static bool attach_nic(struct guest *guest, GVariant *dict, GError **error)
 	else if (nic_check(nic, guest->name, &mtu, error)) {
 		if (nic->mtu)
 			mtu = nic->mtu;
-		if (connect_nic(guest, nic, devid, mtu, error)) {
+		ok = connect_nic(guest, nic, devid, mtu, error);
+		if (ok || !undo_device(guest, "vif", devid)) {
 			g_ptr_array_add(conf->nics, nic);
 			g_array_append_val(guest->journal->nic_devids, devid);
-			return true;
+			publish_change(guest, "attach");
+			return ok;
 		}
-		remove_device(guest, "vif", devid);
 	}
 	nic_conf_free(nic);
 	return false;
-}
-
-/* The configuration changed: journal, Get and listeners. */
-static void publish_change(struct guest *guest, const char *detail)
-{
-	guest_publish(guest);
-	guest_save(guest, JOURNAL_RUNNING);
-	guest_event(guest, guest->journal->domid, "config", detail);
 }
 
 void op_attach(struct op *op)
@@ -269,12 +292,10 @@ void op_attach(struct op *op)
 	if (class)
 		ok = !strcmp(class, "disk") ? attach_disk(op->guest, op->argument, &error)
 		                            : attach_nic(op->guest, op->argument, &error);
-	if (!ok) {
+	if (ok)
+		op_succeed(op);
+	else
 		op_fail(op, error);
-		return;
-	}
-	publish_change(op->guest, "attach");
-	op_succeed(op);
 }
 
 /* Has the guest let go of one device, then removes it. */
@@ -289,10 +310,8 @@ static bool release_device(struct guest *guest, const char *type, uint32_t devid
 	bool released;
 
 	/* A frontend that never came has nothing to let go of. */
-	if (state == BACKEND_INITIALISING || state == BACKEND_INIT_WAIT) {
-		remove_device(guest, type, devid);
-		return true;
-	}
+	if (state == BACKEND_INITIALISING || state == BACKEND_INIT_WAIT)
+		return remove_device(guest, type, devid, error);
 	if (!(CLOSED_STATES & 1u << state) &&
 	    !storeio_set(xylemd.io, what, error, online, "0", state_node, "5", NULL))
 		return false;
@@ -304,8 +323,7 @@ static bool release_device(struct guest *guest, const char *type, uint32_t devid
 		return xd_fail(error, XD_ERROR_TIMEOUT,
 		               "%s: the guest has not let go of it; it stays, and may be detached again",
 		               what);
-	remove_device(guest, type, devid);
-	return true;
+	return remove_device(guest, type, devid, error);
 }
 
 static bool detach_disk(struct guest *guest, const struct device_ref *ref, GError **error)

@@ -366,6 +366,11 @@ void disk_close(struct disk *disk)
 	g_free(disk);
 }
 
+bool disk_is_open(const struct disk *disk)
+{
+	return disk->fd >= 0;
+}
+
 uint32_t disk_major(const struct disk *disk)
 {
 	return major(disk->device);

@@ -29,6 +29,9 @@ struct disk *disk_open(const struct disk_conf *conf, const char *guest, GError *
  */
 struct disk *disk_adopt(const struct disk_conf *conf, const char *guest);
 void disk_close(struct disk *disk);
+/* Whether this process holds the device. What was adopted and not to be had must be closed and opened again
+ * before the guest's next domain: its number is not known, or is free to be somebody else's. */
+bool disk_is_open(const struct disk *disk);
 
 /* The block device behind it. */
 uint32_t disk_major(const struct disk *disk);

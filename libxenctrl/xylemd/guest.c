@@ -168,16 +168,22 @@ void guest_publish(struct guest *guest)
 		g_variant_unref(old);
 }
 
-void guest_save(struct guest *guest, enum journal_phase phase)
+bool guest_try_save(struct guest *guest, enum journal_phase phase, GError **error)
 {
 	g_autoptr(GVariant) conf = NULL;
-	g_autoptr(GError) error = NULL;
 
 	g_mutex_lock(&xylemd.lock);
 	conf = g_variant_ref(guest->snapshot);
 	g_mutex_unlock(&xylemd.lock);
 	guest->journal->phase = phase;
-	if (!journal_save(xylemd.journal_dir, guest->journal, conf, &error))
+	return journal_save(xylemd.journal_dir, guest->journal, conf, error);
+}
+
+void guest_save(struct guest *guest, enum journal_phase phase)
+{
+	g_autoptr(GError) error = NULL;
+
+	if (!guest_try_save(guest, phase, &error))
 		g_warning("guest \"%s\": %s", guest->name, error->message);
 }
 

@@ -100,6 +100,8 @@ void guest_set_domid(struct guest *guest, uint32_t domid);
 void guest_publish(struct guest *guest);
 /* Saves the journal; a failure is logged: the guest runs, and is not worth killing for that. */
 void guest_save(struct guest *guest, enum journal_phase phase);
+/* The same, for a guest that does not yet run: false with an error. */
+bool guest_try_save(struct guest *guest, enum journal_phase phase, GError **error);
 void guest_event(const struct guest *guest, uint32_t domid, const char *event, const char *detail);
 /* False with Device "was destroyed meanwhile" when the guest is doomed. */
 bool guest_alive(struct guest *guest, GError **error);

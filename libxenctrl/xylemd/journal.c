@@ -15,6 +15,25 @@
 
 static const char *const phase_names[] = { "building", "running", "teardown", "restart" };
 
+struct journal *journal_new(struct guestconf *conf)
+{
+	struct journal *journal = g_new0(struct journal, 1);
+
+	journal->conf = conf;
+	journal->nic_devids = g_array_new(FALSE, FALSE, sizeof(uint32_t));
+	journal_number_nics(journal);
+	return journal;
+}
+
+void journal_number_nics(struct journal *journal)
+{
+	uint32_t devid;
+
+	g_array_set_size(journal->nic_devids, 0);
+	for (devid = 0; devid < journal->conf->nics->len; devid++)
+		g_array_append_val(journal->nic_devids, devid);
+}
+
 static GVariant *journal_to_variant(const struct journal *journal, GVariant *conf)
 {
 	GVariantBuilder b;

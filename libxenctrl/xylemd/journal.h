@@ -30,6 +30,10 @@ struct journal {
 	GArray *nic_devids; /* uint32_t, one for each of conf->nics */
 };
 
+/* The journal of a new guest, in the phase "building"; takes the configuration. */
+struct journal *journal_new(struct guestconf *conf);
+/* The nics of a new domain are numbered from 0, in their order. */
+void journal_number_nics(struct journal *journal);
 /* All return false (NULL) with an XD_ERROR_INTERNAL that names the file. */
 /* conf: what guestconf_to_variant() made of journal->conf. */
 bool journal_save(const char *dir, const struct journal *journal, GVariant *conf, GError **error);

@@ -30,7 +30,6 @@ static gboolean handle_create(XdXylemd1 *service, GDBusMethodInvocation *call, G
 {
 	GError *error = NULL;
 	struct guestconf *conf;
-	struct journal *journal;
 	struct guest *guest;
 	struct op *op;
 
@@ -43,10 +42,7 @@ static gboolean handle_create(XdXylemd1 *service, GDBusMethodInvocation *call, G
 	conf = guestconf_parse(dict, &error);
 	if (!conf)
 		return answer_error(call, error);
-	journal = g_new0(struct journal, 1);
-	journal->conf = conf;
-	journal->nic_devids = g_array_new(FALSE, FALSE, sizeof(uint32_t));
-	guest = guest_new(journal);
+	guest = guest_new(journal_new(conf));
 	if (!guest_register(guest, &error)) {
 		guest_unref(guest);
 		return answer_error(call, error);

@@ -134,7 +134,11 @@ static int remove_nodes(struct xyl_store *store, xyl_tx tx, void *data)
 
 bool storeio_remove(struct storeio *io, const char *const *paths, const char *what, GError **error)
 {
-	if (xyl_store_transaction(io->store, remove_nodes, (void *)paths))
+	/* A single removal is atomic by itself, and nobody's writing can be in its way. */
+	int result = paths[0] && !paths[1] ? remove_nodes(io->store, XYL_TX_NONE, (void *)paths)
+	                                   : xyl_store_transaction(io->store, remove_nodes, (void *)paths);
+
+	if (result)
 		return xd_fail(error, XD_ERROR_STORE, "%s: cannot remove its nodes from xenstore: %s", what,
 		               xyl_error());
 	return true;

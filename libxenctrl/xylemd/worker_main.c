@@ -33,6 +33,8 @@ static const int allowed_calls[] = {
 static int confine(void)
 {
 	const struct rlimit space = { ADDRESS_SPACE_BYTES, ADDRESS_SPACE_BYTES }, none = { 0, 0 };
+	/* A memfd is no part of the address space. */
+	const struct rlimit output = { WORKER_MAX_UNPACKED_BYTES, WORKER_MAX_UNPACKED_BYTES };
 	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
 	int result = 0;
 	size_t i;
@@ -50,6 +52,8 @@ static int confine(void)
 		                          SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
 	if (!result)
 		result = setrlimit(RLIMIT_CORE, &none);
+	if (!result)
+		result = setrlimit(RLIMIT_FSIZE, &output);
 #ifndef XYLEM_SANITIZED
 	if (!result)
 		result = setrlimit(RLIMIT_AS, &space);

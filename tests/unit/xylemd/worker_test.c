@@ -132,8 +132,8 @@ static void test_worker(void)
 	g_free(packed);
 }
 
-/* Runs an action behind the worker's filter; true when the kernel killed the process for it. */
-static bool is_killed(void (*action)(void))
+/* Runs an action behind the worker's filter; the wait status. */
+static int confined(void (*action)(void))
 {
 	int status = 0;
 	pid_t pid = fork();
@@ -145,7 +145,33 @@ static bool is_killed(void (*action)(void))
 		_exit(0);
 	}
 	waitpid(pid, &status, 0);
-	return WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS;
+	return status;
+}
+
+static bool is_killed_by(void (*action)(void), int number)
+{
+	int status = confined(action);
+
+	return WIFSIGNALED(status) && WTERMSIG(status) == number;
+}
+
+static bool is_killed(void (*action)(void))
+{
+	return is_killed_by(action, SIGSYS);
+}
+
+static int output_fd = -1;
+
+static void act_large_output(void)
+{
+	if (!ftruncate(output_fd, (off_t)WORKER_MAX_UNPACKED_BYTES + 1))
+		_exit(1);
+}
+
+static void act_largest_output(void)
+{
+	if (ftruncate(output_fd, (off_t)WORKER_MAX_UNPACKED_BYTES))
+		_exit(1);
 }
 
 static void act_nothing(void)
@@ -188,12 +214,16 @@ int main(int argc, char **argv)
 		return worker_main();
 	dir = g_dir_make_tmp("xylemd-test-XXXXXX", NULL);
 	test_worker();
-	tap_ok(!is_killed(act_nothing), "confined, it can end");
+	tap_ok(!confined(act_nothing), "confined, it can end");
 	tap_ok(is_killed(act_open), "it cannot open a file");
 	tap_ok(is_killed(act_socket), "it cannot make a socket");
 	tap_ok(is_killed(act_fork), "it cannot fork");
 	tap_ok(is_killed(act_exec_memory), "it cannot have new executable memory");
 	tap_ok(is_killed(act_ptrace), "it cannot signal others");
+	output_fd = memfd_create("output", MFD_CLOEXEC);
+	tap_ok(!confined(act_largest_output), "its output may be as large as a kernel may be");
+	tap_ok(is_killed_by(act_large_output, SIGXFSZ), "and no larger: dom0's memory is not its own");
+	close(output_fd);
 	g_rmdir(dir);
 	g_free(dir);
 	return tap_end();

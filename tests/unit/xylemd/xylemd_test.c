@@ -373,6 +373,27 @@ static void test_journal_damage(const char *path)
 	tap_ok(true, "400 files with one wrong bit do no harm (%u were valid still)", loaded);
 }
 
+/* A new guest's journal can be read before the guest is built: what is half built must be found. */
+static void test_journal_of_new(void)
+{
+	g_autofree char *dir = g_dir_make_tmp("xylemd-test-XXXXXX", NULL);
+	g_autoptr(GError) error = NULL;
+	struct journal *journal = journal_new(parse(FULL, &error)), *back;
+	g_autofree char *path = g_build_filename(dir, journal->conf->uuid, NULL);
+	g_autoptr(GVariant) conf = g_variant_ref_sink(guestconf_to_variant(journal->conf));
+
+	journal->domid = 7;
+	tap_ok(journal_save(dir, journal, conf, &error), "the journal of a new guest with nics is saved");
+	back = journal_load(path, &error);
+	tap_ok(back && back->phase == JOURNAL_BUILDING && back->domid == 7 && back->nic_devids->len == 2,
+	       "and loaded, as of a guest that is being built%s%s", error ? ": " : "",
+	       error ? error->message : "");
+	journal_free(back);
+	journal_free(journal);
+	g_unlink(path);
+	g_rmdir(dir);
+}
+
 static void test_journal(void)
 {
 	g_autofree char *dir = g_dir_make_tmp("xylemd-test-XXXXXX", NULL);
@@ -413,5 +434,6 @@ int main(int argc, char **argv)
 	test_layout_rights();
 	test_policy();
 	test_journal();
+	test_journal_of_new();
 	return tap_end();
 }
