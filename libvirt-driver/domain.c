@@ -22,6 +22,8 @@ static const struct {
 } slots_max[SLOT_KINDS] = {
 	[SLOT_BUILD] = { .taken = 6, .awaited = 6, .wait_ms = 300000 },
 	[SLOT_GUEST] = { .taken = 6, .awaited = 1, .wait_ms = 30000 },
+	/* Any number may come at once, and each soon has its turn or none. */
+	[SLOT_SHORT] = { .taken = 6, .awaited = UINT_MAX, .wait_ms = 2000 },
 };
 
 static void *private_alloc(void *opaque G_GNUC_UNUSED)
@@ -99,6 +101,11 @@ int domain_refuse_dom0(virDomainObj *vm, const char *operation)
 
 int slot_take(enum slot kind, virDomainObj *vm)
 {
+	static const char *const for_what[SLOT_KINDS] = {
+		[SLOT_BUILD] = "for guests to be built",
+		[SLOT_GUEST] = "for answers of guests",
+		[SLOT_SHORT] = "for xylemd or a disk, which does not answer",
+	};
 	unsigned long long until;
 	int ret = -1;
 
@@ -125,8 +132,7 @@ int slot_take(enum slot kind, virDomainObj *vm)
 full:
 	virReportError(VIR_ERR_OPERATION_FAILED,
 	               "%u calls are waiting %s already; try again when one has finished",
-	               slots_max[kind].taken,
-	               kind == SLOT_BUILD ? "for guests to be built" : "for answers of guests");
+	               slots_max[kind].taken, for_what[kind]);
 out:
 	virMutexUnlock(&xylem->lock);
 	if (vm)

@@ -24,6 +24,7 @@ VIR_LOG_INIT("xylem.driver");
 #define STATE_NAME   "xenlight"
 #define CAPABILITIES "/proc/xen/capabilities"
 #define STORE_SOCKET "/run/xenstored/socket"
+#define STORE_MS     5000
 
 __attribute__((visibility("default"))) int xylemRegister(void);
 
@@ -101,6 +102,8 @@ static int open_host(void)
 		virReportError(VIR_ERR_INTERNAL_ERROR, "%s", xyl_error());
 		return -1;
 	}
+	/* Calls that read the store are not capped: an xenstored that hangs must not keep them for long. */
+	xyl_store_set_timeout(xylem->store, STORE_MS);
 	return host_init();
 }
 

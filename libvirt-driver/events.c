@@ -274,8 +274,10 @@ static virDomainDef *foreign_def(const struct xyl_dominfo *info, const unsigned 
 static virDomainDef *kept_def(const struct xyl_dominfo *info, bool *owned)
 {
 	g_autoptr(GVariant) domain = monitor_get(xylem->monitor, info->domid);
+	g_autoptr(virDomainDef) def = NULL;
 	g_autoptr(GVariant) config = NULL;
 	g_autofree char *xml = NULL;
+	unsigned char uuid[VIR_UUID_BUFLEN];
 	const char *owner = "";
 
 	*owned = domain && g_variant_lookup(domain, "owner", "&s", &owner) && STREQ(owner, "xylemd");
@@ -284,10 +286,13 @@ static virDomainDef *kept_def(const struct xyl_dominfo *info, bool *owned)
 	config = g_variant_lookup_value(domain, "config", G_VARIANT_TYPE_VARDICT);
 	if (!config || !g_variant_lookup(config, "opaque", "s", &xml))
 		return NULL;
-	return virDomainDefParseString(xml, xylem->xmlopt, NULL,
-	                               VIR_DOMAIN_DEF_PARSE_STATUS | VIR_DOMAIN_DEF_PARSE_ACTUAL_NET |
-	                                       VIR_DOMAIN_DEF_PARSE_SKIP_VALIDATE |
-	                                       VIR_DOMAIN_DEF_PARSE_ALLOW_POST_PARSE_FAIL);
+	def = virDomainDefParseString(xml, xylem->xmlopt, NULL,
+	                              VIR_DOMAIN_DEF_PARSE_STATUS | VIR_DOMAIN_DEF_PARSE_ACTUAL_NET |
+	                                      VIR_DOMAIN_DEF_PARSE_SKIP_VALIDATE |
+	                                      VIR_DOMAIN_DEF_PARSE_ALLOW_POST_PARSE_FAIL);
+	/* Another client of xylemd may have put anything there. */
+	info_uuid(info, uuid);
+	return def && memcmp(def->uuid, uuid, VIR_UUID_BUFLEN) == 0 ? g_steal_pointer(&def) : NULL;
 }
 
 /*
@@ -397,17 +402,20 @@ void events_reconcile(bool at_start)
 	virDomainObjListCollectAll(xylem->domains, &vms, &vm_count);
 	for (n = 0; n < vm_count; n++) {
 		const struct xyl_dominfo *info;
+		unsigned char own[VIR_UUID_BUFLEN];
 		bool free_running;
 
 		virObjectLock(vms[n]);
-		info = find_uuid(infos, count, vms[n]->def->uuid);
+		/* The definition is another one as soon as the lock is dropped. */
+		memcpy(own, vms[n]->def->uuid, sizeof(own));
+		info = find_uuid(infos, count, own);
 		free_running = reconcile_object(vms[n], info, at_start);
 		virObjectUnlock(vms[n]);
 		for (i = 0; info && !free_running && i < count; i++) {
 			unsigned char uuid[VIR_UUID_BUFLEN];
 
 			info_uuid(&infos[i], uuid);
-			known[i] = known[i] || memcmp(uuid, vms[n]->def->uuid, VIR_UUID_BUFLEN) == 0;
+			known[i] = known[i] || memcmp(uuid, own, VIR_UUID_BUFLEN) == 0;
 		}
 	}
 	virObjectListFreeCount(vms, vm_count);

@@ -9,6 +9,43 @@
 
 VIR_LOG_INIT("xylem.lifecycle");
 
+/*
+ * Enters the definition into the list and begins a job. What is defined already may be starting at this very
+ * moment: its job is waited for first, since whoever has it relies on the definition.
+ */
+static virDomainObj *add_for_create(virDomainDef **def)
+{
+	virDomainObj *old = virDomainObjListFindByUUID(xylem->domains, (*def)->uuid), *vm;
+
+	if (old && domain_begin_job(old, VIR_JOB_MODIFY) < 0) {
+		virDomainObjEndAPI(&old);
+		return NULL;
+	}
+	if (old)
+		virObjectUnlock(old);
+	vm = virDomainObjListAdd(xylem->domains, def, xylem->xmlopt,
+	                         VIR_DOMAIN_OBJ_LIST_ADD_LIVE | VIR_DOMAIN_OBJ_LIST_ADD_CHECK_LIVE, NULL);
+	if (old && vm == old) {
+		virObjectUnref(old);
+		return vm;
+	}
+	if (old) {
+		virErrorPtr saved;
+
+		virErrorPreserveLast(&saved);
+		virObjectLock(old);
+		domain_end_job(old);
+		virDomainObjEndAPI(&old);
+		virErrorRestore(&saved);
+	}
+	if (vm && domain_begin_job(vm, VIR_JOB_MODIFY) < 0) {
+		if (!vm->persistent)
+			virDomainObjListRemove(xylem->domains, vm);
+		virDomainObjEndAPI(&vm);
+	}
+	return vm;
+}
+
 virDomainPtr lifecycle_create_xml(virConnectPtr conn, const char *xml, unsigned int flags)
 {
 	unsigned int parse_flags = VIR_DOMAIN_DEF_PARSE_INACTIVE;
@@ -23,15 +60,9 @@ virDomainPtr lifecycle_create_xml(virConnectPtr conn, const char *xml, unsigned 
 	def = virDomainDefParseString(xml, xylem->xmlopt, NULL, parse_flags);
 	if (!def || virDomainCreateXMLEnsureACL(conn, def) < 0)
 		return NULL;
-	vm = virDomainObjListAdd(xylem->domains, &def, xylem->xmlopt,
-	                         VIR_DOMAIN_OBJ_LIST_ADD_LIVE | VIR_DOMAIN_OBJ_LIST_ADD_CHECK_LIVE, NULL);
+	vm = add_for_create(&def);
 	if (!vm)
 		return NULL;
-	if (domain_begin_job(vm, VIR_JOB_MODIFY) < 0) {
-		if (!vm->persistent)
-			virDomainObjListRemove(xylem->domains, vm);
-		goto cleanup;
-	}
 	if (process_start(vm, flags & VIR_DOMAIN_START_PAUSED, VIR_DOMAIN_EVENT_STARTED_BOOTED) < 0) {
 		if (vm->persistent)
 			virDomainObjRemoveTransientDef(vm);
@@ -41,7 +72,6 @@ virDomainPtr lifecycle_create_xml(virConnectPtr conn, const char *xml, unsigned 
 		dom = virGetDomain(conn, vm->def->name, vm->def->uuid, vm->def->id);
 	}
 	domain_end_job(vm);
-cleanup:
 	virDomainObjEndAPI(&vm);
 	return dom;
 }
@@ -159,9 +189,12 @@ static int ask(virDomainObj *vm, const char *mode)
 	if (virDomainObjCheckActive(vm) < 0)
 		return -1;
 	domid = (unsigned int)vm->def->id;
+	if (slot_take(SLOT_SHORT, vm) < 0)
+		return -1;
 	virObjectUnlock(vm);
 	ret = monitor_shutdown(xylem->monitor, domid, mode);
 	virObjectLock(vm);
+	slot_give(SLOT_SHORT);
 	return ret;
 }
 
@@ -207,7 +240,7 @@ int lifecycle_reboot(virDomainPtr dom, unsigned int flags)
 /* Kills the domain and has xylemd take down what belonged to it. Unlocked, no job. */
 static int kill_domain(unsigned int domid)
 {
-	struct xyl_dominfo info;
+	struct xyl_dominfo info = { 0 };
 
 	if (monitor_destroy(xylem->monitor, domid) == 0)
 		return 0;
@@ -216,13 +249,15 @@ static int kill_domain(unsigned int domid)
 		virResetLastError();
 		return 0;
 	}
-	if (monitor_connected(xylem->monitor))
+	/* On its way out: xylemd has killed it, and says what keeps it from the end. */
+	if (monitor_connected(xylem->monitor) && info.dying)
 		return -1;
 	if (xyl_domain_destroy(xylem->xen, domid) < 0 && errno != ESRCH) {
 		virReportError(VIR_ERR_OPERATION_FAILED, "%s", xyl_error());
 		return -1;
 	}
-	VIR_WARN("domain %u was killed without xylemd, which takes down its devices when it is back", domid);
+	VIR_WARN("domain %u was killed without xylemd (%s), which takes down its devices when it can", domid,
+	         virGetLastErrorMessage());
 	virResetLastError();
 	return 0;
 }

@@ -19,7 +19,7 @@ VIR_LOG_INIT("xylem.monitor");
 /* xylemd bounds its own waiting; these are for an xylemd that hangs. */
 #define BUILD_MS   300000
 #define DEVICE_MS  120000
-#define DESTROY_MS 120000
+#define DESTROY_MS 75000
 #define SHORT_MS   20000
 
 struct monitor {

@@ -57,9 +57,12 @@ static int set_vcpus(virDomainObj *vm, unsigned int count, unsigned int flags)
 		int ret;
 
 		domid = (unsigned int)live->id;
+		if (slot_take(SLOT_SHORT, vm) < 0)
+			return -1;
 		virObjectUnlock(vm);
 		ret = monitor_set_vcpus(xylem->monitor, domid, count);
 		virObjectLock(vm);
+		slot_give(SLOT_SHORT);
 		if (ret < 0 || virDomainObjCheckActive(vm) < 0)
 			return -1;
 		if (virDomainDefSetVcpus(vm->def, count) < 0)
@@ -338,9 +341,12 @@ static int set_memory(virDomainObj *vm, unsigned long kib, unsigned int flags)
 			               live->name);
 			return -1;
 		}
+		if (slot_take(SLOT_SHORT, vm) < 0)
+			return -1;
 		virObjectUnlock(vm);
 		ret = monitor_set_memory(xylem->monitor, domid, kib);
 		virObjectLock(vm);
+		slot_give(SLOT_SHORT);
 		if (ret < 0 || virDomainObjCheckActive(vm) < 0)
 			return -1;
 		vm->def->mem.cur_balloon = kib;

@@ -31,9 +31,11 @@
 
 struct monitor;
 
-/* What a waiting call waits for: xylemd building a guest, which ends by itself, or a guest, which may never
- * answer. */
-enum slot { SLOT_BUILD, SLOT_GUEST, SLOT_KINDS };
+/*
+ * What a waiting call waits for: xylemd building a guest, which ends by itself; a guest, which may never
+ * answer; or an answer that takes moments, unless xylemd or a disk hangs.
+ */
+enum slot { SLOT_BUILD, SLOT_GUEST, SLOT_SHORT, SLOT_KINDS };
 
 struct xylem_driver {
 	/* Immutable after initialisation; these have locks of their own. */

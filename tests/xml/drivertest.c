@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The driver's calls beside each other, in this process: libvirt's real objects, an xylemd and a hypervisor
+ * that the test plays, and calls that wait when it wants them to.
+ */
+#include "xylem.h"
+
+#include <glib/gstdio.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "conf.h"
+#include "viraccessmanager.h"
+#include "virthread.h"
+
+#define DOMID 7
+
+#define XML                                                                                                     \
+	"<domain type='xen'><name>one</name><uuid>5f2b7e10-0000-4000-8000-000000000001</uuid><title>%s</title>" \
+	"<memory unit='KiB'>65536</memory><vcpu>1</vcpu><os><type>linux</type><kernel>/k</kernel></os></domain>"
+
+struct xylem_driver *xylem;
+
+static int number, failures;
+
+static void ok(bool good, const char *name)
+{
+	printf("%s %d - %s\n", good ? "ok" : "not ok", ++number, name);
+	if (!good)
+		printf("# last error: %s\n", virGetLastErrorMessage());
+	fflush(stdout);
+	failures += !good;
+}
+
+/* ---- xylemd and the hypervisor ---- */
+
+static GMutex gate; /* held by the test: calls to xylemd wait */
+static gint inside; /* such calls */
+static gint creations, kills;
+static int destroy_code; /* of the error with which Destroy fails; 0: it succeeds */
+static bool connected = true, dying;
+
+static int pass(void)
+{
+	g_atomic_int_inc(&inside);
+	g_mutex_lock(&gate);
+	g_mutex_unlock(&gate);
+	g_atomic_int_add(&inside, -1);
+	return 0;
+}
+
+int monitor_create(struct monitor *m G_GNUC_UNUSED, GVariant *guest, bool paused G_GNUC_UNUSED,
+                   unsigned int *domid)
+{
+	g_variant_unref(g_variant_ref_sink(guest));
+	g_atomic_int_inc(&creations);
+	*domid = DOMID;
+	return pass();
+}
+
+int monitor_destroy(struct monitor *m G_GNUC_UNUSED, unsigned int domid G_GNUC_UNUSED)
+{
+	if (!destroy_code)
+		return pass();
+	virReportError(destroy_code, "%s", "as the test wants it");
+	return -1;
+}
+
+int monitor_shutdown(struct monitor *m G_GNUC_UNUSED, unsigned int domid G_GNUC_UNUSED,
+                     const char *mode G_GNUC_UNUSED)
+{
+	return pass();
+}
+
+int monitor_attach(struct monitor *m G_GNUC_UNUSED, unsigned int domid G_GNUC_UNUSED, GVariant *device)
+{
+	g_variant_unref(g_variant_ref_sink(device));
+	return pass();
+}
+
+int monitor_detach(struct monitor *m G_GNUC_UNUSED, unsigned int domid G_GNUC_UNUSED, GVariant *device)
+{
+	g_variant_unref(g_variant_ref_sink(device));
+	return pass();
+}
+
+int monitor_set_memory(struct monitor *m G_GNUC_UNUSED, unsigned int domid G_GNUC_UNUSED,
+                       unsigned long long memory_kib G_GNUC_UNUSED)
+{
+	return pass();
+}
+
+int monitor_set_vcpus(struct monitor *m G_GNUC_UNUSED, unsigned int domid G_GNUC_UNUSED,
+                      unsigned int vcpus G_GNUC_UNUSED)
+{
+	return pass();
+}
+
+bool monitor_connected(struct monitor *m G_GNUC_UNUSED)
+{
+	return connected;
+}
+
+int xyl_domain_info(struct xyl *x G_GNUC_UNUSED, uint32_t domid, struct xyl_dominfo *info)
+{
+	memset(info, 0, sizeof(*info));
+	info->domid = domid;
+	info->dying = dying;
+	return 0;
+}
+
+char *xyl_store_readf(struct xyl_store *s G_GNUC_UNUSED, xyl_tx tx G_GNUC_UNUSED,
+                      const char *format G_GNUC_UNUSED, ...)
+{
+	errno = ENOENT;
+	return NULL;
+}
+
+int xyl_domain_destroy(struct xyl *x G_GNUC_UNUSED, uint32_t domid G_GNUC_UNUSED)
+{
+	g_atomic_int_inc(&kills);
+	return 0;
+}
+
+/* ---- calls on threads ---- */
+
+static virConnectPtr conn;
+
+struct caller {
+	virThread thread;
+	virDomainPtr dom;
+	const char *xml;
+	int ret;
+	int code; /* of its error */
+};
+
+static void note(struct caller *c, bool good)
+{
+	c->ret = good ? 0 : -1;
+	c->code = good ? 0 : virGetLastErrorCode();
+}
+
+static void call_start(void *data)
+{
+	struct caller *c = data;
+
+	note(c, lifecycle_create(c->dom) == 0);
+}
+
+static void call_create_xml(void *data)
+{
+	struct caller *c = data;
+	virDomainPtr dom = lifecycle_create_xml(conn, c->xml, 0);
+
+	note(c, dom != NULL);
+	virObjectUnref(dom);
+}
+
+static void call_shutdown(void *data)
+{
+	struct caller *c = data;
+
+	note(c, lifecycle_shutdown(c->dom) == 0);
+}
+
+static void begin(struct caller *c, void (*call)(void *))
+{
+	c->ret = 1;
+	if (virThreadCreate(&c->thread, true, call, c) < 0)
+		abort();
+}
+
+static void wait_inside(int calls)
+{
+	while (g_atomic_int_get(&inside) < calls)
+		g_usleep(1000);
+}
+
+static virDomainPtr define(const char *title)
+{
+	g_autofree char *xml = g_strdup_printf(XML, title);
+
+	return define_xml(conn, xml);
+}
+
+/* ---- tests ---- */
+
+/* "virsh start" and "virsh create" of the same domain at the same time. */
+static void test_two_starts(virDomainPtr dom)
+{
+	g_autofree char *other = g_strdup_printf(XML, "transient");
+	struct caller first = { .dom = dom }, second = { .xml = other };
+	g_autofree char *live = NULL, *inactive = NULL;
+	int id;
+
+	g_mutex_lock(&gate);
+	begin(&first, call_start);
+	wait_inside(1);
+	begin(&second, call_create_xml);
+	g_usleep(300000);
+	g_mutex_unlock(&gate);
+	virThreadJoin(&first.thread);
+	virThreadJoin(&second.thread);
+	ok(first.ret == 0 && g_atomic_int_get(&creations) == 1,
+	   "a start, and a create meanwhile: one guest is built");
+	ok(second.ret == -1 && second.code == VIR_ERR_OPERATION_INVALID,
+	   "the second call is told that it runs");
+	ok(define_is_active(dom) == 1 && define_list_ids(conn, &id, 1) == 1 && id == DOMID,
+	   "it is active, with its number");
+	live = define_get_xml(dom, 0);
+	inactive = define_get_xml(dom, VIR_DOMAIN_XML_INACTIVE);
+	ok(live && strstr(live, "<title>defined</title>") && inactive &&
+	           strstr(inactive, "<title>defined</title>"),
+	   "with the definition with which it was started, which stays what is defined");
+}
+
+/* xylemd hangs: those who would ask it something in passing do not take all of libvirtd's workers. */
+static void test_hung_daemon(virDomainPtr dom)
+{
+	struct caller callers[10];
+	gint64 begun = g_get_monotonic_time();
+	int refused = 0, most = 0;
+	size_t i;
+
+	g_mutex_lock(&gate);
+	for (i = 0; i < G_N_ELEMENTS(callers); i++) {
+		callers[i] = (struct caller){ .dom = dom };
+		begin(&callers[i], call_shutdown);
+	}
+	while (g_get_monotonic_time() - begun < 4 * G_USEC_PER_SEC) {
+		most = MAX(most, g_atomic_int_get(&inside));
+		g_usleep(1000);
+	}
+	for (i = 0; i < G_N_ELEMENTS(callers); i++)
+		refused += g_atomic_int_get(&callers[i].ret) == -1;
+	g_mutex_unlock(&gate);
+	for (i = 0; i < G_N_ELEMENTS(callers); i++)
+		virThreadJoin(&callers[i].thread);
+	ok(most == 6 && refused == 4,
+	   "of ten calls to an xylemd that hangs six wait, the others are told so");
+	begin(&callers[0], call_shutdown);
+	virThreadJoin(&callers[0].thread);
+	ok(callers[0].ret == 0, "and when it answers again, all is well");
+}
+
+/* Destroy kills, whatever has become of xylemd. */
+static void test_destroy(virDomainPtr dom)
+{
+	kills = 0;
+	dying = true;
+	destroy_code = VIR_ERR_OPERATION_TIMEOUT;
+	ok(lifecycle_destroy(dom) < 0 && !kills && define_is_active(dom) == 1,
+	   "a guest that something holds: destroy says so");
+	dying = false;
+	ok(lifecycle_destroy(dom) == 0 && kills == 1 && define_is_active(dom) == 0,
+	   "destroy kills a guest also when xylemd hangs");
+}
+
+static virHypervisorDriver table = { .name = "Xen" };
+
+static bool setup(const char *dir)
+{
+	virAccessManager *access;
+
+	if (virInitialize() < 0 || !(access = virAccessManagerNew("none")))
+		return false;
+	virAccessManagerSetDefault(access);
+	xylem = g_new0(struct xylem_driver, 1);
+	if (virMutexInit(&xylem->lock) < 0 || virCondInit(&xylem->slot_free) < 0)
+		return false;
+	xylem->domains = virDomainObjListNew();
+	xylem->events = virObjectEventStateNew();
+	xylem->xmlopt = xmlopt_new(&domain_private_data);
+	xylem->config_dir = g_strdup(dir);
+	xylem->autostart_dir = g_build_filename(dir, "autostart", NULL);
+	xylem->state_dir = g_build_filename(dir, "state", NULL);
+	conn = virGetConnect();
+	if (!conn || !xylem->domains || !xylem->xmlopt || g_mkdir(xylem->state_dir, 0700))
+		return false;
+	conn->driver = &table;
+	conn->privateData = xylem;
+	return true;
+}
+
+int main(void)
+{
+	g_autofree char *dir = g_dir_make_tmp("xylem-driver-XXXXXX", NULL);
+	g_autofree char *remove = g_strdup_printf("rm -rf '%s'", dir);
+	virDomainPtr dom;
+
+	if (!dir || !setup(dir)) {
+		printf("Bail out! libvirt does not start: %s\n", virGetLastErrorMessage());
+		return 1;
+	}
+	dom = define("defined");
+	ok(dom != NULL, "a domain is defined");
+	if (dom) {
+		test_two_starts(dom);
+		test_hung_daemon(dom);
+		test_destroy(dom);
+		virObjectUnref(dom);
+	}
+	printf("1..%d\n", number);
+	return failures || system(remove) ? 1 : 0;
+}
