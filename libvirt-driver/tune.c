@@ -19,6 +19,43 @@ static int report_xyl(void)
 	return -1;
 }
 
+typedef int change_fn(virDomainObj *vm, unsigned long value, unsigned int flags);
+typedef int acl_fn(virConnectPtr conn, virDomainDef *def, unsigned int flags);
+
+/* One number of a guest is changed, in a job. what: for Domain-0, which it is refused. */
+static int change(virDomainPtr dom, unsigned long value, unsigned int flags, acl_fn *acl, const char *what,
+                  change_fn *fn)
+{
+	virDomainObj *vm = domain_get(dom);
+	int ret = -1;
+
+	if (!vm)
+		return -1;
+	if (acl(dom->conn, vm->def, flags) == 0 && domain_refuse_dom0(vm, what) == 0 &&
+	    domain_begin_job(vm, VIR_JOB_MODIFY) == 0) {
+		ret = fn(vm, value, flags);
+		domain_end_job(vm);
+	}
+	virDomainObjEndAPI(&vm);
+	return ret;
+}
+
+/* A number that xylemd asks of the guest; the object is unlocked meanwhile. */
+static int ask_guest(virDomainObj *vm, unsigned long value,
+                     int (*ask)(struct monitor *m, unsigned int domid, unsigned long value))
+{
+	unsigned int domid = (unsigned int)vm->def->id;
+	int ret;
+
+	if (slot_take(SLOT_SHORT, vm) < 0)
+		return -1;
+	virObjectUnlock(vm);
+	ret = ask(xylem->monitor, domid, value);
+	virObjectLock(vm);
+	slot_give(SLOT_SHORT);
+	return ret < 0 ? -1 : virDomainObjCheckActive(vm);
+}
+
 /* Saves what has been changed. */
 static int save(virDomainObj *vm, virDomainDef *live, virDomainDef *config)
 {
@@ -29,10 +66,15 @@ static int save(virDomainObj *vm, virDomainDef *live, virDomainDef *config)
 
 /* ---- vcpus ---- */
 
-static int set_vcpus(virDomainObj *vm, unsigned int count, unsigned int flags)
+static int ask_vcpus(struct monitor *m, unsigned int domid, unsigned long count)
 {
+	return monitor_set_vcpus(m, domid, (unsigned int)count);
+}
+
+static int set_vcpus(virDomainObj *vm, unsigned long value, unsigned int flags)
+{
+	unsigned int count = (unsigned int)value;
 	virDomainDef *live, *config;
-	unsigned int domid;
 
 	if (virDomainObjGetDefs(vm, flags & (VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_AFFECT_CONFIG), &live,
 	                        &config) < 0)
@@ -54,18 +96,7 @@ static int set_vcpus(virDomainObj *vm, unsigned int count, unsigned int flags)
 		return -1;
 	}
 	if (live) {
-		int ret;
-
-		domid = (unsigned int)live->id;
-		if (slot_take(SLOT_SHORT, vm) < 0)
-			return -1;
-		virObjectUnlock(vm);
-		ret = monitor_set_vcpus(xylem->monitor, domid, count);
-		virObjectLock(vm);
-		slot_give(SLOT_SHORT);
-		if (ret < 0 || virDomainObjCheckActive(vm) < 0)
-			return -1;
-		if (virDomainDefSetVcpus(vm->def, count) < 0)
+		if (ask_guest(vm, count, ask_vcpus) < 0 || virDomainDefSetVcpus(vm->def, count) < 0)
 			return -1;
 		/* The definition may have been replaced meanwhile. */
 		if (config)
@@ -78,21 +109,9 @@ static int set_vcpus(virDomainObj *vm, unsigned int count, unsigned int flags)
 
 int tune_set_vcpus_flags(virDomainPtr dom, unsigned int count, unsigned int flags)
 {
-	virDomainObj *vm;
-	int ret = -1;
-
 	virCheckFlags(VIR_DOMAIN_VCPU_LIVE | VIR_DOMAIN_VCPU_CONFIG | VIR_DOMAIN_VCPU_MAXIMUM, -1);
 
-	vm = domain_get(dom);
-	if (!vm)
-		return -1;
-	if (virDomainSetVcpusFlagsEnsureACL(dom->conn, vm->def, flags) == 0 &&
-	    domain_refuse_dom0(vm, "given vcpus here") == 0 && domain_begin_job(vm, VIR_JOB_MODIFY) == 0) {
-		ret = set_vcpus(vm, count, flags);
-		domain_end_job(vm);
-	}
-	virDomainObjEndAPI(&vm);
-	return ret;
+	return change(dom, count, flags, virDomainSetVcpusFlagsEnsureACL, "given vcpus here", set_vcpus);
 }
 
 int tune_set_vcpus(virDomainPtr dom, unsigned int count)
@@ -314,10 +333,14 @@ static int set_max_memory(virDomainObj *vm, unsigned long kib, virDomainDef *liv
 	return save(vm, NULL, config);
 }
 
+static int ask_memory(struct monitor *m, unsigned int domid, unsigned long kib)
+{
+	return monitor_set_memory(m, domid, kib);
+}
+
 static int set_memory(virDomainObj *vm, unsigned long kib, unsigned int flags)
 {
 	virDomainDef *live, *config;
-	int ret;
 
 	if (virDomainObjGetDefs(vm, flags & (VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_AFFECT_CONFIG), &live,
 	                        &config) < 0)
@@ -334,20 +357,12 @@ static int set_memory(virDomainObj *vm, unsigned long kib, unsigned int flags)
 		return -1;
 	}
 	if (live) {
-		unsigned int domid = (unsigned int)live->id;
-
 		if (live->memballoon && live->memballoon->model == VIR_DOMAIN_MEMBALLOON_MODEL_NONE) {
 			virReportError(VIR_ERR_OPERATION_INVALID, "%s has <memballoon model='none'/>",
 			               live->name);
 			return -1;
 		}
-		if (slot_take(SLOT_SHORT, vm) < 0)
-			return -1;
-		virObjectUnlock(vm);
-		ret = monitor_set_memory(xylem->monitor, domid, kib);
-		virObjectLock(vm);
-		slot_give(SLOT_SHORT);
-		if (ret < 0 || virDomainObjCheckActive(vm) < 0)
+		if (ask_guest(vm, kib, ask_memory) < 0)
 			return -1;
 		vm->def->mem.cur_balloon = kib;
 		if (config)
@@ -360,21 +375,9 @@ static int set_memory(virDomainObj *vm, unsigned long kib, unsigned int flags)
 
 int tune_set_memory_flags(virDomainPtr dom, unsigned long kib, unsigned int flags)
 {
-	virDomainObj *vm;
-	int ret = -1;
-
 	virCheckFlags(VIR_DOMAIN_MEM_LIVE | VIR_DOMAIN_MEM_CONFIG | VIR_DOMAIN_MEM_MAXIMUM, -1);
 
-	vm = domain_get(dom);
-	if (!vm)
-		return -1;
-	if (virDomainSetMemoryFlagsEnsureACL(dom->conn, vm->def, flags) == 0 &&
-	    domain_refuse_dom0(vm, "given memory here") == 0 && domain_begin_job(vm, VIR_JOB_MODIFY) == 0) {
-		ret = set_memory(vm, kib, flags);
-		domain_end_job(vm);
-	}
-	virDomainObjEndAPI(&vm);
-	return ret;
+	return change(dom, kib, flags, virDomainSetMemoryFlagsEnsureACL, "given memory here", set_memory);
 }
 
 int tune_set_memory(virDomainPtr dom, unsigned long kib)

@@ -6,19 +6,17 @@
  * @releaseDomain the two lists are brought together. All guests' event channels are read through one
  * descriptor.
  */
-#include "config.h"
-
 #include "console.h"
 
 #include <errno.h>
 #include <glib-unix.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "../common/daemon.h"
 #include "../common/events.h"
+#include "../common/program.h"
 
 #define STORE_RETRIES   120
 #define STORE_RETRY_US  250000
@@ -30,33 +28,18 @@
 #define HV_LOG_WAITING  (1024 * 1024)
 #define LOG_LAST_US     (2 * G_USEC_PER_SEC)
 
-static gboolean opt_foreground, opt_verbose, opt_version;
-static char *opt_pid_file, *opt_log, *opt_log_dir;
+static char *opt_log, *opt_log_dir;
 static gint opt_log_kib = DEFAULT_LOG_KIB, opt_log_old = DEFAULT_LOG_OLD;
 
-static const GOptionEntry options[] = {
-	{ "foreground", 'F', 0, G_OPTION_ARG_NONE, &opt_foreground, "Stay in the foreground, log to stderr",
-	  NULL },
-	{ "interactive", 'i', 0, G_OPTION_ARG_NONE, &opt_foreground, "The same, as Xen's own daemon calls it",
-	  NULL },
-	{ "pid-file", 0, 0, G_OPTION_ARG_FILENAME, &opt_pid_file, "Write the process number there", "FILE" },
-	{ "log", 0, 0, G_OPTION_ARG_STRING, &opt_log, "What to log: none, guest, hv or all (default guest)",
-	  "WHAT" },
-	{ "log-dir", 0, 0, G_OPTION_ARG_FILENAME, &opt_log_dir, "Where (default " DEFAULT_LOG_DIR ")",
-	  "DIR" },
-	{ "log-size", 0, 0, G_OPTION_ARG_INT, &opt_log_kib, "Rotate a log of this size (default 1024)",
-	  "KIB" },
-	{ "log-files", 0, 0, G_OPTION_ARG_INT, &opt_log_old, "Keep so many rotated logs (default 3)", "N" },
-	{ "verbose", 'v', 0, G_OPTION_ARG_NONE, &opt_verbose, "Log more", NULL },
-	{ "version", 'V', 0, G_OPTION_ARG_NONE, &opt_version, "Print the version", NULL },
-	{ NULL, 0, 0, 0, NULL, NULL, NULL }
-};
-
-static gboolean on_signal(gpointer loop)
-{
-	g_main_loop_quit(loop);
-	return G_SOURCE_CONTINUE;
-}
+static const GOptionEntry options[] = { { "log", 0, 0, G_OPTION_ARG_STRING, &opt_log,
+	                                  "What to log: none, guest, hv or all (default guest)", "WHAT" },
+	                                { "log-dir", 0, 0, G_OPTION_ARG_FILENAME, &opt_log_dir,
+	                                  "Where (default " DEFAULT_LOG_DIR ")", "DIR" },
+	                                { "log-size", 0, 0, G_OPTION_ARG_INT, &opt_log_kib,
+	                                  "Rotate a log of this size (default 1024)", "KIB" },
+	                                { "log-files", 0, 0, G_OPTION_ARG_INT, &opt_log_old,
+	                                  "Keep so many rotated logs (default 3)", "N" },
+	                                { NULL, 0, 0, 0, NULL, NULL, NULL } };
 
 /* ---- the hypervisor's log ------------------------------------------------------------------------ */
 
@@ -160,8 +143,9 @@ static void console_destroy(gpointer c)
 	console_free(c);
 }
 
-static bool start(struct daemon *d)
+static bool start(void *data)
 {
+	struct daemon *d = data;
 	const char *what = opt_log ? opt_log : "guest", *dir = opt_log_dir ? opt_log_dir : DEFAULT_LOG_DIR;
 	bool all = !strcmp(what, "all"), guests = all || !strcmp(what, "guest"),
 	     hv = all || !strcmp(what, "hv");
@@ -205,8 +189,10 @@ static bool start(struct daemon *d)
 	return true;
 }
 
-static void stop(struct daemon *d)
+static void stop(void *data)
 {
+	struct daemon *d = data;
+
 	g_hash_table_destroy(d->domains);
 	xyl_store_close(d->store);
 	xyl_gnt_close(d->gnt);
@@ -220,39 +206,16 @@ static void stop(struct daemon *d)
 
 int main(int argc, char **argv)
 {
-	g_autoptr(GOptionContext) context = g_option_context_new(NULL);
-	g_autoptr(GError) error = NULL;
+	static const struct daemon_program program = {
+		.name = "xenconsoled",
+		.summary = "Serves guests' consoles as terminals and log files.",
+		.options = options,
+		.foreground = "interactive",
+		.foreground_letter = 'i',
+		.start = start,
+		.stop = stop,
+	};
 	struct daemon d = { 0 };
-	GMainLoop *loop;
-	int err;
 
-	g_option_context_set_summary(context, "Serves guests' consoles as terminals and log files.");
-	g_option_context_add_main_entries(context, options, NULL);
-	if (!g_option_context_parse(context, &argc, &argv, &error) || argc > 1) {
-		fprintf(stderr, "xenconsoled: %s\n", error ? error->message : "arguments are not understood");
-		return 2;
-	}
-	if (opt_version) {
-		puts(PACKAGE_STRING);
-		return 0;
-	}
-	daemon_log_open("xenconsoled", opt_foreground, opt_verbose);
-	err = daemon_background(opt_foreground);
-	if (err) {
-		fprintf(stderr, "xenconsoled: cannot go into the background: %s\n", strerror(err));
-		return 1;
-	}
-	if (!start(&d))
-		return 1;
-	loop = g_main_loop_new(NULL, FALSE);
-	g_unix_signal_add(SIGTERM, on_signal, loop);
-	g_unix_signal_add(SIGINT, on_signal, loop);
-	err = daemon_ready(opt_pid_file);
-	if (err)
-		daemon_log(LOG_WARNING, "cannot write %s: %s", opt_pid_file, strerror(err));
-	g_main_loop_run(loop);
-	daemon_done(opt_pid_file);
-	stop(&d);
-	g_main_loop_unref(loop);
-	return 0;
+	return daemon_program_run(&program, &d, argc, argv);
 }

@@ -380,10 +380,28 @@ static int set_special_perms(struct request *r, const char *path, const struct p
 	return reply_ok(r);
 }
 
+/* Gives path, whose content is before, another one, and answers. Takes over the reference to after. */
+static int replace(struct request *r, const char *path, struct content *before, struct content *after)
+{
+	int err;
+
+	after->writer = r->c->dom->domid;
+	content_ref(before);
+	content_ref(after);
+	err = view_put(r->c, r->t, path, after);
+	if (!err) {
+		changed(r, path, before, after);
+		err = reply_ok(r);
+	}
+	content_unref(after);
+	content_unref(before);
+	return err;
+}
+
 static int set_node_perms(struct request *r, const char *name, const struct perm *perms, unsigned int count)
 {
 	g_autofree char *path = path_resolve(r->c, name, NULL);
-	struct content *before, *after;
+	struct content *before;
 	int err;
 
 	if (!path)
@@ -396,18 +414,7 @@ static int set_node_perms(struct request *r, const char *name, const struct perm
 		return EPERM;
 	if (!quota_memory(r->c, count * sizeof(*perms)))
 		return ENOMEM;
-	after = content_new(perms, count, content_value(before), before->value_len);
-	after->writer = r->c->dom->domid;
-	content_ref(before);
-	content_ref(after);
-	err = view_put(r->c, r->t, path, after);
-	if (!err) {
-		changed(r, path, before, after);
-		err = reply_ok(r);
-	}
-	content_unref(after);
-	content_unref(before);
-	return err;
+	return replace(r, path, before, content_new(perms, count, content_value(before), before->value_len));
 }
 
 static int do_set_perms(struct request *r)
@@ -491,7 +498,7 @@ static int do_write(struct request *r)
 {
 	char *arg;
 	g_autofree char *path = NULL;
-	struct content *before, *after;
+	struct content *before;
 	uint32_t at, len;
 	int err;
 
@@ -513,18 +520,7 @@ static int do_write(struct request *r)
 		return err;
 	if (!quota_memory(r->c, len))
 		return ENOMEM;
-	after = content_new(before->perms, before->perm_count, r->payload + at, len);
-	after->writer = r->c->dom->domid;
-	content_ref(before);
-	content_ref(after);
-	err = view_put(r->c, r->t, path, after);
-	if (!err) {
-		changed(r, path, before, after);
-		err = reply_ok(r);
-	}
-	content_unref(after);
-	content_unref(before);
-	return err;
+	return replace(r, path, before, content_new(before->perms, before->perm_count, r->payload + at, len));
 }
 
 static int do_mkdir(struct request *r)

@@ -17,11 +17,10 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
+#include "../common/daemon.h"
 #include "guest.h"
 
 #define PROTOCOL_VERSION 1
@@ -109,26 +108,6 @@ static GDBusServer *serve(GError **error)
 	return server;
 }
 
-/* systemd's start protocol, without its library. */
-static void notify_ready(void)
-{
-	const char *path = g_getenv("NOTIFY_SOCKET");
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int fd;
-
-	if (!path || (path[0] != '/' && path[0] != '@') || strlen(path) >= sizeof(address.sun_path))
-		return;
-	memcpy(address.sun_path, path, strlen(path));
-	if (path[0] == '@')
-		address.sun_path[0] = '\0';
-	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd < 0 || sendto(fd, "READY=1", 7, MSG_NOSIGNAL, (struct sockaddr *)&address,
-	                     (socklen_t)(G_STRUCT_OFFSET(struct sockaddr_un, sun_path) + strlen(path))) != 7)
-		g_warning("systemd was not told of the start: %s", g_strerror(errno));
-	if (fd >= 0)
-		close(fd);
-}
-
 static gboolean end(gpointer data)
 {
 	g_main_loop_quit(data);
@@ -210,7 +189,8 @@ int main(int argc, char **argv)
 		fprintf(stderr, "xylemd: %s\n", error->message);
 		return 1;
 	}
-	notify_ready();
+	if (daemon_ready(NULL))
+		g_warning("systemd was not told of the start");
 	g_main_loop_run(loop);
 	g_dbus_server_stop(server);
 	worker_free(xylemd.worker);
