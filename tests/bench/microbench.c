@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Kernel operations, each between two marks that tests/bench/opcount.c counts between. Runs as /init of an initramfs: in dom0
- * on ours, in dom0 on stock Xen, and on the bare kernel; then it powers the machine off.
+ * Kernel operations, each between two marks that tests/bench/opcount.c counts between. Runs as /init of an
+ * initramfs: in dom0 on ours, in dom0 on stock Xen, and on the bare kernel; then it powers the machine off.
  *
  * Per operation it prints "bench: NAME ITERATIONS", in the order of the counter's lines, and the wall time.
  */
@@ -22,7 +22,7 @@
 #include <sys/wait.h>
 
 #define MARK(n) __asm__ volatile(".byte 0x0f,0x1f,0x80; .long 0x4d410000 + %c0" : : "i"(n) : "memory")
-#define PAGE 4096ul
+#define PAGE    4096ul
 #define TOUCHED 512ul
 
 static volatile sig_atomic_t faults;

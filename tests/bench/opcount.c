@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A QEMU TCG plugin that counts what a machine executes between marks: instructions by who executes them, and the costly
- * ones by kind. A mark is a long no-op with 0x4d410001 (a stretch begins) or 0x4d410002 (it ends) as its displacement; each
- * end prints one line. Power-on counts as the first begin.
+ * A QEMU TCG plugin that counts what a machine executes between marks: instructions by who executes them, and
+ * the costly ones by kind. A mark is a long no-op with 0x4d410001 (a stretch begins) or 0x4d410002 (it ends)
+ * as its displacement; each end prints one line. Power-on counts as the first begin.
  *
- * Who executes is told by the address: lower half user, the range that Xen's ABI reserves the hypervisor, the rest kernel.
- * Repeated string instructions count once per iteration. Meant for one virtual CPU and -icount.
+ * Who executes is told by the address: lower half user, the range that Xen's ABI reserves the hypervisor, the
+ * rest kernel. Repeated string instructions count once per iteration. Meant for one virtual CPU and -icount.
  *
  * The plugin interface (version 1, QEMU 7.2) is declared here, since Debian packages no header for it.
  */
@@ -23,8 +23,10 @@ struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *tb
 const void *qemu_plugin_insn_data(const struct qemu_plugin_insn *insn);
 size_t qemu_plugin_insn_size(const struct qemu_plugin_insn *insn);
 uint64_t qemu_plugin_insn_vaddr(const struct qemu_plugin_insn *insn);
-void qemu_plugin_register_vcpu_insn_exec_inline(struct qemu_plugin_insn *insn, int add, void *counter, uint64_t by);
-void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *insn, mark_fn *fn, int flags, void *data);
+void qemu_plugin_register_vcpu_insn_exec_inline(struct qemu_plugin_insn *insn, int add, void *counter,
+                                                uint64_t by);
+void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *insn, mark_fn *fn, int flags,
+                                            void *data);
 void qemu_plugin_register_vcpu_tb_trans_cb(uint64_t id, void (*fn)(uint64_t id, struct qemu_plugin_tb *tb));
 
 #define EXPORT __attribute__((visibility("default")))
@@ -32,7 +34,8 @@ EXPORT int qemu_plugin_version = 1;
 EXPORT int qemu_plugin_install(uint64_t id, const void *info, int argc, char **argv);
 
 enum { USER, KERNEL, HYPERVISOR, CR3, INVLPG, WRMSR, IRET, SYSRET, COUNTERS };
-static const char *const names[COUNTERS] = { "user", "kernel", "hypervisor", "cr3", "invlpg", "wrmsr", "iret", "sysret" };
+static const char *const names[COUNTERS] = { "user",   "kernel", "hypervisor", "cr3",
+	                                     "invlpg", "wrmsr",  "iret",       "sysret" };
 static uint64_t now[COUNTERS], begin[COUNTERS];
 static FILE *out;
 
@@ -97,7 +100,8 @@ static void instrument(struct qemu_plugin_insn *insn)
 	if (size == 7 && code[0] == 0x0f && code[1] == 0x1f && code[2] == 0x80)
 		memcpy(&mark, code + 3, sizeof(mark));
 	if (mark == 0x4d410001 || mark == 0x4d410002)
-		qemu_plugin_register_vcpu_insn_exec_cb(insn, mark == 0x4d410001 ? stretch_begins : stretch_ends, 0, NULL);
+		qemu_plugin_register_vcpu_insn_exec_cb(
+		        insn, mark == 0x4d410001 ? stretch_begins : stretch_ends, 0, NULL);
 	qemu_plugin_register_vcpu_insn_exec_inline(insn, 0, &now[executor(qemu_plugin_insn_vaddr(insn))], 1);
 	kind = costly(code, size);
 	if (kind >= 0)

@@ -286,20 +286,28 @@ void trap(struct regs *regs)
 	}
 	if (user.active && (regs->cs & 3) == 3) {
 		user.active = false;
-		user.result = (struct user_result){ .vector = regs->vector == 257 ? 256 : (int)regs->vector, .error = regs->error,
-						    .cr2 = shared->vcpu_info[0].arch.cr2, .rax = regs->rax, .cs = regs->cs };
+		user.result = (struct user_result){ .vector = regs->vector == 257 ? 256 : (int)regs->vector,
+			                            .error = regs->error,
+			                            .cr2 = shared->vcpu_info[0].arch.cr2,
+			                            .rax = regs->rax,
+			                            .cs = regs->cs };
 		shared->vcpu_info[0].evtchn_upcall_mask = 1;
 		guard_return(user.keep);
 	}
 	if (guard.active) {
 		guard.active = false;
-		guard.fault = (struct fault){ .vector = (int)regs->vector, .error = regs->error, .rip = regs->rip, .cs = regs->cs,
-					      .rflags = regs->rflags, .cr2 = shared->vcpu_info[0].arch.cr2 };
+		guard.fault = (struct fault){ .vector = (int)regs->vector,
+			                      .error = regs->error,
+			                      .rip = regs->rip,
+			                      .cs = regs->cs,
+			                      .rflags = regs->rflags,
+			                      .cr2 = shared->vcpu_info[0].arch.cr2 };
 		guard_return(guard.keep);
 	}
 	if (trap_hook && trap_hook(regs))
 		return;
-	FAIL("trap %lu, error %#lx, at %#lx, cr2 %#lx", regs->vector, regs->error, regs->rip, shared->vcpu_info[0].arch.cr2);
+	FAIL("trap %lu, error %#lx, at %#lx, cr2 %#lx", regs->vector, regs->error, regs->rip,
+	     shared->vcpu_info[0].arch.cr2);
 }
 
 void events_enable(bool on)
@@ -318,8 +326,10 @@ static void set_up(void)
 	unsigned n = 0;
 
 	for (unsigned v = 0; v < 256; v++)
-		traps[n++] = (struct trap_info){ .vector = (uint8_t)v, .flags = v == 3 || v == 4 || v == 0x80 ? 3 : 0, .cs = 0xe033,
-						 .address = (unsigned long)trap_stubs + 16 * v };
+		traps[n++] = (struct trap_info){ .vector = (uint8_t)v,
+			                         .flags = v == 3 || v == 4 || v == 0x80 ? 3 : 0,
+			                         .cs = 0xe033,
+			                         .address = (unsigned long)trap_stubs + 16 * v };
 	traps[n] = (struct trap_info){ 0 };
 	HC(set_trap_table, traps);
 	HC(set_callbacks, trap_stubs + 16 * 256, trap_stubs, syscall_stub);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A paravirtual guest of a few pages, to test what a hypervisor answers. One test is one file with a title and a run();
- * it runs in dom0's place, on ours as on stock Xen 4.17, and prints one verdict:
+ * A paravirtual guest of a few pages, to test what a hypervisor answers. One test is one file with a title
+ *and a run(); it runs in dom0's place, on ours as on stock Xen 4.17, and prints one verdict:
  *
  *	guest-test: pass NAME        or        guest-test: fail NAME: FILE:LINE: what
  */
@@ -23,22 +23,22 @@
 #include <xen/platform.h>
 #include <xen/callback.h>
 
-#define PAGE 4096ul
+#define PAGE      4096ul
 #define VIRT_BASE 0xffffffff80000000ul
-#define EPERM 1
-#define ENOENT 2
-#define ESRCH 3
-#define ENXIO 6
-#define EBADF 9
-#define ENOMEM 12
-#define EACCES 13
-#define EFAULT 14
-#define EBUSY 16
-#define EEXIST 17
-#define ENODEV 19
-#define EINVAL 22
-#define ENOSYS 38
-#define ETIME 62
+#define EPERM     1
+#define ENOENT    2
+#define ESRCH     3
+#define ENXIO     6
+#define EBADF     9
+#define ENOMEM    12
+#define EACCES    13
+#define EFAULT    14
+#define EBUSY     16
+#define EEXIST    17
+#define ENODEV    19
+#define EINVAL    22
+#define ENOSYS    38
+#define ETIME     62
 
 /* ---- the test itself ---- */
 extern const char test_name[];
@@ -49,10 +49,10 @@ void print(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void fail(const char *file, int line, const char *fmt, ...) __attribute__((format(printf, 3, 4), noreturn));
 #define FAIL(...) fail(__FILE__, __LINE__, __VA_ARGS__)
 #define EXPECT(x) ((x) ? (void)0 : FAIL("not so: %s", #x))
-#define EXPECT_EQ(a, b) \
-	do { \
-		long a_ = (long)(a), b_ = (long)(b); \
-		if (a_ != b_) \
+#define EXPECT_EQ(a, b)                                                                            \
+	do {                                                                                       \
+		long a_ = (long)(a), b_ = (long)(b);                                               \
+		if (a_ != b_)                                                                      \
 			FAIL("%s is %ld (%#lx), not %s = %ld", #a, a_, (unsigned long)a_, #b, b_); \
 	} while (0)
 
@@ -61,10 +61,12 @@ extern struct start_info *start_info;
 extern struct shared_info *shared;
 
 /* ---- hypercalls: number and up to five arguments ---- */
-long hypercall(unsigned number, unsigned long a, unsigned long b, unsigned long c, unsigned long d, unsigned long e);
+long hypercall(unsigned number, unsigned long a, unsigned long b, unsigned long c, unsigned long d,
+               unsigned long e);
 #define HC(name, ...) HC_(__HYPERVISOR_##name, ##__VA_ARGS__, 0, 0, 0, 0, 0)
-#define HC_(n, a, b, c, d, e, ...) \
-	hypercall(n, (unsigned long)(a), (unsigned long)(b), (unsigned long)(c), (unsigned long)(d), (unsigned long)(e))
+#define HC_(n, a, b, c, d, e, ...)                                                                   \
+	hypercall(n, (unsigned long)(a), (unsigned long)(b), (unsigned long)(c), (unsigned long)(d), \
+	          (unsigned long)(e))
 
 /* ---- memory ---- */
 void *page_alloc(void); /* zeroed, writable, from a pool of 256 */
@@ -82,15 +84,15 @@ void *memset(void *, int, size_t);
 void *memcpy(void *, const void *, size_t);
 int memcmp(const void *, const void *, size_t);
 
-#define P 1ul
-#define RW 2ul
-#define US 4ul
-#define A 0x20ul
-#define D 0x40ul
-#define PSE 0x80ul
-#define NX (1ul << 63)
-#define ADDR 0x000ffffffffff000ul
-#define PTE(mfn) ((uint64_t)(mfn) << 12 | P | RW | US | A | D)
+#define P           1ul
+#define RW          2ul
+#define US          4ul
+#define A           0x20ul
+#define D           0x40ul
+#define PSE         0x80ul
+#define NX          (1ul << 63)
+#define ADDR        0x000ffffffffff000ul
+#define PTE(mfn)    ((uint64_t)(mfn) << 12 | P | RW | US | A | D)
 #define PTE_RO(mfn) ((uint64_t)(mfn) << 12 | P | US | A)
 
 /* ---- exceptions ---- */
@@ -111,7 +113,8 @@ extern bool (*trap_hook)(struct regs *regs);
 extern void (*event_hook)(void);
 void events_enable(bool on);
 
-/* ---- user mode: runs fn(arg) in ring 3 "user" with the kernel's tables; back by syscall or exception ---- */
+/* ---- user mode: runs fn(arg) in ring 3 "user" with the kernel's tables; back by syscall or exception ----
+ */
 struct user_result {
 	int vector; /* 256: syscall */
 	uint64_t error, cr2, rax, cs;

@@ -18,7 +18,7 @@ void run(void)
 	unsigned long frame = mfn_of(gdt);
 	struct fault f;
 
-	gdt[1] = 0x00cff2000000ffff; /* flat data, DPL 3 */
+	gdt[1] = 0x00cff2000000ffff;                  /* flat data, DPL 3 */
 	EXPECT_EQ(HC(set_gdt, &frame, 512), -EINVAL); /* mapped writable */
 	EXPECT_EQ(map_read_only(gdt), 0);
 	EXPECT_EQ(HC(set_gdt, &frame, 512), 0);

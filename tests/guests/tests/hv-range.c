@@ -17,8 +17,8 @@ static void write_it(void *p)
 void run(void)
 {
 	static const unsigned long addresses[] = { 0xffff820000000000, 0xffff828000000000, 0xffff82d040000000,
-						   0xffff82e000000000, 0xffff830000000000, 0xffff830000100000,
-						   0xffff87fffffff000 };
+		                                   0xffff82e000000000, 0xffff830000000000, 0xffff830000100000,
+		                                   0xffff87fffffff000 };
 	void *m2p = (void *)0xffff800000000000;
 	struct fault f = guarded(read_it, m2p);
 

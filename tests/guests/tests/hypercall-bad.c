@@ -4,12 +4,13 @@
 
 const char test_name[] = "hypercall-bad";
 
-static const unsigned pointer_calls[] = { __HYPERVISOR_mmu_update, __HYPERVISOR_multicall, __HYPERVISOR_mmuext_op,
-					  __HYPERVISOR_set_trap_table };
+static const unsigned pointer_calls[] = { __HYPERVISOR_mmu_update, __HYPERVISOR_multicall,
+	                                  __HYPERVISOR_mmuext_op, __HYPERVISOR_set_trap_table };
 
 void run(void)
 {
-	static const unsigned long bad[] = { 0x1000, 0xffff800000000000, 0xffff830000000000, 0xffffffffffffffff, 0x800000000000 };
+	static const unsigned long bad[] = { 0x1000, 0xffff800000000000, 0xffff830000000000,
+		                             0xffffffffffffffff, 0x800000000000 };
 
 	EXPECT_EQ(hypercall(63, 0, 0, 0, 0, 0), -ENOSYS);
 	EXPECT_EQ(hypercall(64, 0, 0, 0, 0, 0), -ENOSYS);

@@ -28,7 +28,8 @@ void run(void)
 	EXPECT_EQ(HC(vcpu_op, VCPUOP_set_periodic_timer, 0, &period), 0);
 	events_enable(true);
 	for (unsigned i = 0; i < 2048; i++)
-		updates[i] = (struct mmu_update){ entry_maddr(page, 1), i & 1 ? PTE(mfn_of(page)) : PTE_RO(mfn_of(page)) };
+		updates[i] = (struct mmu_update){ entry_maddr(page, 1),
+			                          i & 1 ? PTE(mfn_of(page)) : PTE_RO(mfn_of(page)) };
 	for (unsigned round = 0; round < 20; round++) {
 		EXPECT_EQ(HC(mmu_update, updates, 2048, &done, DOMID_SELF), 0);
 		EXPECT_EQ(done, 2048);

@@ -10,7 +10,8 @@ void run(void)
 	xen_pfn_t mfn = mfn_of(page), pfn = ((unsigned long)page - VIRT_BASE) / PAGE, out;
 	domid_t self = DOMID_SELF;
 	struct xen_memory_reservation r = { .nr_extents = 1, .extent_order = 0, .domid = DOMID_SELF };
-	struct xen_memory_exchange x = { .in = { .nr_extents = 1, .domid = DOMID_SELF }, .out = { .nr_extents = 1, .domid = DOMID_SELF } };
+	struct xen_memory_exchange x = { .in = { .nr_extents = 1, .domid = DOMID_SELF },
+		                         .out = { .nr_extents = 1, .domid = DOMID_SELF } };
 	long before = HC(memory_op, XENMEM_current_reservation, &self);
 
 	EXPECT(before > 0);

@@ -22,8 +22,8 @@ void run(void)
 	char *page = page_alloc();
 	unsigned long tables = mfn_of((void *)start_info->pt_base);
 
-	expect_refused(table, MMUEXT_PIN_L1_TABLE, PTE(tables), -EBUSY);	   /* writable map of a table */
-	expect_refused(table, MMUEXT_PIN_L1_TABLE, PTE(0xfffffffff), -EPERM); /* no such frame */
+	expect_refused(table, MMUEXT_PIN_L1_TABLE, PTE(tables), -EBUSY);        /* writable map of a table */
+	expect_refused(table, MMUEXT_PIN_L1_TABLE, PTE(0xfffffffff), -EPERM);   /* no such frame */
 	expect_refused(table, MMUEXT_PIN_L1_TABLE, PTE(mfn_of(table)), -EBUSY); /* itself, writable */
 	expect_refused(table, MMUEXT_PIN_L2_TABLE, PTE(mfn_of(page)) | PSE, -EINVAL); /* superpage */
 	expect_refused(table, MMUEXT_PIN_L2_TABLE, PTE(mfn_of(page)), -EINVAL); /* a writable frame as L1 */

@@ -28,7 +28,8 @@ void run(void)
 	EXPECT_EQ(old & ADDR, PTE(mfn_of(other)) & ADDR);
 	EXPECT(!(*slot & RW));
 	expected = *slot;
-	EXPECT(__atomic_compare_exchange_n(slot, &expected, PTE(mfn_of(page)), false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));
+	EXPECT(__atomic_compare_exchange_n(slot, &expected, PTE(mfn_of(page)), false, __ATOMIC_SEQ_CST,
+	                                   __ATOMIC_SEQ_CST));
 	EXPECT(*slot & RW);
 	expected = 1;
 	EXPECT(!__atomic_compare_exchange_n(slot, &expected, 0, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));

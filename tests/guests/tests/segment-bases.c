@@ -14,7 +14,10 @@ static uint64_t rdmsr(uint32_t msr)
 
 static void wrmsr_fs(void *p)
 {
-	__asm__ volatile("wrmsr" : : "c"(0xc0000100), "a"((uint32_t)(unsigned long)p), "d"((uint32_t)((unsigned long)p >> 32)));
+	__asm__ volatile("wrmsr"
+	                 :
+	                 : "c"(0xc0000100), "a"((uint32_t)(unsigned long)p),
+	                   "d"((uint32_t)((unsigned long)p >> 32)));
 }
 
 void run(void)

@@ -18,7 +18,10 @@ static bool on_trap(struct regs *regs)
 void run(void)
 {
 	trap_hook = on_trap;
-	__asm__ volatile("pushfq; orl $0x100, (%%rsp); popfq; nop; nop; nop; nop; nop; nop; nop; nop" : : : "memory", "cc");
+	__asm__ volatile("pushfq; orl $0x100, (%%rsp); popfq; nop; nop; nop; nop; nop; nop; nop; nop"
+	                 :
+	                 :
+	                 : "memory", "cc");
 	EXPECT_EQ(hits, 5);
 	EXPECT_EQ(HC(set_debugreg, 0, 0xffff830000000000), -EPERM);
 	EXPECT_EQ(HC(set_debugreg, 9, 0), -ENODEV);
