@@ -278,7 +278,7 @@ static gboolean take_output(struct image *image, int output, guint64 bytes, cons
 gboolean worker_unpack(struct worker *worker, const char *path, const char *guest, struct image *image,
                        GError **error)
 {
-	struct worker_reply reply;
+	struct worker_reply reply = { 0 };
 	gboolean ok = FALSE;
 	gsize bytes = 0;
 	int input = read_to_memfd(path, WORKER_MAX_KERNEL_BYTES, guest, "kernel", &bytes, error), output;

@@ -46,15 +46,22 @@ def commands_in(folder, files):
     run = subprocess.run(["make", "-n", "-k", "V=1", "TESTS="] + marks + ["all", "all-am", "check"] + check_programs(folder), cwd=folder,
                          check=False, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, universal_newlines=True)
     found = {}
+    inside = [folder]
     for line in run.stdout.split("\n"):
+        moved = re.match(r"make\[\d+\]: (Entering|Leaving) directory '(.*)'", line)
+        if moved and moved.group(1) == "Entering":
+            inside.append(moved.group(2))
+        elif moved:
+            inside.pop()
+        here = inside[-1]
         # A source is named as `test -f 'x.c' || echo 'DIR/'`x.c where it may be a generated one.
         match = re.search(r"(?:^|\s)(?:gcc|cc|clang)\S*\s([^|;>&]*-[cS]\s[^`]*)(?:`[^`]*`)?(\S*)", line)
         if not match or "--mode=link" in line:
             continue
         words = [w for w in shlex.split(match.group(1) + " " + match.group(2)) if w]
-        args = args_in(folder, words)
+        args = args_in(here, words)
         for word in words:
-            path = word.endswith(".c") and find(word, (folder, source_dir))
+            path = word.endswith(".c") and find(word, (here, os.path.join(ROOT, os.path.relpath(here, BUILD))))
             if path:
                 found.setdefault(path, args)
     return found
@@ -121,17 +128,24 @@ def parallel(jobs, calls):
         yield from pool.map(one, calls)
 
 
+def accepted():
+    """(path, check) pairs of tidy.txt."""
+    with open(os.path.join(ROOT, "tests", "lint", "tidy.txt"), encoding="utf-8") as f:
+        return {tuple(line.split()[:2]) for line in f if line.strip() and not line.startswith("#")}
+
+
 def tidy(files, jobs):
     commands = all_commands(files)
     print("# clang-tidy: %d files" % len(commands))
     if not commands:
         yield "nothing to look at: has %s been configured and made?" % BUILD
-    seen = set()
+    seen, known = set(), accepted()
     calls = [(f, ["clang-tidy", "--quiet", "--header-filter=" + re.escape(ROOT) + "/.*", os.path.join(ROOT, f), "--"]
               + args + ["-Wno-everything"]) for f, args in sorted(commands.items())]
     for _, text in parallel(jobs, calls):
         for line in text.split("\n"):
-            if re.match(r"\S+:\d+:\d+: (warning|error): ", line) and line not in seen:
+            match = re.match(r"(\S+?):\d+:\d+: (?:warning|error): .*\[([^]]*)\]$", line)
+            if match and line not in seen and (os.path.relpath(match.group(1), ROOT), match.group(2)) not in known:
                 seen.add(line)
                 yield line.replace(ROOT + "/", "")
 
