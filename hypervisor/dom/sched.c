@@ -551,7 +551,8 @@ static void account_pay(struct sched_domain *sd)
 		int64_t old = READ_ONCE(sv->credit), new, paid;
 
 		if (READ_ONCE(sv->ran))
-			paid = sd->share / (int64_t)sd->active_count;
+			/* It may have run since it was counted: then there is no share. */
+			paid = sd->share / (int64_t)MAX(sd->active_count, 1u);
 		else /* sleepers recover from debt and keep no wealth */
 			paid = old < 0 ? MIN(-old, (int64_t)ACCOUNT_NS) : -old / 2;
 		WRITE_ONCE(sv->ran, false);
