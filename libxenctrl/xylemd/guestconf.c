@@ -56,8 +56,8 @@ static const char *const action_names[] = { "destroy", "restart", "preserve" };
 static const char *const cache_names[] = { "default", "none", "writeback" };
 static const char *const clock_names[] = { "utc", "localtime", "variable" };
 
-/* Every key known, of its type, there once; every required key there. Fills *dict with what is there: each look
- * into the dictionary as it came would search through it from its beginning. */
+/* Every key known, of its type, there once; every required key there. Fills *dict with what is there: each
+ * look into the dictionary as it came would search through it from its beginning. */
 static bool take_keys(GVariant *given, const struct key *keys, guint key_count, const char *what,
                       GVariantDict *dict, GError **error)
 {
