@@ -91,7 +91,7 @@ struct vcpu {
 	int pause_count;		/* atomic */
 	bool running;			/* its registers are on a CPU; cleared with release when they are saved */
 	struct list run_link;
-	cpumask_t hard_affinity, soft_affinity; /* domain lock to change */
+	cpumask_t hard_affinity, soft_affinity;
 	struct vcpu_runstate_info runstate;
 	void *sched_private;
 	unsigned poll_port; /* one port, or 0 when it polls several */
@@ -233,8 +233,10 @@ int domain_watchdog(struct domain *d, uint32_t id, uint32_t seconds) __must_chec
 void vcpu_set_periodic(struct vcpu *v, uint64_t period_ns);
 void vcpu_set_singleshot(struct vcpu *v, uint64_t expires_ns);
 void vcpu_periodic_resume(struct vcpu *v, uint64_t now_ns); /* at switch-in */
-/* Refreshes the pvclock page of a vcpu (its own CPU, at switch-in and after calibration). */
+/* Refreshes the pvclock page of a vcpu, on its own CPU: when it is switched in, and at the end of a slice when this CPU's
+ * clock was steered meanwhile (vcpu_time_stale()). */
 void vcpu_time_update(struct vcpu *v, bool force);
+bool vcpu_time_stale(const struct vcpu *v);
 void domain_wallclock_update(struct domain *d);
 
 #endif

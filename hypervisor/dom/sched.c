@@ -8,10 +8,13 @@
  * active vcpus, and within a domain evenly to its active vcpus. What was paid, and not the time of all CPUs:
  * affinity may keep CPUs idle, and credit in excess of what can be used would make weights meaningless.
  * 3. A CPU takes from its queue by class: boosted (woken while in credit), in credit, in debt; in order of
- * arrival within a class. Credit only orders; a capped domain's vcpus pay from a budget besides, which is
+ * arrival within a class. Credit only orders; a capped domain's vcpus pay from its budget besides, which is
  * filled each time with the cap's share, and do not run at all while that is spent.
  * 4. A CPU that would run something in debt, or nothing, takes a better one from another CPU's queue; a CPU
- * that leaves somebody waiting tells an idle one.
+ * that leaves somebody waiting tells an idle one. Who goes idle says so before it looks at the other queues, and
+ * who queues somebody looks for idle CPUs afterwards: one of the two sees the other.
+ * 5. A vcpu runs outside of its soft affinity only where a CPU would be idle otherwise: it goes back at the end of a
+ * slice when somebody else waits, or a CPU of that set is idle.
  *
  * Locks: a queue's lock (RANK_SCHED) guards the queue and the vcpus whose .cpu names it. account_lock (same
  * rank, never held together with a queue's) guards the lists of domains and vcpus that accounting walks, and
@@ -42,13 +45,15 @@ struct sched_domain {
 	unsigned active_count;
 	int64_t limit, share; /* of this period */
 	bool settled;
+	/* What a cap leaves to all vcpus together, nanoseconds; 0 without a cap. Atomic. Not one for each: a domain
+	 * could have its vcpus take turns then, and spend what the sleeping ones had saved. */
+	int64_t budget;
 };
 
 struct sched_vcpu {
 	struct list link; /* account_lock */
 	struct vcpu *vcpu;
 	int64_t credit;        /* nanoseconds, atomic */
-	int64_t budget;        /* what a cap leaves, nanoseconds; atomic; 0 without a cap */
 	uint64_t burnt_ns;     /* time up to which it paid; queue lock */
 	bool boosted, yielded; /* queue lock */
 	bool ran;              /* since the last accounting; atomic */
@@ -100,7 +105,7 @@ static enum class class_of(const struct vcpu *v) {
 
 	if (v->is_idle) return CLASS_NONE;
 	credit = READ_ONCE(sv->credit);
-	if (READ_ONCE(sv->budget) < 0 && READ_ONCE(v->domain->sched->cap)) return CLASS_NONE;
+	if (READ_ONCE(v->domain->sched->budget) < 0 && READ_ONCE(v->domain->sched->cap)) return CLASS_NONE;
 	if (sv->yielded || credit < 0) return CLASS_OVER;
 	return sv->boosted ? CLASS_BOOST : CLASS_UNDER;
 }
@@ -135,7 +140,7 @@ static void burn(struct vcpu *v, uint64_t now)
 		return;
 	__atomic_fetch_sub(&sv->credit, (int64_t)(now - sv->burnt_ns), __ATOMIC_RELAXED);
 	if (READ_ONCE(v->domain->sched->cap))
-		__atomic_fetch_sub(&sv->budget, (int64_t)(now - sv->burnt_ns), __ATOMIC_RELAXED);
+		__atomic_fetch_sub(&v->domain->sched->budget, (int64_t)(now - sv->burnt_ns), __ATOMIC_RELAXED);
 	__atomic_fetch_add(&paid_ns, now - sv->burnt_ns, __ATOMIC_RELAXED);
 	sv->burnt_ns = now;
 	WRITE_ONCE(sv->ran, true);
@@ -148,20 +153,35 @@ static cpumask_t allowed_cpus(const struct vcpu *v)
 	return cpumask_empty(&m) ? cpus_online : m;
 }
 
+/* Those of them that are in its soft affinity, or all where none is. */
+static cpumask_t preferred_cpus(const struct vcpu *v)
+{
+	cpumask_t allowed = allowed_cpus(v), m = cpumask_and(&allowed, &v->soft_affinity);
+
+	return cpumask_empty(&m) ? allowed : m;
+}
+
 /* ---- waking and sleeping ---- */
 
-/* The CPU where v had best wait: its own if that is idle, any idle one that it may use, or its own. */
+/* An idle one of these CPUs, its own if that is idle, or NR_CPUS. */
+static unsigned idle_cpu_in(const struct vcpu *v, const cpumask_t *mask)
+{
+	cpumask_t idle = cpumask_and(mask, &idle_cpus);
+
+	return cpumask_test(&idle, v->cpu) ? v->cpu : bit_next(idle.bits, NR_CPUS, 0);
+}
+
+/* The CPU where v had best wait: an idle one that it prefers, any idle one that it may use, its own. */
 static unsigned choose_cpu(const struct vcpu *v)
 {
-	cpumask_t allowed = allowed_cpus(v);
-	cpumask_t idle = cpumask_and(&allowed, &idle_cpus);
-	unsigned cpu = v->cpu;
+	cpumask_t allowed = allowed_cpus(v), preferred = preferred_cpus(v);
+	unsigned cpu = idle_cpu_in(v, &preferred);
 
-	if (cpumask_test(&idle, cpu))
+	if (cpu >= NR_CPUS)
+		cpu = idle_cpu_in(v, &allowed);
+	if (cpu < NR_CPUS)
 		return cpu;
-	if (!cpumask_empty(&idle))
-		return bit_next(idle.bits, NR_CPUS, 0);
-	return cpumask_test(&allowed, cpu) ? cpu : bit_next(allowed.bits, NR_CPUS, 0);
+	return cpumask_test(&preferred, v->cpu) ? v->cpu : bit_next(preferred.bits, NR_CPUS, 0);
 }
 
 /* Queues a vcpu that is neither queued nor current anywhere, and makes its CPU look if it is the better one.
@@ -193,6 +213,28 @@ static bool off_queue(const struct sched_cpu *sc, const struct vcpu *v)
 	return sc->curr != v && list_empty(&v->run_link);
 }
 
+/* Somebody is left waiting here: an idle CPU that may run it shall look. Queue locked; a full barrier since it grew. */
+static void tell_idle(const struct sched_cpu *sc)
+{
+	struct list *l;
+
+	if (cpumask_empty(&idle_cpus))
+		return;
+	list_for_each(l, &sc->queue)
+	{
+		const struct vcpu *v = list_entry(l, struct vcpu, run_link);
+		cpumask_t allowed = allowed_cpus(v), preferred = preferred_cpus(v);
+		unsigned cpu = idle_cpu_in(v, &preferred);
+
+		if (cpu >= NR_CPUS)
+			cpu = idle_cpu_in(v, &allowed);
+		if (cpu >= NR_CPUS || class_of(v) == CLASS_NONE)
+			continue;
+		work_raise(cpu, WORK_SCHEDULE);
+		return;
+	}
+}
+
 void vcpu_wake(struct vcpu *v)
 {
 	uint64_t flags, now = time_now_ns();
@@ -206,8 +248,12 @@ void vcpu_wake(struct vcpu *v)
 			sv->boosted = true;
 		runstate_change(v, RUNSTATE_runnable, now);
 		sc = settle(sc, v, &flags);
-		if (off_queue(sc, v) && vcpu_runnable(v))
+		if (off_queue(sc, v) && vcpu_runnable(v)) {
 			enqueue(sc, v);
+			__atomic_thread_fence(__ATOMIC_SEQ_CST);
+			if (!sc->curr->is_idle)
+				tell_idle(sc);
+		}
 	}
 	spin_unlock_irqrestore(&sc->lock, flags);
 }
@@ -301,8 +347,9 @@ void vcpu_kick(struct vcpu *v)
 
 /* ---- choosing ---- */
 
-/* The best of a queue for CPU cpu that is better than limit; the first of its class. */
-static struct vcpu *queue_best(struct sched_cpu *sc, unsigned cpu, enum class limit, const struct vcpu *prev)
+/* The best of CPU cpu's own queue that is better than limit, the first of its class; of another CPU's queue (with
+ * preferred: of those who would rather be here). */
+static struct vcpu *queue_best(struct sched_cpu *sc, unsigned cpu, enum class limit, const struct vcpu *prev, bool preferred)
 {
 	struct vcpu *best = NULL;
 	struct list *l;
@@ -311,6 +358,7 @@ static struct vcpu *queue_best(struct sched_cpu *sc, unsigned cpu, enum class li
 	{
 		struct vcpu *v = list_entry(l, struct vcpu, run_link);
 		enum class c = class_of(v);
+		cpumask_t cpus;
 
 		if (c >= limit)
 			continue;
@@ -321,7 +369,8 @@ static struct vcpu *queue_best(struct sched_cpu *sc, unsigned cpu, enum class li
 				work_raise(cpu, WORK_SCHEDULE);
 			continue;
 		}
-		if (!cpumask_test(&v->hard_affinity, cpu) && sc != &sched_cpus[cpu])
+		cpus = preferred ? preferred_cpus(v) : allowed_cpus(v);
+		if (sc != &sched_cpus[cpu] && !cpumask_test(&cpus, cpu))
 			continue;
 		best = v;
 		limit = c;
@@ -330,16 +379,22 @@ static struct vcpu *queue_best(struct sched_cpu *sc, unsigned cpu, enum class li
 }
 
 /* Takes a vcpu better than limit out of another CPU's queue. Own queue locked: the others only by trylock. */
-static struct vcpu *steal(unsigned cpu, enum class limit)
+static struct vcpu *steal(unsigned cpu, enum class limit, bool preferred)
 {
 	for (unsigned i = 1; i < cpu_count; i++) {
 		unsigned other = (cpu + i) % cpu_count;
 		struct sched_cpu *sc = &sched_cpus[other];
 		struct vcpu *v;
 
-		if (!cpumask_test(&cpus_online, other) || list_empty(&sc->queue) || !spin_trylock(&sc->lock))
+		if (!cpumask_test(&cpus_online, other) || list_empty(&sc->queue))
 			continue;
-		v = queue_best(sc, cpu, limit, NULL);
+		if (!spin_trylock(&sc->lock)) {
+			/* Whoever holds it may have missed that this CPU is going idle: look again. */
+			if (limit == CLASS_NONE)
+				work_raise(cpu, WORK_SCHEDULE);
+			continue;
+		}
+		v = queue_best(sc, cpu, limit, NULL, preferred);
 		if (v) {
 			list_del(&v->run_link);
 			WRITE_ONCE(v->cpu, cpu);
@@ -354,15 +409,17 @@ static struct vcpu *steal(unsigned cpu, enum class limit)
 /* Queue locked; prev is queued if it can go on. */
 static struct vcpu *choose_next(struct sched_cpu *sc, unsigned cpu, const struct vcpu *prev)
 {
-	struct vcpu *next = queue_best(sc, cpu, CLASS_NONE, prev);
+	struct vcpu *next = queue_best(sc, cpu, CLASS_NONE, prev, false), *better = NULL;
 	enum class c = next ? class_of(next) : CLASS_NONE;
 
-	if (c >= CLASS_OVER) {
-		struct vcpu *better = steal(cpu, c);
-
-		if (better)
-			return better;
-	}
+	if (!next)
+		cpumask_set(&idle_cpus, cpu); /* before it looks */
+	if (c >= CLASS_OVER)
+		better = steal(cpu, c, true);
+	if (!next && !better)
+		better = steal(cpu, CLASS_NONE, false);
+	if (better)
+		return better;
 	if (!next)
 		return sc->idle;
 	list_del(&next->run_link);
@@ -371,13 +428,13 @@ static struct vcpu *choose_next(struct sched_cpu *sc, unsigned cpu, const struct
 
 static uint64_t slice_of(const struct vcpu *v)
 {
-	const struct sched_vcpu *sv = sv_of(v);
+	const struct sched_domain *sd = v->domain->sched;
 	uint64_t slice = slice_ns;
 
-	if (sv->boosted)
+	if (sv_of(v)->boosted)
 		slice = MIN(slice, BOOST_NS);
-	if (READ_ONCE(v->domain->sched->cap))
-		slice = MIN(slice, (uint64_t)MAX(READ_ONCE(sv->budget), 0));
+	if (READ_ONCE(sd->cap)) /* the others of the domain may be running too */
+		slice = MIN(slice, (uint64_t)MAX(READ_ONCE(sd->budget), 0) / MAX(READ_ONCE(sd->active_count), 1u));
 	return MAX(slice, SLICE_MIN_NS);
 }
 
@@ -385,7 +442,7 @@ static uint64_t slice_of(const struct vcpu *v)
 static bool retire(struct sched_cpu *sc, struct vcpu *prev, unsigned cpu, uint64_t now)
 {
 	struct sched_vcpu *sv = sv_of(prev);
-	cpumask_t allowed;
+	cpumask_t allowed, preferred;
 
 	burn(prev, now);
 	if (prev->is_idle || !vcpu_runnable(prev))
@@ -393,32 +450,17 @@ static bool retire(struct sched_cpu *sc, struct vcpu *prev, unsigned cpu, uint64
 	if (sc->slice_over || sv->yielded)
 		sv->boosted = false;
 	allowed = allowed_cpus(prev);
+	preferred = preferred_cpus(prev);
 	if (!cpumask_test(&allowed, cpu))
+		return true;
+	if (sc->slice_over && !cpumask_test(&preferred, cpu) &&
+	    (!list_empty(&sc->queue) || idle_cpu_in(prev, &preferred) < NR_CPUS))
 		return true;
 	if (sc->slice_over || sv->yielded)
 		list_add_tail(&prev->run_link, &sc->queue);
 	else
 		list_add_head(&prev->run_link, &sc->queue);
 	return false;
-}
-
-/* Somebody is left waiting here: an idle CPU that may run it shall look. Queue locked. */
-static void tell_idle(const struct sched_cpu *sc)
-{
-	struct list *l;
-
-	if (cpumask_empty(&idle_cpus))
-		return;
-	list_for_each(l, &sc->queue)
-	{
-		const struct vcpu *v = list_entry(l, struct vcpu, run_link);
-		cpumask_t idle = cpumask_and(&v->hard_affinity, &idle_cpus);
-
-		if (cpumask_empty(&idle) || class_of(v) == CLASS_NONE)
-			continue;
-		work_raise(bit_next(idle.bits, NR_CPUS, 0), WORK_SCHEDULE);
-		return;
-	}
 }
 
 /* WORK_SCHEDULE: decides who runs on this CPU. Returns if that is who runs already. */
@@ -452,6 +494,8 @@ static void schedule(void)
 	if (move)
 		vcpu_wake(prev);
 	if (next == prev) {
+		if (!next->is_idle)
+			vcpu_stay(next);
 		irq_restore(irq);
 		return;
 	}
@@ -530,15 +574,13 @@ static void account_share(int64_t total, unsigned weights)
 	}
 }
 
-/* Fills what a cap leaves, to at the most one period's worth; debt is kept. */
-static void fill_budget(const struct sched_domain *sd, struct sched_vcpu *sv)
+/* Fills what a cap leaves; debt is kept. Two periods' worth may be saved, for those who wait for a CPU meanwhile. */
+static void fill_budget(struct sched_domain *sd)
 {
-	int64_t old = READ_ONCE(sv->budget), share = 0, new;
+	int64_t old = READ_ONCE(sd->budget), share = (int64_t)(sd->cap * ACCOUNT_NS / 100);
+	int64_t new = sd->cap ? MIN(old + share, 2 * share) : 0;
 
-	if (sd->cap)
-		share = (int64_t)(sd->cap * ACCOUNT_NS / 100) / (int64_t)MAX(sd->active_count, 1u);
-	new = sd->cap ? MIN(old + share, share) : 0;
-	__atomic_fetch_add(&sv->budget, new - old, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&sd->budget, new - old, __ATOMIC_RELAXED);
 }
 
 static void account_pay(struct sched_domain *sd)
@@ -559,8 +601,8 @@ static void account_pay(struct sched_domain *sd)
 		new = MIN(old + paid, (int64_t)ACCOUNT_NS);
 		new = MAX(new, -(int64_t)(2 * ACCOUNT_NS));
 		__atomic_fetch_add(&sv->credit, new - old, __ATOMIC_RELAXED);
-		fill_budget(sd, sv);
 	}
+	fill_budget(sd);
 }
 
 static void account(void *unused)
@@ -568,6 +610,7 @@ static void account(void *unused)
 	uint64_t flags = spin_lock_irqsave(&account_lock),
 	         paid = __atomic_exchange_n(&paid_ns, 0, __ATOMIC_RELAXED);
 	unsigned cpu, weights = account_active();
+	bool waiting = false;
 	struct list *l;
 
 	(void)unused;
@@ -575,9 +618,9 @@ static void account(void *unused)
 	list_for_each(l, &account_domains) account_pay(list_entry(l, struct sched_domain, link));
 	spin_unlock_irqrestore(&account_lock, flags);
 
-	/* Whom a cap kept from running may go on now. */
-	for_each_cpu_in(cpu, &cpus_online) if (!list_empty(&sched_cpus[cpu].queue) &&
-	                                       cpumask_test(&idle_cpus, cpu)) work_raise(cpu, WORK_SCHEDULE);
+	/* Whom a cap kept from running may go on now, also on another CPU than where it waits. */
+	for_each_cpu_in(cpu, &cpus_online) waiting = waiting || !list_empty(&sched_cpus[cpu].queue);
+	for_each_cpu_in(cpu, &cpus_online) if (waiting && cpumask_test(&idle_cpus, cpu)) work_raise(cpu, WORK_SCHEDULE);
 	timer_set(&account_timer, time_now_ns() + ACCOUNT_NS);
 }
 
@@ -724,9 +767,9 @@ int sched_adjust_global(struct xen_sysctl_scheduler_op *op)
 	return 0;
 }
 
-int vcpu_set_hard_affinity(struct vcpu *v, const cpumask_t *mask)
+int vcpu_set_affinity(struct vcpu *v, const cpumask_t *hard, const cpumask_t *soft)
 {
-	cpumask_t usable = cpumask_and(mask, &cpus_online);
+	cpumask_t usable = cpumask_and(hard, &cpus_online), preferred;
 	struct sched_cpu *sc;
 	uint64_t flags;
 	bool requeue = false;
@@ -734,14 +777,14 @@ int vcpu_set_hard_affinity(struct vcpu *v, const cpumask_t *mask)
 	if (cpumask_empty(&usable))
 		return -EINVAL;
 	sc = vcpu_lock(v, &flags);
-	v->hard_affinity = *mask;
-	if (!cpumask_test(&usable, v->cpu)) {
-		if (sc->curr == v) {
-			work_raise(v->cpu, WORK_SCHEDULE);
-		} else {
-			list_del(&v->run_link);
-			requeue = true;
-		}
+	v->hard_affinity = *hard;
+	v->soft_affinity = *soft;
+	preferred = preferred_cpus(v);
+	if (sc->curr == v && !cpumask_test(&usable, v->cpu)) {
+		work_raise(v->cpu, WORK_SCHEDULE);
+	} else if (sc->curr != v && !cpumask_test(&preferred, v->cpu)) {
+		list_del(&v->run_link);
+		requeue = true;
 	}
 	spin_unlock_irqrestore(&sc->lock, flags);
 	if (requeue)

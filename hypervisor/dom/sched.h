@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The scheduler: credit with weight, cap and hard affinity; one run queue per CPU, idle CPUs steal.
+ * The scheduler: credit with weight, cap, hard and soft affinity; one run queue per CPU, idle CPUs steal.
  */
 #ifndef DOM_SCHED_H
 #define DOM_SCHED_H
@@ -23,7 +23,9 @@ const char *sched_name(void);
 /* XEN_DOMCTL_scheduler_op get and put. 0 or -EINVAL. */
 int sched_adjust(struct domain *d, struct xen_domctl_scheduler_op *op) __must_check;
 int sched_adjust_global(struct xen_sysctl_scheduler_op *op) __must_check;
-int vcpu_set_hard_affinity(struct vcpu *v, const cpumask_t *mask) __must_check; /* -EINVAL: no CPU of it is online */
+/* Where it may run, and where it had rather. -EINVAL: no CPU of hard is online. A soft set without a CPU that it may use
+ * counts for nothing. */
+int vcpu_set_affinity(struct vcpu *v, const cpumask_t *hard, const cpumask_t *soft) __must_check;
 
 /* SCHEDOP_*, of the current vcpu. */
 void vcpu_yield(void);
@@ -38,6 +40,8 @@ uint64_t cpu_idle_ns(unsigned cpu); /* time that CPU's idle vcpu ran */
  * interrupts off, from the WORK_SCHEDULE handler, after the run queues agreed. Sets cpu_info()->current, clears
  * prev->running with release once prev is saved, updates runstate area and time page of next. */
 void vcpu_switch(struct vcpu *prev, struct vcpu *next) __noreturn;
+/* v goes on running after its turn: brings its time page up to date. Called like vcpu_switch(). */
+void vcpu_stay(struct vcpu *v);
 /* Frees what pv allocated for a vcpu or domain / prepares a new one. */
 int pv_vcpu_create(struct vcpu *v) __must_check;
 void pv_vcpu_destroy(struct vcpu *v);

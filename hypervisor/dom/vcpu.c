@@ -54,7 +54,8 @@ void vcpu_periodic_resume(struct vcpu *v, uint64_t now_ns)
 
 	if (!period)
 		return;
-	if (now_ns - v->periodic_last_ns >= period) {
+	/* The clock of the CPU where the last one was sent may be ahead of this one's. */
+	if (now_ns > v->periodic_last_ns && now_ns - v->periodic_last_ns >= period) {
 		v->periodic_last_ns = now_ns;
 		evtchn_send_vcpu_virq(v, VIRQ_TIMER);
 	}
@@ -236,6 +237,20 @@ static void time_page_fill(struct vcpu_time_info *t, const struct time_scale *s)
 	t->flags = s->tsc_stable ? XEN_PVCLOCK_TSC_STABLE_BIT : 0;
 }
 
+static bool time_page_is(const struct vcpu *v, const struct time_scale *s)
+{
+	const struct vcpu_time_info *page = &v->info->time;
+
+	return READ_ONCE(page->tsc_timestamp) == s->tsc_stamp && READ_ONCE(page->system_time) == s->system_ns;
+}
+
+bool vcpu_time_stale(const struct vcpu *v)
+{
+	struct time_scale s = time_scale_read();
+
+	return !time_page_is(v, &s);
+}
+
 void vcpu_time_update(struct vcpu *v, bool force)
 {
 	struct vcpu_time_info *page = &v->info->time, copy;
@@ -245,8 +260,7 @@ void vcpu_time_update(struct vcpu *v, bool force)
 
 	if (v->is_idle)
 		return;
-	if (!force && READ_ONCE(page->tsc_timestamp) == s.tsc_stamp &&
-	    READ_ONCE(page->system_time) == s.system_ns)
+	if (!force && time_page_is(v, &s))
 		return;
 	version = (READ_ONCE(page->version) + 1) | 1; /* odd: being written */
 	WRITE_ONCE(page->version, version);

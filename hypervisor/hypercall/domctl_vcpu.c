@@ -78,7 +78,7 @@ static int get_info(struct domain *d, struct xen_domctl_getvcpuinfo *q, bool *ou
 	return 0;
 }
 
-/* Answers with what is in effect. Soft affinity is kept and reported; the scheduler has no use for it. */
+/* Answers with what is in effect. */
 static int set_affinity(struct vcpu *v, struct xen_domctl_vcpuaffinity *q)
 {
 	cpumask_t hard = v->hard_affinity, soft = v->soft_affinity, effective;
@@ -90,18 +90,13 @@ static int set_affinity(struct vcpu *v, struct xen_domctl_vcpuaffinity *q)
 		return -EFAULT;
 	if ((q->flags & XEN_VCPUAFFINITY_SOFT) && bitmap_in(&soft, &q->cpumap_soft))
 		return -EFAULT;
-	if (q->flags & XEN_VCPUAFFINITY_HARD) {
-		rc = vcpu_set_hard_affinity(v, &hard);
-		if (rc)
-			return rc;
-	}
+	rc = vcpu_set_affinity(v, &hard, &soft);
+	if (rc)
+		return rc;
 	effective = cpumask_and(&hard, &cpus_online);
 	if ((q->flags & XEN_VCPUAFFINITY_HARD) && bitmap_out(&q->cpumap_hard, &effective))
 		return -EFAULT;
 	if (q->flags & XEN_VCPUAFFINITY_SOFT) {
-		spin_lock(&v->domain->lock);
-		v->soft_affinity = soft;
-		spin_unlock(&v->domain->lock);
 		effective = cpumask_and(&effective, &soft);
 		if (bitmap_out(&q->cpumap_soft, &effective))
 			return -EFAULT;

@@ -152,6 +152,21 @@ static void prediction_barrier(const struct domain *next)
 	WRITE_ONCE(*last, next);
 }
 
+void vcpu_stay(struct vcpu *v)
+{
+	bool kernel_mode = v->pv.kernel_mode;
+
+	if (!vcpu_time_stale(v))
+		return;
+	v->pv.kernel_mode = true;
+	if (!kernel_mode)
+		pv_load_address_space(v);
+	vcpu_time_update(v, false);
+	v->pv.kernel_mode = kernel_mode;
+	if (!kernel_mode)
+		pv_load_address_space(v);
+}
+
 static void idle_load(void)
 {
 	struct cpu_info *info = cpu_info();

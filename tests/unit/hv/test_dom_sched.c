@@ -10,8 +10,9 @@
 #define STEP  (MS / 2)
 #define VCPUS 8
 
-static struct domain *doms[6];
-static uint64_t used[6][VCPUS]; /* nanoseconds that each vcpu ran */
+static struct domain *doms[7];  /* the last one has 8 vcpus and runs in test_cap_turns() only */
+static uint64_t used[7][VCPUS]; /* nanoseconds that each vcpu ran */
+static unsigned where[7];       /* CPUs that the vcpus of a domain were seen on */
 static unsigned twice;
 
 static struct vcpu *on_cpu(unsigned cpu)
@@ -37,12 +38,15 @@ static void step(void)
 			twice += on_cpu(other) == v && !v->is_idle;
 		if (!v->is_idle)
 			used[v->domain->domid][v->id] += STEP;
+		if (!v->is_idle)
+			where[v->domain->domid] |= 1u << cpu;
 	}
 }
 
 static void run_for(uint64_t ns)
 {
 	memset(used, 0, sizeof(used));
+	memset(where, 0, sizeof(where));
 	for (uint64_t t = 0; t < ns; t += STEP)
 		step();
 }
@@ -80,9 +84,17 @@ static bool about(uint64_t part, uint64_t whole, unsigned percent, unsigned slac
 
 static void affinity(struct vcpu *v, uint64_t mask)
 {
-	cpumask_t m = { { mask } };
+	cpumask_t m = { { mask } }, any = cpumask_all();
 
-	if (vcpu_set_hard_affinity(v, &m))
+	if (vcpu_set_affinity(v, &m, &any))
+		abort();
+}
+
+static void soft_affinity(struct vcpu *v, uint64_t mask)
+{
+	cpumask_t m = { { mask } }, any = cpumask_all();
+
+	if (vcpu_set_affinity(v, &any, &m))
 		abort();
 }
 
@@ -90,7 +102,7 @@ static void only(unsigned count) /* the first count domains run, the others are 
 {
 	static bool paused[6];
 
-	machine_become(0, current_vcpu());
+	fake_set_cpu(0);
 	for (unsigned i = 1; i < 6; i++) {
 		bool want = i > count;
 
@@ -165,6 +177,81 @@ static void test_cpus(void)
 	tap_ok(whole == cpu_count * second, "all CPUs are busy with five domains");
 	/* Five equal domains on 3 CPUs: 60 % of one CPU each; one has a single vcpu. */
 	tap_ok(about(least, second, 60, 9), "and each domain gets its share of three CPUs");
+}
+
+static void test_soft(void)
+{
+	uint64_t second = 1000 * MS;
+
+	for (unsigned i = 1; i < 6; i++)
+		for (unsigned k = 0; k < doms[i]->max_vcpus; k++)
+			affinity(doms[i]->vcpus[k], ~0ull);
+	only(2);
+	domain_pause_nosync(doms[1]);
+	for (unsigned cpu = 0; cpu < cpu_count; cpu++) {
+		soft_affinity(doms[2]->vcpus[0], 1ull << cpu);
+		run_for(100 * MS);
+		run_for(second);
+		tap_ok(where[2] == 1u << cpu && used[2][0] == second, "alone, a vcpu moves to the CPU that it prefers");
+	}
+	domain_unpause(doms[1]);
+	soft_affinity(doms[1]->vcpus[0], 4);
+	soft_affinity(doms[1]->vcpus[1], 4);
+	run_for(second);
+	tap_ok(about(used_by(1), second, 200, 1) && about(used_by(2), second, 100, 1),
+	       "three vcpus that prefer one of three CPUs use all three");
+	only(4);
+	for (unsigned i = 2; i < 5; i++)
+		for (unsigned k = 0; k < doms[i]->max_vcpus; k++)
+			affinity(doms[i]->vcpus[k], 3);
+	run_for(100 * MS);
+	run_for(second);
+	tap_ok(where[1] == 4 && about(used_by(1), second, 100, 1), "with all CPUs busy they stay where they prefer to be");
+	affinity(doms[1]->vcpus[0], 2);
+	run_for(100 * MS);
+	run_for(second);
+	tap_ok(where[1] == 6, "a preference outside of the hard affinity counts for nothing");
+	for (unsigned k = 0; k < 2; k++)
+		affinity(doms[1]->vcpus[k], ~0ull);
+}
+
+/* A capped domain whose vcpus take turns: in every other period all of them run, else only one. */
+static void test_cap_turns(void)
+{
+	struct domain *d = doms[6];
+	uint64_t sum = 0;
+
+	only(0);
+	machine_start(d);
+	set(d, 256, 30);
+	run_for(300 * MS);
+	for (unsigned round = 0; round < 100; round++) {
+		for (unsigned k = 1; k < d->max_vcpus; k++) {
+			if (round & 1) {
+				vcpu_kick(d->vcpus[k]);
+			} else {
+				bit_set(&d->vcpus[k]->pause_flags, PAUSE_BLOCKED);
+				vcpu_sleep(d->vcpus[k]);
+			}
+		}
+		run_for(30 * MS);
+		sum += used_by(6);
+	}
+	tap_ok(about(sum, 3000 * MS, 30, 4), "a cap holds for a domain whose vcpus take turns");
+	domain_pause_nosync(d);
+	run_for(10 * MS);
+}
+
+static void test_time_page(void)
+{
+	struct vcpu *v = doms[2]->vcpus[0];
+
+	only(2);
+	domain_pause_nosync(doms[1]);
+	run_for(1000 * MS);
+	tap_ok(used[2][0] == 1000 * MS && v->info->time.system_time + 70 * MS >= fake_time_ns,
+	       "the time page of a vcpu that never leaves its CPU follows the clock");
+	domain_unpause(doms[1]);
 }
 
 static void test_wake(void)
@@ -299,21 +386,25 @@ static void test_parameters(void)
 	tap_ok(sched_adjust_global(&g) == -EINVAL, "a time slice beyond a second is refused");
 	g.u.sched_credit.tslice_ms = 10;
 	tap_ok(!sched_adjust_global(&g), "ten milliseconds are taken");
-	tap_ok(vcpu_set_hard_affinity(doms[1]->vcpus[0], &none) == -EINVAL,
+	tap_ok(vcpu_set_affinity(doms[1]->vcpus[0], &none, &none) == -EINVAL,
 	       "an affinity without a CPU that is online is refused");
 }
 
 int main(void)
 {
-	tap_plan(6 + 5 + 1 + 4 + 2 + 6);
+	tap_plan(6 + 5 + 6 + 1 + 1 + 1 + 4 + 2 + 6);
 	machine_init(4096, 3);
 	dom0 = machine_domain(0, 1);
 	for (unsigned i = 1; i < 6; i++) {
 		doms[i] = machine_domain((uint16_t)i, i == 2 ? 1 : 2);
 		machine_start(doms[i]);
 	}
+	doms[6] = machine_domain(6, VCPUS);
 	test_shares();
 	test_cpus();
+	test_soft();
+	test_cap_turns();
+	test_time_page();
 	test_wake();
 	test_pause();
 	test_chaos();

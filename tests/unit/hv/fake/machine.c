@@ -218,6 +218,11 @@ void vcpu_switch(struct vcpu *prev, struct vcpu *next)
 	longjmp(switch_env, 1);
 }
 
+void vcpu_stay(struct vcpu *v)
+{
+	vcpu_time_update(v, false);
+}
+
 int pv_vcpu_create(struct vcpu *v)
 {
 	v->pv.kernel_mode = true;

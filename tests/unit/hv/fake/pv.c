@@ -235,6 +235,12 @@ void vcpu_runstate_get(struct vcpu *v, struct vcpu_runstate_info *out)
 	*out = v->runstate;
 }
 
+bool vcpu_time_stale(const struct vcpu *v)
+{
+	(void)v;
+	return false;
+}
+
 void vcpu_time_update(struct vcpu *v, bool force)
 {
 	(void)v;
