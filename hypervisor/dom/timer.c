@@ -174,8 +174,10 @@ void timer_kill(struct timer *t)
 	if (t->active)
 		heap_remove(h, t);
 	spin_unlock_irqrestore(&h->lock, flags);
-	while (READ_ONCE(h->running) == t && h != &heaps[this_cpu()])
-		cpu_relax();
+	/* It may have been moved here while its function ran on another CPU. */
+	for (unsigned cpu = 0; cpu < cpu_count; cpu++)
+		while (cpu != this_cpu() && __atomic_load_n(&heaps[cpu].running, __ATOMIC_ACQUIRE) == t)
+			cpu_relax();
 }
 
 void timer_migrate(struct timer *t, unsigned cpu)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Timers: order, replacing, stopping, migration and timers that set themselves, against a plain list. */
 #include "fake/machine.h"
+#include <pthread.h>
+#include <unistd.h>
 
 #define N 300
 
@@ -129,12 +131,53 @@ static void test_rearm_and_kill(void)
 	tap_ok(order_count == 0 && !dead.active, "a killed timer never runs and cannot be set");
 }
 
+static int slow_state; /* 1: the function runs, 2: it may go on, 3: it is done */
+static struct timer slow;
+
+static void slow_function(void *data)
+{
+	(void)data;
+	__atomic_store_n(&slow_state, 1, __ATOMIC_SEQ_CST);
+	while (__atomic_load_n(&slow_state, __ATOMIC_SEQ_CST) != 2)
+		;
+	usleep(20000);
+	__atomic_store_n(&slow_state, 3, __ATOMIC_SEQ_CST);
+}
+
+static void *run_slow(void *unused)
+{
+	(void)unused;
+	work_raise(0, WORK_TIMER);
+	machine_run(0);
+	return NULL;
+}
+
+static void test_kill_after_move(void)
+{
+	pthread_t other;
+
+	timer_init(&slow, slow_function, NULL, 0);
+	fake_set_cpu(1);
+	timer_set(&slow, fake_time_ns);
+	if (pthread_create(&other, NULL, run_slow, NULL))
+		abort();
+	while (__atomic_load_n(&slow_state, __ATOMIC_SEQ_CST) != 1)
+		;
+	timer_migrate(&slow, 1);
+	__atomic_store_n(&slow_state, 2, __ATOMIC_SEQ_CST);
+	timer_kill(&slow);
+	tap_ok(__atomic_load_n(&slow_state, __ATOMIC_SEQ_CST) == 3,
+	       "killing a timer waits for its function, also where it came from");
+	pthread_join(other, NULL);
+}
+
 int main(void)
 {
-	tap_plan(6);
+	tap_plan(7);
 	machine_init(512, 3);
 	test_random();
 	test_order();
 	test_rearm_and_kill();
+	test_kill_after_move();
 	return tap_done();
 }
