@@ -124,15 +124,15 @@ void udelay(unsigned us)
 
 /* ---- calibration ---- */
 
-/* The platform timer and the TSC at one instant: the best of some tries, since a hypervisor below us may
- * pause us. */
-static void read_pair(uint64_t *ticks, uint64_t *tsc)
+/* The platform timer and the TSC at one instant: the best of some tries, since system management code or a
+ * hypervisor below us may pause us. */
+static void read_pair(uint64_t (*read)(void), uint64_t *ticks, uint64_t *tsc)
 {
 	uint64_t best = ~0ull;
 
 	*ticks = *tsc = 0;
 	for (unsigned i = 0; i < 5; i++) {
-		uint64_t before = rdtsc(), t = platform_timer_read(), after = rdtsc();
+		uint64_t before = rdtsc(), t = read(), after = rdtsc();
 
 		if (after - before < best) {
 			best = after - before;
@@ -148,12 +148,12 @@ static void calibrate(void)
 	uint32_t count;
 
 	apic_timer_start(~0u);
-	read_pair(&t0, &tsc0);
+	read_pair(platform_timer_read, &t0, &tsc0);
 	count = apic_timer_count();
 	do
 		t1 = platform_timer_read();
 	while (((t1 - t0) & platform_timer_mask()) < want);
-	read_pair(&t1, &tsc1);
+	read_pair(platform_timer_read, &t1, &tsc1);
 	count -= apic_timer_count();
 	apic_timer_start(0);
 	t1 = (t1 - t0) & platform_timer_mask();
@@ -180,10 +180,14 @@ static void clock_rebase(struct cpu_clock *c, uint64_t tsc, uint64_t ns, uint64_
 /* Interrupts off. Aims at no difference one period from now; time that is behind by much jumps forward. */
 static void steer(struct cpu_clock *c)
 {
-	uint64_t tsc = rdtsc(), platform = platform_timer_ns(), local = clock_at(c, tsc);
-	uint64_t ticks = tsc - c->steer_tsc, elapsed = platform - c->steer_platform_ns, hz = c->tsc_hz;
-	int64_t error = (int64_t)(platform - local);
+	uint64_t tsc, platform, local, ticks, elapsed, hz = c->tsc_hz;
+	int64_t error;
 
+	read_pair(platform_timer_ns, &platform, &tsc);
+	local = clock_at(c, tsc);
+	ticks = tsc - c->steer_tsc;
+	elapsed = platform - c->steer_platform_ns;
+	error = (int64_t)(platform - local);
 	if (elapsed < STEER_NS / 2)
 		return;
 	/* The true rate since the last look, believed only when it is near what was measured at boot. */
