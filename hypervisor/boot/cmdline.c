@@ -144,8 +144,23 @@ static const char *set_console(const char *value)
 	return error;
 }
 
+/* BAUD or auto, then line format, port, interrupt; the console reads it again when it starts. */
 static const char *set_com1(const char *value)
 {
+	const char *items = value;
+	char item[16];
+	uint64_t n;
+
+	if (!option_next_item(&items, ',', item, sizeof(item)) ||
+	    (strcmp(item, "auto") && (!option_number(item, &n) || !n || n > 115200)))
+		return bad_value;
+	if (option_next_item(&items, ',', item, sizeof(item)) && *item &&
+	    (strlen(item) != 3 || !strchr("5678", item[0]) || !strchr("noems", item[1]) ||
+	     !strchr("12", item[2])))
+		return bad_value;
+	while (option_next_item(&items, ',', item, sizeof(item)))
+		if (*item && (!option_number(item, &n) || n > 0xffff))
+			return bad_value;
 	return text(options.com1, sizeof(options.com1), value);
 }
 
@@ -237,9 +252,9 @@ static const char *spec_item(const char *item)
 		const char *name;
 		int *to;
 	} switches[] = {
-		{ "ibrs", &options.spec_ibrs },           { "ibpb", &options.spec_ibpb },
-		{ "ssbd", &options.spec_ssbd },           { "md-clear", &options.spec_md_clear },
-		{ "l1d-flush", &options.spec_l1d_flush },
+		{ "ibrs", &options.spec_ibrs },
+		{ "ibpb", &options.spec_ibpb },
+		{ "md-clear", &options.spec_md_clear },
 	};
 	bool no = !strncmp(item, "no-", 3);
 	char name[24];
@@ -256,7 +271,7 @@ static const char *spec_item(const char *item)
 			*switches[i].to = no ? !value : value;
 			return NULL;
 		}
-	return "no effect: of its switches only ibrs, ibpb, ssbd, md-clear and l1d-flush exist";
+	return "no effect: of its switches only ibrs, ibpb and md-clear exist";
 }
 
 static const char *set_spec_ctrl(const char *value)
@@ -373,9 +388,7 @@ static void set_defaults(void)
 		                    .spec_ctrl = true,
 		                    .spec_ibrs = -1,
 		                    .spec_ibpb = -1,
-		                    .spec_ssbd = -1,
 		                    .spec_md_clear = -1,
-		                    .spec_l1d_flush = -1,
 		                    .xpti_dom0 = -1,
 		                    .xpti_domu = -1 };
 }

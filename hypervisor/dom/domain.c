@@ -142,7 +142,7 @@ static void domain_free(struct domain *d)
 	for (unsigned i = 0; i < d->max_vcpus; i++)
 		if (d->vcpus[i])
 			vcpu_destroy(d->vcpus[i]);
-	pirq_domain_destroy(d);
+	pirq_domain_free(d);
 	grant_domain_free(d);
 	evtchn_domain_free(d);
 	if (d->shared_info && d->shared_info != &dead_shared_info)
@@ -293,13 +293,15 @@ static void relinquish_shared(struct domain *d)
 {
 	struct vcpu *v;
 
+	spin_lock(&d->lock);
 	for (unsigned i = 0; i < d->max_vcpus; i++) {
 		v = d->vcpus[i];
 		if (v)
 			v->info = &dead_shared_info.vcpu_info[0];
 	}
-	grant_domain_unshare(d);
 	d->shared_info = &dead_shared_info;
+	spin_unlock(&d->lock);
+	grant_domain_unshare(d);
 	share_free(d->shared_info_mfn);
 }
 
@@ -321,7 +323,7 @@ static int relinquish_step(struct domain *d)
 		rc = grant_domain_destroy(d);
 		break;
 	case REL_PIRQ:
-		pirq_domain_destroy(d);
+		pirq_domain_relinquish(d);
 		break;
 	case REL_VCPUS:
 		rc = relinquish_vcpus(d);

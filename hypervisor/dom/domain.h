@@ -12,6 +12,7 @@
 #include "lib/list.h"
 #include "hw/cpu.h"
 #include "hw/lock.h"
+#include "hw/rflags.h"
 #include "mm/frame.h"
 #include "dom/timer.h"
 #include <xen/xen.h>
@@ -130,7 +131,7 @@ struct domain {
 
 	unsigned max_vcpus; /* create */
 	struct vcpu *vcpus[VCPUS_MAX]; /* set once each */
-	struct shared_info *shared_info; /* create */
+	struct shared_info *shared_info; /* create; domain lock to change it when the domain dies */
 	mfn_t shared_info_mfn;
 
 	int pause_count;	    /* atomic; sum of all reasons */
@@ -139,8 +140,6 @@ struct domain {
 	bool shutting_down;	    /* atomic */
 	bool shut_down;		    /* no vcpu will run; atomic */
 	uint32_t shutdown_code;	    /* SHUTDOWN_*, or SHUTDOWN_CODE_NONE; atomic */
-	bool crashed_by_toolstack;
-	bool debugger_attached;
 
 	uint64_t poll_mask[BITMAP_WORDS(VCPUS_MAX)]; /* vcpus in SCHEDOP_poll; atomic */
 	struct timer watchdog[2];
@@ -155,11 +154,9 @@ struct domain {
 	int64_t time_offset_seconds; /* domain lock */
 	struct sched_domain *sched; /* weight, cap */
 	struct cpu_policy *cpu_policy; /* CPUID and MSRs as this domain sees them; create, then domctl before first run */
-	bool disable_migrate;
-	bool hypercall_page_done;
 	bool xpti;	     /* create */
 	uint32_t relinquish_step;
-	uint64_t tsc_mode;
+	uint32_t tsc_mode; /* 0 or 2, which are the same here */
 };
 
 /* ---- list and references ---- */
@@ -220,6 +217,11 @@ bool vcpu_runnable(const struct vcpu *v);
 static inline bool vcpu_event_pending(const struct vcpu *v)
 {
 	return READ_ONCE(v->info->evtchn_upcall_pending) && !READ_ONCE(v->info->evtchn_upcall_mask);
+}
+/* Whether an NMI waits that the guest has a handler for (SCHEDOP_block returns at once then). */
+static inline bool vcpu_nmi_due(const struct vcpu *v)
+{
+	return READ_ONCE(v->pv.nmi_pending) && !v->pv.nmi_masked && v->pv.traps[TRAP_NMI].address;
 }
 void vcpu_mark_events_pending(struct vcpu *v);
 int vcpu_register_info(struct vcpu *v, mfn_t mfn, unsigned offset) __must_check; /* VCPUOP_register_vcpu_info */

@@ -25,7 +25,7 @@
 struct pirq {
 	int irq;                       /* -1: not mapped; -2: number reserved */
 	unsigned msi_first, msi_count; /* of the group that was set up together; count 0: a GSI */
-	bool bound;                    /* evtchn lock */
+	bool bound;                    /* set under the table's lock; evtchn lock too */
 };
 
 struct pirq_table {
@@ -67,13 +67,19 @@ static void line_interrupt(unsigned irq, void *data)
 	spin_unlock_irqrestore(&l->lock, flags);
 }
 
+/* A domain may have the line under more than one number: each is one of its guests. */
+static bool line_guest_is(const struct line *l, unsigned i, const struct domain *d, unsigned pirq)
+{
+	return l->guest[i].d == d && l->guest[i].pirq == pirq;
+}
+
 /* Line locked. */
-static void line_eoi(struct line *l, unsigned irq, const struct domain *d)
+static void line_eoi(struct line *l, unsigned irq, const struct domain *d, unsigned pirq)
 {
 	bool owed = false, did = false;
 
 	for (unsigned i = 0; i < l->guest_count; i++) {
-		if (l->guest[i].d == d) {
+		if (line_guest_is(l, i, d, pirq)) {
 			did = l->guest[i].owes_eoi;
 			l->guest[i].owes_eoi = false;
 		}
@@ -114,15 +120,15 @@ static int line_add(unsigned irq, struct domain *d, unsigned pirq, bool share)
 	return rc;
 }
 
-static void line_remove(unsigned irq, struct domain *d)
+static void line_remove(unsigned irq, struct domain *d, unsigned pirq)
 {
 	struct line *l = &lines[irq];
 	uint64_t flags = spin_lock_irqsave(&l->lock);
 	bool last;
 
-	line_eoi(l, irq, d);
+	line_eoi(l, irq, d, pirq);
 	for (unsigned i = 0; i < l->guest_count; i++) {
-		if (l->guest[i].d != d)
+		if (!line_guest_is(l, i, d, pirq))
 			continue;
 		l->guest[i] = l->guest[--l->guest_count];
 		break;
@@ -281,6 +287,9 @@ static int map_msi(struct domain *d, struct physdev_map_pirq *map)
 	} else {
 		req.entry = (uint16_t)map->entry_nr;
 		req.table_base = map->table_base;
+		/* A device's table is no memory: what is written there would land in somebody's page. */
+		if (mfn_is_ram(maddr_to_mfn(MADDR(map->table_base + req.entry * 16ull))) && map->table_base)
+			return -EINVAL;
 	}
 	rc = msi_setup(&req, &first);
 	if (rc)
@@ -352,11 +361,18 @@ int pirq_bind(struct domain *d, unsigned pirq, bool share)
 {
 	int irq = mapped_irq(d, pirq), rc;
 	struct pirq *p;
+	uint64_t flags;
 
 	if (irq < 0)
 		return -EINVAL;
 	p = &d->pirq->pirq[pirq];
-	p->bound = true; /* before the line is live: its mapping stays */
+	/* From here on its mapping stays: another vcpu may have been about to take it away. */
+	flags = spin_lock_irqsave(&d->pirq->lock);
+	irq = p->irq;
+	p->bound = irq >= 0;
+	spin_unlock_irqrestore(&d->pirq->lock, flags);
+	if (irq < 0)
+		return -EINVAL;
 	rc = line_add((unsigned)irq, d, pirq, share);
 	if (rc)
 		p->bound = false;
@@ -374,7 +390,7 @@ void pirq_unbind(struct domain *d, unsigned pirq)
 	p = &d->pirq->pirq[pirq];
 	if (!p->bound)
 		return;
-	line_remove((unsigned)p->irq, d);
+	line_remove((unsigned)p->irq, d, pirq);
 	p->bound = false;
 	eoi_map_set(d->pirq, pirq, false);
 }
@@ -396,7 +412,7 @@ int pirq_eoi(struct domain *d, unsigned pirq)
 		return -EINVAL;
 	flags = spin_lock_irqsave(&lines[irq].lock);
 	if (lines[irq].guest_count && irq_is_level((unsigned)irq))
-		line_eoi(&lines[irq], (unsigned)irq, d);
+		line_eoi(&lines[irq], (unsigned)irq, d, pirq);
 	spin_unlock_irqrestore(&lines[irq].lock, flags);
 	if (d->pirq->eoi_unmasks)
 		return evtchn_unmask_pirq(d, pirq);
@@ -475,18 +491,31 @@ int pirq_permit(struct domain *d, unsigned gsi, bool allow)
 	return 0;
 }
 
-/* After the event channels are closed. Twice does no harm. */
-void pirq_domain_destroy(struct domain *d)
+/* Nothing is bound any more, and the domain's vcpus are gone. */
+void pirq_domain_relinquish(struct domain *d)
 {
 	struct pirq_table *t = d->pirq;
+	mfn_t eoi_mfn;
+	uint64_t flags;
 
 	if (!t)
 		return;
-	d->pirq = NULL;
 	for (unsigned i = 0; i < PIRQS_MAX; i++)
-		if (t->pirq[i].msi_count && t->pirq[i].irq == (int)t->pirq[i].msi_first)
-			msi_teardown(t->pirq[i].msi_first);
-	if (!mfn_eq(t->eoi_mfn, INVALID_MFN))
-		frame_put_type(t->eoi_mfn);
-	hv_free(t);
+		if (t->pirq[i].msi_count && t->pirq[i].irq == (int)t->pirq[i].msi_first &&
+		    pirq_unmap(d, (int)i))
+			log_err("domain %u: pirq %u is still in use", d->domid, i);
+	flags = spin_lock_irqsave(&t->lock);
+	eoi_mfn = t->eoi_mfn;
+	t->eoi_map = NULL;
+	t->eoi_mfn = INVALID_MFN;
+	spin_unlock_irqrestore(&t->lock, flags);
+	if (!mfn_eq(eoi_mfn, INVALID_MFN))
+		frame_put_type(eoi_mfn);
+}
+
+void pirq_domain_free(struct domain *d)
+{
+	pirq_domain_relinquish(d);
+	hv_free(d->pirq);
+	d->pirq = NULL;
 }

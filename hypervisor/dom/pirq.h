@@ -7,7 +7,10 @@
 #include <xen/physdev.h>
 
 int pirq_domain_init(struct domain *d) __must_check;
-void pirq_domain_destroy(struct domain *d);
+/* After the event channels are closed: gives up MSIs and the EOI page. The table itself stays as long as the domain: dom0
+ * may be looking at it. */
+void pirq_domain_relinquish(struct domain *d);
+void pirq_domain_free(struct domain *d); /* no reference is left */
 /* PHYSDEVOP_map_pirq / unmap_pirq for d: -EPERM where d may not, -EINVAL, -ENOSPC. *pirq < 0 asks for any. */
 int pirq_map(struct domain *d, struct physdev_map_pirq *map) __must_check;
 int pirq_unmap(struct domain *d, int pirq) __must_check;

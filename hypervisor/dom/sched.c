@@ -11,10 +11,10 @@
  * arrival within a class. Credit only orders; a capped domain's vcpus pay from its budget besides, which is
  * filled each time with the cap's share, and do not run at all while that is spent.
  * 4. A CPU that would run something in debt, or nothing, takes a better one from another CPU's queue; a CPU
- * that leaves somebody waiting tells an idle one. Who goes idle says so before it looks at the other queues, and
- * who queues somebody looks for idle CPUs afterwards: one of the two sees the other.
- * 5. A vcpu runs outside of its soft affinity only where a CPU would be idle otherwise: it goes back at the end of a
- * slice when somebody else waits, or a CPU of that set is idle.
+ * that leaves somebody waiting tells an idle one. Who goes idle says so before it looks at the other queues,
+ * and who queues somebody looks for idle CPUs afterwards: one of the two sees the other.
+ * 5. A vcpu runs outside of its soft affinity only where a CPU would be idle otherwise: it goes back at the
+ * end of a slice when somebody else waits, or a CPU of that set is idle.
  *
  * Locks: a queue's lock (RANK_SCHED) guards the queue and the vcpus whose .cpu names it. account_lock (same
  * rank, never held together with a queue's) guards the lists of domains and vcpus that accounting walks, and
@@ -45,8 +45,8 @@ struct sched_domain {
 	unsigned active_count;
 	int64_t limit, share; /* of this period */
 	bool settled;
-	/* What a cap leaves to all vcpus together, nanoseconds; 0 without a cap. Atomic. Not one for each: a domain
-	 * could have its vcpus take turns then, and spend what the sleeping ones had saved. */
+	/* What a cap leaves to all vcpus together, nanoseconds; 0 without a cap. Atomic. Not one for each: a
+	 * domain could have its vcpus take turns then, and spend what the sleeping ones had saved. */
 	int64_t budget;
 };
 
@@ -140,7 +140,8 @@ static void burn(struct vcpu *v, uint64_t now)
 		return;
 	__atomic_fetch_sub(&sv->credit, (int64_t)(now - sv->burnt_ns), __ATOMIC_RELAXED);
 	if (READ_ONCE(v->domain->sched->cap))
-		__atomic_fetch_sub(&v->domain->sched->budget, (int64_t)(now - sv->burnt_ns), __ATOMIC_RELAXED);
+		__atomic_fetch_sub(&v->domain->sched->budget, (int64_t)(now - sv->burnt_ns),
+		                   __ATOMIC_RELAXED);
 	__atomic_fetch_add(&paid_ns, now - sv->burnt_ns, __ATOMIC_RELAXED);
 	sv->burnt_ns = now;
 	WRITE_ONCE(sv->ran, true);
@@ -213,7 +214,8 @@ static bool off_queue(const struct sched_cpu *sc, const struct vcpu *v)
 	return sc->curr != v && list_empty(&v->run_link);
 }
 
-/* Somebody is left waiting here: an idle CPU that may run it shall look. Queue locked; a full barrier since it grew. */
+/* Somebody is left waiting here: an idle CPU that may run it shall look. Queue locked; a full barrier since
+ * it grew. */
 static void tell_idle(const struct sched_cpu *sc)
 {
 	struct list *l;
@@ -347,9 +349,10 @@ void vcpu_kick(struct vcpu *v)
 
 /* ---- choosing ---- */
 
-/* The best of CPU cpu's own queue that is better than limit, the first of its class; of another CPU's queue (with
- * preferred: of those who would rather be here). */
-static struct vcpu *queue_best(struct sched_cpu *sc, unsigned cpu, enum class limit, const struct vcpu *prev, bool preferred)
+/* The best of CPU cpu's own queue that is better than limit, the first of its class; of another CPU's queue
+ * (with preferred: of those who would rather be here). */
+static struct vcpu *queue_best(struct sched_cpu *sc, unsigned cpu, enum class limit, const struct vcpu *prev,
+                               bool preferred)
 {
 	struct vcpu *best = NULL;
 	struct list *l;
@@ -434,7 +437,8 @@ static uint64_t slice_of(const struct vcpu *v)
 	if (sv_of(v)->boosted)
 		slice = MIN(slice, BOOST_NS);
 	if (READ_ONCE(sd->cap)) /* the others of the domain may be running too */
-		slice = MIN(slice, (uint64_t)MAX(READ_ONCE(sd->budget), 0) / MAX(READ_ONCE(sd->active_count), 1u));
+		slice = MIN(slice,
+		            (uint64_t)MAX(READ_ONCE(sd->budget), 0) / MAX(READ_ONCE(sd->active_count), 1u));
 	return MAX(slice, SLICE_MIN_NS);
 }
 
@@ -574,7 +578,8 @@ static void account_share(int64_t total, unsigned weights)
 	}
 }
 
-/* Fills what a cap leaves; debt is kept. Two periods' worth may be saved, for those who wait for a CPU meanwhile. */
+/* Fills what a cap leaves; debt is kept. Two periods' worth may be saved, for those who wait for a CPU
+ * meanwhile. */
 static void fill_budget(struct sched_domain *sd)
 {
 	int64_t old = READ_ONCE(sd->budget), share = (int64_t)(sd->cap * ACCOUNT_NS / 100);
@@ -620,7 +625,8 @@ static void account(void *unused)
 
 	/* Whom a cap kept from running may go on now, also on another CPU than where it waits. */
 	for_each_cpu_in(cpu, &cpus_online) waiting = waiting || !list_empty(&sched_cpus[cpu].queue);
-	for_each_cpu_in(cpu, &cpus_online) if (waiting && cpumask_test(&idle_cpus, cpu)) work_raise(cpu, WORK_SCHEDULE);
+	for_each_cpu_in(cpu, &cpus_online) if (waiting && cpumask_test(&idle_cpus, cpu))
+	        work_raise(cpu, WORK_SCHEDULE);
 	timer_set(&account_timer, time_now_ns() + ACCOUNT_NS);
 }
 
@@ -644,7 +650,7 @@ void vcpu_block(void)
 	WRITE_ONCE(v->info->evtchn_upcall_mask, 0);
 	bit_set(&v->pause_flags, PAUSE_BLOCKED);
 	/* Full barrier in bit_set: an event that came before is seen here, a later one sees the bit. */
-	if (vcpu_event_pending(v))
+	if (vcpu_event_pending(v) || vcpu_nmi_due(v))
 		bit_clear(&v->pause_flags, PAUSE_BLOCKED);
 	else
 		work_raise(this_cpu(), WORK_SCHEDULE);
@@ -755,7 +761,7 @@ int sched_adjust_global(struct xen_sysctl_scheduler_op *op)
 		if (p->tslice_ms > XEN_SYSCTL_CSCHED_TSLICE_MAX ||
 		    p->tslice_ms < XEN_SYSCTL_CSCHED_TSLICE_MIN)
 			return -EINVAL;
-		if (p->ratelimit_us) /* there is none to set */
+		if (p->ratelimit_us || p->vcpu_migr_delay_us) /* there are none to set */
 			return -EINVAL;
 		WRITE_ONCE(slice_ns, p->tslice_ms * MS);
 	} else if (op->cmd != XEN_SYSCTL_SCHEDOP_getinfo) {

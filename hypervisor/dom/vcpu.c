@@ -287,11 +287,12 @@ void vcpu_time_update(struct vcpu *v, bool force)
 
 void domain_wallclock_update(struct domain *d)
 {
-	struct shared_info *si = d->shared_info;
+	struct shared_info *si;
 	uint64_t sec;
 	uint32_t nsec, version;
 
 	spin_lock(&d->lock);
+	si = d->shared_info; /* of a domain that dies meanwhile: no longer its page */
 	time_wallclock(&sec, &nsec);
 	sec += (uint64_t)d->time_offset_seconds;
 	version = (READ_ONCE(si->wc_version) + 1) | 1;

@@ -170,7 +170,8 @@ void irq_set_affinity(unsigned irq, unsigned cpu)
 	struct irq_source *s = &irq_table[irq];
 	uint64_t flags = spin_lock_irqsave(&irq_lock);
 
-	if (s->cpu != cpu && cpumask_test(&cpus_online, cpu)) {
+	/* Without interrupt remapping a destination has 8 bits; the last one means everybody. */
+	if (s->cpu != cpu && cpumask_test(&cpus_online, cpu) && cpu_ids[cpu].apic_id < 0xff) {
 		s->cpu = cpu;
 		if (!s->handler)
 			;

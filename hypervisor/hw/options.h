@@ -25,7 +25,7 @@ struct options {
 	char clocksource[8];
 	char sched[16];
 	bool spec_ctrl;	  /* spec-ctrl=no switches all mitigations off */
-	int spec_ibrs, spec_ibpb, spec_ssbd, spec_md_clear, spec_l1d_flush; /* -1: by CPU; 0, 1 */
+	int spec_ibrs, spec_ibpb, spec_md_clear; /* -1: by CPU; 0, 1 */
 	int xpti_dom0, xpti_domu; /* -1: by CPU; 0, 1 */
 };
 extern struct options options;

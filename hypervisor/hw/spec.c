@@ -76,7 +76,6 @@ static void decide_all(uint64_t caps)
 	if (f->md_clear && decide(options.spec_md_clear, f->is_intel && !(caps & CAP_MDS_NO)))
 		p->flags |= SPEC_EXIT_VERW;
 	p->ibpb_on_switch = f->ibpb && decide(options.spec_ibpb, true);
-	p->l1d_flush = f->l1d_flush && decide(options.spec_l1d_flush, false);
 }
 
 void spec_init(void)

@@ -11,7 +11,6 @@ struct spec_policy {
 	bool xpti_dom0, xpti_domu;
 	bool l1tf_vulnerable; /* a guest's non-present entry must not name cacheable memory */
 	bool ibpb_on_switch;
-	bool l1d_flush;
 };
 extern struct spec_policy spec_policy;
 void spec_init(void); /* decides from CPUID and the options, and reports */

@@ -18,13 +18,17 @@ struct stopped {
 	unsigned count;
 };
 
-/* Every other vcpu of the caller's domain, and the vcpus of all others. */
-static void stop_all(struct stopped *s)
+/* Every other vcpu of the caller's domain, and the vcpus of all others. False: there are more than it has room for. */
+static bool stop_all(struct stopped *s)
 {
 	struct domain *self = current_domain();
 	struct domain *d;
 
-	for (unsigned id = 0; s->count < AUDIT_DOMAINS && (d = domain_get_next((uint16_t)id)); id = d->domid + 1u) {
+	for (unsigned id = 0; (d = domain_get_next((uint16_t)id)); id = d->domid + 1u) {
+		if (s->count == AUDIT_DOMAINS) {
+			domain_put(d);
+			break;
+		}
 		s->mm[s->count] = &d->mm;
 		s->d[s->count++] = d;
 		if (d != self)
@@ -33,6 +37,7 @@ static void stop_all(struct stopped *s)
 	for (unsigned i = 0; i < self->max_vcpus; i++)
 		if (self->vcpus[i] && self->vcpus[i] != current_vcpu())
 			vcpu_pause(self->vcpus[i]);
+	return !d;
 }
 
 static void start_all(struct stopped *s)
@@ -91,8 +96,12 @@ static int audit(void)
 		return -ERESTART_HV;
 	s = hv_alloc(sizeof(*s));
 	if (s) {
-		stop_all(s);
-		rc = audit_stopped(s);
+		if (stop_all(s)) {
+			rc = audit_stopped(s);
+		} else {
+			log_info("audit: there are more than %u domains", AUDIT_DOMAINS);
+			rc = -E2BIG;
+		}
 		start_all(s);
 		hv_free(s);
 	}

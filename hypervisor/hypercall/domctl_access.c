@@ -55,15 +55,18 @@ static int ioport_permission(struct domain *d, const struct xen_domctl_ioport_pe
 	return 0;
 }
 
-static int set_tsc(const struct xen_domctl_tsc_info *q)
+static int set_tsc(struct domain *d, const struct xen_domctl_tsc_info *q)
 {
 	/* The guest reads the machine's own TSC: to emulate another is not offered. */
-	return q->tsc_mode == 0 /* default */ || q->tsc_mode == 2 /* never emulate */ ? 0 : -EOPNOTSUPP;
+	if (q->tsc_mode != 0 /* default */ && q->tsc_mode != 2 /* never emulate */)
+		return -EOPNOTSUPP;
+	d->tsc_mode = q->tsc_mode;
+	return 0;
 }
 
-static int get_tsc(struct xen_domctl_tsc_info *q)
+static int get_tsc(const struct domain *d, struct xen_domctl_tsc_info *q)
 {
-	q->tsc_mode = 0;
+	q->tsc_mode = d->tsc_mode;
 	q->gtsc_khz = (uint32_t)time_tsc_khz();
 	q->incarnation = 0;
 	q->elapsed_nsec = time_now_ns();
@@ -110,10 +113,10 @@ int domctl_access(struct domain *d, struct xen_domctl *op, bool *out)
 	case XEN_DOMCTL_ioport_permission:
 		return ioport_permission(d, &op->u.ioport_permission);
 	case XEN_DOMCTL_settscinfo:
-		return set_tsc(&op->u.tsc_info);
+		return set_tsc(d, &op->u.tsc_info);
 	case XEN_DOMCTL_gettscinfo:
 		*out = true;
-		return get_tsc(&op->u.tsc_info);
+		return get_tsc(d, &op->u.tsc_info);
 	case XEN_DOMCTL_get_cpu_policy:
 		*out = true;
 		return policy_out(d->cpu_policy, op->u.cpu_policy.leaves, &op->u.cpu_policy.nr_leaves,

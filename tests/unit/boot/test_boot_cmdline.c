@@ -104,6 +104,14 @@ static void told_about(void)
 	       "a wrong value is told with its option");
 	tap_ok(!*report("msi=false dom0_mem=1G noreboot loglvl=all"), "nothing is told about what is fine");
 	tap_ok(strstr(report("console=hvc0"), "console"), "a console that does not exist is told");
+	tap_ok(strstr(report("spec-ctrl=ssbd"), "ssbd") &&
+	               strstr(report("spec-ctrl=no-l1d-flush"), "l1d-flush"),
+	       "switches without effect are told");
+	tap_ok(strstr(report("com1=fast,8n1"), "com1") && strstr(report("com1=115200,9x1"), "com1") &&
+	               strstr(report("com1=115200,8n1,here"), "com1") &&
+	               !strstr(report("com1=115200,8n1,0x2f8,3"), "com1") &&
+	               !strstr(report("com1=auto"), "com1"),
+	       "a com1 that cannot be configured is told");
 	tap_ok(strstr(report("spec-ctrl=bti-thunk=jmp"), "spec-ctrl"),
 	       "an unknown switch of spec-ctrl is told");
 	tap_ok(strstr(report("dom0_mem=lots"), "dom0_mem=lots") && !options.dom0_mem,

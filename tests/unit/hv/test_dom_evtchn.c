@@ -274,6 +274,10 @@ static void test_pirqs(void)
 	tap_ok(!evtchn_close(dom0, p) && machine_irq_eois[5] == 2 && !machine_irq_bound(5),
 	       "closing pays the EOI that is owed and frees the line");
 	tap_ok(!pirq_unmap(dom0, 5) && pirq_unmap(dom0, 5) == -EINVAL, "then it can, once");
+	map = (struct physdev_map_pirq){ .type = MAP_PIRQ_TYPE_MSI,
+		                         .pirq = -1,
+		                         .table_base = FAKE_RAM_FIRST << PAGE_SHIFT };
+	tap_ok(pirq_map(dom0, &map) == -EINVAL, "an MSI-X table in memory is refused");
 	map = (struct physdev_map_pirq){ .type = MAP_PIRQ_TYPE_MULTI_MSI, .entry_nr = 4, .pirq = -1 };
 	tap_ok(!pirq_map(dom0, &map) && map.pirq >= 24, "four MSIs get consecutive numbers");
 	tap_ok(!evtchn_bind_pirq((unsigned)map.pirq + 3, false, &p), "each can be bound");
@@ -286,9 +290,90 @@ static void test_pirqs(void)
 	tap_ok(pirq_map(a, &map) == -EPERM, "and never an MSI");
 }
 
+/* One line under two numbers of one domain. */
+static void test_two_numbers(void)
+{
+	struct physdev_map_pirq one = { .type = MAP_PIRQ_TYPE_GSI, .index = 7, .pirq = 7 };
+	struct physdev_map_pirq two = { .type = MAP_PIRQ_TYPE_GSI, .index = 7, .pirq = 300 };
+	evtchn_port_t p, q;
+	unsigned eois;
+
+	as(dom0);
+	machine_irq_level[7] = true;
+	tap_ok(!pirq_map(dom0, &one) && !pirq_map(dom0, &two) && !evtchn_bind_pirq(7, true, &p),
+	       "a line has two numbers");
+	machine_irq_fire(7);
+	eois = machine_irq_eois[7];
+	tap_ok(!evtchn_bind_pirq(300, true, &q) && !pirq_eoi(dom0, 7) && machine_irq_eois[7] == eois + 1,
+	       "an EOI by the one that owes it opens the line");
+	ack(dom0, p);
+	tap_ok(!evtchn_close(dom0, p), "one of them is closed");
+	machine_irq_fire(7);
+	tap_ok(pending(dom0, q) && !pending(dom0, p), "and the interrupt goes to the other");
+	tap_ok(!evtchn_close(dom0, q) && !machine_irq_bound(7) && !pirq_unmap(dom0, 7) &&
+	               !pirq_unmap(dom0, 300),
+	       "the line is free when both are");
+}
+
+static bool stop_remapping;
+
+static void *remap(void *data)
+{
+	struct physdev_map_pirq map;
+
+	fake_set_cpu(1);
+	while (!__atomic_load_n(&stop_remapping, __ATOMIC_SEQ_CST)) {
+		if (pirq_unmap(data, 8))
+			continue;
+		map = (struct physdev_map_pirq){ .type = MAP_PIRQ_TYPE_GSI, .index = 8, .pirq = 8 };
+		if (pirq_map(data, &map))
+			abort();
+	}
+	return NULL;
+}
+
+/* One vcpu binds and closes while the other unmaps and maps. */
+static void test_unmap_race(void)
+{
+	struct physdev_map_pirq map = { .type = MAP_PIRQ_TYPE_GSI, .index = 8, .pirq = 8 };
+	evtchn_port_t p;
+	pthread_t other;
+	unsigned left = 0;
+
+	as(dom0);
+	if (pirq_map(dom0, &map) || pthread_create(&other, NULL, remap, dom0))
+		abort();
+	for (unsigned i = 0; i < 300000 && !left; i++) {
+		if (evtchn_bind_pirq(8, false, &p))
+			continue;
+		if (evtchn_close(dom0, p))
+			abort();
+		left += machine_irq_bound(8);
+	}
+	__atomic_store_n(&stop_remapping, true, __ATOMIC_SEQ_CST);
+	pthread_join(other, NULL);
+	tap_ok(!left, "a pirq that is unmapped while it is bound leaves no line behind");
+}
+
+static void test_dead_pirqs(void)
+{
+	struct physdev_map_pirq map = { .type = MAP_PIRQ_TYPE_GSI, .index = 9, .pirq = 9 };
+	struct domain *d = machine_domain(10, 1);
+
+	if (pirq_permit(d, 9, true))
+		abort();
+	domain_ref(d);
+	machine_destroy(d);
+	tap_ok(d->pirq && !pirq_map(d, &map) && !pirq_unmap(d, 9),
+	       "the table of a dead domain is there for who refers to it");
+	domain_put(d);
+	machine_run(0);
+	as(dom0);
+}
+
 int main(void)
 {
-	tap_plan(16 + 4 + 12 + 7 + 5 + 2 + 3 + 17);
+	tap_plan(16 + 4 + 12 + 7 + 5 + 2 + 3 + 18 + 5 + 1 + 1);
 	machine_init(4096, 2);
 	dom0 = machine_domain(0, 1);
 	a = machine_domain(1, 2);
@@ -302,5 +387,8 @@ int main(void)
 	test_two_domains();
 	test_death();
 	test_pirqs();
+	test_two_numbers();
+	test_unmap_race();
+	test_dead_pirqs();
 	return tap_done();
 }

@@ -189,6 +189,55 @@ static void test_info_page(void)
 	as_dom0();
 }
 
+static void test_nmi(void)
+{
+	struct domain *d = machine_domain(12, 1);
+	struct vcpu *v = d->vcpus[0];
+
+	machine_become(0, v);
+	v->pv.nmi_pending = true;
+	vcpu_block();
+	tap_ok(bit_test(&v->pause_flags, PAUSE_BLOCKED), "an NMI that a guest has no handler for does not keep it awake");
+	bit_clear(&v->pause_flags, PAUSE_BLOCKED);
+	v->pv.traps[2].address = 0x1000;
+	vcpu_block();
+	tap_ok(!bit_test(&v->pause_flags, PAUSE_BLOCKED), "one that waits to be delivered does");
+	machine_destroy(d);
+	machine_run(0);
+	as_dom0();
+}
+
+static struct domain *dying;
+
+static void die_meanwhile(void)
+{
+	struct shared_info *page = dying->shared_info;
+
+	fake_hook = NULL;
+	machine_destroy(dying);
+	memset(page, 0xaa, PAGE_SIZE); /* somebody else's by now */
+}
+
+/* Another vcpu of dom0 sets the wall clock while one destroys the domain. */
+static void test_wallclock_of_the_dead(void)
+{
+	uint8_t *page;
+	unsigned written = 0;
+
+	dying = machine_domain(11, 1);
+	page = (uint8_t *)dying->shared_info;
+	domain_ref(dying);
+	fake_hook = die_meanwhile;
+	domain_wallclock_update(dying);
+	for (unsigned i = 0; i < PAGE_SIZE; i++)
+		written += page[i] != 0xaa;
+	tap_ok(!fake_hook && !written, "the wall clock is not written into a page that a dying domain gave up");
+	tap_ok(dying->life == DOMAIN_DEAD, "and the domain is dead");
+	domain_put(dying);
+	machine_run(0);
+	as_dom0();
+}
+
 static void test_no_trace(void)
 {
 	uint64_t before = 0;
@@ -217,7 +266,7 @@ static void test_no_trace(void)
 
 int main(void)
 {
-	tap_plan(9 + 7 + 11 + 6 + 10 + 1);
+	tap_plan(9 + 7 + 11 + 6 + 10 + 2 + 2 + 1);
 	machine_init(8192, 2);
 	dom0 = machine_domain(0, 1);
 	as_dom0();
@@ -228,6 +277,8 @@ int main(void)
 	test_shutdown();
 	test_watchdog();
 	test_info_page();
+	test_nmi();
+	test_wallclock_of_the_dead();
 	test_no_trace();
 	return tap_done();
 }

@@ -192,7 +192,8 @@ static void test_soft(void)
 		soft_affinity(doms[2]->vcpus[0], 1ull << cpu);
 		run_for(100 * MS);
 		run_for(second);
-		tap_ok(where[2] == 1u << cpu && used[2][0] == second, "alone, a vcpu moves to the CPU that it prefers");
+		tap_ok(where[2] == 1u << cpu && used[2][0] == second,
+		       "alone, a vcpu moves to the CPU that it prefers");
 	}
 	domain_unpause(doms[1]);
 	soft_affinity(doms[1]->vcpus[0], 4);
@@ -206,7 +207,8 @@ static void test_soft(void)
 			affinity(doms[i]->vcpus[k], 3);
 	run_for(100 * MS);
 	run_for(second);
-	tap_ok(where[1] == 4 && about(used_by(1), second, 100, 1), "with all CPUs busy they stay where they prefer to be");
+	tap_ok(where[1] == 4 && about(used_by(1), second, 100, 1),
+	       "with all CPUs busy they stay where they prefer to be");
 	affinity(doms[1]->vcpus[0], 2);
 	run_for(100 * MS);
 	run_for(second);
@@ -385,6 +387,9 @@ static void test_parameters(void)
 	g.u.sched_credit.tslice_ms = 5000;
 	tap_ok(sched_adjust_global(&g) == -EINVAL, "a time slice beyond a second is refused");
 	g.u.sched_credit.tslice_ms = 10;
+	g.u.sched_credit.vcpu_migr_delay_us = 1000;
+	tap_ok(sched_adjust_global(&g) == -EINVAL, "a migration delay, of which there is none, is refused");
+	g.u.sched_credit.vcpu_migr_delay_us = 0;
 	tap_ok(!sched_adjust_global(&g), "ten milliseconds are taken");
 	tap_ok(vcpu_set_affinity(doms[1]->vcpus[0], &none, &none) == -EINVAL,
 	       "an affinity without a CPU that is online is refused");
@@ -392,7 +397,7 @@ static void test_parameters(void)
 
 int main(void)
 {
-	tap_plan(6 + 5 + 6 + 1 + 1 + 1 + 4 + 2 + 6);
+	tap_plan(6 + 5 + 6 + 1 + 1 + 1 + 4 + 2 + 7);
 	machine_init(4096, 3);
 	dom0 = machine_domain(0, 1);
 	for (unsigned i = 1; i < 6; i++) {
