@@ -232,6 +232,7 @@ static void features_standard(struct cpu_features *f)
 	f->tsc_deadline = r.ecx >> 24 & 1;
 	f->xsave = r.ecx >> 26 & 1;
 	f->mwait = r.ecx >> 3 & 1;
+	f->hypervisor = r.ecx >> 31 & 1;
 	r = cpuid(0x80000001, 0);
 	f->nx = r.edx >> 20 & 1;
 	f->page1gb = r.edx >> 26 & 1;

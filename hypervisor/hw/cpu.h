@@ -78,6 +78,7 @@ extern unsigned cpu_count; /* CPUs that were started; their numbers are 0 .. cpu
 struct cpu_features {
 	char vendor[13];
 	bool is_intel, is_amd; /* AMD or Hygon */
+	bool hypervisor;       /* there is one below us: it may take a CPU away at any time */
 	uint32_t family, model, stepping, signature;
 	uint32_t max_leaf, max_ext_leaf;
 	uint8_t phys_bits, virt_bits;

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Ticket locks. In debug builds each CPU keeps the ranks that it holds, apart for interrupt context, and each
- * acquire must have a rank that is not below the highest one held.
+ * Ticket locks: who waits longest comes next. On a hypervisor below us that may have taken his CPU away, and
+ * all others would wait with him; there the first one who sees the lock free takes it. In debug builds each
+ * CPU keeps the ranks that it holds, apart for interrupt context, and each acquire must have a rank that is
+ * not below the highest one held.
  */
 #include "hw/lock.h"
 #include "hw/cpu.h"
@@ -97,14 +99,33 @@ static inline uint32_t *tickets(spinlock_t *l)
 
 _Static_assert(offsetof(spinlock_t, owner) == offsetof(spinlock_t, next) + 2, "tickets form one word");
 
-void spin_lock(spinlock_t *l)
+/* Takes it if it is free. */
+static bool try_take(spinlock_t *l)
 {
-	uint16_t mine;
+	uint32_t seen = __atomic_load_n(tickets(l), __ATOMIC_RELAXED);
+	uint16_t next = (uint16_t)seen, owner = (uint16_t)(seen >> 16);
 
-	rank_check(l, false);
-	mine = __atomic_fetch_add(&l->next, 1, __ATOMIC_RELAXED);
+	return next == owner &&
+	       __atomic_compare_exchange_n(tickets(l), &seen, (uint32_t)owner << 16 | (uint16_t)(next + 1),
+	                                   false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+}
+
+static void take_in_turn(spinlock_t *l)
+{
+	uint16_t mine = __atomic_fetch_add(&l->next, 1, __ATOMIC_RELAXED);
+
 	while (__atomic_load_n(&l->owner, __ATOMIC_ACQUIRE) != mine)
 		cpu_relax();
+}
+
+void spin_lock(spinlock_t *l)
+{
+	rank_check(l, false);
+	if (unlikely(cpu_features.hypervisor))
+		while (!try_take(l))
+			cpu_relax();
+	else
+		take_in_turn(l);
 	rank_push(l);
 }
 
@@ -116,14 +137,10 @@ void spin_unlock(spinlock_t *l)
 
 bool spin_trylock(spinlock_t *l)
 {
-	uint32_t seen = __atomic_load_n(tickets(l), __ATOMIC_RELAXED);
-	uint16_t next = (uint16_t)seen, owner = (uint16_t)(seen >> 16);
-
-	if (next != owner)
+	if (spin_is_locked(l))
 		return false;
 	rank_check(l, true);
-	if (!__atomic_compare_exchange_n(tickets(l), &seen, (uint32_t)owner << 16 | (uint16_t)(next + 1),
-	                                 false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+	if (!try_take(l))
 		return false;
 	rank_push(l);
 	return true;

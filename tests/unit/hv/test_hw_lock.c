@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The locks of hw/lock.c with real threads: they exclude each other, and on a hypervisor that takes a
+ * waiter's CPU away the others go on. The waiter is stopped by a signal whose handler waits.
+ */
+#include "hw/lock.c"
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+struct cpu_features cpu_features;
+
+static __thread unsigned cpu;
+
+unsigned this_cpu(void)
+{
+	return cpu;
+}
+
+uint64_t irq_save(void)
+{
+	return 0;
+}
+
+void irq_restore(uint64_t flags)
+{
+	(void)flags;
+}
+
+bool irq_enabled(void)
+{
+	return true;
+}
+
+bool irq_context_active(void)
+{
+	return false;
+}
+
+void panic(const char *fmt, ...)
+{
+	printf("Bail out! panic: %s\n", fmt);
+	exit(1);
+}
+
+#define SPINNERS 4
+#define ROUNDS   20000
+
+static spinlock_t lock = SPINLOCK(RANK_DOMAIN);
+static unsigned long shared;
+
+static void *count(void *number)
+{
+	cpu = (unsigned)(uintptr_t)number;
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		spin_lock(&lock);
+		shared++;
+		spin_unlock(&lock);
+		if (!(i % 64)) /* fair waiters on few CPUs need it */
+			usleep(1);
+	}
+	return NULL;
+}
+
+static bool exclusive(void)
+{
+	pthread_t t[SPINNERS];
+
+	shared = 0;
+	for (unsigned i = 0; i < SPINNERS; i++)
+		if (pthread_create(&t[i], NULL, count, (void *)(uintptr_t)(i + 1)))
+			abort();
+	for (unsigned i = 0; i < SPINNERS; i++)
+		pthread_join(t[i], NULL);
+	return shared == SPINNERS * ROUNDS;
+}
+
+static int taken_away, give_back, waiter_done, waiter_here;
+
+static void without_cpu(int signal)
+{
+	(void)signal;
+	__atomic_store_n(&taken_away, 1, __ATOMIC_SEQ_CST);
+	while (!__atomic_load_n(&give_back, __ATOMIC_SEQ_CST))
+		usleep(1000);
+}
+
+static void *wait_for_lock(void *unused)
+{
+	(void)unused;
+	cpu = 1;
+	__atomic_store_n(&waiter_here, 1, __ATOMIC_SEQ_CST);
+	spin_lock(&lock);
+	__atomic_store_n(&waiter_done, 1, __ATOMIC_SEQ_CST);
+	spin_unlock(&lock);
+	return NULL;
+}
+
+static int other_done;
+
+static void *come_later(void *unused)
+{
+	(void)unused;
+	cpu = 2;
+	spin_lock(&lock);
+	spin_unlock(&lock);
+	__atomic_store_n(&other_done, 1, __ATOMIC_SEQ_CST);
+	return NULL;
+}
+
+/* Whether a later one gets the lock while an earlier one has no CPU. */
+static bool overtakes(void)
+{
+	pthread_t waiter, other;
+	bool got;
+
+	taken_away = give_back = waiter_done = waiter_here = other_done = 0;
+	spin_lock(&lock);
+	if (pthread_create(&waiter, NULL, wait_for_lock, NULL))
+		abort();
+	while (!__atomic_load_n(&waiter_here, __ATOMIC_SEQ_CST))
+		usleep(1000);
+	usleep(50000);
+	pthread_kill(waiter, SIGUSR1);
+	while (!__atomic_load_n(&taken_away, __ATOMIC_SEQ_CST))
+		usleep(1000);
+	spin_unlock(&lock);
+	if (pthread_create(&other, NULL, come_later, NULL))
+		abort();
+	for (unsigned i = 0; i < 1000 && !__atomic_load_n(&other_done, __ATOMIC_SEQ_CST); i++)
+		usleep(1000);
+	got = __atomic_load_n(&other_done, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&give_back, 1, __ATOMIC_SEQ_CST);
+	pthread_join(waiter, NULL);
+	pthread_join(other, NULL);
+	return got && waiter_done;
+}
+
+static void tell(unsigned n, bool good, const char *what)
+{
+	printf("%s %u - %s\n", good ? "ok" : "not ok", n, what);
+}
+
+int main(void)
+{
+	signal(SIGUSR1, without_cpu);
+	printf("1..5\n");
+	tell(1, exclusive(), "fair locks exclude");
+	tell(2, !overtakes(), "and are taken in turn");
+	cpu_features.hypervisor = true;
+	tell(3, exclusive(), "on a hypervisor they exclude too");
+	tell(4, overtakes(), "but a waiter whose CPU was taken away holds nobody up");
+	tell(5, !spin_is_locked(&lock) && spin_trylock(&lock) && !spin_trylock(&lock),
+	     "a lock that is held is not taken twice");
+	return 0;
+}
