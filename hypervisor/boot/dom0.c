@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The initial domain: its memory, its kernel (through the PV builder of lib/pvbuild.h, as libxenctrl builds guests), its
- * rights to the machine.
+ * The initial domain: its memory, its kernel (through the PV builder of lib/pvbuild.h, as libxenctrl builds
+ * guests), its rights to the machine.
  *
  *  1. kernel_unpack(), pv_image_parse()
  *  2. how much memory: dom0_mem, or all but a reserve
@@ -27,8 +27,8 @@
 #include "mm/pagetable.h"
 #include "pv/pv.h"
 
-#define RESERVE_PAGES	 (64ul << 8) /* 64 MiB for the hypervisor itself, at the least */
-#define BLOCK_ORDER	 9	     /* frames are given in blocks of 2 MiB as long as there are any */
+#define RESERVE_PAGES (64ul << 8) /* 64 MiB for the hypervisor itself, at the least */
+#define BLOCK_ORDER   9           /* frames are given in blocks of 2 MiB as long as there are any */
 
 struct building {
 	struct domain *d;
@@ -51,7 +51,8 @@ static uint64_t wanted_pages(void)
 		pages = MIN(pages, options.dom0_mem_max >> PAGE_SHIFT);
 	pages = MAX(pages, options.dom0_mem_min >> PAGE_SHIFT);
 	if (pages > most) {
-		log_warn("dom0_mem: %lu MiB wanted, %lu MiB given (free memory less a reserve)", pages >> 8, most >> 8);
+		log_warn("dom0_mem: %lu MiB wanted, %lu MiB given (free memory less a reserve)", pages >> 8,
+		         most >> 8);
 		pages = most;
 	}
 	return pages;
@@ -111,18 +112,20 @@ static void fatal(const char *what, int err)
 }
 
 static void build(struct building *b, const struct pv_image *image, const struct boot_module *initrd,
-		  const char *cmdline, struct pv_layout *layout)
+                  const char *cmdline, struct pv_layout *layout)
 {
 	struct dom0_vga_console_info vga = { .video_type = XEN_VGATYPE_TEXT_MODE_3,
-					     .u.text_mode_3 = { .font_height = 16, .rows = 25, .columns = 80 } };
-	struct pv_request request = { .pages = b->pages, .initial_domain = true,
-				      .ramdisk_bytes = initrd ? initrd->bytes : 0 };
+		                             .u.text_mode_3 = {
+		                                     .font_height = 16, .rows = 25, .columns = 80 } };
+	struct pv_request request = { .pages = b->pages,
+		                      .initial_domain = true,
+		                      .ramdisk_bytes = initrd ? initrd->bytes : 0 };
 	struct pv_start start = { .ramdisk = initrd ? initrd->data : NULL,
-				  .cmdline = cmdline,
-				  .shared_info_maddr = mfn_to_maddr(b->d->shared_info_mfn).a,
-				  .flags = SIF_PRIVILEGED | SIF_INITDOMAIN,
-				  .vga_info = &vga,
-				  .vga_info_bytes = sizeof(vga) };
+		                  .cmdline = cmdline,
+		                  .shared_info_maddr = mfn_to_maddr(b->d->shared_info_mfn).a,
+		                  .flags = SIF_PRIVILEGED | SIF_INITDOMAIN,
+		                  .vga_info = &vga,
+		                  .vga_info_bytes = sizeof(vga) };
 	struct pv_ops ops = { .ctx = b, .map = page_map, .unmap = page_unmap, .mfn = page_mfn };
 	int err = pv_layout_make(layout, image, &request);
 
@@ -135,7 +138,8 @@ static void build(struct building *b, const struct pv_image *image, const struct
 		pv_hypercall_page(page_map(b, layout->hypercall_pfn));
 }
 
-/* Validates its page tables as any guest's, pins them, and sets vcpu 0's registers (xen/xen.h, start of day). */
+/* Validates its page tables as any guest's, pins them, and sets vcpu 0's registers (xen/xen.h, start of day).
+ */
 static void enter(struct building *b, const struct pv_layout *layout)
 {
 	static struct vcpu_guest_context c;
@@ -181,15 +185,19 @@ static void give_devices(struct domain *d)
 		bit_clear(d->ioports, console_serial_port() + i);
 	err = rangeset_add(&d->mm.iomem, 0, (1ull << (cpu_features.phys_bits - PAGE_SHIFT)) - 1);
 	for (unsigned i = 0; !err && i < machine_own_count; i++)
-		err = rangeset_remove(&d->mm.iomem, machine_own[i].start >> PAGE_SHIFT, (machine_own[i].end - 1) >> PAGE_SHIFT);
+		err = rangeset_remove(&d->mm.iomem, machine_own[i].start >> PAGE_SHIFT,
+		                      (machine_own[i].end - 1) >> PAGE_SHIFT);
 	if (err)
 		panic("dom0: no memory for its device ranges");
 }
 
 int dom0_build(const struct boot_module *kernel, const struct boot_module *initrd, const char *cmdline)
 {
-	struct domain_config config = { .domid = 0, .privileged = true, .max_evtchn_port = 4095, .max_grant_frames = 64,
-					.max_maptrack_frames = 1024 };
+	struct domain_config config = { .domid = 0,
+		                        .privileged = true,
+		                        .max_evtchn_port = 4095,
+		                        .max_grant_frames = 64,
+		                        .max_maptrack_frames = 1024 };
 	static struct pv_image image;
 	static struct pv_layout layout;
 	struct building b = { 0 };
@@ -220,8 +228,8 @@ int dom0_build(const struct boot_module *kernel, const struct boot_module *initr
 	enter(&b, &layout);
 	give_devices(b.d);
 	domain_wallclock_update(b.d);
-	log_info("dom0: %s %s, %lu MiB, %u vcpus, entry %#lx", image.guest_os, image.guest_version, b.pages >> 8,
-		 config.max_vcpus, layout.rip);
+	log_info("dom0: %s %s, %lu MiB, %u vcpus, entry %#lx", image.guest_os, image.guest_version,
+	         b.pages >> 8, config.max_vcpus, layout.rip);
 	kernel_unpacked_free(&unpacked);
 	heap_free(mfn_of(b.p2m), b.p2m_order);
 	return 0;

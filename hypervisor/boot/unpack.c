@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Unpacks dom0's kernel. The libraries are Debian's own, built for user space: they get a heap of fixed size that is
- * returned as a whole, a stack protector's canary behind FS, and no interrupts while they run (they use the red zone).
+ * Unpacks dom0's kernel. The libraries are Debian's own, built for user space: they get a heap of fixed size
+ * that is returned as a whole, a stack protector's canary behind FS, and no interrupts while they run (they
+ * use the red zone).
  */
 #include "boot/unpack.h"
 #include "hw/cpu.h"
@@ -60,7 +61,8 @@ void __stack_chk_fail(void)
 	panic("stack overflow in a decompressor");
 }
 
-/* libzstd calls these where somebody supplies them: weak, and out of reach of its code unless they are here. */
+/* libzstd calls these where somebody supplies them: weak, and out of reach of its code unless they are here.
+ */
 unsigned long long ZSTD_trace_decompress_begin(const void *context);
 void ZSTD_trace_decompress_end(unsigned long long context, const void *trace);
 
@@ -115,7 +117,8 @@ int kernel_unpack(const void *image, uint64_t bytes, struct unpacked *u)
 		*u = (struct unpacked){ .data = payload.data, .bytes = payload.bytes, .frame = INVALID_MFN };
 		return PV_OK;
 	}
-	log_info("dom0 kernel: %s, %lu MiB unpacked", payload_kind_name(payload.kind), payload.unpacked_bytes >> 20);
+	log_info("dom0 kernel: %s, %lu MiB unpacked", payload_kind_name(payload.kind),
+	         payload.unpacked_bytes >> 20);
 	u->pages = (payload.unpacked_bytes + PAGE_SIZE - 1) / PAGE_SIZE;
 	while (order < HEAP_MAX_ORDER && 1ull << order < u->pages)
 		order++;

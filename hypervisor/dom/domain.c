@@ -52,8 +52,7 @@ static struct domain *list_find(uint16_t domid)
 {
 	struct list *l;
 
-	list_for_each(l, &domains)
-	{
+	list_for_each(l, &domains) {
 		struct domain *d = list_entry(l, struct domain, link);
 
 		if (d->domid >= domid && ref_unless_zero(d))
@@ -184,8 +183,7 @@ static int domain_list(struct domain *d)
 	int rc = 0;
 
 	spin_lock(&list_lock);
-	list_for_each(l, &domains)
-	{
+	list_for_each(l, &domains) {
 		struct domain *o = list_entry(l, struct domain, link);
 
 		if (o->domid == d->domid)

@@ -21,8 +21,8 @@
 #include <xen/callback.h>
 #include <xen/domctl.h>
 
-#define VCPUS_MAX 128
-#define GDT_PAGES_MAX 14
+#define VCPUS_MAX          128
+#define GDT_PAGES_MAX      14
 #define SHUTDOWN_CODE_NONE (~0u)
 
 /* A guest's trap gate (set_trap_table). */
@@ -43,7 +43,7 @@ struct pv_vcpu {
 	uint64_t kernel_sp;
 	uint64_t kernel_ss;
 	uint64_t fs_base, gs_base_kernel, gs_base_user; /* valid while the vcpu is not running */
-	uint16_t ds, es, fs, gs;			/* likewise */
+	uint16_t ds, es, fs, gs;                        /* likewise */
 	mfn_t gdt_frames[16];
 	unsigned gdt_entries;
 	mfn_t ldt_frames[16];
@@ -64,8 +64,12 @@ struct pv_vcpu {
 	bool failsafe_pending; /* a segment register could not be loaded: ds .. gs say what it was */
 };
 
-enum vcpu_state { VCPU_RUNNING = RUNSTATE_running, VCPU_RUNNABLE = RUNSTATE_runnable, VCPU_BLOCKED = RUNSTATE_blocked,
-		  VCPU_OFFLINE = RUNSTATE_offline };
+enum vcpu_state {
+	VCPU_RUNNING = RUNSTATE_running,
+	VCPU_RUNNABLE = RUNSTATE_runnable,
+	VCPU_BLOCKED = RUNSTATE_blocked,
+	VCPU_OFFLINE = RUNSTATE_offline
+};
 
 /* vcpu.pause_flags: each alone keeps a vcpu from running */
 enum {
@@ -75,22 +79,23 @@ enum {
 };
 
 struct vcpu {
-	unsigned id;		/* create */
-	struct domain *domain;	/* create */
-	bool is_idle;		/* create */
-	bool initialised;	/* has a context; domain lock */
+	unsigned id;           /* create */
+	struct domain *domain; /* create */
+	bool is_idle;          /* create */
+	bool initialised;      /* has a context; domain lock */
 
-	struct vcpu_info *info; /* the guest's page, mapped; domain lock. Never NULL: a private one before registration */
-	mfn_t info_mfn;		/* frame with a writable reference that info lies in, INVALID_MFN: in shared_info */
+	struct vcpu_info *info; /* the guest's page, mapped; domain lock. Never NULL: a private one before
+	                           registration */
+	mfn_t info_mfn; /* frame with a writable reference that info lies in, INVALID_MFN: in shared_info */
 	struct vcpu_info *private_info; /* of a vcpu beyond shared_info's, kept until the end; create */
 	XEN_GUEST_HANDLE(vcpu_runstate_info_t) runstate_area; /* the vcpu itself */
 	XEN_GUEST_HANDLE(vcpu_time_info_t) time_area;
 
 	/* scheduling (dom/sched.c); run-queue lock of .cpu unless it says otherwise */
-	unsigned cpu;			/* where it runs or will run */
-	uint64_t pause_flags;		/* atomic bits */
-	int pause_count;		/* atomic */
-	bool running;			/* its registers are on a CPU; cleared with release when they are saved */
+	unsigned cpu;         /* where it runs or will run */
+	uint64_t pause_flags; /* atomic bits */
+	int pause_count;      /* atomic */
+	bool running;         /* its registers are on a CPU; cleared with release when they are saved */
 	struct list run_link;
 	cpumask_t hard_affinity, soft_affinity;
 	struct vcpu_runstate_info runstate;
@@ -118,28 +123,28 @@ struct grant_table;  /* dom/grant.c */
 struct pirq_table;   /* dom/pirq.c */
 
 struct domain {
-	struct list link; /* in the list of domains, by number; RANK_DOMLIST */
+	struct list link;         /* in the list of domains, by number; RANK_DOMLIST */
 	struct domain *reap_next; /* in the list of those to be freed; atomic */
-	uint16_t domid;	  /* create */
-	bool privileged;  /* create: dom0 */
-	int refcount;	  /* atomic; one until it is dead, one while it owns frames */
-	enum domain_life life; /* domain lock to change */
-	spinlock_t lock;       /* RANK_DOMAIN */
+	uint16_t domid;           /* create */
+	bool privileged;          /* create: dom0 */
+	int refcount;             /* atomic; one until it is dead, one while it owns frames */
+	enum domain_life life;    /* domain lock to change */
+	spinlock_t lock;          /* RANK_DOMAIN */
 	struct domain_mm mm;
 	xen_domain_handle_t handle; /* domain lock */
 	uint32_t ssidref;
 
-	unsigned max_vcpus; /* create */
-	struct vcpu *vcpus[VCPUS_MAX]; /* set once each */
+	unsigned max_vcpus;              /* create */
+	struct vcpu *vcpus[VCPUS_MAX];   /* set once each */
 	struct shared_info *shared_info; /* create; domain lock to change it when the domain dies */
 	mfn_t shared_info_mfn;
 
-	int pause_count;	    /* atomic; sum of all reasons */
+	int pause_count;            /* atomic; sum of all reasons */
 	int controller_pause_count; /* those by the toolstack; domain lock */
 	bool paused_at_creation;    /* until the first unpause */
-	bool shutting_down;	    /* atomic */
-	bool shut_down;		    /* no vcpu will run; atomic */
-	uint32_t shutdown_code;	    /* SHUTDOWN_*, or SHUTDOWN_CODE_NONE; atomic */
+	bool shutting_down;         /* atomic */
+	bool shut_down;             /* no vcpu will run; atomic */
+	uint32_t shutdown_code;     /* SHUTDOWN_*, or SHUTDOWN_CODE_NONE; atomic */
 
 	uint64_t poll_mask[BITMAP_WORDS(VCPUS_MAX)]; /* vcpus in SCHEDOP_poll; atomic */
 	struct timer watchdog[2];
@@ -148,13 +153,14 @@ struct domain {
 	struct evtchn_table *evtchn;
 	struct grant_table *grant;
 	struct pirq_table *pirq;
-	uint64_t *ioports;   /* bitmap of 65,536 permitted ports; NULL: none */
-	uint32_t pci_config_address; /* what it wrote to port 0xCF8; its own vcpus */
-	uint64_t vm_assist;  /* VMASST_TYPE_* bits; domain lock */
-	int64_t time_offset_seconds; /* domain lock */
-	struct sched_domain *sched; /* weight, cap */
-	struct cpu_policy *cpu_policy; /* CPUID and MSRs as this domain sees them; create, then domctl before first run */
-	bool xpti;	     /* create */
+	uint64_t *ioports;             /* bitmap of 65,536 permitted ports; NULL: none */
+	uint32_t pci_config_address;   /* what it wrote to port 0xCF8; its own vcpus */
+	uint64_t vm_assist;            /* VMASST_TYPE_* bits; domain lock */
+	int64_t time_offset_seconds;   /* domain lock */
+	struct sched_domain *sched;    /* weight, cap */
+	struct cpu_policy *cpu_policy; /* CPUID and MSRs as this domain sees them; create, then domctl before
+	                                  first run */
+	bool xpti;                     /* create */
 	uint32_t relinquish_step;
 	uint32_t tsc_mode; /* 0 or 2, which are the same here */
 };
@@ -189,16 +195,17 @@ int domain_create(const struct domain_config *config, struct domain **out) __mus
 /* Domctl and the domain's own death: preemptible; 0 when dead, -ERESTART_HV, -EINVAL for dom0 itself. */
 int domain_destroy(struct domain *d) __must_check;
 int vcpu_create(struct domain *d, unsigned id) __must_check; /* down and uninitialised */
-struct vcpu *idle_vcpu_create(unsigned cpu);		      /* boot */
+struct vcpu *idle_vcpu_create(unsigned cpu);                 /* boot */
 
-/* Guest's own or toolstack's: all vcpus stop, the toolstack is told (VIRQ_DOM_EXC). dom0: the machine follows. */
+/* Guest's own or toolstack's: all vcpus stop, the toolstack is told (VIRQ_DOM_EXC). dom0: the machine
+ * follows. */
 void domain_shutdown(struct domain *d, unsigned reason);
 int domain_resume(struct domain *d) __must_check;
 /* The guest broke its contract: logs domain and reason, then SHUTDOWN_crash. Safe in any context but NMI. */
 void domain_crash(struct domain *d, const char *fmt, ...) __printf(2, 3);
 
 /* ---- running ---- */
-void domain_pause(struct domain *d);   /* waits until no vcpu of it runs; not for the caller's own domain */
+void domain_pause(struct domain *d); /* waits until no vcpu of it runs; not for the caller's own domain */
 void domain_pause_nosync(struct domain *d);
 void domain_unpause(struct domain *d);
 int domain_controller_pause(struct domain *d) __must_check;   /* domctl: counted */
@@ -224,9 +231,10 @@ static inline bool vcpu_nmi_due(const struct vcpu *v)
 	return READ_ONCE(v->pv.nmi_pending) && !v->pv.nmi_masked && v->pv.traps[TRAP_NMI].address;
 }
 void vcpu_mark_events_pending(struct vcpu *v);
-int vcpu_register_info(struct vcpu *v, mfn_t mfn, unsigned offset) __must_check; /* VCPUOP_register_vcpu_info */
+int vcpu_register_info(struct vcpu *v, mfn_t mfn,
+                       unsigned offset) __must_check; /* VCPUOP_register_vcpu_info */
 void vcpu_unregister_info(struct vcpu *v); /* the vcpu does not run; puts it on a page that nobody reads */
-void vcpu_destroy(struct vcpu *v);	   /* frees it; no reference is left */
+void vcpu_destroy(struct vcpu *v);         /* frees it; no reference is left */
 /* SCHEDOP_poll ends; tells whether it was polling. */
 bool vcpu_unpoll(struct vcpu *v);
 /* SCHEDOP_watchdog: 0 or the number given, -EINVAL, -ENOSPC (none free). */
@@ -235,8 +243,8 @@ int domain_watchdog(struct domain *d, uint32_t id, uint32_t seconds) __must_chec
 void vcpu_set_periodic(struct vcpu *v, uint64_t period_ns);
 void vcpu_set_singleshot(struct vcpu *v, uint64_t expires_ns);
 void vcpu_periodic_resume(struct vcpu *v, uint64_t now_ns); /* at switch-in */
-/* Refreshes the pvclock page of a vcpu, on its own CPU: when it is switched in, and at the end of a slice when this CPU's
- * clock was steered meanwhile (vcpu_time_stale()). */
+/* Refreshes the pvclock page of a vcpu, on its own CPU: when it is switched in, and at the end of a slice
+ * when this CPU's clock was steered meanwhile (vcpu_time_stale()). */
 void vcpu_time_update(struct vcpu *v, bool force);
 bool vcpu_time_stale(const struct vcpu *v);
 void domain_wallclock_update(struct domain *d);

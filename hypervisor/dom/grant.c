@@ -8,7 +8,8 @@
  * gone from all TLBs. The using domain's table holds a track per mapping, and a reference to the granting
  * domain.
  *
- *   entry free -> pinned (status bits set in the guest's entry by compare-and-exchange) -> ... -> free (cleared)
+ *   entry free -> pinned (status bits set in the guest's entry by compare-and-exchange) -> ... -> free
+ * (cleared)
  *
  * The guest's entries are memory that it may change at any time: flags and domain are read and updated in one
  * compare-and-exchange, the frame number once, under the pin.
@@ -192,7 +193,8 @@ static void entry_unmark(struct grant_table *t, unsigned ref, const struct activ
 		entry_clear_flags(e, GTF_reading);
 }
 
-/* One more use of entry ref of rd by user. *frame holds a reference (typed as writable for write). GNTST_*. */
+/* One more use of entry ref of rd by user. *frame holds a reference (typed as writable for write). GNTST_*.
+ */
 static int grant_pin(struct domain *rd, unsigned ref, uint16_t user, bool write, mfn_t *frame)
 {
 	struct grant_table *t = rd->grant;

@@ -222,8 +222,7 @@ static void tell_idle(const struct sched_cpu *sc)
 
 	if (cpumask_empty(&idle_cpus))
 		return;
-	list_for_each(l, &sc->queue)
-	{
+	list_for_each(l, &sc->queue) {
 		const struct vcpu *v = list_entry(l, struct vcpu, run_link);
 		cpumask_t allowed = allowed_cpus(v), preferred = preferred_cpus(v);
 		unsigned cpu = idle_cpu_in(v, &preferred);
@@ -357,8 +356,7 @@ static struct vcpu *queue_best(struct sched_cpu *sc, unsigned cpu, enum class li
 	struct vcpu *best = NULL;
 	struct list *l;
 
-	list_for_each(l, &sc->queue)
-	{
+	list_for_each(l, &sc->queue) {
 		struct vcpu *v = list_entry(l, struct vcpu, run_link);
 		enum class c = class_of(v);
 		cpumask_t cpus;
@@ -524,13 +522,11 @@ static unsigned account_active(void)
 	struct list *l, *m;
 	unsigned weights = 0;
 
-	list_for_each(l, &account_domains)
-	{
+	list_for_each(l, &account_domains) {
 		struct sched_domain *sd = list_entry(l, struct sched_domain, link);
 
 		sd->active_count = 0;
-		list_for_each(m, &sd->vcpus)
-		{
+		list_for_each(m, &sd->vcpus) {
 			struct sched_vcpu *sv = list_entry(m, struct sched_vcpu, link);
 
 			if (READ_ONCE(sv->vcpu->runstate.state) <= RUNSTATE_runnable)
@@ -559,8 +555,7 @@ static void account_share(int64_t total, unsigned weights)
 		struct list *l;
 
 		again = false;
-		list_for_each(l, &account_domains)
-		{
+		list_for_each(l, &account_domains) {
 			struct sched_domain *sd = list_entry(l, struct sched_domain, link);
 
 			if (sd->settled)
@@ -592,8 +587,7 @@ static void account_pay(struct sched_domain *sd)
 {
 	struct list *m;
 
-	list_for_each(m, &sd->vcpus)
-	{
+	list_for_each(m, &sd->vcpus) {
 		struct sched_vcpu *sv = list_entry(m, struct sched_vcpu, link);
 		int64_t old = READ_ONCE(sv->credit), new, paid;
 
@@ -620,13 +614,16 @@ static void account(void *unused)
 
 	(void)unused;
 	account_share((int64_t)paid, weights);
-	list_for_each(l, &account_domains) account_pay(list_entry(l, struct sched_domain, link));
+	list_for_each(l, &account_domains)
+		account_pay(list_entry(l, struct sched_domain, link));
 	spin_unlock_irqrestore(&account_lock, flags);
 
 	/* Whom a cap kept from running may go on now, also on another CPU than where it waits. */
-	for_each_cpu_in(cpu, &cpus_online) waiting = waiting || !list_empty(&sched_cpus[cpu].queue);
-	for_each_cpu_in(cpu, &cpus_online) if (waiting && cpumask_test(&idle_cpus, cpu))
-	        work_raise(cpu, WORK_SCHEDULE);
+	for_each_cpu_in(cpu, &cpus_online)
+		waiting = waiting || !list_empty(&sched_cpus[cpu].queue);
+	for_each_cpu_in(cpu, &cpus_online)
+		if (waiting && cpumask_test(&idle_cpus, cpu))
+			work_raise(cpu, WORK_SCHEDULE);
 	timer_set(&account_timer, time_now_ns() + ACCOUNT_NS);
 }
 

@@ -9,10 +9,10 @@
 #include <xen/sysctl.h>
 #include <xen/event_channel.h>
 
-/* Bring-up, per CPU: timers_init_cpu(), idle_vcpu_create(), then sched_init_cpu() on it. sched_init(): boot CPU,
- * after those of CPU 0 and before the first domain. */
+/* Bring-up, per CPU: timers_init_cpu(), idle_vcpu_create(), then sched_init_cpu() on it. sched_init(): boot
+ * CPU, after those of CPU 0 and before the first domain. */
 void sched_init(void);
-void sched_init_cpu(unsigned cpu); /* makes its idle vcpu current */
+void sched_init_cpu(unsigned cpu);                    /* makes its idle vcpu current */
 void sched_set_idle(unsigned cpu, struct vcpu *idle); /* idle_vcpu_create()'s */
 int sched_vcpu_init(struct vcpu *v) __must_check;
 void sched_vcpu_destroy(struct vcpu *v);
@@ -23,8 +23,8 @@ const char *sched_name(void);
 /* XEN_DOMCTL_scheduler_op get and put. 0 or -EINVAL. */
 int sched_adjust(struct domain *d, struct xen_domctl_scheduler_op *op) __must_check;
 int sched_adjust_global(struct xen_sysctl_scheduler_op *op) __must_check;
-/* Where it may run, and where it had rather. -EINVAL: no CPU of hard is online. A soft set without a CPU that it may use
- * counts for nothing. */
+/* Where it may run, and where it had rather. -EINVAL: no CPU of hard is online. A soft set without a CPU that
+ * it may use counts for nothing. */
 int vcpu_set_affinity(struct vcpu *v, const cpumask_t *hard, const cpumask_t *soft) __must_check;
 
 /* SCHEDOP_*, of the current vcpu. */
@@ -37,8 +37,8 @@ uint64_t cpu_idle_ns(unsigned cpu); /* time that CPU's idle vcpu ran */
 
 /* ---- what the floor above supplies (pv/switch.c) ---- */
 /* Saves prev, loads next, and continues next on its way out to the guest (or in the idle loop). Called with
- * interrupts off, from the WORK_SCHEDULE handler, after the run queues agreed. Sets cpu_info()->current, clears
- * prev->running with release once prev is saved, updates runstate area and time page of next. */
+ * interrupts off, from the WORK_SCHEDULE handler, after the run queues agreed. Sets cpu_info()->current,
+ * clears prev->running with release once prev is saved, updates runstate area and time page of next. */
 void vcpu_switch(struct vcpu *prev, struct vcpu *next) __noreturn;
 /* v goes on running after its turn: brings its time page up to date. Called like vcpu_switch(). */
 void vcpu_stay(struct vcpu *v);

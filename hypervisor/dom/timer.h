@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Timers: a heap per CPU, run by WORK_TIMER outside of interrupt context. A timer needs no memory but its own. */
+/* Timers: a heap per CPU, run by WORK_TIMER outside of interrupt context. A timer needs no memory but its
+ * own. */
 #ifndef DOM_TIMER_H
 #define DOM_TIMER_H
 
@@ -9,7 +10,7 @@ struct timer {
 	uint64_t expires_ns;
 	void (*fn)(void *data);
 	void *data;
-	unsigned cpu; /* whose heap; that heap's lock */
+	unsigned cpu;                      /* whose heap; that heap's lock */
 	struct timer *child, *next, *prev; /* pairing heap; prev of a first child is its parent */
 	bool active, killed;
 };

@@ -28,7 +28,7 @@
 /* A port that takes no byte for so many polls (about 0.1 s) is left alone. */
 #define SEND_POLLS  100000
 
-#define WRITE_MAX 256
+#define WRITE_MAX   256
 
 #define VGA_COLUMNS 80
 #define VGA_ROWS    25
@@ -185,7 +185,8 @@ static void write_piece(const char *text, size_t n)
 		spin_unlock_irqrestore(&lock, flags);
 }
 
-/* In pieces that end with a line or after WRITE_MAX bytes: a real port takes 87 us per byte, with interrupts off. */
+/* In pieces that end with a line or after WRITE_MAX bytes: a real port takes 87 us per byte, with interrupts
+ * off. */
 void console_write(const char *text, size_t n)
 {
 	while (n) {

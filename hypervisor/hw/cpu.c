@@ -324,8 +324,7 @@ bool cpu_features_match(void)
 
 	features_read(&own);
 	return !strcmp(own.vendor, f->vendor) && own.nx >= f->nx && own.page1gb >= f->page1gb &&
-	       own.smep >= f->smep && own.smap >= f->smap && own.umip >= f->umip &&
-	       own.xsave >= f->xsave &&
+	       own.smep >= f->smep && own.smap >= f->smap && own.umip >= f->umip && own.xsave >= f->xsave &&
 	       (own.xcr0_mask & f->xcr0_mask) == f->xcr0_mask && own.xsaveopt >= f->xsaveopt &&
 	       own.rdtscp >= f->rdtscp && own.spec_ctrl >= f->spec_ctrl && own.ibpb >= f->ibpb &&
 	       own.md_clear >= f->md_clear && own.x2apic >= f->x2apic && own.tsc_deadline >= f->tsc_deadline;

@@ -18,14 +18,14 @@ struct vcpu;
  */
 struct cpu_info {
 	struct cpu_user_regs regs; /* the interrupted guest; es, ds, fs, gs slots hold no live values */
-	struct vcpu *current;	   /* never NULL after bring-up: a guest's vcpu or the CPU's idle one */
+	struct vcpu *current;      /* never NULL after bring-up: a guest's vcpu or the CPU's idle one */
 	uint32_t cpu;
-	uint32_t work;		   /* WORK_* bits: looked at before each return to a guest; set by any CPU, atomic */
-	uint64_t hv_cr3;	   /* xpti: the full address space, loaded on entry; 0 when not in use */
-	uint64_t guest_cr3;	   /* xpti: the reduced address space, loaded on exit; 0 when not in use */
-	uint64_t scratch[3];	   /* entry code's own */
-	uint32_t spec_flags;	   /* SPEC_* of hw/spec.h: mitigations on entry and exit */
-	uint32_t guest_spec_ctrl;  /* what SPEC_CTRL holds while the guest runs */
+	uint32_t work;      /* WORK_* bits: looked at before each return to a guest; set by any CPU, atomic */
+	uint64_t hv_cr3;    /* xpti: the full address space, loaded on entry; 0 when not in use */
+	uint64_t guest_cr3; /* xpti: the reduced address space, loaded on exit; 0 when not in use */
+	uint64_t scratch[3];      /* entry code's own */
+	uint32_t spec_flags;      /* SPEC_* of hw/spec.h: mitigations on entry and exit */
+	uint32_t guest_spec_ctrl; /* what SPEC_CTRL holds while the guest runs */
 };
 
 /* Bits of cpu_info.work, and their handlers below; the lowest bit is handled first. */
@@ -85,8 +85,9 @@ struct cpu_features {
 	bool nx, page1gb, pge, pat, smep, smap, umip, pcid, invpcid, xsave, xsaveopt, xsavec, xsaves;
 	bool x2apic, tsc_deadline, tsc_invariant, syscall32, rdtscp, cpuid_faulting, arch_capabilities, mwait;
 	bool spec_ctrl, ibpb, stibp, ssbd, md_clear, l1d_flush;
-	uint64_t xcr0_mask; /* state components that the hypervisor manages */
-	uint32_t xsave_size; /* bytes of an XSAVE area for xcr0_mask, standard format; 512 where there is no XSAVE */
+	uint64_t xcr0_mask;  /* state components that the hypervisor manages */
+	uint32_t xsave_size; /* bytes of an XSAVE area for xcr0_mask, standard format; 512 where there is no
+	                        XSAVE */
 };
 extern struct cpu_features cpu_features;
 
@@ -109,7 +110,7 @@ void dr_write(unsigned n, uint64_t value); /* DR0 to DR3, DR7 */
 uint64_t rdtsc(void);
 void irq_disable(void);
 void irq_enable(void);
-uint64_t irq_save(void);	      /* disables; returns the former flags */
+uint64_t irq_save(void); /* disables; returns the former flags */
 void irq_restore(uint64_t flags);
 bool irq_enabled(void);
 static inline void cpu_relax(void)

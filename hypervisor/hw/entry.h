@@ -5,35 +5,35 @@
 #ifndef HW_ENTRY_H
 #define HW_ENTRY_H
 
-#define UREGS_r15    0
-#define UREGS_r11    48
-#define UREGS_rax    80
-#define UREGS_rcx    88
-#define UREGS_rdi    112
-#define UREGS_error  120
-#define UREGS_vector 124
-#define UREGS_rip    128
-#define UREGS_cs     136
-#define UREGS_rflags 144
-#define UREGS_rsp    152
-#define UREGS_ss     160
-#define UREGS_es     168 /* the stack pointer at a trap from a guest: TSS.rsp0; 16-byte aligned */
-#define CI_work	     212
-#define CI_hv_cr3    216
-#define CI_guest_cr3 224
-#define CI_scratch   232
-#define CI_spec	     256
+#define UREGS_r15     0
+#define UREGS_r11     48
+#define UREGS_rax     80
+#define UREGS_rcx     88
+#define UREGS_rdi     112
+#define UREGS_error   120
+#define UREGS_vector  124
+#define UREGS_rip     128
+#define UREGS_cs      136
+#define UREGS_rflags  144
+#define UREGS_rsp     152
+#define UREGS_ss      160
+#define UREGS_es      168 /* the stack pointer at a trap from a guest: TSS.rsp0; 16-byte aligned */
+#define CI_work       212
+#define CI_hv_cr3     216
+#define CI_guest_cr3  224
+#define CI_scratch    232
+#define CI_spec       256
 #define CI_guest_spec 260
-#define CI_SIZE	     264
+#define CI_SIZE       264
 
-#define VECTOR_INT80 0x80
+#define VECTOR_INT80  0x80
 /* In entry_vector: the guest came by SYSCALL and may go back by SYSRET (rcx and r11 need not survive). */
 #define ENTRY_SYSCALL 0x100
 
 /* cpu_info.spec_flags */
 #define SPEC_ENTRY_IBRS 1 /* write SPEC_CTRL = IBRS on entry from a guest, the guest's on exit */
-#define SPEC_EXIT_VERW	2 /* clear buffers on exit (MDS) */
-#define SPEC_ENTRY_RSB	4 /* overwrite the return stack buffer on entry */
+#define SPEC_EXIT_VERW  2 /* clear buffers on exit (MDS) */
+#define SPEC_ENTRY_RSB  4 /* overwrite the return stack buffer on entry */
 
 #ifndef __ASSEMBLER__
 /* This CPU's SYSCALL and SYSENTER entries; after traps_init_cpu() has given the CPU its stack. */

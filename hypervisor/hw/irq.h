@@ -25,15 +25,16 @@ void irq_mask(unsigned irq);
 void irq_unmask(unsigned irq);
 bool irq_is_level(unsigned irq);
 void irq_set_affinity(unsigned irq, unsigned cpu);
-/* PHYSDEVOP_setup_gsi: trigger and polarity before the first bind; no effect on a bound one of equal settings. */
+/* PHYSDEVOP_setup_gsi: trigger and polarity before the first bind; no effect on a bound one of equal
+ * settings. */
 int irq_gsi_setup(unsigned gsi, bool level, bool active_low) __must_check;
 
 struct msi_request {
 	uint16_t segment;
 	uint8_t bus, devfn;
-	uint16_t entry;	     /* MSI-X table index; 0 for MSI */
+	uint16_t entry;      /* MSI-X table index; 0 for MSI */
 	uint64_t table_base; /* 0: MSI; else machine address of the MSI-X table */
-	unsigned count;	     /* MSI: number of vectors; 1 .. 32, MSI-X: 1 */
+	unsigned count;      /* MSI: number of vectors; 1 .. 32, MSI-X: 1 */
 };
 /* Allocates count consecutive irqs and programs the device (masked until irq_unmask()). -ENODEV, -ENOSPC,
  * -EOPNOTSUPP when started with msi=false. *first is the first irq. */

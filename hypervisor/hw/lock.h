@@ -11,22 +11,22 @@
 #include "lib/types.h"
 
 enum lock_rank {
-	RANK_DOMCTL,	  /* one toolstack operation at a time */
-	RANK_DOMLIST,	  /* the list of domains */
-	RANK_DOMAIN,	  /* struct domain's own fields */
-	RANK_GRANT,	  /* a grant table; two at once: lower address first */
-	RANK_MMU,	  /* a domain's page tables and the types of its frames */
-	RANK_EVTCHN,	  /* a domain's event channels; two at once: lower address first */
-	RANK_PIRQ,	  /* pirq bindings */
+	RANK_DOMCTL,      /* one toolstack operation at a time */
+	RANK_DOMLIST,     /* the list of domains */
+	RANK_DOMAIN,      /* struct domain's own fields */
+	RANK_GRANT,       /* a grant table; two at once: lower address first */
+	RANK_MMU,         /* a domain's page tables and the types of its frames */
+	RANK_EVTCHN,      /* a domain's event channels; two at once: lower address first */
+	RANK_PIRQ,        /* pirq bindings */
 	RANK_OWNED_PAGES, /* a domain's list of frames */
-	RANK_HEAP,	  /* free frames */
-	RANK_SCHED,	  /* run queues; irqsave; two at once: lower address first */
-	RANK_TIMER,	  /* a CPU's timers; irqsave; two at once: lower address first */
-	RANK_IRQ,	  /* interrupt descriptors; irqsave */
-	RANK_APIC,	  /* I/O APIC and PCI configuration registers; irqsave */
-	RANK_TLB,	  /* the flush in progress; irqsave never: waits for other CPUs */
-	RANK_TIME,	  /* clock parameters; irqsave */
-	RANK_CONSOLE,	  /* irqsave */
+	RANK_HEAP,        /* free frames */
+	RANK_SCHED,       /* run queues; irqsave; two at once: lower address first */
+	RANK_TIMER,       /* a CPU's timers; irqsave; two at once: lower address first */
+	RANK_IRQ,         /* interrupt descriptors; irqsave */
+	RANK_APIC,        /* I/O APIC and PCI configuration registers; irqsave */
+	RANK_TLB,         /* the flush in progress; irqsave never: waits for other CPUs */
+	RANK_TIME,        /* clock parameters; irqsave */
+	RANK_CONSOLE,     /* irqsave */
 };
 
 typedef struct {
@@ -37,8 +37,9 @@ typedef struct {
 
 #define SPINLOCK(r) ((spinlock_t){ .rank = (r) })
 
-/* Debug builds, after bring-up: a lock is taken either always with interrupts on or always with them off. Who waits for other
- * CPUs while he holds one of the first kind (a TLB flush) would wait for ever for one that spins on it with them off. */
+/* Debug builds, after bring-up: a lock is taken either always with interrupts on or always with them off. Who
+ * waits for other CPUs while he holds one of the first kind (a TLB flush) would wait for ever for one that
+ * spins on it with them off. */
 void lock_check_interrupts(void);
 
 void spin_lock(spinlock_t *l);

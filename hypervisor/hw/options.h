@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Command-line options, parsed once by boot/cmdline.c and immutable afterwards. Names and meanings are Xen's. */
+/* Command-line options, parsed once by boot/cmdline.c and immutable afterwards. Names and meanings are Xen's.
+ */
 #ifndef HW_OPTIONS_H
 #define HW_OPTIONS_H
 
@@ -15,18 +16,19 @@ struct options {
 	unsigned max_cstate; /* ~0u: no limit */
 	bool msi;
 	unsigned maxcpus; /* 0: all */
-	uint64_t mem;	  /* bytes; ~0: all */
+	uint64_t mem;     /* bytes; ~0: all */
 	char console[32], com1[64];
 	bool console_vga; /* console= names vga */
-	int loglvl_print, loglvl_rate, guest_loglvl_print, guest_loglvl_rate; /* lines below are printed: 0 none .. 4 all */
+	int loglvl_print, loglvl_rate, guest_loglvl_print,
+	        guest_loglvl_rate; /* lines below are printed: 0 none .. 4 all */
 	uint32_t conring_bytes;
 	bool noreboot;
 	char reboot[8]; /* t k a p e n or empty: triple, keyboard, acpi, pci, efi, none */
 	char clocksource[8];
 	char sched[16];
-	bool spec_ctrl;	  /* spec-ctrl=no switches all mitigations off */
+	bool spec_ctrl;                          /* spec-ctrl=no switches all mitigations off */
 	int spec_ibrs, spec_ibpb, spec_md_clear; /* -1: by CPU; 0, 1 */
-	int xpti_dom0, xpti_domu; /* -1: by CPU; 0, 1 */
+	int xpti_dom0, xpti_domu;                /* -1: by CPU; 0, 1 */
 };
 extern struct options options;
 

@@ -18,13 +18,31 @@
 /* What a guest may have set; IF is forced on besides. */
 #define RFLAGS_GUEST 0x254dd5u
 
-#define PF_PRESENT (1u << 0)
-#define PF_WRITE   (1u << 1)
-#define PF_USER	   (1u << 2)
-#define PF_RSVD	   (1u << 3)
-#define PF_FETCH   (1u << 4)
+#define PF_PRESENT   (1u << 0)
+#define PF_WRITE     (1u << 1)
+#define PF_USER      (1u << 2)
+#define PF_RSVD      (1u << 3)
+#define PF_FETCH     (1u << 4)
 
-enum { TRAP_DE, TRAP_DB, TRAP_NMI, TRAP_BP, TRAP_OF, TRAP_BR, TRAP_UD, TRAP_NM, TRAP_DF, TRAP_TS = 10, TRAP_NP, TRAP_SS,
-       TRAP_GP, TRAP_PF, TRAP_MF = 16, TRAP_AC, TRAP_MC, TRAP_XM };
+enum {
+	TRAP_DE,
+	TRAP_DB,
+	TRAP_NMI,
+	TRAP_BP,
+	TRAP_OF,
+	TRAP_BR,
+	TRAP_UD,
+	TRAP_NM,
+	TRAP_DF,
+	TRAP_TS = 10,
+	TRAP_NP,
+	TRAP_SS,
+	TRAP_GP,
+	TRAP_PF,
+	TRAP_MF = 16,
+	TRAP_AC,
+	TRAP_MC,
+	TRAP_XM
+};
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Segment registers of the guest, which the hypervisor does not use itself: selectors, and the two bases of GS. */
+/* Segment registers of the guest, which the hypervisor does not use itself: selectors, and the two bases of
+ * GS. */
 #ifndef HW_SEGMENT_H
 #define HW_SEGMENT_H
 
@@ -17,30 +18,30 @@ bool segment_gs_load(uint16_t selector);
 void swapgs(void);
 #else
 /* The second loads: false where the selector is bad by now; the null selector is loaded instead. */
-#define SEGMENT(name) \
-	static inline uint16_t segment_##name(void) \
-	{ \
-		uint16_t selector; \
+#define SEGMENT(name)                                                     \
+	static inline uint16_t segment_##name(void)                       \
+	{                                                                 \
+		uint16_t selector;                                        \
 		__asm__ volatile("mov %%" #name ", %0" : "=r"(selector)); \
-		return selector; \
-	} \
-	static inline bool segment_##name##_load(uint16_t selector) \
-	{ \
-		bool bad = false; \
-		__asm__ volatile("1: mov %1, %%" #name "\n" \
-				 "2:\n" \
-				 ".subsection 1\n" \
-				 "3: movb $1, %0\n" \
-				 "xor %k1, %k1\n" \
-				 "mov %1, %%" #name "\n" \
-				 "jmp 2b\n" \
-				 ".previous\n" \
-				 ".pushsection __ex_table, \"a\"\n" \
-				 ".balign 4\n" \
-				 ".long 1b - ., 3b - .\n" \
-				 ".popsection" \
-				 : "+q"(bad), "+r"(selector)); \
-		return !bad; \
+		return selector;                                          \
+	}                                                                 \
+	static inline bool segment_##name##_load(uint16_t selector)       \
+	{                                                                 \
+		bool bad = false;                                         \
+		__asm__ volatile("1: mov %1, %%" #name "\n"               \
+		                 "2:\n"                                   \
+		                 ".subsection 1\n"                        \
+		                 "3: movb $1, %0\n"                       \
+		                 "xor %k1, %k1\n"                         \
+		                 "mov %1, %%" #name "\n"                  \
+		                 "jmp 2b\n"                               \
+		                 ".previous\n"                            \
+		                 ".pushsection __ex_table, \"a\"\n"       \
+		                 ".balign 4\n"                            \
+		                 ".long 1b - ., 3b - .\n"                 \
+		                 ".popsection"                            \
+		                 : "+q"(bad), "+r"(selector));            \
+		return !bad;                                              \
 	}
 SEGMENT(ds)
 SEGMENT(es)

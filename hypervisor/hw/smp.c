@@ -97,8 +97,10 @@ void cpu_call(const cpumask_t *mask, void (*fn)(void *), void *arg)
 		call.fn = fn;
 		call.arg = arg;
 		__atomic_thread_fence(__ATOMIC_SEQ_CST);
-		for_each_cpu_in(cpu, &others) cpumask_set(&call.pending, cpu);
-		for_each_cpu_in(cpu, &others) apic_send_ipi(cpu_ids[cpu].apic_id, VECTOR_CALL);
+		for_each_cpu_in(cpu, &others)
+			cpumask_set(&call.pending, cpu);
+		for_each_cpu_in(cpu, &others)
+			apic_send_ipi(cpu_ids[cpu].apic_id, VECTOR_CALL);
 		while (!cpumask_empty(&call.pending))
 			cpu_relax();
 		spin_unlock(&call_lock);

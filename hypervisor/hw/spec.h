@@ -5,7 +5,6 @@
 #include "lib/types.h"
 #include "hw/entry.h" /* SPEC_*: the flags that entry code reads */
 
-
 struct spec_policy {
 	uint32_t flags;
 	bool xpti_dom0, xpti_domu;

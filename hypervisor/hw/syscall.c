@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * SYSCALL and SYSENTER. SYSCALL leaves the stack pointer as the guest had it and frees no register, so each CPU has a
- * few bytes of code of its own that know where its stack is. (SDM Vol. 3, 5.8; APM Vol. 2, 6.1.)
+ * SYSCALL and SYSENTER. SYSCALL leaves the stack pointer as the guest had it and frees no register, so each
+ * CPU has a few bytes of code of its own that know where its stack is. (SDM Vol. 3, 5.8; APM Vol. 2, 6.1.)
  */
 #include "hw/cpu.h"
 #include "hw/entry.h"
 #include "hw/mem.h"
 #include "lib/string.h"
 
-#define OFFSET_IS(field, value) _Static_assert(offsetof(struct cpu_info, field) == (value), "hw/entry.h: " #field)
+#define OFFSET_IS(field, value) \
+	_Static_assert(offsetof(struct cpu_info, field) == (value), "hw/entry.h: " #field)
 OFFSET_IS(regs.r15, UREGS_r15);
 OFFSET_IS(regs.r11, UREGS_r11);
 OFFSET_IS(regs.rax, UREGS_rax);
@@ -31,18 +32,18 @@ OFFSET_IS(guest_spec_ctrl, CI_guest_spec);
 _Static_assert(sizeof(struct cpu_info) == CI_SIZE, "hw/entry.h: CI_SIZE");
 _Static_assert((CI_SIZE - UREGS_es) % 16 == 0, "the processor aligns the stack to 16 bytes before it pushes");
 
-#define MSR_SYSENTER_CS	 0x174
+#define MSR_SYSENTER_CS  0x174
 #define MSR_SYSENTER_ESP 0x175
 #define MSR_SYSENTER_EIP 0x176
-#define MSR_STAR	 0xc0000081
-#define MSR_LSTAR	 0xc0000082
-#define MSR_CSTAR	 0xc0000083
-#define MSR_SFMASK	 0xc0000084
+#define MSR_STAR         0xc0000081
+#define MSR_LSTAR        0xc0000082
+#define MSR_CSTAR        0xc0000083
+#define MSR_SFMASK       0xc0000084
 
 /* Cleared on entry: TF, IF, DF, IOPL, NT, RF, AC. */
 #define SYSCALL_FLAGS_MASK 0x57700
 
-#define STUB_BYTES 32
+#define STUB_BYTES         32
 extern uint8_t syscall_stubs[NR_CPUS][2][STUB_BYTES]; /* entry.S: in text */
 
 void syscall_entry(void);
@@ -50,8 +51,8 @@ void syscall32_entry(void);
 void sysenter_entry(void);
 
 /*
- * movabs %rax, scratch[0]; mov %rsp, %rax; movabs $regs.es, %rsp; jmp entry. Written through the direct map, since
- * text is mapped read-only.
+ * movabs %rax, scratch[0]; mov %rsp, %rax; movabs $regs.es, %rsp; jmp entry. Written through the direct map,
+ * since text is mapped read-only.
  */
 static void stub_write(uint8_t *stub, struct cpu_info *info, void (*entry)(void))
 {

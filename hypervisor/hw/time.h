@@ -5,12 +5,13 @@
 
 #include "lib/types.h"
 
-/* Nanoseconds since boot; monotonic on each CPU and, within the warp bound that boot measured, across CPUs. */
+/* Nanoseconds since boot; monotonic on each CPU and, within the warp bound that boot measured, across CPUs.
+ */
 uint64_t time_now_ns(void);
 /* What a guest needs to compute system time from the TSC on this CPU (vcpu_time_info). */
 struct time_scale {
 	uint64_t tsc_stamp, system_ns; /* a pair taken at one instant */
-	uint32_t tsc_to_ns_mul;	       /* 0.32 fixed point, after the shift */
+	uint32_t tsc_to_ns_mul;        /* 0.32 fixed point, after the shift */
 	int8_t tsc_shift;
 	bool tsc_stable; /* TSCs of all CPUs run in step */
 };

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * TLB flushes. One flush at a time: its requester holds flush_lock, with interrupts on, and so serves others' requests while
- * it waits for the lock or for the answers. A request is a bit per CPU in flush.pending.
+ * TLB flushes. One flush at a time: its requester holds flush_lock, with interrupts on, and so serves others'
+ * requests while it waits for the lock or for the answers. A request is a bit per CPU in flush.pending.
  *
- * The clock tells uses that ended before a CPU's last flush from later ones. Who ends a use notes the clock's value and that it
- * was noted (tlb_clock()); the next flush of any CPU sees that, and moves the clock on; each CPU notes the value at its flush. It
- * has flushed since a use ended if its note is larger. Races only make notes look older than they are. When the clock wraps it
- * stays at 0, which tells everybody to flush always.
+ * The clock tells uses that ended before a CPU's last flush from later ones. Who ends a use notes the clock's
+ * value and that it was noted (tlb_clock()); the next flush of any CPU sees that, and moves the clock on;
+ * each CPU notes the value at its flush. It has flushed since a use ended if its note is larger. Races only
+ * make notes look older than they are. When the clock wraps it stays at 0, which tells everybody to flush
+ * always.
  *
- * Only the hypervisor's own mappings are global, and those never change: a load of CR3 flushes all that matters.
+ * Only the hypervisor's own mappings are global, and those never change: a load of CR3 flushes all that
+ * matters.
  */
 #include "hw/tlb.h"
 #include "hw/cpu.h"
@@ -41,7 +43,8 @@ void tlb_clock_advance(void)
 	uint32_t now = __atomic_load_n(&tlb_time.now, __ATOMIC_SEQ_CST);
 
 	__atomic_store_n(&tlb_time.noted, false, __ATOMIC_SEQ_CST);
-	while (now && !__atomic_compare_exchange_n(&tlb_time.now, &now, now + 1, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+	while (now && !__atomic_compare_exchange_n(&tlb_time.now, &now, now + 1, false, __ATOMIC_SEQ_CST,
+	                                           __ATOMIC_SEQ_CST))
 		;
 }
 
@@ -95,7 +98,8 @@ void tlb_flush_interrupt(void)
 	cpumask_clear(&flush.pending, cpu);
 }
 
-/* While it waits: with interrupts on, others' requests come by themselves; a caller that broke the rule answers by hand. */
+/* While it waits: with interrupts on, others' requests come by themselves; a caller that broke the rule
+ * answers by hand. */
 static void serve(void)
 {
 	if (unlikely(!irq_enabled()))

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Where hw/entry.S hands over to C. Each is called on the CPU's hypervisor stack (NMI, #MC, #DF and a #DB in the
- * hypervisor: on their own IST stacks) with interrupts off and the register frame complete; regs->entry_vector is the vector.
+ * Where hw/entry.S hands over to C. Each is called on the CPU's hypervisor stack (NMI, #MC, #DF and a #DB in
+ * the hypervisor: on their own IST stacks) with interrupts off and the register frame complete;
+ * regs->entry_vector is the vector.
  */
 #ifndef HW_TRAP_H
 #define HW_TRAP_H
@@ -10,14 +11,16 @@
 #include <xen/xen.h>
 
 /* hw/trap.c */
-void trap_in_hypervisor(struct cpu_user_regs *regs); /* exception table fix-up (uaccess, rdmsr_safe, ...), or panic */
+void trap_in_hypervisor(
+        struct cpu_user_regs *regs); /* exception table fix-up (uaccess, rdmsr_safe, ...), or panic */
 void trap_debug_in_hypervisor(struct cpu_user_regs *regs);
 void trap_nmi(struct cpu_user_regs *regs);
 void trap_machine_check(struct cpu_user_regs *regs);
 void trap_double_fault(struct cpu_user_regs *regs) __noreturn;
 /* hw/irq.c: vectors 0x20 .. 0xff, from any mode */
 void irq_entry(struct cpu_user_regs *regs);
-/* Builds the IDT (stubs: entry.S's trap_stubs[256], 16 bytes each), TSS and IST of this CPU; LSTAR and friends. */
+/* Builds the IDT (stubs: entry.S's trap_stubs[256], 16 bytes each), TSS and IST of this CPU; LSTAR and
+ * friends. */
 void traps_init_cpu(unsigned cpu);
 
 /* ---- what floors above supply ---- */

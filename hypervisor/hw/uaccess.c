@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Copies to and from the current guest. Whole words first, then the rest; a fault at either one ends the copy, and what
- * is left is what the registers say. After a fault in the words, the bytes before the fault in that word count as not copied.
+ * Copies to and from the current guest. Whole words first, then the rest; a fault at either one ends the
+ * copy, and what is left is what the registers say. After a fault in the words, the bytes before the fault in
+ * that word count as not copied.
  */
 #include "hw/uaccess.h"
 #include "hw/uaccess_words.h"
@@ -38,22 +39,22 @@ static size_t copy(void *dst, const void *src, size_t n)
 	size_t words = n / 8, rest = n % 8;
 
 	__asm__ volatile("1: rep movsq\n"
-			 "mov %[rest], %%rcx\n"
-			 "2: rep movsb\n"
-			 "jmp 5f\n"
-			 ".subsection 1\n"
-			 "3: lea (%[rest], %%rcx, 8), %%rcx\n"
-			 "jmp 5f\n"
-			 ".previous\n"
-			 "5:\n"
-			 ".pushsection __ex_table, \"a\"\n"
-			 ".balign 4\n"
-			 ".long 1b - ., 3b - .\n"
-			 ".long 2b - ., 5b - .\n"
-			 ".popsection"
-			 : "+D"(dst), "+S"(src), "+c"(words)
-			 : [rest] "r"(rest)
-			 : "memory");
+	                 "mov %[rest], %%rcx\n"
+	                 "2: rep movsb\n"
+	                 "jmp 5f\n"
+	                 ".subsection 1\n"
+	                 "3: lea (%[rest], %%rcx, 8), %%rcx\n"
+	                 "jmp 5f\n"
+	                 ".previous\n"
+	                 "5:\n"
+	                 ".pushsection __ex_table, \"a\"\n"
+	                 ".balign 4\n"
+	                 ".long 1b - ., 3b - .\n"
+	                 ".long 2b - ., 5b - .\n"
+	                 ".popsection"
+	                 : "+D"(dst), "+S"(src), "+c"(words)
+	                 : [rest] "r"(rest)
+	                 : "memory");
 	return words;
 }
 
@@ -62,22 +63,22 @@ static size_t clear(void *dst, size_t n)
 	size_t words = n / 8, rest = n % 8;
 
 	__asm__ volatile("1: rep stosq\n"
-			 "mov %[rest], %%rcx\n"
-			 "2: rep stosb\n"
-			 "jmp 5f\n"
-			 ".subsection 1\n"
-			 "3: lea (%[rest], %%rcx, 8), %%rcx\n"
-			 "jmp 5f\n"
-			 ".previous\n"
-			 "5:\n"
-			 ".pushsection __ex_table, \"a\"\n"
-			 ".balign 4\n"
-			 ".long 1b - ., 3b - .\n"
-			 ".long 2b - ., 5b - .\n"
-			 ".popsection"
-			 : "+D"(dst), "+c"(words)
-			 : [rest] "r"(rest), "a"(0ull)
-			 : "memory");
+	                 "mov %[rest], %%rcx\n"
+	                 "2: rep stosb\n"
+	                 "jmp 5f\n"
+	                 ".subsection 1\n"
+	                 "3: lea (%[rest], %%rcx, 8), %%rcx\n"
+	                 "jmp 5f\n"
+	                 ".previous\n"
+	                 "5:\n"
+	                 ".pushsection __ex_table, \"a\"\n"
+	                 ".balign 4\n"
+	                 ".long 1b - ., 3b - .\n"
+	                 ".long 2b - ., 5b - .\n"
+	                 ".popsection"
+	                 : "+D"(dst), "+c"(words)
+	                 : [rest] "r"(rest), "a"(0ull)
+	                 : "memory");
 	return words;
 }
 
@@ -88,17 +89,17 @@ static size_t copy_word_in(uint64_t *dst, const uint64_t *src)
 	size_t left = 0;
 
 	__asm__ volatile("1: movq %2, %0\n"
-			 "2:\n"
-			 ".subsection 1\n"
-			 "3: movl $8, %k1\n"
-			 "jmp 2b\n"
-			 ".previous\n"
-			 ".pushsection __ex_table, \"a\"\n"
-			 ".balign 4\n"
-			 ".long 1b - ., 3b - .\n"
-			 ".popsection"
-			 : "+r"(value), "+r"(left)
-			 : "m"(*src));
+	                 "2:\n"
+	                 ".subsection 1\n"
+	                 "3: movl $8, %k1\n"
+	                 "jmp 2b\n"
+	                 ".previous\n"
+	                 ".pushsection __ex_table, \"a\"\n"
+	                 ".balign 4\n"
+	                 ".long 1b - ., 3b - .\n"
+	                 ".popsection"
+	                 : "+r"(value), "+r"(left)
+	                 : "m"(*src));
 	*dst = value;
 	return left;
 }

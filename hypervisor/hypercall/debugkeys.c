@@ -9,7 +9,7 @@
 #include "mm/heap.h"
 #include "mm/pagetable.h"
 
-#define KEYS_MAX 16
+#define KEYS_MAX      16
 #define AUDIT_DOMAINS 64
 
 struct stopped {
@@ -18,7 +18,8 @@ struct stopped {
 	unsigned count;
 };
 
-/* Every other vcpu of the caller's domain, and the vcpus of all others. False: there are more than it has room for. */
+/* Every other vcpu of the caller's domain, and the vcpus of all others. False: there are more than it has
+ * room for. */
 static bool stop_all(struct stopped *s)
 {
 	struct domain *self = current_domain();
@@ -122,8 +123,8 @@ int debug_keys(const struct xen_sysctl_debug_keys *k)
 		if (keys[i] == 'm')
 			rc = audit();
 		else
-			log_info("debug key %c (0x%x) has no handler", keys[i] < ' ' || keys[i] > '~' ? '.' : keys[i],
-				 (unsigned)(uint8_t)keys[i]);
+			log_info("debug key %c (0x%x) has no handler",
+			         keys[i] < ' ' || keys[i] > '~' ? '.' : keys[i], (unsigned)(uint8_t)keys[i]);
 	}
 	return rc;
 }

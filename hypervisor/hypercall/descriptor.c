@@ -10,7 +10,8 @@
 #define MSR_GS_BASE   0xc0000101
 #define MSR_KERNEL_GS 0xc0000102
 
-/* set_gdt(frames, entries): entries of 8 bytes, at most FIRST_RESERVED_GDT_ENTRY; frames is a list of MFNs. */
+/* set_gdt(frames, entries): entries of 8 bytes, at most FIRST_RESERVED_GDT_ENTRY; frames is a list of MFNs.
+ */
 int64_t hc_set_gdt(struct hc_args *a)
 {
 	uint64_t frames[GDT_PAGES_MAX];
@@ -47,21 +48,21 @@ int64_t hc_update_descriptor(struct hc_args *a)
 static void load_user_gs(uint16_t selector)
 {
 	__asm__ volatile("swapgs\n"
-			 "1: mov %0, %%gs\n"
-			 "2: mfence\n"
-			 "swapgs\n"
-			 ".subsection 1\n"
-			 "3: xor %k0, %k0\n"
-			 "mov %0, %%gs\n"
-			 "jmp 2b\n"
-			 ".previous\n"
-			 ".pushsection __ex_table, \"a\"\n"
-			 ".balign 4\n"
-			 ".long 1b - ., 3b - .\n"
-			 ".popsection"
-			 : "+r"(selector)
-			 :
-			 : "memory");
+	                 "1: mov %0, %%gs\n"
+	                 "2: mfence\n"
+	                 "swapgs\n"
+	                 ".subsection 1\n"
+	                 "3: xor %k0, %k0\n"
+	                 "mov %0, %%gs\n"
+	                 "jmp 2b\n"
+	                 ".previous\n"
+	                 ".pushsection __ex_table, \"a\"\n"
+	                 ".balign 4\n"
+	                 ".long 1b - ., 3b - .\n"
+	                 ".popsection"
+	                 : "+r"(selector)
+	                 :
+	                 : "memory");
 }
 
 /* set_segment_base(which, base): SEGBASE_* of xen/arch-x86/xen-x86_64.h. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Where a hypercall enters: number in RAX, arguments in RDI, RSI, RDX, R10, R8, R9, result in RAX (xen/arch-x86/xen-x86_64.h).
- * IRET never comes here (pv/bounce.c). docs/abi.md lists what each one supports. A number without a handler answers -ENOSYS.
+ * Where a hypercall enters: number in RAX, arguments in RDI, RSI, RDX, R10, R8, R9, result in RAX
+ * (xen/arch-x86/xen-x86_64.h). IRET never comes here (pv/bounce.c). docs/abi.md lists what each one supports.
+ * A number without a handler answers -ENOSYS.
  */
 #include "hypercall/hypercall.h"
 #include "pv/pv.h"
@@ -71,8 +72,8 @@ void hypercall_from_guest(struct vcpu *v, struct cpu_user_regs *regs)
 }
 
 /*
- * multicall(entries, count). An entry that was preempted is rewritten with its new arguments and the list continues from
- * it. IRET and a multicall within are no calls that a list may hold.
+ * multicall(entries, count). An entry that was preempted is rewritten with its new arguments and the list
+ * continues from it. IRET and a multicall within are no calls that a list may hold.
  */
 int64_t hc_multicall(struct hc_args *a)
 {
@@ -94,7 +95,8 @@ int64_t hc_multicall(struct hc_args *a)
 			return -EFAULT;
 		for (unsigned n = 0; n < 6; n++)
 			inner.arg[n] = e.args[n];
-		result = e.op == __HYPERVISOR_multicall || e.op == __HYPERVISOR_iret ? -EINVAL : call(e.op, &inner);
+		result = e.op == __HYPERVISOR_multicall || e.op == __HYPERVISOR_iret ? -EINVAL
+		                                                                     : call(e.op, &inner);
 		if (result == -ERESTART_HV) {
 			for (unsigned n = 0; n < 6; n++)
 				e.args[n] = inner.arg[n];
@@ -104,7 +106,8 @@ int64_t hc_multicall(struct hc_args *a)
 			a->arg[1] = count - i;
 			return -ERESTART_HV;
 		}
-		if (guest_copy_out(GVA(at.v + offsetof(struct multicall_entry, result)), &result, sizeof(result)))
+		if (guest_copy_out(GVA(at.v + offsetof(struct multicall_entry, result)), &result,
+		                   sizeof(result)))
 			return -EFAULT;
 	}
 	return 0;

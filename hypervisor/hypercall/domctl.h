@@ -9,20 +9,21 @@
 #include <xen/domctl.h>
 #include <xen/sysctl.h>
 
-/* One toolstack operation at a time. Taken by trylock, the call is made again otherwise: its holder may be waiting for the
- * vcpu that asks to leave its CPU. */
+/* One toolstack operation at a time. Taken by trylock, the call is made again otherwise: its holder may be
+ * waiting for the vcpu that asks to leave its CPU. */
 extern spinlock_t domctl_lock;
 
 void domctl_info(struct domain *d, struct xen_domctl_getdomaininfo *info);
 
-/* The toolstack's bitmaps: any length on its side; bits beyond ours are dropped (in) or zero (out). 0 or -EFAULT. */
+/* The toolstack's bitmaps: any length on its side; bits beyond ours are dropped (in) or zero (out). 0 or
+ * -EFAULT. */
 int bitmap_in(cpumask_t *mask, const struct xenctl_bitmap *map) __must_check;
 int bitmap_out(const struct xenctl_bitmap *map, const cpumask_t *mask) __must_check;
 
-/* Copies a policy's leaves and MSRs into the toolstack's arrays; a null array asks for the largest count there is.
- * 0, -ENOBUFS, -EFAULT. */
+/* Copies a policy's leaves and MSRs into the toolstack's arrays; a null array asks for the largest count
+ * there is. 0, -ENOBUFS, -EFAULT. */
 int policy_out(const struct cpu_policy *p, XEN_GUEST_HANDLE_64(xen_cpuid_leaf_t) leaves, uint32_t *leaf_count,
-	       XEN_GUEST_HANDLE_64(xen_msr_entry_t) msrs, uint32_t *msr_count) __must_check;
+               XEN_GUEST_HANDLE_64(xen_msr_entry_t) msrs, uint32_t *msr_count) __must_check;
 
 /* domctl_vcpu.c: those that name a vcpu. *out: the operation is to be copied back. */
 int domctl_vcpu(struct domain *d, struct xen_domctl *op, bool *out) __must_check;

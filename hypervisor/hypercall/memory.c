@@ -15,12 +15,12 @@
 #include "dom/grant.h"
 #include <xen/memory.h>
 
-#define MEMOP_EXTENT_SHIFT 6
-#define MEMOP_CMD_MASK	   ((1u << MEMOP_EXTENT_SHIFT) - 1)
-#define EXTENT_ORDER_MAX   9 /* 2 MiB: what is cleared in one go */
-#define EXTENT_FRAMES_MAX  (1u << EXTENT_ORDER_MAX)
+#define MEMOP_EXTENT_SHIFT  6
+#define MEMOP_CMD_MASK      ((1u << MEMOP_EXTENT_SHIFT) - 1)
+#define EXTENT_ORDER_MAX    9 /* 2 MiB: what is cleared in one go */
+#define EXTENT_FRAMES_MAX   (1u << EXTENT_ORDER_MAX)
 #define RESOURCE_FRAMES_MAX 1024
-#define MAP_ENTRIES_MAX	   128
+#define MAP_ENTRIES_MAX     128
 
 struct e820_entry { /* as the PC's BIOS has it */
 	uint64_t addr, size;
@@ -109,7 +109,8 @@ static int64_t reservation_op(struct hc_args *a, unsigned cmd, uint64_t start)
 
 	if (copy_from_handle(&r, arg, 0, 1))
 		return (int64_t)start;
-	if (r.nr_extents > UINT32_MAX >> MEMOP_EXTENT_SHIFT || start >= r.nr_extents || r.extent_order > EXTENT_ORDER_MAX)
+	if (r.nr_extents > UINT32_MAX >> MEMOP_EXTENT_SHIFT || start >= r.nr_extents ||
+	    r.extent_order > EXTENT_ORDER_MAX)
 		return (int64_t)start;
 	op.order = r.extent_order;
 	op.have_list = !handle_is_null(r.extent_start);
@@ -126,8 +127,8 @@ static int64_t reservation_op(struct hc_args *a, unsigned cmd, uint64_t start)
 			rc = -ERESTART_HV;
 			break;
 		}
-		rc = cmd == XENMEM_decrease_reservation ? extent_decrease(&op, r.extent_start, i) :
-							  extent_populate(&op, r.extent_start, i);
+		rc = cmd == XENMEM_decrease_reservation ? extent_decrease(&op, r.extent_start, i)
+		                                        : extent_populate(&op, r.extent_start, i);
 		if (rc)
 			break;
 	}
@@ -185,7 +186,8 @@ static int chunk_alloc(struct exchange *e)
 	return 0;
 }
 
-/* The old frames go, the new ones come. Frame numbers that cannot be told to the guest are the guest's loss. */
+/* The old frames go, the new ones come. Frame numbers that cannot be told to the guest are the guest's loss.
+ */
 static int chunk_give(struct exchange *e, uint64_t chunk)
 {
 	unsigned extents = 1u << (e->order - e->x.out.extent_order);
@@ -203,7 +205,8 @@ static int chunk_give(struct exchange *e, uint64_t chunk)
 		for (unsigned j = 0; j < 1u << e->x.out.extent_order; j++) {
 			m2p_set(MFN(mfn + j), rc ? M2P_INVALID : pfn + j);
 			if (domain_frame_assign(&e->d->mm, MFN(mfn + j)))
-				heap_free(MFN(mfn + j), 0); /* the toolstack lowered max_pages just now, or it dies */
+				heap_free(MFN(mfn + j),
+				          0); /* the toolstack lowered max_pages just now, or it dies */
 		}
 		if (!rc && copy_to_handle(e->x.out.extent_start, chunk * extents + i, &mfn, 1))
 			rc = -EFAULT;
@@ -237,10 +240,11 @@ static int exchange_check(struct exchange *e)
 	if (in > EXTENT_ORDER_MAX || out > EXTENT_ORDER_MAX)
 		return -EPERM;
 	e->order = MAX(in, out);
-	if (x->in.nr_extents > UINT32_MAX >> MEMOP_EXTENT_SHIFT || x->out.nr_extents > UINT32_MAX >> MEMOP_EXTENT_SHIFT ||
-	    (uint64_t)x->in.nr_extents << in != (uint64_t)x->out.nr_extents << out || x->in.domid != x->out.domid ||
-	    x->in.nr_extents & ((1u << (e->order - in)) - 1) || x->nr_exchanged > x->in.nr_extents ||
-	    x->nr_exchanged & ((1u << (e->order - in)) - 1))
+	if (x->in.nr_extents > UINT32_MAX >> MEMOP_EXTENT_SHIFT ||
+	    x->out.nr_extents > UINT32_MAX >> MEMOP_EXTENT_SHIFT ||
+	    (uint64_t)x->in.nr_extents << in != (uint64_t)x->out.nr_extents << out ||
+	    x->in.domid != x->out.domid || x->in.nr_extents & ((1u << (e->order - in)) - 1) ||
+	    x->nr_exchanged > x->in.nr_extents || x->nr_exchanged & ((1u << (e->order - in)) - 1))
 		return -EINVAL;
 	return alloc_flags(x->out.mem_flags, &e->flags);
 }
@@ -275,8 +279,8 @@ static int64_t memory_exchange(struct hc_args *a)
 	hv_free(e.taken);
 	hv_free(e.given);
 	domain_put(e.d);
-	if (guest_copy_out(GVA(a->arg[1] + offsetof(struct xen_memory_exchange, nr_exchanged)), &e.x.nr_exchanged,
-			   sizeof(e.x.nr_exchanged)))
+	if (guest_copy_out(GVA(a->arg[1] + offsetof(struct xen_memory_exchange, nr_exchanged)),
+	                   &e.x.nr_exchanged, sizeof(e.x.nr_exchanged)))
 		return -EFAULT;
 	return rc;
 }
@@ -347,7 +351,9 @@ static int64_t set_memory_map(struct hc_args *a)
 		else if (e.addr + e.size < e.addr)
 			rc = -EINVAL;
 		else
-			map[i] = (struct memory_region){ .start = e.addr, .end = e.addr + e.size, .type = e.type };
+			map[i] = (struct memory_region){ .start = e.addr,
+				                         .end = e.addr + e.size,
+				                         .type = e.type };
 	}
 	if (!rc) {
 		spin_lock(&d->mm.lock);

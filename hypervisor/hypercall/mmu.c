@@ -3,8 +3,8 @@
  * mmu_update, mmuext_op, update_va_mapping: a guest changes its page tables, loads them, and flushes.
  *
  * Arguments are decoded and domains are found here; what an entry may be and when it becomes live is mm's.
- * Every call first works off the release queue of the domain whose tables it changes (pt_drain()), which is how
- * a long release that an earlier call left continues. Source: xen/xen.h.
+ * Every call first works off the release queue of the domain whose tables it changes (pt_drain()), which is
+ * how a long release that an earlier call left continues. Source: xen/xen.h.
  */
 #include "hypercall/hypercall.h"
 #include "lib/log.h"
@@ -14,7 +14,7 @@
 #include "mm/pagetable.h"
 #include "pv/pv.h"
 
-#define BATCH 32 /* requests copied in at once and handled under one hold of the lock */
+#define BATCH     32         /* requests copied in at once and handled under one hold of the lock */
 #define PREEMPTED (1u << 31) /* in count: a continuation; *pdone holds what was done before */
 
 /* Whose tables are changed, and whose frames may be named; references are held unless it is the caller. */
@@ -43,7 +43,8 @@ static void target_done(struct mmu_target *t)
 	domain_done(t->frames);
 }
 
-/* foreigndom: the owner of the frames below, the owner of the tables plus one above; both 0 or DOMID_SELF for self. */
+/* foreigndom: the owner of the frames below, the owner of the tables plus one above; both 0 or DOMID_SELF for
+ * self. */
 static int target_find(uint32_t foreigndom, struct mmu_target *t)
 {
 	uint16_t frames = (uint16_t)foreigndom, tables = foreigndom >> 16;
@@ -90,7 +91,8 @@ static int one_update(const struct mmu_target *t, const struct pt_request *req)
 	case MMU_PT_UPDATE_NO_TRANSLATE:
 		return pt_entry_write(&t->tables->mm, t->pg_owner, MADDR(ptr), req->val, PT_WRITE, NULL);
 	case MMU_PT_UPDATE_PRESERVE_AD:
-		return pt_entry_write(&t->tables->mm, t->pg_owner, MADDR(ptr), req->val, PT_WRITE_PRESERVE_AD, NULL);
+		return pt_entry_write(&t->tables->mm, t->pg_owner, MADDR(ptr), req->val, PT_WRITE_PRESERVE_AD,
+		                      NULL);
 	case MMU_MACHPHYS_UPDATE:
 		return machphys_update(t, req->ptr, req->val);
 	default:

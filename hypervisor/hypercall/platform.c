@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * platform_op: what dom0 does for the machine (xen/platform.h): wall clock, sleep states, facts about processors.
- * Firmware of the PC BIOS kind has no more to tell (-ESRCH ends the caller's enumeration).
+ * platform_op: what dom0 does for the machine (xen/platform.h): wall clock, sleep states, facts about
+ * processors. Firmware of the PC BIOS kind has no more to tell (-ESRCH ends the caller's enumeration).
  */
 #include "hypercall/hypercall.h"
 #include "dom/sched.h"
@@ -29,7 +29,8 @@ static int set_time(uint64_t sec, uint32_t nsec, uint64_t system_ns)
 	return 0;
 }
 
-/* Indices, sources and kinds; only the keyboard's shift state and disks' BIOS data are asked for without EFI. */
+/* Indices, sources and kinds; only the keyboard's shift state and disks' BIOS data are asked for without EFI.
+ */
 static int firmware_info(struct xenpf_firmware_info *info)
 {
 	switch (info->type) {
@@ -94,7 +95,7 @@ static int idle_time_get(struct xenpf_getidletime *get)
 		if (!(map[cpu / 8] >> (cpu % 8) & 1))
 			continue;
 		if (cpu >= cpu_count) {
-			map[cpu / 8] &= (uint8_t)~(1u << (cpu % 8));
+			map[cpu / 8] &= (uint8_t) ~(1u << (cpu % 8));
 			continue;
 		}
 		ns = cpu_idle_ns(cpu);

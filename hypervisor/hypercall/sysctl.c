@@ -62,7 +62,8 @@ static unsigned online_cpus(void)
 {
 	unsigned n = 0, cpu;
 
-	for_each_cpu_in(cpu, &cpus_online) n++;
+	for_each_cpu_in(cpu, &cpus_online)
+		n++;
 	return n;
 }
 

@@ -5,7 +5,8 @@
 #include "pv/pv.h"
 #include <xen/callback.h>
 
-/* set_trap_table(list): entries up to one with address 0; a null list clears all. Restarts after 64 entries. */
+/* set_trap_table(list): entries up to one with address 0; a null list clears all. Restarts after 64 entries.
+ */
 int64_t hc_set_trap_table(struct hc_args *a)
 {
 	struct pv_vcpu *pv = &current_vcpu()->pv;
@@ -91,7 +92,8 @@ int64_t hc_callback_op(struct hc_args *a)
 	case CALLBACKOP_unregister:
 		if (guest_copy_in(&u, GVA(a->arg[1]), sizeof(u)))
 			return -EFAULT;
-		if (u.type == CALLBACKTYPE_event || u.type == CALLBACKTYPE_failsafe || u.type == CALLBACKTYPE_syscall)
+		if (u.type == CALLBACKTYPE_event || u.type == CALLBACKTYPE_failsafe ||
+		    u.type == CALLBACKTYPE_syscall)
 			return -EINVAL;
 		return callback_set(pv, u.type, 0, false);
 	}

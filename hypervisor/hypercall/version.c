@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* xen_version and vm_assist: what there is, and which conventions the guest chooses (xen/version.h, xen/features.h). */
+/* xen_version and vm_assist: what there is, and which conventions the guest chooses (xen/version.h,
+ * xen/features.h). */
 #include "config.h"
 #include "hypercall/hypercall.h"
 #include "hw/layout.h"
@@ -29,7 +30,7 @@ static int64_t get_features(gva_t to)
 	f.submap = 0;
 	if (f.submap_idx == 0) {
 		f.submap = 1u << XENFEAT_memory_op_vnode_supported | 1u << XENFEAT_mmu_pt_update_preserve_ad |
-			   1u << XENFEAT_highmem_assist | 1u << XENFEAT_gnttab_map_avail_bits;
+		           1u << XENFEAT_highmem_assist | 1u << XENFEAT_gnttab_map_avail_bits;
 		if (current_domain()->privileged)
 			f.submap |= 1u << XENFEAT_dom0;
 	}
@@ -40,7 +41,9 @@ static int64_t get_features(gva_t to)
 int64_t hc_xen_version(struct hc_args *a)
 {
 	gva_t to = GVA(a->arg[1]);
-	struct xen_compile_info info = { .compiler = __VERSION__, .compile_by = "", .compile_domain = "", .compile_date = "" };
+	struct xen_compile_info info = {
+		.compiler = __VERSION__, .compile_by = "", .compile_domain = "", .compile_date = ""
+	};
 	struct xen_platform_parameters parameters = { .virt_start = M2P_RO_BASE };
 
 	switch (a->arg[0]) {
@@ -61,10 +64,11 @@ int64_t hc_xen_version(struct hc_args *a)
 	case XENVER_pagesize:
 		return a->arg[1] ? -EINVAL : (int64_t)PAGE_SIZE;
 	case XENVER_guest_handle:
-		return guest_copy_out(to, current_domain()->handle, sizeof(xen_domain_handle_t)) ? -EFAULT : 0;
+		return guest_copy_out(to, current_domain()->handle, sizeof(xen_domain_handle_t)) ? -EFAULT
+		                                                                                 : 0;
 	case XENVER_commandline:
 		return put_text(to, current_domain()->privileged ? options.command_line : "<denied>",
-				sizeof(xen_commandline_t));
+		                sizeof(xen_commandline_t));
 	case XENVER_build_id:
 		return -ENODATA;
 	}
@@ -75,8 +79,8 @@ int64_t hc_xen_version(struct hc_args *a)
 int64_t hc_vm_assist(struct hc_args *a)
 {
 	static const uint64_t known = 1u << VMASST_TYPE_4gb_segments | 1u << VMASST_TYPE_writable_pagetables |
-				      1u << VMASST_TYPE_architectural_iopl | 1u << VMASST_TYPE_runstate_update_flag |
-				      1ull << VMASST_TYPE_m2p_strict;
+	                              1u << VMASST_TYPE_architectural_iopl |
+	                              1u << VMASST_TYPE_runstate_update_flag | 1ull << VMASST_TYPE_m2p_strict;
 	struct domain *d = current_domain();
 
 	if (a->arg[1] >= 64 || !(known >> a->arg[1] & 1))

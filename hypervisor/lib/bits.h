@@ -5,9 +5,9 @@
 
 #include "lib/types.h"
 
-#define BITS_PER_WORD 64
+#define BITS_PER_WORD   64
 #define BITMAP_WORDS(n) (((n) + BITS_PER_WORD - 1) / BITS_PER_WORD)
-#define NR_CPUS 128
+#define NR_CPUS         128
 
 static inline bool bit_test(const uint64_t *map, unsigned n)
 {
@@ -102,7 +102,7 @@ static inline cpumask_t cpumask_all(void)
 	return r;
 }
 
-#define for_each_cpu_in(cpu, mask) \
+#define for_each_cpu_in(cpu, mask)                                        \
 	for ((cpu) = bit_next((mask)->bits, NR_CPUS, 0); (cpu) < NR_CPUS; \
 	     (cpu) = bit_next((mask)->bits, NR_CPUS, (cpu) + 1))
 

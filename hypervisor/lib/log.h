@@ -6,8 +6,8 @@
  *   panic()    the machine is unusable;
  * and domain_crash() in dom/domain.h: a guest broke its contract. No guest input may reach the first three.
  *
- * Log levels follow the options loglvl= and guest_loglvl= (Xen's names: none, error, warning, info, debug, all).
- * Lines about what a guest did go through log_guest(), which is limited in rate.
+ * Log levels follow the options loglvl= and guest_loglvl= (Xen's names: none, error, warning, info, debug,
+ * all). Lines about what a guest did go through log_guest(), which is limited in rate.
  */
 #ifndef LIB_LOG_H
 #define LIB_LOG_H
@@ -28,17 +28,17 @@ void panic(const char *fmt, ...) __printf(1, 2) __noreturn;
 #define log_info(...)  log_line(LOG_INFO, __VA_ARGS__)
 #define log_debug(...) log_line(LOG_DEBUG, __VA_ARGS__)
 
-#define CHECK(x) \
-	do { \
-		if (unlikely(!(x))) \
+#define CHECK(x)                                                                    \
+	do {                                                                        \
+		if (unlikely(!(x)))                                                 \
 			panic("CHECK failed: %s at %s:%d", #x, __FILE__, __LINE__); \
 	} while (0)
 
 #undef assert
 #ifdef XYLEM_DEBUG
-#define assert(x) \
-	do { \
-		if (unlikely(!(x))) \
+#define assert(x)                                                                       \
+	do {                                                                            \
+		if (unlikely(!(x)))                                                     \
 			panic("assertion failed: %s at %s:%d", #x, __FILE__, __LINE__); \
 	} while (0)
 #else

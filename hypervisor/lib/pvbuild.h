@@ -8,8 +8,8 @@
  * Three steps:
  *	pv_image_parse	reads the kernel's ELF headers and Xen notes; trusts nothing in them
  *	pv_layout_make	decides where everything lies; after it nothing can fail for want of room
- *	pv_build	writes: kernel, ramdisk, p2m, start_info, page tables. Cost is linear in what is written
- *and in the domain's pages (one mfn callback and eight bytes of p2m each)
+ *	pv_build	writes: kernel, ramdisk, p2m, start_info, page tables. Cost is linear in what is
+ *written and in the domain's pages (one mfn callback and eight bytes of p2m each)
  *
  * What it does not do: it creates no domain and allocates no memory, pins nothing, sets no registers (it says
  *which), and fills no hypercall page (image.hypercall_page says where one is wanted; hypercall_pfn in the

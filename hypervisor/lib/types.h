@@ -28,14 +28,14 @@ typedef struct {
 	uint64_t v;
 } gva_t; /* guest-virtual address; never dereferenced but through hw/uaccess.h */
 
-#define PAGE_SHIFT 12
-#define PAGE_SIZE  4096ul
-#define PAGE_MASK  (~(PAGE_SIZE - 1))
+#define PAGE_SHIFT  12
+#define PAGE_SIZE   4096ul
+#define PAGE_MASK   (~(PAGE_SIZE - 1))
 
-#define MFN(x)	    ((mfn_t){ (uint64_t)(x) })
-#define PFN(x)	    ((pfn_t){ (uint64_t)(x) })
+#define MFN(x)      ((mfn_t){ (uint64_t)(x) })
+#define PFN(x)      ((pfn_t){ (uint64_t)(x) })
 #define MADDR(x)    ((maddr_t){ (uint64_t)(x) })
-#define GVA(x)	    ((gva_t){ (uint64_t)(x) })
+#define GVA(x)      ((gva_t){ (uint64_t)(x) })
 #define INVALID_MFN MFN(~0ull)
 
 static inline bool mfn_eq(mfn_t a, mfn_t b)
@@ -58,20 +58,20 @@ static inline mfn_t maddr_to_mfn(maddr_t a)
 	return MFN(a.a >> PAGE_SHIFT);
 }
 
-#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
-#define MIN(a, b)     ((a) < (b) ? (a) : (b))
-#define MAX(a, b)     ((a) > (b) ? (a) : (b))
-#define ROUND_UP(x, n) (((x) + (n) - 1) / (n) * (n))
-#define container_of(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
+#define ARRAY_SIZE(a)                   (sizeof(a) / sizeof((a)[0]))
+#define MIN(a, b)                       ((a) < (b) ? (a) : (b))
+#define MAX(a, b)                       ((a) > (b) ? (a) : (b))
+#define ROUND_UP(x, n)                  (((x) + (n)-1) / (n) * (n))
+#define container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
-#define __must_check __attribute__((warn_unused_result))
-#define __noreturn   __attribute__((noreturn))
-#define __printf(f, a) __attribute__((format(printf, f, a)))
-#define __aligned_to(n) __attribute__((aligned(n)))
-#define likely(x)   __builtin_expect(!!(x), 1)
-#define unlikely(x) __builtin_expect(!!(x), 0)
-#define READ_ONCE(x)	 (*(const volatile __typeof__(x) *)&(x))
-#define WRITE_ONCE(x, v) (*(volatile __typeof__(x) *)&(x) = (v))
+#define __must_check                    __attribute__((warn_unused_result))
+#define __noreturn                      __attribute__((noreturn))
+#define __printf(f, a)                  __attribute__((format(printf, f, a)))
+#define __aligned_to(n)                 __attribute__((aligned(n)))
+#define likely(x)                       __builtin_expect(!!(x), 1)
+#define unlikely(x)                     __builtin_expect(!!(x), 0)
+#define READ_ONCE(x)                    (*(const volatile __typeof__(x) *)&(x))
+#define WRITE_ONCE(x, v)                (*(volatile __typeof__(x) *)&(x) = (v))
 
 /* An index from a guest, clamped under speculation: idx where idx < size, else 0 (Spectre v1). */
 static inline uint64_t index_nospec(uint64_t idx, uint64_t size)
@@ -79,9 +79,9 @@ static inline uint64_t index_nospec(uint64_t idx, uint64_t size)
 	uint64_t mask;
 
 	__asm__ volatile("cmp %[size], %[idx]; sbb %[mask], %[mask]"
-			 : [mask] "=r"(mask)
-			 : [idx] "r"(idx), [size] "r"(size)
-			 : "cc");
+	                 : [mask] "=r"(mask)
+	                 : [idx] "r"(idx), [size] "r"(size)
+	                 : "cc");
 	return idx & mask;
 }
 

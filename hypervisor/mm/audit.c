@@ -2,8 +2,8 @@
 /*
  * The audit: every reference counted from scratch.
  *
- *  1. each frame of each domain starts with what its own words say it holds: the domain's reference, a pin, the
- *     reference that an unfinished or releasing table holds, the hypervisor's on a shared frame;
+ *  1. each frame of each domain starts with what its own words say it holds: the domain's reference, a pin,
+ * the reference that an unfinished or releasing table holds, the hypervisor's on a shared frame;
  *  2. every table adds what its entries stand for, the vcpus add their roots, the windows their descriptors;
  *  3. the sums are compared with the counts.
  * It runs with all domains paused, in debug builds and host tests. It changes nothing.
@@ -89,11 +89,12 @@ static void compare(struct audit *a, const struct domain_mm *d, const struct fra
 		return;
 	a->differences++;
 	log_err("audit: d%u frame %lx: count %lx, counted %x; type word %lx, counted %x; owner d%u", d->domid,
-		(unsigned long)frame_mfn(f).m, (unsigned long)f->count, t->count, (unsigned long)f->type, t->type,
-		f->owner ? f->owner->domid : 0xffff);
+	        (unsigned long)frame_mfn(f).m, (unsigned long)f->count, t->count, (unsigned long)f->type,
+	        t->type, f->owner ? f->owner->domid : 0xffff);
 }
 
-static void for_each_frame(struct audit *a, struct domain_mm *d, void (*fn)(struct audit *a, const struct frame *f))
+static void for_each_frame(struct audit *a, struct domain_mm *d,
+                           void (*fn)(struct audit *a, const struct frame *f))
 {
 	struct list *lists[2] = { &d->pages, &d->shared_pages }, *pos;
 
@@ -113,8 +114,8 @@ static void compare_frame(struct audit *a, const struct frame *f)
 	compare(a, f->owner, f);
 }
 
-int mm_audit(struct domain_mm *const *domains, unsigned domain_count, const struct audit_root *roots, unsigned root_count,
-	     bool exact)
+int mm_audit(struct domain_mm *const *domains, unsigned domain_count, const struct audit_root *roots,
+             unsigned root_count, bool exact)
 {
 	struct audit a = { .exact = exact };
 	unsigned order = 0;

@@ -2,9 +2,9 @@
 /*
  * Boot of memory management: frame table, machine-to-physical table, heap.
  *
- *  1. the frame table is mapped with 2 MiB pages; where a whole page of it describes no RAM, one page of zeroes
- *     is mapped read-only: such frames are no RAM. What lies below 1 MiB is the firmware's and the trampoline's,
- *     and counts as I/O;
+ *  1. the frame table is mapped with 2 MiB pages; where a whole page of it describes no RAM, one page of
+ * zeroes is mapped read-only: such frames are no RAM. What lies below 1 MiB is the firmware's and the
+ * trampoline's, and counts as I/O;
  *  2. likewise the M2P, once writable for us and once read-only for guests, only where there is RAM;
  *  3. what is left of RAM goes to the heap.
  */
@@ -88,8 +88,10 @@ static void build_m2p(void)
 		if (!has_ram(mfn, mfn + per_page))
 			continue;
 		page = big_page(0xff);
-		hv_map(M2P_RW_BASE + mfn * sizeof(uint64_t), page, BIG_FRAMES, HV_PTE_P | HV_PTE_RW | HV_PTE_NX);
-		hv_map(M2P_RO_BASE + mfn * sizeof(uint64_t), page, BIG_FRAMES, HV_PTE_P | HV_PTE_US | HV_PTE_NX);
+		hv_map(M2P_RW_BASE + mfn * sizeof(uint64_t), page, BIG_FRAMES,
+		       HV_PTE_P | HV_PTE_RW | HV_PTE_NX);
+		hv_map(M2P_RO_BASE + mfn * sizeof(uint64_t), page, BIG_FRAMES,
+		       HV_PTE_P | HV_PTE_US | HV_PTE_NX);
 	}
 	m2p_table = (uint64_t *)M2P_RW_BASE;
 }
@@ -121,6 +123,6 @@ void mm_init(void)
 		if (first < end)
 			heap_add(MFN(first), end - first);
 	}
-	log_info("memory: %lu MiB free, machine addresses up to %lu MiB", (unsigned long)(heap_free_pages() >> 8),
-		 (unsigned long)(max_mfn >> 8));
+	log_info("memory: %lu MiB free, machine addresses up to %lu MiB",
+	         (unsigned long)(heap_free_pages() >> 8), (unsigned long)(max_mfn >> 8));
 }

@@ -3,9 +3,9 @@
  * Frames: general references, ownership, and the machine-to-physical table.
  *
  * A frame belongs to a domain while its count is not zero. The domain itself holds one of the references (the
- * allocated bit says so) until it gives the frame back; every mapping and every other user holds one. The last
- * one that goes frees the frame. Contents are cleared when the frame is handed out again, after every CPU that
- * could still reach it has flushed (heap.c).
+ * allocated bit says so) until it gives the frame back; every mapping and every other user holds one. The
+ * last one that goes frees the frame. Contents are cleared when the frame is handed out again, after every
+ * CPU that could still reach it has flushed (heap.c).
  */
 #include "mm/internal.h"
 

@@ -25,39 +25,40 @@ enum ptype {
 	PTYPE_L2,
 	PTYPE_L3,
 	PTYPE_L4,
-	PTYPE_SEGDESC,	/* segment descriptors: GDT or LDT */
+	PTYPE_SEGDESC,  /* segment descriptors: GDT or LDT */
 	PTYPE_WRITABLE, /* mapped writable somewhere, or by the hypervisor on behalf of a guest */
 };
 
 /* One per frame of RAM. The words are read and changed by mm alone (mm/internal.h has their bits). */
 struct frame {
-	uint64_t count;		    /* allocated bit and general references; atomic */
-	uint64_t type;		    /* type, state, generation and typed references; atomic */
+	uint64_t count;             /* allocated bit and general references; atomic */
+	uint64_t type;              /* type, state, generation and typed references; atomic */
 	struct domain_mm *owner;    /* NULL: the hypervisor's or free; changes only while count is 0 */
-	struct list link;	    /* in the owner's list (pages_lock), or in a free list (heap lock) */
+	struct list link;           /* in the owner's list (pages_lock), or in a free list (heap lock) */
 	struct frame *next_release; /* tables to be released; owner's mm lock */
-	uint32_t tlb_stamp;	    /* tlb_clock() when the last typed use ended, or when it was freed */
-	uint16_t progress;	    /* building, releasing: entries that hold references; owner's mm lock */
-	uint8_t order;		    /* of a free block; heap lock */
-	uint8_t flags;		    /* FRAME_*: heap lock, or the one who owns the frame */
+	uint32_t tlb_stamp;         /* tlb_clock() when the last typed use ended, or when it was freed */
+	uint16_t progress;          /* building, releasing: entries that hold references; owner's mm lock */
+	uint8_t order;              /* of a free block; heap lock */
+	uint8_t flags;              /* FRAME_*: heap lock, or the one who owns the frame */
 } __aligned_to(64);
 
 /* What mm knows of a domain. Embedded in struct domain; the floors above use container_of. */
 struct domain_mm {
 	uint16_t domid;
-	bool privileged;  /* may map what no RAM and nobody's is, within its ranges */
-	bool dying;	  /* its tables are torn down: no new references */
-	bool translated;  /* reserved: always false for PV */
-	bool l1tf_exempt; /* a vulnerable non-present entry is accepted */
-	spinlock_t lock;  /* RANK_MMU */
+	bool privileged;       /* may map what no RAM and nobody's is, within its ranges */
+	bool dying;            /* its tables are torn down: no new references */
+	bool translated;       /* reserved: always false for PV */
+	bool l1tf_exempt;      /* a vulnerable non-present entry is accepted */
+	spinlock_t lock;       /* RANK_MMU */
 	spinlock_t pages_lock; /* RANK_OWNED_PAGES: pages, shared_pages, tot_pages */
-	struct list pages;	  /* frames that count against max_pages */
-	struct list shared_pages; /* hypervisor frames that the guest may map: shared_info, grant table, ... */
+	struct list pages;     /* frames that count against max_pages */
+	struct list
+	        shared_pages; /* hypervisor frames that the guest may map: shared_info, grant table, ... */
 	uint64_t tot_pages, max_pages; /* frames; max_pages: heap lock */
-	uint64_t shared_count;	  /* frames in shared_pages */
-	uint64_t claimed_pages;	       /* XENMEM_claim_pages: set aside in the heap */
-	struct rangeset iomem;	       /* machine frames outside of RAM that the domain may map */
-	cpumask_t dirty_cpus; /* CPUs whose TLB may hold this domain's translations; set at switch-in */
+	uint64_t shared_count;         /* frames in shared_pages */
+	uint64_t claimed_pages;        /* XENMEM_claim_pages: set aside in the heap */
+	struct rangeset iomem;         /* machine frames outside of RAM that the domain may map */
+	cpumask_t dirty_cpus;   /* CPUs whose TLB may hold this domain's translations; set at switch-in */
 	uint64_t l4_generation; /* grows with each change of an L4 entry: xpti's copies follow it; atomic */
 	bool pat_used;
 	/* per-domain window (L4 slot 260) */
@@ -73,26 +74,28 @@ struct domain_mm {
 
 /*
  * Supplied by the floors above. The first pair: d's first frame appeared, d's last frame is gone; in between
- * struct domain_mm must exist, since frames name it. Called with locks up to RANK_MMU (also of other domains) held:
- * the drop may free the domain only later. The last: the guest broke its contract (domain_crash()); any lock below
- * RANK_HEAP may be held.
+ * struct domain_mm must exist, since frames name it. Called with locks up to RANK_MMU (also of other domains)
+ * held: the drop may free the domain only later. The last: the guest broke its contract (domain_crash()); any
+ * lock below RANK_HEAP may be held.
  */
 void mm_owner_hold(struct domain_mm *d);
 void mm_owner_drop(struct domain_mm *d);
 void mm_domain_crash(struct domain_mm *d, const char *reason);
 
 /* ---- translation between frame numbers and struct frame ---- */
-struct frame *mfn_frame(mfn_t mfn);	 /* only for mfn_is_ram() frames */
+struct frame *mfn_frame(mfn_t mfn); /* only for mfn_is_ram() frames */
 mfn_t frame_mfn(const struct frame *f);
 bool mfn_is_ram(mfn_t mfn); /* described by the frame table; guests may own it or not */
 
 /* ---- general references ---- */
 /* Takes one if the frame is RAM, allocated and owned by d. False otherwise; nothing changed. */
 bool frame_get(mfn_t mfn, const struct domain_mm *d) __must_check;
-/* Takes one whoever the owner is (must have one); the owner stays owner as long as it is held. NULL otherwise. */
+/* Takes one whoever the owner is (must have one); the owner stays owner as long as it is held. NULL
+ * otherwise. */
 struct domain_mm *frame_get_any(mfn_t mfn) __must_check;
 void frame_put(mfn_t mfn); /* the last one frees the frame into the heap */
-/* Whether the frame is d's and a page table now (a store to it may be worth emulating); may change at once. */
+/* Whether the frame is d's and a page table now (a store to it may be worth emulating); may change at once.
+ */
 bool frame_is_table(mfn_t mfn, const struct domain_mm *d);
 /* Current owner, without a reference: may change at once unless one is held. */
 struct domain_mm *frame_owner(mfn_t mfn);

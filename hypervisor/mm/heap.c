@@ -2,34 +2,34 @@
 /*
  * Free memory.
  *
- * A buddy allocator with two zones, below and above 4 GiB; guests' ordinary allocations leave a reserve of the
- * low zone for the exchange of frames that dom0's devices need (swiotlb). A frame that was a domain's is handed
- * out only after all CPUs have flushed since it was freed, and cleared, unless the caller overwrites it. Idle CPUs
- * do both ahead of time (heap_scrub()): in a free list, blocks that they have finished lie at the end.
- * Small objects of the hypervisor's own lie in slabs of one frame, by powers of two; each struct frame keeps
- * its slab's books. One lock for all of it; clearing and flushing happen outside.
+ * A buddy allocator with two zones, below and above 4 GiB; guests' ordinary allocations leave a reserve of
+ * the low zone for the exchange of frames that dom0's devices need (swiotlb). A frame that was a domain's is
+ * handed out only after all CPUs have flushed since it was freed, and cleared, unless the caller overwrites
+ * it. Idle CPUs do both ahead of time (heap_scrub()): in a free list, blocks that they have finished lie at
+ * the end. Small objects of the hypervisor's own lie in slabs of one frame, by powers of two; each struct
+ * frame keeps its slab's books. One lock for all of it; clearing and flushing happen outside.
  */
 #include "mm/internal.h"
 
-#define ZONE_LOW       0
-#define ZONE_HIGH      1
-#define LOW_LIMIT_MFN  (1ull << (32 - PAGE_SHIFT))
-#define RESERVE_MAX    (128ull << (20 - PAGE_SHIFT)) /* frames */
-#define RESERVE_SHARE  32			     /* of the low zone: one part in so many */
-#define SLAB_MIN_SHIFT 4
-#define SLAB_CLASSES   8 /* 16 .. 2048 bytes */
+#define ZONE_LOW         0
+#define ZONE_HIGH        1
+#define LOW_LIMIT_MFN    (1ull << (32 - PAGE_SHIFT))
+#define RESERVE_MAX      (128ull << (20 - PAGE_SHIFT)) /* frames */
+#define RESERVE_SHARE    32                            /* of the low zone: one part in so many */
+#define SLAB_MIN_SHIFT   4
+#define SLAB_CLASSES     8 /* 16 .. 2048 bytes */
 #define OBJECT_MAX_ORDER 4
-#define SCRUB_LOOK	 64 /* frames that heap_scrub() looks at, and clears, in one go under the lock */
-#define SCRUB_CLEAR	 8
+#define SCRUB_LOOK       64 /* frames that heap_scrub() looks at, and clears, in one go under the lock */
+#define SCRUB_CLEAR      8
 
 static spinlock_t heap_lock = SPINLOCK(RANK_HEAP);
 static struct list free_lists[2][HEAP_MAX_ORDER + 1];
 static uint64_t zone_free[2], zone_total[2]; /* frames */
-static uint64_t claimed_total;		     /* frames set aside for domains (XENMEM_claim_pages) */
-static struct list slabs[SLAB_CLASSES];	     /* frames with a free object */
+static uint64_t claimed_total;               /* frames set aside for domains (XENMEM_claim_pages) */
+static struct list slabs[SLAB_CLASSES];      /* frames with a free object */
 static struct {
 	struct frame *block; /* free, of frames that may hold something; NULL: look for one */
-	uint64_t done;	     /* of its frames */
+	uint64_t done;       /* of its frames */
 } scrub;
 static bool heap_ready, heap_dirty; /* dirty: heap_scrub() may find something */
 
@@ -83,7 +83,8 @@ static void block_free(uint64_t mfn, unsigned order)
 	while (order < HEAP_MAX_ORDER) {
 		uint64_t buddy = mfn ^ 1ull << order;
 
-		if (!frame_is_ram(buddy) || !(frame_table[buddy].flags & FRAME_FREE) || frame_table[buddy].order != order)
+		if (!frame_is_ram(buddy) || !(frame_table[buddy].flags & FRAME_FREE) ||
+		    frame_table[buddy].order != order)
 			break;
 		block_remove(&frame_table[buddy]);
 		mfn &= ~(1ull << order);
@@ -136,7 +137,8 @@ void heap_add(mfn_t first, uint64_t count)
 	spin_unlock(&heap_lock);
 }
 
-/* Flushes where a frame of the block may still be reached by its former owner, then clears what is not clear. */
+/* Flushes where a frame of the block may still be reached by its former owner, then clears what is not clear.
+ */
 static void block_prepare(mfn_t first, unsigned order, unsigned flags)
 {
 	struct frame *block = frame_at(first.m), *end = block + (1ull << order);
@@ -183,7 +185,8 @@ static struct frame *dirty_block(void)
 	return scrub.block;
 }
 
-/* Lock held. True: a free frame is clear, and nobody reaches it. False: the CPUs of the mask must flush first. */
+/* Lock held. True: a free frame is clear, and nobody reaches it. False: the CPUs of the mask must flush
+ * first. */
 static bool frame_scrub(struct frame *f, cpumask_t *cpus)
 {
 	if (f->flags & FRAME_ZERO)
@@ -192,7 +195,8 @@ static bool frame_scrub(struct frame *f, cpumask_t *cpus)
 		*cpus = cpus_online;
 		if (f->tlb_stamp)
 			tlb_filter(cpus, f->tlb_stamp);
-		else /* from when the clock had wrapped: a later stamp does no harm, and gets true by a flush */
+		else /* from when the clock had wrapped: a later stamp does no harm, and gets true by a flush
+		      */
 			f->tlb_stamp = tlb_clock();
 		if (!cpumask_empty(cpus))
 			return false;
@@ -213,7 +217,8 @@ bool heap_scrub(void)
 		return false;
 	spin_lock(&heap_lock);
 	f = dirty_block();
-	for (; f && scrub.done < 1ull << f->order && looked < SCRUB_LOOK && cleared < SCRUB_CLEAR; scrub.done++, looked++) {
+	for (; f && scrub.done < 1ull << f->order && looked < SCRUB_LOOK && cleared < SCRUB_CLEAR;
+	     scrub.done++, looked++) {
 		cleared += !(f[scrub.done].flags & FRAME_ZERO);
 		if (!frame_scrub(&f[scrub.done], &cpus))
 			break;
@@ -237,7 +242,8 @@ static bool domain_may_take(const struct domain_mm *d, unsigned zone, unsigned f
 
 	if (zone_free[ZONE_LOW] + zone_free[ZONE_HIGH] < n + others)
 		return false;
-	return zone == ZONE_HIGH || ((flags & HEAP_LOW) && d->privileged) || zone_free[ZONE_LOW] >= n + reserve;
+	return zone == ZONE_HIGH || ((flags & HEAP_LOW) && d->privileged) ||
+	       zone_free[ZONE_LOW] >= n + reserve;
 }
 
 static mfn_t alloc_block(struct domain_mm *d, unsigned order, unsigned flags)
@@ -247,7 +253,8 @@ static mfn_t alloc_block(struct domain_mm *d, unsigned order, unsigned flags)
 	if (order > HEAP_MAX_ORDER)
 		return mfn;
 	spin_lock(&heap_lock);
-	for (int zone = flags & HEAP_LOW ? ZONE_LOW : ZONE_HIGH; zone >= ZONE_LOW && mfn_eq(mfn, INVALID_MFN); zone--)
+	for (int zone = flags & HEAP_LOW ? ZONE_LOW : ZONE_HIGH; zone >= ZONE_LOW && mfn_eq(mfn, INVALID_MFN);
+	     zone--)
 		if (!d || domain_may_take(d, (unsigned)zone, flags, 1ull << order))
 			mfn = block_alloc((unsigned)zone, order, !(flags & HEAP_NOSCRUB));
 	if (d && !mfn_eq(mfn, INVALID_MFN)) {
@@ -315,7 +322,8 @@ int heap_claim(struct domain_mm *d, uint64_t pages)
 
 /* ---- small objects ---- */
 
-/* The slab's books lie in its struct frame: free objects (a chain through them), how many are in use, class. */
+/* The slab's books lie in its struct frame: free objects (a chain through them), how many are in use, class.
+ */
 static void *slab_take(struct frame *f)
 {
 	void **object = (void **)(uintptr_t)f->type;
@@ -344,7 +352,7 @@ static bool slab_grow(unsigned class)
 	f = frame_at(mfn.m);
 	spin_lock(&heap_lock);
 	f->flags |= FRAME_SLAB;
-	f->order = (uint8_t)class;
+	f->order = (uint8_t) class;
 	f->progress = 0;
 	f->type = (uintptr_t)page;
 	list_add_head(&f->link, &slabs[class]);
@@ -378,7 +386,7 @@ void *hv_alloc_aligned(size_t bytes, size_t align)
 	if (bytes > PAGE_SIZE << OBJECT_MAX_ORDER || align > PAGE_SIZE)
 		return NULL;
 	while (1ul << (class + SLAB_MIN_SHIFT) < need)
-		class++;
+		class ++;
 	if (class >= SLAB_CLASSES)
 		return large_alloc(need);
 	do {

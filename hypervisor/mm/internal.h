@@ -17,14 +17,15 @@
 
 /* ---- struct frame.count ---- */
 #define COUNT_ALLOCATED (1ull << 63) /* the owner's own reference is among them */
-#define COUNT_MASK	0xffffffffull
-#define COUNT_LIMIT	0x7fffffffull /* no further reference is given out here */
+#define COUNT_MASK      0xffffffffull
+#define COUNT_LIMIT     0x7fffffffull /* no further reference is given out here */
 
 /* ---- struct frame.type: [63:61] type, state bits, [55:32] generation, [31:0] typed references ---- */
-#define TYPE_SHIFT     61
-#define TYPE_PINNED    (1ull << 60) /* one of the references is the guest's pin */
-#define TYPE_VALID     (1ull << 59) /* tables and descriptors: contents are validated; count >= 1 */
-#define TYPE_BUILDING  (1ull << 58) /* entries [0, progress) hold references; count == 0; holds a general reference */
+#define TYPE_SHIFT  61
+#define TYPE_PINNED (1ull << 60) /* one of the references is the guest's pin */
+#define TYPE_VALID  (1ull << 59) /* tables and descriptors: contents are validated; count >= 1 */
+#define TYPE_BUILDING \
+	(1ull << 58) /* entries [0, progress) hold references; count == 0; holds a general reference */
 #define TYPE_RELEASING (1ull << 57) /* likewise, and in the owner's release queue */
 #define TYPE_FOREIGN   (1ull << 56) /* written through another domain's tables since it became writable */
 #define TYPE_GEN_ONE   (1ull << 32)
@@ -33,9 +34,11 @@
 #define TYPE_LIMIT     0x7fffffffull
 
 /* ---- struct frame.flags ---- */
-#define FRAME_RAM    (1u << 0) /* RAM; clear in the frame table's holes */
-#define FRAME_FREE   (1u << 1) /* first frame of a free block */
-#define FRAME_FLUSH  (1u << 2) /* was a domain's: CPUs that did not flush since tlb_stamp may still reach it */
+#define FRAME_RAM  (1u << 0) /* RAM; clear in the frame table's holes */
+#define FRAME_FREE (1u << 1) /* first frame of a free block */
+#define FRAME_FLUSH                                                                                          \
+	(1u << 2)              /* was a domain's: CPUs that did not flush since tlb_stamp may still reach it \
+	                        */
 #define FRAME_SHARED (1u << 3) /* the hypervisor's, in its owner's shared_pages */
 #define FRAME_SLAB   (1u << 4) /* small objects */
 #define FRAME_LARGE  (1u << 5) /* an object of 2^order frames */
@@ -43,9 +46,9 @@
 #define FRAME_CLEAN  (1u << 7) /* first frame of a free block whose frames are all FRAME_ZERO */
 
 /* Bit 62 of a present L1 entry: a grant mapping; its references belong to the grant table. */
-#define PTE_GRANT (1ull << 62)
-#define PTE_CACHE (PTE_PWT | PTE_PCD | PTE_PSE)
-#define PTE_AVAIL 0x3ff0000000000e00ull /* bits 9..11 and 52..61 */
+#define PTE_GRANT     (1ull << 62)
+#define PTE_CACHE     (PTE_PWT | PTE_PCD | PTE_PSE)
+#define PTE_AVAIL     0x3ff0000000000e00ull /* bits 9..11 and 52..61 */
 
 #define TABLE_ENTRIES 512
 #define SLICE_ENTRIES 512
@@ -63,8 +66,8 @@ static inline bool type_is_table(enum ptype t)
 	return t >= PTYPE_L1 && t <= PTYPE_L4;
 }
 
-/* The word that follows old: other type, state and count; the generation grows, so that a compare-and-exchange
- * notices that a frame was used as something else in between. */
+/* The word that follows old: other type, state and count; the generation grows, so that a
+ * compare-and-exchange notices that a frame was used as something else in between. */
 static inline uint64_t type_word(uint64_t old, enum ptype t, uint64_t state_and_count)
 {
 	return (uint64_t)t << TYPE_SHIFT | ((old + TYPE_GEN_ONE) & TYPE_GEN_MASK) | state_and_count;
@@ -144,18 +147,20 @@ static inline int type_get_writable(struct frame *f, const struct domain_mm *map
 {
 	uint64_t x = READ_ONCE(f->type);
 
-	if (likely(type_of(x) == PTYPE_WRITABLE && (x & TYPE_COUNT) && (x & TYPE_COUNT) < TYPE_LIMIT && f->owner == mapper &&
-		   word_cas(&f->type, &x, x + 1)))
+	if (likely(type_of(x) == PTYPE_WRITABLE && (x & TYPE_COUNT) && (x & TYPE_COUNT) < TYPE_LIMIT &&
+	           f->owner == mapper && word_cas(&f->type, &x, x + 1)))
 		return 0;
 	return type_get_writable_slow(f, mapper);
 }
 
-/* A hint, without lock or reference: d's frame is about to become t. The flush that this needs happens now rather
- * than under the lock, where other vcpus would wait for it; if the hint is wrong, nothing but a flush is wasted. */
+/* A hint, without lock or reference: d's frame is about to become t. The flush that this needs happens now
+ * rather than under the lock, where other vcpus would wait for it; if the hint is wrong, nothing but a flush
+ * is wasted. */
 void type_flush_ahead(const struct domain_mm *d, uint64_t mfn, enum ptype t);
 
 /* Tables: under d's lock. type_get_table() takes both references, building the table at first use;
- * 0, -EINVAL, -ERESTART_HV. type_put_table() drops both and may queue the table. type_drain(): 0, -ERESTART_HV. */
+ * 0, -EINVAL, -ERESTART_HV. type_put_table() drops both and may queue the table. type_drain(): 0,
+ * -ERESTART_HV. */
 int type_get_table(struct domain_mm *d, uint64_t mfn, enum ptype level, struct slice *s);
 void type_put_table(struct domain_mm *d, struct frame *f);
 int type_drain(struct domain_mm *d, struct slice *s);
@@ -164,12 +169,12 @@ void type_abandon(struct domain_mm *d, struct frame *f);
 
 /* ---- validate.c ---- */
 /* Checks a present or non-present entry, adds what the hypervisor adds, and (L1) takes the references that it
- * stands for. 0; -EINVAL: flags; L1 also -EBUSY: the frame is not pg_owner's or in another use, -EPERM: no RAM, and
- * not the domain's to map. */
+ * stands for. 0; -EINVAL: flags; L1 also -EBUSY: the frame is not pg_owner's or in another use, -EPERM: no
+ * RAM, and not the domain's to map. */
 int l1e_get(struct domain_mm *d, struct domain_mm *pg_owner, uint64_t *entry);
 void l1e_put(uint64_t entry);
-/* An entry that names no RAM: memory-mapped I/O that both the mapper and, if named, its owner may use. 0, -EPERM; -EINVAL: no
- * address at all. */
+/* An entry that names no RAM: memory-mapped I/O that both the mapper and, if named, its owner may use. 0,
+ * -EPERM; -EINVAL: no address at all. */
 int l1e_get_io(struct domain_mm *d, struct domain_mm *pg_owner, uint64_t mfn);
 int l1e_check_flags(struct domain_mm *d, uint64_t *entry);
 int upper_check(struct domain_mm *d, enum ptype level, uint64_t *entry);
@@ -178,8 +183,8 @@ int nonpresent_check(struct domain_mm *d, uint64_t entry);
 bool descriptors_check(uint64_t *page);
 
 /* ---- perdomain.c ---- */
-/* The window's top table, which all L4s of d share: exists before the first of them is validated. d's lock held
- * (at creation not needed). 0 or -ENOMEM. */
+/* The window's top table, which all L4s of d share: exists before the first of them is validated. d's lock
+ * held (at creation not needed). 0 or -ENOMEM. */
 int perdomain_init(struct domain_mm *d);
 
 static inline bool slot_is_hv(enum ptype level, unsigned i)

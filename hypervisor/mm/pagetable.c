@@ -3,9 +3,9 @@
  * Page tables of guests in direct mode: live entries are written here and nowhere else.
  *
  * An entry is validated and its references are taken before it becomes live; it becomes live by
- * compare-and-exchange against the accessed and dirty bits that the processor sets meanwhile; the references of
- * the entry that it replaces are dropped afterwards. All under the lock of the domain that owns the table. No
- * function here flushes for the guest's sake; ptype.c flushes for ours, where a frame changes its use.
+ * compare-and-exchange against the accessed and dirty bits that the processor sets meanwhile; the references
+ * of the entry that it replaces are dropped afterwards. All under the lock of the domain that owns the table.
+ * No function here flushes for the guest's sake; ptype.c flushes for ours, where a frame changes its use.
  *
  * A dropped link may leave a table whose release takes long: it waits in the domain's release queue, and
  * whoever next changes tables of that domain continues with it.
@@ -137,36 +137,36 @@ static inline bool install(uint64_t *pe, uint64_t *cur, uint64_t new, enum pt_wr
 }
 
 /* A change of flags only: the frame keeps its general reference. */
-static int l1_write_flags(struct domain_mm *d, struct domain_mm *pg_owner, uint64_t *pe, uint64_t cur, uint64_t new,
-			  enum pt_write how, uint64_t *old)
+static int l1_write_flags(struct domain_mm *d, struct domain_mm *pg_owner, uint64_t *pe, uint64_t cur,
+                          uint64_t new, enum pt_write how, uint64_t *old)
 {
 	uint64_t mfn = PTE_MFN(new).m;
 	struct frame *f = frame_is_ram(mfn) ? frame_at(mfn) : NULL;
 	int rc = l1e_check_flags(d, &new);
 
 	/* The right to device memory may have been taken away since. */
-	if (!rc && !f && (new & ~cur & PTE_RW))
+	if (!rc && !f && (new & ~cur &PTE_RW))
 		rc = l1e_get_io(d, pg_owner, mfn);
 	if (rc)
 		return rc;
-	if (f && (new & ~cur & PTE_RW)) {
+	if (f && (new & ~cur &PTE_RW)) {
 		if (f->owner != pg_owner || pg_owner->dying || type_get_writable(f, d))
 			return -EBUSY;
 	}
 	if (unlikely(!install(pe, &cur, new, how))) {
-		if (f && (new & ~cur & PTE_RW))
+		if (f && (new & ~cur &PTE_RW))
 			type_put_plain(f);
 		*old = cur;
 		return -EAGAIN;
 	}
-	if (f && (cur & ~new & PTE_RW))
+	if (f && (cur & ~new &PTE_RW))
 		type_put_plain(f);
 	return 0;
 }
 
 /* Lock held, *pe in a valid L1 table of d. */
-static int l1_write(struct domain_mm *d, struct domain_mm *pg_owner, uint64_t *pe, uint64_t new, enum pt_write how,
-		    uint64_t *old)
+static int l1_write(struct domain_mm *d, struct domain_mm *pg_owner, uint64_t *pe, uint64_t new,
+                    enum pt_write how, uint64_t *old)
 {
 	uint64_t cur = READ_ONCE(*pe);
 	int rc;
@@ -178,7 +178,7 @@ static int l1_write(struct domain_mm *d, struct domain_mm *pg_owner, uint64_t *p
 	if (cur & PTE_P) {
 		if (unlikely(cur & PTE_GRANT))
 			return -EINVAL;
-		if ((new & PTE_P) && !((cur ^ new) & (PTE_ADDR | PTE_CACHE)))
+		if ((new &PTE_P) && !((cur ^ new) & (PTE_ADDR | PTE_CACHE)))
 			return l1_write_flags(d, pg_owner, pe, cur, new, how, old);
 	}
 	rc = l1e_get(d, pg_owner, &new);
@@ -194,8 +194,8 @@ static int l1_write(struct domain_mm *d, struct domain_mm *pg_owner, uint64_t *p
 }
 
 /* Lock held, *pe entry i of a valid table of d of a level above L1. */
-static int upper_write(struct domain_mm *d, enum ptype level, unsigned i, uint64_t *pe, uint64_t new, enum pt_write how,
-		       uint64_t *old)
+static int upper_write(struct domain_mm *d, enum ptype level, unsigned i, uint64_t *pe, uint64_t new,
+                       enum pt_write how, uint64_t *old)
 {
 	uint64_t cur = READ_ONCE(*pe);
 	struct slice s = SLICE(true);
@@ -211,14 +211,14 @@ static int upper_write(struct domain_mm *d, enum ptype level, unsigned i, uint64
 	rc = upper_check(d, level, &new);
 	if (rc)
 		return rc;
-	same = (cur & new & PTE_P) && !((cur ^ new) & PTE_ADDR);
-	if ((new & PTE_P) && !same) {
+	same = (cur & new &PTE_P) && !((cur ^ new) & PTE_ADDR);
+	if ((new &PTE_P) && !same) {
 		rc = type_get_table(d, PTE_MFN(new).m, level - 1, &s);
 		if (rc)
 			return rc;
 	}
 	if (!install(pe, &cur, new, how)) {
-		if ((new & PTE_P) && !same)
+		if ((new &PTE_P) && !same)
 			type_put_table(d, frame_at(PTE_MFN(new).m));
 		*old = cur;
 		return -EAGAIN;
@@ -246,7 +246,8 @@ static inline enum ptype valid_table(struct domain_mm *d, uint64_t mfn)
 	return (x & TYPE_VALID) && type_is_table(type_of(x)) ? type_of(x) : PTYPE_NONE;
 }
 
-unsigned pt_entries_write(struct domain_mm *d, struct domain_mm *pg_owner, const struct pt_request *req, unsigned count)
+unsigned pt_entries_write(struct domain_mm *d, struct domain_mm *pg_owner, const struct pt_request *req,
+                          unsigned count)
 {
 	unsigned n;
 
@@ -254,7 +255,8 @@ unsigned pt_entries_write(struct domain_mm *d, struct domain_mm *pg_owner, const
 	for (n = 0; n < count && !d->dying; n++) {
 		uint64_t mfn = req[n].ptr >> PAGE_SHIFT;
 		uint64_t *pe;
-		enum pt_write how = (req[n].ptr & 7) == MMU_PT_UPDATE_PRESERVE_AD ? PT_WRITE_PRESERVE_AD : PT_WRITE;
+		enum pt_write how =
+		        (req[n].ptr & 7) == MMU_PT_UPDATE_PRESERVE_AD ? PT_WRITE_PRESERVE_AD : PT_WRITE;
 
 		if ((req[n].ptr & 7) == MMU_MACHPHYS_UPDATE || (req[n].ptr & 7) > MMU_PT_UPDATE_NO_TRANSLATE)
 			break;
@@ -281,8 +283,8 @@ static int plain_write(struct domain_mm *d, maddr_t at, uint64_t new)
 	return 0;
 }
 
-int pt_entry_write(struct domain_mm *d, struct domain_mm *pg_owner, maddr_t entry, uint64_t new, enum pt_write how,
-		   uint64_t *old)
+int pt_entry_write(struct domain_mm *d, struct domain_mm *pg_owner, maddr_t entry, uint64_t new,
+                   enum pt_write how, uint64_t *old)
 {
 	struct slice s = SLICE(true);
 	mfn_t mfn = maddr_to_mfn(entry);
@@ -300,8 +302,9 @@ int pt_entry_write(struct domain_mm *d, struct domain_mm *pg_owner, maddr_t entr
 		rc = type_drain(d, &s);
 		/* The release may have been this table's: look again. */
 		if (!rc)
-			rc = valid_table(d, mfn.m) != level ? -EINVAL :
-			     upper_write(d, level, i, (uint64_t *)mfn_map(mfn) + i, new, how, old);
+			rc = valid_table(d, mfn.m) != level
+			             ? -EINVAL
+			             : upper_write(d, level, i, (uint64_t *)mfn_map(mfn) + i, new, how, old);
 	} else {
 		rc = -EINVAL;
 	}
@@ -338,7 +341,7 @@ int pt_va_write(struct domain_mm *d, struct domain_mm *pg_owner, mfn_t l4, gva_t
 	uint64_t *pe;
 	int rc = -EINVAL;
 
-	if ((new & (PTE_P | PTE_RW)) == (PTE_P | PTE_RW))
+	if ((new &(PTE_P | PTE_RW)) == (PTE_P | PTE_RW))
 		type_flush_ahead(d, PTE_MFN(new).m, PTYPE_WRITABLE);
 	spin_lock(&d->lock);
 	pe = d->dying ? NULL : va_entry(d, l4, va);
@@ -409,7 +412,8 @@ int pt_grant_map(struct domain_mm *d, mfn_t l4, uint64_t host_addr, mfn_t frame,
 	return rc;
 }
 
-int pt_grant_unmap(struct domain_mm *d, mfn_t l4, uint64_t host_addr, mfn_t frame, unsigned flags, uint64_t new_addr)
+int pt_grant_unmap(struct domain_mm *d, mfn_t l4, uint64_t host_addr, mfn_t frame, unsigned flags,
+                   uint64_t new_addr)
 {
 	int rc = GNTST_general_error;
 	uint64_t *pe, *from = NULL;
@@ -445,7 +449,8 @@ out:
 
 #define RELINQUISH_BATCH 64
 
-/* Next frame of the domain, with a reference, or NULL where it is just being freed. Each call takes another one. */
+/* Next frame of the domain, with a reference, or NULL where it is just being freed. Each call takes another
+ * one. */
 static struct frame *next_page(struct domain_mm *d)
 {
 	struct frame *f = NULL;
@@ -496,7 +501,8 @@ int domain_mm_relinquish(struct domain_mm *d)
 				type_abandon(d, f);
 			spin_unlock(&d->lock);
 		} else if (f) {
-			rc = domain_frame_release(d, frame_mfn(f)); /* -EINVAL: given back before, others hold it */
+			rc = domain_frame_release(
+			        d, frame_mfn(f)); /* -EINVAL: given back before, others hold it */
 		}
 		if (f)
 			count_dec(f);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Page tables of guests in direct mode: the guest's tables are the hardware's. Every entry is validated
- * before it is live. This interface is the seam for shadow paging: entry writes and CR3 loads go through here.
+ * before it is live. This interface is the seam for shadow paging: entry writes and CR3 loads go through
+ * here.
  *
  * Preemption: functions that say so return -ERESTART_HV after a bounded amount of work when the CPU has other
  * work; progress is kept in the frame, and the same call continues it.
@@ -11,16 +12,16 @@
 
 #include "mm/frame.h"
 
-#define PTE_P	   (1ull << 0)
-#define PTE_RW	   (1ull << 1)
-#define PTE_US	   (1ull << 2)
-#define PTE_PWT	   (1ull << 3)
-#define PTE_PCD	   (1ull << 4)
-#define PTE_A	   (1ull << 5)
-#define PTE_D	   (1ull << 6)
-#define PTE_PSE	   (1ull << 7) /* PAT in an L1 entry */
-#define PTE_G	   (1ull << 8)
-#define PTE_NX	   (1ull << 63)
+#define PTE_P      (1ull << 0)
+#define PTE_RW     (1ull << 1)
+#define PTE_US     (1ull << 2)
+#define PTE_PWT    (1ull << 3)
+#define PTE_PCD    (1ull << 4)
+#define PTE_A      (1ull << 5)
+#define PTE_D      (1ull << 6)
+#define PTE_PSE    (1ull << 7) /* PAT in an L1 entry */
+#define PTE_G      (1ull << 8)
+#define PTE_NX     (1ull << 63)
 #define PTE_ADDR   0x000ffffffffff000ull
 #define PTE_MFN(e) MFN(((e)&PTE_ADDR) >> PAGE_SHIFT)
 
@@ -31,33 +32,36 @@ void domain_mm_destroy(struct domain_mm *d); /* after relinquish and the last re
 
 /* ---- tables ---- */
 /*
- * Takes a typed reference (and a general one) to a frame as a table of this level, validating it at first use.
- * Preemptible when preemptible is set, otherwise runs through. Caller holds no lock. 0, -EINVAL, -ENOMEM, -ERESTART_HV:
- * call again with the same arguments; a build that nobody continues is undone with the domain.
+ * Takes a typed reference (and a general one) to a frame as a table of this level, validating it at first
+ * use. Preemptible when preemptible is set, otherwise runs through. Caller holds no lock. 0, -EINVAL,
+ * -ENOMEM, -ERESTART_HV: call again with the same arguments; a build that nobody continues is undone with the
+ * domain.
  */
 int pt_get(struct domain_mm *d, mfn_t table, enum ptype level, bool preemptible) __must_check;
 /*
  * Drops them; table is INVALID_MFN or a table that the caller holds. A table whose last reference goes is
- * queued for release, and as much of the queue as fits in a slice is worked off (all of it if not preemptible).
- * Always 0: what is left is worked off by pt_drain().
+ * queued for release, and as much of the queue as fits in a slice is worked off (all of it if not
+ * preemptible). Always 0: what is left is worked off by pt_drain().
  */
 int pt_put(struct domain_mm *d, mfn_t table, bool preemptible) __must_check;
-int pt_pin(struct domain_mm *d, mfn_t table, enum ptype level) __must_check; /* -EINVAL: pinned already; -ERESTART_HV */
-int pt_unpin(struct domain_mm *d, mfn_t table) __must_check;		     /* -EINVAL: not pinned; else 0, like pt_put() */
+int pt_pin(struct domain_mm *d, mfn_t table,
+           enum ptype level) __must_check;                   /* -EINVAL: pinned already; -ERESTART_HV */
+int pt_unpin(struct domain_mm *d, mfn_t table) __must_check; /* -EINVAL: not pinned; else 0, like pt_put() */
 /* Works off what pt_put(), pt_unpin() and dropped links left. Each call that changes tables begins with it.
  * 0, -ERESTART_HV (preemptible). */
 int pt_drain(struct domain_mm *d, bool preemptible) __must_check;
 
 enum pt_write { PT_WRITE, PT_WRITE_PRESERVE_AD, PT_CMPXCHG };
 /*
- * Writes one entry of a table of d (or, for PT_WRITE where the frame is an ordinary writable one, one word of it):
- * mmu_update, emulated writes. pg_owner owns the frames that new may name (d itself, or another domain that the
- * caller was allowed to name, or NULL for machine memory (DOMID_IO)). PT_CMPXCHG: only if the entry equals *old;
- * otherwise -EAGAIN and *old is what it is. 0, -EINVAL, -EBUSY and -EPERM (as l1e_get()), -EAGAIN, -ERESTART_HV (preemptible
- * at table links: nothing is written yet; a new table is partly validated). Caller holds no lock.
+ * Writes one entry of a table of d (or, for PT_WRITE where the frame is an ordinary writable one, one word of
+ * it): mmu_update, emulated writes. pg_owner owns the frames that new may name (d itself, or another domain
+ * that the caller was allowed to name, or NULL for machine memory (DOMID_IO)). PT_CMPXCHG: only if the entry
+ * equals *old; otherwise -EAGAIN and *old is what it is. 0, -EINVAL, -EBUSY and -EPERM (as l1e_get()),
+ * -EAGAIN, -ERESTART_HV (preemptible at table links: nothing is written yet; a new table is partly
+ * validated). Caller holds no lock.
  */
-int pt_entry_write(struct domain_mm *d, struct domain_mm *pg_owner, maddr_t entry, uint64_t new, enum pt_write how,
-		   uint64_t *old) __must_check;
+int pt_entry_write(struct domain_mm *d, struct domain_mm *pg_owner, maddr_t entry, uint64_t new,
+                   enum pt_write how, uint64_t *old) __must_check;
 /*
  * The same for a run of entries (mmu_update): handles requests [0, count) as long as they name entries of
  * validated L1 tables of d and succeed, under one hold of the lock. Returns how many were done; the caller
@@ -66,14 +70,18 @@ int pt_entry_write(struct domain_mm *d, struct domain_mm *pg_owner, maddr_t entr
 struct pt_request {
 	uint64_t ptr, val; /* as struct mmu_update: the command in the low bits of ptr */
 };
-unsigned pt_entries_write(struct domain_mm *d, struct domain_mm *pg_owner, const struct pt_request *req, unsigned count);
-/* update_va_mapping: the L1 entry that maps va under the L4 table l4. No flush. 0, -EINVAL, -EBUSY, -EPERM. */
-int pt_va_write(struct domain_mm *d, struct domain_mm *pg_owner, mfn_t l4, gva_t va, uint64_t new) __must_check;
+unsigned pt_entries_write(struct domain_mm *d, struct domain_mm *pg_owner, const struct pt_request *req,
+                          unsigned count);
+/* update_va_mapping: the L1 entry that maps va under the L4 table l4. No flush. 0, -EINVAL, -EBUSY, -EPERM.
+ */
+int pt_va_write(struct domain_mm *d, struct domain_mm *pg_owner, mfn_t l4, gva_t va,
+                uint64_t new) __must_check;
 
 struct pt_walk {
-	uint64_t e[4];	    /* entries read: [0] L1 .. [3] L4; 0 where not reached */
-	mfn_t table[4];	    /* the tables they stand in */
-	int level;	    /* last level reached that was present and final: 1 (or 2 for a superpage); 0: not mapped */
+	uint64_t e[4];  /* entries read: [0] L1 .. [3] L4; 0 where not reached */
+	mfn_t table[4]; /* the tables they stand in */
+	int level; /* last level reached that was present and final: 1 (or 2 for a superpage); 0: not mapped
+	            */
 	bool writable, user; /* all levels */
 };
 /* Reads the tables as the processor would; takes no reference. */
@@ -83,32 +91,34 @@ void pt_walk(mfn_t l4, gva_t va, struct pt_walk *w);
  * The caller holds the references on the granted frame. Errors are GNTST_*. */
 int pt_grant_map(struct domain_mm *d, mfn_t l4, uint64_t host_addr, mfn_t frame, unsigned flags) __must_check;
 int pt_grant_unmap(struct domain_mm *d, mfn_t l4, uint64_t host_addr, mfn_t frame, unsigned flags,
-		   uint64_t new_addr) __must_check;
+                   uint64_t new_addr) __must_check;
 
 /* ---- hypervisor's part of the address space ---- */
 mfn_t pt_idle_l4(void); /* the hypervisor's own tables */
 /* Writes the hypervisor's slots into a frame that becomes an L4 of d. */
 void pt_fill_hv_slots(struct domain_mm *d, uint64_t *l4);
-/* The per-domain window: page 0..31 of one vcpu (hw/layout.h). mfn INVALID_MFN unmaps; the tables on the way are
- * made either way. No flush. 0, -EINVAL, -ENOMEM. */
+/* The per-domain window: page 0..31 of one vcpu (hw/layout.h). mfn INVALID_MFN unmaps; the tables on the way
+ * are made either way. No flush. 0, -EINVAL, -ENOMEM. */
 int perdomain_map(struct domain_mm *d, unsigned vcpu, unsigned page, mfn_t mfn, bool writable) __must_check;
-/* The same where perdomain_map() was there before, without a lock: for the switch to a vcpu, with interrupts off, when who
- * holds d's lock may be waiting for this CPU to flush. The page is that vcpu's own business. False: no tables. */
+/* The same where perdomain_map() was there before, without a lock: for the switch to a vcpu, with interrupts
+ * off, when who holds d's lock may be waiting for this CPU to flush. The page is that vcpu's own business.
+ * False: no tables. */
 bool perdomain_set(struct domain_mm *d, unsigned vcpu, unsigned page, mfn_t mfn, bool writable) __must_check;
 mfn_t perdomain_lookup(struct domain_mm *d, unsigned vcpu, unsigned page);
 
 /*
- * Recounts all references of the given domains from scratch and compares. Table references must agree exactly;
- * of general and writable references floors above hold some that mm does not know (grants, vcpu_info), so those
- * must not be fewer than the tables need; exact: they must agree too. Panics with the frame on a difference in
- * debug builds, and returns the number of differences otherwise (-1: no memory for the recount). All domains
- * that could map a frame of these are among them and paused; roots: what their vcpus hold.
+ * Recounts all references of the given domains from scratch and compares. Table references must agree
+ * exactly; of general and writable references floors above hold some that mm does not know (grants,
+ * vcpu_info), so those must not be fewer than the tables need; exact: they must agree too. Panics with the
+ * frame on a difference in debug builds, and returns the number of differences otherwise (-1: no memory for
+ * the recount). All domains that could map a frame of these are among them and paused; roots: what their
+ * vcpus hold.
  */
 struct audit_root {
 	struct domain_mm *d;
 	mfn_t l4[2]; /* kernel, user; INVALID_MFN where none */
 };
-int mm_audit(struct domain_mm *const *domains, unsigned domain_count, const struct audit_root *roots, unsigned root_count,
-	     bool exact) __must_check;
+int mm_audit(struct domain_mm *const *domains, unsigned domain_count, const struct audit_root *roots,
+             unsigned root_count, bool exact) __must_check;
 
 #endif

@@ -17,7 +17,8 @@ void pt_fill_hv_slots(struct domain_mm *d, uint64_t *l4)
 
 	for (unsigned i = HV_L4_FIRST; i <= HV_L4_LAST; i++)
 		l4[i] = idle[i];
-	l4[PERDOMAIN_SLOT] = mfn_eq(d->perdomain_l3, INVALID_MFN) ? 0 : d->perdomain_l3.m << PAGE_SHIFT | LINK_FLAGS;
+	l4[PERDOMAIN_SLOT] =
+	        mfn_eq(d->perdomain_l3, INVALID_MFN) ? 0 : d->perdomain_l3.m << PAGE_SHIFT | LINK_FLAGS;
 }
 
 /* Index of a page of the window at each level below L4. */
@@ -70,8 +71,9 @@ int perdomain_map(struct domain_mm *d, unsigned vcpu, unsigned page, mfn_t mfn, 
 		}
 		table = mfn_map(PTE_MFN(*pe));
 	}
-	WRITE_ONCE(table[index[0]],
-		   mfn_eq(mfn, INVALID_MFN) ? 0 : mfn.m << PAGE_SHIFT | WINDOW_FLAGS | (writable ? PTE_RW : 0));
+	WRITE_ONCE(table[index[0]], mfn_eq(mfn, INVALID_MFN)
+	                                    ? 0
+	                                    : mfn.m << PAGE_SHIFT | WINDOW_FLAGS | (writable ? PTE_RW : 0));
 out:
 	spin_unlock(&d->lock);
 	return rc;

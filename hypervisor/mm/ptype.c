@@ -7,15 +7,15 @@
  * shows the states; tests/model/ptype.pml is the same machine in Promela.
  *
  * Invariants:
- *  - type words change by compare-and-exchange; a word's generation grows whenever its type or its state does or a
- *    lockless reference is dropped, so a flush or a stamp made between reading a word and replacing it covers every
- *    use that the word stands for;
+ *  - type words change by compare-and-exchange; a word's generation grows whenever its type or its state does
+ * or a lockless reference is dropped, so a flush or a stamp made between reading a word and replacing it
+ * covers every use that the word stands for;
  *  - a frame enters and leaves VALID, BUILDING and RELEASING as a table only under its owner's lock; whoever
  *    takes or drops a writable reference needs no lock and refuses frames in these states;
- *  - an entry of a table in state VALID holds one general and one typed reference (L1: typed where writable) on
- *    what it names; of BUILDING and RELEASING tables the entries [0, progress) do;
- *  - levels fall strictly from a table to what it names, so that neither building nor releasing needs more than
- *    four frames at a time, and there are no cycles.
+ *  - an entry of a table in state VALID holds one general and one typed reference (L1: typed where writable)
+ * on what it names; of BUILDING and RELEASING tables the entries [0, progress) do;
+ *  - levels fall strictly from a table to what it names, so that neither building nor releasing needs more
+ * than four frames at a time, and there are no cycles.
  *
  * It does not decide which entries are allowed (validate.c) and does not write live entries (pagetable.c).
  */
@@ -77,8 +77,9 @@ int type_get_writable_slow(struct frame *f, const struct domain_mm *mapper)
 }
 
 /*
- * The stamp is written before the count falls to zero, and must not be older than any use. Every drop changes the
- * generation: otherwise a reference that comes and goes between our stamp and our exchange would go unnoticed.
+ * The stamp is written before the count falls to zero, and must not be older than any use. Every drop changes
+ * the generation: otherwise a reference that comes and goes between our stamp and our exchange would go
+ * unnoticed.
  */
 void type_put_plain(struct frame *f)
 {
@@ -89,8 +90,9 @@ void type_put_plain(struct frame *f)
 		left = (x & TYPE_COUNT) - 1;
 		if (!left)
 			WRITE_ONCE(f->tlb_stamp, tlb_clock());
-	} while (!word_cas(&f->type, &x,
-			   type_word(x, type_of(x), (x & (left ? TYPE_FOREIGN | TYPE_VALID : TYPE_FOREIGN)) | left)));
+	} while (!word_cas(
+	        &f->type, &x,
+	        type_word(x, type_of(x), (x & (left ? TYPE_FOREIGN | TYPE_VALID : TYPE_FOREIGN)) | left)));
 }
 
 /* Descriptors: under the owner's lock, so that two vcpus that load one LDT wait for each other. */
@@ -216,8 +218,10 @@ static void slice_charge_zeroes(struct slice *s, unsigned count)
 	s->left -= MIN(s->left - 1, count / 8);
 }
 
-/* Builds the next entries of one table. 0: complete; 1: *child has to be built first; -EINVAL, -ERESTART_HV. */
-static int build_step(struct domain_mm *d, struct frame *f, enum ptype level, struct slice *s, struct frame **child)
+/* Builds the next entries of one table. 0: complete; 1: *child has to be built first; -EINVAL, -ERESTART_HV.
+ */
+static int build_step(struct domain_mm *d, struct frame *f, enum ptype level, struct slice *s,
+                      struct frame **child)
 {
 	uint64_t *table = mfn_map(frame_mfn(f));
 
@@ -260,8 +264,9 @@ static int build_step(struct domain_mm *d, struct frame *f, enum ptype level, st
 /*
  * Builds root, which is BUILDING:
  * 1. go on where the topmost frame of the stack stands; an entry that names a table to be built pushes it;
- * 2. a complete table becomes VALID with one reference: that of the entry of the frame below, or the caller's;
- *    the frame below sees it VALID when it comes to that entry again, so hand over by dropping to it directly;
+ * 2. a complete table becomes VALID with one reference: that of the entry of the frame below, or the
+ * caller's; the frame below sees it VALID when it comes to that entry again, so hand over by dropping to it
+ * directly;
  * 3. an entry that is refused undoes all frames on the stack through the release queue.
  */
 static int table_build(struct domain_mm *d, struct frame *root, struct slice *s)

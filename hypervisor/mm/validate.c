@@ -2,11 +2,11 @@
 /*
  * Which page-table entries and descriptors a guest may have.
  *
- * A 64-bit guest kernel runs in ring 3, so every present entry of a guest gets the user bit; the guest sees it.
- * No global translations: the switch between guest kernel and guest user must drop the kernel's. No superpages,
- * no linear page tables (a table never names one of its own level). RAM is mapped write-back only, so that no
- * mapping contradicts the hypervisor's own; memory-mapped I/O as the domain likes, within its ranges, and the
- * hypervisor's own devices are in nobody's range.
+ * A 64-bit guest kernel runs in ring 3, so every present entry of a guest gets the user bit; the guest sees
+ * it. No global translations: the switch between guest kernel and guest user must drop the kernel's. No
+ * superpages, no linear page tables (a table never names one of its own level). RAM is mapped write-back
+ * only, so that no mapping contradicts the hypervisor's own; memory-mapped I/O as the domain likes, within
+ * its ranges, and the hypervisor's own devices are in nobody's range.
  *
  * Sources: SDM Vol. 3, 4.5 (entries), 3.4.5 and 5.8 (descriptors); xen/arch-x86/xen-x86_64.h.
  */
@@ -92,7 +92,8 @@ void l1e_put(uint64_t entry)
 
 int upper_check(struct domain_mm *d, enum ptype level, uint64_t *entry)
 {
-	uint64_t allowed = PTE_P | PTE_RW | PTE_US | PTE_A | PTE_D | PTE_AVAIL | PTE_GRANT | PTE_ADDR | PTE_NX;
+	uint64_t allowed =
+	        PTE_P | PTE_RW | PTE_US | PTE_A | PTE_D | PTE_AVAIL | PTE_GRANT | PTE_ADDR | PTE_NX;
 
 	(void)level;
 	if (!(*entry & PTE_P))
@@ -103,15 +104,15 @@ int upper_check(struct domain_mm *d, enum ptype level, uint64_t *entry)
 	return 0;
 }
 
-#define DESC_P	    (1ull << 47)
-#define DESC_DPL    (3ull << 45)
-#define DESC_S	    (1ull << 44)
-#define DESC_TYPE   (15ull << 40)
+#define DESC_P    (1ull << 47)
+#define DESC_DPL  (3ull << 45)
+#define DESC_S    (1ull << 44)
+#define DESC_TYPE (15ull << 40)
 
 /*
- * Code and data segments are harmless at privilege level 3, to which a level below is raised: a guest's kernel
- * runs there. Of system descriptors only the null type is accepted (LDT and TSS are the hypervisor's; a call
- * gate would lead into ring 0 or, at best, nowhere).
+ * Code and data segments are harmless at privilege level 3, to which a level below is raised: a guest's
+ * kernel runs there. Of system descriptors only the null type is accepted (LDT and TSS are the hypervisor's;
+ * a call gate would lead into ring 0 or, at best, nowhere).
  */
 int descriptor_check(uint64_t *desc)
 {

@@ -2,9 +2,9 @@
 /*
  * A guest's address space and descriptor tables on this CPU.
  *
- * Without XPTI the guest's own L4 is loaded. With XPTI the hypervisor runs on the guest's L4 and the guest on a reduced
- * copy of it, one per CPU and mode, whose hypervisor slots hold only the M2P table, the per-domain window and what entry
- * code touches. A copy is as new as the domain's l4_generation says.
+ * Without XPTI the guest's own L4 is loaded. With XPTI the hypervisor runs on the guest's L4 and the guest on
+ * a reduced copy of it, one per CPU and mode, whose hypervisor slots hold only the M2P table, the per-domain
+ * window and what entry code touches. A copy is as new as the domain's l4_generation says.
  */
 #include "pv/pv.h"
 #include "lib/errno.h"
@@ -23,12 +23,14 @@ struct reduced {
 	uint64_t *l4; /* NULL where no domain uses xpti */
 	mfn_t of;
 	const struct domain *domain;
-	uint64_t generation; /* no two domains have the same one, whatever becomes of their numbers and frames */
+	uint64_t generation; /* no two domains have the same one, whatever becomes of their numbers and frames
+	                      */
 };
 
 static struct reduced reduced_tables[NR_CPUS][2]; /* the CPU itself; [0] user, [1] kernel */
 
-/* M2P table and per-domain window as in the full tables; of the image only what entry code of this CPU touches. */
+/* M2P table and per-domain window as in the full tables; of the image only what entry code of this CPU
+ * touches. */
 static void fill_reduced_slots(uint64_t *reduced, const uint64_t *full)
 {
 	memset(reduced + HV_L4_FIRST, 0, (HV_L4_LAST - HV_L4_FIRST + 1) * 8);
@@ -73,8 +75,8 @@ static void load_reduced(struct vcpu *v, mfn_t l4)
 
 	info->hv_cr3 = mfn_to_maddr(l4).a;
 	cr3_load(mfn_to_maddr(l4).a);
-	/* After the load, which counts as this CPU's flush: whoever drops an L4 entry that the copy still has asks for another
-	 * flush then, and so makes the CPU look again. */
+	/* After the load, which counts as this CPU's flush: whoever drops an L4 entry that the copy still has
+	 * asks for another flush then, and so makes the CPU look again. */
 	info->guest_cr3 = reduced_cr3(v, l4);
 	irq_restore(flags);
 }
@@ -174,7 +176,8 @@ int pv_set_gdt(struct vcpu *v, const uint64_t *mfns, unsigned entries)
 	memcpy(old, v->pv.gdt_frames, sizeof(old));
 	for (unsigned i = 0; i < GDT_PAGES_MAX; i++) {
 		v->pv.gdt_frames[i] = i < pages ? MFN(mfns[i]) : INVALID_MFN;
-		CHECK(!perdomain_map(&v->domain->mm, v->id, i, i < pages ? MFN(mfns[i]) : zero_frame(), i < pages));
+		CHECK(!perdomain_map(&v->domain->mm, v->id, i, i < pages ? MFN(mfns[i]) : zero_frame(),
+		                     i < pages));
 	}
 	v->pv.gdt_entries = entries;
 	reload_descriptors(v);
@@ -198,7 +201,8 @@ static void release_ldt(struct vcpu *v)
 		CHECK(!perdomain_map(&v->domain->mm, v->id, PERDOMAIN_LDT_PAGE + i, INVALID_MFN, false));
 		if (v == current_vcpu())
 			tlb_flush_page_local(GVA(PERDOMAIN_BASE + ((uintptr_t)v->id * PERDOMAIN_VCPU_PAGES +
-								   PERDOMAIN_LDT_PAGE + i) * PAGE_SIZE));
+			                                           PERDOMAIN_LDT_PAGE + i) *
+			                                                  PAGE_SIZE));
 		frame_put_type(v->pv.ldt_frames[i]);
 		v->pv.ldt_frames[i] = INVALID_MFN;
 	}

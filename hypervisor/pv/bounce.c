@@ -2,9 +2,9 @@
 /*
  * Entry into a guest's kernel: the exception frame on its stack, and the return from it.
  *
- * A 64-bit paravirtual kernel runs in ring 3 like its user mode; the frame tells them apart by the RPL of the saved CS
- * (0: kernel). Above the processor's frame lie RCX and R11, which SYSRET destroys. The saved CS slot carries the event
- * mask in its bits 32 to 39 (struct cpu_user_regs), RFLAGS.IF its complement.
+ * A 64-bit paravirtual kernel runs in ring 3 like its user mode; the frame tells them apart by the RPL of the
+ * saved CS (0: kernel). Above the processor's frame lie RCX and R11, which SYSRET destroys. The saved CS slot
+ * carries the event mask in its bits 32 to 39 (struct cpu_user_regs), RFLAGS.IF its complement.
  */
 #include "pv/pv.h"
 #include "lib/log.h"
@@ -23,9 +23,10 @@ struct bounce {
 	bool mask_events;
 };
 
-/* Writes the frame upwards from sp; false where the guest's stack cannot be written (96 bytes from sp must be the guest's). */
-static bool trap_frame_put(uint64_t sp, const struct bounce *b, const struct vcpu *v, const struct cpu_user_regs *regs,
-		      uint64_t cs_and_mask, uint64_t rflags)
+/* Writes the frame upwards from sp; false where the guest's stack cannot be written (96 bytes from sp must be
+ * the guest's). */
+static bool trap_frame_put(uint64_t sp, const struct bounce *b, const struct vcpu *v,
+                           const struct cpu_user_regs *regs, uint64_t cs_and_mask, uint64_t rflags)
 {
 	uint64_t at = sp;
 	bool bad = false;
@@ -61,7 +62,9 @@ static bool trap_frame_put(uint64_t sp, const struct bounce *b, const struct vcp
  */
 static inline void bounce_to(struct vcpu *v, struct cpu_user_regs *regs, const struct bounce *b)
 {
-	static const uint8_t frame_bytes[] = { [EXTRA_NONE] = 56, [EXTRA_ERROR_CODE] = 64, [EXTRA_SEGMENTS] = 88 };
+	static const uint8_t frame_bytes[] = {
+		[EXTRA_NONE] = 56, [EXTRA_ERROR_CODE] = 64, [EXTRA_SEGMENTS] = 88
+	};
 	uint64_t sp = regs->rsp, rflags = regs->rflags & ~(uint64_t)(RFLAGS_IF | RFLAGS_IOPL);
 	uint16_t cs = regs->cs;
 	uint8_t mask = READ_ONCE(v->info->evtchn_upcall_mask);
@@ -78,8 +81,9 @@ static inline void bounce_to(struct vcpu *v, struct cpu_user_regs *regs, const s
 		rflags |= v->pv.iopl << 12;
 	sp = (sp & ~15ull) - frame_bytes[b->extra];
 	if (unlikely(!trap_frame_put(sp, b, v, regs, cs | (uint64_t)(mask & 1) << 32, rflags))) {
-		domain_crash(v->domain, "vcpu %u: no room for a trap frame at stack %#lx (rip %#lx, handler %#lx)", v->id,
-			     sp, regs->rip, b->address);
+		domain_crash(v->domain,
+		             "vcpu %u: no room for a trap frame at stack %#lx (rip %#lx, handler %#lx)",
+		             v->id, sp, regs->rip, b->address);
 		return;
 	}
 	if (b->mask_events)
@@ -88,8 +92,9 @@ static inline void bounce_to(struct vcpu *v, struct cpu_user_regs *regs, const s
 	regs->rip = b->address;
 	regs->cs = SEL_RING3_CS64;
 	regs->ss = SEL_RING3_DS;
-	regs->rflags = (regs->rflags & ~(uint64_t)(RFLAGS_TF | RFLAGS_NT | RFLAGS_RF | RFLAGS_AC | RFLAGS_DF | RFLAGS_IOPL)) |
-		       RFLAGS_IF | RFLAGS_ONE;
+	regs->rflags = (regs->rflags & ~(uint64_t)(RFLAGS_TF | RFLAGS_NT | RFLAGS_RF | RFLAGS_AC | RFLAGS_DF |
+	                                           RFLAGS_IOPL)) |
+	               RFLAGS_IF | RFLAGS_ONE;
 	regs->entry_vector = ENTRY_SYSCALL;
 }
 
@@ -102,13 +107,13 @@ void pv_inject_exception(struct vcpu *v, unsigned vector, uint32_t error_code)
 {
 	const struct trap_gate *gate = &v->pv.traps[vector];
 	struct bounce b = { .address = gate->address,
-			    .error_code = error_code,
-			    .extra = vector < 32 && has_error_code(vector) ? EXTRA_ERROR_CODE : EXTRA_NONE,
-			    .mask_events = gate->mask_events };
+		            .error_code = error_code,
+		            .extra = vector < 32 && has_error_code(vector) ? EXTRA_ERROR_CODE : EXTRA_NONE,
+		            .mask_events = gate->mask_events };
 
 	if (!gate->address) {
-		domain_crash(v->domain, "vcpu %u: no handler for trap %u, error code %#x (rip %#lx)", v->id, vector,
-			     error_code, cpu_info()->regs.rip);
+		domain_crash(v->domain, "vcpu %u: no handler for trap %u, error code %#x (rip %#lx)", v->id,
+		             vector, error_code, cpu_info()->regs.rip);
 		return;
 	}
 	bounce_to(v, &cpu_info()->regs, &b);
@@ -167,7 +172,8 @@ void pv_iret(struct vcpu *v, struct cpu_user_regs *regs)
 	}
 	if ((c.cs & 3) == 3) {
 		if (unlikely(mfn_eq(v->l4_user, INVALID_MFN))) {
-			domain_crash(v->domain, "vcpu %u: iret to user mode without page tables for it", v->id);
+			domain_crash(v->domain, "vcpu %u: iret to user mode without page tables for it",
+			             v->id);
 			return;
 		}
 		pv_toggle_mode(v);
@@ -207,7 +213,9 @@ void syscall_from_guest(struct cpu_user_regs *regs)
 		pv_inject_exception(v, TRAP_UD, 0);
 		return;
 	}
-	bounce_to(v, regs, &(struct bounce){ .address = v->pv.syscall_callback, .mask_events = v->pv.syscall_masks_events });
+	bounce_to(v, regs,
+	          &(struct bounce){ .address = v->pv.syscall_callback,
+	                            .mask_events = v->pv.syscall_masks_events });
 }
 
 void syscall32_from_guest(struct cpu_user_regs *regs)
@@ -219,8 +227,9 @@ void syscall32_from_guest(struct cpu_user_regs *regs)
 		pv_inject_exception(v, TRAP_UD, 0);
 		return;
 	}
-	bounce_to(v, regs, &(struct bounce){ .address = v->pv.syscall32_callback,
-				       .mask_events = v->pv.syscall32_masks_events });
+	bounce_to(v, regs,
+	          &(struct bounce){ .address = v->pv.syscall32_callback,
+	                            .mask_events = v->pv.syscall32_masks_events });
 }
 
 void sysenter_from_guest(struct cpu_user_regs *regs)
@@ -231,19 +240,23 @@ void sysenter_from_guest(struct cpu_user_regs *regs)
 		pv_inject_exception(v, TRAP_GP, 0);
 		return;
 	}
-	bounce_to(v, regs, &(struct bounce){ .address = v->pv.sysenter_callback, .mask_events = v->pv.sysenter_masks_events });
+	bounce_to(v, regs,
+	          &(struct bounce){ .address = v->pv.sysenter_callback,
+	                            .mask_events = v->pv.sysenter_masks_events });
 }
 
 static void failsafe(struct vcpu *v)
 {
 	if (!v->pv.failsafe_callback) {
-		domain_crash(v->domain, "vcpu %u: the return to %#lx faulted and there is no failsafe callback", v->id,
-			     cpu_info()->regs.rip);
+		domain_crash(v->domain,
+		             "vcpu %u: the return to %#lx faulted and there is no failsafe callback", v->id,
+		             cpu_info()->regs.rip);
 		return;
 	}
-	bounce_to(v, &cpu_info()->regs, &(struct bounce){ .address = v->pv.failsafe_callback,
-				       .extra = EXTRA_SEGMENTS,
-				       .mask_events = v->pv.failsafe_masks_events });
+	bounce_to(v, &cpu_info()->regs,
+	          &(struct bounce){ .address = v->pv.failsafe_callback,
+	                            .extra = EXTRA_SEGMENTS,
+	                            .mask_events = v->pv.failsafe_masks_events });
 }
 
 void exit_fault_from_guest(struct cpu_user_regs *regs)
@@ -272,7 +285,8 @@ void guest_exit_prepare(struct cpu_user_regs *regs)
 	if (unlikely(v->pv.nmi_pending) && !v->pv.nmi_masked && v->pv.traps[TRAP_NMI].address) {
 		v->pv.nmi_pending = false;
 		v->pv.nmi_masked = true;
-		bounce_to(v, regs, &(struct bounce){ .address = v->pv.traps[TRAP_NMI].address, .mask_events = true });
+		bounce_to(v, regs,
+		          &(struct bounce){ .address = v->pv.traps[TRAP_NMI].address, .mask_events = true });
 	}
 	if (vcpu_event_pending(v))
 		bounce_to(v, regs, &(struct bounce){ .address = v->pv.event_callback, .mask_events = true });

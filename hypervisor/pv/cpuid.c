@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * CPUID policies. raw is what the processor says; host what of it the hypervisor keeps usable; pv_max what a PV guest can
- * be given; pv_default what it gets. Feature names are those of xen/arch-x86/cpufeatureset.h (SDM Vol. 2, CPUID).
+ * CPUID policies. raw is what the processor says; host what of it the hypervisor keeps usable; pv_max what a
+ * PV guest can be given; pv_default what it gets. Feature names are those of xen/arch-x86/cpufeatureset.h
+ * (SDM Vol. 2, CPUID).
  *
- * A PV guest gets no feature that needs ring 0 or that the hypervisor does not switch between vcpus: no FSGSBASE (the bases
- * are kept by hypercall), no superpages, no MTRRs, no machine checks, no XSAVES, no monitor, nothing for its own guests.
+ * A PV guest gets no feature that needs ring 0 or that the hypervisor does not switch between vcpus: no
+ * FSGSBASE (the bases are kept by hypercall), no superpages, no MTRRs, no machine checks, no XSAVES, no
+ * monitor, nothing for its own guests.
  */
 #include "pv/cpuid.h"
 #include "pv/pv.h"
@@ -28,33 +30,45 @@ static const struct {
 	uint32_t leaf, subleaf;
 	enum reg reg;
 } word_source[FEATURESET_WORDS] = {
-	{ 1, XEN_CPUID_NO_SUBLEAF, EDX },	   { 1, XEN_CPUID_NO_SUBLEAF, ECX },
-	{ 0x80000001, XEN_CPUID_NO_SUBLEAF, EDX }, { 0x80000001, XEN_CPUID_NO_SUBLEAF, ECX },
-	{ 0xd, 1, EAX },			   { 7, 0, EBX },
-	{ 7, 0, ECX },				   { 0x80000007, XEN_CPUID_NO_SUBLEAF, EDX },
-	{ 0x80000008, XEN_CPUID_NO_SUBLEAF, EBX }, { 7, 0, EDX },
-	{ 7, 1, EAX },				   { 0x80000021, XEN_CPUID_NO_SUBLEAF, EAX },
-	{ 7, 1, EBX },				   { 7, 2, EDX },
-	{ 7, 1, ECX },				   { 7, 1, EDX },
-	{ 0, 0, EAX } /* MSR_ARCH_CAPS */,	   { 0, 0, EAX },
+	{ 1, XEN_CPUID_NO_SUBLEAF, EDX },
+	{ 1, XEN_CPUID_NO_SUBLEAF, ECX },
+	{ 0x80000001, XEN_CPUID_NO_SUBLEAF, EDX },
+	{ 0x80000001, XEN_CPUID_NO_SUBLEAF, ECX },
+	{ 0xd, 1, EAX },
+	{ 7, 0, EBX },
+	{ 7, 0, ECX },
+	{ 0x80000007, XEN_CPUID_NO_SUBLEAF, EDX },
+	{ 0x80000008, XEN_CPUID_NO_SUBLEAF, EBX },
+	{ 7, 0, EDX },
+	{ 7, 1, EAX },
+	{ 0x80000021, XEN_CPUID_NO_SUBLEAF, EAX },
+	{ 7, 1, EBX },
+	{ 7, 2, EDX },
+	{ 7, 1, ECX },
+	{ 7, 1, EDX },
+	{ 0, 0, EAX } /* MSR_ARCH_CAPS */,
+	{ 0, 0, EAX },
 	{ 0x80000021, XEN_CPUID_NO_SUBLEAF, ECX },
 };
 #define WORD_ARCH_CAPS 16
 
 static const uint32_t pv_mask[FEATURESET_WORDS] = {
-	[0] = F(FPU) | F(DE) | F(TSC) | F(MSR) | F(PAE) | F(CX8) | F(APIC) | F(SEP) | F(CMOV) | F(PAT) | F(CLFLUSH) | F(MMX) |
-	      F(FXSR) | F(SSE) | F(SSE2) | F(SS) | F(HTT),
-	[1] = F(SSE3) | F(PCLMULQDQ) | F(SSSE3) | F(FMA) | F(CX16) | F(SSE4_1) | F(SSE4_2) | F(MOVBE) | F(POPCNT) | F(AESNI) |
-	      F(XSAVE) | F(AVX) | F(F16C) | F(RDRAND) | F(HYPERVISOR),
+	[0] = F(FPU) | F(DE) | F(TSC) | F(MSR) | F(PAE) | F(CX8) | F(APIC) | F(SEP) | F(CMOV) | F(PAT) |
+	      F(CLFLUSH) | F(MMX) | F(FXSR) | F(SSE) | F(SSE2) | F(SS) | F(HTT),
+	[1] = F(SSE3) | F(PCLMULQDQ) | F(SSSE3) | F(FMA) | F(CX16) | F(SSE4_1) | F(SSE4_2) | F(MOVBE) |
+	      F(POPCNT) | F(AESNI) | F(XSAVE) | F(AVX) | F(F16C) | F(RDRAND) | F(HYPERVISOR),
 	[2] = F(SYSCALL) | F(NX) | F(MMXEXT) | F(FFXSR) | F(RDTSCP) | F(LM) | F(3DNOWEXT) | F(3DNOW),
-	[3] = F(LAHF_LM) | F(CMP_LEGACY) | F(ABM) | F(SSE4A) | F(MISALIGNSSE) | F(3DNOWPREFETCH) | F(XOP) | F(FMA4) | F(TBM),
+	[3] = F(LAHF_LM) | F(CMP_LEGACY) | F(ABM) | F(SSE4A) | F(MISALIGNSSE) | F(3DNOWPREFETCH) | F(XOP) |
+	      F(FMA4) | F(TBM),
 	[4] = F(XSAVEOPT) | F(XSAVEC) | F(XGETBV1),
-	[5] = F(BMI1) | F(AVX2) | F(BMI2) | F(ERMS) | F(AVX512F) | F(AVX512DQ) | F(RDSEED) | F(ADX) | F(AVX512_IFMA) |
-	      F(CLFLUSHOPT) | F(CLWB) | F(AVX512CD) | F(SHA) | F(AVX512BW) | F(AVX512VL) | F(NO_FPU_SEL) | F(FDP_EXCP_ONLY),
-	[6] = F(PREFETCHWT1) | F(AVX512_VBMI) | F(AVX512_VBMI2) | F(GFNI) | F(VAES) | F(VPCLMULQDQ) | F(AVX512_VNNI) |
-	      F(AVX512_BITALG) | F(AVX512_VPOPCNTDQ) | F(RDPID),
+	[5] = F(BMI1) | F(AVX2) | F(BMI2) | F(ERMS) | F(AVX512F) | F(AVX512DQ) | F(RDSEED) | F(ADX) |
+	      F(AVX512_IFMA) | F(CLFLUSHOPT) | F(CLWB) | F(AVX512CD) | F(SHA) | F(AVX512BW) | F(AVX512VL) |
+	      F(NO_FPU_SEL) | F(FDP_EXCP_ONLY),
+	[6] = F(PREFETCHWT1) | F(AVX512_VBMI) | F(AVX512_VBMI2) | F(GFNI) | F(VAES) | F(VPCLMULQDQ) |
+	      F(AVX512_VNNI) | F(AVX512_BITALG) | F(AVX512_VPOPCNTDQ) | F(RDPID),
 	[8] = F(CLZERO) | F(RSTR_FP_ERR_PTRS) | F(IBPB),
-	[9] = F(AVX512_4VNNIW) | F(AVX512_4FMAPS) | F(FSRM) | F(MD_CLEAR) | F(SERIALIZE) | F(IBRSB) | F(STIBP) | F(SSBD),
+	[9] = F(AVX512_4VNNIW) | F(AVX512_4FMAPS) | F(FSRM) | F(MD_CLEAR) | F(SERIALIZE) | F(IBRSB) |
+	      F(STIBP) | F(SSBD),
 	[10] = F(AVX_VNNI) | F(AVX512_BF16) | F(FZRM) | F(FSRS) | F(FSRCS),
 };
 
@@ -74,9 +88,12 @@ static uint32_t *leaf_reg(xen_cpuid_leaf_t *l, enum reg reg)
 unsigned cpu_policy_featureset(const struct cpu_policy *p, uint32_t words[FEATURESET_WORDS])
 {
 	for (unsigned i = 0; i < FEATURESET_WORDS; i++) {
-		xen_cpuid_leaf_t *l = find((struct cpu_policy *)p, word_source[i].leaf, word_source[i].subleaf);
+		xen_cpuid_leaf_t *l =
+		        find((struct cpu_policy *)p, word_source[i].leaf, word_source[i].subleaf);
 
-		words[i] = l && i != WORD_ARCH_CAPS && i != WORD_ARCH_CAPS + 1 ? *leaf_reg(l, word_source[i].reg) : 0;
+		words[i] = l && i != WORD_ARCH_CAPS && i != WORD_ARCH_CAPS + 1
+		                   ? *leaf_reg(l, word_source[i].reg)
+		                   : 0;
 	}
 	return FEATURESET_WORDS;
 }
@@ -95,12 +112,14 @@ static bool has_subleaves(uint32_t leaf)
 }
 
 /*
- * Basic leaves to 0xd at the most, the two that name the hypervisor's own ranges, extended ones to 0x80000021. All that the
- * stock tools' own form has is there, empty or not: they write a policy back into as many entries as they read.
+ * Basic leaves to 0xd at the most, the two that name the hypervisor's own ranges, extended ones to
+ * 0x80000021. All that the stock tools' own form has is there, empty or not: they write a policy back into as
+ * many entries as they read.
  */
 static void read_raw(struct cpu_policy *p)
 {
-	uint32_t max = MIN(cpu_features.max_leaf, 0xdu), max_ext = MIN(cpu_features.max_ext_leaf, 0x80000021u);
+	uint32_t max = MIN(cpu_features.max_leaf, 0xdu),
+	         max_ext = MIN(cpu_features.max_ext_leaf, 0x80000021u);
 
 	for (uint32_t leaf = 0; leaf <= max; leaf++) {
 		unsigned count = leaf == 4 ? 6 : leaf == 7 ? 3 : leaf == 0xb ? 2 : 63;
@@ -116,8 +135,10 @@ static void read_raw(struct cpu_policy *p)
 				add_raw(p, leaf, sub);
 		}
 	}
-	p->leaves[p->leaf_count++] = (xen_cpuid_leaf_t){ .leaf = 0x40000000, .subleaf = XEN_CPUID_NO_SUBLEAF };
-	p->leaves[p->leaf_count++] = (xen_cpuid_leaf_t){ .leaf = 0x40000100, .subleaf = XEN_CPUID_NO_SUBLEAF };
+	p->leaves[p->leaf_count++] =
+	        (xen_cpuid_leaf_t){ .leaf = 0x40000000, .subleaf = XEN_CPUID_NO_SUBLEAF };
+	p->leaves[p->leaf_count++] =
+	        (xen_cpuid_leaf_t){ .leaf = 0x40000100, .subleaf = XEN_CPUID_NO_SUBLEAF };
 	for (uint32_t leaf = 0x80000000; leaf <= max_ext; leaf++)
 		add_raw(p, leaf, XEN_CPUID_NO_SUBLEAF);
 }
@@ -125,7 +146,8 @@ static void read_raw(struct cpu_policy *p)
 /* Leaves that a PV guest does not get at all. */
 static bool hidden_leaf(uint32_t leaf)
 {
-	return leaf == 3 || leaf == 5 || leaf == 6 || leaf == 9 || leaf == 0xa || leaf == 0x8000000a || leaf == 0x80000007;
+	return leaf == 3 || leaf == 5 || leaf == 6 || leaf == 9 || leaf == 0xa || leaf == 0x8000000a ||
+	       leaf == 0x80000007;
 }
 
 static void restrict_leaf(xen_cpuid_leaf_t *l)
@@ -173,16 +195,21 @@ static bool features_within(const xen_cpuid_leaf_t *l, uint32_t subleaf)
 		if (l->leaf != word_source[i].leaf || subleaf != word_source[i].subleaf || !l->leaf)
 			continue;
 		max = find(&policy_pv_max, l->leaf, subleaf);
-		/* Bits that the hypervisor overrides when the guest asks are not held against the toolstack. */
+		/* Bits that the hypervisor overrides when the guest asks are not held against the toolstack.
+		 */
 		if (*leaf_reg(&copy, word_source[i].reg) & ~(max ? *leaf_reg(max, word_source[i].reg) : 0) &
-		    ~(i == 0 ? F(HTT) | F(APIC) : i == 1 ? F(OSXSAVE) | F(HYPERVISOR) | F(X2APIC) : i == 3 ? F(CMP_LEGACY) : 0))
+		    ~(i == 0   ? F(HTT) | F(APIC)
+		      : i == 1 ? F(OSXSAVE) | F(HYPERVISOR) | F(X2APIC)
+		      : i == 3 ? F(CMP_LEGACY)
+		               : 0))
 			return false;
 	}
 	return true;
 }
 
-int cpu_policy_update(struct domain *d, const xen_cpuid_leaf_t *leaves, unsigned leaf_count, const xen_msr_entry_t *msrs,
-		      unsigned msr_count, uint32_t *bad_leaf, uint32_t *bad_subleaf, uint32_t *bad_msr)
+int cpu_policy_update(struct domain *d, const xen_cpuid_leaf_t *leaves, unsigned leaf_count,
+                      const xen_msr_entry_t *msrs, unsigned msr_count, uint32_t *bad_leaf,
+                      uint32_t *bad_subleaf, uint32_t *bad_msr)
 {
 	*bad_leaf = *bad_subleaf = *bad_msr = ~0u;
 	for (unsigned i = 0; i < leaf_count; i++) {
@@ -194,7 +221,8 @@ int cpu_policy_update(struct domain *d, const xen_cpuid_leaf_t *leaves, unsigned
 	*bad_leaf = *bad_subleaf = ~0u;
 	for (unsigned i = 0; i < msr_count; i++)
 		if (msrs[i].flags || msrs[i].val) {
-			/* Only MSR_INTEL_PLATFORM_INFO and ARCH_CAPABILITIES come, and no bit of them is offered to a guest. */
+			/* Only MSR_INTEL_PLATFORM_INFO and ARCH_CAPABILITIES come, and no bit of them is
+			 * offered to a guest. */
 			*bad_msr = msrs[i].idx;
 			return -EINVAL;
 		}
@@ -214,7 +242,7 @@ static struct cpuid_regs hypervisor_leaf(uint32_t n)
 	switch (n) {
 	case 0:
 		r = (struct cpuid_regs){ XEN_CPUID_LEAF(XEN_CPUID_MAX_NUM_LEAVES), XEN_CPUID_SIGNATURE_EBX,
-					 XEN_CPUID_SIGNATURE_ECX, XEN_CPUID_SIGNATURE_EDX };
+			                 XEN_CPUID_SIGNATURE_ECX, XEN_CPUID_SIGNATURE_EDX };
 		break;
 	case 1:
 		r.eax = 4u << 16 | 17;
@@ -251,7 +279,8 @@ static void dynamic(const struct vcpu *v, uint32_t leaf, uint32_t subleaf, struc
 	case 1:
 		r->ebx = (r->ebx & 0x0000ffff) | v->id * 2 << 24 | (r->ebx & 0x00ff0000);
 		r->ecx &= ~F(OSXSAVE);
-		/* A PV kernel takes the bit as leave to use XSAVE, before it sets CR4 itself (Linux, and so the ABI). */
+		/* A PV kernel takes the bit as leave to use XSAVE, before it sets CR4 itself (Linux, and so
+		 * the ABI). */
 		if ((v->pv.cr4 & 1u << 18) || ((r->ecx & F(XSAVE)) && v == current_vcpu() && pv_in_kernel(v)))
 			r->ecx |= F(OSXSAVE);
 		r->ecx |= F(HYPERVISOR);
@@ -274,7 +303,9 @@ struct cpuid_regs pv_cpuid(struct vcpu *v, uint32_t leaf, uint32_t subleaf)
 	xen_cpuid_leaf_t *l;
 
 	if (leaf >= XEN_CPUID_FIRST_LEAF && leaf <= XEN_CPUID_LEAF(0xff))
-		return leaf <= XEN_CPUID_LEAF(XEN_CPUID_MAX_NUM_LEAVES) ? hypervisor_leaf(leaf - XEN_CPUID_FIRST_LEAF) : r;
+		return leaf <= XEN_CPUID_LEAF(XEN_CPUID_MAX_NUM_LEAVES)
+		               ? hypervisor_leaf(leaf - XEN_CPUID_FIRST_LEAF)
+		               : r;
 	l = find(p, leaf, key);
 	if (!l)
 		return r;
@@ -286,7 +317,8 @@ struct cpuid_regs pv_cpuid(struct vcpu *v, uint32_t leaf, uint32_t subleaf)
 uint64_t pv_cr4_allowed(const struct domain *d)
 {
 	xen_cpuid_leaf_t *l = find(d->cpu_policy, 1, XEN_CPUID_NO_SUBLEAF);
-	uint64_t bits = 0x20 | 0x200 | 0x400 | 0x80 /* PAE OSFXSR OSXMMEXCPT PGE: always on or without meaning */;
+	uint64_t bits =
+	        0x20 | 0x200 | 0x400 | 0x80 /* PAE OSFXSR OSXMMEXCPT PGE: always on or without meaning */;
 
 	bits |= 1u << 2 | 1u << 3 | 1u << 6 | 1u << 0 | 1u << 1; /* TSD DE MCE VME PVI */
 	if (l && (l->c & F(XSAVE)))

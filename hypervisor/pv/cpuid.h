@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What a domain sees of CPUID and MSRs. A policy is the list of leaves and MSRs in the toolstack's own format
- * (xen/arch-x86/xen.h: xen_cpuid_leaf_t, xen_msr_entry_t); values that depend on the vcpu or its state are filled in
- * when the guest asks.
+ * (xen/arch-x86/xen.h: xen_cpuid_leaf_t, xen_msr_entry_t); values that depend on the vcpu or its state are
+ * filled in when the guest asks.
  */
 #ifndef PV_CPUID_H
 #define PV_CPUID_H
@@ -13,7 +13,7 @@
 #include <xen/sysctl.h>
 
 #define POLICY_LEAVES_MAX 128
-#define POLICY_MSRS_MAX	  8
+#define POLICY_MSRS_MAX   8
 
 struct cpu_policy {
 	unsigned leaf_count, msr_count;
@@ -24,11 +24,13 @@ struct cpu_policy {
 /* Boot: the policies that SYSCTL_get_cpu_policy names, from CPUID of the boot CPU. */
 void cpuid_init(void);
 extern struct cpu_policy policy_raw, policy_host, policy_pv_max, policy_pv_default;
-/* XEN_DOMCTL_set_cpu_policy: leaves and msrs replace those of d's policy where pv_max allows them. 0 or -EINVAL with the
- * offending leaf, subleaf or msr (~0: none). d has not run yet. */
-int cpu_policy_update(struct domain *d, const xen_cpuid_leaf_t *leaves, unsigned leaf_count, const xen_msr_entry_t *msrs,
-		      unsigned msr_count, uint32_t *bad_leaf, uint32_t *bad_subleaf, uint32_t *bad_msr) __must_check;
-/* XEN_SYSCTL_get_cpu_featureset: words in the order of xen/arch-x86/cpufeatureset.h; returns how many there are. */
+/* XEN_DOMCTL_set_cpu_policy: leaves and msrs replace those of d's policy where pv_max allows them. 0 or
+ * -EINVAL with the offending leaf, subleaf or msr (~0: none). d has not run yet. */
+int cpu_policy_update(struct domain *d, const xen_cpuid_leaf_t *leaves, unsigned leaf_count,
+                      const xen_msr_entry_t *msrs, unsigned msr_count, uint32_t *bad_leaf,
+                      uint32_t *bad_subleaf, uint32_t *bad_msr) __must_check;
+/* XEN_SYSCTL_get_cpu_featureset: words in the order of xen/arch-x86/cpufeatureset.h; returns how many there
+ * are. */
 #define FEATURESET_WORDS 19
 unsigned cpu_policy_featureset(const struct cpu_policy *p, uint32_t words[FEATURESET_WORDS]);
 

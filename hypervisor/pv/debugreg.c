@@ -4,9 +4,9 @@
 #include "hw/uaccess.h"
 #include "lib/errno.h"
 
-#define DR7_ENABLE 0xffu
+#define DR7_ENABLE       0xffu
 #define DR7_RESERVED_SET (1u << 10)
-#define DR7_GD (1u << 13)
+#define DR7_GD           (1u << 13)
 
 /* Reserved bits as the processor has them; -EINVAL for the upper half, -EPERM for what is refused. */
 static int dr7_check(struct vcpu *v, uint64_t *value)
@@ -15,7 +15,8 @@ static int dr7_check(struct vcpu *v, uint64_t *value)
 		return -EINVAL;
 	*value = (*value & ~0xd800ull & ~(uint64_t)DR7_GD) | DR7_RESERVED_SET;
 	for (unsigned i = 0; i < 4; i++)
-		if ((*value >> (16 + 4 * i) & 3) == 2 && !(v->pv.cr4 & 1u << 3)) /* I/O breakpoint without CR4.DE */
+		if ((*value >> (16 + 4 * i) & 3) == 2 &&
+		    !(v->pv.cr4 & 1u << 3)) /* I/O breakpoint without CR4.DE */
 			return -EPERM;
 	for (unsigned i = 0; i < 4; i++)
 		if ((*value >> (16 + 4 * i) & 3) == 2)

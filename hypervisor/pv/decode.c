@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Decoder for emulated instructions: privileged ones, I/O, and plain stores and locked operations on page tables.
- * It computes lengths and addresses only; what an instruction does is its caller's business.
+ * Decoder for emulated instructions: privileged ones, I/O, and plain stores and locked operations on page
+ * tables. It computes lengths and addresses only; what an instruction does is its caller's business.
  */
 #include "pv/decode.h"
 #include "lib/errno.h"
@@ -14,12 +14,14 @@ struct cursor {
 };
 
 static const uint8_t reg_offset[16] = {
-	offsetof(struct cpu_user_regs, rax), offsetof(struct cpu_user_regs, rcx), offsetof(struct cpu_user_regs, rdx),
-	offsetof(struct cpu_user_regs, rbx), offsetof(struct cpu_user_regs, rsp), offsetof(struct cpu_user_regs, rbp),
-	offsetof(struct cpu_user_regs, rsi), offsetof(struct cpu_user_regs, rdi), offsetof(struct cpu_user_regs, r8),
-	offsetof(struct cpu_user_regs, r9),  offsetof(struct cpu_user_regs, r10), offsetof(struct cpu_user_regs, r11),
-	offsetof(struct cpu_user_regs, r12), offsetof(struct cpu_user_regs, r13), offsetof(struct cpu_user_regs, r14),
-	offsetof(struct cpu_user_regs, r15),
+	offsetof(struct cpu_user_regs, rax), offsetof(struct cpu_user_regs, rcx),
+	offsetof(struct cpu_user_regs, rdx), offsetof(struct cpu_user_regs, rbx),
+	offsetof(struct cpu_user_regs, rsp), offsetof(struct cpu_user_regs, rbp),
+	offsetof(struct cpu_user_regs, rsi), offsetof(struct cpu_user_regs, rdi),
+	offsetof(struct cpu_user_regs, r8),  offsetof(struct cpu_user_regs, r9),
+	offsetof(struct cpu_user_regs, r10), offsetof(struct cpu_user_regs, r11),
+	offsetof(struct cpu_user_regs, r12), offsetof(struct cpu_user_regs, r13),
+	offsetof(struct cpu_user_regs, r14), offsetof(struct cpu_user_regs, r15),
 };
 
 uint64_t insn_reg_read(const struct cpu_user_regs *regs, unsigned number)
@@ -50,6 +52,9 @@ static bool take(struct cursor *c, unsigned bytes, int64_t *value)
 	*value = bytes == 8 ? (int64_t)v : (int64_t)(v << (64 - 8 * bytes)) >> (64 - 8 * bytes);
 	return true;
 }
+
+/* Opcodes that belong together stand in one line. */
+/* clang-format off */
 
 /* Immediate and ModRM of the one-byte opcodes that are known here. */
 static enum imm one_byte_form(uint8_t op, bool *modrm, bool *byte_operand)
@@ -113,6 +118,8 @@ static enum imm two_byte_form(uint8_t op, bool *modrm, bool *byte_operand)
 	return IMM_UNKNOWN;
 }
 
+/* clang-format on */
+
 static void take_prefixes(struct cursor *c, bool mode64, struct insn *insn, bool *operand_override)
 {
 	for (; c->at < c->end; c->at++) {
@@ -132,7 +139,12 @@ static void take_prefixes(struct cursor *c, bool mode64, struct insn *insn, bool
 		case 0x67:
 			insn->address_bytes = mode64 ? 4 : 2;
 			break;
-		case 0x26: case 0x2e: case 0x36: case 0x3e: case 0x64: case 0x65:
+		case 0x26:
+		case 0x2e:
+		case 0x36:
+		case 0x3e:
+		case 0x64:
+		case 0x65:
 			insn->segment = *c->at;
 			break;
 		default:
@@ -147,7 +159,7 @@ static void take_prefixes(struct cursor *c, bool mode64, struct insn *insn, bool
 
 /* SIB and displacement of a memory operand; 64- and 32-bit addressing. */
 static bool take_memory(struct cursor *c, const struct cpu_user_regs *regs, bool mode64, struct insn *insn,
-			bool *rip_relative)
+                        bool *rip_relative)
 {
 	unsigned mod = insn->modrm >> 6, rm = insn->modrm & 7, base = rm | (insn->rex & 1) << 3;
 	uint64_t address = 0;
@@ -177,7 +189,7 @@ static bool take_memory(struct cursor *c, const struct cpu_user_regs *regs, bool
 }
 
 static int take_modrm(struct cursor *c, const struct cpu_user_regs *regs, bool mode64, struct insn *insn,
-		      bool *rip_relative)
+                      bool *rip_relative)
 {
 	int64_t modrm;
 
@@ -196,7 +208,8 @@ static int take_modrm(struct cursor *c, const struct cpu_user_regs *regs, bool m
 	return take_memory(c, regs, mode64, insn, rip_relative) ? 0 : -ENODATA;
 }
 
-int insn_decode(const uint8_t *bytes, size_t count, const struct cpu_user_regs *regs, bool mode64, struct insn *insn)
+int insn_decode(const uint8_t *bytes, size_t count, const struct cpu_user_regs *regs, bool mode64,
+                struct insn *insn)
 {
 	struct cursor c = { bytes, bytes + MIN(count, INSN_MAX_BYTES) };
 	int short_of = count < INSN_MAX_BYTES ? -ENODATA : -EINVAL, err;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Port I/O. A guest has no I/O permission in hardware: each access traps and is carried out here when the guest's own
- * kernel allows it (IOPL, I/O bitmap) and the toolstack gave the domain the port. A port that it was not given reads as
- * all ones and swallows writes, as an empty bus does.
+ * Port I/O. A guest has no I/O permission in hardware: each access traps and is carried out here when the
+ * guest's own kernel allows it (IOPL, I/O bitmap) and the toolstack gave the domain the port. A port that it
+ * was not given reads as all ones and swallows writes, as an empty bus does.
  */
 #include "pv/pv.h"
 #include "pv/decode.h"
@@ -11,7 +11,7 @@
 #include "hw/uaccess.h"
 
 #define PCI_ADDRESS_PORT 0xcf8
-#define PCI_DATA_PORT	 0xcfc
+#define PCI_DATA_PORT    0xcfc
 
 static bool guest_allows(struct vcpu *v, unsigned port, unsigned bytes)
 {
@@ -20,7 +20,8 @@ static bool guest_allows(struct vcpu *v, unsigned port, unsigned bytes)
 	if (pv_in_kernel(v) ? v->pv.iopl >= 1 : v->pv.iopl >= 3)
 		return true;
 	if (port + bytes > v->pv.iobmp_limit ||
-	    pv_kernel_copy_in(v, map, GVA((uintptr_t)v->pv.iobmp.p + port / 8), (port & 7) + bytes > 8 ? 2 : 1))
+	    pv_kernel_copy_in(v, map, GVA((uintptr_t)v->pv.iobmp.p + port / 8),
+	                      (port & 7) + bytes > 8 ? 2 : 1))
 		return false;
 	return !((map[0] | map[1] << 8) >> (port & 7) & ((1u << bytes) - 1));
 }
@@ -78,7 +79,8 @@ static void access(struct vcpu *v, unsigned port, unsigned bytes, bool write, ui
 }
 
 /* INS and OUTS: one element at a time; the guest executes a repeated one again until RCX is zero. */
-static bool string_io(struct vcpu *v, struct cpu_user_regs *regs, const struct insn *insn, unsigned port, bool write)
+static bool string_io(struct vcpu *v, struct cpu_user_regs *regs, const struct insn *insn, unsigned port,
+                      bool write)
 {
 	unsigned bytes = insn->operand_bytes == 8 ? 4 : insn->operand_bytes;
 	uint64_t *index = write ? &regs->rsi : &regs->rdi;

@@ -6,31 +6,31 @@
 #include "lib/errno.h"
 #include "lib/log.h"
 
-#define MSR_PLATFORM_ID	  0x17
-#define MSR_APIC_BASE	  0x1b
-#define MSR_SPEC_CTRL	  0x48
-#define MSR_PRED_CMD	  0x49
-#define MSR_UCODE_REV	  0x8b
-#define MSR_PLATFORM_INFO 0xce
-#define MSR_ARCH_CAPS	  0x10a
-#define MSR_FLUSH_CMD	  0x10b
-#define MSR_MISC_FEATURES 0x140
-#define MSR_MISC_ENABLE	  0x1a0
-#define MSR_PAT		  0x277
-#define MSR_EFER	  0xc0000080
-#define MSR_FS_BASE	  0xc0000100
-#define MSR_GS_BASE	  0xc0000101
-#define MSR_KERNEL_GS	  0xc0000102
-#define MSR_TSC_AUX	  0xc0000103
-#define MSR_AMD_SYSCFG	  0xc0010010
-#define MSR_AMD_HWCR	  0xc0010015
-#define MSR_AMD_NB_CFG	  0xc001001f
+#define MSR_PLATFORM_ID     0x17
+#define MSR_APIC_BASE       0x1b
+#define MSR_SPEC_CTRL       0x48
+#define MSR_PRED_CMD        0x49
+#define MSR_UCODE_REV       0x8b
+#define MSR_PLATFORM_INFO   0xce
+#define MSR_ARCH_CAPS       0x10a
+#define MSR_FLUSH_CMD       0x10b
+#define MSR_MISC_FEATURES   0x140
+#define MSR_MISC_ENABLE     0x1a0
+#define MSR_PAT             0x277
+#define MSR_EFER            0xc0000080
+#define MSR_FS_BASE         0xc0000100
+#define MSR_GS_BASE         0xc0000101
+#define MSR_KERNEL_GS       0xc0000102
+#define MSR_TSC_AUX         0xc0000103
+#define MSR_AMD_SYSCFG      0xc0010010
+#define MSR_AMD_HWCR        0xc0010015
+#define MSR_AMD_NB_CFG      0xc001001f
 #define MSR_AMD_INT_PENDING 0xc0010055
 #define MSR_AMD_PATCHLEVEL  MSR_UCODE_REV
-#define MSR_AMD_DE_CFG	  0xc0011029
+#define MSR_AMD_DE_CFG      0xc0011029
 
-#define PAT_OF_THE_ABI 0x050100070406ull
-#define EFER_GUEST     0xd01ull /* SCE LME LMA NX */
+#define PAT_OF_THE_ABI      0x050100070406ull
+#define EFER_GUEST          0xd01ull /* SCE LME LMA NX */
 
 /* Processor identification and firmware settings: harmless to read, and kernels do without checking. */
 static bool readable_as_is(uint32_t msr)
@@ -102,7 +102,8 @@ int pv_msr_write(struct vcpu *v, uint32_t msr, uint64_t value)
 		wrmsr(msr, value);
 		return 0;
 	case MSR_SPEC_CTRL:
-		if (!cpu_features.spec_ctrl || (value & ~(1ull | (cpu_features.stibp ? 2 : 0) | (cpu_features.ssbd ? 4 : 0))))
+		if (!cpu_features.spec_ctrl ||
+		    (value & ~(1ull | (cpu_features.stibp ? 2 : 0) | (cpu_features.ssbd ? 4 : 0))))
 			return -EINVAL;
 		v->pv.spec_ctrl = value;
 		cpu_info()->guest_spec_ctrl = (uint32_t)value;

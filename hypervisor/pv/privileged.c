@@ -90,7 +90,8 @@ static bool cr_write(struct vcpu *v, unsigned cr, uint64_t value)
 	return false;
 }
 
-/* The guest's kernel runs in ring 3, where CR4.TSD forbids it what is meant to be forbidden to its user mode. */
+/* The guest's kernel runs in ring 3, where CR4.TSD forbids it what is meant to be forbidden to its user mode.
+ */
 static void read_tsc(struct cpu_user_regs *regs)
 {
 	uint64_t tsc = rdtsc();
@@ -195,8 +196,8 @@ static bool kernel_instruction(struct vcpu *v, struct cpu_user_regs *regs, const
 	return false;
 }
 
-/* Whether a code segment has base 0, and whether it is one of 64-bit code (SDM Vol. 3, 5.2.1). Others (a base of its own:
- * 16- and 32-bit code of a foreign kind) are not looked into. */
+/* Whether a code segment has base 0, and whether it is one of 64-bit code (SDM Vol. 3, 5.2.1). Others (a base
+ * of its own: 16- and 32-bit code of a foreign kind) are not looked into. */
 static bool code_segment_flat(uint16_t selector, bool *mode64)
 {
 	uint32_t attributes = 0;

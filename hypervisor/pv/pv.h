@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A paravirtual guest's view of the processor: trap frames, descriptors, address space, privileged instructions.
+ * A paravirtual guest's view of the processor: trap frames, descriptors, address space, privileged
+ * instructions.
  */
 #ifndef PV_PV_H
 #define PV_PV_H
@@ -18,11 +19,11 @@ void pv_load_address_space(struct vcpu *v);
 void pv_toggle_mode(struct vcpu *v);
 /* Copies from the current vcpu's kernel, also while its user mode runs. Bytes not copied. */
 size_t pv_kernel_copy_in(struct vcpu *v, void *dst, gva_t src, size_t n) __must_check;
-/* An L4 entry of the current vcpu's domain may have changed elsewhere: true when this CPU's reduced tables were old and
- * have been renewed (xpti). */
+/* An L4 entry of the current vcpu's domain may have changed elsewhere: true when this CPU's reduced tables
+ * were old and have been renewed (xpti). */
 bool pv_refresh_reduced_tables(struct vcpu *v);
-/* MMUEXT_SET_LDT and set_gdt; v current or paused. Frames are typed as descriptors, old ones released. 0 or -EINVAL.
- * All pages of an LDT must be mapped at the time of the call. */
+/* MMUEXT_SET_LDT and set_gdt; v current or paused. Frames are typed as descriptors, old ones released. 0 or
+ * -EINVAL. All pages of an LDT must be mapped at the time of the call. */
 int pv_set_ldt(struct vcpu *v, gva_t base, unsigned entries) __must_check;
 int pv_set_gdt(struct vcpu *v, const uint64_t *mfns, unsigned entries) __must_check;
 void pv_release_descriptors(struct vcpu *v);
@@ -30,14 +31,15 @@ void pv_release_descriptors(struct vcpu *v);
 void pv_load_descriptors(struct vcpu *v);
 
 /* ---- bounce.c ---- */
-/* Puts an exception frame on the guest kernel's stack and continues the current vcpu at its handler. Where the guest has
- * none, or its stack cannot be written, the domain crashes. v is current; interrupts on or off. */
+/* Puts an exception frame on the guest kernel's stack and continues the current vcpu at its handler. Where
+ * the guest has none, or its stack cannot be written, the domain crashes. v is current; interrupts on or off.
+ */
 void pv_inject_exception(struct vcpu *v, unsigned vector, uint32_t error_code);
 void pv_inject_page_fault(struct vcpu *v, gva_t cr2, uint32_t error_code);
 /*
- * The iret hypercall: the frame lies on the guest's stack (struct iret_context). RPL 3 in its CS means user mode. The way
- * out goes by SYSRET when the guest says that RCX and R11 are of no interest (VGCF_in_syscall). A frame that cannot be read
- * crashes the domain.
+ * The iret hypercall: the frame lies on the guest's stack (struct iret_context). RPL 3 in its CS means user
+ * mode. The way out goes by SYSRET when the guest says that RCX and R11 are of no interest (VGCF_in_syscall).
+ * A frame that cannot be read crashes the domain.
  */
 void pv_iret(struct vcpu *v, struct cpu_user_regs *regs);
 /* INT n executed by the guest at regs->rip: true when its gate took it, false when it is a #GP. */
@@ -49,8 +51,8 @@ static inline bool pv_in_kernel(const struct vcpu *v)
 }
 
 /* ---- vcpu.c ---- */
-/* Sets all registers of a paused vcpu from a toolstack's or guest's context; takes references to its tables and
- * descriptors. 0, -EINVAL, -EBUSY (initialised already), -ERESTART_HV: call again. */
+/* Sets all registers of a paused vcpu from a toolstack's or guest's context; takes references to its tables
+ * and descriptors. 0, -EINVAL, -EBUSY (initialised already), -ERESTART_HV: call again. */
 int pv_vcpu_set_context(struct vcpu *v, const struct vcpu_guest_context *c) __must_check;
 void pv_vcpu_get_context(struct vcpu *v, struct vcpu_guest_context *c);
 /* Address checks for callbacks: canonical. */
@@ -69,8 +71,9 @@ void pv_load_cr4(const struct vcpu *v);
 void pv_switch_forget(const struct domain *d);
 
 /* ---- emulation: each returns true when the instruction was carried out or an exception injected ---- */
-bool pv_emulate_privileged(struct vcpu *v, struct cpu_user_regs *regs);		    /* privileged.c */
-bool pv_emulate_forced_cpuid(struct vcpu *v, struct cpu_user_regs *regs);	    /* privileged.c: ud2; "xen"; cpuid */
+bool pv_emulate_privileged(struct vcpu *v, struct cpu_user_regs *regs); /* privileged.c */
+bool pv_emulate_forced_cpuid(struct vcpu *v,
+                             struct cpu_user_regs *regs); /* privileged.c: ud2; "xen"; cpuid */
 bool pv_emulate_table_write(struct vcpu *v, struct cpu_user_regs *regs, gva_t cr2); /* table_write.c */
 struct insn;
 bool pv_emulate_io(struct vcpu *v, struct cpu_user_regs *regs, const struct insn *insn); /* io.c */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * From one vcpu to another on this CPU. Registers move between cpu_info and struct vcpu; extended state, segments,
- * debug registers and the address space follow. Nothing is left lazily in the CPU.
+ * From one vcpu to another on this CPU. Registers move between cpu_info and struct vcpu; extended state,
+ * segments, debug registers and the address space follow. Nothing is left lazily in the CPU.
  */
 #include "pv/pv.h"
 #include "pv/cpuid.h"
@@ -18,13 +18,13 @@
 #include "mm/heap.h"
 #include "mm/pagetable.h"
 
-#define MSR_PRED_CMD	0x49
-#define MSR_FS_BASE	0xc0000100
-#define MSR_GS_BASE	0xc0000101
-#define MSR_KERNEL_GS	0xc0000102
-#define MSR_TSC_AUX	0xc0000103
-#define CR4_TSD (1ull << 2)
-#define CR4_DE	(1ull << 3)
+#define MSR_PRED_CMD  0x49
+#define MSR_FS_BASE   0xc0000100
+#define MSR_GS_BASE   0xc0000101
+#define MSR_KERNEL_GS 0xc0000102
+#define MSR_TSC_AUX   0xc0000103
+#define CR4_TSD       (1ull << 2)
+#define CR4_DE        (1ull << 3)
 
 static uint64_t cr4_base; /* the hypervisor's, as bring-up set it */
 
@@ -198,8 +198,8 @@ void vcpu_switch(struct vcpu *prev, struct vcpu *next)
 	if (next->is_idle) {
 		idle_load();
 	} else {
-		/* GDTR points into the window of the domain before, and the next one's need not have that page: an
-		 * exception before load() is through would find no code segment. */
+		/* GDTR points into the window of the domain before, and the next one's need not have that
+		 * page: an exception before load() is through would find no code segment. */
 		if (!prev->is_idle && prev->domain != next->domain)
 			gdt_load_hv();
 		load(next);

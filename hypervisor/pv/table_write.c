@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Writable page tables (VMASST_TYPE_writable_pagetables): a guest's kernel stores into a page table as if it were
- * ordinary memory. The store faults, since tables are never mapped writable; here it is decoded, and its effect goes
- * through the same validation as mmu_update.
+ * Writable page tables (VMASST_TYPE_writable_pagetables): a guest's kernel stores into a page table as if it
+ * were ordinary memory. The store faults, since tables are never mapped writable; here it is decoded, and its
+ * effect goes through the same validation as mmu_update.
  */
 #include "pv/pv.h"
 #include "pv/decode.h"
@@ -20,8 +20,10 @@ static uint64_t operand_mask(unsigned bytes)
 	return ~0ull >> (64 - 8 * bytes);
 }
 
-/* What a locked or plain operation makes of the old value; false: not one that is known. Flags go to *rflags. */
-static bool combine(const struct insn *insn, const struct cpu_user_regs *regs, uint64_t old, uint64_t *new, uint64_t *rflags)
+/* What a locked or plain operation makes of the old value; false: not one that is known. Flags go to *rflags.
+ */
+static bool combine(const struct insn *insn, const struct cpu_user_regs *regs, uint64_t old, uint64_t *new,
+                    uint64_t *rflags)
 {
 	uint64_t operand = insn_reg_read(regs, insn->reg), bit, mask = operand_mask(insn->operand_bytes);
 	unsigned group = insn->opcode | (insn->opcode < 0x100);
@@ -32,21 +34,23 @@ static bool combine(const struct insn *insn, const struct cpu_user_regs *regs, u
 	}
 	if (insn->opcode == 0x0fba) {
 		operand = insn->immediate;
-		group = (insn->modrm >> 3 & 7) == 5 ? 0x0fab : (insn->modrm >> 3 & 7) == 6 ? 0x0fb3 :
-			(insn->modrm >> 3 & 7) == 7 ? 0x0fbb : 0;
+		group = (insn->modrm >> 3 & 7) == 5   ? 0x0fab
+		        : (insn->modrm >> 3 & 7) == 6 ? 0x0fb3
+		        : (insn->modrm >> 3 & 7) == 7 ? 0x0fbb
+		                                      : 0;
 	}
 	bit = 1ull << (operand & (insn->operand_bytes * 8 - 1));
 	*rflags = regs->rflags & ~(uint64_t)ARITHMETIC_FLAGS;
 	switch (group) {
 	case 0x01:
 		*new = old + operand;
-		*rflags |= ((*new & mask) < (old & mask));
+		*rflags |= ((*new &mask) < (old & mask));
 		break;
 	case 0x09:
 		*new = old | operand;
 		break;
 	case 0x21:
-		*new = old & operand;
+		*new = old &operand;
 		break;
 	case 0x29:
 		*new = old - operand;
@@ -55,10 +59,12 @@ static bool combine(const struct insn *insn, const struct cpu_user_regs *regs, u
 	case 0x31:
 		*new = old ^ operand;
 		break;
-	case 0x0fab: case 0x0fb3: case 0x0fbb:
+	case 0x0fab:
+	case 0x0fb3:
+	case 0x0fbb:
 		*new = group == 0x0fab ? old | bit : group == 0x0fb3 ? old & ~bit : old ^ bit;
 		*rflags = (regs->rflags & ~1ull) | !!(old & bit);
-		*new = (*new & mask) | (old & ~mask);
+		*new = (*new &mask) | (old & ~mask);
 		return true;
 	default:
 		return false;
@@ -76,7 +82,7 @@ static bool combine(const struct insn *insn, const struct cpu_user_regs *regs, u
 
 struct table_store {
 	struct vcpu *v;
-	maddr_t entry; /* machine address of the 8-byte entry */
+	maddr_t entry;  /* machine address of the 8-byte entry */
 	unsigned shift; /* of the operand in it, in bits */
 	unsigned bytes;
 };
@@ -121,7 +127,8 @@ static int do_cmpxchg(const struct table_store *s, const struct insn *insn, stru
 static int do_store(const struct table_store *s, const struct insn *insn, struct cpu_user_regs *regs)
 {
 	struct domain_mm *mm = &s->v->domain->mm;
-	uint64_t whole = entry_read(s), old = whole >> s->shift & operand_mask(s->bytes), new, rflags = regs->rflags;
+	uint64_t whole = entry_read(s), old = whole >> s->shift & operand_mask(s->bytes), new,
+	         rflags = regs->rflags;
 	int err;
 
 	switch (insn->opcode) {
@@ -163,7 +170,8 @@ static int do_store(const struct table_store *s, const struct insn *insn, struct
 static bool advance(struct cpu_user_regs *regs, const struct insn *insn)
 {
 	if ((insn->opcode | 1) == 0xab) {
-		regs->rdi += (regs->rflags & RFLAGS_DF) ? -(uint64_t)insn->operand_bytes : insn->operand_bytes;
+		regs->rdi +=
+		        (regs->rflags & RFLAGS_DF) ? -(uint64_t)insn->operand_bytes : insn->operand_bytes;
 		if (insn->rep && --regs->rcx)
 			return true; /* the guest executes it again */
 	}
@@ -188,8 +196,9 @@ static bool emulate(struct vcpu *v, struct cpu_user_regs *regs, gva_t cr2, mfn_t
 		return false;
 	s.bytes = insn.operand_bytes;
 	/* An aligned store at the address that faulted; AH to BH are no operands of a kernel's. */
-	if (insn.address != cr2.v || (cr2.v & (s.bytes - 1)) || (s.bytes == 1 && insn.has_modrm && !insn.rex && insn.reg >= 4 &&
-								 insn.opcode != 0x80 && insn.opcode != 0xc6))
+	if (insn.address != cr2.v || (cr2.v & (s.bytes - 1)) ||
+	    (s.bytes == 1 && insn.has_modrm && !insn.rex && insn.reg >= 4 && insn.opcode != 0x80 &&
+	     insn.opcode != 0xc6))
 		return false;
 	s.entry = MADDR(mfn_to_maddr(table).a | (cr2.v & (PAGE_SIZE - 1) & ~7ull));
 	s.shift = (cr2.v & 7) * 8;

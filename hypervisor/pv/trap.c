@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Exceptions that a guest's own execution raised: some are the hypervisor's to fix (page-table writes, privileged
- * instructions, INT n), all others go to the guest's kernel as they are.
+ * Exceptions that a guest's own execution raised: some are the hypervisor's to fix (page-table writes,
+ * privileged instructions, INT n), all others go to the guest's kernel as they are.
  */
 #include "pv/pv.h"
 #include "hw/rflags.h"
@@ -24,7 +24,8 @@ static void page_fault(struct vcpu *v, struct cpu_user_regs *regs)
 	pv_inject_page_fault(v, cr2, error_code);
 }
 
-/* INT n is told from the instruction itself: the error code's index is not to be relied on under every emulator. */
+/* INT n is told from the instruction itself: the error code's index is not to be relied on under every
+ * emulator. */
 static bool software_interrupt(struct vcpu *v, struct cpu_user_regs *regs)
 {
 	uint8_t insn[2];
@@ -73,7 +74,8 @@ void trap_from_guest(struct cpu_user_regs *regs)
 		debug(v);
 		return;
 	case 0x80:
-		/* INT 0x80 has a gate of its own: the fast way for 32-bit programs. The processor is past it already. */
+		/* INT 0x80 has a gate of its own: the fast way for 32-bit programs. The processor is past it
+		 * already. */
 		regs->rip -= 2;
 		if (!pv_software_interrupt(v, 0x80, 2))
 			pv_inject_exception(v, TRAP_GP, 0x80 * 8 + 2);

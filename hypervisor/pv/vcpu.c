@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The complete register context of a vcpu, as toolstacks and VCPUOP_initialise hand it over (struct vcpu_guest_context). */
+/* The complete register context of a vcpu, as toolstacks and VCPUOP_initialise hand it over (struct
+ * vcpu_guest_context). */
 #include "pv/pv.h"
 #include "pv/cpuid.h"
 #include "dom/sched.h"
@@ -25,7 +26,8 @@ static int check(const struct vcpu *v, const struct vcpu_guest_context *c)
 		return -EBUSY;
 	if (!pv_address_ok(c->user_regs.rip) || !pv_address_ok(c->event_callback_eip) ||
 	    !pv_address_ok(c->failsafe_callback_eip) || !pv_address_ok(c->syscall_callback_eip) ||
-	    !pv_address_ok(c->fs_base) || !pv_address_ok(c->gs_base_kernel) || !pv_address_ok(c->gs_base_user))
+	    !pv_address_ok(c->fs_base) || !pv_address_ok(c->gs_base_kernel) ||
+	    !pv_address_ok(c->gs_base_user))
 		return -EINVAL;
 	for (unsigned i = 0; i < 256; i++)
 		if (!pv_address_ok(c->trap_ctxt[i].address))
@@ -72,7 +74,8 @@ static void set_registers(struct vcpu *v, const struct vcpu_guest_context *c)
 	v->regs = c->user_regs;
 	v->regs.cs = (c->user_regs.cs & ~3) == 0 ? SEL_RING3_CS64 : c->user_regs.cs | 3;
 	v->regs.ss = (c->user_regs.ss & ~3) == 0 ? SEL_RING3_DS : c->user_regs.ss | 3;
-	v->regs.rflags = (c->user_regs.rflags & RFLAGS_GUEST & ~(uint64_t)RFLAGS_IOPL) | RFLAGS_IF | RFLAGS_ONE;
+	v->regs.rflags =
+	        (c->user_regs.rflags & RFLAGS_GUEST & ~(uint64_t)RFLAGS_IOPL) | RFLAGS_IF | RFLAGS_ONE;
 	v->pv.iopl = (unsigned)(c->user_regs.rflags >> 12) & 3;
 	v->regs.entry_vector = 0;
 	v->pv.ds = c->user_regs.ds;
@@ -97,8 +100,9 @@ static void set_callbacks(struct vcpu *v, const struct vcpu_guest_context *c)
 	for (unsigned i = 0; i < 256; i++) {
 		const struct trap_info *t = &c->trap_ctxt[i];
 
-		v->pv.traps[i] = (struct trap_gate){ .address = t->address, .cs = t->cs, .dpl = TI_GET_DPL(t),
-						     .mask_events = TI_GET_IF(t) };
+		v->pv.traps[i] = (struct trap_gate){
+			.address = t->address, .cs = t->cs, .dpl = TI_GET_DPL(t), .mask_events = TI_GET_IF(t)
+		};
 	}
 	v->pv.event_callback = c->event_callback_eip;
 	v->pv.failsafe_callback = c->failsafe_callback_eip;
@@ -133,8 +137,8 @@ int pv_vcpu_set_context(struct vcpu *v, const struct vcpu_guest_context *c)
 		v->pv.dr[i] = 0;
 	for (unsigned i = 0; i < 8; i++)
 		if (i != 4 && i != 5 && c->debugreg[i] && pv_debugreg_set(v, i, c->debugreg[i]))
-			log_guest(LOG_WARN, v->domain->domid, "vcpu %u: debug register %u = %#lx ignored", v->id, i,
-				  c->debugreg[i]);
+			log_guest(LOG_WARN, v->domain->domid, "vcpu %u: debug register %u = %#lx ignored",
+			          v->id, i, c->debugreg[i]);
 	fpu_init_area(v->fpu_area);
 	if (c->flags & VGCF_I387_VALID) {
 		memcpy(v->fpu_area, &c->fpu_ctxt, sizeof(c->fpu_ctxt));
@@ -142,10 +146,11 @@ int pv_vcpu_set_context(struct vcpu *v, const struct vcpu_guest_context *c)
 			fpu_init_area(v->fpu_area);
 	}
 	if (v->id == 0)
-		v->domain->vm_assist = c->vm_assist & ((1ull << VMASST_TYPE_4gb_segments) | (1ull << VMASST_TYPE_writable_pagetables) |
-						       (1ull << VMASST_TYPE_architectural_iopl) |
-						       (1ull << VMASST_TYPE_runstate_update_flag) |
-						       (1ull << VMASST_TYPE_m2p_strict));
+		v->domain->vm_assist =
+		        c->vm_assist &
+		        ((1ull << VMASST_TYPE_4gb_segments) | (1ull << VMASST_TYPE_writable_pagetables) |
+		         (1ull << VMASST_TYPE_architectural_iopl) |
+		         (1ull << VMASST_TYPE_runstate_update_flag) | (1ull << VMASST_TYPE_m2p_strict));
 	v->initialised = true;
 	if (c->flags & VGCF_online)
 		bit_clear(&v->pause_flags, PAUSE_DOWN);
@@ -157,9 +162,9 @@ void pv_vcpu_get_context(struct vcpu *v, struct vcpu_guest_context *c)
 	memset(c, 0, sizeof(*c));
 	memcpy(&c->fpu_ctxt, v->fpu_area, sizeof(c->fpu_ctxt));
 	c->flags = VGCF_I387_VALID | (v->pv.kernel_mode ? VGCF_in_kernel : 0) |
-		   (v->pv.failsafe_masks_events ? VGCF_failsafe_disables_events : 0) |
-		   (v->pv.syscall_masks_events ? VGCF_syscall_disables_events : 0) |
-		   (bit_test(&v->pause_flags, PAUSE_DOWN) ? 0 : VGCF_online);
+	           (v->pv.failsafe_masks_events ? VGCF_failsafe_disables_events : 0) |
+	           (v->pv.syscall_masks_events ? VGCF_syscall_disables_events : 0) |
+	           (bit_test(&v->pause_flags, PAUSE_DOWN) ? 0 : VGCF_online);
 	c->user_regs = v->regs;
 	c->user_regs.rflags |= v->pv.iopl << 12;
 	c->user_regs.ds = v->pv.ds;
@@ -171,13 +176,16 @@ void pv_vcpu_get_context(struct vcpu *v, struct vcpu_guest_context *c)
 	for (unsigned i = 0; i < 256; i++) {
 		const struct trap_gate *g = &v->pv.traps[i];
 
-		c->trap_ctxt[i] = (struct trap_info){ .vector = (uint8_t)i, .flags = (uint8_t)(g->dpl | g->mask_events << 2),
-						      .cs = g->cs, .address = g->address };
+		c->trap_ctxt[i] = (struct trap_info){ .vector = (uint8_t)i,
+			                              .flags = (uint8_t)(g->dpl | g->mask_events << 2),
+			                              .cs = g->cs,
+			                              .address = g->address };
 	}
 	c->ldt_base = v->pv.ldt_base.v;
 	c->ldt_ents = v->pv.ldt_entries;
 	for (unsigned i = 0; i < GDT_PAGES_MAX; i++)
-		c->gdt_frames[i] = i < (v->pv.gdt_entries * 8 + PAGE_SIZE - 1) / PAGE_SIZE ? v->pv.gdt_frames[i].m : 0;
+		c->gdt_frames[i] =
+		        i < (v->pv.gdt_entries * 8 + PAGE_SIZE - 1) / PAGE_SIZE ? v->pv.gdt_frames[i].m : 0;
 	c->gdt_ents = v->pv.gdt_entries;
 	c->kernel_ss = v->pv.kernel_ss;
 	c->kernel_sp = v->pv.kernel_sp;

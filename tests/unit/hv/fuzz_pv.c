@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * libFuzzer target: instructions that a guest has emulated, from bytes to effects. The first byte chooses what is driven,
- * the next 18 make the registers, the rest is code.
+ * libFuzzer target: instructions that a guest has emulated, from bytes to effects. The first byte chooses
+ * what is driven, the next 18 make the registers, the rest is code.
  *
- *  decode       bytes read, length, the list of opcodes, and (where capstone is there) length and address of another decoder
- *  table store  what changes in memory lies in the one entry that faulted, and all references still agree
- *  ports        a port is touched only where the domain was given it and the guest's kernel allows it
- *  privileged   user mode changes nothing, the kernel only what the ABI lets it have
+ *  decode       bytes read, length, the list of opcodes, and (where capstone is there) length and address of
+ * another decoder table store  what changes in memory lies in the one entry that faulted, and all references
+ * still agree ports        a port is touched only where the domain was given it and the guest's kernel allows
+ * it privileged   user mode changes nothing, the kernel only what the ABI lets it have
  */
 #include "mm/internal.h"
 #include "pv/cpuid.h"
@@ -22,14 +22,14 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
-#define MUST(x) \
-	do { \
-		if (!(x)) { \
+#define MUST(x)                                                                 \
+	do {                                                                    \
+		if (!(x)) {                                                     \
 			fprintf(stderr, "line %d: not so: %s\n", __LINE__, #x); \
-			abort(); \
-		} \
+			abort();                                                \
+		}                                                               \
 	} while (0)
-#define CODE_AT	  0x100
+#define CODE_AT   0x100
 #define BITMAP_AT 0x4000
 #define IO_LIMIT  0x200
 
@@ -44,14 +44,15 @@ static uint64_t ports[1024];
 
 /* All that may ever be decoded; whoever adds to it looks at every caller. */
 static const uint8_t one[] = {
-	0x00, 0x01, 0x08, 0x09, 0x20, 0x21, 0x28, 0x29, 0x30, 0x31,		/* add or and sub xor */
-	0x6c, 0x6d, 0x6e, 0x6f, 0x80, 0x81, 0x83, 0x86, 0x87,			/* ins outs, group 1, xchg */
-	0x88, 0x89, 0x8a, 0x8b, 0xa4, 0xa5, 0xaa, 0xab, 0xc6, 0xc7,		/* mov, movs, stos */
-	0xcd, 0xe4, 0xe5, 0xe6, 0xe7, 0xec, 0xed, 0xee, 0xef, 0xf4, 0xfa, 0xfb, /* int, in, out, hlt, cli, sti */
+	0x00, 0x01, 0x08, 0x09, 0x20, 0x21, 0x28, 0x29, 0x30, 0x31, /* add or and sub xor */
+	0x6c, 0x6d, 0x6e, 0x6f, 0x80, 0x81, 0x83, 0x86, 0x87,       /* ins outs, group 1, xchg */
+	0x88, 0x89, 0x8a, 0x8b, 0xa4, 0xa5, 0xaa, 0xab, 0xc6, 0xc7, /* mov, movs, stos */
+	0xcd, 0xe4, 0xe5, 0xe6, 0xe7, 0xec, 0xed, 0xee, 0xef, 0xf4,
+	0xfa, 0xfb, /* int, in, out, hlt, cli, sti */
 };
 static const uint8_t two[] = {
 	0x00, 0x01, 0x06, 0x08, 0x09, 0x0b, 0x20, 0x21, 0x22, 0x23, 0x30, 0x31, 0x32, 0x33, 0xa2, /* system */
-	0xab, 0xb0, 0xb1, 0xb3, 0xba, 0xbb, 0xc0, 0xc1, 0xc7,					  /* locked operations */
+	0xab, 0xb0, 0xb1, 0xb3, 0xba, 0xbb, 0xc0, 0xc1, 0xc7, /* locked operations */
 };
 static const uint8_t prefixes[8] = { 0xf0, 0xf2, 0xf3, 0x66, 0x67, 0x2e, 0x65, 0x66 };
 
@@ -71,8 +72,10 @@ static void opcodes_are_the_listed_ones(void)
 		for (unsigned mode64 = 0; mode64 < 2; mode64++) {
 			uint8_t code[INSN_MAX_BYTES] = { 0 };
 			unsigned opcode = op & 0xff, at = 0;
-			bool prefix = op < 0x100 && (memchr("\xf0\xf2\xf3\x66\x67\x26\x2e\x36\x3e\x64\x65\x0f", (int)op, 12) ||
-						     (mode64 && op >> 4 == 4));
+			bool prefix =
+			        op < 0x100 &&
+			        (memchr("\xf0\xf2\xf3\x66\x67\x26\x2e\x36\x3e\x64\x65\x0f", (int)op, 12) ||
+			         (mode64 && op >> 4 == 4));
 
 			if (op >= 0x100)
 				code[at++] = 0x0f;
@@ -89,12 +92,14 @@ static csh disassembler[2];
 
 static uint64_t named_register(const struct cpu_user_regs *regs, bool mode64, unsigned reg, uint64_t next)
 {
-	static const uint16_t wide[16] = { X86_REG_RAX, X86_REG_RCX, X86_REG_RDX, X86_REG_RBX, X86_REG_RSP, X86_REG_RBP,
-					   X86_REG_RSI, X86_REG_RDI, X86_REG_R8,  X86_REG_R9,  X86_REG_R10, X86_REG_R11,
-					   X86_REG_R12, X86_REG_R13, X86_REG_R14, X86_REG_R15 };
-	static const uint16_t half[16] = { X86_REG_EAX,	 X86_REG_ECX, X86_REG_EDX,  X86_REG_EBX,  X86_REG_ESP,	X86_REG_EBP,
-					   X86_REG_ESI,	 X86_REG_EDI, X86_REG_R8D,  X86_REG_R9D,  X86_REG_R10D, X86_REG_R11D,
-					   X86_REG_R12D, X86_REG_R13D, X86_REG_R14D, X86_REG_R15D };
+	static const uint16_t wide[16] = { X86_REG_RAX, X86_REG_RCX, X86_REG_RDX, X86_REG_RBX,
+		                           X86_REG_RSP, X86_REG_RBP, X86_REG_RSI, X86_REG_RDI,
+		                           X86_REG_R8,  X86_REG_R9,  X86_REG_R10, X86_REG_R11,
+		                           X86_REG_R12, X86_REG_R13, X86_REG_R14, X86_REG_R15 };
+	static const uint16_t half[16] = { X86_REG_EAX,  X86_REG_ECX,  X86_REG_EDX,  X86_REG_EBX,
+		                           X86_REG_ESP,  X86_REG_EBP,  X86_REG_ESI,  X86_REG_EDI,
+		                           X86_REG_R8D,  X86_REG_R9D,  X86_REG_R10D, X86_REG_R11D,
+		                           X86_REG_R12D, X86_REG_R13D, X86_REG_R14D, X86_REG_R15D };
 
 	(void)mode64;
 	if (reg == X86_REG_RIP || reg == X86_REG_EIP)
@@ -105,7 +110,8 @@ static uint64_t named_register(const struct cpu_user_regs *regs, bool mode64, un
 	return 0; /* none, RIZ, EIZ */
 }
 
-static void compare(const uint8_t *code, size_t count, const struct cpu_user_regs *regs, bool mode64, const struct insn *insn)
+static void compare(const uint8_t *code, size_t count, const struct cpu_user_regs *regs, bool mode64,
+                    const struct insn *insn)
 {
 	cs_insn *other;
 	uint64_t address = 0;
@@ -119,7 +125,8 @@ static void compare(const uint8_t *code, size_t count, const struct cpu_user_reg
 		return;
 	}
 	if (other->size != insn->length) {
-		fprintf(stderr, "%s %s: %u bytes, decoded as %u\n", other->mnemonic, other->op_str, other->size, insn->length);
+		fprintf(stderr, "%s %s: %u bytes, decoded as %u\n", other->mnemonic, other->op_str,
+		        other->size, insn->length);
 		abort();
 	}
 	for (unsigned i = 0; i < other->detail->x86.op_count; i++) {
@@ -128,14 +135,15 @@ static void compare(const uint8_t *code, size_t count, const struct cpu_user_reg
 		if (op->type != X86_OP_MEM)
 			continue;
 		address = named_register(regs, mode64, op->mem.base, regs->rip + other->size) +
-			  named_register(regs, mode64, op->mem.index, 0) * (uint64_t)op->mem.scale + (uint64_t)op->mem.disp;
+		          named_register(regs, mode64, op->mem.index, 0) * (uint64_t)op->mem.scale +
+		          (uint64_t)op->mem.disp;
 		if (insn->address_bytes == 4)
 			address = (uint32_t)address;
 		found = true;
 	}
 	if (insn->is_memory && found && address != insn->address) {
-		fprintf(stderr, "%s %s: address %lx, decoded as %lx\n", other->mnemonic, other->op_str, (unsigned long)address,
-			(unsigned long)insn->address);
+		fprintf(stderr, "%s %s: address %lx, decoded as %lx\n", other->mnemonic, other->op_str,
+		        (unsigned long)address, (unsigned long)insn->address);
 		abort();
 	}
 	cs_free(other, 1);
@@ -155,11 +163,13 @@ static void decode(const uint8_t *code, size_t count, struct cpu_user_regs *regs
 	if (!err) {
 		MUST(insn.length >= 1 && insn.length <= INSN_MAX_BYTES && insn.length <= count);
 		MUST(listed(insn.opcode));
-		MUST(insn.operand_bytes == 1 || insn.operand_bytes == 2 || insn.operand_bytes == 4 || insn.operand_bytes == 8);
+		MUST(insn.operand_bytes == 1 || insn.operand_bytes == 2 || insn.operand_bytes == 4 ||
+		     insn.operand_bytes == 8);
 		MUST(insn.reg < 16 && insn.rm < 16 && (mode64 || (insn.reg < 8 && insn.rm < 8)));
 		MUST(!insn.is_memory || (insn.has_modrm && insn.address_bytes != 2));
 		/* The same from just its own bytes, and nothing from fewer. */
-		MUST(!insn_decode(exact, insn.length, regs, mode64, &again) && !memcmp(&insn, &again, sizeof(insn)));
+		MUST(!insn_decode(exact, insn.length, regs, mode64, &again) &&
+		     !memcmp(&insn, &again, sizeof(insn)));
 		for (unsigned n = 0; n < insn.length; n++)
 			MUST(insn_decode(exact, n, regs, mode64, &again) == -ENODATA);
 #ifdef HAVE_CAPSTONE
@@ -232,7 +242,8 @@ static void port_touched(unsigned port, unsigned width, bool write)
 	(void)write;
 	for (unsigned i = 0; i < width; i++) {
 		MUST(port + i < 65536 && bit_test(ports, port + i));
-		MUST(kernel_allows || (port + i < IO_LIMIT && !(bitmap_now[(port + i) / 8] >> ((port + i) % 8) & 1)));
+		MUST(kernel_allows ||
+		     (port + i < IO_LIMIT && !(bitmap_now[(port + i) / 8] >> ((port + i) % 8) & 1)));
 	}
 }
 
@@ -244,7 +255,8 @@ static void port_access(const uint8_t *code, size_t count, struct cpu_user_regs 
 	v->pv.kernel_mode = how & 1;
 	v->pv.iopl = how >> 1 & 3;
 	v->pv.iobmp_limit = how & 8 ? IO_LIMIT : 0;
-	set_xen_guest_handle(v->pv.iobmp, (uint8_t *)(uintptr_t)(how & 16 ? BITMAP_AT : sizeof(fake_guest) - 8));
+	set_xen_guest_handle(v->pv.iobmp,
+	                     (uint8_t *)(uintptr_t)(how & 16 ? BITMAP_AT : sizeof(fake_guest) - 8));
 	kernel_allows = v->pv.kernel_mode ? v->pv.iopl >= 1 : v->pv.iopl >= 3;
 	memset(bitmap_now, 0xff, sizeof(bitmap_now));
 	if ((how & 24) == 24)
@@ -284,7 +296,8 @@ static void privileged(const uint8_t *code, size_t count, struct cpu_user_regs *
 	MUST(!done || regs->rip == CODE_AT || (regs->rip > CODE_AT && regs->rip <= CODE_AT + INSN_MAX_BYTES));
 	if (!kernel) {
 		before.cr2 = v->pv.cr2;
-		MUST(!memcmp(&before, &v->pv, sizeof(before)) && v->info->evtchn_upcall_mask == mask && !fake_pv_msr_touched);
+		MUST(!memcmp(&before, &v->pv, sizeof(before)) && v->info->evtchn_upcall_mask == mask &&
+		     !fake_pv_msr_touched);
 	}
 	for (unsigned i = 0; i < 4; i++) {
 		const uint64_t *dr = fake_pv_cpus[0].dr;
@@ -294,7 +307,8 @@ static void privileged(const uint8_t *code, size_t count, struct cpu_user_regs *
 			MUST(guest_range_ok(GVA(dr[i]), 8) && (dr[7] >> (16 + 4 * i) & 3) != 2);
 	}
 	MUST(!(fake_pv_cpus[0].dr[7] & (1u << 13 | 0xffffffff00000000ull)));
-	MUST(!(v->pv.cr4 & ~pv_cr4_allowed(d)) && !(v->pv.cr0_ts_em & ~8ull) && v->pv.xcr0 == 1 && v->pv.iopl == 0);
+	MUST(!(v->pv.cr4 & ~pv_cr4_allowed(d)) && !(v->pv.cr0_ts_em & ~8ull) && v->pv.xcr0 == 1 &&
+	     v->pv.iopl == 0);
 }
 
 /* ---- one input ---- */
@@ -395,7 +409,8 @@ static void reset(void)
 		fake_pv_cpus[0].dr[i] = 0;
 	for (unsigned i = 0; i < 33; i++)
 		if (((uint64_t *)mfn_map(table))[i])
-			MUST(!pt_entry_write(&d->mm, &d->mm, MADDR(mfn_to_maddr(table).a + i * 8), 0, PT_WRITE, NULL));
+			MUST(!pt_entry_write(&d->mm, &d->mm, MADDR(mfn_to_maddr(table).a + i * 8), 0,
+			                     PT_WRITE, NULL));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)

@@ -9,8 +9,8 @@
 
 #define RAM_FRAMES 1024
 #define FRAMES_MAX 40 /* of a domain, as the driver knows them */
-#define EXTRAS	   8
-#define GRANTS	   6
+#define EXTRAS     8
+#define GRANTS     6
 
 struct mm_drive_stats mm_drive_stats;
 
@@ -55,8 +55,8 @@ static uint64_t pick_va(void)
 	unsigned b = byte();
 	uint64_t l4 = b & 1 ? 272 : 0;
 
-	return (b & 1 ? 0xffff000000000000 : 0) | l4 << 39 | (uint64_t)(b >> 1 & 1) << 30 | (uint64_t)(b >> 2 & 1) << 21 |
-	       (uint64_t)(b >> 3 & 3) << 12;
+	return (b & 1 ? 0xffff000000000000 : 0) | l4 << 39 | (uint64_t)(b >> 1 & 1) << 30 |
+	       (uint64_t)(b >> 2 & 1) << 21 | (uint64_t)(b >> 3 & 3) << 12;
 }
 
 static unsigned pick_index(enum ptype level)
@@ -68,7 +68,8 @@ static unsigned pick_index(enum ptype level)
 
 static uint64_t pick_entry(unsigned domain)
 {
-	static const uint64_t odd[] = { PTE_RW, PTE_PCD, PTE_PSE, PTE_G, PTE_NX, PTE_GRANT, 1ull << 51, 1ull << 9, 1ull << 58 };
+	static const uint64_t odd[] = { PTE_RW,    PTE_PCD,    PTE_PSE,   PTE_G,     PTE_NX,
+		                        PTE_GRANT, 1ull << 51, 1ull << 9, 1ull << 58 };
 	unsigned kind = byte();
 	uint64_t e = pick(kind & 0x10 ? kind % FAKE_DOMAINS : domain) << PAGE_SHIFT | PTE_P | PTE_A;
 
@@ -132,14 +133,14 @@ static void guest_fill(unsigned domain, uint64_t mfn)
 }
 
 /* Calls fn until it is not preempted any more, sometimes not: a guest may walk away in between. */
-#define UNTIL_DONE(rc, call) \
-	do { \
-		unsigned tries = byte() % 32 ? 64 : 1; \
-		do { \
-			(rc) = (call); \
+#define UNTIL_DONE(rc, call)                                              \
+	do {                                                              \
+		unsigned tries = byte() % 32 ? 64 : 1;                    \
+		do {                                                      \
+			(rc) = (call);                                    \
 			mm_drive_stats.preempted += (rc) == -ERESTART_HV; \
-		} while ((rc) == -ERESTART_HV && --tries); \
-		mm_drive_stats.refused += (rc) && (rc) != -ERESTART_HV; \
+		} while ((rc) == -ERESTART_HV && --tries);                \
+		mm_drive_stats.refused += (rc) && (rc) != -ERESTART_HV;   \
 	} while (0)
 
 /* ---- operations; each on domain d and CPU cpu, which runs it ---- */
@@ -205,8 +206,10 @@ static void op_build(unsigned d)
 		return;
 	for (unsigned i = 0; i < 4; i++) {
 		e = pick_entry(d);
-		guest_store(d, t[0], byte() % 4, byte() % 2 ? e & ~(PTE_P | PTE_RW) : pick_unused(d, t, 4) << PAGE_SHIFT |
-						 PTE_P | PTE_US | (byte() & 1 ? PTE_RW : 0));
+		guest_store(d, t[0], byte() % 4,
+		            byte() % 2 ? e & ~(PTE_P | PTE_RW)
+		                       : pick_unused(d, t, 4) << PAGE_SHIFT | PTE_P | PTE_US |
+		                                 (byte() & 1 ? PTE_RW : 0));
 	}
 	for (unsigned i = 0; i < 4; i++)
 		if (byte() & 1)
@@ -279,7 +282,8 @@ static void op_entry_write(unsigned d)
 			e = child << PAGE_SHIFT | PTE_P | PTE_RW | PTE_US;
 	}
 	old = ((uint64_t *)mfn_map(MFN(mfn)))[index];
-	UNTIL_DONE(rc, pt_entry_write(mm_of(d), pg_owner, MADDR(mfn << PAGE_SHIFT | index * 8), e, how, &old));
+	UNTIL_DONE(rc,
+	           pt_entry_write(mm_of(d), pg_owner, MADDR(mfn << PAGE_SHIFT | index * 8), e, how, &old));
 	if (!rc && level == PTYPE_L1)
 		mm_drive_stats.entries++;
 	if (!rc && level > PTYPE_L1)
@@ -366,8 +370,8 @@ static void op_grant(unsigned d, unsigned cpu)
 		g->flags |= GNTMAP_contains_pte;
 		g->host_addr = table << PAGE_SHIFT | (byte() % 4) * 8;
 	}
-	if ((g->flags & GNTMAP_readonly) ? !frame_get(g->frame, mm_of(g->from)) :
-					   frame_get_type(g->frame, mm_of(g->from), PTYPE_WRITABLE))
+	if ((g->flags & GNTMAP_readonly) ? !frame_get(g->frame, mm_of(g->from))
+	                                 : frame_get_type(g->frame, mm_of(g->from), PTYPE_WRITABLE))
 		return;
 	if (pt_grant_map(mm_of(d), g->l4, g->host_addr, g->frame, g->flags) == GNTST_okay) {
 		g->mapped = true;
@@ -414,7 +418,9 @@ static void op_segdesc_window(unsigned d)
 /* A list of up to 4 extents of order 0 or 1: more memory, or less. */
 static void op_reservation(unsigned d)
 {
-	struct xen_memory_reservation r = { .nr_extents = byte() % 5, .extent_order = byte() & 1, .domid = DOMID_SELF };
+	struct xen_memory_reservation r = { .nr_extents = byte() % 5,
+		                            .extent_order = byte() & 1,
+		                            .domid = DOMID_SELF };
 	struct hc_args a = { { byte() & 1 ? XENMEM_populate_physmap : XENMEM_decrease_reservation, 0x200 } };
 	bool more = a.arg[0] == XENMEM_populate_physmap;
 	xen_pfn_t list[4], before[4];
@@ -451,7 +457,9 @@ static void op_hypercall(unsigned d, unsigned cpu)
 	int64_t rc;
 
 	for (unsigned i = 0; i < n; i++) {
-		struct mmu_update u = { pick_table(d, byte() & 1) << PAGE_SHIFT | (uint64_t)(byte() % 6) * 8 | byte() % 5, pick_entry(d) };
+		struct mmu_update u = { pick_table(d, byte() & 1) << PAGE_SHIFT | (uint64_t)(byte() % 6) * 8 |
+			                        byte() % 5,
+			                pick_entry(d) };
 		struct mmuext_op op = { .cmd = byte() % 20 };
 		xen_pfn_t mfn = pick(d);
 
@@ -479,7 +487,7 @@ static void op_hypercall(unsigned d, unsigned cpu)
 			rc = hc_update_va_mapping(&va);
 		} else {
 			struct xen_memory_exchange x = { .in = { .nr_extents = n, .domid = DOMID_SELF },
-							 .out = { .nr_extents = n, .domid = DOMID_SELF } };
+				                         .out = { .nr_extents = n, .domid = DOMID_SELF } };
 			struct hc_args m = { { XENMEM_exchange, 0x200 } };
 
 			x.in.extent_start.p = (void *)0x400;
@@ -515,8 +523,9 @@ static void other_cpus_touch(void)
 		hook_seed = hook_seed * 1103515245 + 12345;
 		if (hook_seed >> 16 & 1) {
 			unsigned b = hook_seed >> 17;
-			uint64_t va = (b & 1 ? 0xffff000000000000 | 272ull << 39 : 0) | (uint64_t)(b >> 1 & 1) << 30 |
-				      (uint64_t)(b >> 2 & 1) << 21 | (uint64_t)(b >> 3 & 3) << 12;
+			uint64_t va = (b & 1 ? 0xffff000000000000 | 272ull << 39 : 0) |
+			              (uint64_t)(b >> 1 & 1) << 30 | (uint64_t)(b >> 2 & 1) << 21 |
+			              (uint64_t)(b >> 3 & 3) << 12;
 
 			mm_drive_stats.touches += fake_touch(cpu, va, b >> 5 & 1);
 		}
@@ -539,7 +548,8 @@ static void audit(void)
 		domains[i] = mm_of(i);
 	for (unsigned cpu = 0; cpu < FAKE_CPUS; cpu++) {
 		fake_set_cpu(cpu);
-		roots[n++] = (struct audit_root){ NULL, { current_vcpu()->l4_kernel, current_vcpu()->l4_user } };
+		roots[n++] =
+		        (struct audit_root){ NULL, { current_vcpu()->l4_kernel, current_vcpu()->l4_user } };
 	}
 	for (unsigned i = 0; i < EXTRAS; i++)
 		roots[n++] = (struct audit_root){ NULL, { extras[i].mfn, INVALID_MFN } };
@@ -584,7 +594,8 @@ static void stop(void)
 	for (unsigned i = 0; i < GRANTS; i++) {
 		struct grant *g = &grants[i];
 
-		/* As grant_domain_destroy() does: the references go whether or not the entry is still there. */
+		/* As grant_domain_destroy() does: the references go whether or not the entry is still there.
+		 */
 		if (g->mapped)
 			grant_unmap(g);
 		if (g->mapped) {
@@ -634,6 +645,7 @@ static void one_operation(void)
 	unsigned op = byte() % 23, cpu = byte() % FAKE_CPUS, d = cpu % FAKE_DOMAINS;
 
 	fake_set_cpu(cpu);
+	/* clang-format off */
 	switch (op) {
 	case 0: op_alloc(d); break;
 	case 1: op_release(d); break;
@@ -663,6 +675,7 @@ static void one_operation(void)
 	case 21: op_reservation(d); break;
 	default: op_hypercall(d, cpu); break;
 	}
+	/* clang-format on */
 }
 
 void mm_drive_init(void)

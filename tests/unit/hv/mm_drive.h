@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Drives mm and the memory hypercalls by a string of bytes: from a random generator in the property test, from
- * libFuzzer in the fuzz target. Three domains, four CPUs with stale TLBs. After each operation no stale translation
- * may break isolation; now and then, and at the end, every reference is recounted; at the end the domains are
- * destroyed and all memory must be back.
+ * Drives mm and the memory hypercalls by a string of bytes: from a random generator in the property test,
+ * from libFuzzer in the fuzz target. Three domains, four CPUs with stale TLBs. After each operation no stale
+ * translation may break isolation; now and then, and at the end, every reference is recounted; at the end the
+ * domains are destroyed and all memory must be back.
  */
 #ifndef MM_DRIVE_H
 #define MM_DRIVE_H

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Life of domains: list, references, pausing, shutdown, watchdogs, info pages, time, death without a trace. */
+/* Life of domains: list, references, pausing, shutdown, watchdogs, info pages, time, death without a trace.
+ */
 #include "fake/machine.h"
 #include "hw/options.h"
 
@@ -197,7 +198,8 @@ static void test_nmi(void)
 	machine_become(0, v);
 	v->pv.nmi_pending = true;
 	vcpu_block();
-	tap_ok(bit_test(&v->pause_flags, PAUSE_BLOCKED), "an NMI that a guest has no handler for does not keep it awake");
+	tap_ok(bit_test(&v->pause_flags, PAUSE_BLOCKED),
+	       "an NMI that a guest has no handler for does not keep it awake");
 	bit_clear(&v->pause_flags, PAUSE_BLOCKED);
 	v->pv.traps[2].address = 0x1000;
 	vcpu_block();
@@ -231,7 +233,8 @@ static void test_wallclock_of_the_dead(void)
 	domain_wallclock_update(dying);
 	for (unsigned i = 0; i < PAGE_SIZE; i++)
 		written += page[i] != 0xaa;
-	tap_ok(!fake_hook && !written, "the wall clock is not written into a page that a dying domain gave up");
+	tap_ok(!fake_hook && !written,
+	       "the wall clock is not written into a page that a dying domain gave up");
 	tap_ok(dying->life == DOMAIN_DEAD, "and the domain is dead");
 	domain_put(dying);
 	machine_run(0);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The clock of hw/time.c on a machine that is paused now and then, by system management code or a hypervisor below:
- * anywhere, also between two reads that belong together. It must stay near to the platform timer and never go back.
+ * The clock of hw/time.c on a machine that is paused now and then, by system management code or a hypervisor
+ * below: anywhere, also between two reads that belong together. It must stay near to the platform timer and
+ * never go back.
  */
 #include "hw/time.c"
 #include <stdio.h>
@@ -190,12 +191,14 @@ int main(void)
 	time_init();
 	off = worst(&back);
 	printf("# %lu ns\n", (unsigned long)off);
-	printf("%s 1 - a clock that nobody disturbs is within 0.1 ms of the platform timer\n", off < 100000 ? "ok" : "not ok");
+	printf("%s 1 - a clock that nobody disturbs is within 0.1 ms of the platform timer\n",
+	       off < 100000 ? "ok" : "not ok");
 	printf("%s 2 - and never goes back\n", back ? "not ok" : "ok");
 	pauses = true;
 	off = worst(&back);
 	printf("# %lu ns\n", (unsigned long)off);
-	printf("%s 3 - on a machine that is paused anywhere it is within 2 ms\n", off < 2000000 ? "ok" : "not ok");
+	printf("%s 3 - on a machine that is paused anywhere it is within 2 ms\n",
+	       off < 2000000 ? "ok" : "not ok");
 	printf("%s 4 - and never goes back\n", back ? "not ok" : "ok");
 	return 0;
 }

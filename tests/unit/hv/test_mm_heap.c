@@ -28,9 +28,11 @@ static void buddies(void)
 	for (unsigned i = 0; i < 512; i++)
 		for (unsigned w = 0; w < 512; w++)
 			clear &= !((uint64_t *)mfn_map(mfn_add(big, i)))[w];
-	tap_ok(!mfn_eq(big, INVALID_MFN) && !(big.m & 511) && clear, "freed blocks join again and are cleared");
+	tap_ok(!mfn_eq(big, INVALID_MFN) && !(big.m & 511) && clear,
+	       "freed blocks join again and are cleared");
 	heap_free(big, 9);
-	tap_ok(mfn_eq(heap_alloc(HEAP_MAX_ORDER, 0), INVALID_MFN) && mfn_eq(heap_alloc(HEAP_MAX_ORDER + 1, 0), INVALID_MFN),
+	tap_ok(mfn_eq(heap_alloc(HEAP_MAX_ORDER, 0), INVALID_MFN) &&
+	               mfn_eq(heap_alloc(HEAP_MAX_ORDER + 1, 0), INVALID_MFN),
 	       "what is not there is refused");
 }
 
@@ -46,10 +48,12 @@ static void zones(void)
 	while (!domain_frame_alloc(d1, 0, 0, &mfn))
 		*(mfn.m < LOW_LIMIT ? &low : &high) += 1;
 	tap_ok(high == HIGH_FRAMES, "a domain's memory comes from above 4 GiB first");
-	tap_ok(low < LOW_FRAMES && heap_free_pages() >= (LOW_FRAMES - 1) / 32, "a domain leaves the low reserve");
+	tap_ok(low < LOW_FRAMES && heap_free_pages() >= (LOW_FRAMES - 1) / 32,
+	       "a domain leaves the low reserve");
 	tap_ok(domain_frame_alloc(d1, 0, HEAP_LOW, &mfn) == -ENOMEM, "also when it asks for low memory");
 	tap_ok(!domain_frame_alloc(d0, 6, HEAP_LOW, &mfn) && mfn.m < LOW_LIMIT, "dom0 gets it");
-	tap_ok(!domain_frame_release(d0, mfn) && d0->tot_pages == 63, "the first frame of a larger block goes alone");
+	tap_ok(!domain_frame_release(d0, mfn) && d0->tot_pages == 63,
+	       "the first frame of a larger block goes alone");
 }
 
 static void objects(void)
@@ -82,7 +86,8 @@ static void objects(void)
 	tap_ok(p[0] && !((uintptr_t)p[0] & 4095) && p[1] && !((uintptr_t)p[1] & 63), "alignment");
 	hv_free(p[0]);
 	hv_free(p[1]);
-	tap_ok(!hv_alloc(65537) && !hv_alloc((size_t)-1) && !hv_alloc_aligned(1, 8192), "oversize is refused");
+	tap_ok(!hv_alloc(65537) && !hv_alloc((size_t)-1) && !hv_alloc_aligned(1, 8192),
+	       "oversize is refused");
 }
 
 static bool all_clear(mfn_t first, uint64_t n)
@@ -124,7 +129,8 @@ static void scrub(void)
 	memset(mfn_map(again), 0xdd, PAGE_SIZE << 4);
 	heap_free(again, 4);
 	block = heap_alloc(4, 0);
-	tap_ok(all_clear(block, 16) && fake_flushes == flushes, "what is freed and taken at once is cleared when taken");
+	tap_ok(all_clear(block, 16) && fake_flushes == flushes,
+	       "what is freed and taken at once is cleared when taken");
 	heap_free(block, 4);
 
 	good = scrub_all() && !domain_frame_alloc(d1, 0, 0, &mine);
@@ -132,7 +138,8 @@ static void scrub(void)
 	flushes = fake_flushes;
 	good &= !domain_frame_release(d1, mine);
 	(void)heap_scrub();
-	tap_ok(good && fake_flushes > flushes && !all_clear(mine, 1), "a domain's frame: first every TLB is flushed");
+	tap_ok(good && fake_flushes > flushes && !all_clear(mine, 1),
+	       "a domain's frame: first every TLB is flushed");
 	tap_ok(scrub_all() && all_clear(mine, 1), "then it is cleared");
 	flushes = fake_flushes;
 	again = heap_alloc(0, 0);
@@ -148,7 +155,8 @@ static void scrub(void)
 	again = heap_alloc(5, HEAP_NOSCRUB);
 	memset(mfn_map(again), 0xaa, PAGE_SIZE << 5);
 	heap_free(again, 5);
-	tap_ok(scrub_all() && all_clear(block, 32) && all_clear(again, 32), "a block freed in the middle of its clearing");
+	tap_ok(scrub_all() && all_clear(block, 32) && all_clear(again, 32),
+	       "a block freed in the middle of its clearing");
 	good = true;
 	for (unsigned order = 0; order <= 9; order++) {
 		block = heap_alloc(order, 0);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Random sequences of what guests and floors above can do to mm, with stale TLBs, preemption and other CPUs that
- * walk the tables in the middle of operations. MM_SEED and MM_ROUNDS in the environment repeat a run.
+ * Random sequences of what guests and floors above can do to mm, with stale TLBs, preemption and other CPUs
+ * that walk the tables in the middle of operations. MM_SEED and MM_ROUNDS in the environment repeat a run.
  */
 #include "fake/fake.h"
 #include "mm_drive.h"
@@ -19,7 +19,8 @@ static uint8_t random_byte(void)
 int main(void)
 {
 	const char *seed = getenv("MM_SEED"), *rounds_wanted = getenv("MM_ROUNDS"), *why = NULL;
-	unsigned long first = seed ? strtoul(seed, NULL, 0) : 1, rounds = rounds_wanted ? strtoul(rounds_wanted, NULL, 0) : 200;
+	unsigned long first = seed ? strtoul(seed, NULL, 0) : 1,
+	              rounds = rounds_wanted ? strtoul(rounds_wanted, NULL, 0) : 200;
 	uint8_t bytes[ROUND_BYTES];
 	bool good = true;
 
@@ -39,9 +40,11 @@ int main(void)
 	tap_ok(good, "no stale use, exact counts and all memory back after random sequences");
 	printf("# operations %lu, trees %lu, entries %lu, links %lu, grants %lu, preempted %lu, refused %lu, touches %lu\n",
 	       mm_drive_stats.operations, mm_drive_stats.built, mm_drive_stats.entries, mm_drive_stats.links,
-	       mm_drive_stats.grants, mm_drive_stats.preempted, mm_drive_stats.refused, mm_drive_stats.touches);
-	tap_ok(mm_drive_stats.built > rounds && mm_drive_stats.entries > rounds && mm_drive_stats.links > rounds / 4 &&
-		       mm_drive_stats.grants > rounds / 8 && mm_drive_stats.preempted > rounds && mm_drive_stats.touches > rounds,
+	       mm_drive_stats.grants, mm_drive_stats.preempted, mm_drive_stats.refused,
+	       mm_drive_stats.touches);
+	tap_ok(mm_drive_stats.built > rounds && mm_drive_stats.entries > rounds &&
+	               mm_drive_stats.links > rounds / 4 && mm_drive_stats.grants > rounds / 8 &&
+	               mm_drive_stats.preempted > rounds && mm_drive_stats.touches > rounds,
 	       "the sequences reach trees, entries, links, grants and preemption");
 	return tap_done();
 }

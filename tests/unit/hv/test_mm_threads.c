@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Four threads as vcpus of two domains change types, tables and ownership of the same frames at once. What each does
- * may succeed or be refused; at the end every count must be exact and all memory must come back.
+ * Four threads as vcpus of two domains change types, tables and ownership of the same frames at once. What
+ * each does may succeed or be refused; at the end every count must be exact and all memory must come back.
  */
 #include "mm/internal.h"
 #include "fake/dom.h"
 #include <pthread.h>
 
-#define POOL 24 /* frames of each domain */
+#define POOL    24 /* frames of each domain */
 #define THREADS 4
 
 static uint64_t pool[2][POOL];
@@ -47,7 +47,7 @@ static int until_done(struct domain_mm *d, mfn_t mfn, enum ptype level, bool pin
 }
 
 static void use_tree(struct random *r, struct domain_mm *d, unsigned which, unsigned long *count,
-		     unsigned long *refusals)
+                     unsigned long *refusals)
 {
 	uint64_t flags = PTE_P | PTE_US | PTE_RW;
 	mfn_t t[4];
@@ -61,10 +61,11 @@ static void use_tree(struct random *r, struct domain_mm *d, unsigned which, unsi
 		return;
 	(*count)++;
 	for (unsigned i = 0; i < 4; i++) {
-		uint64_t e = next(r, 3) ? pick(r, which).m << PAGE_SHIFT | PTE_P | (next(r, 2) ? PTE_RW : 0) : 0;
+		uint64_t e =
+		        next(r, 3) ? pick(r, which).m << PAGE_SHIFT | PTE_P | (next(r, 2) ? PTE_RW : 0) : 0;
 
 		*refusals += !!pt_entry_write(d, d, MADDR(t[i % 3].m << PAGE_SHIFT | next(r, 4) * 8), e,
-					     next(r, 2) ? PT_WRITE : PT_WRITE_PRESERVE_AD, NULL);
+		                              next(r, 2) ? PT_WRITE : PT_WRITE_PRESERVE_AD, NULL);
 	}
 	if (pt_put(d, t[3], next(r, 2)))
 		abort();

@@ -9,12 +9,12 @@
 
 #define TABLE_FLAGS (PTE_P | PTE_RW | PTE_US | PTE_A)
 #define VA_KERNEL   (0xffff000000000000 | 272ull << 39)
-#define CHECK_THAT(x) \
-	do { \
-		if (!(x)) { \
+#define CHECK_THAT(x)                                            \
+	do {                                                     \
+		if (!(x)) {                                      \
 			printf("# line %d: %s\n", __LINE__, #x); \
-			good = false; \
-		} \
+			good = false;                            \
+		}                                                \
 	} while (0)
 
 static bool good;
@@ -136,7 +136,8 @@ static void pin_and_unpin(void)
 		CHECK_THAT(type_now(r.t[level]) == (enum ptype)level);
 	CHECK_THAT(type_now(page) == PTYPE_WRITABLE && count_of(page) == 2);
 	CHECK_THAT(entry(r.t[1], 3) == pte(page, PTE_P | PTE_RW | PTE_US));
-	CHECK_THAT(entry(r.t[4], 256) == entry(pt_idle_l4(), 256) && PTE_MFN(entry(r.t[4], 260)).m == d1->perdomain_l3.m);
+	CHECK_THAT(entry(r.t[4], 256) == entry(pt_idle_l4(), 256) &&
+	           PTE_MFN(entry(r.t[4], 260)).m == d1->perdomain_l3.m);
 	CHECK_THAT(pt_pin(d1, r.t[4], PTYPE_L4) == -EINVAL);
 	CHECK_THAT(frame_get_type(r.t[1], d1, PTYPE_WRITABLE) == -EINVAL);
 	CHECK_THAT(pt_unpin(d1, r.t[4]) == 0 && pt_unpin(d1, r.t[4]) == -EINVAL);
@@ -235,7 +236,8 @@ static void foreign_frames(void)
 	CHECK_THAT(write_to(d0, d1, r.t[1], 0, pte(page, PTE_P)) == 0);
 	/* Flags of the same frame: the right to write has to be asked of its owner again. */
 	CHECK_THAT(write_to(d0, d0, r.t[1], 0, pte(page, PTE_P | PTE_RW)) == -EBUSY);
-	CHECK_THAT(write_to(d0, d1, r.t[1], 0, pte(page, PTE_P | PTE_RW)) == 0 && type_now(page) == PTYPE_WRITABLE);
+	CHECK_THAT(write_to(d0, d1, r.t[1], 0, pte(page, PTE_P | PTE_RW)) == 0 &&
+	           type_now(page) == PTYPE_WRITABLE);
 	CHECK_THAT(write_to(d0, d1, r.t[1], 0, 0) == 0 && count_of(page) == 1);
 	/* Tables are nobody else's. */
 	CHECK_THAT(write_to(d0, d1, r.t[2], 1, pte(own.t[1], TABLE_FLAGS)) == -EINVAL);
@@ -292,7 +294,8 @@ static void dropped_link_flushes(void)
 	CHECK_THAT(fake_touch(1, VA_KERNEL, true));
 	CHECK_THAT(write_to(d1, d1, r.t[2], 0, 0) == 0);
 	CHECK_THAT(type_now(r.t[1]) == PTYPE_NONE && type_now(page) == PTYPE_NONE);
-	/* The table becomes an ordinary page: a processor that remembers it as a table would follow what we store. */
+	/* The table becomes an ordinary page: a processor that remembers it as a table would follow what we
+	 * store. */
 	store(d1, r.t[1], 0, pte(r.t[4], PTE_P | PTE_RW | PTE_US));
 	CHECK_THAT(fake_tlb_check() == 0 && !fake_touch(1, VA_KERNEL, true));
 	fake_load(1, d1, INVALID_MFN);
@@ -322,7 +325,8 @@ static void freed_frame_is_cleared(void)
 
 	CHECK_THAT(pt_pin(d1, r.t[4], PTYPE_L4) == 0);
 	fake_load(1, d1, r.t[4]);
-	CHECK_THAT(write_to(d1, d1, r.t[1], 0, pte(page, PTE_P | PTE_RW)) == 0 && fake_touch(1, VA_KERNEL, true));
+	CHECK_THAT(write_to(d1, d1, r.t[1], 0, pte(page, PTE_P | PTE_RW)) == 0 &&
+	           fake_touch(1, VA_KERNEL, true));
 	memset(mfn_map(page), 0xa5, PAGE_SIZE);
 	CHECK_THAT(write_to(d1, d1, r.t[1], 0, 0) == 0);
 	CHECK_THAT(domain_frame_release(d1, page) == 0 && domain_frame_release(d1, page) == -EINVAL);
@@ -354,7 +358,8 @@ static void grants_stay(void)
 	CHECK_THAT(pt_grant_unmap(d2, r.t[4], VA_KERNEL, page, GNTMAP_readonly, 0) != GNTST_okay);
 	CHECK_THAT(pt_grant_unmap(d2, r.t[4], VA_KERNEL, own, 0, 0) != GNTST_okay);
 	CHECK_THAT(pt_grant_unmap(d2, r.t[4], VA_KERNEL, page, 0, VA_KERNEL + PAGE_SIZE) == GNTST_okay);
-	CHECK_THAT(entry(r.t[1], 0) == pte(own, PTE_P | PTE_US) && entry(r.t[1], 1) == 0 && count_of(own) == 2);
+	CHECK_THAT(entry(r.t[1], 0) == pte(own, PTE_P | PTE_US) && entry(r.t[1], 1) == 0 &&
+	           count_of(own) == 2);
 	CHECK_THAT(pt_grant_unmap(d2, r.t[4], VA_KERNEL, page, 0, 0) != GNTST_okay);
 	frame_put_type(page);
 	CHECK_THAT(count_of(page) == 1);
@@ -394,8 +399,10 @@ static void preempted_and_continued(void)
 	fake_preempt = 1;
 	rc = pt_pin(d1, r.t[4], PTYPE_L4);
 	CHECK_THAT(rc == -ERESTART_HV);
-	/* Meanwhile the tables are neither writable nor of another type, and entries of unfinished ones do not change. */
-	CHECK_THAT(frame_get_type(r.t[2], d1, PTYPE_WRITABLE) == -EINVAL && frame_get_type(r.t[4], d1, PTYPE_SEGDESC) == -EINVAL);
+	/* Meanwhile the tables are neither writable nor of another type, and entries of unfinished ones do
+	 * not change. */
+	CHECK_THAT(frame_get_type(r.t[2], d1, PTYPE_WRITABLE) == -EINVAL &&
+	           frame_get_type(r.t[4], d1, PTYPE_SEGDESC) == -EINVAL);
 	CHECK_THAT(write_to(d1, d1, r.t[2], 0, 0) == -EINVAL);
 	CHECK_THAT(pt_pin(d1, r.t[4], PTYPE_L3) == -EINVAL);
 	/* Another vcpu makes the same call; the two go on by turns and both come to an end. */
@@ -433,7 +440,8 @@ static void foreign_reference_outlives_the_domain(void)
 	struct tree r = make_tree(d0);
 	mfn_t page = frame_of(d1);
 
-	CHECK_THAT(pt_pin(d0, r.t[4], PTYPE_L4) == 0 && write_to(d0, d1, r.t[1], 0, pte(page, PTE_P | PTE_RW)) == 0);
+	CHECK_THAT(pt_pin(d0, r.t[4], PTYPE_L4) == 0 &&
+	           write_to(d0, d1, r.t[1], 0, pte(page, PTE_P | PTE_RW)) == 0);
 	destroy(d1);
 	CHECK_THAT(d1->tot_pages == 1 && fake_holds[1] == 1 && frame_owner(page) == d1);
 	CHECK_THAT(write_to(d0, d1, r.t[1], 1, pte(page, PTE_P)) == -EBUSY);
@@ -459,7 +467,8 @@ static void io_and_cacheability(void)
 	CHECK_THAT(write_to(d0, d0, z.t[1], 2, pte(pt_idle_l4(), PTE_P)) == -EBUSY);
 	/* A right that was taken away: what is mapped stays, but does not become writable. */
 	CHECK_THAT(write_to(d0, d0, z.t[1], 3, pte(io, PTE_P)) == 0);
-	CHECK_THAT(write_to(d0, d0, z.t[1], 3, pte(io, PTE_P | PTE_RW)) == 0 && write_to(d0, d0, z.t[1], 3, pte(io, PTE_P)) == 0);
+	CHECK_THAT(write_to(d0, d0, z.t[1], 3, pte(io, PTE_P | PTE_RW)) == 0 &&
+	           write_to(d0, d0, z.t[1], 3, pte(io, PTE_P)) == 0);
 	CHECK_THAT(rangeset_remove(&d0->iomem, io.m, io.m) == 0);
 	CHECK_THAT(write_to(d0, d0, z.t[1], 3, pte(io, PTE_P | PTE_A)) == 0);
 	CHECK_THAT(write_to(d0, d0, z.t[1], 3, pte(io, PTE_P | PTE_RW)) == -EPERM);
@@ -494,7 +503,8 @@ static void shared_frames(void)
 	share_free(rw);
 	share_free(ro);
 	CHECK_THAT(d1->shared_count == 2);
-	CHECK_THAT(write_to(d1, d1, r.t[1], 0, 0) == 0 && write_to(d1, d1, r.t[1], 1, 0) == 0 && d1->shared_count == 0);
+	CHECK_THAT(write_to(d1, d1, r.t[1], 0, 0) == 0 && write_to(d1, d1, r.t[1], 1, 0) == 0 &&
+	           d1->shared_count == 0);
 }
 
 static void descriptors(void)
@@ -503,9 +513,11 @@ static void descriptors(void)
 	uint64_t kernel_code = 0x00af9b000000ffff, call_gate = 0x0000ec0000100000, tss = 0x00008b0000000067;
 
 	store(d1, gdt, 2, kernel_code);
-	CHECK_THAT(frame_get_type(gdt, d1, PTYPE_SEGDESC) == 0 && frame_get_type(gdt, d1, PTYPE_SEGDESC) == 0);
+	CHECK_THAT(frame_get_type(gdt, d1, PTYPE_SEGDESC) == 0 &&
+	           frame_get_type(gdt, d1, PTYPE_SEGDESC) == 0);
 	CHECK_THAT(entry(gdt, 2) == (kernel_code | 3ull << 45));
-	CHECK_THAT(frame_get_type(gdt, d1, PTYPE_WRITABLE) == -EINVAL && pt_pin(d1, gdt, PTYPE_L1) == -EINVAL);
+	CHECK_THAT(frame_get_type(gdt, d1, PTYPE_WRITABLE) == -EINVAL &&
+	           pt_pin(d1, gdt, PTYPE_L1) == -EINVAL);
 	frame_put_type(gdt);
 	frame_put_type(gdt);
 	store(d1, gdt, 3, call_gate);
@@ -525,7 +537,8 @@ static void window(void)
 	CHECK_THAT(mfn_eq(perdomain_lookup(d1, 127, 31), INVALID_MFN));
 	CHECK_THAT(perdomain_map(d1, 127, 31, gdt, true) == 0 && mfn_eq(perdomain_lookup(d1, 127, 31), gdt));
 	CHECK_THAT(mfn_eq(perdomain_lookup(d1, 127, 30), INVALID_MFN));
-	CHECK_THAT(perdomain_map(d1, 127, 31, INVALID_MFN, false) == 0 && mfn_eq(perdomain_lookup(d1, 127, 31), INVALID_MFN));
+	CHECK_THAT(perdomain_map(d1, 127, 31, INVALID_MFN, false) == 0 &&
+	           mfn_eq(perdomain_lookup(d1, 127, 31), INVALID_MFN));
 }
 
 /* ---- hypercalls ---- */
@@ -546,7 +559,8 @@ static void done_count_is_exact(void)
 
 	CHECK_THAT(pt_pin(d1, r.t[4], PTYPE_L4) == 0);
 	for (unsigned i = 0; i < 80; i++) {
-		struct mmu_update u = { r.t[1].m << PAGE_SHIFT | i * 8, pte(i == 70 ? r.t[1] : page, PTE_P | PTE_RW) };
+		struct mmu_update u = { r.t[1].m << PAGE_SHIFT | i * 8,
+			                pte(i == 70 ? r.t[1] : page, PTE_P | PTE_RW) };
 
 		put(0x100 + i * sizeof(u), &u, sizeof(u));
 	}
@@ -588,21 +602,23 @@ static void base_pointers(void)
 {
 	struct tree r = make_tree(d1), s = make_tree(d1);
 	struct mmuext_op op[3] = { { .cmd = MMUEXT_PIN_L4_TABLE, .arg1.mfn = r.t[4].m },
-				   { .cmd = MMUEXT_NEW_BASEPTR, .arg1.mfn = r.t[4].m },
-				   { .cmd = MMUEXT_NEW_USER_BASEPTR, .arg1.mfn = s.t[4].m } };
+		                   { .cmd = MMUEXT_NEW_BASEPTR, .arg1.mfn = r.t[4].m },
+		                   { .cmd = MMUEXT_NEW_USER_BASEPTR, .arg1.mfn = s.t[4].m } };
 	struct hc_args a = { { 0x100, 3, 0, DOMID_SELF } };
 	struct vcpu *v = current_vcpu();
 
 	put(0x100, op, sizeof(op));
 	CHECK_THAT(hc_mmuext_op(&a) == 0);
-	CHECK_THAT(mfn_eq(v->l4_kernel, r.t[4]) && mfn_eq(v->l4_user, s.t[4]) && mfn_eq(fake_loaded(1), r.t[4]));
+	CHECK_THAT(mfn_eq(v->l4_kernel, r.t[4]) && mfn_eq(v->l4_user, s.t[4]) &&
+	           mfn_eq(fake_loaded(1), r.t[4]));
 	CHECK_THAT(count_of(r.t[4]) == 3 && count_of(s.t[4]) == 2);
 	op[0] = (struct mmuext_op){ .cmd = MMUEXT_NEW_USER_BASEPTR };
 	op[1] = (struct mmuext_op){ .cmd = MMUEXT_NEW_BASEPTR, .arg1.mfn = r.t[3].m };
 	put(0x100, op, sizeof(op));
 	a = (struct hc_args){ { 0x100, 2, 0x80, DOMID_SELF } };
 	CHECK_THAT(hc_mmuext_op(&a) == -EINVAL && fake_guest[0x80] == 1);
-	CHECK_THAT(mfn_eq(v->l4_user, INVALID_MFN) && type_now(s.t[4]) == PTYPE_NONE && mfn_eq(v->l4_kernel, r.t[4]));
+	CHECK_THAT(mfn_eq(v->l4_user, INVALID_MFN) && type_now(s.t[4]) == PTYPE_NONE &&
+	           mfn_eq(v->l4_kernel, r.t[4]));
 	fake_load(1, d1, INVALID_MFN);
 	CHECK_THAT(pt_put(d1, v->l4_kernel, false) == 0);
 	v->l4_kernel = INVALID_MFN;
@@ -641,7 +657,7 @@ static void reservations(void)
 static void exchange(void)
 {
 	struct xen_memory_exchange x = { .in = { .nr_extents = 8, .domid = DOMID_SELF },
-					 .out = { .nr_extents = 1, .extent_order = 3, .domid = DOMID_SELF } };
+		                         .out = { .nr_extents = 1, .extent_order = 3, .domid = DOMID_SELF } };
 	struct hc_args a = { { XENMEM_exchange, 0x100 } };
 	xen_pfn_t list[8], pfn = 0x800, got;
 
@@ -659,7 +675,8 @@ static void exchange(void)
 	CHECK_THAT(hc_memory_op(&a) == 0 && d1->tot_pages == 8);
 	memcpy(&got, fake_guest + 0x500, sizeof(got));
 	memcpy(&x, fake_guest + 0x100, sizeof(x));
-	CHECK_THAT(x.nr_exchanged == 8 && got % 8 == 0 && m2p_get(MFN(got + 7)) == 0x807 && frame_owner(MFN(got + 7)) == d1);
+	CHECK_THAT(x.nr_exchanged == 8 && got % 8 == 0 && m2p_get(MFN(got + 7)) == 0x807 &&
+	           frame_owner(MFN(got + 7)) == d1);
 	x.out.nr_extents = 2;
 	x.nr_exchanged = 0;
 	put(0x100, &x, sizeof(x));

@@ -8,14 +8,14 @@
 #include "fake/pv.h"
 #include <xen/grant_table.h>
 
-#define LEAF_FLAGS (PTE_P | PTE_RW | PTE_US | PTE_A | PTE_D)
+#define LEAF_FLAGS   (PTE_P | PTE_RW | PTE_US | PTE_A | PTE_D)
 #define MSR_PRED_CMD 0x49
-#define CHECK_THAT(x) \
-	do { \
-		if (!(x)) { \
+#define CHECK_THAT(x)                                            \
+	do {                                                     \
+		if (!(x)) {                                      \
 			printf("# line %d: %s\n", __LINE__, #x); \
-			good = false; \
-		} \
+			good = false;                            \
+		}                                                \
 	} while (0)
 
 static bool good;
@@ -48,7 +48,8 @@ static struct fake_pv_tree give_tables(struct vcpu *v)
 static unsigned gdt_missing;
 static struct domain *switching_to;
 
-/* An exception now needs the hypervisor's code segment: page 14 of the GDT in the address space that is loaded. */
+/* An exception now needs the hypervisor's code segment: page 14 of the GDT in the address space that is
+ * loaded. */
 static void exception_here(void)
 {
 	uintptr_t gdt = fake_pv_cpus[this_cpu()].gdt;
@@ -59,8 +60,8 @@ static void exception_here(void)
 }
 
 /*
- * The new vcpu's runstate area is written when its tables are loaded and may fault, and an NMI comes when it likes: both
- * need a GDT. That of the vcpu before lies in a window that the other domain does not have.
+ * The new vcpu's runstate area is written when its tables are loaded and may fault, and an NMI comes when it
+ * likes: both need a GDT. That of the vcpu before lies in a window that the other domain does not have.
  */
 static void switch_between_domains_keeps_a_gdt(void)
 {
@@ -117,7 +118,8 @@ static void barrier_between_domains_across_idle(void)
 	fake_pv_switch(idle, d1->vcpus[0]);
 	CHECK_THAT(barriers() == 1);
 	fake_pv_switch(d1->vcpus[0], idle);
-	tap_ok(good, "branch predictions of one domain do not reach another one that runs after an idle time");
+	tap_ok(good,
+	       "branch predictions of one domain do not reach another one that runs after an idle time");
 }
 
 /* ---- xpti ---- */
@@ -136,8 +138,9 @@ static void drop_link(void)
 }
 
 /*
- * CPU 0 loads its address space while CPU 1 drops an L4 entry, and turns the L3 table into memory that it may write
- * afterwards. Either CPU 0's copy is without the entry, or CPU 0 is asked to flush before, which makes it look again.
+ * CPU 0 loads its address space while CPU 1 drops an L4 entry, and turns the L3 table into memory that it may
+ * write afterwards. Either CPU 0's copy is without the entry, or CPU 0 is asked to flush before, which makes
+ * it look again.
  */
 static void reduced_tables_are_not_older_than_the_flush(void)
 {
@@ -157,7 +160,8 @@ static void reduced_tables_are_not_older_than_the_flush(void)
 	copy = mfn_map(maddr_to_mfn(MADDR(cpu_info()->guest_cr3)));
 	CHECK_THAT(copy[0] & PTE_P);
 	/* Something else changed before, so that the copy is renewed at all. */
-	CHECK_THAT(!pt_entry_write(&d2->mm, &d2->mm, MADDR(mfn_to_maddr(t.l4).a | 511 * 8), 0x200, PT_WRITE, NULL));
+	CHECK_THAT(!pt_entry_write(&d2->mm, &d2->mm, MADDR(mfn_to_maddr(t.l4).a | 511 * 8), 0x200, PT_WRITE,
+	                           NULL));
 	fake_hook = drop_link;
 	CHECK_THAT(pv_refresh_reduced_tables(v));
 	CHECK_THAT(!fake_hook);
@@ -170,7 +174,8 @@ static void reduced_tables_are_not_older_than_the_flush(void)
 	d2->xpti = false;
 	v->l4_kernel = INVALID_MFN;
 	CHECK_THAT(!pt_put(&d2->mm, t.l4, false));
-	tap_ok(good, "xpti: a copy of the tables is never older than the flush that its CPU is taken to have done");
+	tap_ok(good,
+	       "xpti: a copy of the tables is never older than the flush that its CPU is taken to have done");
 }
 
 /* ---- contexts ---- */
@@ -217,7 +222,8 @@ static void refused_context_is_given_up_in_slices(void)
 
 static mfn_t stolen_table, mapping_l1, taken[TAKEN];
 
-/* In the middle of an emulated store: another vcpu gives the table back, and another domain gets its memory. */
+/* In the middle of an emulated store: another vcpu gives the table back, and another domain gets its memory.
+ */
 static void give_table_away(void)
 {
 	fake_copy_hook = NULL;
@@ -265,7 +271,9 @@ static void emulated_store_reads_no_foreign_memory(void)
 /* REX.W overrides the operand-size prefix, also for the length of an immediate (SDM Vol. 2, 2.2.1.2). */
 static void immediate_behind_both_size_prefixes(void)
 {
-	static const uint8_t add[15] = { 0x66, 0x48, 0x81, 0x03, 0x11, 0x22, 0x33, 0x44 }; /* add $0x44332211, (%rbx) */
+	static const uint8_t add[15] = {
+		0x66, 0x48, 0x81, 0x03, 0x11, 0x22, 0x33, 0x44
+	}; /* add $0x44332211, (%rbx) */
 	struct cpu_user_regs regs = { .rbx = 0x1000 };
 	struct insn insn;
 
@@ -279,9 +287,11 @@ static void immediate_behind_both_size_prefixes(void)
 
 static void clamped_addresses(void)
 {
-	static const uint64_t guests[] = { 0, 0x1000, 0x00007fffffffffff, HV_VIRT_END, HV_VIRT_END + 1, ~0ull };
-	static const uint64_t others[] = { 0x0000800000000000, 0x8000000000000000, 0xffff7fffffffffff, M2P_RO_BASE, DIRECTMAP_BASE,
-					   HV_VIRT_END - 1 };
+	static const uint64_t guests[] = {
+		0, 0x1000, 0x00007fffffffffff, HV_VIRT_END, HV_VIRT_END + 1, ~0ull
+	};
+	static const uint64_t others[] = { 0x0000800000000000, 0x8000000000000000, 0xffff7fffffffffff,
+		                           M2P_RO_BASE,        DIRECTMAP_BASE,     HV_VIRT_END - 1 };
 	uint64_t a;
 
 	begin();
@@ -298,7 +308,8 @@ static void clamped_addresses(void)
 	a = ~0ull - 7;
 	CHECK_THAT(guest_words_begin(&a, 8) && a == ~0ull - 7);
 	CHECK_THAT(!guest_words_begin(&a, 9));
-	tap_ok(good, "an address that is not the guest's is none of the hypervisor's under speculation either");
+	tap_ok(good,
+	       "an address that is not the guest's is none of the hypervisor's under speculation either");
 }
 
 /* ---- ports ---- */
@@ -310,7 +321,8 @@ static void note_tables(void)
 	bitmap_read_on = fake_loaded(this_cpu());
 }
 
-/* The I/O bitmap lies in the guest's kernel: user mode's tables need not have it, or have something else there. */
+/* The I/O bitmap lies in the guest's kernel: user mode's tables need not have it, or have something else
+ * there. */
 static void io_bitmap_is_the_kernels(void)
 {
 	static const uint8_t in_dx[] = { 0xec };

@@ -35,7 +35,8 @@ static struct vcpu *vcpus_now[FAKE_CPUS];
 
 static void *reserve(size_t bytes)
 {
-	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	void *p =
+	        mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	if (p == MAP_FAILED)
 		abort();
@@ -44,8 +45,9 @@ static void *reserve(size_t bytes)
 
 static void add_ram(uint64_t first, uint64_t count)
 {
-	memory_map[memory_map_count++] =
-		(struct memory_region){ .start = first << PAGE_SHIFT, .end = (first + count) << PAGE_SHIFT, .type = 1 };
+	memory_map[memory_map_count++] = (struct memory_region){ .start = first << PAGE_SHIFT,
+		                                                 .end = (first + count) << PAGE_SHIFT,
+		                                                 .type = 1 };
 	for (uint64_t mfn = first; mfn < first + count; mfn++) {
 		frame_table[mfn].flags = FRAME_RAM;
 		list_init(&frame_table[mfn].link);
@@ -226,7 +228,8 @@ bool spin_trylock(spinlock_t *l)
 	uint16_t next = __atomic_load_n(&l->next, __ATOMIC_SEQ_CST), want = next;
 
 	if (next != __atomic_load_n(&l->owner, __ATOMIC_SEQ_CST) ||
-	    !__atomic_compare_exchange_n(&l->next, &want, (uint16_t)(next + 1), false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+	    !__atomic_compare_exchange_n(&l->next, &want, (uint16_t)(next + 1), false, __ATOMIC_SEQ_CST,
+	                                 __ATOMIC_SEQ_CST))
 		return false;
 	held[held_count++] = l;
 	return true;
@@ -325,8 +328,11 @@ uint64_t time_tsc_khz(void)
 
 struct time_scale time_scale_read(void)
 {
-	return (struct time_scale){ .tsc_stamp = fake_time_ns, .system_ns = fake_time_ns, .tsc_to_ns_mul = 1u << 31,
-				    .tsc_shift = 1, .tsc_stable = true };
+	return (struct time_scale){ .tsc_stamp = fake_time_ns,
+		                    .system_ns = fake_time_ns,
+		                    .tsc_to_ns_mul = 1u << 31,
+		                    .tsc_shift = 1,
+		                    .tsc_stable = true };
 }
 
 void time_wallclock(uint64_t *sec, uint32_t *nsec)

@@ -3,9 +3,9 @@
  * A hardware floor for host tests: what hypervisor/hw/ supplies, on ordinary memory.
  *
  * Memory: frames [0x100, ...) are RAM and lie in one anonymous mapping; frames below 0x100 are no RAM.
- * TLBs: each fake CPU keeps every translation and every pointer to a table that it has walked through until it is
- * flushed, as a processor may. fake_tlb_check() asks of all of them whether using one now would reach what it must
- * not: a writable one a page table or descriptors, any one a frame that has found another owner.
+ * TLBs: each fake CPU keeps every translation and every pointer to a table that it has walked through until
+ * it is flushed, as a processor may. fake_tlb_check() asks of all of them whether using one now would reach
+ * what it must not: a writable one a page table or descriptors, any one a frame that has found another owner.
  * Locks: real ones (tests may use threads), with their rank checked.
  */
 #ifndef FAKE_FAKE_H
@@ -16,7 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define FAKE_CPUS 4
+#define FAKE_CPUS      4
 #define FAKE_RAM_FIRST 0x100
 
 /* frames: RAM below 4 GiB; high: RAM from 4 GiB on (0: none). Once per process. */

@@ -105,14 +105,14 @@ void ldt_load(uintptr_t base, unsigned entries)
 	(void)entries;
 }
 
-#define SEGMENT(name) \
-	uint16_t segment_##name(void) \
-	{ \
-		return 0; \
-	} \
+#define SEGMENT(name)                                 \
+	uint16_t segment_##name(void)                 \
+	{                                             \
+		return 0;                             \
+	}                                             \
 	bool segment_##name##_load(uint16_t selector) \
-	{ \
-		return selector < 0xf000; \
+	{                                             \
+		return selector < 0xf000;             \
 	}
 SEGMENT(ds)
 SEGMENT(es)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the real pv/ needs below and beside it, for tests of it on the real mm/: descriptor registers, segments, MSRs and
- * extended state of fake CPUs that remember what they were told, ports, and domains that have only memory and vcpus.
+ * What the real pv/ needs below and beside it, for tests of it on the real mm/: descriptor registers,
+ * segments, MSRs and extended state of fake CPUs that remember what they were told, ports, and domains that
+ * have only memory and vcpus.
  */
 #ifndef FAKE_PV_H
 #define FAKE_PV_H
@@ -13,7 +14,7 @@
 #include "fake.h"
 
 #define FAKE_PV_DOMAINS 3
-#define FAKE_MSRS	16
+#define FAKE_MSRS       16
 
 extern struct domain fake_pv_domains[FAKE_PV_DOMAINS];
 extern unsigned fake_pv_crashes, fake_pv_faults; /* domain_crash(), pv_inject_page_fault() */
@@ -31,7 +32,8 @@ struct fake_pv_cpu {
 };
 extern struct fake_pv_cpu fake_pv_cpus[FAKE_CPUS];
 
-/* Called where the real code may take a fault or a non-maskable interrupt while it changes the address space. */
+/* Called where the real code may take a fault or a non-maskable interrupt while it changes the address space.
+ */
 extern void (*fake_pv_fault_point)(void);
 /* Ports read as their own number, complemented; the last one written. */
 extern unsigned fake_pv_port, fake_pv_port_reads, fake_pv_port_writes;

@@ -139,8 +139,11 @@ static void remember_table(struct fake_tlb *t, uint64_t va, enum ptype level, ui
 {
 	struct table_ref *r = &t->table[t->next_table++ % TABLES];
 
-	*r = (struct table_ref){ .va = va >> shift_of(level + 1), .mfn = mfn, .level = level, .valid = true,
-				 .owner = frame_owner(MFN(mfn)) };
+	*r = (struct table_ref){ .va = va >> shift_of(level + 1),
+		                 .mfn = mfn,
+		                 .level = level,
+		                 .valid = true,
+		                 .owner = frame_owner(MFN(mfn)) };
 }
 
 /* Where a walk for va starts: a remembered table, the lowest there is, or the root. */
@@ -172,8 +175,11 @@ static bool walk(struct fake_tlb *t, uint64_t va, bool write)
 		if (level == PTYPE_L1) {
 			struct leaf *l = &t->leaf[t->next_leaf++ % LEAVES];
 
-			*l = (struct leaf){ .va = va & PAGE_MASK, .mfn = mfn, .valid = frame_is_ram(mfn),
-					    .writable = e & PTE_RW, .owner = frame_owner(MFN(mfn)) };
+			*l = (struct leaf){ .va = va & PAGE_MASK,
+				            .mfn = mfn,
+				            .valid = frame_is_ram(mfn),
+				            .writable = e & PTE_RW,
+				            .owner = frame_owner(MFN(mfn)) };
 			return true;
 		}
 		remember_table(t, va, level - 1, mfn);
@@ -226,9 +232,9 @@ unsigned fake_tlb_check(void)
 
 		for (unsigned i = 0; i < LEAVES; i++)
 			if (t->leaf[i].valid && leaf_bad(&t->leaf[i])) {
-				printf("# CPU %u: stale translation of %lx to frame %lx (writable %d), type word %lx\n", cpu,
-				       (unsigned long)t->leaf[i].va, (unsigned long)t->leaf[i].mfn, t->leaf[i].writable,
-				       (unsigned long)frame_table[t->leaf[i].mfn].type);
+				printf("# CPU %u: stale translation of %lx to frame %lx (writable %d), type word %lx\n",
+				       cpu, (unsigned long)t->leaf[i].va, (unsigned long)t->leaf[i].mfn,
+				       t->leaf[i].writable, (unsigned long)frame_table[t->leaf[i].mfn].type);
 				bad++;
 			}
 		for (unsigned i = 0; i < TABLES; i++)
