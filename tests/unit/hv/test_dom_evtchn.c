@@ -112,7 +112,7 @@ static void test_hostile_numbers(void)
 
 static void test_virqs(void)
 {
-	evtchn_port_t t0, t1, e, p;
+	evtchn_port_t t0 = 0, t1 = 0, e, p;
 
 	as(a);
 	tap_ok(!evtchn_bind_virq(VIRQ_TIMER, 0, &t0) && !evtchn_bind_virq(VIRQ_TIMER, 1, &t1),
@@ -295,7 +295,7 @@ static void test_two_numbers(void)
 {
 	struct physdev_map_pirq one = { .type = MAP_PIRQ_TYPE_GSI, .index = 7, .pirq = 7 };
 	struct physdev_map_pirq two = { .type = MAP_PIRQ_TYPE_GSI, .index = 7, .pirq = 300 };
-	evtchn_port_t p, q;
+	evtchn_port_t p = 0, q = 0;
 	unsigned eois;
 
 	as(dom0);

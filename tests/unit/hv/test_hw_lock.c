@@ -4,6 +4,7 @@
  * waiter's CPU away the others go on. The waiter is stopped by a signal whose handler waits.
  */
 #include "hw/lock.c"
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -84,7 +85,7 @@ static void without_cpu(int signal)
 	(void)signal;
 	__atomic_store_n(&taken_away, 1, __ATOMIC_SEQ_CST);
 	while (!__atomic_load_n(&give_back, __ATOMIC_SEQ_CST))
-		usleep(1000);
+		poll(NULL, 0, 1);
 }
 
 static void *wait_for_lock(void *unused)

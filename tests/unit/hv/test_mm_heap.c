@@ -116,7 +116,7 @@ static void scrub(void)
 {
 	struct domain_mm *d1 = &fake_domains[1].mm;
 	uint64_t before = heap_free_pages();
-	mfn_t block = heap_alloc(4, 0), mine, again;
+	mfn_t block = heap_alloc(4, 0), mine = INVALID_MFN, again;
 	unsigned flushes;
 	bool good;
 
