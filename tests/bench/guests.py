@@ -19,7 +19,7 @@ sys.path.insert(0, os.path.join(HERE, "..", "lib"))
 import xyimages  # noqa: E402
 import xylemvm  # noqa: E402
 
-COSTLY = ("cr3", "invlpg", "wrmsr", "iret", "sysret")
+COSTLY = ("cr3", "cr4", "invlpg", "wrmsr", "iret", "sysret")
 
 
 def measure(args, combo, counted):

@@ -33,7 +33,7 @@ void qemu_plugin_register_vcpu_tb_trans_cb(uint64_t id, void (*fn)(uint64_t id, 
 EXPORT int qemu_plugin_version = 1;
 EXPORT int qemu_plugin_install(uint64_t id, const void *info, int argc, char **argv);
 
-enum { USER, KERNEL, HYPERVISOR, CR3, INVLPG, WRMSR, IRET, SYSRET, COUNTERS };
+enum { USER, KERNEL, HYPERVISOR, CR3, CR4, INVLPG, WRMSR, IRET, SYSRET, COUNTERS };
 static const char *const names[COUNTERS] = { "user",   "kernel", "hypervisor", "cr3",
 	                                     "invlpg", "wrmsr",  "iret",       "sysret" };
 static uint64_t now[COUNTERS], begin[COUNTERS];
@@ -83,6 +83,8 @@ static int costly(const uint8_t *code, size_t size)
 		return -1;
 	if (code[1] == 0x22 && (code[2] >> 3 & 7) == 3)
 		return CR3;
+	if (code[1] == 0x22 && (code[2] >> 3 & 7) == 4)
+		return CR4;
 	if (code[1] == 0x01 && (code[2] >> 3 & 7) == 7 && code[2] < 0xc0)
 		return INVLPG;
 	return -1;

@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Kernel operations on the bare kernel, on stock Xen and on ours, in one run: a table of instructions and costly operations.
 
-usage: run.py --kernel VMLINUZ [--xen IMAGE] [--xylem IMAGE] [--options "spec-ctrl=no"] [--out DIR] [--json FILE]
+usage: tests/bench/run.py [--build DIR] [--options "spec-ctrl=no"] [--out DIR] [--json FILE]
 
 Instructions are exact (-icount, one CPU); wall time is the guest's clock, which under -icount is instructions again, so it
-is measured in a second run without it and without the plugin. Images are uncompressed.
+is measured in a second run without it and without the plugin. That of the boot is this machine's clock, from QEMU's start.
 """
 import argparse
 import json
@@ -14,28 +14,29 @@ import re
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "lib"))
+import xyimages  # noqa: E402
+
 TIMEOUT_S = 1800
-COUNTERS = ("user", "kernel", "hypervisor", "cr3", "invlpg", "wrmsr", "iret", "sysret")
+COSTLY = ("cr3", "cr4", "invlpg", "wrmsr", "iret", "sysret")
+COUNTERS = ("user", "kernel", "hypervisor") + COSTLY
 
 
 def build(out):
     """The plugin, and an initramfs of the benchmark and a busybox."""
     subprocess.run(["gcc", "-O2", "-shared", "-fPIC", "-fvisibility=hidden", "-o", out + "/opcount.so", HERE + "/opcount.c"], check=True)
-    root = out + "/root"
-    os.makedirs(root + "/bin", exist_ok=True)
-    os.makedirs(root + "/dev", exist_ok=True)
-    subprocess.run(["gcc", "-O2", "-static", "-o", root + "/init", HERE + "/microbench.c"], check=True)
-    subprocess.run(["cp", "/bin/busybox", root + "/bin/busybox"], check=True)
-    for name, minor in (("null", 3), ("zero", 5)):
-        if not os.path.exists(root + "/dev/" + name):
-            os.mknod(root + "/dev/" + name, 0o20666, os.makedev(1, minor))
-    if not os.path.exists(root + "/dev/console"):
-        os.mknod(root + "/dev/console", 0o20600, os.makedev(5, 1))
+    subprocess.run(["gcc", "-O2", "-static", "-o", out + "/init", HERE + "/microbench.c"], check=True)
     with open(out + "/bench.cpio", "wb") as f:
-        names = subprocess.run(["find", "."], cwd=root, check=True, stdout=subprocess.PIPE).stdout
-        subprocess.run(["cpio", "-o", "-H", "newc", "--quiet"], cwd=root, input=names, stdout=f, check=True)
+        cpio = xyimages.Cpio(f)
+        cpio.copy("init", out + "/init", 0o755)
+        cpio.copy("bin/busybox", xyimages.busybox(), 0o755)
+        for name, major, minor in (("null", 1, 3), ("zero", 1, 5), ("console", 5, 1)):
+            cpio.node("dev/" + name, major, minor)
+        cpio.end()
 
 
 def machine(args, kind, image, out, counted):
@@ -50,11 +51,19 @@ def machine(args, kind, image, out, counted):
         command += ["-kernel", image, "-append", "console=com1 com1=115200 dom0_mem=512M " + args.options, "-initrd", "%s %s,%s/bench.cpio" % (args.kernel, linux.replace(",", ",,"), out)]
     else:
         command += ["-kernel", args.kernel, "-append", linux, "-initrd", out + "/bench.cpio"]
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=TIMEOUT_S)
-    text = done.stdout.decode(errors="replace")
+    started, booted, text = time.monotonic(), None, ""
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as qemu:
+        limit = threading.Timer(TIMEOUT_S, qemu.kill)
+        limit.start()
+        for line in qemu.stdout:
+            text += line.decode(errors="replace")
+            if booted is None and "bench: boot" in text:
+                booted = time.monotonic() - started
+        limit.cancel()
     with open("%s/%s%s.log" % (out, kind, "" if counted else ".wall"), "w") as f:
         f.write(text)
-    rows = re.findall(r"bench: (\S+) (\d+) ([\d.]+)", text)
+    rows = [(name, n, booted * 1e6 if name == "boot" else wall)
+            for name, n, wall in re.findall(r"bench: (\S+) (\d+) ([\d.]+)", text)]
     if "bench: done" not in text:
         sys.exit("bench: %s did not finish; see %s/%s.log" % (kind, out, kind))
     return rows
@@ -77,22 +86,23 @@ def measure(args, kind, image, out):
 
 def table(results):
     kinds = list(results)
-    print("instructions per operation (of them the hypervisor's), CR3 loads / INVLPG / WRMSR / IRET / SYSRET, wall time")
+    print("| operation | on | instructions | of these hypervisor | %s | wall time, us |" % " / ".join(COSTLY))
+    print("| --- | --- | --- | --- | --- | --- |")
     for name in results[kinds[0]]:
         for kind in kinds:
             r = results[kind][name]
-            print("%-17s %-6s %14.0f %12.0f   %5.1f /%5.1f /%5.1f /%5.1f /%5.1f   %s" % (
-                name, kind, r["total"], r["hypervisor"], r["cr3"], r["invlpg"], r["wrmsr"], r["iret"], r["sysret"],
-                "%.1f us" % r["wall_us"] if name != "boot" else ""))
+            print("| %s | %s | %.0f | %.0f | %s | %.1f |" % (
+                name, kind, r["total"], r["hypervisor"], " / ".join("%.1f" % r[c] for c in COSTLY), r["wall_us"]))
         if "xen" in kinds and "xylem" in kinds:
-            print("%-17s ours / Xen %10.2f" % (name, results["xylem"][name]["total"] / results["xen"][name]["total"]))
+            print("| %s | ours / Xen | %.2f | | | |" % (name, results["xylem"][name]["total"] / results["xen"][name]["total"]))
 
 
 def main():
-    p = argparse.ArgumentParser()
-    p.add_argument("--kernel", required=True)
-    p.add_argument("--xen")
-    p.add_argument("--xylem")
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--build", default=os.environ.get("XYLEM_BUILD", "."), help="build folder, for xylem.gz")
+    p.add_argument("--kernel", help="another kernel than Debian's")
+    p.add_argument("--xen", help="another hypervisor than Debian's Xen")
+    p.add_argument("--xylem", help="another image than the build folder's")
     p.add_argument("--cpu", default="qemu64,vendor=GenuineIntel,-svm")
     p.add_argument("--options", default="spec-ctrl=no")
     p.add_argument("--no-bare", action="store_true")
@@ -101,6 +111,9 @@ def main():
     args = p.parse_args()
     out = args.out or tempfile.mkdtemp(prefix="xylem-bench-")
     os.makedirs(out, exist_ok=True)
+    args.kernel = args.kernel or xyimages.Kernel().vmlinuz
+    args.xen = xyimages.gunzipped(args.xen) if args.xen else xyimages.stock_xen()
+    args.xylem = xyimages.gunzipped(args.xylem or os.path.join(args.build, "hypervisor", "xylem.gz"))
     build(out)
     results = {}
     for kind, image in (("bare", None), ("xen", args.xen), ("xylem", args.xylem)):
