@@ -34,7 +34,7 @@ EXPORT int qemu_plugin_version = 1;
 EXPORT int qemu_plugin_install(uint64_t id, const void *info, int argc, char **argv);
 
 enum { USER, KERNEL, HYPERVISOR, CR3, CR4, INVLPG, WRMSR, IRET, SYSRET, COUNTERS };
-static const char *const names[COUNTERS] = { "user",   "kernel", "hypervisor", "cr3",
+static const char *const names[COUNTERS] = { "user",   "kernel", "hypervisor", "cr3",   "cr4",
 	                                     "invlpg", "wrmsr",  "iret",       "sysret" };
 static uint64_t now[COUNTERS], begin[COUNTERS];
 static FILE *out;
