@@ -20,6 +20,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -30,30 +31,48 @@
 #define BACKEND_PATH       "/dev/xen/xenbus_backend"
 #define DEFAULT_TIMEOUT_MS 30000u
 #define RETRY_FIRST_MS     20
+#define SEND_BATCH         32 /* messages in one call */
 #define RETRY_LAST_MS      1000
 
 static void *run(void *data);
+
+/* Needs s->lock. Sends from the queue's head on; the kernel's device takes one message at a time. */
+static ssize_t send_some(struct xyl_store *s)
+{
+	struct iovec iov[SEND_BATCH];
+	struct msghdr message = { .msg_iov = iov };
+
+	for (GList *l = s->outgoing.head; l && message.msg_iovlen < SEND_BATCH; l = l->next) {
+		struct outgoing *o = l->data;
+
+		iov[message.msg_iovlen++] = (struct iovec){ o->data + o->sent, o->bytes - o->sent };
+	}
+	if (s->device)
+		return write(s->fd, iov[0].iov_base, iov[0].iov_len);
+	return sendmsg(s->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
 
 /* Needs s->lock. Sends what the connection takes now; breaks it on errors (the thread will notice). */
 void store_flush(struct xyl_store *s)
 {
 	while (s->fd >= 0 && !g_queue_is_empty(&s->outgoing)) {
-		struct outgoing *o = g_queue_peek_head(&s->outgoing);
-		ssize_t n;
+		ssize_t n = send_some(s);
 
-		if (s->device)
-			n = write(s->fd, o->data + o->sent, o->bytes - o->sent);
-		else
-			n = send(s->fd, o->data + o->sent, o->bytes - o->sent, MSG_NOSIGNAL | MSG_DONTWAIT);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && errno != EAGAIN && !s->device)
 			shutdown(s->fd, SHUT_RDWR);
 		if (n < 0)
 			break;
-		o->sent += (size_t)n;
-		if (o->sent == o->bytes)
-			free(g_queue_pop_head(&s->outgoing));
+		while (n > 0) {
+			struct outgoing *o = g_queue_peek_head(&s->outgoing);
+			size_t part = MIN((size_t)n, o->bytes - o->sent);
+
+			o->sent += part;
+			n -= (ssize_t)part;
+			if (o->sent == o->bytes)
+				free(g_queue_pop_head(&s->outgoing));
+		}
 	}
 }
 

@@ -13,7 +13,8 @@
 
 #include "store_conn.h"
 
-#define DEFERRED_MAX 512u /* unanswered requests of a transaction */
+#define DEFERRED_MAX   512u /* unanswered requests of a transaction */
+#define DEFERRED_BATCH 64u  /* of them, those that wait to be sent */
 
 void store_request_free(struct request *r)
 {
@@ -102,9 +103,17 @@ struct request *store_request_new(uint32_t type, uint32_t tx_id, const struct st
 	return r;
 }
 
-/* Needs s->lock. Numbers the request and sends it when there is a connection; otherwise it goes out with the
- * next. */
-void store_submit(struct xyl_store *s, struct request *r)
+/* Needs s->lock. Sends what stands in the queue; the thread does what the connection does not take now. */
+static void send_queued(struct xyl_store *s)
+{
+	store_flush(s);
+	if (!g_queue_is_empty(&s->outgoing))
+		store_kick(s);
+}
+
+/* Needs s->lock. Numbers the request and puts it behind the others, when there is a connection; otherwise it
+ * goes out with the next. */
+static void enqueue(struct xyl_store *s, struct request *r)
 {
 	do {
 		r->id = ++s->next_id;
@@ -114,9 +123,12 @@ void store_submit(struct xyl_store *s, struct request *r)
 	if (s->fd < 0)
 		return;
 	store_enqueue(s, r->message, r->bytes);
-	store_flush(s);
-	if (!g_queue_is_empty(&s->outgoing))
-		store_kick(s);
+}
+
+void store_submit(struct xyl_store *s, struct request *r)
+{
+	enqueue(s, r);
+	send_queued(s);
 }
 
 static int too_long(const struct store_part *parts, unsigned count)
@@ -262,7 +274,10 @@ int store_defer(struct xyl_store *s, uint32_t type, xyl_tx tx, const struct stor
 	if (!error && t && t->outstanding < DEFERRED_MAX) {
 		r->deferred = t;
 		t->outstanding++;
-		store_submit(s, r);
+		/* Nobody waits yet: many of them are sent together, by whoever does. */
+		enqueue(s, r);
+		if (g_queue_get_length(&s->outgoing) >= DEFERRED_BATCH)
+			send_queued(s);
 		pthread_mutex_unlock(&s->lock);
 		return 0;
 	}
@@ -298,6 +313,7 @@ static int settle_all(struct xyl_store *s, xyl_tx tx, char **subject)
 
 	*subject = NULL;
 	pthread_mutex_lock(&s->lock);
+	send_queued(s);
 	deadline_in(&deadline, s->timeout_ms);
 	t = g_hash_table_lookup(s->transactions, &tx);
 	while (t && t->outstanding && error != ETIMEDOUT)
