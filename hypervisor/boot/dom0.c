@@ -99,11 +99,12 @@ static void page_unmap(void *ctx, uint64_t pfn, void *page)
 	(void)ctx, (void)pfn, (void)page;
 }
 
-static uint64_t page_mfn(void *ctx, uint64_t pfn)
+static void page_mfns(void *ctx, uint64_t pfn, uint64_t count, uint64_t *out)
 {
 	const struct building *b = ctx;
 
-	return pfn < b->pages ? b->p2m[pfn] : PV_MFN_NONE;
+	for (uint64_t i = 0; i < count; i++)
+		out[i] = pfn + i < b->pages ? b->p2m[pfn + i] : PV_MFN_NONE;
 }
 
 static void fatal(const char *what, int err)
@@ -126,7 +127,7 @@ static void build(struct building *b, const struct pv_image *image, const struct
 		                  .flags = SIF_PRIVILEGED | SIF_INITDOMAIN,
 		                  .vga_info = &vga,
 		                  .vga_info_bytes = sizeof(vga) };
-	struct pv_ops ops = { .ctx = b, .map = page_map, .unmap = page_unmap, .mfn = page_mfn };
+	struct pv_ops ops = { .ctx = b, .map = page_map, .unmap = page_unmap, .mfns = page_mfns };
 	int err = pv_layout_make(layout, image, &request);
 
 	if (err)

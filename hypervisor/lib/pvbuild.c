@@ -42,6 +42,14 @@ static bool contains(const struct pv_area *area, uint64_t pfn)
 	return pfn >= area->pfn && pfn - area->pfn < area->pages;
 }
 
+static uint64_t mfn_at(const struct writer *w, uint64_t pfn)
+{
+	uint64_t mfn;
+
+	w->ops->mfns(w->ops->ctx, pfn, 1, &mfn);
+	return mfn;
+}
+
 static void *map_zeroed(const struct writer *w, uint64_t pfn)
 {
 	void *page = w->ops->map(w->ops->ctx, pfn);
@@ -124,12 +132,15 @@ static int write_p2m(const struct writer *w)
 	for (uint64_t i = 0; i < layout->p2m.pages; i++) {
 		uint64_t pfn = i << ENTRIES_SHIFT;
 		uint64_t *page = w->ops->map(w->ops->ctx, layout->p2m.pfn + i);
+		unsigned count;
 
 		if (!page)
 			return PV_ERR_MAP;
 		/* Entries behind the last page say "no frame", as those of holes do. */
-		for (unsigned e = 0; e < ENTRIES; e++)
-			page[e] = pfn + e < layout->pages ? w->ops->mfn(w->ops->ctx, pfn + e) : PV_MFN_NONE;
+		count = layout->pages - pfn < ENTRIES ? (unsigned)(layout->pages - pfn) : ENTRIES;
+		w->ops->mfns(w->ops->ctx, pfn, count, page);
+		for (unsigned e = count; e < ENTRIES; e++)
+			page[e] = PV_MFN_NONE;
 		unmap(w, layout->p2m.pfn + i, page);
 	}
 	return PV_OK;
@@ -155,8 +166,7 @@ static uint64_t entry_of(const struct writer *w, const struct pv_region *region,
 	if (index < first || index - first >= count)
 		return 0;
 	pfn = base + (index - first);
-	return (w->ops->mfn(w->ops->ctx, pfn) << PAGE_SHIFT) |
-	       (level ? PTE_TABLE : leaf_flags(w->layout, pfn));
+	return (mfn_at(w, pfn) << PAGE_SHIFT) | (level ? PTE_TABLE : leaf_flags(w->layout, pfn));
 }
 
 static int write_tables(const struct writer *w, const struct pv_region *region)
@@ -217,9 +227,9 @@ static void fill_start_info(const struct writer *w, const struct pv_start *start
 	if (start->cmdline)
 		memcpy(info->cmd_line, start->cmdline, strlen(start->cmdline));
 	if (!layout->initial_domain) {
-		info->store_mfn = w->ops->mfn(w->ops->ctx, layout->store.pfn);
+		info->store_mfn = mfn_at(w, layout->store.pfn);
 		info->store_evtchn = start->store_port;
-		info->console.domU.mfn = w->ops->mfn(w->ops->ctx, layout->console.pfn);
+		info->console.domU.mfn = mfn_at(w, layout->console.pfn);
 		info->console.domU.evtchn = start->console_port;
 	} else if (start->vga_info && start->vga_info_bytes <= PV_PAGE_BYTES - sizeof(*info)) {
 		info->console.dom0.info_off = sizeof(*info);

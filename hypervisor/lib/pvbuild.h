@@ -129,9 +129,9 @@ struct pv_ops {
 	 */
 	void *(*map)(void *ctx, uint64_t pfn);
 	void (*unmap)(void *ctx, uint64_t pfn, void *page);
-	/* The machine frame of a pfn below layout.pages, or PV_MFN_NONE (not below used_pages, which must be
-	 * populated). */
-	uint64_t (*mfn)(void *ctx, uint64_t pfn);
+	/* The machine frames of count pfns from pfn on, all below layout.pages; PV_MFN_NONE where there is
+	 * none (not below used_pages, which must be populated). */
+	void (*mfns)(void *ctx, uint64_t pfn, uint64_t count, uint64_t *out);
 };
 
 /* What goes into start_info besides the layout. */

@@ -86,8 +86,9 @@ static int populate_all(struct builder *b)
 			free(extents);
 			return -1;
 		}
-		for (uint64_t i = 0; i < done * SUPERPAGE_PAGES; i++)
-			b->p2m[i] = extents[i / SUPERPAGE_PAGES] + i % SUPERPAGE_PAGES;
+		for (uint64_t i = 0; i < done; i++)
+			for (uint64_t j = 0; j < SUPERPAGE_PAGES; j++)
+				b->p2m[i * SUPERPAGE_PAGES + j] = extents[i] + j;
 		free(extents);
 		at = done * SUPERPAGE_PAGES;
 	}
@@ -140,11 +141,11 @@ static void window_unmap(void *ctx, uint64_t pfn, void *page)
 	(void)page; /* the whole window is unmapped at once */
 }
 
-static uint64_t window_mfn(void *ctx, uint64_t pfn)
+static void window_mfns(void *ctx, uint64_t pfn, uint64_t count, uint64_t *out)
 {
 	struct builder *b = ctx;
 
-	return b->p2m[pfn];
+	memcpy(out, b->p2m + pfn, count * sizeof(*out));
 }
 
 /* Maps the areas that are written; *pages is how many pages that are. */
@@ -177,7 +178,7 @@ static int open_window(struct builder *b, uint64_t *pages)
 static int write_memory(struct builder *b)
 {
 	const struct xyl_pv_build *c = b->config;
-	struct pv_ops ops = { .ctx = b, .map = window_map, .unmap = window_unmap, .mfn = window_mfn };
+	struct pv_ops ops = { .ctx = b, .map = window_map, .unmap = window_unmap, .mfns = window_mfns };
 	struct pv_start start = {
 		.ramdisk = c->ramdisk,
 		.cmdline = c->cmdline,

@@ -35,6 +35,12 @@ static inline uint64_t fakemem_mfn(void *ctx, uint64_t pfn)
 	return FAKEMEM_BASE + (pfn ^ 1);
 }
 
+static inline void fakemem_mfns(void *ctx, uint64_t pfn, uint64_t count, uint64_t *out)
+{
+	for (uint64_t i = 0; i < count; i++)
+		out[i] = fakemem_mfn(ctx, pfn + i);
+}
+
 static inline uint64_t fakemem_pfn(uint64_t mfn)
 {
 	return (mfn - FAKEMEM_BASE) ^ 1;
@@ -64,7 +70,7 @@ static inline void fakemem_unmap(void *ctx, uint64_t pfn, void *page)
 
 static inline struct pv_ops fakemem_ops(struct fakemem *m)
 {
-	return (struct pv_ops){ .ctx = m, .map = fakemem_map, .unmap = fakemem_unmap, .mfn = fakemem_mfn };
+	return (struct pv_ops){ .ctx = m, .map = fakemem_map, .unmap = fakemem_unmap, .mfns = fakemem_mfns };
 }
 
 static inline void fakemem_init(struct fakemem *m, uint64_t pages, uint64_t used_pages)
