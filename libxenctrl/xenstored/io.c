@@ -109,10 +109,17 @@ static int transport_read(struct transport *t, char *to, size_t max)
 		t->notify |= n > 0;
 		return n;
 	}
-	n = recv(t->fd, to, max, MSG_DONTWAIT);
-	if (n > 0)
-		return n;
-	return n < 0 && (errno == EAGAIN || errno == EINTR) ? 0 : -1;
+	if (t->ahead_at == t->ahead_end) {
+		n = recv(t->fd, t->ahead, sizeof(t->ahead), MSG_DONTWAIT);
+		if (n <= 0)
+			return n < 0 && (errno == EAGAIN || errno == EINTR) ? 0 : -1;
+		t->ahead_at = 0;
+		t->ahead_end = n;
+	}
+	n = MIN(max, t->ahead_end - t->ahead_at);
+	memcpy(to, t->ahead + t->ahead_at, n);
+	t->ahead_at += n;
+	return n;
 }
 
 static int transport_write(struct transport *t, struct iovec *iov, size_t count)
@@ -223,11 +230,13 @@ static void transport_turn(struct transport *t)
 			transport_break(t, XENSTORE_ERROR_PROTO);
 			return;
 		}
-		if (!c->in_have) {
-			left--;
+		left -= !c->in_have;
+		/* Replies go out together, and earlier only to make room for more. */
+		if (!conn_may_process(c))
 			n = transport_flush(t);
-		}
 	}
+	if (n >= 0)
+		n = transport_flush(t);
 	if (n < 0) {
 		transport_break(t, XENSTORE_ERROR_RINGIDX);
 		return;
@@ -239,7 +248,8 @@ static void transport_turn(struct transport *t)
 	} else {
 		socket_wait(t);
 	}
-	if (!left)
+	/* For what was read ahead no descriptor speaks up. */
+	if (!left || (t->ahead_at < t->ahead_end && !t->held && conn_may_process(c)))
 		transport_queue(t);
 }
 

@@ -27,6 +27,8 @@ struct transport {
 
 	int fd;               /* sockets, else -1 */
 	uint32_t waiting_for; /* EPOLL* */
+	char ahead[1024];     /* read from the socket in one call, and not looked at yet: */
+	size_t ahead_at, ahead_end;
 
 	struct store_ring ring; /* page NULL: a socket */
 	enum { MAP_NONE, MAP_GRANT, MAP_FOREIGN, MAP_KERNEL } mapped;

@@ -279,6 +279,54 @@ static void test_kicks(void)
 	kick(0);
 }
 
+#define BURST 300
+
+static size_t burst_bytes, burst_replies;
+static char burst[BURST * 64];
+
+/* Takes what the store has sent; counts whole replies. */
+static bool burst_answered(void)
+{
+	struct xsd_sockmsg h;
+	ssize_t n = recv(client, got_raw + got_bytes, sizeof(got_raw) - got_bytes, MSG_DONTWAIT);
+
+	got_bytes += n > 0 ? (size_t)n : 0;
+	for (; got_bytes >= sizeof(h); burst_replies++) {
+		memcpy(&h, got_raw, sizeof(h));
+		if (got_bytes < sizeof(h) + h.len)
+			break;
+		if (h.type != XS_READ || h.req_id != burst_replies + 1)
+			return true;
+		got_bytes -= sizeof(h) + h.len;
+		memmove(got_raw, got_raw + sizeof(h) + h.len, got_bytes);
+	}
+	return burst_replies == BURST;
+}
+
+/* Many requests in a few pieces that end anywhere, and nobody reads replies until all are sent. */
+static void test_burst(size_t piece)
+{
+	static const char path[] = "/local/domain/0/name";
+	struct xsd_sockmsg h = { .type = XS_READ, .len = sizeof(path) };
+	char title[80];
+
+	burst_bytes = burst_replies = got_bytes = 0;
+	for (h.req_id = 1; h.req_id <= BURST; h.req_id++) {
+		memcpy(burst + burst_bytes, &h, sizeof(h));
+		memcpy(burst + burst_bytes + sizeof(h), path, sizeof(path));
+		burst_bytes += sizeof(h) + sizeof(path);
+	}
+	for (size_t at = 0; at < burst_bytes; at += piece) {
+		if (send(client, burst + at, MIN(piece, burst_bytes - at), MSG_NOSIGNAL) < 0)
+			break;
+		for (int i = 0; i < 20; i++)
+			g_main_context_iteration(NULL, FALSE);
+	}
+	g_snprintf(title, sizeof(title), "%u requests in pieces of %zu bytes are answered in order", BURST,
+	           piece);
+	ok(turn(NULL, burst_answered) && burst_replies == BURST, title);
+}
+
 static void writes_on(void)
 {
 	guest_requests(XS_WRITE, "data/x\0v", 8);
@@ -368,6 +416,9 @@ int main(void)
 	           ask(NULL, XS_INTRODUCE, 0, "5|1|9|"),
 	   "a guest is introduced");
 	test_kicks();
+	test_burst(5000);
+	test_burst(333);
+	test_burst(1);
 	test_conflicts();
 	test_guest_goes_on();
 	test_broken_again();
