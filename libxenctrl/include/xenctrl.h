@@ -221,6 +221,8 @@ XYL_API int xyl_grant_seed(struct xyl *x, uint32_t domid, uint64_t console_mfn, 
  */
 XYL_API int xyl_kernel_unpack(const void *image, size_t image_bytes, size_t max_bytes, void **out,
                               size_t *out_bytes) XYL_MUST_USE;
+/* Checks that an ELF image, where it is, is a 64-bit PV kernel. ENOEXEC: it is none, or it is packed. */
+XYL_API int xyl_kernel_check(const void *image, size_t image_bytes) XYL_MUST_USE;
 
 struct xyl_pv_build {
 	const void *kernel; /* as for xyl_kernel_unpack; best unpacked already */

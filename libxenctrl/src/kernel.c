@@ -30,10 +30,19 @@ int xyl_kernel_errno(int pv_error)
 	}
 }
 
+int xyl_kernel_check(const void *image, size_t image_bytes)
+{
+	struct pv_image parsed;
+	int rc = pv_image_parse(&parsed, image, image_bytes);
+
+	if (rc != PV_OK)
+		return xyl_fail_text(xyl_kernel_errno(rc), "cannot use the kernel: %s", pv_error_text(rc));
+	return 0;
+}
+
 int xyl_kernel_unpack(const void *image, size_t image_bytes, size_t max_bytes, void **out, size_t *out_bytes)
 {
 	struct payload payload;
-	struct pv_image parsed;
 	uint64_t produced = 0;
 	size_t room;
 	void *buffer;
@@ -60,11 +69,14 @@ int xyl_kernel_unpack(const void *image, size_t image_bytes, size_t max_bytes, v
 	if (!buffer)
 		return xyl_fail(ENOMEM, "cannot unpack the kernel");
 	rc = decompress(&payload, buffer, room, &produced);
-	if (rc == PV_OK)
-		rc = pv_image_parse(&parsed, buffer, produced);
-	if (rc != PV_OK) {
+	if (rc != PV_OK)
+		xyl_fail_text(xyl_kernel_errno(rc), "cannot use the kernel: %s", pv_error_text(rc));
+	if (rc != PV_OK || xyl_kernel_check(buffer, produced)) {
+		int error = errno;
+
 		free(buffer);
-		return xyl_fail_text(xyl_kernel_errno(rc), "cannot use the kernel: %s", pv_error_text(rc));
+		errno = error;
+		return -1;
 	}
 	*out = buffer;
 	*out_bytes = produced;

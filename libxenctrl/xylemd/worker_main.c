@@ -124,12 +124,13 @@ static void serve(const struct worker_request *request, const int fds[2], struct
 		fail(reply, errno, "no memory for the packed kernel");
 		return;
 	}
-	if (xyl_kernel_unpack(input, bytes, (size_t)request->max_bytes, &unpacked, &unpacked_bytes))
-		fail(reply, errno, xyl_error());
-	else if (unpacked_bytes == bytes && !memcmp(input, unpacked, bytes))
-		reply->unchanged = 1;
-	else
+	/* A kernel that is not packed is looked at where it is: a copy of it would be large. */
+	if (bytes >= 4 && !memcmp(input, "\177ELF", 4))
+		reply->unchanged = !xyl_kernel_check(input, bytes);
+	else if (!xyl_kernel_unpack(input, bytes, (size_t)request->max_bytes, &unpacked, &unpacked_bytes))
 		deliver(reply, fds[1], unpacked, unpacked_bytes);
+	if (!reply->unchanged && !unpacked)
+		fail(reply, errno, xyl_error());
 	free(unpacked);
 	munmap(input, bytes);
 }
