@@ -33,6 +33,8 @@ int check_device(const virDomainDeviceDef *dev, const virDomainDef *def);
 
 /* Parser options: defaults and checks; private_data may be NULL. */
 virDomainXMLOption *xmlopt_new(virDomainXMLPrivateDataCallbacks *private_data);
+/* virDomainDefParseString() for text that a client hands in; NULL and an error. */
+virDomainDef *xmlopt_parse(const char *xml, virDomainXMLOption *xmlopt, unsigned int flags);
 /* What kinds of guests there are; host facts are added by host.c. */
 virCaps *xmlopt_caps_new(void);
 

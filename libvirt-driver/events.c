@@ -286,10 +286,10 @@ static virDomainDef *kept_def(const struct xyl_dominfo *info, bool *owned)
 	config = g_variant_lookup_value(domain, "config", G_VARIANT_TYPE_VARDICT);
 	if (!config || !g_variant_lookup(config, "opaque", "s", &xml))
 		return NULL;
-	def = virDomainDefParseString(xml, xylem->xmlopt, NULL,
-	                              VIR_DOMAIN_DEF_PARSE_STATUS | VIR_DOMAIN_DEF_PARSE_ACTUAL_NET |
-	                                      VIR_DOMAIN_DEF_PARSE_SKIP_VALIDATE |
-	                                      VIR_DOMAIN_DEF_PARSE_ALLOW_POST_PARSE_FAIL);
+	def = xmlopt_parse(xml, xylem->xmlopt,
+	                   VIR_DOMAIN_DEF_PARSE_STATUS | VIR_DOMAIN_DEF_PARSE_ACTUAL_NET |
+	                           VIR_DOMAIN_DEF_PARSE_SKIP_VALIDATE |
+	                           VIR_DOMAIN_DEF_PARSE_ALLOW_POST_PARSE_FAIL);
 	/* Another client of xylemd may have put anything there. */
 	info_uuid(info, uuid);
 	return def && memcmp(def->uuid, uuid, VIR_UUID_BUFLEN) == 0 ? g_steal_pointer(&def) : NULL;

@@ -106,3 +106,40 @@ virDomainXMLOption *xmlopt_new(virDomainXMLPrivateDataCallbacks *private_data)
 
 	return virDomainXMLOptionNew(&config, private_data, NULL, NULL, NULL, &jobs);
 }
+
+/* No machine has more of either, and many times less than this fills its memory. */
+#define PARSED_COUNT_MAX 65536
+
+/*
+ * libvirt's parser makes room for as many of them as an element says before anybody is asked, and reads -1 as
+ * four billion: the allocation's failure would end libvirtd.
+ */
+static int count_check(const char *xml, const char *element)
+{
+	g_autofree char *opening = g_strconcat("<", element, NULL);
+	const char *at = xml;
+
+	while ((at = strstr(at, opening))) {
+		const char *text;
+		gint64 count;
+
+		at += strlen(opening);
+		if (*at != '>' && !g_ascii_isspace(*at))
+			continue;
+		text = strchr(at, '>');
+		count = text ? g_ascii_strtoll(text + 1, NULL, 10) : 0;
+		if (count >= 0 && count <= PARSED_COUNT_MAX)
+			continue;
+		virReportError(VIR_ERR_CONFIG_UNSUPPORTED, "<%s>: %lld is not a number from 0 to %d", element,
+		               (long long)count, PARSED_COUNT_MAX);
+		return -1;
+	}
+	return 0;
+}
+
+virDomainDef *xmlopt_parse(const char *xml, virDomainXMLOption *xmlopt, unsigned int flags)
+{
+	if (count_check(xml, "vcpu") < 0 || count_check(xml, "iothreads") < 0)
+		return NULL;
+	return virDomainDefParseString(xml, xmlopt, NULL, flags);
+}

@@ -23,6 +23,7 @@ static char *outcome(const char *path, virDomainXMLOption *xmlopt, bool *refused
 {
 	unsigned int flags = VIR_DOMAIN_DEF_PARSE_INACTIVE;
 	g_autofree char *name = g_path_get_basename(path);
+	g_autofree char *xml = NULL;
 	g_autoptr(virDomainDef) def = NULL;
 	g_autoptr(GVariant) guest = NULL;
 	GString *text = g_string_new(NULL);
@@ -34,7 +35,8 @@ static char *outcome(const char *path, virDomainXMLOption *xmlopt, bool *refused
 	if (g_str_has_prefix(name, "load-"))
 		flags |= VIR_DOMAIN_DEF_PARSE_SKIP_VALIDATE | VIR_DOMAIN_DEF_PARSE_ALLOW_POST_PARSE_FAIL;
 	virResetLastError();
-	def = virDomainDefParseFile(path, xmlopt, NULL, flags);
+	if (g_file_get_contents(path, &xml, NULL, NULL))
+		def = xmlopt_parse(xml, xmlopt, flags);
 	if (!def && g_str_has_prefix(name, "load-")) {
 		g_string_assign(text, "did not load\n");
 		return g_string_free(text, FALSE);
