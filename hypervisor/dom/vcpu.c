@@ -11,7 +11,6 @@
 #include "lib/log.h"
 #include "lib/string.h"
 #include "mm/heap.h"
-#include "hw/fpu.h"
 #include "hw/mem.h"
 #include "hw/time.h"
 #include "hw/uaccess.h"
@@ -120,7 +119,6 @@ void vcpu_destroy(struct vcpu *v)
 	pv_vcpu_destroy(v);
 	sched_vcpu_destroy(v);
 	hv_free(v->private_info);
-	hv_free(v->fpu_area);
 	hv_free(v);
 }
 
@@ -140,9 +138,7 @@ int vcpu_create(struct domain *d, unsigned id)
 	v->info = vcpu_first_info(v);
 	if (vcpu_info_is_private(v))
 		v->private_info = v->info;
-	v->fpu_area = hv_alloc_aligned(cpu_features.xsave_size, 64);
-	if (v->info && v->fpu_area) {
-		fpu_init_area(v->fpu_area);
+	if (v->info) {
 		v->info->evtchn_upcall_mask = 1;
 		rc = sched_vcpu_init(v);
 	}

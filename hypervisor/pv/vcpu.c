@@ -211,20 +211,15 @@ int pv_vcpu_create(struct vcpu *v)
 	v->l4_kernel = v->l4_user = v->old_table = INVALID_MFN;
 	for (unsigned i = 0; i < 16; i++)
 		v->pv.gdt_frames[i] = v->pv.ldt_frames[i] = INVALID_MFN;
-	/* vcpu_create() has made one for all but the idle vcpus. */
-	if (!v->fpu_area) {
-		v->fpu_area = hv_alloc_aligned(cpu_features.xsave_size, 64);
-		if (!v->fpu_area)
-			return -ENOMEM;
-		fpu_init_area(v->fpu_area);
-	}
+	v->fpu_area = hv_alloc_aligned(cpu_features.xsave_size, 64);
+	if (!v->fpu_area)
+		return -ENOMEM;
+	fpu_init_area(v->fpu_area);
 	v->pv.xcr0 = 1;
 	v->pv.kernel_mode = true;
 	v->pv.cr4 = 0x20; /* PAE */
 	v->pv.dr[6] = 0xffff0ff0;
 	v->pv.dr[7] = 0x400;
-	if (v->is_idle)
-		return 0;
 	/* Map and unmap once: from here on the window has its tables and changes in it cannot fail. */
 	for (unsigned page = 0; page < PERDOMAIN_VCPU_PAGES && !err; page++)
 		err = perdomain_map(&v->domain->mm, v->id, page, INVALID_MFN, false);

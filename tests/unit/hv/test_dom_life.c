@@ -241,16 +241,13 @@ static void test_wallclock_of_the_dead(void)
 	as_dom0();
 }
 
-static void test_no_trace(void)
+/* Fifty domains of three vcpus: 512 bytes lost by each vcpu are 19 frames. */
+static void come_and_go(uint16_t first)
 {
-	uint64_t before = 0;
-
 	for (unsigned i = 0; i < 50; i++) {
-		struct domain *d = machine_domain((uint16_t)(100 + i), 3);
+		struct domain *d = machine_domain((uint16_t)(first + i), 3);
 		mfn_t m;
 
-		if (i == 5)
-			before = heap_free_pages();
 		for (unsigned k = 0; k < 20; k++)
 			if (domain_frame_alloc(&d->mm, 0, 0, &m))
 				abort();
@@ -261,10 +258,17 @@ static void test_no_trace(void)
 		fake_preempt = 0;
 		machine_run(0);
 		as_dom0();
-		if (i == 5)
-			before = heap_free_pages();
 	}
-	tap_ok(before && heap_free_pages() == before, "fifty domains come and go and leave nothing");
+}
+
+static void test_no_trace(void)
+{
+	uint64_t before;
+
+	come_and_go(100); /* what the first domains leave for good: the allocator's own pages */
+	before = heap_free_pages();
+	come_and_go(200);
+	tap_ok(heap_free_pages() == before, "fifty domains come and go and leave nothing");
 }
 
 int main(void)

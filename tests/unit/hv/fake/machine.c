@@ -226,12 +226,15 @@ void vcpu_stay(struct vcpu *v)
 int pv_vcpu_create(struct vcpu *v)
 {
 	v->pv.kernel_mode = true;
-	return 0;
+	/* pv/ owns the area for extended state, and nobody else. */
+	v->fpu_area = hv_alloc_aligned(cpu_features.xsave_size, 64);
+	return v->fpu_area ? 0 : -ENOMEM;
 }
 
 void pv_vcpu_destroy(struct vcpu *v)
 {
-	(void)v;
+	hv_free(v->fpu_area);
+	v->fpu_area = NULL;
 }
 
 int pv_domain_create(struct domain *d)
