@@ -246,26 +246,69 @@ static inline enum ptype valid_table(struct domain_mm *d, uint64_t mfn)
 	return (x & TYPE_VALID) && type_is_table(type_of(x)) ? type_of(x) : PTYPE_NONE;
 }
 
+/* An ordinary page with a writable reference of ours, while requests for it follow each other. */
+struct plain {
+	struct frame *f; /* NULL: none */
+	uint64_t mfn;
+	uint64_t *words;
+};
+
+static void plain_put(struct plain *p)
+{
+	if (p->f) {
+		type_put_plain(p->f);
+		count_dec(p->f);
+	}
+	p->f = NULL;
+	p->mfn = ~0ull;
+}
+
+/* False where it takes more than a further reference: a flush has to wait until the lock is dropped. */
+static bool plain_hold(struct domain_mm *d, uint64_t mfn, struct plain *p)
+{
+	struct frame *f;
+	uint64_t x;
+
+	plain_put(p);
+	if (!frame_is_ram(mfn))
+		return false;
+	f = frame_at(mfn);
+	x = READ_ONCE(f->type);
+	if (type_of(x) != PTYPE_WRITABLE || !(x & TYPE_COUNT) || !count_get_owned(f, d))
+		return false;
+	if ((x & TYPE_COUNT) >= TYPE_LIMIT || !word_cas(&f->type, &x, x + 1)) {
+		count_dec(f);
+		return false;
+	}
+	*p = (struct plain){ .f = f, .mfn = mfn, .words = mfn_map(MFN(mfn)) };
+	return true;
+}
+
 unsigned pt_entries_write(struct domain_mm *d, struct domain_mm *pg_owner, const struct pt_request *req,
                           unsigned count)
 {
+	struct plain plain = { .mfn = ~0ull };
 	unsigned n;
 
 	spin_lock(&d->lock);
 	for (n = 0; n < count && !d->dying; n++) {
 		uint64_t mfn = req[n].ptr >> PAGE_SHIFT;
-		uint64_t *pe;
+		unsigned i = (req[n].ptr % PAGE_SIZE) / sizeof(uint64_t);
 		enum pt_write how =
 		        (req[n].ptr & 7) == MMU_PT_UPDATE_PRESERVE_AD ? PT_WRITE_PRESERVE_AD : PT_WRITE;
 
 		if ((req[n].ptr & 7) == MMU_MACHPHYS_UPDATE || (req[n].ptr & 7) > MMU_PT_UPDATE_NO_TRANSLATE)
 			break;
-		if (valid_table(d, mfn) != PTYPE_L1)
+		if (mfn != plain.mfn && valid_table(d, mfn) == PTYPE_L1) {
+			if (l1_write(d, pg_owner, (uint64_t *)mfn_map(MFN(mfn)) + i, req[n].val, how, NULL))
+				break;
+			continue;
+		}
+		if (how != PT_WRITE || (mfn != plain.mfn && !plain_hold(d, mfn, &plain)))
 			break;
-		pe = (uint64_t *)mfn_map(MFN(mfn)) + (req[n].ptr % PAGE_SIZE) / sizeof(*pe);
-		if (l1_write(d, pg_owner, pe, req[n].val, how, NULL))
-			break;
+		WRITE_ONCE(plain.words[i], req[n].val);
 	}
+	plain_put(&plain);
 	spin_unlock(&d->lock);
 	return n;
 }

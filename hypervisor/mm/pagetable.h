@@ -64,8 +64,9 @@ int pt_entry_write(struct domain_mm *d, struct domain_mm *pg_owner, maddr_t entr
                    enum pt_write how, uint64_t *old) __must_check;
 /*
  * The same for a run of entries (mmu_update): handles requests [0, count) as long as they name entries of
- * validated L1 tables of d and succeed, under one hold of the lock. Returns how many were done; the caller
- * takes the first one that was not to pt_entry_write(), which tells why.
+ * validated L1 tables of d, or words of its pages that it can write, and succeed, under one hold of the lock.
+ * Returns how many were done; the caller takes the first one that was not to pt_entry_write(), which tells
+ * why.
  */
 struct pt_request {
 	uint64_t ptr, val; /* as struct mmu_update: the command in the low bits of ptr */

@@ -218,33 +218,56 @@ static void slice_charge_zeroes(struct slice *s, unsigned count)
 	s->left -= MIN(s->left - 1, count / 8);
 }
 
+static bool eight_zeroes(const uint64_t *e)
+{
+	return !(e[0] | e[1] | e[2] | e[3] | e[4] | e[5] | e[6] | e[7]);
+}
+
+/* Where entries of zero that begin at i end; not beyond end, a multiple of 8. Most tables are nearly empty.
+ */
+static unsigned zeroes_end(const uint64_t *table, unsigned i, unsigned end)
+{
+	while (i < end && !table[i])
+		i += i % 8 || !eight_zeroes(table + i) ? 1 : 8;
+	return i;
+}
+
+/* Where entries of zero that end before i begin. */
+static unsigned zeroes_begin(const uint64_t *table, unsigned i)
+{
+	while (i && !table[i - 1])
+		i -= i % 8 || !eight_zeroes(table + i - 8) ? 1 : 8;
+	return i;
+}
+
 /* Builds the next entries of one table. 0: complete; 1: *child has to be built first; -EINVAL, -ERESTART_HV.
  */
 static int build_step(struct domain_mm *d, struct frame *f, enum ptype level, struct slice *s,
                       struct frame **child)
 {
 	uint64_t *table = mfn_map(frame_mfn(f));
+	unsigned i = f->progress;
+	int rc = 0;
 
-	while (f->progress < TABLE_ENTRIES) {
-		unsigned i = f->progress, first = i;
-		uint64_t e;
-		int rc;
+	while (i < TABLE_ENTRIES) {
+		uint64_t e = table[i];
+		unsigned first = i;
 
-		if (slice_over(s))
-			return -ERESTART_HV;
-		while (i < TABLE_ENTRIES && !table[i] && !slot_is_hv(level, i))
-			i++;
-		if (i != first) {
-			slice_charge_zeroes(s, i - first);
-			f->progress = i;
-			continue;
+		if (slice_over(s)) {
+			rc = -ERESTART_HV;
+			break;
 		}
 		if (slot_is_hv(level, i)) {
 			pt_fill_hv_slots(d, table);
-			f->progress = HV_L4_LAST + 1;
+			i = HV_L4_LAST + 1;
 			continue;
 		}
-		e = table[i];
+		if (!e) {
+			i = zeroes_end(table, i,
+			               level == PTYPE_L4 && i < HV_L4_FIRST ? HV_L4_FIRST : TABLE_ENTRIES);
+			slice_charge_zeroes(s, i - first);
+			continue;
+		}
 		if (level == PTYPE_L1) {
 			rc = l1e_get(d, d, &e);
 		} else {
@@ -253,12 +276,13 @@ static int build_step(struct domain_mm *d, struct frame *f, enum ptype level, st
 				rc = table_hold(d, PTE_MFN(e).m, level - 1, child);
 		}
 		if (rc)
-			return rc;
+			break;
 		if (table[i] != e)
 			WRITE_ONCE(table[i], e);
-		f->progress = i + 1;
+		i++;
 	}
-	return 0;
+	f->progress = (uint16_t)i;
+	return rc;
 }
 
 /*
@@ -336,33 +360,35 @@ static int release_step(struct domain_mm *d, struct frame *f, struct slice *s)
 	enum ptype level = type_of(f->type);
 	uint64_t *table = mfn_map(frame_mfn(f));
 
-	while (f->progress) {
-		unsigned i = f->progress, last = i;
+	unsigned i = f->progress;
+
+	while (i) {
+		unsigned last = i;
 		uint64_t e;
 
-		if (slice_over(s))
+		if (slice_over(s)) {
+			f->progress = (uint16_t)i;
 			return -ERESTART_HV;
-		while (i && !table[i - 1])
-			i--;
-		if (i != last) {
+		}
+		if (!table[i - 1]) {
+			i = zeroes_begin(table, i);
 			slice_charge_zeroes(s, last - i);
-			f->progress = i;
 			continue;
 		}
-		i--;
-		e = READ_ONCE(table[i]);
-		f->progress = i;
+		e = READ_ONCE(table[--i]);
 		if (slot_is_hv(level, i)) {
 			table[i] = 0;
+		} else if ((e & PTE_P) && level == PTYPE_L1) {
+			l1e_put(e);
 		} else if (e & PTE_P) {
-			if (level == PTYPE_L1)
-				l1e_put(e);
-			else
-				type_put_table(d, frame_at(PTE_MFN(e).m));
+			type_put_table(d, frame_at(PTE_MFN(e).m));
+			if (d->release_head != f) {
+				f->progress = (uint16_t)i;
+				return 0;
+			}
 		}
-		if (d->release_head != f)
-			return 0;
 	}
+	f->progress = 0;
 	d->release_head = f->next_release;
 	f->next_release = NULL;
 	WRITE_ONCE(f->tlb_stamp, tlb_clock());

@@ -583,6 +583,47 @@ static void done_count_is_exact(void)
 	CHECK_THAT(rc == -EFAULT && done == 5 && count_of(page) == 66);
 }
 
+/* What a guest's fork does: it fills a new table that it still has mapped, gives the mapping up, and links
+ * it. */
+static void words_of_ordinary_pages_in_a_run(void)
+{
+	struct tree r = make_tree(d1);
+	mfn_t table = frame_of(d1), page = frame_of(d1), foreign = frame_of(d2);
+	uint64_t l1 = r.t[1].m << PAGE_SHIFT;
+	struct mmu_update u[] = {
+		{ table.m << PAGE_SHIFT | 3 * 8, pte(page, PTE_P | PTE_RW) },
+		{ table.m << PAGE_SHIFT | 4 * 8, pte(page, PTE_P) },
+		{ l1 | 6 * 8, pte(page, PTE_P) },
+		{ table.m << PAGE_SHIFT | 511 * 8, 0x200 },
+		{ l1 | 5 * 8, 0 },
+		{ r.t[2].m << PAGE_SHIFT | 1 * 8, pte(table, TABLE_FLAGS) },
+		{ table.m << PAGE_SHIFT | 4 * 8, 0 },
+		{ foreign.m << PAGE_SHIFT, 1 },
+	};
+	struct hc_args a = { { 0x100, 8, 0x80, DOMID_SELF } };
+	uint32_t done;
+
+	CHECK_THAT(pt_pin(d1, r.t[4], PTYPE_L4) == 0);
+	CHECK_THAT(write_to(d1, d1, r.t[1], 5, pte(table, PTE_P | PTE_RW)) == 0);
+	put(0x100, u, sizeof(u));
+	CHECK_THAT(hc_mmu_update(&a) == -EINVAL);
+	memcpy(&done, fake_guest + 0x80, sizeof(done));
+	CHECK_THAT(done == 7 && type_now(table) == PTYPE_L1);
+	CHECK_THAT(entry(table, 3) == pte(page, PTE_P | PTE_RW | PTE_US) && !entry(table, 4) &&
+	           entry(table, 511) == 0x200);
+	CHECK_THAT(count_of(page) == 3 && count_of(table) == 2 && count_of(foreign) == 1 &&
+	           !entry(foreign, 0));
+	/* A page that is mapped nowhere is written, too; a table's A and D bits are kept in tables only. */
+	u[0] = (struct mmu_update){ page.m << PAGE_SHIFT | MMU_PT_UPDATE_PRESERVE_AD, 1 };
+	put(0x100, u, sizeof(u[0]));
+	a = (struct hc_args){ { 0x100, 1, 0x80, DOMID_SELF } };
+	CHECK_THAT(hc_mmu_update(&a) == -EINVAL && !entry(page, 0));
+	CHECK_THAT(write_to(d1, d1, r.t[1], 6, 0) == 0 && write_to(d1, d1, table, 3, 0) == 0);
+	u[0].ptr = page.m << PAGE_SHIFT;
+	put(0x100, u, sizeof(u[0]));
+	CHECK_THAT(hc_mmu_update(&a) == 0 && entry(page, 0) == 1 && count_of(page) == 1);
+}
+
 static void who_may_name_whom(void)
 {
 	mfn_t page = frame_of(d2);
@@ -726,6 +767,7 @@ static const struct {
 	{ "descriptors", descriptors },
 	{ "the per-domain window", window },
 	{ "mmu_update counts exactly, also across preemption and faults", done_count_is_exact },
+	{ "a run of updates mixes entries of tables and words of pages", words_of_ordinary_pages_in_a_run },
 	{ "unprivileged domains name nobody else", who_may_name_whom },
 	{ "base pointers of kernel and user", base_pointers },
 	{ "reservations grow and shrink in slices", reservations },
