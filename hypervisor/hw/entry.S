@@ -373,10 +373,10 @@ exit_iretq:
 
 /*
  * IRET refused the guest's frame. trap_in_hypervisor() came back here with the guest's registers in place and the
- * stack pointer at regs.rip, on the full tables.
+ * stack pointer at regs.rip, on the full tables, vector and error code in scratch[1]: they become the guest's.
  */
 exit_fault:
-	pushq	$0
+	pushq	(CI_scratch + 8 - UREGS_rip)(%rsp)
 	SAVE_ALL
 	FROM_GUEST	/* the way out had undone the mitigations */
 	movq	%rsp, %rdi

@@ -41,8 +41,11 @@ void trap_in_hypervisor(struct cpu_user_regs *regs)
 {
 	unsigned vector = regs->entry_vector & 31;
 
-	if (vector != TRAP_BP && fixup(regs))
+	if (vector != TRAP_BP && fixup(regs)) {
+		/* For exit_fault, which passes them on. */
+		cpu_info()->scratch[1] = (uint64_t)vector << 32 | regs->error_code;
 		return;
+	}
 	if (vector == TRAP_PF)
 		panic_with(regs, "page fault in the hypervisor at %016llx, error code %04x",
 		           (unsigned long long)cr2_read(), regs->error_code);

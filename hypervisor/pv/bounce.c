@@ -245,12 +245,14 @@ void sysenter_from_guest(struct cpu_user_regs *regs)
 	                            .mask_events = v->pv.sysenter_masks_events });
 }
 
+/* A segment register could not be loaded when the vcpu was switched in. */
 static void failsafe(struct vcpu *v)
 {
 	if (!v->pv.failsafe_callback) {
 		domain_crash(v->domain,
-		             "vcpu %u: the return to %#lx faulted and there is no failsafe callback", v->id,
-		             cpu_info()->regs.rip);
+		             "vcpu %u: a segment register cannot be loaded at %#lx and there is no failsafe "
+		             "callback",
+		             v->id, cpu_info()->regs.rip);
 		return;
 	}
 	bounce_to(v, &cpu_info()->regs,
@@ -261,14 +263,7 @@ static void failsafe(struct vcpu *v)
 
 void exit_fault_from_guest(struct cpu_user_regs *regs)
 {
-	struct vcpu *v = current_vcpu();
-
-	(void)regs;
-	v->pv.ds = segment_ds();
-	v->pv.es = segment_es();
-	v->pv.fs = segment_fs();
-	v->pv.gs = segment_gs();
-	failsafe(v);
+	pv_inject_exception(current_vcpu(), regs->entry_vector & 31, regs->error_code);
 }
 
 void guest_exit_prepare(struct cpu_user_regs *regs)
