@@ -57,7 +57,6 @@ struct pv_vcpu {
 	XEN_GUEST_HANDLE(uint8) iobmp;
 	unsigned iobmp_limit; /* ports covered */
 	bool kernel_mode;     /* guest kernel, not guest user, runs or ran */
-	uint64_t vm_assist;   /* copy of the domain's, read by entry code */
 	/* MSRs that belong to the guest */
 	uint64_t spec_ctrl, tsc_aux, misc_features;
 	bool nmi_pending, nmi_masked;

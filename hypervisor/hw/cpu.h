@@ -14,7 +14,7 @@ struct vcpu;
 
 /*
  * At the top of each CPU's hypervisor stack, so that entry code finds it from the stack pointer alone.
- * Offsets are exported to assembly by hw/asm-offsets.c.
+ * Assembly knows its offsets from hw/entry.h and pv/offsets.c.
  */
 struct cpu_info {
 	struct cpu_user_regs regs; /* the interrupted guest; es, ds, fs, gs slots hold no live values */

@@ -9,6 +9,7 @@
  *  2. trap_common sorts by where it came from and by vector; NMI, #MC, #DF and #DB have stacks of their own (trap_paranoid).
  *  3. syscall_entry, syscall32_entry: reached through a few bytes per CPU that hw/syscall.c writes, since SYSCALL does not
  *     switch stacks. sysenter_entry.
+ *     A 64-bit SYSCALL of a guest without XPTI tries pv/shortcut.S first.
  *  4. exit_to_guest: pending work, then events (guest_exit_prepare), then SYSRET or IRET. An IRET that faults comes
  *     back at exit_fault by way of the exception table.
  *
@@ -259,6 +260,11 @@ syscall_entry:
 	pushq	%rcx
 	pushq	$0
 	movl	$ENTRY_SYSCALL, 4(%rsp)
+	cmpq	$0, (CI_hv_cr3 - UREGS_error)(%rsp)
+	je	syscall_shortcut	/* pv/shortcut.S; it may come back */
+	.globl	syscall_in_full
+	.hidden	syscall_in_full
+syscall_in_full:
 	movq	(CI_scratch - UREGS_error)(%rsp), %rax
 	SAVE_ALL
 	FROM_GUEST
@@ -363,6 +369,8 @@ exit_by_iret:
 	popq	%rsi
 	popq	%rdi
 	addq	$8, %rsp
+	.globl	exit_iretq
+	.hidden	exit_iretq
 exit_iretq:
 	iretq
 	.section __ex_table, "a"

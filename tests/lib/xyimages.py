@@ -289,6 +289,7 @@ def stock_xen():
 
 def gunzipped(path):
     """Path of an uncompressed copy; qemu -kernel does not unpack by itself, GRUB Legacy does."""
+    path = os.path.abspath(path)  # digest() takes another one for a string
     with open(path, "rb") as f:
         if f.read(2) != b"\x1f\x8b":
             return path
