@@ -244,7 +244,14 @@ trap_paranoid:
 	movl	%r13d, %eax
 	xorl	%edx, %edx
 	wrmsr
-6:	cmpq	$0, CI_hv_cr3(%rbp)
+6:	testb	$3, UREGS_cs(%rsp)
+	jz	8f
+	testl	$SPEC_EXIT_VERW, CI_spec(%rbp)
+	jz	8f
+	pushq	$HV_DS
+	verw	(%rsp)
+	addq	$8, %rsp
+8:	cmpq	$0, CI_hv_cr3(%rbp)
 	je	restore_and_iret
 	movq	%r12, %cr3
 	jmp	restore_and_iret
