@@ -11,6 +11,7 @@ import os
 import random
 import shlex
 import signal
+import subprocess
 import sys
 import time
 import traceback
@@ -211,12 +212,24 @@ def in_guest(vm, where, script, timeout=60):
     return body.strip()
 
 
+TYPE_CONSOLE = os.path.join(os.path.dirname(os.path.realpath(__file__)), "type-console.py")
+
+
 def type_console(vm, command):
     """Opens a console command in dom0 and checks that the guest's shell answers on it."""
-    with open(os.path.join(os.path.dirname(os.path.realpath(__file__)), "type-console.py")) as f:
+    with open(TYPE_CONSOLE) as f:
         vm.write("/root/type-console.py", f.read())
     done = vm.ssh("python3 /root/type-console.py con42sole 'echo con$((6*7))sole' " + command, timeout=420, check=False)
     expect(done.returncode == 0, "the guest's shell answers on %s:\n%s" % (command, done.stdout[-1500:]))
+
+
+def type_console_outside(vm, name):
+    """The same by this machine's virsh, for a dom0 without Python."""
+    command = ["virsh", "-c", vm.uri(), "console", name]
+    done = subprocess.run([sys.executable, TYPE_CONSOLE, "con42sole", "echo con$((6*7))sole"] + command, check=False,
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True,
+                          timeout=420 * xylemvm.SCALE)
+    expect(done.returncode == 0, "the guest's shell answers on %s:\n%s" % (" ".join(command), done.stdout[-1500:]))
 
 
 # Guests
