@@ -375,7 +375,8 @@ static int release_step(struct domain_mm *d, struct frame *f, struct slice *s)
 			slice_charge_zeroes(s, last - i);
 			continue;
 		}
-		e = READ_ONCE(table[--i]);
+		i--;
+		e = READ_ONCE(table[i]);
 		if (slot_is_hv(level, i)) {
 			table[i] = 0;
 		} else if ((e & PTE_P) && level == PTYPE_L1) {

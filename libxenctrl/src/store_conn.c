@@ -36,19 +36,21 @@
 
 static void *run(void *data);
 
-/* Needs s->lock. Sends from the queue's head on; the kernel's device takes one message at a time. */
+/* Needs s->lock, and something in the queue. Sends from its head on; the kernel's device takes one message at
+ * a time. */
 static ssize_t send_some(struct xyl_store *s)
 {
 	struct iovec iov[SEND_BATCH];
 	struct msghdr message = { .msg_iov = iov };
+	const struct outgoing *first = s->outgoing.head->data;
 
+	if (s->device)
+		return write(s->fd, first->data + first->sent, first->bytes - first->sent);
 	for (GList *l = s->outgoing.head; l && message.msg_iovlen < SEND_BATCH; l = l->next) {
 		struct outgoing *o = l->data;
 
 		iov[message.msg_iovlen++] = (struct iovec){ o->data + o->sent, o->bytes - o->sent };
 	}
-	if (s->device)
-		return write(s->fd, iov[0].iov_base, iov[0].iov_len);
 	return sendmsg(s->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
