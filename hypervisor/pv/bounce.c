@@ -112,8 +112,9 @@ void pv_inject_exception(struct vcpu *v, unsigned vector, uint32_t error_code)
 		            .mask_events = gate->mask_events };
 
 	if (!gate->address) {
-		domain_crash(v->domain, "vcpu %u: no handler for trap %u, error code %#x (rip %#lx)", v->id,
-		             vector, error_code, cpu_info()->regs.rip);
+		domain_crash(v->domain,
+		             "vcpu %u: no handler for trap %u, error code %#x (rip %#lx, cr2 %#lx)", v->id,
+		             vector, error_code, cpu_info()->regs.rip, v->pv.cr2);
 		return;
 	}
 	bounce_to(v, &cpu_info()->regs, &b);

@@ -54,6 +54,7 @@ class Suite:
         p.add_argument("--toolstack", choices=("stock", "ours", "none"), help="only this tool stack")
         p.add_argument("--case", action="append", help="only cases whose name contains this")
         p.add_argument("--cpus", type=int, help="another number of CPUs for the VMs, for a busy machine")
+        p.add_argument("--cpu", help="another CPU model for the VMs (QEMU's -cpu)")
         p.add_argument("--keep", action="store_true", help="leave the last VM running")
         p.add_argument("--build", default=os.environ.get("XYLEM_BUILD", "."), help="build folder")
         p.add_argument("--install", default=os.environ.get("XYLEM_INSTALL"), help="DESTDIR of make install")
@@ -87,6 +88,8 @@ class Suite:
                 raise xylemvm.VMError("no xylemd under %s" % self.install)
         if self.args.cpus:
             kwargs["cpus"] = self.args.cpus
+        if self.args.cpu:
+            kwargs["cpu"] = self.args.cpu
         # Test runs that share a cache must not share VMs.
         return xylemvm.VM("%s-%d" % (name, os.getpid()), hv=hv, toolstack=toolstack, **kwargs)
 
