@@ -20,8 +20,11 @@ struct stranger {
 	bool seen; /* in this scan */
 };
 
-static GHashTable *strangers; /* struct stranger by domid; belongs to the scan that runs */
-static gint scan_wanted;      /* atomic: 0 idle, 1 running, 2 running and wanted again */
+#define LOOK_AGAIN_MS 1000
+
+static GHashTable *strangers;  /* struct stranger by domid; belongs to the scan that runs */
+static gint scan_wanted;       /* atomic: 0 idle, 1 running, 2 running and wanted again */
+static gint look_again_wanted; /* atomic: a timer runs */
 static bool first_scan = true;
 
 static void stranger_free(gpointer data)
@@ -160,6 +163,21 @@ static void forget_strangers(void)
 	}
 }
 
+static gboolean look_again(gpointer data)
+{
+	(void)data;
+	g_atomic_int_set(&look_again_wanted, 0);
+	scan_request();
+	return G_SOURCE_REMOVE;
+}
+
+/* The store tells that a domain dies, and not always that it is gone (Xen's own xenstored never does). */
+static void look_again_later(void)
+{
+	if (g_atomic_int_compare_and_exchange(&look_again_wanted, 0, 1))
+		g_timeout_add(LOOK_AGAIN_MS, look_again, NULL);
+}
+
 static void scan_once(void)
 {
 	g_autoptr(GHashTable) alive = g_hash_table_new(g_direct_hash, g_direct_equal);
@@ -183,6 +201,8 @@ static void scan_once(void)
 	for (i = 0; i < count; i++) {
 		if (domains[i].domid)
 			note_domain(&domains[i], alive);
+		if (domains[i].dying)
+			look_again_later();
 	}
 	free(domains);
 	note_missing(alive, before);
