@@ -143,14 +143,18 @@ static inline bool slice_over(struct slice *s)
 int type_get_writable_slow(struct frame *f, const struct domain_mm *mapper);
 void type_put_plain(struct frame *f); /* writable, descriptors, or none of a read-only shared frame */
 
-static inline int type_get_writable(struct frame *f, const struct domain_mm *mapper)
+/* The common case, which never flushes: one more where there are some, from the owner's own tables. */
+static inline bool type_get_writable_again(struct frame *f, const struct domain_mm *mapper)
 {
 	uint64_t x = READ_ONCE(f->type);
 
-	if (likely(type_of(x) == PTYPE_WRITABLE && (x & TYPE_COUNT) && (x & TYPE_COUNT) < TYPE_LIMIT &&
-	           f->owner == mapper && word_cas(&f->type, &x, x + 1)))
-		return 0;
-	return type_get_writable_slow(f, mapper);
+	return type_of(x) == PTYPE_WRITABLE && (x & TYPE_COUNT) && (x & TYPE_COUNT) < TYPE_LIMIT &&
+	       f->owner == mapper && word_cas(&f->type, &x, x + 1);
+}
+
+static inline int type_get_writable(struct frame *f, const struct domain_mm *mapper)
+{
+	return likely(type_get_writable_again(f, mapper)) ? 0 : type_get_writable_slow(f, mapper);
 }
 
 /* A hint, without lock or reference: d's frame is about to become t. The flush that this needs happens now

@@ -263,20 +263,18 @@ static void plain_put(struct plain *p)
 	p->mfn = ~0ull;
 }
 
-/* False where it takes more than a further reference: a flush has to wait until the lock is dropped. */
+/* False where it may take a flush, which has to wait until the lock is dropped. */
 static bool plain_hold(struct domain_mm *d, uint64_t mfn, struct plain *p)
 {
 	struct frame *f;
-	uint64_t x;
 
 	plain_put(p);
 	if (!frame_is_ram(mfn))
 		return false;
 	f = frame_at(mfn);
-	x = READ_ONCE(f->type);
-	if (type_of(x) != PTYPE_WRITABLE || !(x & TYPE_COUNT) || !count_get_owned(f, d))
+	if (!count_get_owned(f, d))
 		return false;
-	if ((x & TYPE_COUNT) >= TYPE_LIMIT || !word_cas(&f->type, &x, x + 1)) {
+	if (!type_get_writable_again(f, d)) {
 		count_dec(f);
 		return false;
 	}

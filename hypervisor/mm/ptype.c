@@ -359,7 +359,6 @@ static int release_step(struct domain_mm *d, struct frame *f, struct slice *s)
 {
 	enum ptype level = type_of(f->type);
 	uint64_t *table = mfn_map(frame_mfn(f));
-
 	unsigned i = f->progress;
 
 	while (i) {

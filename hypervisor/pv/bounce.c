@@ -10,7 +10,6 @@
 #include "lib/log.h"
 #include "hw/entry.h"
 #include "hw/rflags.h"
-#include "hw/segment.h"
 #include "hw/trap.h"
 #include "hw/uaccess_words.h"
 

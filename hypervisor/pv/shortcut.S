@@ -39,14 +39,15 @@
 .Lwithout\@:
 .endm
 
-/* As cr3_load() of hw/tlb.h, where no use of a mapping has been noted. l4 is a frame's number and becomes the address. */
-.macro LOAD_CR3 l4, tmp, tmp32
+/* As cr3_load() of hw/tlb.h, where no use of a mapping has been noted. l4 is a frame's number and becomes the address;
+ * rax and r11 are lost. */
+.macro LOAD_CR3 l4
 	leaq	tlb_flushed(%rip), %rax
-	movl	INFO(CI_cpu), \tmp32
-	shll	$TLB_NOTE_SHIFT, \tmp32
-	addq	\tmp, %rax
-	movl	tlb_time + TLB_now(%rip), \tmp32
-	movl	\tmp32, (%rax)
+	movl	INFO(CI_cpu), %r11d
+	shll	$TLB_NOTE_SHIFT, %r11d
+	addq	%r11, %rax
+	movl	tlb_time + TLB_now(%rip), %r11d
+	movl	%r11d, (%rax)
 	shlq	$12, \l4
 	movq	\l4, %cr3
 .endm
@@ -109,7 +110,7 @@ syscall_shortcut:
 	movb	$1, V_kernel_mode(%rdi)
 	swapgs
 	movq	V_l4_kernel(%rdi), %rdx
-	LOAD_CR3 %rdx, %r11, %r11d
+	LOAD_CR3 %rdx
 
 	SMAP	stac
 	movq	INFO(UREGS_rip), %rax
@@ -207,24 +208,23 @@ from_kernel:
 3:	GUEST	no_iret, movq IRET_rax(%rsi), %rax
 	andl	$3, %ecx
 	cmpl	$3, %ecx
-	movq	V_l4_user(%rdi), %rcx
-	jne	to_kernel
-	cmpq	$-1, %rcx
+	jne	4f
+	cmpq	$-1, V_l4_user(%rdi) /* INVALID_MFN */
 	je	no_iret
-	SMAP	clac
+
+	/* Nothing can go wrong any more. */
+4:	SMAP	clac
 	movq	V_info(%rdi), %rsi
 	movb	%r11b, INFO_mask(%rsi)
+	cmpl	$3, %ecx
+	jne	5f
 	movq	%rax, INFO(CI_scratch0)
 	movb	$0, V_kernel_mode(%rdi)
 	swapgs
-	LOAD_CR3 %rcx, %r11, %r11d
+	movq	V_l4_user(%rdi), %rcx
+	LOAD_CR3 %rcx
 	movq	INFO(CI_scratch0), %rax
-	jmp	4f
-to_kernel:
-	SMAP	clac
-	movq	V_info(%rdi), %rsi
-	movb	%r11b, INFO_mask(%rsi)
-4:	VERW_TO_GUEST
+5:	VERW_TO_GUEST
 	testl	$IRET_IN_SYSCALL, %edx
 	popq	%rdx
 	popq	%rsi
