@@ -32,6 +32,9 @@ static int set_context(struct domain *d, const struct xen_domctl_vcpucontext *q)
 		spin_lock(&d->lock);
 		rc = pv_vcpu_set_context(v, c);
 		spin_unlock(&d->lock);
+		/* Builders clear shared_info after the domain was made, and set vcpu 0 last. */
+		if (!rc && !v->id)
+			domain_wallclock_update(d);
 		domain_unpause(d);
 	}
 	hv_free(c);

@@ -443,13 +443,40 @@ static uint64_t end_all(void)
 	return heap_free_pages();
 }
 
+/* Builders clear shared_info once the domain is there, and set vcpu 0's registers at the end. */
+static void wall_clock_of_a_built_guest(void)
+{
+	struct xen_domctl *op = (void *)fake_guest;
+	struct domain *d = machine_domain(9, 2);
+	bool by_other = false;
+
+	memset(d->shared_info, 0, sizeof(*d->shared_info));
+	for (unsigned i = 2; i--;) {
+		memset(fake_guest, 0, 8192);
+		op->cmd = XEN_DOMCTL_setvcpucontext;
+		op->interface_version = XEN_DOMCTL_INTERFACE_VERSION;
+		op->domain = 9;
+		op->u.vcpucontext.vcpu = i;
+		op->u.vcpucontext.ctxt.p = (void *)1024;
+		call(hc_domctl, 0, 0, 0);
+		if (i)
+			by_other = d->shared_info->wc_sec;
+	}
+	tap_ok(!by_other && d->shared_info->wc_sec == 1700000000 && d->shared_info->wc_version &&
+	               !(d->shared_info->wc_version & 1),
+	       "vcpu 0's context brings the wall clock into a page that the builder cleared");
+	machine_destroy(d);
+	machine_run(0);
+	machine_become(0, dom0->vcpus[0]);
+}
+
 int main(int argc, char **argv)
 {
 	uint64_t before;
 	unsigned gone = 0;
 
 	seed = argc > 1 ? strtoull(argv[1], NULL, 0) | 1 : 20260101;
-	tap_plan(4);
+	tap_plan(5);
 	machine_init(16384, 2);
 	dom0 = machine_domain(0, 2);
 	dom0->cpu_policy = &policy;
@@ -457,6 +484,7 @@ int main(int argc, char **argv)
 		if (domain_frame_alloc(&dom0->mm, 0, 0, &pages[0][k]))
 			abort();
 	machine_become(0, dom0->vcpus[0]);
+	wall_clock_of_a_built_guest();
 	before = heap_free_pages();
 	fake_preempt = 7;
 	for (unsigned i = 1; i < 4; i++)
