@@ -103,8 +103,7 @@ static int check_features(const virDomainDef *def)
 	size_t i;
 
 	for (i = 0; i < VIR_DOMAIN_FEATURE_LAST; i++) {
-		/* Firmware features of definitions that were converted; without effect on a paravirtual
-		 * guest. */
+		/* Firmware features of definitions that were converted; without effect on a paravirtual guest. */
 		if (i == VIR_DOMAIN_FEATURE_ACPI || i == VIR_DOMAIN_FEATURE_APIC ||
 		    i == VIR_DOMAIN_FEATURE_PAE)
 			continue;
@@ -245,8 +244,7 @@ static int check_graphics(const virDomainGraphicsDef *graphics)
 	        virDomainGraphicsTypeToString(graphics->type));
 }
 
-/* Kinds of devices that there are none of; graphics come first, since they bring video and input with them.
- */
+/* Kinds of devices that there are none of; graphics come first, since they bring video and input with them. */
 static int check_no_devices(const virDomainDef *def)
 {
 	const struct absent list[] = {

@@ -14,8 +14,7 @@
  * have been resolved before. Errors: NULL with libvirt's error set, which names the element.
  */
 GVariant *conf_guest(const virDomainDef *def);
-/* One disk or interface as xylemd's AttachDevice takes it: an a{sv} with "class", floating; NULL and an
- * error. */
+/* One disk or interface as xylemd's AttachDevice takes it: an a{sv} with "class", floating; NULL and an error. */
 GVariant *conf_device(const virDomainDeviceDef *dev, const virDomainDef *def);
 /* The same reduced to what DetachDevice needs. */
 GVariant *conf_device_key(const virDomainDeviceDef *dev);

@@ -281,8 +281,7 @@ int lifecycle_destroy_flags(virDomainPtr dom, unsigned int flags)
 		goto cleanup;
 	priv = vm->privateData;
 	domid = (unsigned int)vm->def->id;
-	/* A guest that shuts down at this very moment has been destroyed all the same: the caller is told so.
-	 */
+	/* A guest that shuts down at this very moment has been destroyed all the same: the caller is told so. */
 	priv->why_reason = VIR_DOMAIN_SHUTOFF_DESTROYED;
 	priv->why_detail = VIR_DOMAIN_EVENT_STOPPED_DESTROYED;
 	virObjectUnlock(vm);

@@ -3,9 +3,8 @@
  * A guest begins, is taken over, gets a new number, ends. What libvirt keeps of it changes here only.
  *
  * Start: 1. copy the definition, 2. hook "prepare", 3. resolve networks and volumes, 4. guest configuration,
- * 5. hook "start", 6. xylemd builds it (unlocked, in a job), 7. the copy becomes the live definition, 8.
- * state file, event, hook "started". Until 7 the domain is inactive for everybody, so that nothing has to be
- * undone.
+ * 5. hook "start", 6. xylemd builds it (unlocked, in a job), 7. the copy becomes the live definition, 8. state file,
+ * event, hook "started". Until 7 the domain is inactive for everybody, so that nothing has to be undone.
  */
 #include "xylem.h"
 
@@ -82,8 +81,7 @@ static void log_without_effect(const virDomainDef *def)
 		VIR_WARN("%s: <acpi>, <apic> and <pae> have no effect on a paravirtual guest", def->name);
 }
 
-/* The guest's dictionary with the definition in it, so that the domain can be recognised without its state
- * file. */
+/* The guest's dictionary with the definition in it, so that the domain can be recognised without its state file. */
 static GVariant *with_opaque(GVariant *guest, virDomainDef *def)
 {
 	g_autofree char *xml = virDomainDefFormat(def, xylem->xmlopt, VIR_DOMAIN_DEF_FORMAT_SECURE);

@@ -113,8 +113,7 @@ void domain_refresh(virDomainObj *vm, const struct xyl_dominfo *info);
 int domain_query(unsigned int domid, struct xyl_dominfo *info);
 
 /* ---- process.c: a guest begins and ends ---- */
-/* Starts the domain; the caller has the job. detail: virDomainEventStartedDetailType. 0 or -1 with an error.
- */
+/* Starts the domain; the caller has the job. detail: virDomainEventStartedDetailType. 0 or -1 with an error. */
 int process_start(virDomainObj *vm, bool paused, int detail);
 /* The domain domid has ended: cleans up, at once or at the end of the present job. Locked, no job. */
 void process_gone(virDomainObj *vm, int domid, int reason, int detail);
@@ -138,8 +137,7 @@ struct monitor *monitor_new(struct _GMainContext *context, monitor_event_fn *on_
 void monitor_wait_first(struct monitor *m);
 void monitor_free(struct monitor *m);
 bool monitor_connected(struct monitor *m);
-/* All wait for the answer; 0, or -1 with a libvirt error. No lock may be held. Floating variants are
- * consumed. */
+/* All wait for the answer; 0, or -1 with a libvirt error. No lock may be held. Floating variants are consumed. */
 int monitor_create(struct monitor *m, GVariant *guest, bool paused, unsigned int *domid);
 int monitor_destroy(struct monitor *m, unsigned int domid);
 int monitor_shutdown(struct monitor *m, unsigned int domid, const char *mode);

@@ -29,8 +29,7 @@ struct boot_info {
 };
 extern struct boot_info boot_info;
 
-/* multiboot.c: reads the information at this machine address (below 4 GiB). False where it is no memory map.
- */
+/* multiboot.c: reads the information at this machine address (below 4 GiB). False where it is no memory map. */
 bool multiboot_read(uint32_t address);
 
 /* e820.c: sorts raw regions, resolves overlaps (what is not RAM wins), joins neighbours; limit: RAM from

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The initial domain: its memory, its kernel (through the PV builder of lib/pvbuild.h, as libxenctrl builds
- * guests), its rights to the machine.
+ * The initial domain: its memory, its kernel (through the PV builder of lib/pvbuild.h, as libxenctrl builds guests), its
+ * rights to the machine.
  *
  *  1. kernel_unpack(), pv_image_parse()
  *  2. how much memory: dom0_mem, or all but a reserve
@@ -139,8 +139,7 @@ static void build(struct building *b, const struct pv_image *image, const struct
 		pv_hypercall_page(page_map(b, layout->hypercall_pfn));
 }
 
-/* Validates its page tables as any guest's, pins them, and sets vcpu 0's registers (xen/xen.h, start of day).
- */
+/* Validates its page tables as any guest's, pins them, and sets vcpu 0's registers (xen/xen.h, start of day). */
 static void enter(struct building *b, const struct pv_layout *layout)
 {
 	static struct vcpu_guest_context c;

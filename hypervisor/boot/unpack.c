@@ -61,8 +61,7 @@ void __stack_chk_fail(void)
 	panic("stack overflow in a decompressor");
 }
 
-/* libzstd calls these where somebody supplies them: weak, and out of reach of its code unless they are here.
- */
+/* libzstd calls these where somebody supplies them: weak, and out of reach of its code unless they are here. */
 unsigned long long ZSTD_trace_decompress_begin(const void *context);
 void ZSTD_trace_decompress_end(unsigned long long context, const void *trace);
 

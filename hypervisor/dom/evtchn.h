@@ -13,8 +13,7 @@ int evtchn_domain_init(struct domain *d, unsigned max_port) __must_check;
 int evtchn_domain_destroy(struct domain *d) __must_check;
 void evtchn_domain_free(struct domain *d);
 
-/* One function per EVTCHNOP_*, decoded; current domain unless d is given. 0 or -errno as Xen's public header
- * says. */
+/* One function per EVTCHNOP_*, decoded; current domain unless d is given. 0 or -errno as Xen's public header says. */
 int evtchn_alloc_unbound(struct domain *d, uint16_t remote, evtchn_port_t *port) __must_check;
 int evtchn_bind_interdomain(uint16_t remote, evtchn_port_t remote_port, evtchn_port_t *local) __must_check;
 int evtchn_bind_virq(uint32_t virq, uint32_t vcpu, evtchn_port_t *port) __must_check;
@@ -25,9 +24,9 @@ int evtchn_send(struct domain *d, evtchn_port_t port) __must_check;
 int evtchn_status(struct evtchn_status *status) __must_check;
 int evtchn_bind_vcpu(evtchn_port_t port, uint32_t vcpu) __must_check;
 int evtchn_unmask(evtchn_port_t port) __must_check;
-int evtchn_unmask_pirq(struct domain *d,
-                       unsigned pirq) __must_check; /* the port that it is bound to, if any */
-int evtchn_reset(struct domain *d) __must_check;    /* preemptible */
+/* The port that pirq is bound to, if any. */
+int evtchn_unmask_pirq(struct domain *d, unsigned pirq) __must_check;
+int evtchn_reset(struct domain *d) __must_check; /* preemptible */
 
 /* From the hypervisor to a guest. Any context. */
 void evtchn_send_vcpu_virq(struct vcpu *v, uint32_t virq);

@@ -8,8 +8,7 @@
  * gone from all TLBs. The using domain's table holds a track per mapping, and a reference to the granting
  * domain.
  *
- *   entry free -> pinned (status bits set in the guest's entry by compare-and-exchange) -> ... -> free
- * (cleared)
+ *   entry free -> pinned (status bits set in the guest's entry by compare-and-exchange) -> ... -> free (cleared)
  *
  * The guest's entries are memory that it may change at any time: flags and domain are read and updated in one
  * compare-and-exchange, the frame number once, under the pin.
@@ -193,8 +192,7 @@ static void entry_unmark(struct grant_table *t, unsigned ref, const struct activ
 		entry_clear_flags(e, GTF_reading);
 }
 
-/* One more use of entry ref of rd by user. *frame holds a reference (typed as writable for write). GNTST_*.
- */
+/* One more use of entry ref of rd by user. *frame holds a reference (typed as writable for write). GNTST_*. */
 static int grant_pin(struct domain *rd, unsigned ref, uint16_t user, bool write, mfn_t *frame)
 {
 	struct grant_table *t = rd->grant;
@@ -349,9 +347,8 @@ static void map_one(struct gnttab_map_grant_ref *op)
 	mfn_t frame;
 	int rc;
 
-	/* Device mappings are for an IOMMU; there is none, a machine address is one for devices too.
-	 * Application mappings (the kernel's gntdev asks for them) are no others: a guest's kernel and its
-	 * user run in the same ring. */
+	/* Device mappings are for an IOMMU; there is none, a machine address is one for devices too. Application mappings
+	 * (the kernel's gntdev asks for them) are no others: a guest's kernel and its user run in the same ring. */
 	if (!(op->flags & (GNTMAP_host_map | GNTMAP_device_map))) {
 		op->status = GNTST_general_error;
 		return;
@@ -579,8 +576,7 @@ static void transfer_one(struct gnttab_transfer *op)
 		op->status = GNTST_address_too_big;
 	if (op->status == GNTST_okay)
 		transfer_complete(rd, op->ref, mfn);
-	/* The frame left ld's lists, not its page tables' place in the M2P: give it back where it came from.
-	 */
+	/* The frame left ld's lists, not its page tables' place in the M2P: give it back where it came from. */
 	else if (domain_frame_assign(&ld->mm, mfn))
 		domain_crash(ld, "a frame of a failed transfer cannot be given back");
 	if (rd)

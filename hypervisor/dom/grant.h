@@ -9,15 +9,13 @@
 int grant_domain_init(struct domain *d, unsigned max_frames, unsigned max_maptrack) __must_check;
 /* Revokes what others mapped where that is possible and drops this domain's mappings; preemptible. */
 int grant_domain_destroy(struct domain *d) __must_check;
-/* Gives up the frames of the table; what others have mapped through it stays accounted for until they unmap
- * it. */
+/* Gives up the frames of the table; what others have mapped through it stays accounted for until they unmap it. */
 void grant_domain_unshare(struct domain *d);
 void grant_domain_free(struct domain *d); /* no reference is left */
 /* One GNTTABOP command over count elements at the guest's address; preemptible: -ERESTART_HV with *done
  * elements finished. 0 or -errno; per-element status is written into the elements. */
 int grant_op(unsigned cmd, gva_t uop, unsigned count, unsigned *done) __must_check;
-/* The machine frame of a grant-table page (XENMAPSPACE_grant_table, acquire_resource): grows the table as
- * needed. */
+/* The machine frame of a grant-table page (XENMAPSPACE_grant_table, acquire_resource): grows the table as needed. */
 int grant_table_frame(struct domain *d, unsigned index, mfn_t *mfn) __must_check;
 /* How many such pages the domain may have. */
 unsigned grant_table_frames_max(const struct domain *d);

@@ -4,17 +4,17 @@
  *
  * 1. Each CPU has a run queue of the vcpus that wait for it; the vcpu that runs is not in it.
  * 2. A vcpu pays one unit of credit per nanosecond that it runs. Every ACCOUNT_NS as much as was paid is
- * handed out anew: to domains in proportion to their weight, limited by their cap and by the number of their
- * active vcpus, and within a domain evenly to its active vcpus. What was paid, and not the time of all CPUs:
- * affinity may keep CPUs idle, and credit in excess of what can be used would make weights meaningless.
+ *    handed out anew: to domains in proportion to their weight, limited by their cap and by the number of their
+ *    active vcpus, and within a domain evenly to its active vcpus. What was paid, and not the time of all CPUs:
+ *    affinity may keep CPUs idle, and credit in excess of what can be used would make weights meaningless.
  * 3. A CPU takes from its queue by class: boosted (woken while in credit), in credit, in debt; in order of
- * arrival within a class. Credit only orders; a capped domain's vcpus pay from its budget besides, which is
- * filled each time with the cap's share, and do not run at all while that is spent.
+ *    arrival within a class. Credit only orders; a capped domain's vcpus pay from its budget besides, which is
+ *    filled each time with the cap's share, and do not run at all while that is spent.
  * 4. A CPU that would run something in debt, or nothing, takes a better one from another CPU's queue; a CPU
- * that leaves somebody waiting tells an idle one. Who goes idle says so before it looks at the other queues,
- * and who queues somebody looks for idle CPUs afterwards: one of the two sees the other.
- * 5. A vcpu runs outside of its soft affinity only where a CPU would be idle otherwise: it goes back at the
- * end of a slice when somebody else waits, or a CPU of that set is idle.
+ *    that leaves somebody waiting tells an idle one. Who goes idle says so before it looks at the other queues,
+ *    and who queues somebody looks for idle CPUs afterwards: one of the two sees the other.
+ * 5. A vcpu runs outside of its soft affinity only where a CPU would be idle otherwise: it goes back at the end
+ *    of a slice when somebody else waits, or a CPU of that set is idle.
  *
  * Locks: a queue's lock (RANK_SCHED) guards the queue and the vcpus whose .cpu names it. account_lock (same
  * rank, never held together with a queue's) guards the lists of domains and vcpus that accounting walks, and
@@ -35,7 +35,7 @@
 #define WEIGHT_DEFAULT 256
 #define WEIGHT_MAX     65535
 
-enum class { CLASS_BOOST, CLASS_UNDER, CLASS_OVER, CLASS_NONE };
+enum sched_class { CLASS_BOOST, CLASS_UNDER, CLASS_OVER, CLASS_NONE };
 
 struct sched_domain {
 	struct list link;  /* account_lock, as all here */
@@ -45,8 +45,8 @@ struct sched_domain {
 	unsigned active_count;
 	int64_t limit, share; /* of this period */
 	bool settled;
-	/* What a cap leaves to all vcpus together, nanoseconds; 0 without a cap. Atomic. Not one for each: a
-	 * domain could have its vcpus take turns then, and spend what the sleeping ones had saved. */
+	/* What a cap leaves to all vcpus together, nanoseconds; 0 without a cap. Atomic. Not one for each: a domain
+	 * could have its vcpus take turns then, and spend what the sleeping ones had saved. */
 	int64_t budget;
 };
 
@@ -100,13 +100,18 @@ bool vcpu_runnable(const struct vcpu *v)
 	return !READ_ONCE(v->pause_flags) && !READ_ONCE(v->pause_count) && !READ_ONCE(v->domain->pause_count);
 }
 
-static enum class class_of(const struct vcpu *v) {
-	const struct sched_vcpu *sv = sv_of(v); int64_t credit;
+static enum sched_class class_of(const struct vcpu *v)
+{
+	const struct sched_vcpu *sv = sv_of(v);
+	int64_t credit;
 
-	if (v->is_idle) return CLASS_NONE;
+	if (v->is_idle)
+		return CLASS_NONE;
 	credit = READ_ONCE(sv->credit);
-	if (READ_ONCE(v->domain->sched->budget) < 0 && READ_ONCE(v->domain->sched->cap)) return CLASS_NONE;
-	if (sv->yielded || credit < 0) return CLASS_OVER;
+	if (READ_ONCE(v->domain->sched->budget) < 0 && READ_ONCE(v->domain->sched->cap))
+		return CLASS_NONE;
+	if (sv->yielded || credit < 0)
+		return CLASS_OVER;
 	return sv->boosted ? CLASS_BOOST : CLASS_UNDER;
 }
 
@@ -196,8 +201,7 @@ static void enqueue(struct sched_cpu *sc, struct vcpu *v)
 		work_raise(cpu, WORK_SCHEDULE);
 }
 
-/* Moves a vcpu that is neither queued nor current to the CPU where it had best wait. Returns with that queue
- * locked. */
+/* Moves a vcpu that is neither queued nor current to the CPU where it had best wait. Returns with that queue locked. */
 static struct sched_cpu *settle(struct sched_cpu *sc, struct vcpu *v, uint64_t *flags)
 {
 	unsigned cpu = choose_cpu(v);
@@ -214,8 +218,7 @@ static bool off_queue(const struct sched_cpu *sc, const struct vcpu *v)
 	return sc->curr != v && list_empty(&v->run_link);
 }
 
-/* Somebody is left waiting here: an idle CPU that may run it shall look. Queue locked; a full barrier since
- * it grew. */
+/* Somebody is left waiting here: an idle CPU that may run it shall look. Queue locked; a full barrier since it grew. */
 static void tell_idle(const struct sched_cpu *sc)
 {
 	struct list *l;
@@ -350,22 +353,21 @@ void vcpu_kick(struct vcpu *v)
 
 /* The best of CPU cpu's own queue that is better than limit, the first of its class; of another CPU's queue
  * (with preferred: of those who would rather be here). */
-static struct vcpu *queue_best(struct sched_cpu *sc, unsigned cpu, enum class limit, const struct vcpu *prev,
-                               bool preferred)
+static struct vcpu *queue_best(struct sched_cpu *sc, unsigned cpu, enum sched_class limit,
+                               const struct vcpu *prev, bool preferred)
 {
 	struct vcpu *best = NULL;
 	struct list *l;
 
 	list_for_each(l, &sc->queue) {
 		struct vcpu *v = list_entry(l, struct vcpu, run_link);
-		enum class c = class_of(v);
+		enum sched_class c = class_of(v);
 		cpumask_t cpus;
 
 		if (c >= limit)
 			continue;
 		if (v != prev && __atomic_load_n(&v->running, __ATOMIC_ACQUIRE)) {
-			/* Its registers are still being saved by another CPU: look again when that is done.
-			 */
+			/* Its registers are still being saved by another CPU: look again when that is done. */
 			if (sc == &sched_cpus[cpu])
 				work_raise(cpu, WORK_SCHEDULE);
 			continue;
@@ -380,7 +382,7 @@ static struct vcpu *queue_best(struct sched_cpu *sc, unsigned cpu, enum class li
 }
 
 /* Takes a vcpu better than limit out of another CPU's queue. Own queue locked: the others only by trylock. */
-static struct vcpu *steal(unsigned cpu, enum class limit, bool preferred)
+static struct vcpu *steal(unsigned cpu, enum sched_class limit, bool preferred)
 {
 	for (unsigned i = 1; i < cpu_count; i++) {
 		unsigned other = (cpu + i) % cpu_count;
@@ -411,7 +413,7 @@ static struct vcpu *steal(unsigned cpu, enum class limit, bool preferred)
 static struct vcpu *choose_next(struct sched_cpu *sc, unsigned cpu, const struct vcpu *prev)
 {
 	struct vcpu *next = queue_best(sc, cpu, CLASS_NONE, prev, false), *better = NULL;
-	enum class c = next ? class_of(next) : CLASS_NONE;
+	enum sched_class c = next ? class_of(next) : CLASS_NONE;
 
 	if (!next)
 		cpumask_set(&idle_cpus, cpu); /* before it looks */
@@ -573,8 +575,7 @@ static void account_share(int64_t total, unsigned weights)
 	}
 }
 
-/* Fills what a cap leaves; debt is kept. Two periods' worth may be saved, for those who wait for a CPU
- * meanwhile. */
+/* Fills what a cap leaves; debt is kept. Two periods' worth may be saved, for those who wait for a CPU meanwhile. */
 static void fill_budget(struct sched_domain *sd)
 {
 	int64_t old = READ_ONCE(sd->budget), share = (int64_t)(sd->cap * ACCOUNT_NS / 100);

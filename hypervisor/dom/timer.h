@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Timers: a heap per CPU, run by WORK_TIMER outside of interrupt context. A timer needs no memory but its
- * own. */
+/* Timers: a heap per CPU, run by WORK_TIMER outside of interrupt context. A timer needs no memory but its own. */
 #ifndef DOM_TIMER_H
 #define DOM_TIMER_H
 

@@ -185,8 +185,7 @@ static void write_piece(const char *text, size_t n)
 		spin_unlock_irqrestore(&lock, flags);
 }
 
-/* In pieces that end with a line or after WRITE_MAX bytes: a real port takes 87 us per byte, with interrupts
- * off. */
+/* In pieces that end with a line or after WRITE_MAX bytes: a real port takes 87 us per byte, with interrupts off. */
 void console_write(const char *text, size_t n)
 {
 	while (n) {

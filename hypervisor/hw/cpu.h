@@ -85,9 +85,9 @@ struct cpu_features {
 	bool nx, page1gb, pge, pat, smep, smap, umip, pcid, invpcid, xsave, xsaveopt, xsavec, xsaves;
 	bool x2apic, tsc_deadline, tsc_invariant, syscall32, rdtscp, cpuid_faulting, arch_capabilities, mwait;
 	bool spec_ctrl, ibpb, stibp, ssbd, md_clear, l1d_flush;
-	uint64_t xcr0_mask;  /* state components that the hypervisor manages */
-	uint32_t xsave_size; /* bytes of an XSAVE area for xcr0_mask, standard format; 512 where there is no
-	                        XSAVE */
+	uint64_t xcr0_mask; /* state components that the hypervisor manages */
+	/* Bytes of an XSAVE area for xcr0_mask, standard format; 512 where there is no XSAVE. */
+	uint32_t xsave_size;
 };
 extern struct cpu_features cpu_features;
 

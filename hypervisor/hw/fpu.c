@@ -73,8 +73,7 @@ void fpu_save(void *area, uint64_t xcr0)
 		__asm__ volatile("xsave64 (%0)" : : "r"(area), "a"(low), "d"(high) : "memory");
 }
 
-/* AMD restores the last instruction's addresses only when an exception is pending: clear what another vcpu
- * left. */
+/* AMD restores the last instruction's addresses only when an exception is pending: clear what another vcpu left. */
 static void clear_pointers(void)
 {
 	static const uint32_t zero;

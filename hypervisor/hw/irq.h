@@ -25,8 +25,7 @@ void irq_mask(unsigned irq);
 void irq_unmask(unsigned irq);
 bool irq_is_level(unsigned irq);
 void irq_set_affinity(unsigned irq, unsigned cpu);
-/* PHYSDEVOP_setup_gsi: trigger and polarity before the first bind; no effect on a bound one of equal
- * settings. */
+/* PHYSDEVOP_setup_gsi: trigger and polarity before the first bind; no effect on a bound one of equal settings. */
 int irq_gsi_setup(unsigned gsi, bool level, bool active_low) __must_check;
 
 struct msi_request {

@@ -37,7 +37,7 @@
  * struct cpu_info at the end; 8 the hypervisor's page of the GDT; 9 the TSS; 10 to 15 not mapped.
  */
 #define CPU_AREA_SIZE       65536
-#define CPU_AREA(cpu)       (CPU_AREA_BASE + (cpu)*CPU_AREA_SIZE)
+#define CPU_AREA(cpu)       (CPU_AREA_BASE + CPU_AREA_SIZE * (cpu))
 #define CPU_AREA_PAGES      10 /* with the hole */
 #define CPU_AREA_GUARD_PAGE 3
 #define CPU_AREA_GDT_PAGE   8

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Message-signalled interrupts: finds the capability, allocates irqs and vectors, writes the messages
- * (PCI 3.0, 6.8; SDM Vol. 3, 11.11). MSI-X: one table entry per call. The device's own driver in dom0 sees
- * its registers as the hypervisor left them.
+ * Message-signalled interrupts: finds the capability, allocates irqs and vectors, writes the messages (PCI 3.0, 6.8; SDM Vol. 3,
+ * 11.11). MSI-X: one table entry per call. The device's own driver in dom0 sees its registers as the hypervisor left them.
  */
 #include "hw/irq.h"
 #include "hw/irq_table.h"

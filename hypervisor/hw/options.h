@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Command-line options, parsed once by boot/cmdline.c and immutable afterwards. Names and meanings are Xen's.
- */
+/* Command-line options, parsed once by boot/cmdline.c and immutable afterwards. Names and meanings are Xen's. */
 #ifndef HW_OPTIONS_H
 #define HW_OPTIONS_H
 

@@ -61,8 +61,7 @@ static uint64_t *new_table(mfn_t *mfn)
 	return mfn_map(*mfn);
 }
 
-/* The table that entry names, made when there is none. The flags of upper levels permit all that the lowest
- * may. */
+/* The table that entry names, made when there is none. The flags of upper levels permit all that the lowest may. */
 static uint64_t *table_below(uint64_t *entry, uint64_t flags)
 {
 	if (!(*entry & HV_PTE_P)) {

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Segment registers of the guest, which the hypervisor does not use itself: selectors, and the two bases of
- * GS. */
+/* Segment registers of the guest, which the hypervisor does not use itself: selectors, and the two bases of GS. */
 #ifndef HW_SEGMENT_H
 #define HW_SEGMENT_H
 

@@ -5,8 +5,7 @@
 
 #include "lib/types.h"
 
-/* Nanoseconds since boot; monotonic on each CPU and, within the warp bound that boot measured, across CPUs.
- */
+/* Nanoseconds since boot; monotonic on each CPU and, within the warp bound that boot measured, across CPUs. */
 uint64_t time_now_ns(void);
 /* What a guest needs to compute system time from the TSC on this CPU (vcpu_time_info). */
 struct time_scale {

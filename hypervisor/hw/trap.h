@@ -19,8 +19,7 @@ void trap_machine_check(struct cpu_user_regs *regs);
 void trap_double_fault(struct cpu_user_regs *regs) __noreturn;
 /* hw/irq.c: vectors 0x20 .. 0xff, from any mode */
 void irq_entry(struct cpu_user_regs *regs);
-/* Builds the IDT (stubs: entry.S's trap_stubs[256], 16 bytes each), TSS and IST of this CPU; LSTAR and
- * friends. */
+/* Builds the IDT (stubs: entry.S's trap_stubs[256], 16 bytes each), TSS and IST of this CPU; LSTAR and friends. */
 void traps_init_cpu(unsigned cpu);
 
 /* ---- what floors above supply ---- */

@@ -18,8 +18,7 @@ size_t guest_clear(gva_t dst, size_t n) __must_check;
 /* Whether [a, a + n) lies outside of the hypervisor's range and is canonical. */
 bool guest_range_ok(gva_t a, size_t n);
 
-/* Typed access through the ABI's handles: element index of the array that the handle points to. 0 or -EFAULT.
- */
+/* Typed access through the ABI's handles: element index of the array that the handle points to. 0 or -EFAULT. */
 #define handle_gva(h)     GVA((uintptr_t)(h).p)
 #define handle_is_null(h) ((h).p == NULL)
 #define copy_from_handle(dst, h, index, count)                                            \

@@ -18,8 +18,7 @@ struct stopped {
 	unsigned count;
 };
 
-/* Every other vcpu of the caller's domain, and the vcpus of all others. False: there are more than it has
- * room for. */
+/* Every other vcpu of the caller's domain, and the vcpus of all others. False: there are more than it has room for. */
 static bool stop_all(struct stopped *s)
 {
 	struct domain *self = current_domain();

@@ -10,8 +10,7 @@
 #define MSR_GS_BASE   0xc0000101
 #define MSR_KERNEL_GS 0xc0000102
 
-/* set_gdt(frames, entries): entries of 8 bytes, at most FIRST_RESERVED_GDT_ENTRY; frames is a list of MFNs.
- */
+/* set_gdt(frames, entries): entries of 8 bytes, at most FIRST_RESERVED_GDT_ENTRY; frames is a list of MFNs. */
 int64_t hc_set_gdt(struct hc_args *a)
 {
 	uint64_t frames[GDT_PAGES_MAX];

@@ -36,8 +36,7 @@ static int create_check(const struct xen_domctl_createdomain *c)
 	return c->cpupool_id ? -EINVAL : 0;
 }
 
-/* Creates the domain under a number of its own, counting up from the last one given, so that numbers return
- * late. */
+/* Creates the domain under a number of its own, counting up from the last one given, so that numbers return late. */
 static int create_anywhere(struct domain_config *config, struct domain **d)
 {
 	static uint16_t last; /* domctl_lock */

@@ -15,8 +15,7 @@ extern spinlock_t domctl_lock;
 
 void domctl_info(struct domain *d, struct xen_domctl_getdomaininfo *info);
 
-/* The toolstack's bitmaps: any length on its side; bits beyond ours are dropped (in) or zero (out). 0 or
- * -EFAULT. */
+/* The toolstack's bitmaps: any length on its side; bits beyond ours are dropped (in) or zero (out). 0 or -EFAULT. */
 int bitmap_in(cpumask_t *mask, const struct xenctl_bitmap *map) __must_check;
 int bitmap_out(const struct xenctl_bitmap *map, const cpumask_t *mask) __must_check;
 

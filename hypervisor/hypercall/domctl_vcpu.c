@@ -10,8 +10,7 @@ static struct vcpu *vcpu_of(struct domain *d, uint32_t id)
 	return id < d->max_vcpus ? d->vcpus[index_nospec(id, d->max_vcpus)] : NULL;
 }
 
-/* A vcpu may be given a context again while it is down or its domain paused; the tables of the old one are
- * dropped. */
+/* A vcpu may be given a context again while it is down or its domain paused; the tables of the old one are dropped. */
 static int set_context(struct domain *d, const struct xen_domctl_vcpucontext *q)
 {
 	struct vcpu *v = vcpu_of(d, q->vcpu);

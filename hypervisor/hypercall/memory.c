@@ -186,8 +186,7 @@ static int chunk_alloc(struct exchange *e)
 	return 0;
 }
 
-/* The old frames go, the new ones come. Frame numbers that cannot be told to the guest are the guest's loss.
- */
+/* The old frames go, the new ones come. Frame numbers that cannot be told to the guest are the guest's loss. */
 static int chunk_give(struct exchange *e, uint64_t chunk)
 {
 	unsigned extents = 1u << (e->order - e->x.out.extent_order);

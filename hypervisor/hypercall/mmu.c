@@ -43,8 +43,7 @@ static void target_done(struct mmu_target *t)
 	domain_done(t->frames);
 }
 
-/* foreigndom: the owner of the frames below, the owner of the tables plus one above; both 0 or DOMID_SELF for
- * self. */
+/* foreigndom: the owner of the frames below, the owner of the tables plus one above; both 0 or DOMID_SELF for self. */
 static int target_find(uint32_t foreigndom, struct mmu_target *t)
 {
 	uint16_t frames = (uint16_t)foreigndom, tables = foreigndom >> 16;

@@ -233,8 +233,8 @@ static int64_t physdev_op_at(unsigned cmd, gva_t at)
 	case PHYSDEVOP_prepare_msix:
 	case PHYSDEVOP_release_msix:
 	case PHYSDEVOP_dbgp_op:
-		/* News that nothing here depends on: no list of devices is kept, configuration space is
-		 * accessed by ports, no debug port is in use. */
+		/* News that nothing here depends on: no list of devices is kept, configuration space is accessed by
+		 * ports, no debug port is in use. */
 		return 0;
 	default:
 		return -ENOSYS;

@@ -29,8 +29,7 @@ static int set_time(uint64_t sec, uint32_t nsec, uint64_t system_ns)
 	return 0;
 }
 
-/* Indices, sources and kinds; only the keyboard's shift state and disks' BIOS data are asked for without EFI.
- */
+/* Indices, sources and kinds; only the keyboard's shift state and disks' BIOS data are asked for without EFI. */
 static int firmware_info(struct xenpf_firmware_info *info)
 {
 	switch (info->type) {

@@ -5,8 +5,7 @@
 #include "pv/pv.h"
 #include <xen/callback.h>
 
-/* set_trap_table(list): entries up to one with address 0; a null list clears all. Restarts after 64 entries.
- */
+/* set_trap_table(list): entries up to one with address 0; a null list clears all. Restarts after 64 entries. */
 int64_t hc_set_trap_table(struct hc_args *a)
 {
 	struct pv_vcpu *pv = &current_vcpu()->pv;

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* xen_version and vm_assist: what there is, and which conventions the guest chooses (xen/version.h,
- * xen/features.h). */
+/* xen_version and vm_assist: what there is, and which conventions the guest chooses (xen/version.h, xen/features.h). */
 #include "config.h"
 #include "hypercall/hypercall.h"
 #include "hw/layout.h"

@@ -24,10 +24,10 @@ enum payload_kind {
 
 struct payload {
 	enum payload_kind kind;
-	const uint8_t *data;     /* inside of the image */
-	uint64_t bytes;          /* without the trailing size word where the format has none of its own */
-	uint64_t unpacked_bytes; /* as the image claims: at most 4 GiB, not to be trusted beyond sizing a
-	                            buffer */
+	const uint8_t *data; /* inside of the image */
+	uint64_t bytes;      /* without the trailing size word where the format has none of its own */
+	/* As the image claims: at most 4 GiB, not to be trusted beyond sizing a buffer. */
+	uint64_t unpacked_bytes;
 };
 
 /* Returns PV_OK, PV_ERR_FORMAT or PV_ERR_TRUNCATED. A kind that is not unpacked is no error here. */

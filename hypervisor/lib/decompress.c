@@ -12,8 +12,8 @@
 #include "decompress.h"
 #include "pverror.h"
 
-#define DECOMPRESS_HEAP_MAX \
-	(UINT64_C(64) << 20) /* what liblzma may allocate: the kernel's own build needs 33 MiB */
+/* What liblzma may allocate: the kernel's own build needs 33 MiB. */
+#define DECOMPRESS_HEAP_MAX (UINT64_C(64) << 20)
 
 static int unpack_gzip(const struct payload *payload, uint8_t *out, uint64_t out_bytes, uint64_t *produced)
 {

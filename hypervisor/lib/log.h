@@ -6,8 +6,8 @@
  *   panic()    the machine is unusable;
  * and domain_crash() in dom/domain.h: a guest broke its contract. No guest input may reach the first three.
  *
- * Log levels follow the options loglvl= and guest_loglvl= (Xen's names: none, error, warning, info, debug,
- * all). Lines about what a guest did go through log_guest(), which is limited in rate.
+ * Log levels follow the options loglvl= and guest_loglvl= (Xen's names: none, error, warning, info, debug, all).
+ * Lines about what a guest did go through log_guest(), which is limited in rate.
  */
 #ifndef LIB_LOG_H
 #define LIB_LOG_H

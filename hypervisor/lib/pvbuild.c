@@ -154,8 +154,7 @@ static uint64_t leaf_flags(const struct pv_layout *layout, uint64_t pfn)
 	return PTE_LEAF;
 }
 
-/* Entry for child number index of level (0: page, else a table of that level) of a region; 0 outside of it.
- */
+/* Entry for child number index of level (0: page, else a table of that level) of a region; 0 outside of it. */
 static uint64_t entry_of(const struct writer *w, const struct pv_region *region, int level, uint64_t index)
 {
 	uint64_t first = level ? region->level[level].first : region->page;

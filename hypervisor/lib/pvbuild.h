@@ -1,26 +1,24 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The PV builder: turns an unpacked kernel into the initial memory of a 64-bit paravirtual domain, as
- *"Start-of-day memory layout" in xen/xen.h and the notes in xen/elfnote.h say. Pure code: no allocation, no
- *recursion, no I/O; the new domain's memory is reached through three callbacks. The hypervisor builds dom0
- *with it, libxenctrl the guests.
+ * The PV builder: turns an unpacked kernel into the initial memory of a 64-bit paravirtual domain, as "Start-of-day
+ * memory layout" in xen/xen.h and the notes in xen/elfnote.h say. Pure code: no allocation, no recursion, no I/O; the new
+ * domain's memory is reached through three callbacks. The hypervisor builds dom0 with it, libxenctrl the guests.
  *
  * Three steps:
  *	pv_image_parse	reads the kernel's ELF headers and Xen notes; trusts nothing in them
  *	pv_layout_make	decides where everything lies; after it nothing can fail for want of room
- *	pv_build	writes: kernel, ramdisk, p2m, start_info, page tables. Cost is linear in what is
- *written and in the domain's pages (one mfn callback and eight bytes of p2m each)
+ *	pv_build	writes: kernel, ramdisk, p2m, start_info, page tables. Cost is linear in what is written and in the
+ *			domain's pages (one mfn callback and eight bytes of p2m each)
  *
- * What it does not do: it creates no domain and allocates no memory, pins nothing, sets no registers (it says
- *which), and fills no hypercall page (image.hypercall_page says where one is wanted; hypercall_pfn in the
- *layout). 32-bit kernels, the old __xen_guest section and BSD symbol tables (XEN_ELFNOTE_BSD_SYMTAB) are not
- *supported; the first two are errors, a kernel that asks for its symbol table runs without it.
+ * What it does not do: it creates no domain and allocates no memory, pins nothing, sets no registers (it says which), and
+ * fills no hypercall page (image.hypercall_page says where one is wanted; hypercall_pfn in the layout). 32-bit kernels,
+ * the old __xen_guest section and BSD symbol tables (XEN_ELFNOTE_BSD_SYMTAB) are not supported; the first two are errors,
+ * a kernel that asks for its symbol table runs without it.
  *
- * Frames are numbered from the domain's point of view (pfn); pfn n is mapped at image.virt_base + n * 4096 up
- *to v_end:
+ * Frames are numbered from the domain's point of view (pfn); pfn n is mapped at image.virt_base + n * 4096 up to v_end:
  *
- *	virt_base  ... kernel | ramdisk* | p2m* | start_info | store** | console** | page tables | stack |
- *pad, v_end beyond v_end, not mapped there:  p2m and its page tables (at INIT_P2M) | ramdisk (by pfn)
+ *	virt_base  ... kernel | ramdisk* | p2m* | start_info | store** | console** | page tables | stack | pad, v_end
+ *	beyond v_end, not mapped there:  p2m and its page tables (at INIT_P2M) | ramdisk (by pfn)
  *	*  in here only when the kernel lacks the INIT_P2M or the MOD_START_PFN note	** not in dom0
  */
 #ifndef XYLEM_PVBUILD_H
@@ -123,9 +121,8 @@ int pv_layout_make(struct pv_layout *layout, const struct pv_image *image, const
 struct pv_ops {
 	void *ctx;
 	/*
-	 * One 4 KiB page of the new domain, writable; NULL on failure. At most two pages are mapped at once
-	 * (a page and a page table), each is given back by unmap. Only pfns below layout.used_pages are asked
-	 * for.
+	 * One 4 KiB page of the new domain, writable; NULL on failure. At most two pages are mapped at once (a page and a
+	 * page table), each is given back by unmap. Only pfns below layout.used_pages are asked for.
 	 */
 	void *(*map)(void *ctx, uint64_t pfn);
 	void (*unmap)(void *ctx, uint64_t pfn, void *page);

@@ -9,8 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Tables of one level: number first .. first + count - 1, counted from address 0 of the 48-bit address space.
- */
+/* Tables of one level: number first .. first + count - 1, counted from address 0 of the 48-bit address space. */
 struct pv_level {
 	uint64_t first;
 	uint64_t count;

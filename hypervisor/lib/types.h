@@ -58,20 +58,23 @@ static inline mfn_t maddr_to_mfn(maddr_t a)
 	return MFN(a.a >> PAGE_SHIFT);
 }
 
+/* clang-format would take (n) and (ptr) for casts. */
+/* clang-format off */
 #define ARRAY_SIZE(a)                   (sizeof(a) / sizeof((a)[0]))
 #define MIN(a, b)                       ((a) < (b) ? (a) : (b))
 #define MAX(a, b)                       ((a) > (b) ? (a) : (b))
-#define ROUND_UP(x, n)                  (((x) + (n)-1) / (n) * (n))
-#define container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
+#define ROUND_UP(x, n)                  (((x) + (n) - 1) / (n) * (n))
+#define container_of(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
+/* clang-format on */
 
-#define __must_check                    __attribute__((warn_unused_result))
-#define __noreturn                      __attribute__((noreturn))
-#define __printf(f, a)                  __attribute__((format(printf, f, a)))
-#define __aligned_to(n)                 __attribute__((aligned(n)))
-#define likely(x)                       __builtin_expect(!!(x), 1)
-#define unlikely(x)                     __builtin_expect(!!(x), 0)
-#define READ_ONCE(x)                    (*(const volatile __typeof__(x) *)&(x))
-#define WRITE_ONCE(x, v)                (*(volatile __typeof__(x) *)&(x) = (v))
+#define __must_check     __attribute__((warn_unused_result))
+#define __noreturn       __attribute__((noreturn))
+#define __printf(f, a)   __attribute__((format(printf, f, a)))
+#define __aligned_to(n)  __attribute__((aligned(n)))
+#define likely(x)        __builtin_expect(!!(x), 1)
+#define unlikely(x)      __builtin_expect(!!(x), 0)
+#define READ_ONCE(x)     (*(const volatile __typeof__(x) *)&(x))
+#define WRITE_ONCE(x, v) (*(volatile __typeof__(x) *)&(x) = (v))
 
 /* An index from a guest, clamped under speculation: idx where idx < size, else 0 (Spectre v1). */
 static inline uint64_t index_nospec(uint64_t idx, uint64_t size)

@@ -2,8 +2,8 @@
 /*
  * The audit: every reference counted from scratch.
  *
- *  1. each frame of each domain starts with what its own words say it holds: the domain's reference, a pin,
- * the reference that an unfinished or releasing table holds, the hypervisor's on a shared frame;
+ *  1. each frame of each domain starts with what its own words say it holds: the domain's reference, a pin, the
+ *     reference that an unfinished or releasing table holds, the hypervisor's on a shared frame;
  *  2. every table adds what its entries stand for, the vcpus add their roots, the windows their descriptors;
  *  3. the sums are compared with the counts.
  * It runs with all domains paused, in debug builds and host tests. It changes nothing.

@@ -2,9 +2,9 @@
 /*
  * Boot of memory management: frame table, machine-to-physical table, heap.
  *
- *  1. the frame table is mapped with 2 MiB pages; where a whole page of it describes no RAM, one page of
- * zeroes is mapped read-only: such frames are no RAM. What lies below 1 MiB is the firmware's and the
- * trampoline's, and counts as I/O;
+ *  1. the frame table is mapped with 2 MiB pages; where a whole page of it describes no RAM, one page of zeroes
+ *     is mapped read-only: such frames are no RAM. What lies below 1 MiB is the firmware's and the trampoline's,
+ *     and counts as I/O;
  *  2. likewise the M2P, once writable for us and once read-only for guests, only where there is RAM;
  *  3. what is left of RAM goes to the heap.
  */

@@ -90,12 +90,10 @@ bool mfn_is_ram(mfn_t mfn); /* described by the frame table; guests may own it o
 /* ---- general references ---- */
 /* Takes one if the frame is RAM, allocated and owned by d. False otherwise; nothing changed. */
 bool frame_get(mfn_t mfn, const struct domain_mm *d) __must_check;
-/* Takes one whoever the owner is (must have one); the owner stays owner as long as it is held. NULL
- * otherwise. */
+/* Takes one whoever the owner is (must have one); the owner stays owner as long as it is held. NULL otherwise. */
 struct domain_mm *frame_get_any(mfn_t mfn) __must_check;
 void frame_put(mfn_t mfn); /* the last one frees the frame into the heap */
-/* Whether the frame is d's and a page table now (a store to it may be worth emulating); may change at once.
- */
+/* Whether the frame is d's and a page table now (a store to it may be worth emulating); may change at once. */
 bool frame_is_table(mfn_t mfn, const struct domain_mm *d);
 /* Current owner, without a reference: may change at once unless one is held. */
 struct domain_mm *frame_owner(mfn_t mfn);

@@ -137,8 +137,7 @@ void heap_add(mfn_t first, uint64_t count)
 	spin_unlock(&heap_lock);
 }
 
-/* Flushes where a frame of the block may still be reached by its former owner, then clears what is not clear.
- */
+/* Flushes where a frame of the block may still be reached by its former owner, then clears what is not clear. */
 static void block_prepare(mfn_t first, unsigned order, unsigned flags)
 {
 	struct frame *block = frame_at(first.m), *end = block + (1ull << order);
@@ -185,8 +184,7 @@ static struct frame *dirty_block(void)
 	return scrub.block;
 }
 
-/* Lock held. True: a free frame is clear, and nobody reaches it. False: the CPUs of the mask must flush
- * first. */
+/* Lock held. True: a free frame is clear, and nobody reaches it. False: the CPUs of the mask must flush first. */
 static bool frame_scrub(struct frame *f, cpumask_t *cpus)
 {
 	if (f->flags & FRAME_ZERO)
@@ -195,8 +193,7 @@ static bool frame_scrub(struct frame *f, cpumask_t *cpus)
 		*cpus = cpus_online;
 		if (f->tlb_stamp)
 			tlb_filter(cpus, f->tlb_stamp);
-		else /* from when the clock had wrapped: a later stamp does no harm, and gets true by a flush
-		      */
+		else /* from when the clock had wrapped: a later stamp does no harm, and gets true by a flush */
 			f->tlb_stamp = tlb_clock();
 		if (!cpumask_empty(cpus))
 			return false;
@@ -322,8 +319,7 @@ int heap_claim(struct domain_mm *d, uint64_t pages)
 
 /* ---- small objects ---- */
 
-/* The slab's books lie in its struct frame: free objects (a chain through them), how many are in use, class.
- */
+/* The slab's books lie in its struct frame: free objects (a chain through them), how many are in use, class. */
 static void *slab_take(struct frame *f)
 {
 	void **object = (void **)(uintptr_t)f->type;
@@ -335,10 +331,10 @@ static void *slab_take(struct frame *f)
 	return object;
 }
 
-static bool slab_grow(unsigned class)
+static bool slab_grow(unsigned index)
 {
 	mfn_t mfn = heap_alloc(0, HEAP_NOSCRUB);
-	size_t size = 1ul << (class + SLAB_MIN_SHIFT);
+	size_t size = 1ul << (index + SLAB_MIN_SHIFT);
 	char *page, *next = NULL;
 	struct frame *f;
 
@@ -352,10 +348,10 @@ static bool slab_grow(unsigned class)
 	f = frame_at(mfn.m);
 	spin_lock(&heap_lock);
 	f->flags |= FRAME_SLAB;
-	f->order = (uint8_t) class;
+	f->order = (uint8_t)index;
 	f->progress = 0;
 	f->type = (uintptr_t)page;
-	list_add_head(&f->link, &slabs[class]);
+	list_add_head(&f->link, &slabs[index]);
 	spin_unlock(&heap_lock);
 	return true;
 }
@@ -380,23 +376,23 @@ static void *large_alloc(size_t bytes)
 void *hv_alloc_aligned(size_t bytes, size_t align)
 {
 	size_t need = MAX(MAX(bytes, align), (size_t)1 << SLAB_MIN_SHIFT);
-	unsigned class = 0;
+	unsigned index = 0;
 	void *p = NULL;
 
 	if (bytes > PAGE_SIZE << OBJECT_MAX_ORDER || align > PAGE_SIZE)
 		return NULL;
-	while (1ul << (class + SLAB_MIN_SHIFT) < need)
-		class ++;
-	if (class >= SLAB_CLASSES)
+	while (1ul << (index + SLAB_MIN_SHIFT) < need)
+		index++;
+	if (index >= SLAB_CLASSES)
 		return large_alloc(need);
 	do {
 		spin_lock(&heap_lock);
-		if (!list_empty(&slabs[class]))
-			p = slab_take(list_entry(slabs[class].next, struct frame, link));
+		if (!list_empty(&slabs[index]))
+			p = slab_take(list_entry(slabs[index].next, struct frame, link));
 		spin_unlock(&heap_lock);
-	} while (!p && slab_grow(class));
+	} while (!p && slab_grow(index));
 	if (p)
-		memset(p, 0, 1ul << (class + SLAB_MIN_SHIFT));
+		memset(p, 0, 1ul << (index + SLAB_MIN_SHIFT));
 	return p;
 }
 

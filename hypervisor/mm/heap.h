@@ -16,8 +16,7 @@ void mm_init(void);
 /* Boot: gives frames that were reserved until now (modules) to the heap. */
 void heap_add(mfn_t first, uint64_t count);
 
-/* 2^order frames of the hypervisor's own, contiguous, zeroed unless NOSCRUB. INVALID_MFN when out of memory.
- */
+/* 2^order frames of the hypervisor's own, contiguous, zeroed unless NOSCRUB. INVALID_MFN when out of memory. */
 mfn_t heap_alloc(unsigned order, unsigned flags);
 void heap_free(mfn_t mfn, unsigned order);
 /* The idle loop's work: clears a few free frames, and has the TLBs flushed that could still reach them, so
@@ -26,14 +25,12 @@ bool heap_scrub(void);
 uint64_t heap_free_pages(void);    /* frames */
 uint64_t heap_total_pages(void);   /* frames that the heap has ever had */
 uint64_t heap_claimed_pages(void); /* of the free ones, those set aside by claims */
-/* 2^order frames out of d's claim and outside of what is set aside; domain_frame_alloc() is for all but mm.
- */
+/* 2^order frames out of d's claim and outside of what is set aside; domain_frame_alloc() is for all but mm. */
 mfn_t heap_alloc_for(struct domain_mm *d, unsigned order, unsigned flags);
 /* XENMEM_claim_pages: sets aside what d lacks to this many frames. 0, -EINVAL over max_pages, -ENOMEM. */
 int heap_claim(struct domain_mm *d, uint64_t pages) __must_check;
 
-/* Small objects (up to 64 KiB), zeroed, 16-byte aligned; hv_alloc_aligned up to 4096. NULL when out of
- * memory. */
+/* Small objects (up to 64 KiB), zeroed, 16-byte aligned; hv_alloc_aligned up to 4096. NULL when out of memory. */
 void *hv_alloc(size_t bytes);
 void *hv_alloc_aligned(size_t bytes, size_t align);
 void hv_free(void *p);
@@ -41,8 +38,7 @@ void hv_free(void *p);
 /* 2^order zeroed frames for a domain, counted against max_pages, M2P set to invalid; the domain's own general
  * reference is part of it (dropped by domain_frame_release()). 0, -ENOMEM, -E2BIG over max_pages. */
 int domain_frame_alloc(struct domain_mm *d, unsigned order, unsigned flags, mfn_t *first) __must_check;
-/* The domain gives a frame back (decrease_reservation): 0, -EINVAL not its own. Freed when the last reference
- * goes. */
+/* The domain gives a frame back (decrease_reservation): 0, -EINVAL not its own. Freed when the last reference goes. */
 int domain_frame_release(struct domain_mm *d, mfn_t mfn) __must_check;
 /* Takes a frame away from its domain without freeing it / gives an unowned one to a domain
  * (XENMEM_exchange, GNTTABOP_transfer). -EINVAL when it is still referenced or typed. */

@@ -21,11 +21,10 @@
 #define COUNT_LIMIT     0x7fffffffull /* no further reference is given out here */
 
 /* ---- struct frame.type: [63:61] type, state bits, [55:32] generation, [31:0] typed references ---- */
-#define TYPE_SHIFT  61
-#define TYPE_PINNED (1ull << 60) /* one of the references is the guest's pin */
-#define TYPE_VALID  (1ull << 59) /* tables and descriptors: contents are validated; count >= 1 */
-#define TYPE_BUILDING \
-	(1ull << 58) /* entries [0, progress) hold references; count == 0; holds a general reference */
+#define TYPE_SHIFT     61
+#define TYPE_PINNED    (1ull << 60) /* one of the references is the guest's pin */
+#define TYPE_VALID     (1ull << 59) /* tables and descriptors: contents are validated; count >= 1 */
+#define TYPE_BUILDING  (1ull << 58) /* entries [0, progress) hold references; one general reference, count 0 */
 #define TYPE_RELEASING (1ull << 57) /* likewise, and in the owner's release queue */
 #define TYPE_FOREIGN   (1ull << 56) /* written through another domain's tables since it became writable */
 #define TYPE_GEN_ONE   (1ull << 32)
@@ -34,11 +33,9 @@
 #define TYPE_LIMIT     0x7fffffffull
 
 /* ---- struct frame.flags ---- */
-#define FRAME_RAM  (1u << 0) /* RAM; clear in the frame table's holes */
-#define FRAME_FREE (1u << 1) /* first frame of a free block */
-#define FRAME_FLUSH                                                                                          \
-	(1u << 2)              /* was a domain's: CPUs that did not flush since tlb_stamp may still reach it \
-	                        */
+#define FRAME_RAM    (1u << 0) /* RAM; clear in the frame table's holes */
+#define FRAME_FREE   (1u << 1) /* first frame of a free block */
+#define FRAME_FLUSH  (1u << 2) /* was a domain's: CPUs that did not flush since tlb_stamp may still reach it */
 #define FRAME_SHARED (1u << 3) /* the hypervisor's, in its owner's shared_pages */
 #define FRAME_SLAB   (1u << 4) /* small objects */
 #define FRAME_LARGE  (1u << 5) /* an object of 2^order frames */

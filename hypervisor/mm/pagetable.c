@@ -145,21 +145,21 @@ static int l1_write_flags(struct domain_mm *d, struct domain_mm *pg_owner, uint6
 	int rc = l1e_check_flags(d, &new);
 
 	/* The right to device memory may have been taken away since. */
-	if (!rc && !f && (new & ~cur &PTE_RW))
+	if (!rc && !f && (PTE_RW & new & ~cur))
 		rc = l1e_get_io(d, pg_owner, mfn);
 	if (rc)
 		return rc;
-	if (f && (new & ~cur &PTE_RW)) {
+	if (f && (PTE_RW & new & ~cur)) {
 		if (f->owner != pg_owner || pg_owner->dying || type_get_writable(f, d))
 			return -EBUSY;
 	}
 	if (unlikely(!install(pe, &cur, new, how))) {
-		if (f && (new & ~cur &PTE_RW))
+		if (f && (PTE_RW & new & ~cur))
 			type_put_plain(f);
 		*old = cur;
 		return -EAGAIN;
 	}
-	if (f && (cur & ~new &PTE_RW))
+	if (f && (PTE_RW & cur & ~new))
 		type_put_plain(f);
 	return 0;
 }
@@ -178,7 +178,7 @@ static int l1_write(struct domain_mm *d, struct domain_mm *pg_owner, uint64_t *p
 	if (cur & PTE_P) {
 		if (unlikely(cur & PTE_GRANT))
 			return -EINVAL;
-		if ((new &PTE_P) && !((cur ^ new) & (PTE_ADDR | PTE_CACHE)))
+		if ((PTE_P & new) && !((cur ^ new) & (PTE_ADDR | PTE_CACHE)))
 			return l1_write_flags(d, pg_owner, pe, cur, new, how, old);
 	}
 	rc = l1e_get(d, pg_owner, &new);
@@ -211,14 +211,14 @@ static int upper_write(struct domain_mm *d, enum ptype level, unsigned i, uint64
 	rc = upper_check(d, level, &new);
 	if (rc)
 		return rc;
-	same = (cur & new &PTE_P) && !((cur ^ new) & PTE_ADDR);
-	if ((new &PTE_P) && !same) {
+	same = (PTE_P & cur & new) && !((cur ^ new) & PTE_ADDR);
+	if ((PTE_P & new) && !same) {
 		rc = type_get_table(d, PTE_MFN(new).m, level - 1, &s);
 		if (rc)
 			return rc;
 	}
 	if (!install(pe, &cur, new, how)) {
-		if ((new &PTE_P) && !same)
+		if ((PTE_P & new) && !same)
 			type_put_table(d, frame_at(PTE_MFN(new).m));
 		*old = cur;
 		return -EAGAIN;
@@ -382,7 +382,7 @@ int pt_va_write(struct domain_mm *d, struct domain_mm *pg_owner, mfn_t l4, gva_t
 	uint64_t *pe;
 	int rc = -EINVAL;
 
-	if ((new &(PTE_P | PTE_RW)) == (PTE_P | PTE_RW))
+	if (!((PTE_P | PTE_RW) & ~new))
 		type_flush_ahead(d, PTE_MFN(new).m, PTYPE_WRITABLE);
 	spin_lock(&d->lock);
 	pe = d->dying ? NULL : va_entry(d, l4, va);
@@ -490,8 +490,7 @@ out:
 
 #define RELINQUISH_BATCH 64
 
-/* Next frame of the domain, with a reference, or NULL where it is just being freed. Each call takes another
- * one. */
+/* Next frame of the domain, with a reference, or NULL where it is just being freed. Each call takes another one. */
 static struct frame *next_page(struct domain_mm *d)
 {
 	struct frame *f = NULL;

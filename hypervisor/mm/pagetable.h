@@ -23,7 +23,7 @@
 #define PTE_G      (1ull << 8)
 #define PTE_NX     (1ull << 63)
 #define PTE_ADDR   0x000ffffffffff000ull
-#define PTE_MFN(e) MFN(((e)&PTE_ADDR) >> PAGE_SHIFT)
+#define PTE_MFN(e) MFN((PTE_ADDR & (e)) >> PAGE_SHIFT)
 
 void domain_mm_init(struct domain_mm *d, uint16_t domid, bool privileged);
 /* Preemptible. Unpins and releases every frame; the domain must not run. 0 or -ERESTART_HV. */
@@ -44,8 +44,8 @@ int pt_get(struct domain_mm *d, mfn_t table, enum ptype level, bool preemptible)
  * preemptible). Always 0: what is left is worked off by pt_drain().
  */
 int pt_put(struct domain_mm *d, mfn_t table, bool preemptible) __must_check;
-int pt_pin(struct domain_mm *d, mfn_t table,
-           enum ptype level) __must_check;                   /* -EINVAL: pinned already; -ERESTART_HV */
+/* -EINVAL: pinned already; -ERESTART_HV */
+int pt_pin(struct domain_mm *d, mfn_t table, enum ptype level) __must_check;
 int pt_unpin(struct domain_mm *d, mfn_t table) __must_check; /* -EINVAL: not pinned; else 0, like pt_put() */
 /* Works off what pt_put(), pt_unpin() and dropped links left. Each call that changes tables begins with it.
  * 0, -ERESTART_HV (preemptible). */
@@ -73,16 +73,14 @@ struct pt_request {
 };
 unsigned pt_entries_write(struct domain_mm *d, struct domain_mm *pg_owner, const struct pt_request *req,
                           unsigned count);
-/* update_va_mapping: the L1 entry that maps va under the L4 table l4. No flush. 0, -EINVAL, -EBUSY, -EPERM.
- */
+/* update_va_mapping: the L1 entry that maps va under the L4 table l4. No flush. 0, -EINVAL, -EBUSY, -EPERM. */
 int pt_va_write(struct domain_mm *d, struct domain_mm *pg_owner, mfn_t l4, gva_t va,
                 uint64_t new) __must_check;
 
 struct pt_walk {
 	uint64_t e[4];  /* entries read: [0] L1 .. [3] L4; 0 where not reached */
 	mfn_t table[4]; /* the tables they stand in */
-	int level; /* last level reached that was present and final: 1 (or 2 for a superpage); 0: not mapped
-	            */
+	int level; /* last level reached that was present and final: 1 (or 2 for a superpage); 0: not mapped */
 	bool writable, user; /* all levels */
 };
 /* Reads the tables as the processor would; takes no reference. */

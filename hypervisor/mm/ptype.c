@@ -7,15 +7,15 @@
  * shows the states; tests/model/ptype.pml is the same machine in Promela.
  *
  * Invariants:
- *  - type words change by compare-and-exchange; a word's generation grows whenever its type or its state does
- * or a lockless reference is dropped, so a flush or a stamp made between reading a word and replacing it
- * covers every use that the word stands for;
+ *  - type words change by compare-and-exchange; a word's generation grows whenever its type or its state does or a
+ *    lockless reference is dropped, so a flush or a stamp made between reading a word and replacing it covers every
+ *    use that the word stands for;
  *  - a frame enters and leaves VALID, BUILDING and RELEASING as a table only under its owner's lock; whoever
  *    takes or drops a writable reference needs no lock and refuses frames in these states;
- *  - an entry of a table in state VALID holds one general and one typed reference (L1: typed where writable)
- * on what it names; of BUILDING and RELEASING tables the entries [0, progress) do;
- *  - levels fall strictly from a table to what it names, so that neither building nor releasing needs more
- * than four frames at a time, and there are no cycles.
+ *  - an entry of a table in state VALID holds one general and one typed reference (L1: typed where writable) on
+ *    what it names; of BUILDING and RELEASING tables the entries [0, progress) do;
+ *  - levels fall strictly from a table to what it names, so that neither building nor releasing needs more than
+ *    four frames at a time, and there are no cycles.
  *
  * It does not decide which entries are allowed (validate.c) and does not write live entries (pagetable.c).
  */
@@ -223,8 +223,7 @@ static bool eight_zeroes(const uint64_t *e)
 	return !(e[0] | e[1] | e[2] | e[3] | e[4] | e[5] | e[6] | e[7]);
 }
 
-/* Where entries of zero that begin at i end; not beyond end, a multiple of 8. Most tables are nearly empty.
- */
+/* Where entries of zero that begin at i end; not beyond end, a multiple of 8. Most tables are nearly empty. */
 static unsigned zeroes_end(const uint64_t *table, unsigned i, unsigned end)
 {
 	while (i < end && !table[i])
@@ -240,8 +239,7 @@ static unsigned zeroes_begin(const uint64_t *table, unsigned i)
 	return i;
 }
 
-/* Builds the next entries of one table. 0: complete; 1: *child has to be built first; -EINVAL, -ERESTART_HV.
- */
+/* Builds the next entries of one table. 0: complete; 1: *child has to be built first; -EINVAL, -ERESTART_HV. */
 static int build_step(struct domain_mm *d, struct frame *f, enum ptype level, struct slice *s,
                       struct frame **child)
 {
@@ -288,9 +286,8 @@ static int build_step(struct domain_mm *d, struct frame *f, enum ptype level, st
 /*
  * Builds root, which is BUILDING:
  * 1. go on where the topmost frame of the stack stands; an entry that names a table to be built pushes it;
- * 2. a complete table becomes VALID with one reference: that of the entry of the frame below, or the
- * caller's; the frame below sees it VALID when it comes to that entry again, so hand over by dropping to it
- * directly;
+ * 2. a complete table becomes VALID with one reference: that of the entry of the frame below, or the caller's;
+ *    the frame below sees it VALID when it comes to that entry again, so hand over by dropping to it directly;
  * 3. an entry that is refused undoes all frames on the stack through the release queue.
  */
 static int table_build(struct domain_mm *d, struct frame *root, struct slice *s)

@@ -23,14 +23,13 @@ struct reduced {
 	uint64_t *l4; /* NULL where no domain uses xpti */
 	mfn_t of;
 	const struct domain *domain;
-	uint64_t generation; /* no two domains have the same one, whatever becomes of their numbers and frames
-	                      */
+	/* No two domains have the same one, whatever becomes of their numbers and frames. */
+	uint64_t generation;
 };
 
 static struct reduced reduced_tables[NR_CPUS][2]; /* the CPU itself; [0] user, [1] kernel */
 
-/* M2P table and per-domain window as in the full tables; of the image only what entry code of this CPU
- * touches. */
+/* M2P table and per-domain window as in the full tables; of the image only what entry code of this CPU touches. */
 static void fill_reduced_slots(uint64_t *reduced, const uint64_t *full)
 {
 	memset(reduced + HV_L4_FIRST, 0, (HV_L4_LAST - HV_L4_FIRST + 1) * 8);
@@ -75,8 +74,8 @@ static void load_reduced(struct vcpu *v, mfn_t l4)
 
 	info->hv_cr3 = mfn_to_maddr(l4).a;
 	cr3_load(mfn_to_maddr(l4).a);
-	/* After the load, which counts as this CPU's flush: whoever drops an L4 entry that the copy still has
-	 * asks for another flush then, and so makes the CPU look again. */
+	/* After the load, which counts as this CPU's flush: whoever drops an L4 entry that the copy still has asks for another
+	 * flush then, and so makes the CPU look again. */
 	info->guest_cr3 = reduced_cr3(v, l4);
 	irq_restore(flags);
 }

@@ -195,8 +195,7 @@ static bool features_within(const xen_cpuid_leaf_t *l, uint32_t subleaf)
 		if (l->leaf != word_source[i].leaf || subleaf != word_source[i].subleaf || !l->leaf)
 			continue;
 		max = find(&policy_pv_max, l->leaf, subleaf);
-		/* Bits that the hypervisor overrides when the guest asks are not held against the toolstack.
-		 */
+		/* Bits that the hypervisor overrides when the guest asks are not held against the toolstack. */
 		if (*leaf_reg(&copy, word_source[i].reg) & ~(max ? *leaf_reg(max, word_source[i].reg) : 0) &
 		    ~(i == 0   ? F(HTT) | F(APIC)
 		      : i == 1 ? F(OSXSAVE) | F(HYPERVISOR) | F(X2APIC)

@@ -29,8 +29,7 @@ extern struct cpu_policy policy_raw, policy_host, policy_pv_max, policy_pv_defau
 int cpu_policy_update(struct domain *d, const xen_cpuid_leaf_t *leaves, unsigned leaf_count,
                       const xen_msr_entry_t *msrs, unsigned msr_count, uint32_t *bad_leaf,
                       uint32_t *bad_subleaf, uint32_t *bad_msr) __must_check;
-/* XEN_SYSCTL_get_cpu_featureset: words in the order of xen/arch-x86/cpufeatureset.h; returns how many there
- * are. */
+/* XEN_SYSCTL_get_cpu_featureset: words in the order of xen/arch-x86/cpufeatureset.h; returns how many there are. */
 #define FEATURESET_WORDS 19
 unsigned cpu_policy_featureset(const struct cpu_policy *p, uint32_t words[FEATURESET_WORDS]);
 

@@ -24,14 +24,12 @@ struct insn {
 	uint64_t immediate; /* sign-extended to 64 bits where the instruction does so */
 };
 
-/* 0; -EINVAL: not one of the known instructions or longer than 15 bytes; -ENODATA: count bytes are too few.
- */
+/* 0; -EINVAL: not one of the known instructions or longer than 15 bytes; -ENODATA: count bytes are too few. */
 int insn_decode(const uint8_t *bytes, size_t count, const struct cpu_user_regs *regs, bool mode64,
                 struct insn *insn) __must_check;
 /* General register by its number, 0 rax .. 15 r15, as 64 bits. */
 uint64_t insn_reg_read(const struct cpu_user_regs *regs, unsigned number);
-/* Writes bytes of it: 8 and 4 replace the register (4 zero-extends), 2 and 1 merge. AH..BH are not supported.
- */
+/* Writes bytes of it: 8 and 4 replace the register (4 zero-extends), 2 and 1 merge. AH..BH are not supported. */
 void insn_reg_write(struct cpu_user_regs *regs, unsigned number, unsigned bytes, uint64_t value);
 
 #endif

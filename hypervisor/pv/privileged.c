@@ -90,8 +90,7 @@ static bool cr_write(struct vcpu *v, unsigned cr, uint64_t value)
 	return false;
 }
 
-/* The guest's kernel runs in ring 3, where CR4.TSD forbids it what is meant to be forbidden to its user mode.
- */
+/* The guest's kernel runs in ring 3, where CR4.TSD forbids it what is meant to be forbidden to its user mode. */
 static void read_tsc(struct cpu_user_regs *regs)
 {
 	uint64_t tsc = rdtsc();

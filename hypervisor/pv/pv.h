@@ -32,8 +32,7 @@ void pv_load_descriptors(struct vcpu *v);
 
 /* ---- bounce.c ---- */
 /* Puts an exception frame on the guest kernel's stack and continues the current vcpu at its handler. Where
- * the guest has none, or its stack cannot be written, the domain crashes. v is current; interrupts on or off.
- */
+ * the guest has none, or its stack cannot be written, the domain crashes. v is current; interrupts on or off. */
 void pv_inject_exception(struct vcpu *v, unsigned vector, uint32_t error_code);
 void pv_inject_page_fault(struct vcpu *v, gva_t cr2, uint32_t error_code);
 /*

@@ -198,8 +198,8 @@ void vcpu_switch(struct vcpu *prev, struct vcpu *next)
 	if (next->is_idle) {
 		idle_load();
 	} else {
-		/* GDTR points into the window of the domain before, and the next one's need not have that
-		 * page: an exception before load() is through would find no code segment. */
+		/* GDTR points into the window of the domain before, and the next one's need not have that page: an
+		 * exception before load() is through would find no code segment. */
 		if (!prev->is_idle && prev->domain != next->domain)
 			gdt_load_hv();
 		load(next);

@@ -20,9 +20,8 @@ static uint64_t operand_mask(unsigned bytes)
 	return ~0ull >> (64 - 8 * bytes);
 }
 
-/* What a locked or plain operation makes of the old value; false: not one that is known. Flags go to *rflags.
- */
-static bool combine(const struct insn *insn, const struct cpu_user_regs *regs, uint64_t old, uint64_t *new,
+/* What a locked or plain operation makes of the old value; false: not one that is known. Flags go to *rflags. */
+static bool combine(const struct insn *insn, const struct cpu_user_regs *regs, uint64_t old, uint64_t *result,
                     uint64_t *rflags)
 {
 	uint64_t operand = insn_reg_read(regs, insn->reg), bit, mask = operand_mask(insn->operand_bytes);
@@ -43,40 +42,40 @@ static bool combine(const struct insn *insn, const struct cpu_user_regs *regs, u
 	*rflags = regs->rflags & ~(uint64_t)ARITHMETIC_FLAGS;
 	switch (group) {
 	case 0x01:
-		*new = old + operand;
-		*rflags |= ((*new &mask) < (old & mask));
+		*result = old + operand;
+		*rflags |= ((*result & mask) < (old & mask));
 		break;
 	case 0x09:
-		*new = old | operand;
+		*result = old | operand;
 		break;
 	case 0x21:
-		*new = old &operand;
+		*result = old & operand;
 		break;
 	case 0x29:
-		*new = old - operand;
+		*result = old - operand;
 		*rflags |= ((old & mask) < (operand & mask));
 		break;
 	case 0x31:
-		*new = old ^ operand;
+		*result = old ^ operand;
 		break;
 	case 0x0fab:
 	case 0x0fb3:
 	case 0x0fbb:
-		*new = group == 0x0fab ? old | bit : group == 0x0fb3 ? old & ~bit : old ^ bit;
+		*result = group == 0x0fab ? old | bit : group == 0x0fb3 ? old & ~bit : old ^ bit;
 		*rflags = (regs->rflags & ~1ull) | !!(old & bit);
-		*new = (*new &mask) | (old & ~mask);
+		*result = (*result & mask) | (old & ~mask);
 		return true;
 	default:
 		return false;
 	}
-	*new &= mask;
-	if (!*new)
+	*result &= mask;
+	if (!*result)
 		*rflags |= 1u << 6;
-	if (*new >> (insn->operand_bytes * 8 - 1) & 1)
+	if (*result >> (insn->operand_bytes * 8 - 1) & 1)
 		*rflags |= 1u << 7;
-	if (!(__builtin_popcountll(*new & 0xff) & 1))
+	if (!(__builtin_popcountll(*result & 0xff) & 1))
 		*rflags |= 1u << 2;
-	*new |= old & ~mask;
+	*result |= old & ~mask;
 	return true;
 }
 

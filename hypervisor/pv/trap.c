@@ -24,8 +24,7 @@ static void page_fault(struct vcpu *v, struct cpu_user_regs *regs)
 	pv_inject_page_fault(v, cr2, error_code);
 }
 
-/* INT n is told from the instruction itself: the error code's index is not to be relied on under every
- * emulator. */
+/* INT n is told from the instruction itself: the error code's index is not to be relied on under every emulator. */
 static bool software_interrupt(struct vcpu *v, struct cpu_user_regs *regs)
 {
 	uint8_t insn[2];

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* See daemon.h. systemd's readiness protocol is one datagram (sd_notify(3)); a library is not needed for it.
- */
+/* See daemon.h. systemd's readiness protocol is one datagram (sd_notify(3)); a library is not needed for it. */
 #include "daemon.h"
 
 #include <errno.h>

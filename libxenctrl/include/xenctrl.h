@@ -40,8 +40,7 @@ struct xyl_evtchn; /* event channels of this process */
 struct xyl_gnt;    /* grants mapped by this process */
 struct xyl_store;  /* a connection to xenstored */
 
-/* What went wrong in the last call of this thread that failed; never NULL. Valid until its next failing call.
- */
+/* What went wrong in the last call of this thread that failed; never NULL. Valid until its next failing call. */
 XYL_API const char *xyl_error(void);
 
 /* ---- the handle ---- */
@@ -176,8 +175,8 @@ XYL_API int xyl_memory_set_max(struct xyl *x, uint32_t domid, uint64_t max_kib) 
 /* The memory map that a PV guest reads at boot: one RAM range from 0 to max_kib. */
 XYL_API int xyl_memory_set_map(struct xyl *x, uint32_t domid, uint64_t max_kib) XYL_MUST_USE;
 /*
- * Gives the domain count extents of 2^order pages; extents holds their first pfns and receives their first
- * mfns. *done is how many worked when it fails. Error: ENOMEM the host, or the domain's limit, is exhausted.
+ * Gives the domain count extents of 2^order pages; extents holds their first pfns and receives their first mfns.
+ * *done is how many worked when it fails. Error: ENOMEM the host, or the domain's limit, is exhausted.
  */
 XYL_API int xyl_memory_populate(struct xyl *x, uint32_t domid, uint64_t count, unsigned order,
                                 uint64_t *extents, uint64_t *done) XYL_MUST_USE;
@@ -190,8 +189,7 @@ XYL_API int xyl_memory_increase(struct xyl *x, uint32_t domid, uint64_t count, u
 /* Pages that the domain owns now, the most it may own, and its highest pfn; NULL leaves one out. */
 XYL_API int xyl_memory_reservation(struct xyl *x, uint32_t domid, uint64_t *current_pages,
                                    uint64_t *max_pages, uint64_t *max_pfn) XYL_MUST_USE;
-/* Sets aside pages for a domain that is going to be built, so that two builds cannot both succeed half. 0
- * drops it. */
+/* Sets aside pages for a domain that is going to be built, so that two builds cannot both succeed half. 0 drops it. */
 XYL_API int xyl_memory_claim(struct xyl *x, uint32_t domid, uint64_t pages) XYL_MUST_USE;
 
 /*
@@ -202,8 +200,7 @@ XYL_API int xyl_memory_claim(struct xyl *x, uint32_t domid, uint64_t pages) XYL_
 XYL_API void *xyl_foreign_map(struct xyl *x, uint32_t domid, int prot, const uint64_t *mfns, size_t count,
                               int *errors);
 XYL_API int xyl_foreign_unmap(struct xyl *x, void *address, size_t count);
-/* Maps frames first.. of the domain's grant table (v1). Error: EOPNOTSUPP where kernel or hypervisor cannot.
- */
+/* Maps frames first.. of the domain's grant table (v1). Error: EOPNOTSUPP where kernel or hypervisor cannot. */
 XYL_API void *xyl_grant_table_map(struct xyl *x, uint32_t domid, uint32_t first, uint32_t count);
 /*
  * Enters the console and store pages into the domain's first reserved grants (GNTTAB_RESERVED_CONSOLE and
@@ -414,16 +411,14 @@ struct xyl_watch;
  * use all calls but watches and _async. Errors: ENOENT or ECONNREFUSED no xenstored.
  */
 XYL_API struct xyl_store *xyl_store_open(struct _GMainContext *context);
-/* As xyl_store_open, on a socket path of the caller's choice, and without waiting: it connects when it can.
- */
+/* As xyl_store_open, on a socket path of the caller's choice, and without waiting: it connects when it can. */
 XYL_API struct xyl_store *xyl_store_open_path(struct _GMainContext *context, const char *socket_path);
 XYL_API void xyl_store_close(struct xyl_store *s);
 /* How long calls may wait, in milliseconds; 30,000 at first. */
 XYL_API void xyl_store_set_timeout(struct xyl_store *s, unsigned timeout_ms);
 XYL_API bool xyl_store_connected(struct xyl_store *s);
 
-/* The value, NUL-terminated and to be freed with free(); *bytes (or NULL) is its length, NULs within it
- * counted. */
+/* The value, NUL-terminated and to be freed with free(); *bytes (or NULL) is its length, NULs within it counted. */
 XYL_API char *xyl_store_read(struct xyl_store *s, xyl_tx tx, const char *path, size_t *bytes);
 /* As xyl_store_read, the path made as by printf. */
 XYL_API char *xyl_store_readf(struct xyl_store *s, xyl_tx tx, const char *format, ...)
@@ -476,8 +471,7 @@ XYL_API struct xyl_watch *xyl_store_watch(struct xyl_store *s, const char *path,
 /* After its return fn does not begin any more (called from the context's own thread). */
 XYL_API int xyl_store_unwatch(struct xyl_store *s, struct xyl_watch *w);
 
-/* done(s, error, value, bytes, data): error 0 or an errno value; value is NUL-terminated and lives during the
- * call. */
+/* done(s, error, value, bytes, data): error 0 or an errno value; value is NUL-terminated and lives during the call. */
 typedef void xyl_store_done_fn(struct xyl_store *s, int error, const char *value, size_t bytes, void *data);
 XYL_API int xyl_store_read_async(struct xyl_store *s, xyl_tx tx, const char *path, xyl_store_done_fn *done,
                                  void *data) XYL_MUST_USE;

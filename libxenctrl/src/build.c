@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Building of a PV guest, in steps:
- *	1. unpack the kernel if need be, read what it says of itself, lay everything out
- *(hypervisor/lib/pvbuild.h)
+ *	1. unpack the kernel if need be, read what it says of itself, lay everything out (hypervisor/lib/pvbuild.h)
  *	2. limit the domain's memory and populate it
- *	3. map what is to be written, write it, unmap it: no writable mapping of a page table may
- *remain
+ *	3. map what is to be written, write it, unmap it: no writable mapping of a page table may remain
  *	4. hypercall page, shared_info, pin the page tables, registers of vcpu 0, grants
  * A failure leaves the domain half-built; its creator destroys it.
  */
@@ -119,8 +117,7 @@ static int give_memory(struct builder *b)
 	return populate_all(b);
 }
 
-/* The areas lie in the window one behind the other; the padding between them is neither mapped nor written.
- */
+/* The areas lie in the window one behind the other; the padding between them is neither mapped nor written. */
 static void *window_map(void *ctx, uint64_t pfn)
 {
 	struct builder *b = ctx;

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Mapping of other domains' frames and grant tables. Source: xen/sys/privcmd.h, xen/grant_table.h,
- * xen/memory.h. */
+/* Mapping of other domains' frames and grant tables. Source: xen/sys/privcmd.h, xen/grant_table.h, xen/memory.h. */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>

@@ -250,8 +250,7 @@ static gint by_id(gconstpointer a, gconstpointer b)
 	return (p->id > q->id) - (p->id < q->id);
 }
 
-/* Needs s->lock. A new connection: watches first, then what nobody has answered yet, in the order of asking.
- */
+/* Needs s->lock. A new connection: watches first, then what nobody has answered yet, in the order of asking. */
 static void begin_connection(struct xyl_store *s, int fd, bool device)
 {
 	GList *pending = g_list_sort(g_hash_table_get_values(s->pending), by_id);
@@ -362,8 +361,7 @@ static void *run(void *data)
 			retry_ms = RETRY_FIRST_MS;
 			continue;
 		}
-		/* Only closing wakes it early; a request that comes meanwhile waits for the connection
-		 * anyway. */
+		/* Only closing wakes it early; a request that comes meanwhile waits for the connection anyway. */
 		p = (struct pollfd){ .fd = s->wake, .events = POLLIN };
 		if (poll(&p, 1, retry_ms) > 0) {
 			uint64_t count;

@@ -26,8 +26,7 @@ void consring_adopt(struct consring *r, struct xencons_interface *page);
  * with, so that the guest may go on, but what it says is lost.
  */
 int consring_read(struct consring *r, void *to, size_t max);
-/* Gives the guest as many bytes of input as there is room for; 0 for none, also when its index is impossible.
- */
+/* Gives the guest as many bytes of input as there is room for; 0 for none, also when its index is impossible. */
 int consring_write(struct consring *r, const void *from, size_t bytes);
 size_t consring_room(const struct consring *r);
 

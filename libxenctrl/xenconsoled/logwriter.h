@@ -32,8 +32,7 @@ void log_put(struct log *l, const char *bytes, size_t n);
 /* Never waits: the thread closes the file behind what is still to be written. */
 void log_end(struct log *l);
 
-/* DIR/guest-NAME.log, whatever the name: it is no path, no way to fake a line, and not too long for a file.
- */
+/* DIR/guest-NAME.log, whatever the name: it is no path, no way to fake a line, and not too long for a file. */
 char *log_path(const char *dir, const char *name);
 
 #endif

@@ -135,8 +135,7 @@ void domain_gone(struct store *s, struct domain *d)
 	while (d->owned) {
 		struct node *n = d->owned;
 
-		/* Go up first: removing a parent takes its children along, and is one event instead of many.
-		 */
+		/* Go up first: removing a parent takes its children along, and is one event instead of many. */
 		while (n->parent && n->parent->owner == d)
 			n = n->parent;
 		if (!n->parent) {

@@ -255,8 +255,7 @@ static void transport_turn(struct transport *t)
 
 void io_run(struct io *io)
 {
-	/* Only those that wait now: new work is for the next round, after the descriptors have been looked
-	 * at. */
+	/* Only those that wait now: new work is for the next round, after the descriptors have been looked at. */
 	for (guint count = io->work.length; count && io->work.length; count--) {
 		struct transport *t = io->work.head->data;
 
@@ -317,8 +316,7 @@ static gboolean on_connect(gint fd, GIOCondition condition, gpointer data)
 	if (client < 0) {
 		if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED)
 			return G_SOURCE_CONTINUE;
-		/* Out of descriptors or memory: the client still waits, and asking again at once would not
-		 * end. */
+		/* Out of descriptors or memory: the client still waits, and asking again at once would not end. */
 		daemon_log(LOG_ERR, "cannot accept a connection: %s", strerror(errno));
 		io->listen_source = g_timeout_add_seconds(1, listen_again, io);
 		return G_SOURCE_REMOVE;

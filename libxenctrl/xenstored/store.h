@@ -199,8 +199,7 @@ struct content *content_ref(struct content *c);
 void content_unref(struct content *c);
 size_t content_bytes(const struct content *c);
 struct node *tree_find(struct store *s, const char *path);
-/* Gives path the content c (whose reference it takes over); the parent exists, and so does the owner's
- * domain. */
+/* Gives path the content c (whose reference it takes over); the parent exists, and so does the owner's domain. */
 struct node *tree_put(struct store *s, const char *path, struct content *c);
 /* Removes a node without children, in the name of the domain writer. */
 void tree_drop(struct store *s, struct node *n, uint16_t writer);
@@ -269,8 +268,7 @@ void conn_reset(struct conn *c);
 void conn_complain(struct conn *c, const char *fmt, ...) G_GNUC_PRINTF(2, 3);
 /* Where the next input bytes go and how many are wanted (at least 1). */
 size_t conn_input_want(struct conn *c, char **where);
-/* n bytes were put there; processes the message when it is complete. EPROTO: the connection is beyond repair.
- */
+/* n bytes were put there; processes the message when it is complete. EPROTO: the connection is beyond repair. */
 int conn_input_got(struct conn *c, size_t n);
 /* False while its owner must read replies before more requests are taken. */
 bool conn_may_process(const struct conn *c);

@@ -13,8 +13,7 @@
 #include <glib.h>
 #include <stdint.h>
 
-/* Listens to the kernel's device events; opened before the directories are removed. -1 when that fails
- * (logged). */
+/* Listens to the kernel's device events; opened before the directories are removed. -1 when that fails (logged). */
 int backdev_listen(void);
 /* Waits, as long as it takes, until the kernel has no such device (type "vbd" or "vif"). */
 void backdev_wait_gone(int listener, const char *type, uint32_t domid, uint32_t devid);

@@ -2,15 +2,13 @@
 /*
  * Starting a guest.
  *
- *	1. what can be refused without a domain: disks opened and claimed, bridges looked at, kernel and
- *ramdisk read
+ *	1. what can be refused without a domain: disks opened and claimed, bridges looked at, kernel and ramdisk read
  *	2. the domain: created, limits, memory claimed, kernel put into it
  *	3. its part of the store with all devices, in one transaction; introduced to xenstored
  *	4. the backends: they work on their own meanwhile; waited for, interfaces entered into their bridges
  *	5. unpaused
  *
- * The journal says "building" from before step 2 until 5 is done, so that a build which was cut off is taken
- *down.
+ * The journal says "building" from before step 2 until 5 is done, so that a build which was cut off is taken down.
  */
 #include <errno.h>
 #include <string.h>

@@ -227,8 +227,7 @@ static uint32_t free_nic_devid(const struct journal *journal)
 	return devid;
 }
 
-/* The backend's and the frontend's part of attaching a nic; its nodes are removed by the caller when it
- * fails. */
+/* The backend's and the frontend's part of attaching a nic; its nodes are removed by the caller when it fails. */
 static bool connect_nic(struct guest *guest, const struct nic_conf *nic, uint32_t devid, uint32_t mtu,
                         GError **error)
 {

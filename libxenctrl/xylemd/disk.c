@@ -194,8 +194,7 @@ static bool file_is_quiet(int fd)
 	return true;
 }
 
-/* An open file, checked to be the one that is claimed, not empty, and (unless shareable) not written by
- * others. */
+/* An open file, checked to be the one that is claimed, not empty, and (unless shareable) not written by others. */
 static int open_file(struct disk *disk, const struct disk_conf *conf, GError **error)
 {
 	int flags = O_CLOEXEC | O_NONBLOCK | O_NOCTTY, probe = -1, fd = -1;

@@ -115,8 +115,7 @@ const char *device_class(GVariant *dict, GError **error);
 struct disk_conf *guestconf_find_disk(const struct guestconf *conf, const char *vdev, guint *index);
 struct nic_conf *guestconf_find_nic(const struct guestconf *conf, const char *mac_text, guint *index);
 
-/* Number of a virtual block device (xvda, sda1, hdb ...) as frontends expect it; false when the name is none.
- */
+/* Number of a virtual block device (xvda, sda1, hdb ...) as frontends expect it; false when the name is none. */
 bool vdev_to_devid(const char *vdev, uint32_t *devid);
 /* aa:bb:cc:dd:ee:ff, any case; false when it is something else. */
 bool mac_parse(const char *text, uint8_t mac[6]);

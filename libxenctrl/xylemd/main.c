@@ -194,7 +194,6 @@ int main(int argc, char **argv)
 	g_main_loop_run(loop);
 	g_dbus_server_stop(server);
 	worker_free(xylemd.worker);
-	/* Threads may be stuck in the kernel: the process ends without waiting for them, the journal knows
-	 * the rest. */
+	/* Threads may be stuck in the kernel: the process ends without waiting for them, the journal knows the rest. */
 	_exit(0);
 }

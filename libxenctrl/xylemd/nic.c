@@ -14,8 +14,7 @@
 
 #include "error.h"
 
-/* How often a waiting thread looks whether it was cancelled; the interface itself is announced by an event.
- */
+/* How often a waiting thread looks whether it was cancelled; the interface itself is announced by an event. */
 #define CANCEL_CHECK_MS 500
 
 struct nic_waiter {

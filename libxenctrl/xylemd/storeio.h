@@ -32,13 +32,11 @@ struct storeio *storeio_open(GError **error);
 void storeio_close(struct storeio *io);
 struct xyl_store *storeio_store(struct storeio *io);
 
-/* Writes all nodes of a layout (struct layout_node) in one transaction. `what` names the guest in the error.
- */
+/* Writes all nodes of a layout (struct layout_node) in one transaction. `what` names the guest in the error. */
 bool storeio_write(struct storeio *io, const GArray *nodes, uint32_t domid, const char *what, GError **error);
 /* Removes the NULL-terminated paths, in one transaction if they are several; missing ones are no error. */
 bool storeio_remove(struct storeio *io, const char *const *paths, const char *what, GError **error);
-/* Writes path/leaf = value for pairs of a NULL-terminated list (path, value, path, value ...), one
- * transaction. */
+/* Writes path/leaf = value for pairs of a NULL-terminated list (path, value, path, value ...), one transaction. */
 bool storeio_set(struct storeio *io, const char *what, GError **error, ...) G_GNUC_NULL_TERMINATED;
 
 /* The state in dir/state; BACKEND_GONE when it cannot be read or is no number of 0..6. */

@@ -4,12 +4,12 @@
  *
  *	1. the domain is killed in the hypervisor: nothing of the guest runs any more
  *	2. all its nodes, and those of its backends, go from the store in one transaction
- *	3. the backends notice and let go; each is waited for, as long as it takes; then the disks are closed
- *(loop devices go with their last user)
+ *	3. the backends notice and let go; each is waited for, as long as it takes; then the disks are closed (loop devices
+ *	   go with their last user)
  *	4. the domain is waited for: it stays as long as somebody maps its memory
  *
- * What devices there are is read from the store and not remembered, so that a half-built guest, one that
- *xylemd did not see end, and one that another toolstack made are all taken down by the same steps.
+ * What devices there are is read from the store and not remembered, so that a half-built guest, one that xylemd did not
+ * see end, and one that another toolstack made are all taken down by the same steps.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A paravirtual guest of a few pages, to test what a hypervisor answers. One test is one file with a title
- *and a run(); it runs in dom0's place, on ours as on stock Xen 4.17, and prints one verdict:
+ * A paravirtual guest of a few pages, to test what a hypervisor answers. One test is one file with a title and a run();
+ * it runs in dom0's place, on ours as on stock Xen 4.17, and prints one verdict:
  *
  *	guest-test: pass NAME        or        guest-test: fail NAME: FILE:LINE: what
  */
@@ -113,8 +113,7 @@ extern bool (*trap_hook)(struct regs *regs);
 extern void (*event_hook)(void);
 void events_enable(bool on);
 
-/* ---- user mode: runs fn(arg) in ring 3 "user" with the kernel's tables; back by syscall or exception ----
- */
+/* ---- user mode: runs fn(arg) in ring 3 "user" with the kernel's tables; back by syscall or exception ---- */
 struct user_result {
 	int vector; /* 256: syscall */
 	uint64_t error, cr2, rax, cs;

@@ -159,7 +159,21 @@ def rule_headers(paths):
                 yield path, "no include guard"
 
 
-RULES = [rule_spdx, rule_floors, rule_length, rule_guest_reachable, rule_leftovers, rule_readmes, rule_scripts,
+def rule_layout(paths):
+    """no damage by a formatter: comment ends on lines of their own, keywords as names, an & that lost a blank"""
+    faults = ((r"/\* [^\n]*\n(?:\s*\* [^\n]*\n)*\s*\*/\n", "the comment begins in its first line and ends on a line of its own"),
+              (r"enum class\b", "class is taken for a keyword"),
+              (r"[\w)] &\(?[A-Z_]{2,}\b", "a binary & without a blank behind it"),
+              (r"\n \*[^\s*/\n][^\n]*\n", "text of a comment sticks to its asterisk"))
+    for path in paths:
+        if path.endswith((".c", ".h")):
+            text = read(path)
+            for pattern, why in faults:
+                for match in re.finditer(pattern, text):
+                    yield "%s:%d" % (path, text.count("\n", 0, match.start()) + 1), why
+
+
+RULES = [rule_layout, rule_spdx, rule_floors, rule_length, rule_guest_reachable, rule_leftovers, rule_readmes, rule_scripts,
          rule_headers]
 
 

@@ -318,8 +318,7 @@ static bool burst_answered(void)
 	return burst_send() && burst_replies == BURST;
 }
 
-/* Many requests in pieces that end anywhere; nobody takes replies until the store takes no requests any more.
- */
+/* Many requests in pieces that end anywhere; nobody takes replies until the store takes no requests any more. */
 static void test_burst(size_t piece)
 {
 	static const char path[] = "/local/domain/0/name";

@@ -2,13 +2,12 @@
 /*
  * xenstored's transactions against a reference model.
  *
- * The model is a flat map from path to value without transactions. Random clients run random requests, inside
- * and outside of transactions, on a tree so small that they collide all the time. Then:
+ * The model is a flat map from path to value without transactions. Random clients run random requests, inside and
+ * outside of transactions, on a tree so small that they collide all the time. Then:
  *  1. requests outside transactions answer as the model does;
- *  2. a transaction that commits is as if it had run alone at its commit: its requests, replayed on the model
- * then, give the very answers that its client saw;
- *  3. one that ends with EAGAIN had a reason: something changed since it began; one that was aborted left no
- * trace;
+ *  2. a transaction that commits is as if it had run alone at its commit: its requests, replayed on the model then,
+ *     give the very answers that its client saw;
+ *  3. one that ends with EAGAIN had a reason: something changed since it began; one that was aborted left no trace;
  *  4. after each step that changed something a watch on the tree has an event, after others it has none;
  *  5. the whole tree equals the model.
  */

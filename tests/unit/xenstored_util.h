@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* For the tests of xenstored's core: a store without a world around it, and a client that speaks the
- * protocol. */
+/* For the tests of xenstored's core: a store without a world around it, and a client that speaks the protocol. */
 #ifndef XENSTORED_UTIL_H
 #define XENSTORED_UTIL_H
 

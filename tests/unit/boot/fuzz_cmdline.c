@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Fuzz target: any command line is parsed and reported on without a fault, and options stay within their
- * bounds. */
+/* Fuzz target: any command line is parsed and reported on without a fault, and options stay within their bounds. */
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdlib.h>

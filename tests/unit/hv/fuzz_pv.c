@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * libFuzzer target: instructions that a guest has emulated, from bytes to effects. The first byte chooses
- * what is driven, the next 18 make the registers, the rest is code.
+ * libFuzzer target: instructions that a guest has emulated, from bytes to effects. The first byte chooses what is driven,
+ * the next 18 make the registers, the rest is code.
  *
- *  decode       bytes read, length, the list of opcodes, and (where capstone is there) length and address of
- * another decoder table store  what changes in memory lies in the one entry that faulted, and all references
- * still agree ports        a port is touched only where the domain was given it and the guest's kernel allows
- * it privileged   user mode changes nothing, the kernel only what the ABI lets it have
+ *  decode       bytes read, length, the list of opcodes, and (where capstone is there) length and address of another decoder
+ *  table store  what changes in memory lies in the one entry that faulted, and all references still agree
+ *  ports        a port is touched only where the domain was given it and the guest's kernel allows it
+ *  privileged   user mode changes nothing, the kernel only what the ABI lets it have
  */
 #include "mm/internal.h"
 #include "pv/cpuid.h"

@@ -594,8 +594,7 @@ static void stop(void)
 	for (unsigned i = 0; i < GRANTS; i++) {
 		struct grant *g = &grants[i];
 
-		/* As grant_domain_destroy() does: the references go whether or not the entry is still there.
-		 */
+		/* As grant_domain_destroy() does: the references go whether or not the entry is still there. */
 		if (g->mapped)
 			grant_unmap(g);
 		if (g->mapped) {

@@ -342,8 +342,7 @@ static void domctl_call(void)
 	op->cmd = cmd;
 	op->interface_version = rnd(50) ? XEN_DOMCTL_INTERFACE_VERSION : number(50);
 	op->domain = rnd(10) ? (uint16_t)who : some_domid();
-	/* Numbers of the test's own guests are its to give; what it creates by chance it could not find
-	 * again. */
+	/* Numbers of the test's own guests are its to give; what it creates by chance it could not find again. */
 	if (cmd == XEN_DOMCTL_createdomain || cmd == XEN_DOMCTL_max_mem)
 		return;
 	if (cmd == XEN_DOMCTL_destroydomain)

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Event channels: binding rules, delivery, hostile numbers, closing, reset, polling, lock order between two
- * domains. */
+/* Event channels: binding rules, delivery, hostile numbers, closing, reset, polling, lock order between two domains. */
 #include "fake/machine.h"
 #include <pthread.h>
 

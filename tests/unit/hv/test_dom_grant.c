@@ -8,7 +8,7 @@
 #include <pthread.h>
 
 #define REF   8 /* first entry that tests use */
-#define VA(i) ((uint64_t)(i)*PAGE_SIZE)
+#define VA(i) (PAGE_SIZE * (uint64_t)(i))
 
 struct guest {
 	struct domain *d;
@@ -430,8 +430,7 @@ static void test_death(void)
 	tap_ok(!domain_get(2), "the domain that mapped is gone");
 	tap_ok(g1.table[REF].flags == GTF_permit_access, "its pins with it");
 
-	/* The granter dies with its page mapped: it stays, without memory but that page, until it is
-	 * unmapped. */
+	/* The granter dies with its page mapped: it stays, without memory but that page, until it is unmapped. */
 	guest_make(&g2, 3);
 	free_before = heap_free_pages();
 	grant(&g1, REF, 3, g1.page[0], GTF_permit_access);

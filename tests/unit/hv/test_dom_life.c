@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Life of domains: list, references, pausing, shutdown, watchdogs, info pages, time, death without a trace.
- */
+/* Life of domains: list, references, pausing, shutdown, watchdogs, info pages, time, death without a trace. */
 #include "fake/machine.h"
 #include "hw/options.h"
 

@@ -294,8 +294,7 @@ static void dropped_link_flushes(void)
 	CHECK_THAT(fake_touch(1, VA_KERNEL, true));
 	CHECK_THAT(write_to(d1, d1, r.t[2], 0, 0) == 0);
 	CHECK_THAT(type_now(r.t[1]) == PTYPE_NONE && type_now(page) == PTYPE_NONE);
-	/* The table becomes an ordinary page: a processor that remembers it as a table would follow what we
-	 * store. */
+	/* The table becomes an ordinary page: a processor that remembers it as a table would follow what we store. */
 	store(d1, r.t[1], 0, pte(r.t[4], PTE_P | PTE_RW | PTE_US));
 	CHECK_THAT(fake_tlb_check() == 0 && !fake_touch(1, VA_KERNEL, true));
 	fake_load(1, d1, INVALID_MFN);

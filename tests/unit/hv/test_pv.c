@@ -48,8 +48,7 @@ static struct fake_pv_tree give_tables(struct vcpu *v)
 static unsigned gdt_missing;
 static struct domain *switching_to;
 
-/* An exception now needs the hypervisor's code segment: page 14 of the GDT in the address space that is
- * loaded. */
+/* An exception now needs the hypervisor's code segment: page 14 of the GDT in the address space that is loaded. */
 static void exception_here(void)
 {
 	uintptr_t gdt = fake_pv_cpus[this_cpu()].gdt;
@@ -222,8 +221,7 @@ static void refused_context_is_given_up_in_slices(void)
 
 static mfn_t stolen_table, mapping_l1, taken[TAKEN];
 
-/* In the middle of an emulated store: another vcpu gives the table back, and another domain gets its memory.
- */
+/* In the middle of an emulated store: another vcpu gives the table back, and another domain gets its memory. */
 static void give_table_away(void)
 {
 	fake_copy_hook = NULL;
@@ -321,8 +319,7 @@ static void note_tables(void)
 	bitmap_read_on = fake_loaded(this_cpu());
 }
 
-/* The I/O bitmap lies in the guest's kernel: user mode's tables need not have it, or have something else
- * there. */
+/* The I/O bitmap lies in the guest's kernel: user mode's tables need not have it, or have something else there. */
 static void io_bitmap_is_the_kernels(void)
 {
 	static const uint8_t in_dx[] = { 0xec };

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Fuzz target: any bytes as what a user calls a kernel, and as the payload of a bzImage that is right
- * otherwise. */
+/* Fuzz target: any bytes as what a user calls a kernel, and as the payload of a bzImage that is right otherwise. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>

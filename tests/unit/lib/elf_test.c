@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The ELF reader against hostile headers: every field at its edges, every truncation, under the sanitizers.
- */
+/* The ELF reader against hostile headers: every field at its edges, every truncation, under the sanitizers. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,8 +39,7 @@ static void test_truncations(void)
 	tap_ok(parse(image, bytes) == PV_OK, "the whole is not");
 }
 
-/* Every 8-byte field of the headers and notes set to values at the edges: refused or accepted, never misread.
- */
+/* Every 8-byte field of the headers and notes set to values at the edges: refused or accepted, never misread. */
 static void test_edges(void)
 {
 	static const uint64_t edges[] = { 0,
@@ -104,8 +102,7 @@ static void test_headers(void)
 	tap_ok(parse((const uint8_t *)"#!/bin/sh\n", 10) == PV_ERR_FORMAT, "a script is refused");
 }
 
-/* Note tables that overlap each other as often as headers allow: the walk is bounded, not the file's size
- * squared. */
+/* Note tables that overlap each other as often as headers allow: the walk is bounded, not the file's size squared. */
 static void test_note_bomb(void)
 {
 	size_t bytes = 8u << 20;

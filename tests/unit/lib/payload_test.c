@@ -56,8 +56,7 @@ static size_t pack(enum payload_kind kind)
 	}
 }
 
-/* Wraps packed bytes as Linux does; a size word goes behind all but gzip, which has its own, and plain ELF.
- */
+/* Wraps packed bytes as Linux does; a size word goes behind all but gzip, which has its own, and plain ELF. */
 static size_t wrap(enum payload_kind kind, size_t bytes, uint32_t claimed)
 {
 	uint32_t offset = 0x123, length = (uint32_t)bytes;

@@ -19,7 +19,7 @@
 #define PTE_P      0x1u
 #define PTE_W      0x2u
 #define PTE_U      0x4u
-#define PTE_MFN(e) (((e)&0x000ffffffffff000) >> 12)
+#define PTE_MFN(e) ((0x000ffffffffff000 & (e)) >> 12)
 
 struct built {
 	struct pv_image image;

@@ -367,8 +367,7 @@ static void test_reconnect(void)
 	if (!events)
 		g_main_loop_run(loop);
 	g_source_remove(timer);
-	/* Answered behind whatever else was sent for the watch: what comes twice has come when this returns.
-	 */
+	/* Answered behind whatever else was sent for the watch: what comes twice has come when this returns. */
 	free(xyl_store_read(t.c, XYL_TX_NONE, "/last", NULL));
 	while (g_main_context_iteration(NULL, FALSE))
 		;

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* TAP for the tests of this folder: tap_ok() per verdict, tap_end() prints the plan and gives main's result.
- */
+/* TAP for the tests of this folder: tap_ok() per verdict, tap_end() prints the plan and gives main's result. */
 #ifndef XYLEM_TEST_TAP_H
 #define XYLEM_TEST_TAP_H
 

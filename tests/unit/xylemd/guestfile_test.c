@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Host test of xenctl's guest files, under the sanitizers: what they become, and the errors that name the
- * line. */
+/* Host test of xenctl's guest files, under the sanitizers: what they become, and the errors that name the line. */
 #include <glib/gstdio.h>
 #include <string.h>
 

@@ -19,8 +19,7 @@
 
 /* Memory of frames frames, CPUs with their idle vcpus current, timers and the scheduler. Once per process. */
 void machine_init(unsigned frames, unsigned cpus);
-/* Domain with its vcpus, no memory but shared_info, paused as the toolstack's are. Exits the test when it
- * fails. */
+/* Domain with its vcpus, no memory but shared_info, paused as the toolstack's are. Exits the test when it fails. */
 struct domain *machine_domain(uint16_t domid, unsigned vcpus);
 /* Lets them run: up, and the domain unpaused. */
 void machine_start(struct domain *d);
@@ -28,13 +27,11 @@ void machine_start(struct domain *d);
 void machine_become(unsigned cpu, struct vcpu *v);
 /* Does the work that is pending on the CPU, switches included. */
 void machine_run(unsigned cpu);
-/* Destroys the domain (dom0's vcpu 0 on CPU 0 asks), through all continuations; drops no reference of the
- * caller's. */
+/* Destroys the domain (dom0's vcpu 0 on CPU 0 asks), through all continuations; drops no reference of the caller's. */
 void machine_destroy(struct domain *d);
 
 extern unsigned machine_switches;
-/* Set to "halt" or "reboot" when the machine was told to; the caller of machine_expect_power() continues
- * then. */
+/* Set to "halt" or "reboot" when the machine was told to; the caller of machine_expect_power() continues then. */
 extern const char *machine_power;
 #define MACHINE_EXPECT_POWER(call)                  \
 	do {                                        \
@@ -55,8 +52,7 @@ void machine_irq_fire(unsigned irq);
 extern unsigned machine_irq_eois[64];
 bool machine_irq_bound(unsigned irq);
 
-/* Guest memory for one element of a hypercall's array: writes it at offset at of fake_guest and returns its
- * address. */
+/* Guest memory for one element of a hypercall's array: writes it at offset at of fake_guest and returns its address. */
 gva_t machine_put(size_t at, const void *data, size_t n);
 
 #endif

@@ -32,8 +32,7 @@ struct fake_pv_cpu {
 };
 extern struct fake_pv_cpu fake_pv_cpus[FAKE_CPUS];
 
-/* Called where the real code may take a fault or a non-maskable interrupt while it changes the address space.
- */
+/* Called where the real code may take a fault or a non-maskable interrupt while it changes the address space. */
 extern void (*fake_pv_fault_point)(void);
 /* Ports read as their own number, complemented; the last one written. */
 extern unsigned fake_pv_port, fake_pv_port_reads, fake_pv_port_writes;
