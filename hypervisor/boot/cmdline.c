@@ -10,6 +10,7 @@
 #include "lib/log.h"
 #include "lib/option.h"
 #include "lib/string.h"
+#include <xen/sysctl.h>
 
 struct options options;
 
@@ -239,6 +240,17 @@ static const char *set_clocksource(const char *value)
 	return text(options.clocksource, sizeof(options.clocksource), value);
 }
 
+/* As on Xen: 0, or 100 to 500,000 microseconds. */
+static const char *set_sched_ratelimit(const char *value)
+{
+	unsigned us;
+
+	if (number(&us, value, XEN_SYSCTL_SCHED_RATELIMIT_MAX) || (us && us < XEN_SYSCTL_SCHED_RATELIMIT_MIN))
+		return bad_value;
+	options.sched_ratelimit_us = us;
+	return NULL;
+}
+
 static const char *set_sched(const char *value)
 {
 	/* The scheduler itself tells when it is not the one that was asked for. */
@@ -344,6 +356,7 @@ static const struct {
 	{ "reboot", set_reboot },
 	{ "clocksource", set_clocksource },
 	{ "sched", set_sched },
+	{ "sched_ratelimit_us", set_sched_ratelimit },
 	{ "spec-ctrl", set_spec_ctrl },
 	{ "xpti", set_xpti },
 };
@@ -385,6 +398,7 @@ static void set_defaults(void)
 		                    .guest_loglvl_rate = 2,
 		                    .conring_bytes = 32768,
 		                    .sched = "credit",
+		                    .sched_ratelimit_us = 1000,
 		                    .spec_ctrl = true,
 		                    .spec_ibrs = -1,
 		                    .spec_ibpb = -1,

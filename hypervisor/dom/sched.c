@@ -13,7 +13,10 @@
  * 4. A CPU that would run something in debt, or nothing, takes a better one from another CPU's queue; a CPU
  *    that leaves somebody waiting tells an idle one. Who goes idle says so before it looks at the other queues,
  *    and who queues somebody looks for idle CPUs afterwards: one of the two sees the other.
- * 5. A vcpu runs outside of its soft affinity only where a CPU would be idle otherwise: it goes back at the end
+ * 5. A vcpu that came onto its CPU less than ratelimit_ns ago and can go on is not displaced by a better one:
+ *    who is woken by many small events would otherwise be switched to for each of them, and do the work of each
+ *    alone. What gives the CPU up by itself (blocks, yields, is paused) is not held back.
+ * 6. A vcpu runs outside of its soft affinity only where a CPU would be idle otherwise: it goes back at the end
  *    of a slice when somebody else waits, or a CPU of that set is idle.
  *
  * Locks: a queue's lock (RANK_SCHED) guards the queue and the vcpus whose .cpu names it. account_lock (same
@@ -28,6 +31,7 @@
 #include "hw/options.h"
 #include "hw/time.h"
 
+#define US             1000ull
 #define MS             1000000ull
 #define ACCOUNT_NS     (30 * MS)
 #define BOOST_NS       (10 * MS)
@@ -65,6 +69,8 @@ struct sched_cpu {
 	struct vcpu *curr, *idle;
 	struct timer slice;
 	bool slice_over;
+	bool held; /* curr goes on until the rate limit is over; the slice's timer then makes the CPU look
+	              again */
 };
 
 static struct sched_cpu sched_cpus[NR_CPUS];
@@ -73,7 +79,8 @@ static spinlock_t account_lock = SPINLOCK(RANK_SCHED);
 static struct list account_domains = { &account_domains, &account_domains };
 static struct timer account_timer;
 static uint64_t slice_ns = 30 * MS;
-static uint64_t paid_ns; /* by all vcpus since the last accounting; atomic */
+static uint64_t ratelimit_ns; /* 0: none */
+static uint64_t paid_ns;      /* by all vcpus since the last accounting; atomic */
 
 /* ---- small pieces ---- */
 
@@ -197,7 +204,7 @@ static void enqueue(struct sched_cpu *sc, struct vcpu *v)
 	unsigned cpu = v->cpu;
 
 	list_add_tail(&v->run_link, &sc->queue);
-	if (sc->curr->is_idle || class_of(v) < class_of(sc->curr))
+	if (sc->curr->is_idle || (!sc->held && class_of(v) < class_of(sc->curr)))
 		work_raise(cpu, WORK_SCHEDULE);
 }
 
@@ -467,6 +474,19 @@ static bool retire(struct sched_cpu *sc, struct vcpu *prev, unsigned cpu, uint64
 	return false;
 }
 
+/* Until when the rate limit lets v go on; 0: it does not. Queue locked, v is its current vcpu. */
+static uint64_t held_until(const struct sched_cpu *sc, const struct vcpu *v, unsigned cpu, uint64_t now)
+{
+	uint64_t end = v->runstate.state_entry_time + READ_ONCE(ratelimit_ns);
+	cpumask_t allowed;
+
+	if (v->is_idle || sc->slice_over || now >= end || !vcpu_runnable(v) || sv_of(v)->yielded ||
+	    class_of(v) == CLASS_NONE)
+		return 0;
+	allowed = allowed_cpus(v);
+	return cpumask_test(&allowed, cpu) ? MIN(end, now + slice_of(v)) : 0;
+}
+
 /* WORK_SCHEDULE: decides who runs on this CPU. Returns if that is who runs already. */
 static void schedule(void)
 {
@@ -474,8 +494,20 @@ static void schedule(void)
 	struct sched_cpu *sc = &sched_cpus[cpu];
 	struct vcpu *prev = sc->curr, *next;
 	uint64_t now = time_now_ns(), irq = irq_save(), flags = spin_lock_irqsave(&sc->lock);
-	bool move = retire(sc, prev, cpu, now);
+	uint64_t until = held_until(sc, prev, cpu, now);
+	bool move;
 
+	sc->held = until;
+	if (until) {
+		burn(prev, now);
+		timer_set(&sc->slice, until);
+		tell_idle(sc);
+		spin_unlock_irqrestore(&sc->lock, flags);
+		vcpu_stay(prev);
+		irq_restore(irq);
+		return;
+	}
+	move = retire(sc, prev, cpu, now);
 	next = choose_next(sc, cpu, prev);
 	sc->slice_over = false;
 	sc->curr = next;
@@ -512,7 +544,9 @@ static void slice_expired(void *data)
 {
 	struct sched_cpu *sc = data;
 
-	sc->slice_over = true;
+	/* The end of the rate limit is not that of the slice: its vcpu keeps its place and its boost. */
+	if (!READ_ONCE(sc->held))
+		sc->slice_over = true;
 	work_raise((unsigned)(sc - sched_cpus), WORK_SCHEDULE);
 }
 
@@ -759,14 +793,19 @@ int sched_adjust_global(struct xen_sysctl_scheduler_op *op)
 		if (p->tslice_ms > XEN_SYSCTL_CSCHED_TSLICE_MAX ||
 		    p->tslice_ms < XEN_SYSCTL_CSCHED_TSLICE_MIN)
 			return -EINVAL;
-		if (p->ratelimit_us || p->vcpu_migr_delay_us) /* there are none to set */
+		if (p->ratelimit_us && (p->ratelimit_us > XEN_SYSCTL_SCHED_RATELIMIT_MAX ||
+		                        p->ratelimit_us < XEN_SYSCTL_SCHED_RATELIMIT_MIN ||
+		                        p->ratelimit_us > p->tslice_ms * 1000))
+			return -EINVAL;
+		if (p->vcpu_migr_delay_us) /* there is none to set */
 			return -EINVAL;
 		WRITE_ONCE(slice_ns, p->tslice_ms * MS);
+		WRITE_ONCE(ratelimit_ns, p->ratelimit_us * US);
 	} else if (op->cmd != XEN_SYSCTL_SCHEDOP_getinfo) {
 		return -EINVAL;
 	}
 	p->tslice_ms = (unsigned)(slice_ns / MS);
-	p->ratelimit_us = 0;
+	p->ratelimit_us = (unsigned)(ratelimit_ns / US);
 	p->vcpu_migr_delay_us = 0;
 	return 0;
 }
@@ -897,6 +936,7 @@ void sched_init(void)
 {
 	if (options.sched[0] && strcmp(options.sched, "credit"))
 		log_warn("option sched=%s has no effect: the scheduler is credit", options.sched);
+	ratelimit_ns = options.sched_ratelimit_us * US;
 	domains_init();
 	work_register(WORK_SCHEDULE, schedule);
 	timer_init(&account_timer, account, NULL, 0);

@@ -25,6 +25,7 @@ struct options {
 	char reboot[8]; /* t k a p e n or empty: triple, keyboard, acpi, pci, efi, none */
 	char clocksource[8];
 	char sched[16];
+	unsigned sched_ratelimit_us;             /* 0: none */
 	bool spec_ctrl;                          /* spec-ctrl=no switches all mitigations off */
 	int spec_ibrs, spec_ibpb, spec_md_clear; /* -1: by CPU; 0, 1 */
 	int xpti_dom0, xpti_domu;                /* -1: by CPU; 0, 1 */

@@ -92,6 +92,11 @@ static void logs(void)
 	tap_ok(options.reboot[0] == 'k' && !strcmp(options.clocksource, "acpi") &&
 	               !strcmp(options.sched, "credit"),
 	       "reboot, clocksource, sched");
+	tap_ok(options.sched_ratelimit_us == 1000, "the scheduler's rate limit is a millisecond");
+	cmdline_parse("sched_ratelimit_us=0");
+	tap_ok(!options.sched_ratelimit_us, "sched_ratelimit_us=0: there is none");
+	cmdline_parse("sched_ratelimit_us=99 sched_ratelimit_us=500001 sched_ratelimit_us=1ms");
+	tap_ok(options.sched_ratelimit_us == 1000, "rate limits that Xen does not take are not taken");
 	cmdline_parse("reboot=no");
 	tap_ok(options.noreboot, "reboot=no");
 }

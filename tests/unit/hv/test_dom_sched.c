@@ -283,6 +283,81 @@ static void test_wake(void)
 	vcpu_wake(doms[1]->vcpus[1]);
 }
 
+static bool set_ratelimit(unsigned us)
+{
+	struct xen_sysctl_scheduler_op g = { .sched_id = XEN_SCHEDULER_CREDIT,
+		                             .cmd = XEN_SYSCTL_SCHEDOP_getinfo };
+
+	if (sched_adjust_global(&g))
+		abort();
+	g.cmd = XEN_SYSCTL_SCHEDOP_putinfo;
+	g.u.sched_credit.ratelimit_us = us;
+	return !sched_adjust_global(&g) && g.u.sched_credit.ratelimit_us == us;
+}
+
+/* Wakes v at each step, for a second; it blocks as soon as it ran. How often it ran; *late: the longest wait
+ * in steps. */
+static unsigned wake_often(struct vcpu *v, unsigned *late)
+{
+	unsigned ran = 0, waited = 0;
+
+	*late = 0;
+	for (uint64_t t = 0; t < 1000 * MS; t += STEP) {
+		step();
+		if (on_cpu(0) == v) {
+			ran++;
+			waited = 0;
+			bit_set(&v->pause_flags, PAUSE_BLOCKED);
+			vcpu_sleep(v);
+			machine_run(0);
+		} else {
+			waited++;
+			*late = MAX(*late, waited);
+		}
+		fake_set_cpu(1);
+		vcpu_kick(v);
+	}
+	return ran;
+}
+
+static void test_ratelimit(void)
+{
+	struct vcpu *v = doms[1]->vcpus[0], *hog;
+	unsigned often, seldom, late;
+
+	only(2);
+	bit_set(&doms[1]->vcpus[1]->pause_flags, PAUSE_DOWN);
+	vcpu_sleep(doms[1]->vcpus[1]);
+	set(doms[1], 65535, 0); /* in credit, after a while always */
+	run_for(200 * MS);
+	often = wake_often(v, &late);
+	tap_ok(often > 900,
+	       "without a rate limit a vcpu that is woken all the time displaces the other each time");
+	tap_ok(set_ratelimit(5000), "a rate limit of five milliseconds is taken");
+	seldom = wake_often(v, &late);
+	printf("# ran %u times, waited up to %u steps\n", seldom, late);
+	tap_ok(seldom > 150 && seldom <= 200 && late <= 10,
+	       "with it the other goes on for that time, and no longer");
+	hog = on_cpu(0);
+	step();
+	fake_set_cpu(1);
+	vcpu_kick(v);
+	machine_run(0);
+	fake_set_cpu(0);
+	if (on_cpu(0) == hog) {
+		vcpu_yield();
+		machine_run(0);
+	}
+	tap_ok(on_cpu(0) == v, "who yields is not held by it");
+	tap_ok(!set_ratelimit(99) && !set_ratelimit(500001) && !set_ratelimit(40000) && set_ratelimit(0),
+	       "limits outside of Xen's range, or longer than a slice, are refused");
+	set(doms[1], 256, 0);
+	bit_clear(&doms[1]->vcpus[1]->pause_flags, PAUSE_DOWN);
+	vcpu_wake(doms[1]->vcpus[1]);
+	if (bit_test_and_clear(&v->pause_flags, PAUSE_BLOCKED))
+		vcpu_wake(v);
+}
+
 static void test_pause(void)
 {
 	struct vcpu_runstate_info r;
@@ -397,7 +472,7 @@ static void test_parameters(void)
 
 int main(void)
 {
-	tap_plan(6 + 5 + 6 + 1 + 1 + 1 + 4 + 2 + 7);
+	tap_plan(6 + 5 + 6 + 1 + 1 + 1 + 5 + 4 + 2 + 7);
 	machine_init(4096, 3);
 	dom0 = machine_domain(0, 1);
 	for (unsigned i = 1; i < 6; i++) {
@@ -411,6 +486,7 @@ int main(void)
 	test_cap_turns();
 	test_time_page();
 	test_wake();
+	test_ratelimit();
 	test_pause();
 	test_chaos();
 	test_parameters();
