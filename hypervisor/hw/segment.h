@@ -15,6 +15,7 @@ bool segment_es_load(uint16_t selector);
 bool segment_fs_load(uint16_t selector);
 bool segment_gs_load(uint16_t selector);
 void swapgs(void);
+void segment_user_gs_load(uint16_t selector);
 #else
 /* The second loads: false where the selector is bad by now; the null selector is loaded instead. */
 #define SEGMENT(name)                                                     \
@@ -51,6 +52,27 @@ SEGMENT(gs)
 static inline void swapgs(void)
 {
 	__asm__ volatile("swapgs" ::: "memory");
+}
+
+/* The user's GS while the kernel's base is in place, interrupts off; a bad selector becomes the null one. */
+static inline void segment_user_gs_load(uint16_t selector)
+{
+	__asm__ volatile("swapgs\n"
+	                 "1: mov %0, %%gs\n"
+	                 "2: mfence\n"
+	                 "swapgs\n"
+	                 ".subsection 1\n"
+	                 "3: xor %k0, %k0\n"
+	                 "mov %0, %%gs\n"
+	                 "jmp 2b\n"
+	                 ".previous\n"
+	                 ".pushsection __ex_table, \"a\"\n"
+	                 ".balign 4\n"
+	                 ".long 1b - ., 3b - .\n"
+	                 ".popsection"
+	                 : "+r"(selector)
+	                 :
+	                 : "memory");
 }
 #endif
 

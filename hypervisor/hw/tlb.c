@@ -66,6 +66,12 @@ void tlb_filter(cpumask_t *mask, uint32_t stamp)
 			mask->bits[cpu / BITS_PER_WORD] &= ~(1ull << (cpu % BITS_PER_WORD));
 }
 
+void cache_write_back(void *arg)
+{
+	(void)arg;
+	__builtin_ia32_wbinvd();
+}
+
 void tlb_flush_local(void)
 {
 	uint64_t flags = irq_save();

@@ -3,6 +3,7 @@
 #include "hypercall/hypercall.h"
 #include "hw/fpu.h"
 #include "hw/mem.h"
+#include "hw/segment.h"
 #include "mm/frame.h"
 #include "pv/pv.h"
 
@@ -43,27 +44,6 @@ int64_t hc_update_descriptor(struct hc_args *a)
 	return 0;
 }
 
-/* The user's GS while the kernel's base is in place; a bad selector becomes the null one. */
-static void load_user_gs(uint16_t selector)
-{
-	__asm__ volatile("swapgs\n"
-	                 "1: mov %0, %%gs\n"
-	                 "2: mfence\n"
-	                 "swapgs\n"
-	                 ".subsection 1\n"
-	                 "3: xor %k0, %k0\n"
-	                 "mov %0, %%gs\n"
-	                 "jmp 2b\n"
-	                 ".previous\n"
-	                 ".pushsection __ex_table, \"a\"\n"
-	                 ".balign 4\n"
-	                 ".long 1b - ., 3b - .\n"
-	                 ".popsection"
-	                 : "+r"(selector)
-	                 :
-	                 : "memory");
-}
-
 /* set_segment_base(which, base): SEGBASE_* of xen/arch-x86/xen-x86_64.h. */
 int64_t hc_set_segment_base(struct hc_args *a)
 {
@@ -83,7 +63,7 @@ int64_t hc_set_segment_base(struct hc_args *a)
 		return 0;
 	case SEGBASE_GS_USER_SEL:
 		flags = irq_save();
-		load_user_gs((uint16_t)a->arg[1]);
+		segment_user_gs_load((uint16_t)a->arg[1]);
 		irq_restore(flags);
 		return 0;
 	}

@@ -277,20 +277,14 @@ static int clear_or_copy(struct domain_mm *mm, mfn_t dst, mfn_t src, bool copy)
 	return rc;
 }
 
-static void write_back_cache(void *arg)
-{
-	(void)arg;
-	__builtin_ia32_wbinvd();
-}
-
 static int flush_cache(struct domain *d, bool everywhere)
 {
 	if (!d->mm.iomem.count)
 		return -EACCES; /* all its memory is write-back: nothing to keep in step */
 	if (everywhere)
-		cpu_call(&cpus_online, write_back_cache, NULL);
+		cpu_call(&cpus_online, cache_write_back, NULL);
 	else
-		write_back_cache(NULL);
+		cache_write_back(NULL);
 	return 0;
 }
 

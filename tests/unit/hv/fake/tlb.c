@@ -89,6 +89,11 @@ void tlb_flush_page(const cpumask_t *mask, gva_t va)
 	}
 }
 
+void cache_write_back(void *arg)
+{
+	(void)arg;
+}
+
 void tlb_flush_local(void)
 {
 	forget(&tlbs[this_cpu()]);
@@ -106,6 +111,8 @@ void cr3_load(uint64_t cr3)
 {
 	if (fake_hook)
 		fake_hook();
+	if (cr3 >> PAGE_SHIFT >= max_mfn)
+		panic("CR3 is loaded with %lx", (unsigned long)cr3);
 	tlbs[this_cpu()].l4 = MFN((cr3 & PTE_ADDR) >> PAGE_SHIFT);
 	forget(&tlbs[this_cpu()]);
 }
