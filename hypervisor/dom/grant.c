@@ -576,9 +576,8 @@ static void transfer_one(struct gnttab_transfer *op)
 		op->status = GNTST_address_too_big;
 	if (op->status == GNTST_okay)
 		transfer_complete(rd, op->ref, mfn);
-	/* The frame left ld's lists, not its page tables' place in the M2P: give it back where it came from. */
-	else if (domain_frame_assign(&ld->mm, mfn))
-		domain_crash(ld, "a frame of a failed transfer cannot be given back");
+	else
+		domain_frame_return(&ld->mm, mfn);
 	if (rd)
 		domain_put(rd);
 }

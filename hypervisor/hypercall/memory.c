@@ -226,8 +226,7 @@ static int exchange_chunk(struct exchange *e, uint64_t chunk)
 	for (unsigned i = 0; i < e->given_count; i++)
 		heap_free(MFN(e->given[i]), e->x.out.extent_order);
 	for (unsigned i = 0; i < e->taken_count; i++)
-		if (domain_frame_assign(&e->d->mm, MFN(e->taken[i])))
-			heap_free(MFN(e->taken[i]), 0);
+		domain_frame_return(&e->d->mm, MFN(e->taken[i]));
 	return rc;
 }
 

@@ -97,7 +97,8 @@ static bool owner_count(struct domain_mm *d, int64_t pages, int64_t shared)
 }
 
 /* Reserves n frames of the domain's allowance. */
-static int owner_reserve(struct domain_mm *d, uint64_t n)
+/* limit: what the domain may have; max_pages, or more for what it had before. */
+static int owner_reserve(struct domain_mm *d, uint64_t n, uint64_t limit)
 {
 	bool first = false;
 	int rc = 0;
@@ -105,7 +106,7 @@ static int owner_reserve(struct domain_mm *d, uint64_t n)
 	spin_lock(&d->pages_lock);
 	if (d->dying)
 		rc = -EINVAL;
-	else if (d->max_pages < d->tot_pages || n > d->max_pages - d->tot_pages)
+	else if (limit < d->tot_pages || n > limit - d->tot_pages)
 		rc = -E2BIG;
 	else
 		first = owner_count(d, (int64_t)n, 0);
@@ -167,7 +168,7 @@ void frame_free(struct frame *f)
 int domain_frame_alloc(struct domain_mm *d, unsigned order, unsigned flags, mfn_t *first)
 {
 	uint64_t n = 1ull << order;
-	int rc = owner_reserve(d, n);
+	int rc = owner_reserve(d, n, READ_ONCE(d->max_pages));
 
 	if (rc)
 		return rc;
@@ -219,7 +220,8 @@ int domain_frame_steal(struct domain_mm *d, mfn_t mfn)
 	return 0;
 }
 
-int domain_frame_assign(struct domain_mm *d, mfn_t mfn)
+/* Frames that nobody owns, not in the heap. */
+static int assign(struct domain_mm *d, mfn_t mfn, uint64_t limit)
 {
 	struct frame *f;
 	int rc;
@@ -229,7 +231,7 @@ int domain_frame_assign(struct domain_mm *d, mfn_t mfn)
 	f = frame_at(mfn.m);
 	if (f->owner || f->count)
 		return -EINVAL;
-	rc = owner_reserve(d, 1);
+	rc = owner_reserve(d, 1, limit);
 	if (rc)
 		return rc;
 	if (f->flags & FRAME_FLUSH) {
@@ -242,6 +244,17 @@ int domain_frame_assign(struct domain_mm *d, mfn_t mfn)
 	}
 	owner_take(d, f, 1);
 	return 0;
+}
+
+int domain_frame_assign(struct domain_mm *d, mfn_t mfn)
+{
+	return assign(d, mfn, READ_ONCE(d->max_pages));
+}
+
+void domain_frame_return(struct domain_mm *d, mfn_t mfn)
+{
+	if (assign(d, mfn, UINT64_MAX))
+		heap_free(mfn, 0);
 }
 
 /* ---- frames of the hypervisor's that a guest may map ---- */

@@ -44,6 +44,9 @@ int domain_frame_release(struct domain_mm *d, mfn_t mfn) __must_check;
  * (XENMEM_exchange, GNTTABOP_transfer). -EINVAL when it is still referenced or typed. */
 int domain_frame_steal(struct domain_mm *d, mfn_t mfn) __must_check;
 int domain_frame_assign(struct domain_mm *d, mfn_t mfn) __must_check;
+/* Undoes domain_frame_steal(), whatever max_pages has become meanwhile. A domain that dies by now does not get
+ * the frame back: it is freed. */
+void domain_frame_return(struct domain_mm *d, mfn_t mfn);
 
 /* A zeroed hypervisor frame that the guest may map (writable or read-only): shared_info, grant frames.
  * Freed when the hypervisor's reference (share_free) and all of the guest's mappings are gone. */

@@ -312,6 +312,22 @@ static void test_tables(void)
 	       "an operation that cannot be read faults");
 }
 
+/* max_mem was lowered below what the domain has, while a transfer of its fails. */
+static void test_transfer_limit(void)
+{
+	mfn_t page = page_of(g1.d);
+	struct gnttab_transfer t = { .mfn = page.m, .domid = g2.d->domid, .ref = REF };
+	uint64_t n1 = g1.d->mm.tot_pages, limit = g1.d->mm.max_pages;
+	unsigned done = 0;
+
+	g1.d->mm.max_pages = 1;
+	(void)!grant_op(GNTTABOP_transfer, machine_put(8192, &t, sizeof(t)), 1, &done);
+	g1.d->mm.max_pages = limit;
+	memcpy(&t, fake_guest + 8192, sizeof(t));
+	tap_ok(t.status == GNTST_general_error && g1.d->mm.tot_pages == n1 && !g1.d->shutting_down,
+	       "a failed transfer gives the page back, also over the domain's limit");
+}
+
 static void test_transfer(void)
 {
 	mfn_t page = page_of(g1.d);
@@ -342,6 +358,7 @@ static void test_transfer(void)
 	memcpy(&t, fake_guest + 8192, sizeof(t));
 	tap_ok(t.status == GNTST_bad_page, "a page table is not transferred");
 	g2.table[REF].flags = 0;
+	test_transfer_limit();
 }
 
 static void test_quota_and_batch(void)
@@ -457,7 +474,7 @@ int main(void)
 {
 	uint64_t start;
 
-	tap_plan(13 + 16 + 6 + 9 + 11 + 4 + 3 + 2 + 9 + 1);
+	tap_plan(13 + 16 + 6 + 9 + 11 + 5 + 3 + 2 + 9 + 1);
 	machine_init(4096, 2);
 	dom0 = machine_domain(0, 1);
 	machine_destroy(machine_domain(5, 1)); /* so that what stays for good is there */
