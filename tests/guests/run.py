@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Runs the PV test guests in dom0's place under QEMU and prints TAP.
+"""Runs the PV test guests in dom0's place and prints TAP.
 
-usage: run.py --hypervisor IMAGE [--cpu MODEL] [--cpus N] [--options "..."] [--jobs N] [--log DIR] GUEST.elf ...
+usage: run.py --hypervisor IMAGE [--bochs] [--cpu MODEL] [--cpus N] [--options "..."] [--jobs N] [--log DIR] GUEST.elf ...
 
-IMAGE is an uncompressed Multiboot image (xylem.bin or stock Xen's, gunzipped). A guest passes when it prints its verdict;
-the machine may then do what it likes. The time-out is generous and only ends what hangs.
+IMAGE is an uncompressed Multiboot image (xylem.bin or stock Xen's, gunzipped), started by QEMU's loader, or with --bochs
+under Bochs by GRUB Legacy from a disk image; MODEL is one of "qemu-system-x86_64 -cpu help" or of "bochs --help cpu". A guest
+passes when it prints its verdict; the machine may then do what it likes. The time-out is generous and only ends what hangs.
 """
 import argparse
 import concurrent.futures
@@ -13,35 +14,70 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import threading
 
-TIMEOUT_S = 240
+import bochs
+
+TIMEOUT_S = 240 * float(os.environ.get("XYLEM_TIMEOUT_SCALE", "1"))
+HYPERVISOR_OPTIONS = "console=com1 com1=115200 dom0_mem=64M loglvl=warning guest_loglvl=all "
 
 
-def run(args, guest):
+class Qemu:
+    """A QEMU that runs: its serial output line by line."""
+
+    def __init__(self, args, guest):
+        command = ["qemu-system-x86_64", "-accel", "tcg", "-cpu", args.cpu, "-smp", str(args.cpus), "-m", "256", "-nographic",
+                   "-no-reboot", "-net", "none", "-kernel", args.hypervisor, "-initrd", guest, "-append",
+                   HYPERVISOR_OPTIONS + args.options]
+        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+    def lines(self):
+        for line in self.process.stdout:
+            yield line.decode(errors="replace").rstrip()
+
+    def kill(self):
+        self.process.kill()
+
+    def end(self):
+        self.process.kill()
+        self.process.wait()
+
+
+def prepare(args, folder):
+    """What all runs of these arguments share."""
+    if args.bochs:
+        bochs.disk(os.path.join(folder, "disk.img"), args.hypervisor, HYPERVISOR_OPTIONS + args.options,
+                   [(guest, "", [guest]) for guest in args.guests])
+
+
+def start(args, guest, folder):
+    if args.bochs:
+        return bochs.Machine(os.path.join(folder, os.path.basename(guest)), os.path.join(folder, "disk.img"),
+                             args.guests.index(guest), args.cpu, args.cpus)
+    return Qemu(args, guest)
+
+
+def run(args, guest, folder):
     name = os.path.basename(guest)[:-4]
-    command = ["qemu-system-x86_64", "-accel", "tcg", "-cpu", args.cpu, "-smp", str(args.cpus), "-m", "256", "-nographic",
-               "-no-reboot", "-net", "none", "-kernel", args.hypervisor, "-initrd", guest, "-append",
-               "console=com1 com1=115200 dom0_mem=64M loglvl=warning guest_loglvl=all " + args.options]
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    timer = threading.Timer(TIMEOUT_S, process.kill)
+    machine = start(args, guest, folder)
+    timer = threading.Timer(TIMEOUT_S, machine.kill)
     timer.start()
     verdict, log = None, []
-    for line in process.stdout:
-        line = line.decode(errors="replace").rstrip()
+    lines = machine.lines()
+    for line in lines:
         log.append(line)
         found = re.search(r"guest-test: (pass|fail) (.*)", line)
         if found:
             verdict = found
             break
         if "Xylem: panic" in line or "Panic on CPU" in line:
-            log += [l.decode(errors="replace").rstrip() for _, l in zip(range(40), process.stdout)]
+            log += [text for _, text in zip(range(40), lines)]
             break
         if "Hardware Dom0" in line or "dom0 crashed" in line:
             break
     timer.cancel()
-    process.kill()
-    process.wait()
+    machine.end()
     if args.log:
         with open(os.path.join(args.log, name + ".log"), "w") as f:
             f.write("\n".join(log) + "\n")
@@ -53,19 +89,22 @@ def run(args, guest):
 def main():
     p = argparse.ArgumentParser()
     p.add_argument("--hypervisor", required=True)
-    p.add_argument("--cpu", default="qemu64,vendor=GenuineIntel,-svm")
+    p.add_argument("--bochs", action="store_true")
+    p.add_argument("--cpu")
     p.add_argument("--cpus", type=int, default=1)
     p.add_argument("--options", default="")
     p.add_argument("--jobs", type=int, default=2)
     p.add_argument("--log")
     p.add_argument("guests", nargs="+")
     args = p.parse_args()
+    args.cpu = args.cpu or ("corei7_skylake_x" if args.bochs else "qemu64,vendor=GenuineIntel,-svm")
     if args.log:
         os.makedirs(args.log, exist_ok=True)
     print("1..%d" % len(args.guests), flush=True)
     failed = 0
-    with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
-        for n, (name, ok, why) in enumerate(pool.map(lambda g: run(args, g), args.guests), 1):
+    with tempfile.TemporaryDirectory() as folder, concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
+        prepare(args, folder)
+        for n, (name, ok, why) in enumerate(pool.map(lambda g: run(args, g, folder), args.guests), 1):
             failed += not ok
             print("%sok %d - %s" % ("" if ok else "not ", n, name), flush=True)
             if not ok:

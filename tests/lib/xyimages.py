@@ -11,6 +11,7 @@ Where packages come from is read from the machine's own apt configuration.
 """
 
 import contextlib
+import errno
 import fcntl
 import gzip
 import hashlib
@@ -530,8 +531,16 @@ def install_grub(disk, folder, work):
     shell = os.path.join(unpacked("grub-legacy"), "usr", "sbin", "grub")
     if not os.path.exists(shell):
         shell = os.path.join(unpacked("grub-legacy"), "sbin", "grub")
-    with open(script) as f:
-        run([shell, "--batch", "--device-map=/dev/null", "--no-floppy"], "install GRUB Legacy", stdin=f)
+    argv = [shell, "--batch", "--device-map=/dev/null", "--no-floppy"]
+    try:
+        with open(script) as f:
+            run(argv, "install GRUB Legacy", stdin=f)
+    except OSError as e:
+        if e.errno != errno.ENOEXEC:
+            raise
+        # The shell is a 32-bit program, which not every kernel runs.
+        with open(script) as f:
+            run(["qemu-i386"] + argv, "install GRUB Legacy", stdin=f)
 
 
 def grub_disk(target, entries, files, default=0):
@@ -547,7 +556,7 @@ def grub_disk(target, entries, files, default=0):
         os.makedirs(os.path.join(boot, "grub"))
         for stage in ("stage1", "stage2", "e2fs_stage1_5"):
             shutil.copy(os.path.join(stages, stage), os.path.join(boot, "grub"))
-        menu = "serial --unit=0 --speed=115200\nterminal --timeout=0 serial\ntimeout 0\ndefault %d\n" % default
+        menu = "serial --unit=0 --speed=115200\nterminal --timeout=0 serial\ntimeout 0\ndefault %s\n" % default
         for title, lines in entries:
             menu += "\ntitle %s\nroot (hd0,0)\n%s\n" % (title, "\n".join(lines))
         with open(os.path.join(boot, "grub", "menu.lst"), "w") as f:
