@@ -17,11 +17,9 @@
 
 VIR_LOG_INIT("xylem.check");
 
-#define MEMORY_MIN_KIB 4096
-#define VCPUS_MAX      128
-#define CMDLINE_MAX    1023
-#define DISKS_MAX      64
-#define NICS_MAX       32
+#define CMDLINE_MAX 1023
+#define DISKS_MAX   64
+#define NICS_MAX    32
 
 static int G_GNUC_PRINTF(1, 2) refuse(const char *format, ...)
 {
@@ -115,6 +113,7 @@ static int check_features(const virDomainDef *def)
 
 static int check_memory(const virDomainDef *def)
 {
+	unsigned long long total = virDomainDefGetMemoryTotal(def);
 	const virDomainMemtune *mem = &def->mem;
 	const struct absent list[] = {
 		{ mem->nhugepages != 0, "<memoryBacking><hugepages>", NOT_HERE },
@@ -143,11 +142,15 @@ static int check_memory(const virDomainDef *def)
 
 	if (check_absent(list, G_N_ELEMENTS(list)) < 0)
 		return -1;
-	if (mem->cur_balloon < MEMORY_MIN_KIB)
-		return refuse("<currentMemory>: %llu KiB, a guest needs %d", mem->cur_balloon,
-		              MEMORY_MIN_KIB);
-	if (mem->cur_balloon % 4 || virDomainDefGetMemoryTotal(def) % 4)
-		return refuse("<memory> and <currentMemory> must be whole pages of 4 KiB");
+	if (mem->cur_balloon < CONF_MEMORY_MIN_KIB)
+		return refuse("<currentMemory>: %llu KiB, a guest needs %llu", mem->cur_balloon,
+		              CONF_MEMORY_MIN_KIB);
+	if (total > CONF_MEMORY_MAX_KIB)
+		return refuse("<memory>: %llu KiB, a guest has at most %llu", total, CONF_MEMORY_MAX_KIB);
+	if (total % 4)
+		return refuse("<memory>: %llu KiB are no whole pages of 4 KiB", total);
+	if (mem->cur_balloon % 4)
+		return refuse("<currentMemory>: %llu KiB are no whole pages of 4 KiB", mem->cur_balloon);
 	return 0;
 }
 
@@ -170,9 +173,9 @@ static int check_cpu(const virDomainDef *def)
 
 	if (check_absent(list, G_N_ELEMENTS(list)) < 0)
 		return -1;
-	if (virDomainDefGetVcpusMax(def) > VCPUS_MAX)
+	if (virDomainDefGetVcpusMax(def) > CONF_VCPUS_MAX)
 		return refuse("<vcpu>%u</vcpu>: a guest has at most %d", virDomainDefGetVcpusMax(def),
-		              VCPUS_MAX);
+		              CONF_VCPUS_MAX);
 	if (tune->sharesSpecified && (tune->shares < 1 || tune->shares > 65535))
 		return refuse("<cputune><shares>%llu</shares>: the scheduler's weights are 1..65535",
 		              tune->shares);

@@ -8,6 +8,13 @@
 #include "internal.h"
 #include "domain_conf.h"
 
+#include <libxml/tree.h>
+
+/* What a guest can have at most, as in xylemd; memory: what a 64-bit paravirtual guest can map. */
+#define CONF_VCPUS_MAX      128
+#define CONF_MEMORY_MIN_KIB 4096ULL
+#define CONF_MEMORY_MAX_KIB (16ULL << 30)
+
 /*
  * The guest configuration that xylemd's Create takes (docs/xylemd-protocol.md, "Guest", without "opaque"): an
  * a{sv}, floating. Refuses what check_domain refuses. Disks of storage pools and interfaces of networks must
@@ -32,8 +39,15 @@ int check_device(const virDomainDeviceDef *dev, const virDomainDef *def);
 
 /* Parser options: defaults and checks; private_data may be NULL. */
 virDomainXMLOption *xmlopt_new(virDomainXMLPrivateDataCallbacks *private_data);
-/* virDomainDefParseString() for text that a client hands in; NULL and an error. */
-virDomainDef *xmlopt_parse(const char *xml, virDomainXMLOption *xmlopt, unsigned int flags);
+/*
+ * virDomainDefParseString() and virDomainDeviceDefParse() for text that a client hands in: numbers that
+ * libvirt would make room for are held against limits first. NULL and an error.
+ */
+virDomainDef *parse_domain(const char *xml, virDomainXMLOption *xmlopt, unsigned int flags);
+virDomainDeviceDef *parse_device(const char *xml, const virDomainDef *def, virDomainXMLOption *xmlopt,
+                                 unsigned int flags);
+/* The node after this one below top, depth first, without what stands in <metadata>; NULL at the end. */
+xmlNode *parse_next(xmlNode *node, const xmlNode *top);
 /* What kinds of guests there are; host facts are added by host.c. */
 virCaps *xmlopt_caps_new(void);
 

@@ -23,7 +23,7 @@ virDomainPtr define_xml_flags(virConnectPtr conn, const char *xml, unsigned int 
 
 	if (flags & VIR_DOMAIN_DEFINE_VALIDATE)
 		parse_flags |= VIR_DOMAIN_DEF_PARSE_VALIDATE_SCHEMA;
-	def = xmlopt_parse(xml, xylem->xmlopt, parse_flags);
+	def = parse_domain(xml, xylem->xmlopt, parse_flags);
 	if (!def || virXMLCheckIllegalChars("name", def->name, "\n") < 0)
 		return NULL;
 	if (virDomainDefineXMLFlagsEnsureACL(conn, def) < 0)

@@ -175,8 +175,7 @@ static int attach(virDomainObj *vm, const char *xml, unsigned int flags)
 	if (virDomainObjUpdateModificationImpact(vm, &flags) < 0)
 		return -1;
 	if (flags & VIR_DOMAIN_AFFECT_LIVE) {
-		live = virDomainDeviceDefParse(xml, vm->def, xylem->xmlopt, NULL,
-		                               VIR_DOMAIN_DEF_PARSE_INACTIVE);
+		live = parse_device(xml, vm->def, xylem->xmlopt, VIR_DOMAIN_DEF_PARSE_INACTIVE);
 		if (!live || refuse_kind(live, "attached") < 0)
 			return -1;
 	}
@@ -184,8 +183,7 @@ static int attach(virDomainObj *vm, const char *xml, unsigned int flags)
 		def = virDomainObjCopyPersistentDef(vm, xylem->xmlopt, NULL);
 		if (!def)
 			return -1;
-		config =
-		        virDomainDeviceDefParse(xml, def, xylem->xmlopt, NULL, VIR_DOMAIN_DEF_PARSE_INACTIVE);
+		config = parse_device(xml, def, xylem->xmlopt, VIR_DOMAIN_DEF_PARSE_INACTIVE);
 		if (!config || refuse_kind(config, "attached") < 0)
 			return -1;
 		/* A generated address is the same one in both. */
@@ -208,7 +206,7 @@ static int detach(virDomainObj *vm, const char *xml, unsigned int flags)
 
 	if (virDomainObjUpdateModificationImpact(vm, &flags) < 0)
 		return -1;
-	dev = virDomainDeviceDefParse(xml, vm->def, xylem->xmlopt, NULL, parse_flags);
+	dev = parse_device(xml, vm->def, xylem->xmlopt, parse_flags);
 	if (!dev || refuse_kind(dev, "detached") < 0)
 		return -1;
 	if (flags & VIR_DOMAIN_AFFECT_CONFIG) {
@@ -243,7 +241,7 @@ static int update(virDomainObj *vm, const char *xml, unsigned int flags)
 	def = virDomainObjCopyPersistentDef(vm, xylem->xmlopt, NULL);
 	if (!def)
 		return -1;
-	dev = virDomainDeviceDefParse(xml, def, xylem->xmlopt, NULL, VIR_DOMAIN_DEF_PARSE_INACTIVE);
+	dev = parse_device(xml, def, xylem->xmlopt, VIR_DOMAIN_DEF_PARSE_INACTIVE);
 	if (!dev || refuse_kind(dev, "updated") < 0)
 		return -1;
 	index = find(def, dev);

@@ -286,7 +286,7 @@ static virDomainDef *kept_def(const struct xyl_dominfo *info, bool *owned)
 	config = g_variant_lookup_value(domain, "config", G_VARIANT_TYPE_VARDICT);
 	if (!config || !g_variant_lookup(config, "opaque", "s", &xml))
 		return NULL;
-	def = xmlopt_parse(xml, xylem->xmlopt,
+	def = parse_domain(xml, xylem->xmlopt,
 	                   VIR_DOMAIN_DEF_PARSE_STATUS | VIR_DOMAIN_DEF_PARSE_ACTUAL_NET |
 	                           VIR_DOMAIN_DEF_PARSE_SKIP_VALIDATE |
 	                           VIR_DOMAIN_DEF_PARSE_ALLOW_POST_PARSE_FAIL);

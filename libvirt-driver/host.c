@@ -12,8 +12,6 @@
 
 VIR_LOG_INIT("xylem.host");
 
-#define VCPUS_MAX 128
-
 static int report_xyl(void)
 {
 	virReportError(VIR_ERR_OPERATION_FAILED, "%s", xyl_error());
@@ -131,7 +129,7 @@ char *host_capabilities(virConnectPtr conn)
 
 static void fill_domain_capabilities(virDomainCaps *caps)
 {
-	caps->maxvcpus = VCPUS_MAX;
+	caps->maxvcpus = CONF_VCPUS_MAX;
 	caps->os.supported = VIR_TRISTATE_BOOL_YES;
 	caps->os.loader.supported = VIR_TRISTATE_BOOL_NO;
 	caps->disk.supported = VIR_TRISTATE_BOOL_YES;
@@ -213,7 +211,7 @@ int host_max_vcpus(virConnectPtr conn, const char *type)
 		virReportError(VIR_ERR_INVALID_ARG, "type '%s': the only one is 'xen'", type);
 		return -1;
 	}
-	return VCPUS_MAX;
+	return CONF_VCPUS_MAX;
 }
 
 unsigned long long host_free_memory(virConnectPtr conn)

@@ -59,7 +59,7 @@ virDomainPtr lifecycle_create_xml(virConnectPtr conn, const char *xml, unsigned 
 
 	if (flags & VIR_DOMAIN_START_VALIDATE)
 		parse_flags |= VIR_DOMAIN_DEF_PARSE_VALIDATE_SCHEMA;
-	def = xmlopt_parse(xml, xylem->xmlopt, parse_flags);
+	def = parse_domain(xml, xylem->xmlopt, parse_flags);
 	if (!def || virDomainCreateXMLEnsureACL(conn, def) < 0)
 		return NULL;
 	vm = add_for_create(&def);

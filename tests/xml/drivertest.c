@@ -214,6 +214,32 @@ static void test_two_starts(virDomainPtr dom)
 	   "with the definition with which it was started, which stays what is defined");
 }
 
+/* Numbers that a client may say are refused before anything is made of their size. */
+static void test_numbers(virDomainPtr dom)
+{
+	static const unsigned int vcpus[] = { 129, 65536, 2147483647, 4294967295u };
+	static const unsigned long memories[] = { 4, 4092, 4098, (16UL << 30) + 4, ULONG_MAX - 3, ULONG_MAX };
+	g_autofree char *before = define_get_xml(dom, VIR_DOMAIN_XML_INACTIVE), *after = NULL;
+	unsigned int config = VIR_DOMAIN_AFFECT_CONFIG, refused = 0, i;
+
+	for (i = 0; i < G_N_ELEMENTS(vcpus); i++) {
+		refused += tune_set_vcpus_flags(dom, vcpus[i], config) < 0;
+		refused += tune_set_vcpus_flags(dom, vcpus[i], config | VIR_DOMAIN_VCPU_MAXIMUM) < 0;
+	}
+	ok(refused == 2 * G_N_ELEMENTS(vcpus), "129 vcpus, and four billion, are refused");
+	refused = 0;
+	for (i = 0; i < G_N_ELEMENTS(memories); i++) {
+		refused += tune_set_memory_flags(dom, memories[i], config) < 0;
+		refused += tune_set_memory_flags(dom, memories[i], config | VIR_DOMAIN_MEM_MAXIMUM) < 0;
+	}
+	ok(refused == 2 * G_N_ELEMENTS(memories), "so is memory that no guest can have");
+	after = define_get_xml(dom, VIR_DOMAIN_XML_INACTIVE);
+	ok(before && after && STREQ(before, after), "and the definition is what it was");
+	ok(tune_set_vcpus_flags(dom, 128, config | VIR_DOMAIN_VCPU_MAXIMUM) == 0 &&
+	           tune_set_vcpus_flags(dom, 1, config | VIR_DOMAIN_VCPU_MAXIMUM) == 0,
+	   "128 vcpus are not refused");
+}
+
 /* xylemd hangs: those who would ask it something in passing do not take all of libvirtd's workers. */
 static void test_hung_daemon(virDomainPtr dom)
 {
@@ -295,6 +321,7 @@ int main(void)
 	dom = define("defined");
 	ok(dom != NULL, "a domain is defined");
 	if (dom) {
+		test_numbers(dom);
 		test_two_starts(dom);
 		test_hung_daemon(dom);
 		test_destroy(dom);

@@ -49,7 +49,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (virInitialize() < 0 || !(xmlopt = xmlopt_new(NULL)))
 			abort();
 	}
-	def = xmlopt_parse(xml, xmlopt,
+	def = parse_domain(xml, xmlopt,
 	                   VIR_DOMAIN_DEF_PARSE_INACTIVE | VIR_DOMAIN_DEF_PARSE_SKIP_VALIDATE |
 	                           VIR_DOMAIN_DEF_PARSE_ALLOW_POST_PARSE_FAIL);
 	if (!def)

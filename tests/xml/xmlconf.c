@@ -36,7 +36,7 @@ static char *outcome(const char *path, virDomainXMLOption *xmlopt, bool *refused
 		flags |= VIR_DOMAIN_DEF_PARSE_SKIP_VALIDATE | VIR_DOMAIN_DEF_PARSE_ALLOW_POST_PARSE_FAIL;
 	virResetLastError();
 	if (g_file_get_contents(path, &xml, NULL, NULL))
-		def = xmlopt_parse(xml, xmlopt, flags);
+		def = parse_domain(xml, xmlopt, flags);
 	if (!def && g_str_has_prefix(name, "load-")) {
 		g_string_assign(text, "did not load\n");
 		return g_string_free(text, FALSE);
