@@ -7,6 +7,7 @@
 #include "conf.h"
 
 #include "cpu_conf.h"
+#include "network_conf.h"
 #include "numa_conf.h"
 #include "virerror.h"
 #include "virlog.h"
@@ -20,6 +21,9 @@ VIR_LOG_INIT("xylem.check");
 #define CMDLINE_MAX 1023
 #define DISKS_MAX   64
 #define NICS_MAX    32
+/* NAME_MAX less ".xml.new" */
+#define NAME_BYTES_MAX 247
+#define CLOCK_MAX_S    (100LL * 366 * 86400)
 
 static int G_GNUC_PRINTF(1, 2) refuse(const char *format, ...)
 {
@@ -51,7 +55,53 @@ static int check_absent(const struct absent *list, size_t count)
 	return 0;
 }
 
-#define NOT_HERE "not supported by this driver"
+#define NOT_HERE    "not supported by this driver"
+#define PATH_NEEDED "an absolute path without control characters is needed, of at most 4,095 bytes"
+
+static bool has_control_chars(const char *text)
+{
+	for (; *text; text++) {
+		if ((unsigned char)*text < 0x20 || *text == 0x7f)
+			return true;
+	}
+	return false;
+}
+
+static bool path_good(const char *path)
+{
+	return path[0] == '/' && strlen(path) < PATH_MAX && !has_control_chars(path);
+}
+
+/* What the kernel accepts as an interface's name. */
+static bool ifname_good(const char *name)
+{
+	size_t length = strlen(name), i;
+
+	if (length < 1 || length > 15 || STREQ(name, ".") || STREQ(name, ".."))
+		return false;
+	for (i = 0; i < length; i++) {
+		if ((unsigned char)name[i] <= 0x20 || (unsigned char)name[i] >= 0x7f ||
+		    strchr("/:%", name[i]))
+			return false;
+	}
+	return true;
+}
+
+/* Files are named after it, and written anew as NAME.xml.new. */
+static int check_name(const virDomainDef *def)
+{
+	size_t bytes = strlen(def->name);
+
+	if (bytes > NAME_BYTES_MAX)
+		return refuse("<name>%.20s...: %zu bytes, a guest's name has at most %d", def->name, bytes,
+		              NAME_BYTES_MAX);
+	if (has_control_chars(def->name))
+		return refuse(
+		        "<name>: tabs, newlines and other control characters are not possible in a name");
+	if (STREQ(def->name, ".") || STREQ(def->name, ".."))
+		return refuse("<name>%s</name>: this names a folder, no guest", def->name);
+	return 0;
+}
 
 static int check_os(const virDomainDef *def)
 {
@@ -84,12 +134,10 @@ static int check_os(const virDomainDef *def)
 		return refuse("<os><type machine='%s'>: the only machine is 'xenpv'", os->machine);
 	if (check_absent(list, G_N_ELEMENTS(list)) < 0)
 		return -1;
-	if (!os->kernel)
-		return refuse("<os> without <kernel>: a guest is started from a kernel file of this host");
-	if (os->kernel[0] != '/')
-		return refuse("<os><kernel>%s</kernel>: an absolute path is needed", os->kernel);
-	if (os->initrd && os->initrd[0] != '/')
-		return refuse("<os><initrd>%s</initrd>: an absolute path is needed", os->initrd);
+	if (os->kernel && !path_good(os->kernel))
+		return refuse("<os><kernel>%.200s</kernel>: " PATH_NEEDED, os->kernel);
+	if (os->initrd && !path_good(os->initrd))
+		return refuse("<os><initrd>%.200s</initrd>: " PATH_NEEDED, os->initrd);
 	if (os->cmdline && strlen(os->cmdline) > CMDLINE_MAX)
 		return refuse("<os><cmdline>: %zu bytes, the start of day has room for %d",
 		              strlen(os->cmdline), CMDLINE_MAX);
@@ -222,16 +270,44 @@ static int check_lifecycle(const virDomainDef *def)
 	return 0;
 }
 
+static int check_timer(const virDomainTimerDef *timer)
+{
+	const char *name = virDomainTimerNameTypeToString(timer->name);
+
+	if (timer->name == VIR_DOMAIN_TIMER_NAME_TSC) {
+		if (timer->present != VIR_TRISTATE_BOOL_NO && timer->mode == VIR_DOMAIN_TIMER_MODE_NATIVE)
+			return 0;
+		return refuse(
+		        "<clock><timer name='tsc'>: a paravirtual guest reads the host's counter (mode='native')");
+	}
+	/* There is none anyway. */
+	if (timer->present == VIR_TRISTATE_BOOL_NO)
+		return 0;
+	return refuse("<clock><timer name='%s'>: a paravirtual guest has Xen's clock only", name);
+}
+
 static int check_clock(const virDomainDef *def)
 {
-	if (def->clock.ntimers)
-		return refuse("<clock><timer name='%s'>: a paravirtual guest has Xen's clock only",
-		              virDomainTimerNameTypeToString(def->clock.timers[0]->name));
+	long long adjustment = 0;
+	size_t i;
+
+	for (i = 0; i < def->clock.ntimers; i++) {
+		if (check_timer(def->clock.timers[i]) < 0)
+			return -1;
+	}
 	switch (def->clock.offset) {
-	case VIR_DOMAIN_CLOCK_OFFSET_UTC:
 	case VIR_DOMAIN_CLOCK_OFFSET_VARIABLE:
+		adjustment = def->clock.data.variable.adjustment;
+		if (adjustment < -CLOCK_MAX_S || adjustment > CLOCK_MAX_S)
+			return refuse("<clock adjustment='%lld'>: seconds, of at most 100 years", adjustment);
 		return 0;
+	case VIR_DOMAIN_CLOCK_OFFSET_UTC:
 	case VIR_DOMAIN_CLOCK_OFFSET_LOCALTIME:
+		if (def->clock.data.utc_reset)
+			return refuse(
+			        "<clock adjustment='reset'>: a clock that the guest sets is not kept, each start "
+			        "begins with offset='%s'; remove the attribute",
+			        virDomainClockOffsetTypeToString(def->clock.offset));
 		return 0;
 	default:
 		return refuse("<clock offset='%s'>: only utc, localtime and variable are supported",
@@ -258,7 +334,7 @@ static int check_no_devices(const virDomainDef *def)
 		{ def->nredirdevs != 0 || def->redirfilter, "<redirdev>", NOT_HERE },
 		{ def->nfss != 0, "<filesystem>", NOT_HERE },
 		{ def->nsmartcards != 0, "<smartcard>", NOT_HERE },
-		{ def->nserials != 0, "<serial>", "use <console type='pty'>, which is hvc0 in the guest" },
+		{ def->nserials > 1, "<serial>, the second", "a guest has one console, which is hvc0 in it" },
 		{ def->nparallels != 0, "<parallel>", NOT_HERE },
 		{ def->nchannels != 0, "<channel>", NOT_HERE },
 		{ def->nleases != 0, "<lease>", NOT_HERE },
@@ -285,7 +361,8 @@ static int check_rest(const virDomainDef *def)
 		{ def->blkio.weight || def->blkio.ndevices, "<blkiotune>", NOT_HERE },
 		{ def->resource != NULL, "<resource>", NOT_HERE },
 		{ def->idmap.nuidmap || def->idmap.ngidmap, "<idmap>", "only containers have one" },
-		{ def->pm.s3 || def->pm.s4, "<pm>", NOT_HERE },
+		{ def->pm.s3 == VIR_TRISTATE_BOOL_YES || def->pm.s4 == VIR_TRISTATE_BOOL_YES, "<pm>",
+		  "a paravirtual guest cannot suspend its machine" },
 		{ def->keywrap != NULL, "<keywrap>", NOT_HERE },
 		{ def->sec != NULL, "<launchSecurity>", NOT_HERE },
 		{ def->nseclabels != 0, "<seclabel>", NOT_HERE },
@@ -302,8 +379,28 @@ static int check_rest(const virDomainDef *def)
 	return check_absent(list, G_N_ELEMENTS(list));
 }
 
-static int check_controller(const virDomainControllerDef *controller)
+static int check_disk(const virDomainDiskDef *disk);
+
+/* libvirt adds controllers for disks on other buses: it is the disk that somebody wrote. */
+static int check_controller(const virDomainControllerDef *controller, const virDomainDef *def)
 {
+	static const struct {
+		virDomainControllerType type;
+		virDomainDiskBus bus;
+	} buses[] = {
+		{ VIR_DOMAIN_CONTROLLER_TYPE_IDE, VIR_DOMAIN_DISK_BUS_IDE },
+		{ VIR_DOMAIN_CONTROLLER_TYPE_SCSI, VIR_DOMAIN_DISK_BUS_SCSI },
+		{ VIR_DOMAIN_CONTROLLER_TYPE_SATA, VIR_DOMAIN_DISK_BUS_SATA },
+		{ VIR_DOMAIN_CONTROLLER_TYPE_FDC, VIR_DOMAIN_DISK_BUS_FDC },
+	};
+	size_t i, n;
+
+	for (i = 0; i < G_N_ELEMENTS(buses); i++) {
+		for (n = 0; def && controller->type == (int)buses[i].type && n < def->ndisks; n++) {
+			if (def->disks[n]->bus == buses[i].bus && check_disk(def->disks[n]) < 0)
+				return -1;
+		}
+	}
 	if (controller->type != VIR_DOMAIN_CONTROLLER_TYPE_XENBUS)
 		return refuse("<controller type='%s'>: paravirtual guests have xenbus only",
 		              virDomainControllerTypeToString(controller->type));
@@ -314,12 +411,31 @@ static int check_controller(const virDomainControllerDef *controller)
 	return 0;
 }
 
-static int check_console(const virDomainChrDef *chr)
+/* Beside its console a guest may have the <serial> that definitions of other hypervisors have: it is the
+ * same. */
+static int check_serial(const virDomainChrDef *chr)
 {
+	if (chr->targetType != VIR_DOMAIN_CHR_SERIAL_TARGET_TYPE_NONE || chr->target.port > 0)
+		return refuse(
+		        "<serial><target>: a paravirtual guest has no serial ports, only its console, hvc0");
+	if (chr->source->type != VIR_DOMAIN_CHR_TYPE_PTY || chr->source->logfile)
+		return refuse(
+		        "<serial type='%s'>: it is the console, of which only 'pty' is supported, without "
+		        "<log>",
+		        virDomainChrTypeToString(chr->source->type));
+	return 0;
+}
+
+static int check_console(const virDomainChrDef *chr, const virDomainDef *def)
+{
+	bool serial = def && def->nserials && chr->targetType == VIR_DOMAIN_CHR_CONSOLE_TARGET_TYPE_SERIAL;
+
+	if (chr->deviceType == VIR_DOMAIN_CHR_DEVICE_TYPE_SERIAL && def && def->nserials)
+		return check_serial(chr);
 	if (chr->deviceType != VIR_DOMAIN_CHR_DEVICE_TYPE_CONSOLE)
 		return refuse("<%s>: use <console type='pty'>, which is hvc0 in the guest",
 		              virDomainChrDeviceTypeToString(chr->deviceType));
-	if (chr->targetType != VIR_DOMAIN_CHR_CONSOLE_TARGET_TYPE_XEN)
+	if (chr->targetType != VIR_DOMAIN_CHR_CONSOLE_TARGET_TYPE_XEN && !serial)
 		return refuse("<console><target type=...>: a paravirtual guest's console has the type 'xen'");
 	if (chr->target.port != 0)
 		return refuse("<console><target port='%d'>: a guest has one console, port 0",
@@ -348,9 +464,9 @@ int check_domain(const virDomainDef *def)
 {
 	size_t i;
 
-	if (check_os(def) < 0 || check_features(def) < 0 || check_no_devices(def) < 0 ||
-	    check_memory(def) < 0 || check_cpu(def) < 0 || check_lifecycle(def) < 0 || check_clock(def) < 0 ||
-	    check_rest(def) < 0)
+	if (check_name(def) < 0 || check_os(def) < 0 || check_features(def) < 0 ||
+	    check_no_devices(def) < 0 || check_memory(def) < 0 || check_cpu(def) < 0 ||
+	    check_lifecycle(def) < 0 || check_clock(def) < 0 || check_rest(def) < 0)
 		return -1;
 	if (def->ndisks > DISKS_MAX)
 		return refuse("<disk>: %zu of them, a guest has at most %d", def->ndisks, DISKS_MAX);
@@ -359,11 +475,13 @@ int check_domain(const virDomainDef *def)
 	if (def->nconsoles > 1)
 		return refuse("<console>: a guest has one console, not %zu", def->nconsoles);
 	for (i = 0; i < def->nconsoles; i++) {
-		if (check_console(def->consoles[i]) < 0)
+		if (check_console(def->consoles[i], def) < 0)
 			return -1;
 	}
+	if (def->nserials && check_serial(def->serials[0]) < 0)
+		return -1;
 	for (i = 0; i < def->ncontrollers; i++) {
-		if (check_controller(def->controllers[i]) < 0)
+		if (check_controller(def->controllers[i], def) < 0)
 			return -1;
 	}
 	return def->memballoon ? check_memballoon(def->memballoon) : 0;
@@ -383,9 +501,8 @@ static int check_disk_source(const virDomainDiskDef *disk)
 		if (!src->path)
 			return refuse("<disk> %s without <source>: a disk needs a file or a block device",
 			              disk->dst);
-		if (src->path[0] != '/')
-			return refuse("<disk> %s, <source> '%s': an absolute path is needed", disk->dst,
-			              src->path);
+		if (!path_good(src->path))
+			return refuse("<disk> %s, <source> '%.200s': " PATH_NEEDED, disk->dst, src->path);
 		break;
 	case VIR_STORAGE_TYPE_VOLUME: /* resolved when the guest starts */
 		break;
@@ -453,7 +570,11 @@ static int check_disk(const virDomainDiskDef *disk)
 		{ disk->domain_name != NULL, "<backenddomain>", "disks are served by Domain-0" },
 		{ disk->info.bootIndex != 0, "<boot>", "a paravirtual guest boots its <kernel>" },
 		{ disk->error_policy != 0 || disk->rerror_policy != 0, "error_policy", NOT_HERE },
-		{ disk->iomode != 0, "<driver io=...>", NOT_HERE },
+		{ disk->iomode != 0 && disk->iomode != VIR_DOMAIN_DISK_IO_NATIVE, "<driver io=...>",
+		  "disks are served by the kernel, which is what 'native' says" },
+		{ disk->snapshot != 0 && disk->snapshot != VIR_DOMAIN_SNAPSHOT_LOCATION_NO,
+		  "<disk snapshot=...>",
+		  "there are no snapshots of disks; snapshot='no' is what can be had" },
 		{ disk->ioeventfd || disk->event_idx || disk->iothread || disk->queues || disk->queue_size ||
 		          virtio_wanted(disk->virtio),
 		  "<driver>'s virtio options", NOT_HERE },
@@ -469,11 +590,19 @@ static int check_disk(const virDomainDiskDef *disk)
 		return refuse(
 		        "<disk device='%s'> %s: only 'disk' is supported (with <readonly/> for an image of a CD)",
 		        virDomainDiskDeviceTypeToString(disk->device), disk->dst);
+	/* The bus may be libvirt's guess. */
 	if (disk->bus != VIR_DOMAIN_DISK_BUS_XEN)
 		return refuse(
-		        "<disk> %s, <target bus='%s'>: paravirtual guests have disks on the bus 'xen' only "
-		        "(<target dev='xvda'/>)",
-		        disk->dst, virDomainDiskBusTypeToString(disk->bus));
+		        "<disk> %s, <target> on the bus '%s': paravirtual guests have disks on the bus 'xen' "
+		        "only (<target dev='%s%s' bus='xen'/>)",
+		        disk->dst, virDomainDiskBusTypeToString(disk->bus),
+		        STRPREFIX(disk->dst, "vd") ? "x" : "",
+		        conf_disk_number(disk->dst) >= 0 || STRPREFIX(disk->dst, "vd") ? disk->dst : "xvda");
+	if (conf_disk_number(disk->dst) < 0)
+		return refuse(
+		        "<disk> %.40s, <target>: disks are called xvda to xvdzz, with a number behind it for "
+		        "a partition",
+		        disk->dst);
 	if (check_disk_source(disk) < 0 || check_disk_cache(disk) < 0)
 		return -1;
 	for (i = 0; i < G_N_ELEMENTS(list); i++) {
@@ -492,6 +621,15 @@ static int check_net_source(const virDomainNetDef *net, const char *mac)
 
 		if (!bridge || !bridge[0])
 			return refuse("<interface> %s, <source>: which bridge it belongs to is missing", mac);
+		if (!ifname_good(bridge))
+			return refuse("<interface> %s, <source bridge='%.40s'>: no bridge has such a name",
+			              mac, bridge);
+		if (virDomainNetGetActualBridgeMACTableManager(net) ==
+		    VIR_NETWORK_BRIDGE_MAC_TABLE_MANAGER_LIBVIRT)
+			return refuse(
+			        "<interface> %s, <source>: the network says macTableManager='libvirt', and "
+			        "the kernel's bridge keeps its own table here",
+			        mac);
 		return 0;
 	}
 	if (type == VIR_DOMAIN_NET_TYPE_NETWORK) /* resolved when the guest starts */
@@ -537,6 +675,13 @@ static int check_net(const virDomainNetDef *net)
 		return -1;
 	if (model && STRNEQ(model, "netfront"))
 		return refuse("<interface> %s, <model type='%s'>: only 'netfront' is supported", mac, model);
+	if (net->ifname && (!ifname_good(net->ifname) || STRPREFIX(net->ifname, "vif")))
+		return refuse(
+		        "<interface> %s, <target dev='%.40s'>: a name of at most 15 characters, which does not "
+		        "begin with vif, is possible",
+		        mac, net->ifname);
+	if (net->mtu && (net->mtu < 68 || net->mtu > 65535))
+		return refuse("<interface> %s, <mtu size='%u'>: it is 68..65535", mac, net->mtu);
 	/* What this script of stock Xen does is done without one. */
 	if (net->script && STRNEQ(net->script, "vif-bridge") &&
 	    STRNEQ(net->script, "/etc/xen/scripts/vif-bridge"))
@@ -556,9 +701,9 @@ int check_device(const virDomainDeviceDef *dev, const virDomainDef *def)
 	case VIR_DOMAIN_DEVICE_NET:
 		return check_net(dev->data.net);
 	case VIR_DOMAIN_DEVICE_CHR:
-		return check_console(dev->data.chr);
+		return check_console(dev->data.chr, def);
 	case VIR_DOMAIN_DEVICE_CONTROLLER:
-		return check_controller(dev->data.controller);
+		return check_controller(dev->data.controller, def);
 	case VIR_DOMAIN_DEVICE_MEMBALLOON:
 		return check_memballoon(dev->data.memballoon);
 	case VIR_DOMAIN_DEVICE_GRAPHICS:
@@ -573,4 +718,35 @@ int check_device(const virDomainDeviceDef *dev, const virDomainDef *def)
 		break;
 	}
 	return refuse("<%s>: " NOT_HERE, virDomainDeviceTypeToString(dev->type));
+}
+
+static int check_cpus(const virBitmap *cpus, unsigned int host_cpus, const char *element)
+{
+	g_autofree char *text = NULL;
+	ssize_t first = cpus ? virBitmapNextSetBit((virBitmap *)cpus, -1) : -1;
+
+	if (first < 0 || (size_t)first < host_cpus)
+		return 0;
+	text = virBitmapFormat((virBitmap *)cpus);
+	return refuse("%s cpuset='%.100s'>: this host has the CPUs 0-%u only", element, text, host_cpus - 1);
+}
+
+int check_start(const virDomainDef *def, unsigned int host_cpus)
+{
+	size_t i;
+
+	if (!def->os.kernel)
+		return refuse(
+		        "<os> without <kernel>: a guest is started from a kernel file of this host; give it one "
+		        "with virsh edit %s",
+		        def->name);
+	if (check_cpus(def->cpumask, host_cpus, "<vcpu") < 0)
+		return -1;
+	for (i = 0; i < def->maxvcpus; i++) {
+		g_autofree char *element = g_strdup_printf("<cputune><vcpupin vcpu='%zu'", i);
+
+		if (check_cpus(def->vcpus[i]->cpumask, host_cpus, element) < 0)
+			return -1;
+	}
+	return 0;
 }

@@ -11,6 +11,7 @@
 #include "virerror.h"
 #include "virlog.h"
 #include "virmacaddr.h"
+#include "virstring.h"
 #include "viruuid.h"
 
 #define VIR_FROM_THIS VIR_FROM_XEN
@@ -42,6 +43,39 @@ static GVariant *cpumap_variant(virBitmap *map)
 	if (virBitmapToData(map, &bytes, &length) < 0)
 		return NULL;
 	return g_variant_new_fixed_array(G_VARIANT_TYPE_BYTE, bytes, (gsize)length, 1);
+}
+
+/*
+ * xvda to xvdzz, sda to sdp and hda to hdd, with the number of a partition or without: what the front ends of
+ * guests know.
+ */
+int conf_disk_number(const char *name)
+{
+	static const struct {
+		const char *prefix;
+		unsigned int disks, partitions;
+	} kinds[] = { { "xvd", 26 * 27, 255 }, { "sd", 16, 15 }, { "hd", 4, 63 } };
+	unsigned int disk = 0, partition = 0, letters = 0;
+	const char *p;
+	size_t kind;
+
+	for (kind = 0; kind < G_N_ELEMENTS(kinds) && !STRPREFIX(name, kinds[kind].prefix); kind++)
+		;
+	if (kind == G_N_ELEMENTS(kinds))
+		return -1;
+	for (p = name + strlen(kinds[kind].prefix); g_ascii_islower(*p) && letters < 3; p++, letters++)
+		disk = disk * 26 + (unsigned int)(*p - 'a') + 1;
+	if (!letters || disk-- > kinds[kind].disks)
+		return -1;
+	if (*p && (!g_ascii_isdigit(*p) || *p == '0' || virStrToLong_ui(p, NULL, 10, &partition) < 0 ||
+	           partition > kinds[kind].partitions))
+		return -1;
+	if (kind == 0)
+		return (int)(disk < 16 && partition < 16 ? 202u << 8 | disk << 4 | partition
+		                                         : 1u << 28 | disk << 8 | partition);
+	if (kind == 1)
+		return (int)(8u << 8 | disk << 4 | partition);
+	return (int)((disk < 2 ? 3u : 22u) << 8 | (disk & 1) << 6 | partition);
 }
 
 static const char *cache_word(const virDomainDiskDef *disk)

@@ -26,6 +26,9 @@ GVariant *conf_device(const virDomainDeviceDef *dev, const virDomainDef *def);
 /* The same reduced to what DetachDevice needs. */
 GVariant *conf_device_key(const virDomainDeviceDef *dev);
 
+/* The number of a Xen virtual disk, which is part of its backend's name; -1 when no disk has that name. */
+int conf_disk_number(const char *name);
+
 /* Scheduler weight and cap that <cputune> asks for; 0 where it does not. */
 unsigned int conf_weight(const virDomainDef *def);
 unsigned int conf_cap(const virDomainDef *def);
@@ -36,6 +39,18 @@ unsigned int conf_cap(const virDomainDef *def);
  */
 int check_domain(const virDomainDef *def);
 int check_device(const virDomainDeviceDef *dev, const virDomainDef *def);
+/* What a definition may lack, but a guest that starts may not; and CPUs that the host does not have. */
+int check_start(const virDomainDef *def, unsigned int host_cpus);
+
+/* Whether a path of the domain XML, as "devices/disk/driver@cache", has an effect here. */
+enum element_class { ELEMENT_REFUSED, ELEMENT_CARRIED, ELEMENT_IDLE };
+enum element_class elements_class(const char *path);
+/* The driver's list of paths, one by one; NULL behind the last. */
+const char *elements_path(size_t index);
+/* Refuses by name what has no effect here, in a <domain> or in one device: 0 or -1 with an error. */
+int elements_check(xmlNode *top);
+/* The same for a definition that libvirt has read: what it would write of it. */
+int elements_check_def(virDomainDef *def, virDomainXMLOption *xmlopt);
 
 /* Parser options: defaults and checks; private_data may be NULL. */
 virDomainXMLOption *xmlopt_new(virDomainXMLPrivateDataCallbacks *private_data);

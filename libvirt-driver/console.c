@@ -43,7 +43,8 @@ void console_find_tty(virDomainObj *vm, unsigned int wait_ms)
 
 static bool names_console(const virDomainChrDef *console, const char *device)
 {
-	return !device || STREQ(device, "console0") || STREQ_NULLABLE(device, console->info.alias);
+	return !device || STREQ(device, "console0") || STREQ(device, "serial0") ||
+	       STREQ_NULLABLE(device, console->info.alias);
 }
 
 int console_open(virDomainPtr dom, const char *device, virStreamPtr stream, unsigned int flags)

@@ -108,6 +108,8 @@ static int attach_live(virDomainObj *vm, virDomainDeviceDef *dev)
 		goto error;
 	}
 	virObjectUnlock(vm);
+	if (dev->type == VIR_DOMAIN_DEVICE_NET)
+		process_warn_mac(vm->def, dev->data.net);
 	ret = monitor_attach(xylem->monitor, domid, device);
 	if (ret == 0 && dev->type == VIR_DOMAIN_DEVICE_NET && !dev->data.net->ifname)
 		dev->data.net->ifname = store_ifname(domid, &dev->data.net->mac);

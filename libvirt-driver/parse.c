@@ -158,6 +158,7 @@ static int check_numbers(xmlNode *top)
 virDomainDef *parse_domain(const char *xml, virDomainXMLOption *xmlopt, unsigned int flags)
 {
 	g_autoptr(xmlXPathContext) ctxt = NULL;
+	g_autoptr(virDomainDef) def = NULL;
 	g_autoptr(xmlDoc) doc = NULL;
 	/* As libvirt does it, so that metadata are laid out anew when they are written. */
 	int keep_blanks = xmlKeepBlanksDefault(0);
@@ -167,7 +168,11 @@ virDomainDef *parse_domain(const char *xml, virDomainXMLOption *xmlopt, unsigned
 	xmlKeepBlanksDefault(keep_blanks);
 	if (!doc || check_numbers(ctxt->node) < 0)
 		return NULL;
-	return virDomainDefParseNode(ctxt, xmlopt, NULL, flags);
+	def = virDomainDefParseNode(ctxt, xmlopt, NULL, flags);
+	/* After libvirt's and check.c's own words, which say more. */
+	if (!def || (!(flags & VIR_DOMAIN_DEF_PARSE_SKIP_VALIDATE) && elements_check(ctxt->node) < 0))
+		return NULL;
+	return g_steal_pointer(&def);
 }
 
 virDomainDeviceDef *parse_device(const char *xml, const virDomainDef *def, virDomainXMLOption *xmlopt,
@@ -175,9 +180,13 @@ virDomainDeviceDef *parse_device(const char *xml, const virDomainDef *def, virDo
 {
 	g_autoptr(xmlXPathContext) ctxt = NULL;
 	g_autoptr(xmlDoc) doc = virXMLParseStringCtxt(xml, "(device_definition)", &ctxt);
+	g_autoptr(virDomainDeviceDef) dev = NULL;
 
 	if (!doc || check_numbers(ctxt->node) < 0)
 		return NULL;
 	/* libvirt has no entry for a device's nodes. */
-	return virDomainDeviceDefParse(xml, def, xmlopt, NULL, flags);
+	dev = virDomainDeviceDefParse(xml, def, xmlopt, NULL, flags);
+	if (!dev || (!(flags & VIR_DOMAIN_DEF_PARSE_SKIP_VALIDATE) && elements_check(ctxt->node) < 0))
+		return NULL;
+	return g_steal_pointer(&dev);
 }

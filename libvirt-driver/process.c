@@ -12,8 +12,11 @@
 
 #include "virfile.h"
 #include "virhook.h"
+#include "virmacaddr.h"
 
 VIR_LOG_INIT("xylem.process");
+
+#define OPAQUE_BYTES_MAX (256 * 1024) /* xylemd's limit */
 
 static int resolve_net(virDomainDef *def, virDomainNetDef *net, virConnectPtr *conn)
 {
@@ -79,6 +82,8 @@ static void log_without_effect(const virDomainDef *def)
 	if (def->features[VIR_DOMAIN_FEATURE_ACPI] || def->features[VIR_DOMAIN_FEATURE_APIC] ||
 	    def->features[VIR_DOMAIN_FEATURE_PAE])
 		VIR_WARN("%s: <acpi>, <apic> and <pae> have no effect on a paravirtual guest", def->name);
+	if (def->nserials)
+		VIR_WARN("%s: <serial> is the console, hvc0 in the guest", def->name);
 }
 
 /* The guest's dictionary with the definition in it, so that the domain can be recognised without its state file. */
@@ -89,8 +94,12 @@ static GVariant *with_opaque(GVariant *guest, virDomainDef *def)
 
 	g_variant_ref_sink(guest);
 	g_variant_dict_init(&dict, guest);
-	if (xml)
+	if (xml && strlen(xml) <= OPAQUE_BYTES_MAX)
 		g_variant_dict_insert(&dict, "opaque", "s", xml);
+	else
+		VIR_WARN(
+		        "%s: its definition is too long for xylemd, which cannot give it back if /run is lost",
+		        def->name);
 	g_variant_unref(guest);
 	return g_variant_dict_end(&dict);
 }
@@ -110,11 +119,42 @@ static void name_interfaces(virDomainDef *def)
 	}
 }
 
+struct mac_search {
+	const virDomainDef *def;
+	const virDomainNetDef *net;
+};
+
+static int same_mac(virDomainObj *vm, void *opaque)
+{
+	const struct mac_search *search = opaque;
+	char mac[VIR_MAC_STRING_BUFLEN];
+	size_t i;
+
+	virObjectLock(vm);
+	for (i = 0; vm->def->id > 0 && memcmp(vm->def->uuid, search->def->uuid, VIR_UUID_BUFLEN) &&
+	            i < vm->def->nnets;
+	     i++) {
+		if (virMacAddrCmp(&vm->def->nets[i]->mac, &search->net->mac) == 0)
+			VIR_WARN("%s: its interface %s has the address of one of %s, which is running",
+			         search->def->name, virMacAddrFormat(&search->net->mac, mac), vm->def->name);
+	}
+	virObjectUnlock(vm);
+	return 0;
+}
+
+void process_warn_mac(const virDomainDef *def, const virDomainNetDef *net)
+{
+	struct mac_search search = { def, net };
+
+	virDomainObjListForEach(xylem->domains, false, same_mac, &search);
+}
+
 static int build(virDomainObj *vm, virDomainDef *live, bool paused)
 {
 	struct domain_private *priv = vm->privateData;
 	unsigned int domid;
 	GVariant *guest;
+	size_t i;
 	int ret;
 
 	guest = conf_guest(live);
@@ -127,6 +167,8 @@ static int build(virDomainObj *vm, virDomainDef *live, bool paused)
 		return -1;
 	}
 	virObjectUnlock(vm);
+	for (i = 0; i < live->nnets; i++)
+		process_warn_mac(live, live->nets[i]);
 	ret = monitor_create(xylem->monitor, guest, paused, &domid);
 	virObjectLock(vm);
 	slot_give(SLOT_BUILD);
@@ -135,6 +177,21 @@ static int build(virDomainObj *vm, virDomainDef *live, bool paused)
 		live->id = (int)domid;
 	priv->missing = 0;
 	return ret;
+}
+
+/* What keeps it from starting is said before any script has run: a definition that was loaded may hold
+ * anything. */
+static int check_host(virDomainDef *def)
+{
+	struct xyl_hostinfo host;
+
+	if (xyl_host_info(xylem->xen, &host) < 0) {
+		virReportError(VIR_ERR_OPERATION_FAILED, "%s", xyl_error());
+		return -1;
+	}
+	if (check_domain(def) < 0 || check_start(def, host.max_cpu_id + 1) < 0)
+		return -1;
+	return elements_check_def(def, xylem->xmlopt);
 }
 
 /* live becomes the definition; what was defined is kept for the next start. */
@@ -155,7 +212,7 @@ int process_start(virDomainObj *vm, bool paused, int detail)
 	g_autoptr(virDomainDef) live = NULL;
 
 	live = virDomainDefCopy(vm->def, xylem->xmlopt, NULL, true);
-	if (!live)
+	if (!live || check_host(live) < 0)
 		return -1;
 	log_without_effect(live);
 	priv->starting = true;

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include "conf.h"
 #include "virfile.h"
 #include "virmacaddr.h"
 #include "virnetdevtap.h"
@@ -55,29 +56,6 @@ cleanup:
 
 /* ---- disks ---- */
 
-/* The number of a Xen virtual disk, which is part of its backend's name; -1 when the name means none. */
-static int disk_number(const char *name)
-{
-	unsigned int index = 0, part = 0, letters = 0;
-	const char *p = name + 2;
-
-	if (STRPREFIX(name, "xvd"))
-		p = name + 3;
-	for (; g_ascii_islower(*p) && letters < 3; p++, letters++)
-		index = index * 26 + (unsigned int)(*p - 'a') + 1;
-	if (!letters || (*p && virStrToLong_ui(p, NULL, 10, &part) < 0))
-		return -1;
-	index--;
-	if (STRPREFIX(name, "xvd"))
-		return (int)(index < 16 && part < 16 ? 202u << 8 | index << 4 | part
-		                                     : 1u << 28 | index << 8 | part);
-	if (STRPREFIX(name, "hd") && index < 4)
-		return (int)((index < 2 ? 3u : 22u) << 8 | (index & 1) << 6 | part);
-	if (STRPREFIX(name, "sd") && index < 16)
-		return (int)(8u << 8 | index << 4 | part);
-	return -1;
-}
-
 static int read_counter(const char *dir, const char *name, unsigned long long *value)
 {
 	g_autofree char *path = g_strdup_printf("%s/%s", dir, name);
@@ -94,7 +72,7 @@ static int read_counter(const char *dir, const char *name, unsigned long long *v
 static int disk_counters(int domid, const virDomainDiskDef *disk, struct disk_counters *c)
 {
 	g_autofree char *dir = NULL;
-	int number = disk_number(disk->dst);
+	int number = conf_disk_number(disk->dst);
 
 	memset(c, 0, sizeof(*c));
 	if (number < 0)

@@ -168,6 +168,23 @@ static int host_cpus(unsigned int *count)
 	return 0;
 }
 
+/* One of the CPUs must be there: the hypervisor would only say "Invalid argument". */
+static int check_map(virDomainObj *vm, unsigned int vcpu, const unsigned char *map, int map_bytes)
+{
+	g_autoptr(virBitmap) mask = virBitmapNewData(map, map_bytes);
+	ssize_t first = virBitmapNextSetBit(mask, -1);
+	unsigned int cpus;
+
+	if (host_cpus(&cpus) < 0)
+		return -1;
+	if (first >= 0 && (size_t)first < cpus)
+		return 0;
+	virReportError(VIR_ERR_INVALID_ARG,
+	               "vcpu %u of %s needs a CPU to run on, and this host has the CPUs 0-%u", vcpu,
+	               vm->def->name, cpus - 1);
+	return -1;
+}
+
 static int pin_def(virDomainDef *def, unsigned int vcpu, const unsigned char *map, int map_bytes)
 {
 	virDomainVcpuDef *info = virDomainDefGetVcpu(def, vcpu);
@@ -178,11 +195,6 @@ static int pin_def(virDomainDef *def, unsigned int vcpu, const unsigned char *ma
 		return -1;
 	}
 	mask = virBitmapNewData(map, map_bytes);
-	if (virBitmapIsAllClear(mask)) {
-		virBitmapFree(mask);
-		virReportError(VIR_ERR_INVALID_ARG, "vcpu %u of %s needs a CPU to run on", vcpu, def->name);
-		return -1;
-	}
 	virBitmapFree(info->cpumask);
 	info->cpumask = mask;
 	return 0;
@@ -207,7 +219,7 @@ int tune_pin_vcpu_flags(virDomainPtr dom, unsigned int vcpu, unsigned char *map,
 		virReportError(VIR_ERR_OPERATION_UNSUPPORTED, "%s", "Domain-0 has no stored definition");
 		goto endjob;
 	}
-	if (virDomainObjGetDefs(vm, flags, &live, &config) < 0)
+	if (virDomainObjGetDefs(vm, flags, &live, &config) < 0 || check_map(vm, vcpu, map, map_bytes) < 0)
 		goto endjob;
 	if (live) {
 		if (!virDomainDefGetVcpu(live, vcpu)) {

@@ -125,6 +125,8 @@ void process_adopt(virDomainObj *vm, virDomainDef *live, const struct xyl_dominf
 void process_renumber(virDomainObj *vm, int domid);
 /* Finds bridges of networks and files of volumes; 0 or -1. */
 int process_resolve(virDomainDef *def, virDomainDeviceDef *dev);
+/* Logs when a running guest has the interface's address too. No object may be locked. */
+void process_warn_mac(const virDomainDef *def, const virDomainNetDef *net);
 void process_release_net(virDomainDef *def, virDomainNetDef *net);
 
 /* ---- monitor.c: xylemd's socket ---- */

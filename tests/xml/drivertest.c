@@ -109,6 +109,13 @@ int xyl_domain_info(struct xyl *x G_GNUC_UNUSED, uint32_t domid, struct xyl_domi
 	return 0;
 }
 
+int xyl_host_info(struct xyl *x G_GNUC_UNUSED, struct xyl_hostinfo *info)
+{
+	memset(info, 0, sizeof(*info));
+	info->max_cpu_id = 1;
+	return 0;
+}
+
 char *xyl_store_readf(struct xyl_store *s G_GNUC_UNUSED, xyl_tx tx G_GNUC_UNUSED,
                       const char *format G_GNUC_UNUSED, ...)
 {
@@ -212,6 +219,25 @@ static void test_two_starts(virDomainPtr dom)
 	ok(live && strstr(live, "<title>defined</title>") && inactive &&
 	           strstr(inactive, "<title>defined</title>"),
 	   "with the definition with which it was started, which stays what is defined");
+}
+
+/* virt-install --location leaves a definition without <kernel> behind: it is kept, and does not start. */
+static void test_no_kernel(void)
+{
+	virDomainPtr dom =
+	        define_xml(conn, "<domain type='xen'><name>later</name><memory>65536</memory><vcpu>1</vcpu>"
+	                         "<os><type>linux</type></os></domain>");
+	int before = g_atomic_int_get(&creations);
+
+	ok(dom != NULL, "a definition that cannot start yet is accepted");
+	if (!dom)
+		return;
+	ok(lifecycle_create(dom) < 0 && virGetLastErrorCode() == VIR_ERR_CONFIG_UNSUPPORTED &&
+	           strstr(virGetLastErrorMessage(), "<os> without <kernel>") &&
+	           g_atomic_int_get(&creations) == before && !define_is_active(dom),
+	   "and says at start what it lacks");
+	ok(define_undefine(dom) == 0, "it can be undefined");
+	virObjectUnref(dom);
 }
 
 /* Numbers that a client may say are refused before anything is made of their size. */
@@ -320,6 +346,7 @@ int main(void)
 	}
 	dom = define("defined");
 	ok(dom != NULL, "a domain is defined");
+	test_no_kernel();
 	if (dom) {
 		test_numbers(dom);
 		test_two_starts(dom);

@@ -54,6 +54,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	                           VIR_DOMAIN_DEF_PARSE_ALLOW_POST_PARSE_FAIL);
 	if (!def)
 		return 0;
+	if (check_domain(def) < 0 || check_start(def, 8) < 0 || elements_check_def(def, xmlopt) < 0)
+		return 0;
 	first = conf_guest(def);
 	if (!first)
 		return 0;
