@@ -138,26 +138,6 @@ unsigned grant_table_frames_max(const struct domain *d)
 	return d->grant->frame_max;
 }
 
-int grant_seed(struct domain *d, unsigned ref, uint16_t domid, mfn_t frame)
-{
-	struct grant_table *t = d->grant;
-	grant_entry_v1_t *e;
-	int rc;
-
-	if (ref >= ENTRIES_PER_FRAME)
-		return -EINVAL;
-	spin_lock(&t->lock);
-	rc = table_grow(d, 1);
-	if (!rc) {
-		e = entry_of(t, ref);
-		e->domid = domid;
-		e->frame = (uint32_t)frame.m;
-		__atomic_store_n(&e->flags, GTF_permit_access, __ATOMIC_SEQ_CST);
-	}
-	spin_unlock(&t->lock);
-	return rc;
-}
-
 /* ---- pins ---- */
 
 /* Marks the guest's entry as used by user, if it permits that. Table locked. GNTST_*. */

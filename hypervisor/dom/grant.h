@@ -19,7 +19,5 @@ int grant_op(unsigned cmd, gva_t uop, unsigned count, unsigned *done) __must_che
 int grant_table_frame(struct domain *d, unsigned index, mfn_t *mfn) __must_check;
 /* How many such pages the domain may have. */
 unsigned grant_table_frames_max(const struct domain *d);
-/* Toolstack and dom0 builder: writes entry ref so that domid may map frame (a pfn of PV: mfn). */
-int grant_seed(struct domain *d, unsigned ref, uint16_t domid, mfn_t frame) __must_check;
 
 #endif

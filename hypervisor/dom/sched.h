@@ -6,6 +6,7 @@
 #define DOM_SCHED_H
 
 #include "dom/domain.h"
+#include "dom/upward.h"
 #include <xen/sysctl.h>
 #include <xen/event_channel.h>
 
@@ -34,20 +35,5 @@ int vcpu_poll(const evtchn_port_t *ports, unsigned count, uint64_t timeout_ns) _
 /* A consistent copy with the time in the present state added; state_entry_time is when that state began. */
 void vcpu_runstate_get(struct vcpu *v, struct vcpu_runstate_info *out);
 uint64_t cpu_idle_ns(unsigned cpu); /* time that CPU's idle vcpu ran */
-
-/* ---- what the floor above supplies (pv/switch.c) ---- */
-/* Saves prev, loads next, and continues next on its way out to the guest (or in the idle loop). Called with
- * interrupts off, from the WORK_SCHEDULE handler, after the run queues agreed. Sets cpu_info()->current,
- * clears prev->running with release once prev is saved, updates runstate area and time page of next. */
-void vcpu_switch(struct vcpu *prev, struct vcpu *next) __noreturn;
-/* v goes on running after its turn: brings its time page up to date. Called like vcpu_switch(). */
-void vcpu_stay(struct vcpu *v);
-/* Frees what pv allocated for a vcpu or domain / prepares a new one. */
-int pv_vcpu_create(struct vcpu *v) __must_check;
-void pv_vcpu_destroy(struct vcpu *v);
-int pv_domain_create(struct domain *d) __must_check;
-void pv_domain_destroy(struct domain *d);
-/* Drops the vcpu's references to tables, GDT, LDT, info page. Preemptible. */
-int pv_vcpu_relinquish(struct vcpu *v) __must_check;
 
 #endif

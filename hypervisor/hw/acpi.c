@@ -14,7 +14,7 @@
 #define TABLE_MAX    (1u << 20)
 
 struct acpi_info acpi_info = { .has_8042 = true };
-uint64_t acpi_rsdp;
+static uint64_t acpi_rsdp;
 
 static uint64_t get(const uint8_t *p, unsigned bytes)
 {

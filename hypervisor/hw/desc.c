@@ -127,7 +127,8 @@ void desc_prepare_cpu(unsigned cpu)
 	gdt_fill((uint64_t *)(CPU_AREA(cpu) + CPU_AREA_GDT_PAGE * PAGE_SIZE), cpu);
 }
 
-void desc_init_cpu(unsigned cpu)
+/* On that CPU: GDT, TSS, IDT. */
+static void desc_init_cpu(unsigned cpu)
 {
 	uintptr_t area = CPU_AREA(cpu);
 	struct tss *tss = (struct tss *)(area + CPU_AREA_TSS_PAGE * PAGE_SIZE);

@@ -9,7 +9,7 @@
  *  2. trap_common sorts by where it came from and by vector; NMI, #MC, #DF and #DB have stacks of their own (trap_paranoid).
  *  3. syscall_entry, syscall32_entry: reached through a few bytes per CPU that hw/syscall.c writes, since SYSCALL does not
  *     switch stacks. sysenter_entry.
- *     A 64-bit SYSCALL of a guest without XPTI tries pv/shortcut.S first.
+ *     A 64-bit SYSCALL of a guest without XPTI tries pv/fastpath.S first.
  *  4. exit_to_guest: pending work, then events (guest_exit_prepare), then SYSRET or IRET. An IRET that faults comes
  *     back at exit_fault by way of the exception table.
  *
@@ -268,7 +268,7 @@ syscall_entry:
 	pushq	$0
 	movl	$ENTRY_SYSCALL, 4(%rsp)
 	cmpq	$0, (CI_hv_cr3 - UREGS_error)(%rsp)
-	je	syscall_shortcut	/* pv/shortcut.S; it may come back */
+	je	syscall_fastpath	/* pv/fastpath.S; it may come back */
 	.globl	syscall_in_full
 	.hidden	syscall_in_full
 syscall_in_full:

@@ -38,10 +38,6 @@
 #ifndef __ASSEMBLER__
 /* This CPU's SYSCALL and SYSENTER entries; after traps_init_cpu() has given the CPU its stack. */
 void syscall_init_cpu(unsigned cpu);
-/* Supplied by pv/bounce.c: the processor refused the frame of a return to the guest; the fault is the
- * guest's, as if the first instruction there had it. */
-struct cpu_user_regs;
-void exit_fault_from_guest(struct cpu_user_regs *regs);
 #endif
 
 #endif

@@ -18,7 +18,6 @@ void paging_init(void);        /* final tables of the image and of all memory; l
 void cpu_area_init(unsigned cpu);
 mfn_t cpu_area_gdt_mfn(unsigned cpu);
 void desc_prepare_cpu(unsigned cpu); /* fills its GDT page, from any CPU */
-void desc_init_cpu(unsigned cpu);    /* on that CPU: GDT, TSS, IDT */
 void console_late_init(void);        /* VGA and serial through final tables, the ring's final size */
 void console_input_init(void);       /* serial input's interrupt */
 void console_release_vga(void);      /* dom0's from now on */
@@ -53,8 +52,6 @@ void apic_timer_deadline_mode(void);
 void time_interrupt(void);
 void tlb_flush_interrupt(void);
 void cpu_call_interrupt(void);
-/* This CPU serves what others ask of it while it waits with interrupts possibly off. */
-void smp_serve(void);
 
 /* ---- interrupts: a device's vector ---- */
 void irq_vector_interrupt(unsigned vector);
@@ -64,11 +61,9 @@ unsigned ioapic_gsi_count(void);
 void ioapic_write_entry(unsigned gsi, unsigned vector, uint32_t dest_apic_id, bool level, bool active_low,
                         bool masked);
 void ioapic_set_mask(unsigned gsi, bool masked);
-void ioapic_mask_all(void);
 
 /* ---- time ---- */
 void udelay(unsigned us); /* busy; before calibration too (PIT) */
-uint64_t tsc_ticks_from_ns(uint64_t ns);
 
 /* ---- end ---- */
 struct symbol_hit {
@@ -78,7 +73,6 @@ struct symbol_hit {
 bool symbol_find(uint64_t address, struct symbol_hit *hit);
 void smp_stop_others(void); /* the other CPUs halt for good */
 void regs_print(const struct cpu_user_regs *regs);
-void stack_print(uint64_t sp);
 void panic_with(struct cpu_user_regs *regs, const char *fmt, ...) __printf(2, 3) __noreturn;
 /* Tells about the current domain and vcpu in a panic; boot/ sets it. */
 extern void (*panic_describe)(void);

@@ -54,7 +54,7 @@ unsigned ioapic_gsi_count(void)
 	return end;
 }
 
-void ioapic_mask_all(void)
+static void ioapic_mask_all(void)
 {
 	uint64_t flags = spin_lock_irqsave(&lock);
 

@@ -3,6 +3,7 @@
 #ifndef HW_OPTIONS_H
 #define HW_OPTIONS_H
 
+#include "hw/upward.h"
 #include "lib/types.h"
 
 struct options {
@@ -30,6 +31,5 @@ struct options {
 	int spec_ibrs, spec_ibpb, spec_md_clear; /* -1: by CPU; 0, 1 */
 	int xpti_dom0, xpti_domu;                /* -1: by CPU; 0, 1 */
 };
-extern struct options options;
 
 #endif

@@ -20,7 +20,6 @@
 #define DEVICES_MAX   192
 
 extern char text_start[], text_end[], rodata_end[], image_start[], image_end[];
-extern uint64_t boot_l4[512];
 
 static uint64_t hv_l4[512] __aligned_to(4096);
 

@@ -55,7 +55,7 @@ void regs_print(const struct cpu_user_regs *r)
 }
 
 /* What looks like a return address on the hypervisor's stack, up to its end. */
-void stack_print(uint64_t sp)
+static void stack_print(uint64_t sp)
 {
 	uint64_t end = (sp & ~(uint64_t)(HV_STACK_SIZE - 1)) + HV_STACK_SIZE - sizeof(struct cpu_info);
 	struct symbol_hit hit;

@@ -8,6 +8,4 @@ void machine_reboot(void) __noreturn;
 void machine_halt(void) __noreturn;
 /* XENPF_enter_acpi_sleep, S5 only: writes the values that dom0's interpreter of \_S5 found. 0 or -EINVAL. */
 int acpi_enter_s5(uint16_t pm1a_value, uint16_t pm1b_value) __must_check;
-/* Addresses of the tables that dom0 may see or must not. */
-extern uint64_t acpi_rsdp;
 #endif

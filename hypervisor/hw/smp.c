@@ -78,12 +78,6 @@ void cpu_call_interrupt(void)
 	cpumask_clear(&call.pending, cpu);
 }
 
-void smp_serve(void)
-{
-	tlb_flush_interrupt();
-	cpu_call_interrupt();
-}
-
 void cpu_call(const cpumask_t *mask, void (*fn)(void *), void *arg)
 {
 	cpumask_t others = cpumask_and(mask, &cpus_online);
@@ -116,7 +110,6 @@ void cpu_call(const cpumask_t *mask, void (*fn)(void *), void *arg)
 /* ---- start ---- */
 
 extern char trampoline_start[], trampoline_end[], trampoline_cr3[], trampoline_efer[];
-extern uint64_t boot_l4[512], boot_efer;
 
 void smp_ap_start(void) __noreturn;
 

@@ -108,11 +108,6 @@ uint64_t time_tsc_khz(void)
 	return tsc_khz;
 }
 
-uint64_t tsc_ticks_from_ns(uint64_t ns)
-{
-	return (uint64_t)((unsigned __int128)ns * tsc_khz / 1000000);
-}
-
 void udelay(unsigned us)
 {
 	uint64_t start, ticks = (uint64_t)us * (tsc_khz ? tsc_khz : 4000000) / 1000;

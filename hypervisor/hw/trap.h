@@ -7,6 +7,7 @@
 #ifndef HW_TRAP_H
 #define HW_TRAP_H
 
+#include "hw/upward.h"
 #include "lib/types.h"
 #include <xen/xen.h>
 
@@ -21,14 +22,6 @@ void trap_double_fault(struct cpu_user_regs *regs) __noreturn;
 void irq_entry(struct cpu_user_regs *regs);
 /* Builds the IDT (stubs: entry.S's trap_stubs[256], 16 bytes each), TSS and IST of this CPU; LSTAR and friends. */
 void traps_init_cpu(unsigned cpu);
-
-/* ---- what floors above supply ---- */
-void trap_from_guest(struct cpu_user_regs *regs);    /* pv/trap.c: exceptions 0..31 from guest context */
-void syscall_from_guest(struct cpu_user_regs *regs); /* pv/entry.c: 64-bit SYSCALL */
-void syscall32_from_guest(struct cpu_user_regs *regs);
-void sysenter_from_guest(struct cpu_user_regs *regs);
-/* Called before each return to a guest, interrupts off, cpu_info()->work empty: events, pending traps. */
-void guest_exit_prepare(struct cpu_user_regs *regs);
 
 /* Exception table: a fault at the first address continues at the second. Entries come from assembly. */
 struct fault_fixup {

@@ -52,12 +52,14 @@ bool pv_region_make(struct pv_region *region, uint64_t va, uint64_t pages, uint6
 	return true;
 }
 
-uint64_t pv_region_tables(const struct pv_region *region)
+/* How many L3, L2 and L1 tables it takes. */
+static uint64_t pv_region_tables(const struct pv_region *region)
 {
 	return region->level[1].count + region->level[2].count + region->level[3].count;
 }
 
-bool pv_region_share_l4(const struct pv_region *a, const struct pv_region *b)
+/* Whether both use the same L4 entry. */
+static bool pv_region_share_l4(const struct pv_region *a, const struct pv_region *b)
 {
 	const struct pv_level *p = &a->level[3], *q = &b->level[3];
 

@@ -28,9 +28,5 @@ struct pv_region {
  * hypervisor's range. Tables lie one after the other from tables_pfn on: all L3, then L2, then L1.
  */
 bool pv_region_make(struct pv_region *region, uint64_t va, uint64_t pages, uint64_t pfn, uint64_t tables_pfn);
-/* How many L3, L2 and L1 tables it takes. */
-uint64_t pv_region_tables(const struct pv_region *region);
-/* Whether both use the same L4 entry. */
-bool pv_region_share_l4(const struct pv_region *a, const struct pv_region *b);
 
 #endif

@@ -4,6 +4,7 @@
 #define LIB_RANGE_H
 
 #include "lib/types.h"
+#include "lib/upward.h"
 
 struct range {
 	uint64_t first, last; /* inclusive */
@@ -19,8 +20,5 @@ int rangeset_add(struct rangeset *s, uint64_t first, uint64_t last) __must_check
 int rangeset_remove(struct rangeset *s, uint64_t first, uint64_t last) __must_check;
 bool rangeset_contains(const struct rangeset *s, uint64_t first, uint64_t last);
 void rangeset_free(struct rangeset *s);
-
-/* The allocator behind them: link-time, mm/heap.c or the host's. Returns NULL when out of memory. */
-void *range_realloc(void *old, size_t old_bytes, size_t new_bytes);
 
 #endif

@@ -33,16 +33,6 @@ bool frame_get(mfn_t mfn, const struct domain_mm *d)
 	return frame_is_ram(mfn.m) && count_get_owned(frame_at(mfn.m), d);
 }
 
-struct domain_mm *frame_get_any(mfn_t mfn)
-{
-	struct frame *f;
-
-	if (!frame_is_ram(mfn.m))
-		return NULL;
-	f = frame_at(mfn.m);
-	return count_inc(f) ? f->owner : NULL;
-}
-
 void frame_put(mfn_t mfn)
 {
 	count_dec(mfn_frame(mfn));

@@ -17,6 +17,7 @@
 #include "lib/range.h"
 #include "hw/lock.h"
 #include "hw/mem.h"
+#include "mm/upward.h"
 #include <xen/xen.h>
 
 enum ptype {
@@ -72,16 +73,6 @@ struct domain_mm {
 	uint64_t relinquish_left;
 };
 
-/*
- * Supplied by the floors above. The first pair: d's first frame appeared, d's last frame is gone; in between
- * struct domain_mm must exist, since frames name it. Called with locks up to RANK_MMU (also of other domains)
- * held: the drop may free the domain only later. The last: the guest broke its contract (domain_crash()); any
- * lock below RANK_HEAP may be held.
- */
-void mm_owner_hold(struct domain_mm *d);
-void mm_owner_drop(struct domain_mm *d);
-void mm_domain_crash(struct domain_mm *d, const char *reason);
-
 /* ---- translation between frame numbers and struct frame ---- */
 struct frame *mfn_frame(mfn_t mfn); /* only for mfn_is_ram() frames */
 mfn_t frame_mfn(const struct frame *f);
@@ -90,8 +81,6 @@ bool mfn_is_ram(mfn_t mfn); /* described by the frame table; guests may own it o
 /* ---- general references ---- */
 /* Takes one if the frame is RAM, allocated and owned by d. False otherwise; nothing changed. */
 bool frame_get(mfn_t mfn, const struct domain_mm *d) __must_check;
-/* Takes one whoever the owner is (must have one); the owner stays owner as long as it is held. NULL otherwise. */
-struct domain_mm *frame_get_any(mfn_t mfn) __must_check;
 void frame_put(mfn_t mfn); /* the last one frees the frame into the heap */
 /* Whether the frame is d's and a page table now (a store to it may be worth emulating); may change at once. */
 bool frame_is_table(mfn_t mfn, const struct domain_mm *d);

@@ -179,7 +179,6 @@ void l1e_put(uint64_t entry);
 int l1e_get_io(struct domain_mm *d, struct domain_mm *pg_owner, uint64_t mfn);
 int l1e_check_flags(struct domain_mm *d, uint64_t *entry);
 int upper_check(struct domain_mm *d, enum ptype level, uint64_t *entry);
-int nonpresent_check(struct domain_mm *d, uint64_t entry);
 /* Makes the descriptors of a page safe to load; false where one cannot be. Nobody can write the page. */
 bool descriptors_check(uint64_t *page);
 

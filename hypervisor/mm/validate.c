@@ -16,7 +16,7 @@
 /* Address bits that the L1 data cache of an L1TF-vulnerable processor looks at. */
 #define L1TF_ADDR_BITS 44
 
-int nonpresent_check(struct domain_mm *d, uint64_t entry)
+static int nonpresent_check(struct domain_mm *d, uint64_t entry)
 {
 	uint64_t mfn;
 

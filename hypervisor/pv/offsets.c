@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What pv/shortcut.S knows of C's structures and constants. Never linked: the build compiles it to assembly
+ * What pv/fastpath.S knows of C's structures and constants. Never linked: the build compiles it to assembly
  * and takes the lines with "->" from there into pv/offsets.h.
  */
 #include "dom/domain.h"

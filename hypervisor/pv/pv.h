@@ -7,6 +7,7 @@
 #define PV_PV_H
 
 #include "dom/domain.h"
+#include "pv/upward.h"
 #include <xen/arch-x86/xen.h>
 
 /* ---- address.c: CR3, GDT and LDT ---- */
@@ -76,8 +77,5 @@ bool pv_emulate_forced_cpuid(struct vcpu *v,
 bool pv_emulate_table_write(struct vcpu *v, struct cpu_user_regs *regs, gva_t cr2); /* table_write.c */
 struct insn;
 bool pv_emulate_io(struct vcpu *v, struct cpu_user_regs *regs, const struct insn *insn); /* io.c */
-
-/* ---- what the floor above supplies (hypercall/dispatch.c) ---- */
-void hypercall_from_guest(struct vcpu *v, struct cpu_user_regs *regs);
 
 #endif

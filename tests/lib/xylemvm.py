@@ -23,7 +23,7 @@ import time
 import xyimages
 
 SCALE = float(os.environ.get("XYLEM_TIMEOUT_SCALE", "3"))
-# On the first one guests have XPTI; on the second they have not, and SYSCALL goes the short way. Without SMAP: QEMU
+# On the first one guests have XPTI; on the second they have not, and SYSCALL takes the fast path. Without SMAP: QEMU
 # 7.2's IRET reads ring 3's stack as if it were ring 0's, and no PV Linux gets past its first one, on stock Xen neither.
 DEFAULT_CPU = "qemu64,vendor=GenuineIntel,-svm"
 AMD_CPU = "qemu64,vendor=AuthenticAMD,-svm,+smep"

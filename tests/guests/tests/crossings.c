@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * SYSCALL and HYPERVISOR_iret to the bit: registers, flags, the frame and the event mask, in the plain case
- * (which a hypervisor may have a short way for) and in each that is next to it.
+ * (which a hypervisor may have a fast path for) and in each that is next to it.
  */
 #include "guest.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Shortcuts for the two crossings that a guest makes most often: SYSCALL of a user program into its kernel, and the
+ * Fast paths for the two crossings that a guest makes most often: SYSCALL of a user program into its kernel, and the
  * return by HYPERVISOR_iret. Each does what pv/bounce.c does (bounce_to() and pv_iret()), for the plain case only: no
  * XPTI, no work or event pending, no option of the ABI in use that is rare. In every other case, and after a fault on
  * the guest's stack, it has changed nothing that matters and leaves the way through C to decide.
@@ -70,7 +70,7 @@
 .Lno_verw\@:
 .endm
 
-/* rdi: the vcpu, from rcx; rdx: its vcpu_info. What would need more than a shortcut is declined. */
+/* rdi: the vcpu, from rcx; rdx: its vcpu_info. What would need more than the fast path has is declined. */
 .macro SAVE_SOME
 	pushq	%rdi
 	pushq	%rsi
@@ -84,9 +84,9 @@
 .endm
 
 	.text
-	.globl	syscall_shortcut
-	.hidden	syscall_shortcut
-syscall_shortcut:
+	.globl	syscall_fastpath
+	.hidden	syscall_fastpath
+syscall_fastpath:
 	movq	(CI_current - UREGS_error)(%rsp), %rcx
 	cmpb	$0, V_kernel_mode(%rcx)
 	jne	from_kernel
