@@ -277,33 +277,58 @@ static void refresh_reason(struct domain_private *priv, const struct xyl_dominfo
 	}
 }
 
+/*
+ * Whether a state that the hypervisor reports is one that clients are told of. A guest that reboots is running
+ * for them until it runs again; one that is being taken down is as it was, and Stopped follows.
+ */
+static bool state_counts(virDomainObj *vm, const struct xyl_dominfo *info)
+{
+	struct domain_private *priv = vm->privateData;
+
+	if (info->dying)
+		return false;
+	return !info->shutdown || info->shutdown_reason != XYL_SHUTDOWN_REBOOT || priv->foreign ||
+	       vm->def->onReboot != VIR_DOMAIN_LIFECYCLE_ACTION_RESTART;
+}
+
+static void state_event(virDomainObj *vm, int state)
+{
+	static const struct {
+		int state, type, detail;
+	} events[] = {
+		{ VIR_DOMAIN_PAUSED, VIR_DOMAIN_EVENT_SUSPENDED, VIR_DOMAIN_EVENT_SUSPENDED_PAUSED },
+		{ VIR_DOMAIN_RUNNING, VIR_DOMAIN_EVENT_RESUMED, VIR_DOMAIN_EVENT_RESUMED_UNPAUSED },
+		{ VIR_DOMAIN_CRASHED, VIR_DOMAIN_EVENT_CRASHED, VIR_DOMAIN_EVENT_CRASHED_PANICKED },
+		{ VIR_DOMAIN_SHUTDOWN, VIR_DOMAIN_EVENT_SHUTDOWN, VIR_DOMAIN_EVENT_SHUTDOWN_FINISHED },
+		{ VIR_DOMAIN_PMSUSPENDED, VIR_DOMAIN_EVENT_PMSUSPENDED, VIR_DOMAIN_EVENT_PMSUSPENDED_MEMORY },
+	};
+	size_t i;
+
+	for (i = 0; i < G_N_ELEMENTS(events); i++) {
+		if (events[i].state == state)
+			domain_event(virDomainEventLifecycleNewFromObj(vm, events[i].type, events[i].detail));
+	}
+}
+
 void domain_refresh(virDomainObj *vm, const struct xyl_dominfo *info)
 {
 	struct domain_private *priv = vm->privateData;
-	virObjectEvent *event = NULL;
-	int state, reason, before;
+	struct xyl_dominfo now;
+	int state, reason;
 
 	if (vm->def->id == 0 || vm->def->id != (int)info->domid || vm->job->active != VIR_JOB_NONE ||
 	    priv->starting)
 		return;
-	refresh_reason(priv, info);
-	before = virDomainObjGetState(vm, NULL);
-	state = state_of(info, &reason);
-	if (state == before)
+	if (state_of(info, &reason) == (int)virDomainObjGetState(vm, NULL))
+		return;
+	/* A list of all domains may be older than what a client has done since. */
+	if (xyl_domain_info(xylem->xen, info->domid, &now) < 0)
+		return;
+	refresh_reason(priv, &now);
+	state = state_of(&now, &reason);
+	if (state == (int)virDomainObjGetState(vm, NULL) || !state_counts(vm, &now))
 		return;
 	virDomainObjSetState(vm, state, reason);
-	if (state == VIR_DOMAIN_PAUSED)
-		event = virDomainEventLifecycleNewFromObj(vm, VIR_DOMAIN_EVENT_SUSPENDED,
-		                                          VIR_DOMAIN_EVENT_SUSPENDED_PAUSED);
-	else if (state == VIR_DOMAIN_RUNNING)
-		event = virDomainEventLifecycleNewFromObj(vm, VIR_DOMAIN_EVENT_RESUMED,
-		                                          VIR_DOMAIN_EVENT_RESUMED_UNPAUSED);
-	else if (state == VIR_DOMAIN_CRASHED)
-		event = virDomainEventLifecycleNewFromObj(vm, VIR_DOMAIN_EVENT_CRASHED,
-		                                          VIR_DOMAIN_EVENT_CRASHED_PANICKED);
-	else if (state == VIR_DOMAIN_SHUTDOWN)
-		event = virDomainEventLifecycleNewFromObj(vm, VIR_DOMAIN_EVENT_SHUTDOWN,
-		                                          VIR_DOMAIN_EVENT_SHUTDOWN_FINISHED);
-	domain_event(event);
+	state_event(vm, state);
 	domain_save_status(vm);
 }

@@ -167,7 +167,8 @@ static void on_event(unsigned int domid, const char *uuid_text, const char *name
 	virDomainObj *vm;
 
 	VIR_DEBUG("domain %u (%s): %s %s", domid, name, event, detail);
-	if (domid == 0 || virUUIDParse(uuid_text, uuid) < 0)
+	/* A restart that failed before there was a domain has no number. */
+	if ((domid == 0 && STRNEQ(detail, "failed")) || virUUIDParse(uuid_text, uuid) < 0)
 		return;
 	vm = virDomainObjListFindByUUID(xylem->domains, uuid);
 	if (!vm) {
@@ -176,10 +177,10 @@ static void on_event(unsigned int domid, const char *uuid_text, const char *name
 	}
 	priv = vm->privateData;
 	if (STREQ(event, "rebooted")) {
-		if (vm->def->id >= 0)
-			process_renumber(vm, (int)domid);
-		else
+		if (vm->def->id < 0)
 			reconcile_later(RECONCILE_MS);
+		else if (vm->def->id != (int)domid) /* reconciling may have been quicker */
+			process_renumber(vm, (int)domid);
 	} else if (vm->def->id != (int)domid && !priv->starting && STRNEQ(detail, "failed")) {
 		/* Of a life that we did not see, or do not know of yet. */
 		reconcile_later(RECONCILE_MS);

@@ -323,11 +323,15 @@ void process_adopt(virDomainObj *vm, virDomainDef *live, const struct xyl_dominf
 	domain_save_status(vm);
 	domain_event(virDomainEventLifecycleNewFromObj(vm, VIR_DOMAIN_EVENT_STARTED,
 	                                               VIR_DOMAIN_EVENT_STARTED_BOOTED));
+	if (info->paused)
+		domain_event(virDomainEventLifecycleNewFromObj(vm, VIR_DOMAIN_EVENT_SUSPENDED,
+		                                               VIR_DOMAIN_EVENT_SUSPENDED_PAUSED));
 }
 
 void process_renumber(virDomainObj *vm, int domid)
 {
 	struct domain_private *priv = vm->privateData;
+	bool told_otherwise = virDomainObjGetState(vm, NULL) != VIR_DOMAIN_RUNNING;
 	size_t i;
 
 	vm->def->id = domid;
@@ -338,6 +342,10 @@ void process_renumber(virDomainObj *vm, int domid)
 	priv->why_reason = priv->why_detail = -1;
 	priv->missing = 0;
 	virDomainObjSetState(vm, VIR_DOMAIN_RUNNING, VIR_DOMAIN_RUNNING_BOOTED);
+	/* Clients that saw it crash or end must not believe that for ever. */
+	if (told_otherwise)
+		domain_event(virDomainEventLifecycleNewFromObj(vm, VIR_DOMAIN_EVENT_STARTED,
+		                                               VIR_DOMAIN_EVENT_STARTED_BOOTED));
 	domain_event(virDomainEventRebootNewFromObj(vm));
 	domain_save_status(vm);
 }
