@@ -61,7 +61,7 @@ int define_undefine_flags(virDomainPtr dom, unsigned int flags)
 	virDomainObj *vm;
 	int ret = -1;
 
-	/* There are no saved images, snapshots or firmware variables: those flags have nothing to remove. */
+	/* There are no snapshots or firmware variables: those flags have nothing to remove. */
 	virCheckFlags(VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA |
 	                      VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA | VIR_DOMAIN_UNDEFINE_NVRAM,
 	              -1);
@@ -77,7 +77,15 @@ int define_undefine_flags(virDomainPtr dom, unsigned int flags)
 		               vm->def->name);
 		goto endjob;
 	}
-	if (virDomainDeleteConfig(xylem->config_dir, xylem->autostart_dir, vm) < 0)
+	if (!(flags & VIR_DOMAIN_UNDEFINE_MANAGED_SAVE) && domain_has_save(vm)) {
+		virReportError(
+		        VIR_ERR_OPERATION_INVALID,
+		        "%s has a managed save of libvirt's own Xen driver; undefine it with --managed-save",
+		        vm->def->name);
+		goto endjob;
+	}
+	if (domain_remove_save(vm) < 0 ||
+	    virDomainDeleteConfig(xylem->config_dir, xylem->autostart_dir, vm) < 0)
 		goto endjob;
 	vm->autostart = 0;
 	domain_event(virDomainEventLifecycleNewFromObj(vm, VIR_DOMAIN_EVENT_UNDEFINED,
@@ -96,6 +104,38 @@ cleanup:
 int define_undefine(virDomainPtr dom)
 {
 	return define_undefine_flags(dom, 0);
+}
+
+int define_has_save(virDomainPtr dom, unsigned int flags)
+{
+	virDomainObj *vm;
+	int ret = -1;
+
+	virCheckFlags(0, -1);
+
+	vm = domain_get(dom);
+	if (!vm)
+		return -1;
+	if (virDomainHasManagedSaveImageEnsureACL(dom->conn, vm->def) == 0)
+		ret = domain_has_save(vm);
+	virDomainObjEndAPI(&vm);
+	return ret;
+}
+
+int define_remove_save(virDomainPtr dom, unsigned int flags)
+{
+	virDomainObj *vm;
+	int ret = -1;
+
+	virCheckFlags(0, -1);
+
+	vm = domain_get(dom);
+	if (!vm)
+		return -1;
+	if (virDomainManagedSaveRemoveEnsureACL(dom->conn, vm->def) == 0)
+		ret = domain_remove_save(vm);
+	virDomainObjEndAPI(&vm);
+	return ret;
 }
 
 int define_get_autostart(virDomainPtr dom, int *autostart)
@@ -176,7 +216,8 @@ char *define_get_xml(virDomainPtr dom, unsigned int flags)
 	virDomainObj *vm;
 	char *xml = NULL;
 
-	virCheckFlags(VIR_DOMAIN_XML_COMMON_FLAGS, NULL);
+	/* What a guest sees is the host's CPU: there is nothing to update. */
+	virCheckFlags(VIR_DOMAIN_XML_COMMON_FLAGS | VIR_DOMAIN_XML_UPDATE_CPU, NULL);
 
 	vm = domain_get(dom);
 	if (!vm)

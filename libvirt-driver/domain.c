@@ -5,6 +5,7 @@
  */
 #include "xylem.h"
 
+#include "virfile.h"
 #include "virhook.h"
 #include "virtime.h"
 #include "viruuid.h"
@@ -172,6 +173,30 @@ void domain_end_job(virDomainObj *vm)
 		priv->why_reason = priv->why_detail = -1;
 	priv->gone = false;
 	virDomainObjEndJob(vm);
+}
+
+static char *save_file(const virDomainObj *vm)
+{
+	return g_strdup_printf("%s/%s.save", xylem->save_dir, vm->def->name);
+}
+
+bool domain_has_save(const virDomainObj *vm)
+{
+	g_autofree char *file = save_file(vm);
+
+	return virFileExists(file);
+}
+
+int domain_remove_save(virDomainObj *vm)
+{
+	g_autofree char *file = save_file(vm);
+
+	if (unlink(file) < 0 && errno != ENOENT) {
+		virReportSystemError(errno, "the managed save %s cannot be removed", file);
+		return -1;
+	}
+	vm->hasManagedSave = false;
+	return 0;
 }
 
 void domain_save_status(virDomainObj *vm)

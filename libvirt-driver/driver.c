@@ -69,6 +69,7 @@ static int state_cleanup(void)
 	g_free(xylem->config_dir);
 	g_free(xylem->autostart_dir);
 	g_free(xylem->state_dir);
+	g_free(xylem->save_dir);
 	virCondDestroy(&xylem->slot_free);
 	virMutexDestroy(&xylem->lock);
 	g_clear_pointer(&xylem, g_free);
@@ -80,6 +81,7 @@ static int make_dirs(void)
 	xylem->config_dir = g_strdup(SYSCONFDIR "/libvirt/libxl");
 	xylem->autostart_dir = g_strdup(SYSCONFDIR "/libvirt/libxl/autostart");
 	xylem->state_dir = g_strdup(RUNSTATEDIR "/libvirt/libxl");
+	xylem->save_dir = g_strdup(LOCALSTATEDIR "/lib/libvirt/libxl/save");
 	if (g_mkdir_with_parents(xylem->state_dir, 0755) < 0 ||
 	    g_mkdir_with_parents(xylem->config_dir, 0755) < 0) {
 		virReportSystemError(errno, "cannot create %s and %s", xylem->state_dir, xylem->config_dir);
@@ -120,6 +122,11 @@ static int load_all(void)
 static int recover(virDomainObj *vm, void *opaque G_GNUC_UNUSED)
 {
 	virObjectLock(vm);
+	vm->hasManagedSave = domain_has_save(vm);
+	if (vm->hasManagedSave)
+		VIR_WARN(
+		        "%s has a managed save of libvirt's own Xen driver in %s, which cannot be restored here",
+		        vm->def->name, xylem->save_dir);
 	if (virDomainObjIsActive(vm) && !domain_is_dom0(vm)) {
 		g_autoptr(virConnect) conn = NULL;
 		size_t i;
@@ -208,6 +215,7 @@ static virDrvStateInitResult state_initialize(bool privileged, const char *root,
 	    host_add_dom0() < 0 || load_all() < 0)
 		goto error;
 	virDomainObjListForEach(xylem->domains, false, recover, NULL);
+	host_check_conf(SYSCONFDIR "/libvirt/libxl.conf");
 	if (events_start() < 0)
 		goto error;
 	start_autostart();
@@ -371,6 +379,8 @@ static virHypervisorDriver hypervisor_driver = {
 	.domainDefineXMLFlags = define_xml_flags,
 	.domainUndefine = define_undefine,
 	.domainUndefineFlags = define_undefine_flags,
+	.domainHasManagedSaveImage = define_has_save,
+	.domainManagedSaveRemove = define_remove_save,
 	.domainGetXMLDesc = define_get_xml,
 	.domainGetOSType = define_get_os_type,
 	.domainGetAutostart = define_get_autostart,

@@ -7,6 +7,8 @@
 
 #include "conf.h"
 #include "domain_capabilities.h"
+#include "virconf.h"
+#include "virfile.h"
 #include "virhostuptime.h"
 #include "viruuid.h"
 
@@ -130,6 +132,7 @@ char *host_capabilities(virConnectPtr conn)
 static void fill_domain_capabilities(virDomainCaps *caps)
 {
 	caps->maxvcpus = CONF_VCPUS_MAX;
+	caps->cpu.hostPassthrough = true;
 	caps->os.supported = VIR_TRISTATE_BOOL_YES;
 	caps->os.loader.supported = VIR_TRISTATE_BOOL_NO;
 	caps->disk.supported = VIR_TRISTATE_BOOL_YES;
@@ -160,7 +163,7 @@ char *host_domain_capabilities(virConnectPtr conn, const char *emulator, const c
 
 	if (virConnectGetDomainCapabilitiesEnsureACL(conn) < 0)
 		return NULL;
-	if (emulator) {
+	if (emulator && STRNEQ(emulator, XYLEM_XYLEMD)) {
 		virReportError(VIR_ERR_INVALID_ARG, "emulator '%s': paravirtual guests have none", emulator);
 		return NULL;
 	}
@@ -176,7 +179,8 @@ char *host_domain_capabilities(virConnectPtr conn, const char *emulator, const c
 		virReportError(VIR_ERR_INVALID_ARG, "machine '%s': the only one is 'xenpv'", machine);
 		return NULL;
 	}
-	caps = virDomainCapsNew(NULL, "xenpv", VIR_ARCH_X86_64, VIR_DOMAIN_VIRT_XEN);
+	/* libvirt's schema wants a path: that of the program which makes the guests. */
+	caps = virDomainCapsNew(XYLEM_XYLEMD, "xenpv", VIR_ARCH_X86_64, VIR_DOMAIN_VIRT_XEN);
 	if (!caps)
 		return NULL;
 	fill_domain_capabilities(caps);
@@ -289,4 +293,32 @@ int host_version(virConnectPtr conn, unsigned long *version)
 		return -1;
 	*version = xylem->version;
 	return 0;
+}
+
+static int without_effect(const char *name, virConfValue *value G_GNUC_UNUSED, void *opaque)
+{
+	unsigned int *count = opaque;
+
+	VIR_WARN("libxl.conf: '%s' has no effect with this driver%s", name,
+	         STREQ(name, "lock_manager")
+	                 ? "; no locks are taken, another host's guest that uses a disk is not noticed"
+	                 : "");
+	(*count)++;
+	return 0;
+}
+
+unsigned int host_check_conf(const char *file)
+{
+	g_autoptr(virConf) conf = NULL;
+	unsigned int count = 0;
+
+	if (!virFileExists(file))
+		return 0;
+	conf = virConfReadFile(file, 0);
+	if (conf)
+		ignore_value(virConfWalk(conf, without_effect, &count));
+	else
+		VIR_WARN("%s cannot be read: %s", file, virGetLastErrorMessage());
+	virResetLastError();
+	return count;
 }

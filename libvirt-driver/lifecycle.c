@@ -83,7 +83,7 @@ int lifecycle_create_flags(virDomainPtr dom, unsigned int flags)
 	virDomainObj *vm;
 	int ret = -1;
 
-	virCheckFlags(VIR_DOMAIN_START_PAUSED, -1);
+	virCheckFlags(VIR_DOMAIN_START_PAUSED | VIR_DOMAIN_START_FORCE_BOOT, -1);
 
 	vm = domain_get(dom);
 	if (!vm)
@@ -93,7 +93,7 @@ int lifecycle_create_flags(virDomainPtr dom, unsigned int flags)
 		goto cleanup;
 	if (virDomainObjIsActive(vm)) {
 		virReportError(VIR_ERR_OPERATION_INVALID, "domain %s is running already", vm->def->name);
-	} else {
+	} else if (!(flags & VIR_DOMAIN_START_FORCE_BOOT) || domain_remove_save(vm) == 0) {
 		ret = process_start(vm, flags & VIR_DOMAIN_START_PAUSED, VIR_DOMAIN_EVENT_STARTED_BOOTED);
 		if (ret == 0)
 			dom->id = vm->def->id;

@@ -211,6 +211,15 @@ int process_start(virDomainObj *vm, bool paused, int detail)
 	struct domain_private *priv = vm->privateData;
 	g_autoptr(virDomainDef) live = NULL;
 
+	if (domain_has_save(vm)) {
+		virReportError(
+		        VIR_ERR_OPERATION_INVALID,
+		        "%s has a managed save of libvirt's own Xen driver, %s/%s.save, which cannot be restored "
+		        "here; start it with --force-boot, which throws that state away, or remove it with virsh "
+		        "managedsave-remove",
+		        vm->def->name, xylem->save_dir, vm->def->name);
+		return -1;
+	}
 	live = virDomainDefCopy(vm->def, xylem->xmlopt, NULL, true);
 	if (!live || check_host(live) < 0)
 		return -1;

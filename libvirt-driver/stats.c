@@ -285,6 +285,10 @@ int stats_memory(virDomainPtr dom, virDomainMemoryStatPtr stats, unsigned int co
 		stats[ret].tag = VIR_DOMAIN_MEMORY_STAT_ACTUAL_BALLOON;
 		stats[ret++].val = info.memory_pages * 4;
 	}
+	if (count > 1) {
+		stats[ret].tag = VIR_DOMAIN_MEMORY_STAT_AVAILABLE;
+		stats[ret++].val = MAX(virDomainDefGetMemoryTotal(vm->def), info.memory_pages * 4);
+	}
 cleanup:
 	virDomainObjEndAPI(&vm);
 	return ret;

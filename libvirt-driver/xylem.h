@@ -51,6 +51,7 @@ struct xylem_driver {
 	char *config_dir;
 	char *autostart_dir;
 	char *state_dir;
+	char *save_dir; /* managed saves of libvirt's own driver, which cannot be restored here */
 	int lock_fd;
 	virStateInhibitCallback inhibit;
 	void *inhibit_opaque;
@@ -112,6 +113,14 @@ void domain_refresh(virDomainObj *vm, const struct xyl_dominfo *info);
 /* The hypervisor's word on a domain: 0, or -1 with a libvirt error. */
 int domain_query(unsigned int domid, struct xyl_dominfo *info);
 
+/*
+ * A managed save that libvirt's own driver left. A guest with one is not started, since it would change the disks
+ * that the save relies on; clients can remove it, or start with "force boot".
+ */
+bool domain_has_save(const virDomainObj *vm);
+/* 0, or -1 with an error; none to remove is no error. */
+int domain_remove_save(virDomainObj *vm);
+
 /* ---- process.c: a guest begins and ends ---- */
 /* Starts the domain; the caller has the job. detail: virDomainEventStartedDetailType. 0 or -1 with an error. */
 int process_start(virDomainObj *vm, bool paused, int detail);
@@ -159,6 +168,8 @@ void events_reconcile(bool at_start);
 /* ---- host.c ---- */
 int host_init(void);
 int host_add_dom0(void);
+/* Logs each setting of the stock driver's file that has no effect here; how many there are. */
+unsigned int host_check_conf(const char *file);
 
 /* ---- the calls of the driver table, by file ---- */
 /* define.c */
@@ -166,6 +177,8 @@ virDomainPtr define_xml_flags(virConnectPtr conn, const char *xml, unsigned int 
 virDomainPtr define_xml(virConnectPtr conn, const char *xml);
 int define_undefine_flags(virDomainPtr dom, unsigned int flags);
 int define_undefine(virDomainPtr dom);
+int define_has_save(virDomainPtr dom, unsigned int flags);
+int define_remove_save(virDomainPtr dom, unsigned int flags);
 int define_get_autostart(virDomainPtr dom, int *autostart);
 int define_set_autostart(virDomainPtr dom, int autostart);
 char *define_get_xml(virDomainPtr dom, unsigned int flags);

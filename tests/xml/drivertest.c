@@ -12,6 +12,7 @@
 #include "conf.h"
 #include "viraccessmanager.h"
 #include "virthread.h"
+#include "virxml.h"
 
 #define DOMID 7
 
@@ -200,6 +201,7 @@ static void test_two_starts(virDomainPtr dom)
 	g_autofree char *live = NULL, *inactive = NULL;
 	int id;
 
+	g_atomic_int_set(&creations, 0);
 	g_mutex_lock(&gate);
 	begin(&first, call_start);
 	wait_inside(1);
@@ -238,6 +240,81 @@ static void test_no_kernel(void)
 	   "and says at start what it lacks");
 	ok(define_undefine(dom) == 0, "it can be undefined");
 	virObjectUnref(dom);
+}
+
+/* A managed save of the stock driver is not ignored: a start would change the disks under it. */
+static void test_managed_save(virDomainPtr dom)
+{
+	g_autofree char *file = g_strdup_printf("%s/one.save", xylem->save_dir);
+	int before = g_atomic_int_get(&creations);
+
+	ok(define_has_save(dom, 0) == 0, "hasManagedSaveImage says no");
+	if (g_mkdir(xylem->save_dir, 0700) < 0 || !g_file_set_contents(file, "x", 1, NULL))
+		abort();
+	ok(define_has_save(dom, 0) == 1, "and yes where libvirt's own driver left one");
+	ok(lifecycle_create(dom) < 0 && strstr(virGetLastErrorMessage(), file) &&
+	           strstr(virGetLastErrorMessage(), "--force-boot") && g_atomic_int_get(&creations) == before,
+	   "such a guest is not started, and the error names the file and what to do");
+	ok(define_undefine(dom) < 0 && g_file_test(file, G_FILE_TEST_EXISTS), "nor is it undefined");
+	ok(lifecycle_create_flags(dom, VIR_DOMAIN_START_FORCE_BOOT) == 0 &&
+	           !g_file_test(file, G_FILE_TEST_EXISTS),
+	   "force boot throws it away");
+	ok(lifecycle_destroy(dom) == 0, "the guest ran");
+	ok(g_file_set_contents(file, "x", 1, NULL) && define_remove_save(dom, 0) == 0 &&
+	           define_has_save(dom, 0) == 0,
+	   "managedsave-remove removes it");
+}
+
+/* Settings of the stock driver that mean nothing here are counted, and so logged, each. */
+static void test_conf(void)
+{
+	g_autofree char *file = g_build_filename(xylem->config_dir, "libxl.conf", NULL);
+
+	ok(host_check_conf(file) == 0, "no libxl.conf: nothing to say");
+	ok(g_file_set_contents(file, "# autoballoon = 1\nlock_manager = \"lockd\"\nkeepalive_count = 5\n", -1,
+	                       NULL) &&
+	           host_check_conf(file) == 2,
+	   "each setting of libxl.conf is named in the log");
+}
+
+static bool valid(const char *schema, const char *xml)
+{
+	const char *dir = g_getenv("LIBVIRT_SCHEMAS");
+	g_autofree char *path = g_build_filename(dir ? dir : "/usr/share/libvirt/schemas", schema, NULL);
+	g_autoptr(xmlDoc) doc = xml ? virXMLParseStringCtxt(xml, "(answer)", NULL) : NULL;
+
+	return doc && virXMLValidateAgainstSchema(path, doc) == 0;
+}
+
+/* What clients get fits libvirt's schemas. */
+static void test_schemas(virDomainPtr dom)
+{
+	static const char *const forms[][3] = { { NULL, NULL, NULL },
+		                                { NULL, "x86_64", NULL },
+		                                { NULL, NULL, "xenpv" },
+		                                { XYLEM_XYLEMD, "x86_64", "xenpv" } };
+	g_autofree char *xml = NULL, *domain = define_get_xml(dom, VIR_DOMAIN_XML_UPDATE_CPU);
+	unsigned int good = 0, i;
+
+	for (i = 0; i < G_N_ELEMENTS(forms); i++) {
+		g_free(xml);
+		xml = host_domain_capabilities(conn, forms[i][0], forms[i][1], forms[i][2], NULL, 0);
+		good += valid("domaincaps.rng", xml);
+	}
+	ok(good == G_N_ELEMENTS(forms), "domain capabilities are valid by libvirt's schema");
+	ok(xml && strstr(xml, "<mode name='host-passthrough' supported='yes'"),
+	   "host-passthrough is reported");
+	ok(valid("domain.rng", domain), "so is a domain, asked for with --update-cpu");
+}
+
+static void test_memory_stats(virDomainPtr dom)
+{
+	virDomainMemoryStatStruct stats[VIR_DOMAIN_MEMORY_STAT_NR];
+	int count = stats_memory(dom, stats, VIR_DOMAIN_MEMORY_STAT_NR, 0);
+
+	ok(count == 2 && stats[0].tag == VIR_DOMAIN_MEMORY_STAT_ACTUAL_BALLOON &&
+	           stats[1].tag == VIR_DOMAIN_MEMORY_STAT_AVAILABLE && stats[1].val == 65536,
+	   "memory statistics have actual and available");
 }
 
 /* Numbers that a client may say are refused before anything is made of their size. */
@@ -326,6 +403,7 @@ static bool setup(const char *dir)
 	xylem->config_dir = g_strdup(dir);
 	xylem->autostart_dir = g_build_filename(dir, "autostart", NULL);
 	xylem->state_dir = g_build_filename(dir, "state", NULL);
+	xylem->save_dir = g_build_filename(dir, "save", NULL);
 	conn = virGetConnect();
 	if (!conn || !xylem->domains || !xylem->xmlopt || g_mkdir(xylem->state_dir, 0700))
 		return false;
@@ -349,7 +427,11 @@ int main(void)
 	test_no_kernel();
 	if (dom) {
 		test_numbers(dom);
+		test_managed_save(dom);
+		test_conf();
+		test_schemas(dom);
 		test_two_starts(dom);
+		test_memory_stats(dom);
 		test_hung_daemon(dom);
 		test_destroy(dom);
 		virObjectUnref(dom);

@@ -529,6 +529,7 @@ static bool setup(const char *dir)
 	xylem->config_dir = g_strdup(dir);
 	xylem->autostart_dir = g_build_filename(dir, "autostart", NULL);
 	xylem->state_dir = g_build_filename(dir, "state", NULL);
+	xylem->save_dir = g_build_filename(dir, "save", NULL);
 	conn = virGetConnect();
 	if (!conn || !xylem->domains || !xylem->xmlopt || g_mkdir(xylem->state_dir, 0700))
 		return false;

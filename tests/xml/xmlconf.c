@@ -16,8 +16,26 @@
 
 #include "virerror.h"
 #include "virlog.h"
+#include "virxml.h"
 
 #define VIR_FROM_THIS VIR_FROM_XEN
+
+/* What clients are shown of a definition fits libvirt's schema. */
+static bool shown_valid(virDomainDef *def, virDomainXMLOption *xmlopt)
+{
+	static virXMLValidator *validator;
+	const char *dir = g_getenv("LIBVIRT_SCHEMAS");
+	g_autofree char *xml = virDomainDefFormat(def, xmlopt, VIR_DOMAIN_DEF_FORMAT_INACTIVE);
+	g_autoptr(xmlDoc) doc = xml ? virXMLParseStringCtxt(xml, "(domain_definition)", NULL) : NULL;
+
+	if (!validator) {
+		g_autofree char *path =
+		        g_build_filename(dir ? dir : "/usr/share/libvirt/schemas", "domain.rng", NULL);
+
+		validator = virXMLValidatorInit(path);
+	}
+	return validator && doc && virXMLValidatorValidate(validator, doc) == 0;
+}
 
 static char *outcome(const char *path, virDomainXMLOption *xmlopt, bool *refused)
 {
@@ -50,6 +68,8 @@ static char *outcome(const char *path, virDomainXMLOption *xmlopt, bool *refused
 		return g_string_free(text, FALSE);
 	}
 	g_variant_ref_sink(guest);
+	if (!shown_valid(def, xmlopt))
+		g_string_append_printf(text, "its XML is not valid: %s\n", virGetLastErrorMessage());
 	g_variant_iter_init(&iter, guest);
 	while (g_variant_iter_next(&iter, "{&sv}", &key, &value)) {
 		g_autofree char *printed = g_variant_print(value, TRUE);
