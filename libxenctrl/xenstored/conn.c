@@ -103,7 +103,7 @@ int conn_input_got(struct conn *c, size_t n)
 
 bool conn_may_process(const struct conn *c)
 {
-	return !c->broken && c->reply_count < c->store->quotas.replies;
+	return !c->broken && c->reply_count < (conn_privileged(c) ? DOM0_REPLIES : c->store->quotas.replies);
 }
 
 size_t conn_output(struct conn *c, struct iovec *iov, size_t max)

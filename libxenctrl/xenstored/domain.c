@@ -24,7 +24,6 @@ static const struct quotas default_quotas = {
 	.memory_bytes = 2560 * 1024,
 	.events = 512,
 	.replies = 16,
-	.socket_events = 65536,
 };
 
 struct domain *domain_find(struct store *s, uint16_t domid)
@@ -263,6 +262,7 @@ void store_free(struct store *s)
 			domain_disown(n);
 			content_unref(n->content);
 			pathtab_remove(&s->nodes, &n->ent);
+			g_free(n->list);
 			g_free(n);
 			n = NULL;
 		}
@@ -305,6 +305,12 @@ static char *check_node(struct store *s, struct node *n)
 	}
 	if (prev != n->last || bytes != n->children_bytes)
 		return g_strdup_printf("%s: children miscounted", n->ent.path);
+	bytes = 0;
+	for (child = n->first; child && n->list; child = child->next) {
+		if (strcmp(n->list + bytes, node_leaf(child)))
+			return g_strdup_printf("%s: its list is not what it should be", n->ent.path);
+		bytes += strlen(node_leaf(child)) + 1;
+	}
 	return NULL;
 }
 

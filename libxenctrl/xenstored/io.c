@@ -2,8 +2,8 @@
 /*
  * Moves bytes between transports (unix sockets, rings) and the core's connections, fairly.
  *
- * Connections with work stand in one queue; each gets a bounded number of requests, then the next one's turn
- * comes. A connection whose replies are not taken is no longer read, nor, for a while, one whose writes make
+ * Connections with work stand in one queue; each gets requests up to a bounded amount of work, then the next one's
+ * turn comes. A connection whose replies are not taken is no longer read, nor, for a while, one whose writes make
  * dom0's transactions fail. A connection that breaks the protocol, or a ring whose indices are impossible, is
  * closed or marked broken alone.
  *
@@ -23,7 +23,7 @@
 
 #include "../common/daemon.h"
 
-#define REQUESTS_PER_TURN 16
+#define WORK_PER_TURN     16 /* simple requests; costly ones count as several */
 #define IOV_MAX_MESSAGES  16
 #define SOCKETS_PER_ROUND 64
 #define HOLD_FIRST_MS     10u
@@ -214,7 +214,7 @@ static void socket_wait(struct transport *t)
 static void transport_turn(struct transport *t)
 {
 	struct conn *c = t->conn;
-	unsigned int left = REQUESTS_PER_TURN;
+	unsigned int left = WORK_PER_TURN;
 	int n;
 
 	reconnect(t);
@@ -230,7 +230,8 @@ static void transport_turn(struct transport *t)
 			transport_break(t, XENSTORE_ERROR_PROTO);
 			return;
 		}
-		left -= !c->in_have;
+		if (!c->in_have)
+			left -= MIN(left, c->work);
 		/* Replies go out together, and earlier only to make room for more. */
 		if (!conn_may_process(c))
 			n = transport_flush(t);

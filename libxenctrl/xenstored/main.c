@@ -59,10 +59,10 @@ static bool set_quota(struct quotas *q, const char *text)
 static bool start(void *data)
 {
 	struct io **io = data;
-	uint64_t seed;
+	uint64_t seeds[2];
 
-	if (getrandom(&seed, sizeof(seed), 0) == sizeof(seed))
-		pathtab_seed(seed);
+	if (getrandom(seeds, sizeof(seeds), 0) == sizeof(seeds))
+		pathtab_seed(seeds[0], seeds[1]);
 	/* A store that is swapped out stops every guest. */
 	if (!opt_no_domains && mlockall(MCL_CURRENT | MCL_FUTURE))
 		daemon_log(LOG_WARNING, "cannot lock memory: %s", strerror(errno));

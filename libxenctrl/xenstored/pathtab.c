@@ -7,11 +7,14 @@
 
 #define FIRST_BUCKETS 64
 
-static uint64_t hash_seed = 0xcbf29ce484222325ULL;
+static uint64_t hash_seed = 0xbf29ce484222325;
+uint64_t pathtab_point = 0x9e3779b97f4a7c1;
 
-void pathtab_seed(uint64_t seed)
+void pathtab_seed(uint64_t start, uint64_t point)
 {
-	hash_seed = seed;
+	hash_seed = start % PATHTAB_PRIME;
+	/* 0 and 1 would not tell paths apart. */
+	pathtab_point = 2 + point % (PATHTAB_PRIME - 2);
 }
 
 uint64_t pathtab_hash_start(void)
@@ -28,10 +31,10 @@ uint64_t pathtab_hash(const char *path, size_t len)
 	return h;
 }
 
-/* The low bits of a multiplicative hash are its weakest: fold the high ones in. */
+/* The upper half of a product depends on all bits of both factors. */
 static size_t bucket_of(const struct pathtab *t, uint64_t hash)
 {
-	return (hash ^ (hash >> 29)) & (t->bucket_count - 1);
+	return (size_t)((hash * (pathtab_point | 1)) >> 32) & (t->bucket_count - 1);
 }
 
 void pathtab_init(struct pathtab *t)

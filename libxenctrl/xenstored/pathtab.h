@@ -5,7 +5,8 @@
  * Duty: find an entry by its path in constant time, and find the entries of all prefixes of a path in one
  * pass over the path (that is how a change finds the watches above it). Entries are embedded as the first
  * member of their owner's structure; the table owns the buckets only.
- * The hash is seeded per process, so that a guest cannot choose paths that collide.
+ * The hash of a path is the value of a polynomial modulo a prime, whose point is random and secret: whoever does
+ * not know the point cannot choose paths that collide.
  */
 #ifndef XENSTORED_PATHTAB_H
 #define XENSTORED_PATHTAB_H
@@ -28,15 +29,22 @@ struct pathtab {
 };
 
 /* Seeds the hash; call once, before the first table is filled. */
-void pathtab_seed(uint64_t seed);
+void pathtab_seed(uint64_t start, uint64_t point);
 
 uint64_t pathtab_hash(const char *path, size_t len);
 uint64_t pathtab_hash_start(void);
 
+#define PATHTAB_PRIME ((UINT64_C(1) << 61) - 1)
+
+extern uint64_t pathtab_point; /* below PATHTAB_PRIME */
+
 /* One more byte; the hash of a prefix is the state before the next byte is added. */
 static inline uint64_t pathtab_hash_step(uint64_t h, char c)
 {
-	return (h ^ (unsigned char)c) * 0x100000001b3ULL;
+	unsigned __int128 product = (unsigned __int128)(h + (unsigned char)c) * pathtab_point;
+	uint64_t folded = (uint64_t)(product & PATHTAB_PRIME) + (uint64_t)(product >> 61);
+
+	return folded >= PATHTAB_PRIME ? folded - PATHTAB_PRIME : folded;
 }
 
 void pathtab_init(struct pathtab *t);

@@ -107,11 +107,14 @@ static size_t base_length(const char *path)
 	return digits && path[n + digits] == '/' ? n + digits + 1 : 0;
 }
 
-static bool path_valid(const struct quotas *q, const char *path)
+static bool path_valid(const struct conn *c, const char *path)
 {
+	const struct quotas *q = &c->store->quotas;
+	size_t max_bytes = conn_privileged(c) ? XENSTORE_REL_PATH_MAX : q->path_bytes;
+	size_t max_depth = conn_privileged(c) ? DOM0_PATH_DEPTH : q->path_depth;
 	size_t len = strlen(path), depth = 0;
 
-	if (path[0] != '/' || len > XENSTORE_ABS_PATH_MAX || len > base_length(path) + q->path_bytes)
+	if (path[0] != '/' || len > XENSTORE_ABS_PATH_MAX || len > base_length(path) + max_bytes)
 		return false;
 	for (size_t i = 0; i < len; i++) {
 		if (!path_char(path[i]))
@@ -122,7 +125,7 @@ static bool path_valid(const struct quotas *q, const char *path)
 			return false;
 		depth++;
 	}
-	return depth <= q->path_depth;
+	return depth <= max_depth;
 }
 
 /*
@@ -142,7 +145,7 @@ static char *path_resolve(struct conn *c, const char *path, uint32_t *strip)
 		if (strip)
 			*strip = strlen(full) - strlen(path);
 	}
-	if (path_valid(&c->store->quotas, full))
+	if (path_valid(c, full))
 		return full;
 	g_free(full);
 	return NULL;
@@ -230,7 +233,9 @@ static int do_directory(struct request *r)
 	const char *arg = one_string(r);
 	g_autofree char *path = arg ? path_resolve(r->c, arg, NULL) : NULL;
 	struct content *content;
-	GString *names;
+	const char *names;
+	GString *made;
+	size_t bytes;
 	uint64_t gen;
 	int err;
 
@@ -239,11 +244,11 @@ static int do_directory(struct request *r)
 	err = node_access(r, path, PERM_READ, &content);
 	if (err)
 		return err;
-	names = g_string_new(NULL);
-	err = view_list(r->c, r->t, path, names, &gen);
+	made = g_string_new(NULL);
+	err = view_list(r->c, r->t, path, made, &names, &bytes, &gen);
 	if (!err)
-		err = reply(r, names->str, names->len);
-	g_string_free(names, TRUE);
+		err = reply(r, names, bytes);
+	g_string_free(made, TRUE);
 	return err;
 }
 
@@ -254,8 +259,9 @@ static int do_directory_part(struct request *r)
 	g_autofree char *path = NULL;
 	struct content *content;
 	uint64_t offset, gen;
-	GString *names, *out;
-	size_t room, used = 0;
+	GString *made, *out;
+	const char *names;
+	size_t room, bytes, used = 0;
 	int err;
 
 	if (!strings(r, arg, 2) || !parse_number(arg[1], G_MAXUINT32, &offset))
@@ -266,30 +272,30 @@ static int do_directory_part(struct request *r)
 	err = node_access(r, path, PERM_READ, &content);
 	if (err)
 		return err;
-	names = g_string_new(NULL);
-	err = view_list(r->c, r->t, path, names, &gen);
+	made = g_string_new(NULL);
+	err = view_list(r->c, r->t, path, made, &names, &bytes, &gen);
 	if (err) {
-		g_string_free(names, TRUE);
+		g_string_free(made, TRUE);
 		return err;
 	}
 	out = g_string_new(NULL);
 	g_string_append_printf(out, "%" G_GUINT64_FORMAT, gen);
 	g_string_append_c(out, '\0');
 	room = XENSTORE_PAYLOAD_MAX - out->len - 1;
-	while (offset + used < names->len) {
-		size_t n = strlen(names->str + offset + used) + 1;
+	while (offset + used < bytes) {
+		size_t n = strlen(names + offset + used) + 1;
 
 		if (used + n > room)
 			break;
 		used += n;
 	}
 	if (used)
-		g_string_append_len(out, names->str + offset, used);
-	if (offset + used >= names->len)
+		g_string_append_len(out, names + offset, used);
+	if (offset + used >= bytes)
 		g_string_append_c(out, '\0');
 	err = reply(r, out->str, out->len);
 	g_string_free(out, TRUE);
-	g_string_free(names, TRUE);
+	g_string_free(made, TRUE);
 	return err;
 }
 
@@ -851,6 +857,7 @@ static void complain(struct request *r, int err)
 void request_process(struct conn *c, const struct xsd_sockmsg *hdr, char *payload)
 {
 	struct request r = { .c = c, .hdr = hdr, .payload = payload, .len = hdr->len };
+	uint64_t work = c->store->work;
 	int err = 0;
 
 	if (hdr->type >= XS_TYPE_COUNT || !requests[hdr->type].handle)
@@ -868,4 +875,5 @@ void request_process(struct conn *c, const struct xsd_sockmsg *hdr, char *payloa
 		complain(&r, err);
 		reply_error(&r, err);
 	}
+	c->work = 1 + MIN(c->store->work - work, G_MAXUINT16);
 }

@@ -76,6 +76,7 @@ struct node {
 	uint64_t children_gen;    /* changes whenever a child comes or goes */
 	uint16_t children_writer; /* domid of who made the last such change */
 	size_t children_bytes;    /* of all leaf names with their NULs */
+	char *list;               /* these names, as DIRECTORY gives them; NULL: not asked for since a change */
 	uint32_t leaf_at;         /* the leaf's name starts here in ent.path */
 };
 
@@ -86,14 +87,22 @@ static inline const char *node_leaf(const struct node *n)
 
 /* ---- domains (domain.c) -------------------------------------------------------------------------- */
 
+/*
+ * What one guest may use. None of them binds domain 0, neither its programs nor its kernel: the kernel that misses
+ * an event about its backends misses a guest's devices. For domain 0 there are the limits of the protocol, and the
+ * constants below against a client that does not read.
+ */
 struct quotas {
 	unsigned int nodes, watches, transactions, value_bytes, perms, transaction_nodes, path_bytes,
 	        path_depth;
-	unsigned int memory_bytes;  /* of nodes, watches and transactions together */
-	unsigned int events;        /* unsent watch events of a connection before they are merged */
-	unsigned int replies;       /* unsent replies of a connection before it is no longer read */
-	unsigned int socket_events; /* the same as events for connections of dom0's programs */
+	unsigned int memory_bytes; /* of nodes, watches and transactions together */
+	unsigned int events;       /* unsent watch events of a connection before they are merged */
+	unsigned int replies;      /* unsent replies of a connection before it is no longer read */
 };
+
+#define DOM0_EVENTS     65536
+#define DOM0_REPLIES    16
+#define DOM0_PATH_DEPTH 64
 
 struct domain {
 	uint16_t domid;
@@ -150,6 +159,7 @@ struct conn {
 	unsigned int reply_count, event_count;
 	uint64_t merged_events;
 	unsigned int complaints; /* logged about this connection so far */
+	unsigned int work;       /* what the last request cost, in simple requests */
 
 	struct watch *watches;
 	GHashTable *txns; /* id -> struct txn */
@@ -181,6 +191,7 @@ struct store {
 	struct domain *dom0;
 	struct content *special[2]; /* permissions of @introduceDomain, @releaseDomain */
 	uint64_t gen, serial;
+	uint64_t work; /* nodes changed, events sent, lists made: counted so that costly requests count more */
 };
 
 struct store *store_new(const struct store_host *host);
@@ -203,6 +214,8 @@ struct node *tree_find(struct store *s, const char *path);
 struct node *tree_put(struct store *s, const char *path, struct content *c);
 /* Removes a node without children, in the name of the domain writer. */
 void tree_drop(struct store *s, struct node *n, uint16_t writer);
+/* The leaf names of its children with their NULs, children_bytes in all; valid until the next change. */
+const char *tree_list(struct store *s, struct node *n);
 /* The parent's path in a fresh string; "/" for top-level nodes; NULL for "/". */
 char *path_parent(const char *path);
 
@@ -243,8 +256,10 @@ int view_remove(struct conn *c, struct txn *t, const char *path);
 /* Removes path and what is below from the tree itself, in the name of the domain writer, and tells the
  * watches. */
 void view_drop(struct store *s, const char *path, uint16_t writer);
-/* Leaf names with their NULs; gen changes whenever the list does (outside transactions). */
-int view_list(struct conn *c, struct txn *t, const char *path, GString *names, uint64_t *gen);
+/* Leaf names with their NULs; gen changes whenever the list does (outside transactions). What *names points to
+ * stands in the tree or in made, and is valid until the next change. */
+int view_list(struct conn *c, struct txn *t, const char *path, GString *made, const char **names, size_t *bytes,
+              uint64_t *gen);
 
 /* watch.c */
 int watch_add(struct conn *c, const char *path, const char *token, uint32_t strip);

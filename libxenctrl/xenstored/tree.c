@@ -60,6 +60,31 @@ static void children_changed(struct store *s, struct node *n, uint16_t writer)
 {
 	n->children_gen = ++s->gen;
 	n->children_writer = writer;
+	g_clear_pointer(&n->list, g_free);
+	s->work++;
+}
+
+static size_t leaf_bytes(const struct node *n)
+{
+	return n->ent.len - n->leaf_at + 1;
+}
+
+/* So many bytes of a list that is made cost as much as a request. */
+#define LIST_BYTES_PER_WORK 64
+
+const char *tree_list(struct store *s, struct node *n)
+{
+	char *to;
+
+	if (n->list || !n->first)
+		return n->list;
+	to = n->list = g_malloc(n->children_bytes);
+	for (struct node *child = n->first; child; child = child->next) {
+		memcpy(to, node_leaf(child), leaf_bytes(child));
+		to += leaf_bytes(child);
+	}
+	s->work += n->children_bytes / LIST_BYTES_PER_WORK;
+	return n->list;
 }
 
 static void node_link(struct store *s, struct node *n, struct node *parent, uint16_t writer)
@@ -73,7 +98,7 @@ static void node_link(struct store *s, struct node *n, struct node *parent, uint
 	else
 		parent->first = n;
 	parent->last = n;
-	parent->children_bytes += strlen(node_leaf(n)) + 1;
+	parent->children_bytes += leaf_bytes(n);
 	children_changed(s, parent, writer);
 }
 
@@ -112,10 +137,11 @@ void tree_drop(struct store *s, struct node *n, uint16_t writer)
 		n->next->prev = n->prev;
 	else
 		parent->last = n->prev;
-	parent->children_bytes -= strlen(node_leaf(n)) + 1;
+	parent->children_bytes -= leaf_bytes(n);
 	children_changed(s, parent, writer);
 	domain_disown(n);
 	content_unref(n->content);
 	pathtab_remove(&s->nodes, &n->ent);
+	g_free(n->list);
 	g_free(n);
 }

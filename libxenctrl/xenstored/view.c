@@ -289,6 +289,9 @@ int view_remove(struct conn *c, struct txn *t, const char *path)
 	return 0;
 }
 
+/* So many children looked up in a transaction cost as much as a request. */
+#define CHILDREN_PER_WORK 4
+
 static void list_name(GString *names, const char *path)
 {
 	const char *leaf = strrchr(path, '/') + 1;
@@ -296,16 +299,18 @@ static void list_name(GString *names, const char *path)
 	g_string_append_len(names, leaf, strlen(leaf) + 1);
 }
 
-int view_list(struct conn *c, struct txn *t, const char *path, GString *names, uint64_t *gen)
+int view_list(struct conn *c, struct txn *t, const char *path, GString *made_names, const char **names, size_t *bytes,
+              uint64_t *gen)
 {
 	struct node *n = tree_find(c->store, path);
+	unsigned int looked = 0;
 	struct tnode *tn;
 	int err;
 
 	*gen = n ? n->children_gen : 0;
 	if (!t) {
-		for (struct node *child = n->first; child; child = child->next)
-			g_string_append_len(names, node_leaf(child), strlen(node_leaf(child)) + 1);
+		*names = tree_list(c->store, n);
+		*bytes = n->children_bytes;
 		return 0;
 	}
 	err = txn_touch(t, path, &tn);
@@ -318,11 +323,14 @@ int view_list(struct conn *c, struct txn *t, const char *path, GString *names, u
 		struct tnode *below = (struct tnode *)pathtab_find(&t->nodes, child->ent.path);
 
 		if (!below || (below->cur && !below->linked))
-			list_name(names, child->ent.path);
+			list_name(made_names, child->ent.path);
+		c->store->work += !(++looked % CHILDREN_PER_WORK);
 	}
 	for (struct tnode *made = tn->created_first; made; made = made->created_next)
 		if (made->cur)
-			list_name(names, made->ent.path);
+			list_name(made_names, made->ent.path);
+	*names = made_names->str;
+	*bytes = made_names->len;
 	return 0;
 }
 

@@ -95,12 +95,21 @@ static void queue_event(struct watch *w, const char *path, size_t path_len)
 	w->ev_last = m;
 }
 
+/* Unsent events that are looked at before another of the same path is queued. */
+#define REPEATS_LOOKED_AT 8
+
+/* An unsent event that names the same path says all that one more would. */
 static bool is_repeat(const struct watch *w, const char *path, size_t len)
 {
 	const struct message *m = w->ev_last;
-	const char *last = m ? m->data + sizeof(struct xsd_sockmsg) : NULL;
 
-	return m && !strncmp(last, path, len) && !last[len];
+	for (unsigned int i = 0; m && i < REPEATS_LOOKED_AT; m = m->wprev, i++) {
+		const char *last = m->data + sizeof(struct xsd_sockmsg);
+
+		if (!strncmp(last, path, len) && !last[len])
+			return true;
+	}
+	return false;
 }
 
 static void send_event(struct watch *w, const char *path, size_t len)
@@ -112,7 +121,7 @@ static void send_event(struct watch *w, const char *path, size_t len)
 	len -= w->strip;
 	if (w->merged || is_repeat(w, path, len))
 		return;
-	if (c->event_count >= (c->is_socket ? q->socket_events : q->events)) {
+	if (c->event_count >= (conn_privileged(c) ? DOM0_EVENTS : q->events)) {
 		drop_events(w);
 		w->merged = true;
 		c->merged_events++;
@@ -120,6 +129,7 @@ static void send_event(struct watch *w, const char *path, size_t len)
 		len = w->at->ent.len - w->strip;
 	}
 	queue_event(w, path, len);
+	c->store->work++;
 }
 
 int watch_add(struct conn *c, const char *path, const char *token, uint32_t strip)

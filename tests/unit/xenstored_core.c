@@ -577,6 +577,146 @@ static void test_domains(void)
 	teardown("the tree is sound after domains");
 }
 
+/* As many nodes as a tool stack writes for one guest, in one transaction; how many there are. */
+static unsigned int write_devices(struct conn *c, unsigned int devices, unsigned int leaves)
+{
+	uint32_t tx = begin(c);
+	char text[96];
+
+	for (unsigned int i = 0; i < devices; i++) {
+		for (unsigned int k = 0; k < leaves; k++) {
+			snprintf(text, sizeof(text), "/local/domain/0/backend/vbd/1/%u/leaf%u|x", i, k);
+			callb(c, XS_WRITE, tx, text, &a);
+		}
+	}
+	return calls(c, XS_TRANSACTION_END, tx, "T", &a) ? 0 : devices * leaves;
+}
+
+/* A guest's quotas are no bounds of dom0's kernel, whose connection is a ring as a guest's is. */
+static void test_dom0_kernel(void)
+{
+	struct conn *kernel, *g1;
+	unsigned int events = 0, named = 0, wanted;
+
+	setup();
+	kernel = conn_new(s, s->dom0, false, "dom0's kernel", NULL);
+	g1 = guest(s, 1);
+	guest_home(tools, 1);
+	ok(!callb(kernel, XS_WATCH, 0, "/local/domain/0/backend|t|", &a), "dom0's kernel watches its backends");
+	drain(kernel);
+	wanted = write_devices(tools, 96, 16);
+	while (take(kernel, &a)) {
+		events += a.type == XS_WATCH_EVENT;
+		named += !strncmp(a.data, "/local/domain/0/backend/vbd/1/", 30);
+	}
+	ok(wanted && events == wanted && named == wanted, "a guest of 96 devices: it hears of every node");
+
+	callb(kernel, XS_WATCH, 0, "/local/domain/1/f|t|", &a);
+	drain(kernel);
+	for (int i = 0; i < 2000; i++) {
+		callb(g1, XS_WRITE, 0, "f/a|1", &a);
+		callb(g1, XS_WRITE, 0, "f/b|1", &a);
+	}
+	ok(kernel->event_count <= 8, "a guest that writes the same nodes again and again queues few events");
+	drain(kernel);
+
+	s->quotas.path_depth = 4;
+	s->quotas.path_bytes = 16;
+	s->quotas.replies = 1;
+	ok(!callb(tools, XS_WRITE, 0, "/local/domain/0/backend/vbd/1/51712/state|1", &a) &&
+	           !callb(kernel, XS_WRITE, 0, "/tool/a/rather/long/path/of/dom0|1", &a),
+	   "quotas of paths do not bind dom0");
+	ok(callb(g1, XS_WRITE, 0, "a/b/c|1", &a) == EINVAL &&
+	           callb(g1, XS_WRITE, 0, "aaaaaaaaaaaaaaaaaa|1", &a) == EINVAL,
+	   "they bind guests");
+	conn_message(tools, XS_READ, 1, 0, "x", 1);
+	conn_message(g1, XS_READ, 1, 0, "x", 1);
+	ok(conn_may_process(tools) && !conn_may_process(g1), "nor does that of replies");
+	drain(tools);
+	drain(g1);
+	conn_free(kernel);
+	teardown("the tree is sound after dom0's kernel");
+}
+
+static gint64 time_of(struct conn *c, uint32_t type, const char *path, int times)
+{
+	gint64 start = g_get_monotonic_time();
+
+	for (int i = 0; i < times; i++)
+		calls(c, type, 0, path, &a);
+	return MAX(g_get_monotonic_time() - start, 1);
+}
+
+/* A list is made once, and again only after it has changed; what a turn costs is counted by its work. */
+static void test_directory_cost(void)
+{
+	struct conn *g1;
+	char text[64];
+	gint64 read_us, list_us;
+	unsigned int cheap, dear = 0;
+
+	setup();
+	g1 = guest(s, 1);
+	guest_home(tools, 1);
+	for (int i = 0; i < 990; i++) {
+		snprintf(text, sizeof(text), "d/%03x|", i);
+		callb(g1, XS_WRITE, 0, text, &a);
+	}
+	ok(!calls(g1, XS_DIRECTORY, 0, "d", &a) && a.len == 990 * 4, "DIRECTORY of 990 children");
+	read_us = time_of(g1, XS_READ, "d/001", 20000);
+	list_us = time_of(g1, XS_DIRECTORY, "d", 20000);
+	printf("# READ %.2f us, DIRECTORY of 990 children %.2f us\n", read_us / 20000.0, list_us / 20000.0);
+	ok(list_us < read_us * 30, "costs less than 30 READs when nothing changes");
+	g1->work = 0;
+	calls(g1, XS_READ, 0, "d/001", &a);
+	cheap = g1->work;
+	for (int i = 0; i < 10; i++) {
+		callb(g1, XS_WRITE, 0, "d/more|", &a);
+		g1->work = 0;
+		calls(g1, XS_DIRECTORY, 0, "d", &a);
+		dear += g1->work;
+		calls(g1, XS_RM, 0, "d/more", &a);
+	}
+	ok(cheap == 1 && dear >= 10 * 10, "a list that is made anew counts as many requests");
+	ok(!calls(g1, XS_DIRECTORY, 0, "d", &a) && a.len == 990 * 4 && !memcmp(a.data + 990 * 4 - 4, "3dd", 4),
+	   "and is right after the changes");
+	teardown("the tree is sound after lists");
+}
+
+/* Two paths whose plain multiplicative hashes are equal whatever the upper bits of the seed are. */
+static void test_path_hash(void)
+{
+	unsigned int same = 0, low = 0;
+
+	for (unsigned int round = 0; round < 64; round++) {
+		uint64_t h[2];
+
+		pathtab_seed(0x0123456789abcd00ULL * (round + 1), round << 8);
+		h[0] = pathtab_hash("/a/x", 4);
+		pathtab_seed(0xfedcba9876543200ULL * (round + 3), (round + 77) << 8);
+		h[1] = pathtab_hash("/a/x", 4);
+		same += h[0] == h[1];
+		low += (h[0] & 0xff) == (h[1] & 0xff);
+	}
+	ok(!same && low < 8, "the seed decides all bits of a path's hash, also when its low byte is the same");
+	{
+		/* With the old hash h1 - h2 depended on the low byte of the state before the difference. */
+		uint64_t first = 0;
+		bool moved = false;
+
+		for (unsigned int round = 0; round < 64; round++) {
+			uint64_t d;
+
+			pathtab_seed((uint64_t)round << 32, (uint64_t)round << 40);
+			d = pathtab_hash("/aa", 3) - pathtab_hash("/ab", 3);
+			if (!round)
+				first = d;
+			moved |= d != first;
+		}
+		ok(moved, "and how two paths differ");
+	}
+}
+
 static void test_ring(void)
 {
 	struct xenstore_domain_interface *page = g_malloc0(4096);
@@ -634,6 +774,9 @@ int main(void)
 	test_stream();
 	test_directory_part();
 	test_domains();
+	test_dom0_kernel();
+	test_directory_cost();
+	test_path_hash();
 	test_ring();
 	return tap_done();
 }
