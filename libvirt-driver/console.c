@@ -1,44 +1,63 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The console of a guest: a stream to the pseudo-terminal that xenconsoled keeps for it and names in the
- * store.
+ * store. The name is read anew each time: it changes with each domain of the guest and with each xenconsoled, and
+ * what had it before may be somebody else's terminal by now.
  */
 #include "xylem.h"
+
+#include "virfile.h"
 
 VIR_LOG_INIT("xylem.console");
 
 #define TTY_WAIT_MS 5000
 #define TTY_POLL_MS 50
 
-static char *store_tty(unsigned int domid)
+/* The name and an open descriptor, or -1 and NULL with the library's message. */
+static char *open_tty(unsigned int domid, unsigned int wait_ms, int *fd)
 {
-	char *value = xyl_store_readf(xylem->store, XYL_TX_NONE, "/local/domain/%u/console/tty", domid);
-	char *tty = value && STRPREFIX(value, "/dev/") ? g_strdup(value) : NULL;
+	unsigned int waited = 0;
+	char *found, *tty;
 
-	free(value);
+	/* Not yet there, or that of an xenconsoled which is being started again. */
+	while (!(found = xyl_console_tty(xylem->store, domid, fd)) && (errno == ENOENT || errno == ESTALE) &&
+	       waited < wait_ms) {
+		g_usleep(TTY_POLL_MS * 1000);
+		waited += TTY_POLL_MS;
+	}
+	tty = g_strdup(found);
+	free(found);
 	return tty;
+}
+
+/* -1: there is none; otherwise a descriptor which keeps the name's meaning until it is closed. */
+static int find_tty(virDomainObj *vm, unsigned int wait_ms)
+{
+	unsigned int domid = (unsigned int)vm->def->id;
+	g_autofree char *tty = NULL;
+	virDomainChrDef *console;
+	int fd = -1;
+
+	if (!vm->def->nconsoles || vm->def->consoles[0]->source->type != VIR_DOMAIN_CHR_TYPE_PTY)
+		return -1;
+	virObjectUnlock(vm);
+	tty = open_tty(domid, wait_ms, &fd);
+	virObjectLock(vm);
+	if (vm->def->id != (int)domid || !vm->def->nconsoles) {
+		VIR_FORCE_CLOSE(fd);
+		return -1;
+	}
+	console = vm->def->consoles[0];
+	g_free(console->source->data.file.path);
+	console->source->data.file.path = g_steal_pointer(&tty);
+	return fd;
 }
 
 void console_find_tty(virDomainObj *vm, unsigned int wait_ms)
 {
-	unsigned int domid = (unsigned int)vm->def->id, waited = 0;
-	g_autofree char *tty = NULL;
-	virDomainChrDef *console;
+	int fd = find_tty(vm, wait_ms);
 
-	if (!vm->def->nconsoles || vm->def->consoles[0]->source->type != VIR_DOMAIN_CHR_TYPE_PTY ||
-	    vm->def->consoles[0]->source->data.file.path)
-		return;
-	virObjectUnlock(vm);
-	while (!(tty = store_tty(domid)) && waited < wait_ms) {
-		g_usleep(TTY_POLL_MS * 1000);
-		waited += TTY_POLL_MS;
-	}
-	virObjectLock(vm);
-	if (!tty || vm->def->id != (int)domid || !vm->def->nconsoles)
-		return;
-	console = vm->def->consoles[0];
-	g_free(console->source->data.file.path);
-	console->source->data.file.path = g_steal_pointer(&tty);
+	VIR_FORCE_CLOSE(fd);
 }
 
 static bool names_console(const virDomainChrDef *console, const char *device)
@@ -52,7 +71,7 @@ int console_open(virDomainPtr dom, const char *device, virStreamPtr stream, unsi
 	struct domain_private *priv;
 	virDomainChrDef *console;
 	virDomainObj *vm;
-	int ret = -1;
+	int ret = -1, tty = -1;
 
 	virCheckFlags(VIR_DOMAIN_CONSOLE_FORCE | VIR_DOMAIN_CONSOLE_SAFE, -1);
 
@@ -62,7 +81,7 @@ int console_open(virDomainPtr dom, const char *device, virStreamPtr stream, unsi
 	if (virDomainOpenConsoleEnsureACL(dom->conn, vm->def) < 0 ||
 	    domain_refuse_dom0(vm, "opened a console to") < 0 || virDomainObjCheckActive(vm) < 0)
 		goto cleanup;
-	console_find_tty(vm, TTY_WAIT_MS);
+	tty = find_tty(vm, TTY_WAIT_MS);
 	if (virDomainObjCheckActive(vm) < 0)
 		goto cleanup;
 	console = vm->def->nconsoles ? vm->def->consoles[0] : NULL;
@@ -71,11 +90,11 @@ int console_open(virDomainPtr dom, const char *device, virStreamPtr stream, unsi
 		               NULLSTR(device));
 		goto cleanup;
 	}
-	if (!console->source->data.file.path) {
-		virReportError(VIR_ERR_OPERATION_FAILED,
-		               "domain %s has no terminal yet; is xenconsoled running?", vm->def->name);
+	if (tty < 0) {
+		virReportError(VIR_ERR_OPERATION_FAILED, "%s: %s", vm->def->name, xyl_error());
 		goto cleanup;
 	}
+	/* The name is opened again here; it cannot be given to another terminal while ours is open. */
 	priv = vm->privateData;
 	ret = virChrdevOpen(priv->chrdevs, console->source, stream, (flags & VIR_DOMAIN_CONSOLE_FORCE) != 0);
 	if (ret == 1) {
@@ -84,6 +103,7 @@ int console_open(virDomainPtr dom, const char *device, virStreamPtr stream, unsi
 		ret = -1;
 	}
 cleanup:
+	VIR_FORCE_CLOSE(tty);
 	virDomainObjEndAPI(&vm);
 	return ret;
 }

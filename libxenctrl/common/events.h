@@ -6,10 +6,10 @@
 #include "xenctrl.h"
 
 /*
- * Tells fired() of the ports that have fired, each unmasked before, so that what comes in between is seen or
- * reported again. A bounded number of them: a guest can fire as fast as this reads, and whoever else the main
+ * Tells fired() of the ports that have fired and unmasks those for which it returns true; what comes in between is
+ * reported then. A bounded number of them: a guest can fire as fast as this reads, and whoever else the main
  * loop serves must have his turn. What is left keeps the descriptor readable.
  */
-void daemon_events(struct xyl_evtchn *evtchn, void (*fired)(void *data, int port), void *data);
+void daemon_events(struct xyl_evtchn *evtchn, bool (*fired)(void *data, int port), void *data);
 
 #endif

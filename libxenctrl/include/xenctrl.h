@@ -480,6 +480,16 @@ XYL_API int xyl_store_write_async(struct xyl_store *s, xyl_tx tx, const char *pa
 XYL_API int xyl_store_rm_async(struct xyl_store *s, xyl_tx tx, const char *path, xyl_store_done_fn *done,
                                void *data) XYL_MUST_USE;
 
+/*
+ * The terminal of the domain's console: opened into *fd (non-blocking) and checked to be that of this domain now, as far
+ * as the xenconsoled that serves it lets one tell (ours: for certain). Keep *fd open while the returned name, to be freed
+ * with free(), is used: until then it names this terminal. Errors: ENOENT there is none yet, ESTALE the store's is of an
+ * xenconsoled that is gone, ENXIO it is no pseudo-terminal.
+ */
+XYL_API char *xyl_console_tty(struct xyl_store *s, uint32_t domid, int *fd);
+/* For an xenconsoled: marks the terminal as the domain's, until it is closed. It writes console/tty-lock besides. */
+XYL_API int xyl_console_lock(int tty, uint32_t domid) XYL_MUST_USE;
+
 /* Tells xenstored about a new domain: it maps the page (by the reserved grant) and binds the guest's port. */
 XYL_API int xyl_store_introduce(struct xyl_store *s, uint32_t domid, uint64_t store_mfn,
                                 uint32_t store_port) XYL_MUST_USE;

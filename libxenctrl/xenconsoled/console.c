@@ -69,6 +69,10 @@ static int terminal_open(struct console *c)
 	fcntl(c->master, F_SETFD, FD_CLOEXEC);
 	fcntl(c->slave, F_SETFD, FD_CLOEXEC);
 	c->tty = g_strdup(name);
+	/* Clients would refuse what says that it is locked and is not. */
+	c->locked = !xyl_console_lock(c->slave, c->domid);
+	if (!c->locked)
+		daemon_log(LOG_WARNING, "%s", xyl_error());
 	return 0;
 }
 
@@ -78,11 +82,17 @@ static int announce(struct xyl_store *s, xyl_tx tx, void *data)
 	struct console *c = data;
 	char *ring = xyl_store_readf(s, tx, "%s/ring-ref", c->path);
 	char *tty = xyl_store_readf(s, tx, "%s/tty", c->path);
+	char *lock = xyl_store_readf(s, tx, "%s/tty-lock", c->path);
+	const char *wanted_lock = c->locked ? c->tty : "";
 	g_autofree char *path = g_strdup_printf("%s/tty", c->path);
+	g_autofree char *lock_path = g_strdup_printf("%s/tty-lock", c->path);
 	int ret = 0;
 
-	if (ring && (!tty || strcmp(tty, c->tty)))
+	if (ring && (!lock || strcmp(lock, wanted_lock)))
+		ret = xyl_store_printf(s, tx, lock_path, "%s", wanted_lock);
+	if (ring && !ret && (!tty || strcmp(tty, c->tty)))
 		ret = xyl_store_printf(s, tx, path, "%s", c->tty);
+	free(lock);
 	free(ring);
 	free(tty);
 	return ret;
@@ -175,6 +185,41 @@ void console_queue(struct console *c)
 		d->idle = g_idle_add_full(G_PRIORITY_DEFAULT, on_idle, d, NULL);
 }
 
+static void unmask(struct console *c)
+{
+	if (c->masked && c->port > 0 && xyl_evtchn_unmask(c->d->evtchn, (uint32_t)c->port))
+		daemon_log(LOG_ERR, "domain %u: cannot unmask its console's event channel: %s", c->domid,
+		           xyl_error());
+	c->masked = false;
+}
+
+static gboolean hold_over(gpointer data)
+{
+	struct console *c = data;
+
+	c->held = 0;
+	unmask(c);
+	console_queue(c);
+	return G_SOURCE_REMOVE;
+}
+
+/* Whether the console may be looked at now; otherwise it is held for a while. */
+static bool may_look(struct console *c)
+{
+	int64_t wait_us;
+
+	if (c->held)
+		return false;
+	if (throttle_take(&c->throttle, g_get_monotonic_time(), &wait_us))
+		return true;
+	c->held = g_timeout_add((guint)(wait_us / 1000), hold_over, c);
+	if (!c->throttled)
+		daemon_log(LOG_WARNING, "domain %u: its console is busy without end; it is slowed down",
+		           c->domid);
+	c->throttled = true;
+	return false;
+}
+
 void console_run(struct daemon *d)
 {
 	for (guint count = d->work.length; count; count--) {
@@ -182,15 +227,21 @@ void console_run(struct daemon *d)
 
 		g_queue_unlink(&d->work, &c->link);
 		c->queued = false;
-		if (output_turn(c))
+		if ((c->paid || may_look(c)) && output_turn(c))
 			console_queue(c);
+		c->paid = false;
 	}
 }
 
-void console_event(struct console *c)
+bool console_event(struct console *c)
 {
 	input_wanted(c);
-	console_queue(c);
+	/* Each event costs, also one with nothing behind it. */
+	c->paid = may_look(c);
+	if (c->paid)
+		console_queue(c);
+	c->masked = !c->paid;
+	return c->paid;
 }
 
 /* ---- coming and going ---------------------------------------------------------------------------- */
@@ -249,6 +300,7 @@ static void unbind(struct console *c)
 	g_hash_table_remove(c->d->ports, GINT_TO_POINTER(c->port));
 	xyl_evtchn_unbind(c->d->evtchn, c->port);
 	c->port = 0;
+	c->masked = false;
 }
 
 static bool bind(struct console *c, uint32_t remote_port)
@@ -322,6 +374,7 @@ struct console *console_new(struct daemon *d, const struct xyl_dominfo *info)
 	c->path = g_strdup_printf("/local/domain/%u/console", c->domid);
 	c->master = c->slave = -1;
 	c->link.data = c;
+	throttle_init(&c->throttle, g_get_monotonic_time());
 	backlog_init(&c->backlog, BACKLOG_BYTES);
 	c->watch = xyl_store_watch(d->store, c->path, on_console_changed, c);
 	if (!c->watch)
@@ -339,6 +392,8 @@ void console_free(struct console *c)
 	if (c->queued)
 		g_queue_unlink(&c->d->work, &c->link);
 	unbind(c);
+	if (c->held)
+		g_source_remove(c->held);
 	if (c->in_source)
 		g_source_remove(c->in_source);
 	if (c->out_source)

@@ -14,6 +14,7 @@
 
 /* Of the longest file name, less "guest-", ".log" and the number of a rotated log. */
 #define NAME_MAX_BYTES 240
+#define DIGEST_DIGITS  16
 
 struct log {
 	struct logwriter *w; /* immutable, and so is waiting_max */
@@ -184,11 +185,19 @@ void log_end(struct log *l)
 
 char *log_path(const char *dir, const char *name)
 {
-	g_autofree char *safe = g_strdup(name);
+	g_autoptr(GString) safe = g_string_new(NULL);
+	g_autofree char *digest = NULL;
 
-	g_strdelimit(safe, "/\\\n\r\t ", '_');
-	if (strlen(safe) <= NAME_MAX_BYTES)
-		return g_strdup_printf("%s/guest-%s.log", dir, safe);
-	/* Two long names that begin alike are still two logs. */
-	return g_strdup_printf("%s/guest-%.*s-%08x.log", dir, NAME_MAX_BYTES - 9, safe, g_str_hash(name));
+	for (const unsigned char *c = (const unsigned char *)name; *c; c++) {
+		if (*c <= ' ' || *c == 0x7f || strchr("/\\%", *c))
+			g_string_append_printf(safe, "%%%02x", *c);
+		else
+			g_string_append_c(safe, (char)*c);
+	}
+	if (safe->len <= NAME_MAX_BYTES)
+		return g_strdup_printf("%s/guest-%s.log", dir, safe->str);
+	/* Two long names that begin alike are still two logs; no other name contains "%-". */
+	digest = g_compute_checksum_for_string(G_CHECKSUM_SHA256, name, -1);
+	return g_strdup_printf("%s/guest-%.*s%%-%.*s.log", dir, NAME_MAX_BYTES - DIGEST_DIGITS - 2, safe->str,
+	                       DIGEST_DIGITS, digest);
 }

@@ -105,15 +105,14 @@ static void on_domains_changed(struct xyl_store *s, const char *path, void *data
 	free(info);
 }
 
-static void fired(void *data, int port)
+static bool fired(void *data, int port)
 {
 	struct daemon *d = data;
 	struct console *c = g_hash_table_lookup(d->ports, GINT_TO_POINTER(port));
 
 	if (port == d->hv_port)
 		hv_log_read(d);
-	if (c)
-		console_event(c);
+	return !c || console_event(c);
 }
 
 static gboolean on_event(gint fd, GIOCondition condition, gpointer data)

@@ -62,6 +62,29 @@ void backlog_take(struct backlog *b, size_t n)
 	b->used -= n;
 }
 
+void throttle_init(struct throttle *t, int64_t now_us)
+{
+	t->filled_us = now_us;
+	t->looks = LOOKS_AT_ONCE;
+}
+
+bool throttle_take(struct throttle *t, int64_t now_us, int64_t *wait_us)
+{
+	int64_t elapsed_us = MIN(now_us - t->filled_us, (int64_t)G_USEC_PER_SEC * 3600);
+	int64_t more = elapsed_us * LOOKS_PER_SECOND / (int64_t)G_USEC_PER_SEC;
+
+	if (more > 0) {
+		t->looks = (unsigned int)MIN(t->looks + more, LOOKS_AT_ONCE);
+		t->filled_us = now_us;
+	}
+	if (!t->looks) {
+		*wait_us = HOLD_US;
+		return false;
+	}
+	t->looks--;
+	return true;
+}
+
 static int open_append(struct logfile *l, int64_t now_us)
 {
 	struct stat st;

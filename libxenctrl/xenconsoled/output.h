@@ -27,6 +27,23 @@ void backlog_put(struct backlog *b, const char *bytes, size_t n);
 const char *backlog_peek(const struct backlog *b, size_t *n);
 void backlog_take(struct backlog *b, size_t n);
 
+/*
+ * How often a guest may make the daemon look at its console: so many times at once, and so many times a second in the
+ * long run. One look takes as much as the ring holds, 2 KiB.
+ */
+#define LOOKS_AT_ONCE    2048
+#define LOOKS_PER_SECOND 256
+#define HOLD_US          (20 * INT64_C(1000)) /* a guest that is held waits so long */
+
+struct throttle {
+	int64_t filled_us;
+	unsigned int looks;
+};
+
+void throttle_init(struct throttle *t, int64_t now_us);
+/* Takes one; false when there is none: come again in *wait_us. */
+bool throttle_take(struct throttle *t, int64_t now_us, int64_t *wait_us);
+
 /* Limits of a log file. */
 struct log_limits {
 	uint64_t file_bytes;       /* beyond this FILE becomes FILE.1, and so on */

@@ -71,25 +71,25 @@ static int talk(int tty)
 
 int cmd_console(struct context *ctx, int argc, char **argv)
 {
-	g_autoptr(GVariant) domain = NULL;
 	struct termios saved, raw;
-	GError *error = NULL;
-	const char *path = "";
+	struct xyl_store *store;
+	char *path;
 	gboolean terminal;
 	guint domid;
-	int tty, result;
+	int tty = -1, result;
 
 	(void)argc;
-	if (!find_domain(ctx, argv[0], &domid) || !context_daemon(ctx))
+	if (!find_domain(ctx, argv[0], &domid))
 		return 1;
-	if (!xd_xylemd1_call_get_sync(ctx->daemon, domid, &domain, NULL, &error))
-		return fail_error(error);
-	g_variant_lookup(domain, "console_tty", "&s", &path);
-	if (!*path)
-		return fail("domain %u has no console (is xenconsoled running?)", domid);
-	tty = open(path, O_RDWR | O_NOCTTY | O_CLOEXEC);
-	if (tty < 0)
-		return fail("%s: %s", path, g_strerror(errno));
+	store = xyl_store_open(NULL);
+	path = store ? xyl_console_tty(store, domid, &tty) : NULL;
+	if (!path) {
+		fail("%s", xyl_error());
+		xyl_store_close(store);
+		return 1;
+	}
+	xyl_store_close(store);
+	fcntl(tty, F_SETFL, fcntl(tty, F_GETFL) & ~O_NONBLOCK);
 	if (!tcgetattr(tty, &raw)) {
 		cfmakeraw(&raw);
 		tcsetattr(tty, TCSANOW, &raw);
@@ -105,5 +105,8 @@ int cmd_console(struct context *ctx, int argc, char **argv)
 	if (terminal)
 		tcsetattr(STDIN_FILENO, TCSADRAIN, &saved);
 	close(tty);
-	return result < 0 ? fail("%s: %s", path, g_strerror(errno)) : 0;
+	if (result < 0)
+		fail("%s: %s", path, g_strerror(errno));
+	free(path);
+	return result < 0 ? 1 : 0;
 }

@@ -69,7 +69,7 @@ static void check_domains(struct host *h)
 	free(info);
 }
 
-static void fired(void *data, int port)
+static bool fired(void *data, int port)
 {
 	struct host *h = data;
 	struct transport *t = g_hash_table_lookup(h->ports, GINT_TO_POINTER(port));
@@ -80,6 +80,7 @@ static void fired(void *data, int port)
 		t->conn->broken = false;
 	if (t)
 		transport_queue(t);
+	return true;
 }
 
 static gboolean on_event(gint fd, GIOCondition condition, gpointer data)

@@ -76,8 +76,8 @@ struct node {
 	uint64_t children_gen;    /* changes whenever a child comes or goes */
 	uint16_t children_writer; /* domid of who made the last such change */
 	size_t children_bytes;    /* of all leaf names with their NULs */
-	char *list;               /* these names, as DIRECTORY gives them; NULL: not asked for since a change */
-	uint32_t leaf_at;         /* the leaf's name starts here in ent.path */
+	char *list;       /* these names, as DIRECTORY gives them; NULL: not asked for since a change */
+	uint32_t leaf_at; /* the leaf's name starts here in ent.path */
 };
 
 static inline const char *node_leaf(const struct node *n)
@@ -191,7 +191,8 @@ struct store {
 	struct domain *dom0;
 	struct content *special[2]; /* permissions of @introduceDomain, @releaseDomain */
 	uint64_t gen, serial;
-	uint64_t work; /* nodes changed, events sent, lists made: counted so that costly requests count more */
+	uint64_t
+	        work; /* nodes changed, events sent, lists made: counted so that costly requests count more */
 };
 
 struct store *store_new(const struct store_host *host);
@@ -258,8 +259,8 @@ int view_remove(struct conn *c, struct txn *t, const char *path);
 void view_drop(struct store *s, const char *path, uint16_t writer);
 /* Leaf names with their NULs; gen changes whenever the list does (outside transactions). What *names points to
  * stands in the tree or in made, and is valid until the next change. */
-int view_list(struct conn *c, struct txn *t, const char *path, GString *made, const char **names, size_t *bytes,
-              uint64_t *gen);
+int view_list(struct conn *c, struct txn *t, const char *path, GString *made, const char **names,
+              size_t *bytes, uint64_t *gen);
 
 /* watch.c */
 int watch_add(struct conn *c, const char *path, const char *token, uint32_t strip);

@@ -299,8 +299,8 @@ static void list_name(GString *names, const char *path)
 	g_string_append_len(names, leaf, strlen(leaf) + 1);
 }
 
-int view_list(struct conn *c, struct txn *t, const char *path, GString *made_names, const char **names, size_t *bytes,
-              uint64_t *gen)
+int view_list(struct conn *c, struct txn *t, const char *path, GString *made_names, const char **names,
+              size_t *bytes, uint64_t *gen)
 {
 	struct node *n = tree_find(c->store, path);
 	unsigned int looked = 0;

@@ -245,6 +245,37 @@ static void test_reopen(void)
 	g_free(dir);
 }
 
+/* Every two names have two logs, and each log's name is one that a file may have. */
+static void test_path_is_its_own(void)
+{
+	g_autoptr(GHashTable) seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+	g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
+	static const char *const given[] = { "my guest", "my_guest",  "my\tguest", "my%20guest",
+		                             "my/guest", "my\\guest", "..",        ".",
+		                             "\x01",     "\x7f",      "%",         "%%",
+		                             "guest",    "Guest",     "guest.log", "guest.log.1" };
+	bool all = true;
+
+	for (size_t i = 0; i < G_N_ELEMENTS(given); i++)
+		g_ptr_array_add(names, g_strdup(given[i]));
+	for (gsize length = 230; length <= 255; length++) {
+		for (const char *last = "nm /"; *last; last++) {
+			char *name = g_strnfill(length, 'n');
+
+			name[length - 1] = *last;
+			g_ptr_array_add(names, name);
+		}
+	}
+	for (guint i = 0; i < names->len; i++) {
+		char *path = log_path("/log", names->pdata[i]);
+
+		all &= !strchr(path + strlen("/log/"), '/') &&
+		       strlen(path) - strlen("/log/") + strlen(".1000") <= 255;
+		all &= g_hash_table_add(seen, path);
+	}
+	ok(all, "names with blanks, tabs, dots, of 255 bytes: each has a log of its own");
+}
+
 static void test_path(void)
 {
 	g_autofree char *name = g_strnfill(255, 'n'), *other = g_strdup(name), *a = NULL, *b = NULL,
@@ -256,7 +287,30 @@ static void test_path(void)
 	c = log_path("/log", "../a\nb");
 	ok(strlen(a) - strlen("/log/") + strlen(".1000") <= 255 && strcmp(a, b),
 	   "a name of 255 bytes has a log, and one of its own");
-	ok(!strcmp(c, "/log/guest-.._a_b.log"), "a name is no path");
+	ok(!strcmp(c, "/log/guest-..%2fa%0ab.log"), "a name is no path");
+	test_path_is_its_own();
+}
+
+/* Looks without end are so many a second, however long a guest goes on. */
+static void test_throttle(void)
+{
+	struct throttle t;
+	int64_t wait_us, now = 1000;
+	unsigned int taken = 0;
+
+	throttle_init(&t, now);
+	while (throttle_take(&t, now, &wait_us))
+		taken++;
+	ok(taken == LOOKS_AT_ONCE, "a burst is let through");
+	taken = 0;
+	for (now += wait_us; now < 10 * G_USEC_PER_SEC;
+	     now += throttle_take(&t, now, &wait_us) ? taken++, 0 : wait_us)
+		;
+	ok(taken > 9 * LOOKS_PER_SECOND && taken <= 10 * LOOKS_PER_SECOND, "then so many a second");
+	now += INT64_C(3600) * G_USEC_PER_SEC;
+	for (taken = 0; throttle_take(&t, now, &wait_us); taken++)
+		;
+	ok(taken == LOOKS_AT_ONCE, "and a burst again after a rest");
 }
 
 int main(void)
@@ -267,6 +321,7 @@ int main(void)
 	test_last_words();
 	test_reopen();
 	test_path();
+	test_throttle();
 	test_dead_disk();
 	printf("1..%d\n", count);
 	return failed != 0;

@@ -602,7 +602,8 @@ static void test_dom0_kernel(void)
 	kernel = conn_new(s, s->dom0, false, "dom0's kernel", NULL);
 	g1 = guest(s, 1);
 	guest_home(tools, 1);
-	ok(!callb(kernel, XS_WATCH, 0, "/local/domain/0/backend|t|", &a), "dom0's kernel watches its backends");
+	ok(!callb(kernel, XS_WATCH, 0, "/local/domain/0/backend|t|", &a),
+	   "dom0's kernel watches its backends");
 	drain(kernel);
 	wanted = write_devices(tools, 96, 16);
 	while (take(kernel, &a)) {
@@ -678,7 +679,8 @@ static void test_directory_cost(void)
 		calls(g1, XS_RM, 0, "d/more", &a);
 	}
 	ok(cheap == 1 && dear >= 10 * 10, "a list that is made anew counts as many requests");
-	ok(!calls(g1, XS_DIRECTORY, 0, "d", &a) && a.len == 990 * 4 && !memcmp(a.data + 990 * 4 - 4, "3dd", 4),
+	ok(!calls(g1, XS_DIRECTORY, 0, "d", &a) && a.len == 990 * 4 &&
+	           !memcmp(a.data + 990 * 4 - 4, "3dd", 4),
 	   "and is right after the changes");
 	teardown("the tree is sound after lists");
 }
@@ -698,7 +700,8 @@ static void test_path_hash(void)
 		same += h[0] == h[1];
 		low += (h[0] & 0xff) == (h[1] & 0xff);
 	}
-	ok(!same && low < 8, "the seed decides all bits of a path's hash, also when its low byte is the same");
+	ok(!same && low < 8,
+	   "the seed decides all bits of a path's hash, also when its low byte is the same");
 	{
 		/* With the old hash h1 - h2 depended on the low byte of the state before the difference. */
 		uint64_t first = 0;
