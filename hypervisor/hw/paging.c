@@ -10,6 +10,7 @@
 #include "hw/internal.h"
 #include "hw/lock.h"
 #include "hw/tlb.h"
+#include "hw/upward.h"
 #include "lib/log.h"
 #include "lib/string.h"
 
