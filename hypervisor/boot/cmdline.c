@@ -251,6 +251,16 @@ static const char *set_sched_ratelimit(const char *value)
 	return NULL;
 }
 
+static const char *set_tslice(const char *value)
+{
+	unsigned ms;
+
+	if (number(&ms, value, XEN_SYSCTL_CSCHED_TSLICE_MAX) || ms < XEN_SYSCTL_CSCHED_TSLICE_MIN)
+		return bad_value;
+	options.sched_slice_ms = ms;
+	return NULL;
+}
+
 static const char *set_sched(const char *value)
 {
 	/* The scheduler itself tells when it is not the one that was asked for. */
@@ -357,6 +367,7 @@ static const struct {
 	{ "clocksource", set_clocksource },
 	{ "sched", set_sched },
 	{ "sched_ratelimit_us", set_sched_ratelimit },
+	{ "sched_credit_tslice_ms", set_tslice },
 	{ "spec-ctrl", set_spec_ctrl },
 	{ "xpti", set_xpti },
 };
@@ -397,8 +408,9 @@ static void set_defaults(void)
 		                    .guest_loglvl_print = 2,
 		                    .guest_loglvl_rate = 2,
 		                    .conring_bytes = 32768,
-		                    .sched = "credit",
+		                    .sched = "credit2",
 		                    .sched_ratelimit_us = 1000,
+		                    .sched_slice_ms = 30,
 		                    .spec_ctrl = true,
 		                    .spec_ibrs = -1,
 		                    .spec_ibpb = -1,

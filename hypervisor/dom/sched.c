@@ -13,17 +13,17 @@
  * 4. A CPU that would run something in debt, or nothing, takes a better one from another CPU's queue; a CPU
  *    that leaves somebody waiting tells an idle one. Who goes idle says so before it looks at the other queues,
  *    and who queues somebody looks for idle CPUs afterwards: one of the two sees the other.
- * 5. A vcpu that came onto its CPU less than ratelimit_ns ago and can go on is not displaced by a better one:
+ * 5. A vcpu that came onto its CPU less than sched_ratelimit_ns ago and can go on is not displaced by a better one:
  *    who is woken by many small events would otherwise be switched to for each of them, and do the work of each
  *    alone. What gives the CPU up by itself (blocks, yields, is paused) is not held back.
  * 6. A vcpu runs outside of its soft affinity only where a CPU would be idle otherwise: it goes back at the end
  *    of a slice when somebody else waits, or a CPU of that set is idle.
  *
- * Locks: a queue's lock (RANK_SCHED) guards the queue and the vcpus whose .cpu names it. account_lock (same
+ * Locks: a queue's lock (RANK_SCHED) guards the queue and the vcpus whose .cpu names it. sched_account_lock (same
  * rank, never held together with a queue's) guards the lists of domains and vcpus that accounting walks, and
  * weights. Credit is changed atomically.
  */
-#include "dom/sched.h"
+#include "dom/sched_private.h"
 #include "lib/errno.h"
 #include "lib/log.h"
 #include "lib/string.h"
@@ -31,56 +31,17 @@
 #include "hw/options.h"
 #include "hw/time.h"
 
-#define US             1000ull
-#define MS             1000000ull
-#define ACCOUNT_NS     (30 * MS)
-#define BOOST_NS       (10 * MS)
-#define SLICE_MIN_NS   (1 * MS)
-#define WEIGHT_DEFAULT 256
-#define WEIGHT_MAX     65535
+#define BOOST_NS     (10 * MS)
+#define SLICE_MIN_NS (1 * MS)
 
 enum sched_class { CLASS_BOOST, CLASS_UNDER, CLASS_OVER, CLASS_NONE };
 
-struct sched_domain {
-	struct list link;  /* account_lock, as all here */
-	struct list vcpus; /* sched_vcpu.link */
-	unsigned weight;
-	unsigned cap; /* percent of one CPU; 0: none. Read without the lock */
-	unsigned active_count;
-	int64_t limit, share; /* of this period */
-	bool settled;
-	/* What a cap leaves to all vcpus together, nanoseconds; 0 without a cap. Atomic. Not one for each: a domain
-	 * could have its vcpus take turns then, and spend what the sleeping ones had saved. */
-	int64_t budget;
-};
-
-struct sched_vcpu {
-	struct list link; /* account_lock */
-	struct vcpu *vcpu;
-	int64_t credit;        /* nanoseconds, atomic */
-	uint64_t burnt_ns;     /* time up to which it paid; queue lock */
-	bool boosted, yielded; /* queue lock */
-	bool ran;              /* since the last accounting; atomic */
-};
-
-struct sched_cpu {
-	spinlock_t lock;
-	struct list queue; /* vcpu.run_link */
-	struct vcpu *curr, *idle;
-	struct timer slice;
-	bool slice_over;
-	bool held; /* curr goes on until the rate limit is over; the slice's timer then makes the CPU look
-	              again */
-};
-
-static struct sched_cpu sched_cpus[NR_CPUS];
+struct sched_cpu sched_cpus[NR_CPUS];
 static cpumask_t idle_cpus; /* CPUs whose curr is the idle vcpu; atomic */
-static spinlock_t account_lock = SPINLOCK(RANK_SCHED);
+spinlock_t sched_account_lock = SPINLOCK(RANK_SCHED);
 static struct list account_domains = { &account_domains, &account_domains };
 static struct timer account_timer;
-static uint64_t slice_ns = 30 * MS;
-static uint64_t ratelimit_ns; /* 0: none */
-static uint64_t paid_ns;      /* by all vcpus since the last accounting; atomic */
+static uint64_t paid_ns; /* by all vcpus since the last accounting; atomic */
 
 /* ---- small pieces ---- */
 
@@ -439,7 +400,7 @@ static struct vcpu *choose_next(struct sched_cpu *sc, unsigned cpu, const struct
 static uint64_t slice_of(const struct vcpu *v)
 {
 	const struct sched_domain *sd = v->domain->sched;
-	uint64_t slice = slice_ns;
+	uint64_t slice = READ_ONCE(sched_slice_ns);
 
 	if (sv_of(v)->boosted)
 		slice = MIN(slice, BOOST_NS);
@@ -477,7 +438,7 @@ static bool retire(struct sched_cpu *sc, struct vcpu *prev, unsigned cpu, uint64
 /* Until when the rate limit lets v go on; 0: it does not. Queue locked, v is its current vcpu. */
 static uint64_t held_until(const struct sched_cpu *sc, const struct vcpu *v, unsigned cpu, uint64_t now)
 {
-	uint64_t end = v->runstate.state_entry_time + READ_ONCE(ratelimit_ns);
+	uint64_t end = v->runstate.state_entry_time + READ_ONCE(sched_ratelimit_ns);
 	cpumask_t allowed;
 
 	if (v->is_idle || sc->slice_over || now >= end || !vcpu_runnable(v) || sv_of(v)->yielded ||
@@ -552,7 +513,7 @@ static void slice_expired(void *data)
 
 /* ---- accounting ---- */
 
-/* Counts the active vcpus of each domain and what it may use at the most. account_lock. */
+/* Counts the active vcpus of each domain and what it may use at the most. sched_account_lock. */
 static unsigned account_active(void)
 {
 	struct list *l, *m;
@@ -580,7 +541,7 @@ static unsigned account_active(void)
 	return weights;
 }
 
-/* Shares total out by weight; what a domain cannot use goes to the others. account_lock. */
+/* Shares total out by weight; what a domain cannot use goes to the others. sched_account_lock. */
 static void account_share(int64_t total, unsigned weights)
 {
 	bool again = true;
@@ -641,7 +602,7 @@ static void account_pay(struct sched_domain *sd)
 
 static void account(void *unused)
 {
-	uint64_t flags = spin_lock_irqsave(&account_lock),
+	uint64_t flags = spin_lock_irqsave(&sched_account_lock),
 	         paid = __atomic_exchange_n(&paid_ns, 0, __ATOMIC_RELAXED);
 	unsigned cpu, weights = account_active();
 	bool waiting = false;
@@ -651,7 +612,7 @@ static void account(void *unused)
 	account_share((int64_t)paid, weights);
 	list_for_each(l, &account_domains)
 		account_pay(list_entry(l, struct sched_domain, link));
-	spin_unlock_irqrestore(&account_lock, flags);
+	spin_unlock_irqrestore(&sched_account_lock, flags);
 
 	/* Whom a cap kept from running may go on now, also on another CPU than where it waits. */
 	for_each_cpu_in(cpu, &cpus_online)
@@ -739,76 +700,7 @@ uint64_t cpu_idle_ns(unsigned cpu)
 	return r.time[RUNSTATE_running];
 }
 
-/* ---- parameters ---- */
-
-unsigned sched_id(void)
-{
-	return XEN_SCHEDULER_CREDIT;
-}
-
-const char *sched_name(void)
-{
-	return "credit";
-}
-
-int sched_adjust(struct domain *d, struct xen_domctl_scheduler_op *op)
-{
-	struct sched_domain *sd = d->sched;
-	uint64_t flags;
-	int rc = 0;
-
-	if (op->sched_id != sched_id())
-		return -EINVAL;
-	flags = spin_lock_irqsave(&account_lock);
-	switch (op->cmd) {
-	case XEN_DOMCTL_SCHEDOP_getinfo:
-		op->u.credit.weight = (uint16_t)sd->weight;
-		op->u.credit.cap = (uint16_t)sd->cap;
-		break;
-	case XEN_DOMCTL_SCHEDOP_putinfo:
-		/* 0 and ~0 leave the value as it is. */
-		if (op->u.credit.cap != (uint16_t)~0 && op->u.credit.cap > d->max_vcpus * 100u) {
-			rc = -EINVAL;
-			break;
-		}
-		if (op->u.credit.weight)
-			sd->weight = op->u.credit.weight;
-		if (op->u.credit.cap != (uint16_t)~0)
-			WRITE_ONCE(sd->cap, op->u.credit.cap);
-		break;
-	default:
-		rc = -EOPNOTSUPP;
-	}
-	spin_unlock_irqrestore(&account_lock, flags);
-	return rc;
-}
-
-int sched_adjust_global(struct xen_sysctl_scheduler_op *op)
-{
-	struct xen_sysctl_credit_schedule *p = &op->u.sched_credit;
-
-	if (op->sched_id != sched_id())
-		return -EINVAL;
-	if (op->cmd == XEN_SYSCTL_SCHEDOP_putinfo) {
-		if (p->tslice_ms > XEN_SYSCTL_CSCHED_TSLICE_MAX ||
-		    p->tslice_ms < XEN_SYSCTL_CSCHED_TSLICE_MIN)
-			return -EINVAL;
-		if (p->ratelimit_us && (p->ratelimit_us > XEN_SYSCTL_SCHED_RATELIMIT_MAX ||
-		                        p->ratelimit_us < XEN_SYSCTL_SCHED_RATELIMIT_MIN ||
-		                        p->ratelimit_us > p->tslice_ms * 1000))
-			return -EINVAL;
-		if (p->vcpu_migr_delay_us) /* there is none to set */
-			return -EINVAL;
-		WRITE_ONCE(slice_ns, p->tslice_ms * MS);
-		WRITE_ONCE(ratelimit_ns, p->ratelimit_us * US);
-	} else if (op->cmd != XEN_SYSCTL_SCHEDOP_getinfo) {
-		return -EINVAL;
-	}
-	p->tslice_ms = (unsigned)(slice_ns / MS);
-	p->ratelimit_us = (unsigned)(ratelimit_ns / US);
-	p->vcpu_migr_delay_us = 0;
-	return 0;
-}
+/* ---- where a vcpu may run ---- */
 
 int vcpu_set_affinity(struct vcpu *v, const cpumask_t *hard, const cpumask_t *soft)
 {
@@ -844,12 +736,12 @@ int sched_domain_init(struct domain *d)
 
 	if (!sd)
 		return -ENOMEM;
-	sd->weight = WEIGHT_DEFAULT;
+	sd->weight = SCHED_WEIGHT_DEFAULT;
 	list_init(&sd->vcpus);
 	d->sched = sd;
-	flags = spin_lock_irqsave(&account_lock);
+	flags = spin_lock_irqsave(&sched_account_lock);
 	list_add_tail(&sd->link, &account_domains);
-	spin_unlock_irqrestore(&account_lock, flags);
+	spin_unlock_irqrestore(&sched_account_lock, flags);
 	return 0;
 }
 
@@ -859,9 +751,9 @@ void sched_domain_destroy(struct domain *d)
 
 	if (!d->sched)
 		return;
-	flags = spin_lock_irqsave(&account_lock);
+	flags = spin_lock_irqsave(&sched_account_lock);
 	list_del(&d->sched->link);
-	spin_unlock_irqrestore(&account_lock, flags);
+	spin_unlock_irqrestore(&sched_account_lock, flags);
 	hv_free(d->sched);
 	d->sched = NULL;
 }
@@ -888,9 +780,9 @@ int sched_vcpu_init(struct vcpu *v)
 		v->cpu = v->id % cpu_count;
 		cpumask_set(&v->hard_affinity, v->cpu);
 	}
-	flags = spin_lock_irqsave(&account_lock);
+	flags = spin_lock_irqsave(&sched_account_lock);
 	list_add_tail(&sv->link, &v->domain->sched->vcpus);
-	spin_unlock_irqrestore(&account_lock, flags);
+	spin_unlock_irqrestore(&sched_account_lock, flags);
 	return 0;
 }
 
@@ -903,9 +795,9 @@ void sched_vcpu_destroy(struct vcpu *v)
 	if (!sv)
 		return;
 	assert(list_empty(&v->run_link) && !v->running);
-	flags = spin_lock_irqsave(&account_lock);
+	flags = spin_lock_irqsave(&sched_account_lock);
 	list_del(&sv->link);
-	spin_unlock_irqrestore(&account_lock, flags);
+	spin_unlock_irqrestore(&sched_account_lock, flags);
 	v->sched_private = NULL;
 	hv_free(sv);
 }
@@ -934,9 +826,7 @@ void sched_set_idle(unsigned cpu, struct vcpu *idle)
 
 void sched_init(void)
 {
-	if (options.sched[0] && strcmp(options.sched, "credit"))
-		log_warn("option sched=%s has no effect: the scheduler is credit", options.sched);
-	ratelimit_ns = options.sched_ratelimit_us * US;
+	sched_parameters_init();
 	domains_init();
 	work_register(WORK_SCHEDULE, schedule);
 	timer_init(&account_timer, account, NULL, 0);

@@ -27,6 +27,7 @@ struct options {
 	char clocksource[8];
 	char sched[16];
 	unsigned sched_ratelimit_us;             /* 0: none */
+	unsigned sched_slice_ms;                 /* sched_credit_tslice_ms= */
 	bool spec_ctrl;                          /* spec-ctrl=no switches all mitigations off */
 	int spec_ibrs, spec_ibpb, spec_md_clear; /* -1: by CPU; 0, 1 */
 	int xpti_dom0, xpti_domu;                /* -1: by CPU; 0, 1 */

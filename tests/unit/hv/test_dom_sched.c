@@ -4,9 +4,10 @@
  * is charged to its domain. Shares are compared with weights and caps; random orders check that no vcpu is
  * lost or runs twice.
  */
+#include "dom/sched_private.h"
 #include "fake/machine.h"
+#include "hw/options.h"
 
-#define MS    1000000ull
 #define STEP  (MS / 2)
 #define VCPUS 8
 
@@ -62,8 +63,7 @@ static uint64_t used_by(unsigned domid)
 
 static void set(struct domain *d, unsigned weight, unsigned cap)
 {
-	struct xen_domctl_scheduler_op op = { .sched_id = XEN_SCHEDULER_CREDIT,
-		                              .cmd = XEN_DOMCTL_SCHEDOP_putinfo };
+	struct xen_domctl_scheduler_op op = { .sched_id = sched_id(), .cmd = XEN_DOMCTL_SCHEDOP_putinfo };
 
 	op.u.credit.weight = (uint16_t)weight;
 	op.u.credit.cap = (uint16_t)cap;
@@ -285,14 +285,11 @@ static void test_wake(void)
 
 static bool set_ratelimit(unsigned us)
 {
-	struct xen_sysctl_scheduler_op g = { .sched_id = XEN_SCHEDULER_CREDIT,
-		                             .cmd = XEN_SYSCTL_SCHEDOP_getinfo };
+	struct xen_sysctl_scheduler_op g = { .sched_id = XEN_SCHEDULER_CREDIT2,
+		                             .cmd = XEN_SYSCTL_SCHEDOP_putinfo };
 
-	if (sched_adjust_global(&g))
-		abort();
-	g.cmd = XEN_SYSCTL_SCHEDOP_putinfo;
-	g.u.sched_credit.ratelimit_us = us;
-	return !sched_adjust_global(&g) && g.u.sched_credit.ratelimit_us == us;
+	g.u.sched_credit2.ratelimit_us = us;
+	return !sched_adjust_global(&g) && g.u.sched_credit2.ratelimit_us == us;
 }
 
 /* Wakes v at each step, for a second; it blocks as soon as it ran. How often it ran; *late: the longest wait
@@ -349,7 +346,7 @@ static void test_ratelimit(void)
 		machine_run(0);
 	}
 	tap_ok(on_cpu(0) == v, "who yields is not held by it");
-	tap_ok(!set_ratelimit(99) && !set_ratelimit(500001) && !set_ratelimit(40000) && set_ratelimit(0),
+	tap_ok(!set_ratelimit(99) && !set_ratelimit(500001) && set_ratelimit(0),
 	       "limits outside of Xen's range, or longer than a slice, are refused");
 	set(doms[1], 256, 0);
 	bit_clear(&doms[1]->vcpus[1]->pause_flags, PAUSE_DOWN);
@@ -442,37 +439,99 @@ static void test_chaos(void)
 	tap_ok(!twice, "and none ever ran on two CPUs");
 }
 
+static bool global_refused(struct xen_sysctl_scheduler_op g)
+{
+	return sched_adjust_global(&g) == -EINVAL;
+}
+
 static void test_parameters(void)
 {
-	struct xen_domctl_scheduler_op op = { .sched_id = XEN_SCHEDULER_CREDIT,
+	struct xen_domctl_scheduler_op op = { .sched_id = XEN_SCHEDULER_CREDIT2,
 		                              .cmd = XEN_DOMCTL_SCHEDOP_getinfo };
-	struct xen_sysctl_scheduler_op g = { .sched_id = XEN_SCHEDULER_CREDIT,
-		                             .cmd = XEN_SYSCTL_SCHEDOP_putinfo };
+	struct xen_sysctl_scheduler_op g = { .sched_id = XEN_SCHEDULER_CREDIT2,
+		                             .cmd = XEN_SYSCTL_SCHEDOP_getinfo };
 	cpumask_t none = { { 1ull << 40 } };
 
+	tap_ok(sched_id() == XEN_SCHEDULER_CREDIT2 && !strcmp(sched_name(), "credit2"),
+	       "by default it is credit2, as Xen's");
 	set(doms[1], 777, 33);
-	tap_ok(!sched_adjust(doms[1], &op) && op.u.credit.weight == 777 && op.u.credit.cap == 33,
+	tap_ok(!sched_adjust(doms[1], &op) && op.u.credit2.weight == 777 && op.u.credit2.cap == 33,
 	       "weight and cap are read back");
 	op.cmd = XEN_DOMCTL_SCHEDOP_putinfo;
-	op.u.credit.weight = 0;
-	op.u.credit.cap = 201;
+	op.u.credit2.weight = 0;
+	op.u.credit2.cap = 201;
 	tap_ok(sched_adjust(doms[1], &op) == -EINVAL, "a cap above what its vcpus could use is refused");
-	op.sched_id = XEN_SCHEDULER_CREDIT2;
+	op.u.credit2.cap = 0xffff;
+	tap_ok(sched_adjust(doms[1], &op) == -EINVAL, "credit2 has no cap that means \"as it is\"");
+	op.u.credit2.cap = 0;
+	tap_ok(!sched_adjust(doms[1], &op) && doms[1]->sched, "cap 0 takes it away");
+	op.cmd = XEN_DOMCTL_SCHEDOP_getinfo;
+	tap_ok(!sched_adjust(doms[1], &op) && op.u.credit2.cap == 0 && op.u.credit2.weight == 777,
+	       "and leaves the weight");
+	op.cmd = XEN_DOMCTL_SCHEDOP_putvcpuinfo;
+	tap_ok(sched_adjust(doms[1], &op) == -EINVAL, "settings of single vcpus are refused");
+	op.cmd = ~0u;
+	tap_ok(sched_adjust(doms[1], &op) == -EINVAL, "so is what no command is");
+	op.cmd = XEN_DOMCTL_SCHEDOP_getinfo;
+	op.sched_id = XEN_SCHEDULER_CREDIT;
 	tap_ok(sched_adjust(doms[1], &op) == -EINVAL, "another scheduler's parameters are refused");
-	g.u.sched_credit.tslice_ms = 5000;
-	tap_ok(sched_adjust_global(&g) == -EINVAL, "a time slice beyond a second is refused");
-	g.u.sched_credit.tslice_ms = 10;
-	g.u.sched_credit.vcpu_migr_delay_us = 1000;
-	tap_ok(sched_adjust_global(&g) == -EINVAL, "a migration delay, of which there is none, is refused");
-	g.u.sched_credit.vcpu_migr_delay_us = 0;
-	tap_ok(!sched_adjust_global(&g), "ten milliseconds are taken");
+	options.sched_ratelimit_us = 1000;
+	sched_parameters_init();
+	tap_ok(!sched_adjust_global(&g) && g.u.sched_credit2.ratelimit_us == 1000,
+	       "the rate limit is the option's");
+	tap_ok(!set_ratelimit(99) && !set_ratelimit(500001) && !set_ratelimit(~0u),
+	       "rate limits outside of Xen's range are refused");
+	tap_ok(set_ratelimit(100) && set_ratelimit(500000) && set_ratelimit(0) && set_ratelimit(1000),
+	       "its ends and none are taken");
+	g.cmd = ~0u;
+	tap_ok(global_refused(g), "a global command that does not exist is refused");
+	g = (struct xen_sysctl_scheduler_op){ .sched_id = XEN_SCHEDULER_CREDIT,
+		                              .cmd = XEN_SYSCTL_SCHEDOP_getinfo };
+	tap_ok(global_refused(g), "and another scheduler's");
 	tap_ok(vcpu_set_affinity(doms[1]->vcpus[0], &none, &none) == -EINVAL,
 	       "an affinity without a CPU that is online is refused");
 }
 
+/* The other face, with sched=credit. */
+static void test_credit_face(void)
+{
+	struct xen_domctl_scheduler_op op = { .sched_id = XEN_SCHEDULER_CREDIT,
+		                              .cmd = XEN_DOMCTL_SCHEDOP_putinfo };
+	struct xen_sysctl_scheduler_op g = { .sched_id = XEN_SCHEDULER_CREDIT,
+		                             .cmd = XEN_SYSCTL_SCHEDOP_putinfo };
+
+	strcpy(options.sched, "credit");
+	sched_parameters_init();
+	tap_ok(sched_id() == XEN_SCHEDULER_CREDIT && !strcmp(sched_name(), "credit"),
+	       "sched=credit shows it as credit");
+	set(doms[1], 512, 44);
+	op.u.credit.cap = 0xffff;
+	tap_ok(!sched_adjust(doms[1], &op), "there cap ~0 leaves it as it is");
+	op.cmd = XEN_DOMCTL_SCHEDOP_getinfo;
+	tap_ok(!sched_adjust(doms[1], &op) && op.u.credit.cap == 44 && op.u.credit.weight == 512,
+	       "and weight 0 too");
+	g.u.sched_credit.tslice_ms = 1001;
+	tap_ok(global_refused(g), "a time slice beyond a second is refused");
+	g.u.sched_credit.tslice_ms = 0;
+	tap_ok(global_refused(g), "and one of nothing");
+	g.u.sched_credit.tslice_ms = 10;
+	g.u.sched_credit.vcpu_migr_delay_us = 1000;
+	tap_ok(global_refused(g), "a migration delay, of which there is none, is refused");
+	g.u.sched_credit.vcpu_migr_delay_us = 0;
+	g.u.sched_credit.ratelimit_us = 10001;
+	tap_ok(global_refused(g), "a rate limit longer than the slice is refused");
+	g.u.sched_credit.ratelimit_us = 5000;
+	tap_ok(!sched_adjust_global(&g), "slice and rate limit are taken");
+	g = (struct xen_sysctl_scheduler_op){ .sched_id = XEN_SCHEDULER_CREDIT,
+		                              .cmd = XEN_SYSCTL_SCHEDOP_getinfo };
+	tap_ok(!sched_adjust_global(&g) && g.u.sched_credit.tslice_ms == 10 &&
+	               g.u.sched_credit.ratelimit_us == 5000,
+	       "and read back");
+}
+
 int main(void)
 {
-	tap_plan(6 + 5 + 6 + 1 + 1 + 1 + 5 + 4 + 2 + 7);
+	tap_plan(6 + 5 + 6 + 1 + 1 + 1 + 5 + 4 + 2 + 15 + 9);
 	machine_init(4096, 3);
 	dom0 = machine_domain(0, 1);
 	for (unsigned i = 1; i < 6; i++) {
@@ -490,5 +549,6 @@ int main(void)
 	test_pause();
 	test_chaos();
 	test_parameters();
+	test_credit_face();
 	return tap_done();
 }

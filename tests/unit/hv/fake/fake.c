@@ -19,7 +19,7 @@ cpumask_t cpus_online;
 unsigned cpu_count = FAKE_CPUS;
 struct cpu_features cpu_features = { .nx = true, .phys_bits = 46, .virt_bits = 48, .xsave_size = 576 };
 struct spec_policy spec_policy;
-struct options options;
+struct options options = { .sched_slice_ms = 30 };
 unsigned fake_preempt;
 uint64_t fake_time_ns = 1000000000;
 void (*fake_hook)(void);
