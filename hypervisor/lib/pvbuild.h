@@ -60,7 +60,7 @@ struct pv_image {
 	bool mod_start_pfn;      /* takes its ramdisk unmapped */
 	bool wants_symtab;
 	bool suspend_cancel;
-	bool supported_stated;       /* SUPPORTED_FEATURES or FEATURES was there */
+	bool supported_stated;       /* SUPPORTED_FEATURES was there; the older FEATURES denies nothing */
 	uint64_t features_supported; /* bit n: XENFEAT n */
 	uint64_t features_required;
 	uint64_t l1_mfn_mask; /* L1_MFN_VALID; 0: none */

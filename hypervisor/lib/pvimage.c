@@ -65,7 +65,6 @@ static int parse_features(struct pv_image *image, const char *text, uint32_t len
 		}
 		if (required && !known)
 			return PV_ERR_FEATURE;
-		image->supported_stated = true;
 		at = end < length && text[end] == '|' ? end + 1 : end;
 	}
 	return PV_OK;

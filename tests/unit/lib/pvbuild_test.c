@@ -329,8 +329,14 @@ static void test_too_small(void)
 	tap_ok(pv_layout_make(&layout, &image, &request) == PV_ERR_TOO_SMALL, "absurd ramdisk is refused");
 	request.initial_domain = true;
 	request.ramdisk_bytes = 0;
-	image.features_supported = 1;
-	tap_ok(pv_layout_make(&layout, &image, &request) == PV_ERR_NOT_DOM0,
+	m.features = "writable_page_tables";
+	m.supported = 0;
+	tap_ok(pv_image_parse(&image, bytes_of, makeelf(&m, bytes_of)) == PV_OK &&
+	               pv_layout_make(&layout, &image, &request) == PV_OK,
+	       "the older FEATURES note without dom0 does not keep a kernel from it");
+	m.supported = 1;
+	tap_ok(pv_image_parse(&image, bytes_of, makeelf(&m, bytes_of)) == PV_OK &&
+	               pv_layout_make(&layout, &image, &request) == PV_ERR_NOT_DOM0,
 	       "a kernel that cannot be dom0 is refused there");
 }
 
