@@ -116,6 +116,15 @@ void dr_write(unsigned n, uint64_t value)
 	}
 }
 
+uint64_t dr6_take(void)
+{
+	uint64_t value, initial = 0xffff0ff0;
+
+	__asm__ volatile("mov %%dr6, %0" : "=r"(value));
+	__asm__ volatile("mov %0, %%dr6" : : "r"(initial));
+	return value;
+}
+
 uint64_t rdtsc(void)
 {
 	uint32_t low, high;

@@ -107,6 +107,7 @@ uint64_t cr3_read(void);
 uint64_t cr4_read(void);
 void cr4_write(uint64_t value);
 void dr_write(unsigned n, uint64_t value); /* DR0 to DR3, DR7 */
+uint64_t dr6_take(void);                   /* reads DR6 and sets it to its initial value */
 uint64_t rdtsc(void);
 void irq_disable(void);
 void irq_enable(void);

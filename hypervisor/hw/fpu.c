@@ -7,20 +7,9 @@
 #include "hw/cpu.h"
 #include "hw/internal.h"
 #include "hw/msr.h"
-#include "lib/errno.h"
 #include "lib/string.h"
 
-#define XSAVE_HEADER      512
-#define XCR0_X87          1ull
-#define XCR0_SSE          2ull
-#define XCR0_AVX          4ull
-#define XCR0_AVX512       0xe0ull
-#define MXCSR_OFFSET      24
 #define MXCSR_MASK_OFFSET 28
-#define MXCSR_DEFAULT     0x1f80
-#define FCW_DEFAULT       0x37f
-
-static uint32_t mxcsr_mask = 0xffbf;
 
 static void xcr0_write(uint64_t value)
 {
@@ -53,7 +42,7 @@ void fpu_init_cpu(void)
 	__asm__ volatile("fninit; fxsave64 %0" : "=m"(area));
 	memcpy(&mask, area + MXCSR_MASK_OFFSET, 4);
 	if (mask)
-		mxcsr_mask = mask;
+		fpu_mxcsr_mask = mask;
 }
 
 void fpu_save(void *area, uint64_t xcr0)
@@ -118,9 +107,10 @@ static bool restore(const void *area)
 
 void fpu_restore(const void *area, uint64_t xcr0)
 {
-	static const uint8_t initial[512 + 64] __aligned_to(
-	        64) = { FCW_DEFAULT & 0xff, FCW_DEFAULT >> 8, [MXCSR_OFFSET] = MXCSR_DEFAULT & 0xff,
-		        [MXCSR_OFFSET + 1] = MXCSR_DEFAULT >> 8 };
+	static const uint8_t initial[512 + 64] __aligned_to(64) = {
+		FPU_FCW_INITIAL & 0xff, FPU_FCW_INITIAL >> 8, [FPU_MXCSR_OFFSET] = FPU_MXCSR_INITIAL & 0xff,
+		[FPU_MXCSR_OFFSET + 1] = FPU_MXCSR_INITIAL >> 8
+	};
 
 	clts();
 	if (cpu_features.is_amd)
@@ -133,52 +123,7 @@ void fpu_restore(const void *area, uint64_t xcr0)
 		xcr0_write(xcr0);
 }
 
-void fpu_init_area(void *area)
+void fpu_xcr0_load(uint64_t xcr0)
 {
-	uint16_t fcw = FCW_DEFAULT;
-	uint32_t mxcsr = MXCSR_DEFAULT;
-	uint8_t *bytes = area;
-
-	memset(area, 0, cpu_features.xsave_size);
-	memcpy(bytes, &fcw, sizeof(fcw));
-	memcpy(bytes + MXCSR_OFFSET, &mxcsr, sizeof(mxcsr));
-	/* XSTATE_BV: both are taken from the area. */
-	if (cpu_features.xsave)
-		bytes[XSAVE_HEADER] = XCR0_X87 | XCR0_SSE;
-}
-
-bool fpu_area_valid(const void *area, uint32_t size, uint64_t xcr0)
-{
-	const uint8_t *bytes = area;
-	uint64_t header[8];
-	uint32_t mxcsr;
-
-	if (size < 512)
-		return false;
-	memcpy(&mxcsr, bytes + MXCSR_OFFSET, sizeof(mxcsr));
-	if (mxcsr & ~mxcsr_mask)
-		return false;
-	if (!cpu_features.xsave)
-		return true;
-	if (size < XSAVE_HEADER + sizeof(header) || size > cpu_features.xsave_size)
-		return false;
-	memcpy(header, bytes + XSAVE_HEADER, sizeof(header));
-	if ((header[0] & ~xcr0) || (header[0] & ~cpu_features.xcr0_mask))
-		return false;
-	/* No compacted format; reserved words are zero. */
-	for (unsigned i = 1; i < ARRAY_SIZE(header); i++)
-		if (header[i])
-			return false;
-	return true;
-}
-
-int fpu_xcr0_check(uint64_t xcr0)
-{
-	if (!(xcr0 & XCR0_X87) || (xcr0 & ~cpu_features.xcr0_mask))
-		return -EINVAL;
-	if ((xcr0 & XCR0_AVX) && !(xcr0 & XCR0_SSE))
-		return -EINVAL;
-	if ((xcr0 & XCR0_AVX512) && ((xcr0 & XCR0_AVX512) != XCR0_AVX512 || !(xcr0 & XCR0_AVX)))
-		return -EINVAL;
-	return 0;
+	xcr0_write(xcr0);
 }

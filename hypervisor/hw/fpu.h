@@ -8,10 +8,20 @@
 /* area: 64-byte aligned, cpu_features.xsave_size bytes; xcr0: the guest's (1 | SSE | ...), validated. */
 void fpu_save(void *area, uint64_t xcr0);
 void fpu_restore(const void *area, uint64_t xcr0);
+/* ---- fpu_area.c ---- */
+#define FPU_FCW_INITIAL   0x37f
+#define FPU_MXCSR_INITIAL 0x1f80
+#define FPU_MXCSR_OFFSET  24
 /* Fills an area with the processor's initial state. */
 void fpu_init_area(void *area);
 /* Whether a guest's area (size bytes, from a toolstack) can be restored without a fault. */
 bool fpu_area_valid(const void *area, uint32_t size, uint64_t xcr0);
+/* x87 and SSE state from and to the 512 bytes of FXSAVE, as a vcpu context holds it; what else there is
+ * becomes, or is left out as, the initial state. False: MXCSR has bits that the processor does not know, all
+ * is initial then. */
+bool fpu_legacy_set(void *area, const void *fxsave);
+void fpu_legacy_get(const void *area, void *fxsave);
+void fpu_xcr0_load(uint64_t xcr0); /* XSETBV of a checked value */
 /* 0 or -EINVAL: whether XSETBV(0) may take this value (SDM Vol. 1, 13.3). */
 int fpu_xcr0_check(uint64_t xcr0) __must_check;
 void fpu_stts(bool ts); /* CR0.TS as the guest sees it */

@@ -30,6 +30,7 @@ void time_init(void);
 void time_init_cpu(unsigned cpu); /* each other CPU, while the first is in time_sync_with() */
 void time_sync_with(unsigned cpu);
 void fpu_init_cpu(void);
+extern uint32_t fpu_mxcsr_mask; /* bits of MXCSR that exist; fpu_area.c */
 
 /* cpu_info of any CPU. */
 static inline struct cpu_info *cpu_info_of(unsigned cpu)

@@ -16,6 +16,7 @@ bool segment_fs_load(uint16_t selector);
 bool segment_gs_load(uint16_t selector);
 void swapgs(void);
 void segment_user_gs_load(uint16_t selector);
+bool segment_attributes(uint16_t selector, uint32_t *attributes);
 #else
 /* The second loads: false where the selector is bad by now; the null selector is loaded instead. */
 #define SEGMENT(name)                                                     \
@@ -48,6 +49,15 @@ SEGMENT(es)
 SEGMENT(fs)
 SEGMENT(gs)
 #undef SEGMENT
+
+/* LAR: false where there is no such descriptor that the instruction knows. */
+static inline bool segment_attributes(uint16_t selector, uint32_t *attributes)
+{
+	bool valid;
+
+	__asm__("lar %2, %0" : "+r"(*attributes), "=@ccz"(valid) : "r"((uint32_t)selector) : "cc");
+	return valid;
+}
 
 static inline void swapgs(void)
 {

@@ -189,6 +189,8 @@ void pv_iret(struct vcpu *v, struct cpu_user_regs *regs)
 		regs->r11 = c.r11;
 		regs->rcx = c.rcx;
 	}
+	if (unlikely(v->domain->vm_assist & (1u << VMASST_TYPE_architectural_iopl)))
+		v->pv.iopl = (unsigned)(c.rflags >> 12) & 3;
 	v->pv.nmi_masked = false;
 	WRITE_ONCE(v->info->evtchn_upcall_mask, !(c.rflags & RFLAGS_IF));
 }

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Debug registers of a guest (SDM Vol. 3, 17.2). No breakpoint may lie in the hypervisor's range. */
 #include "pv/pv.h"
+#include "hw/rflags.h"
 #include "hw/uaccess.h"
 #include "lib/errno.h"
 
+#define DR6_BS           (1u << 14)
 #define DR7_ENABLE       0xffu
 #define DR7_RESERVED_SET (1u << 10)
 #define DR7_GD           (1u << 13)
@@ -79,4 +81,13 @@ void pv_debugregs_load(const struct vcpu *v)
 void pv_debugregs_off(void)
 {
 	dr_write(7, DR7_RESERVED_SET);
+}
+
+void pv_instruction_done(struct vcpu *v, struct cpu_user_regs *regs)
+{
+	regs->rflags &= ~(uint64_t)RFLAGS_RF;
+	if (likely(!(regs->rflags & RFLAGS_TF)))
+		return;
+	v->pv.dr[6] |= DR6_BS;
+	pv_inject_exception(v, TRAP_DB, 0);
 }

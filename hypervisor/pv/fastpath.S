@@ -161,6 +161,9 @@ from_kernel:
 	SAVE_SOME
 	cmpb	$0, V_nmi_masked(%rdi)
 	jne	decline
+	movq	V_domain(%rdi), %rax
+	testb	$ASSIST_IOPL, D_vm_assist(%rax)
+	jnz	decline
 	movq	INFO(UREGS_rsp), %rsi
 	CHECK_ADDRESS %rsi, %rax, decline
 	cmpq	$-IRET_BYTES, %rsi

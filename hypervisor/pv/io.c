@@ -17,7 +17,7 @@ static bool guest_allows(struct vcpu *v, unsigned port, unsigned bytes)
 {
 	uint8_t map[2] = { 0xff, 0xff };
 
-	if (pv_in_kernel(v) ? v->pv.iopl >= 1 : v->pv.iopl >= 3)
+	if (pv_iopl_allows(v))
 		return true;
 	if (port + bytes > v->pv.iobmp_limit ||
 	    pv_kernel_copy_in(v, map, GVA((uintptr_t)v->pv.iobmp.p + port / 8),
@@ -78,15 +78,17 @@ static void access(struct vcpu *v, unsigned port, unsigned bytes, bool write, ui
 	}
 }
 
-/* INS and OUTS: one element at a time; the guest executes a repeated one again until RCX is zero. */
+/* INS and OUTS: the guest executes a repeated one again until RCX is zero; single-stepped, after each
+ * element. */
 static bool string_io(struct vcpu *v, struct cpu_user_regs *regs, const struct insn *insn, unsigned port,
                       bool write)
 {
 	unsigned bytes = insn->operand_bytes == 8 ? 4 : insn->operand_bytes;
+	unsigned most = insn->rep && !(regs->rflags & RFLAGS_TF) ? 512 : 1;
 	uint64_t *index = write ? &regs->rsi : &regs->rdi;
 	uint32_t value = 0;
 
-	for (unsigned slice = 0; slice < 512; slice++) {
+	for (unsigned slice = 0; slice < most; slice++) {
 		if (insn->rep && !regs->rcx)
 			break;
 		if (write) {
@@ -113,14 +115,12 @@ static bool string_io(struct vcpu *v, struct cpu_user_regs *regs, const struct i
 				return true;
 		}
 		*index += (regs->rflags & RFLAGS_DF) ? -(uint64_t)bytes : bytes;
-		if (!insn->rep) {
-			regs->rip += insn->length;
-			return true;
-		}
-		regs->rcx--;
+		if (insn->rep)
+			regs->rcx--;
 	}
-	if (!regs->rcx)
+	if (!insn->rep || !regs->rcx)
 		regs->rip += insn->length;
+	pv_instruction_done(v, regs);
 	return true;
 }
 
@@ -140,5 +140,6 @@ bool pv_emulate_io(struct vcpu *v, struct cpu_user_regs *regs, const struct insn
 	if (!write)
 		insn_reg_write(regs, 0, bytes, value);
 	regs->rip += insn->length;
+	pv_instruction_done(v, regs);
 	return true;
 }

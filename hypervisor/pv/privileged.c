@@ -9,6 +9,7 @@
 #include "dom/sched.h"
 #include "hw/fpu.h"
 #include "hw/rflags.h"
+#include "hw/segment.h"
 #include "hw/tlb.h"
 #include "hw/uaccess.h"
 #include "lib/errno.h"
@@ -37,6 +38,7 @@ bool pv_emulate_forced_cpuid(struct vcpu *v, struct cpu_user_regs *regs)
 		return false;
 	cpuid_to_regs(v, regs);
 	regs->rip += sizeof(bytes);
+	pv_instruction_done(v, regs);
 	return true;
 }
 
@@ -108,7 +110,7 @@ static bool group7(struct vcpu *v, struct cpu_user_regs *regs, const struct insn
 		if ((uint32_t)regs->rcx || !(v->pv.cr4 & 1u << 18) || fpu_xcr0_check(xcr0))
 			return false;
 		v->pv.xcr0 = xcr0;
-		__asm__ volatile("xsetbv" : : "c"(0), "a"((uint32_t)xcr0), "d"((uint32_t)(xcr0 >> 32)));
+		fpu_xcr0_load(xcr0);
 		return true;
 	}
 	if (insn->modrm == 0xf9 && cpu_features.rdtscp) { /* rdtscp */
@@ -159,10 +161,6 @@ static bool kernel_instruction(struct vcpu *v, struct cpu_user_regs *regs, const
 		WRITE_ONCE(v->info->evtchn_upcall_mask, 0);
 		vcpu_block();
 		return true;
-	case 0xfa:
-	case 0xfb:
-		WRITE_ONCE(v->info->evtchn_upcall_mask, insn->opcode == 0xfa);
-		return true;
 	case 0x0f01:
 		return group7(v, regs, insn);
 	case 0x0f06:
@@ -171,7 +169,7 @@ static bool kernel_instruction(struct vcpu *v, struct cpu_user_regs *regs, const
 	case 0x0f08:
 	case 0x0f09: /* invd as wbinvd: it must not lose anybody's data */
 		if (v->domain->mm.iomem.count)
-			__asm__ volatile("wbinvd" ::: "memory");
+			cache_write_back(NULL);
 		return true;
 	case 0x0f20:
 		if (!cr_read(v, insn->reg, &value))
@@ -202,10 +200,9 @@ static bool code_segment_flat(uint16_t selector, bool *mode64)
 	uint32_t attributes = 0;
 	uint64_t descriptor;
 	uintptr_t window = PERDOMAIN_BASE + (uintptr_t)current_vcpu()->id * PERDOMAIN_VCPU_PAGES * PAGE_SIZE;
-	bool valid;
 
-	__asm__("lar %2, %0" : "=r"(attributes), "=@ccz"(valid) : "r"((uint32_t)selector) : "cc");
-	if (!valid || !(attributes & 1u << 15) || (attributes & 0x1800) != 0x1800)
+	if (!segment_attributes(selector, &attributes) || !(attributes & 1u << 15) ||
+	    (attributes & 0x1800) != 0x1800)
 		return false;
 	*mode64 = attributes & 1u << 21;
 	if (*mode64)
@@ -234,13 +231,14 @@ bool pv_emulate_privileged(struct vcpu *v, struct cpu_user_regs *regs)
 	if (insn.opcode == 0x0fa2) { /* where CPUID faults */
 		cpuid_to_regs(v, regs);
 	} else if (insn.opcode == 0xfa || insn.opcode == 0xfb) {
-		if (!pv_in_kernel(v) && v->pv.iopl < 3)
-			return false;
-		if (pv_in_kernel(v) && !kernel_instruction(v, regs, &insn))
+		/* Allowed or not, they leave the event mask alone, as under Xen: the POPF that undoes a CLI
+		 * would not trap. */
+		if (!pv_iopl_allows(v))
 			return false;
 	} else if (!pv_in_kernel(v) || !kernel_instruction(v, regs, &insn)) {
 		return false;
 	}
 	regs->rip += insn.length;
+	pv_instruction_done(v, regs);
 	return true;
 }

@@ -64,11 +64,24 @@ uint64_t pv_debugreg_get(const struct vcpu *v, unsigned n);
 void pv_debugregs_load(const struct vcpu *v); /* at switch-in, when DR7 enables any */
 void pv_debugregs_off(void);
 
+/* An instruction of the current vcpu was carried out for it, or one element of a repeated one: what the
+ * processor does at its end. RF goes; a set TF is a #DB with DR6.BS (SDM Vol. 3, 17.3.1.4). */
+void pv_instruction_done(struct vcpu *v, struct cpu_user_regs *regs);
+
 /* ---- switch.c ---- */
 /* The hypervisor's CR4 with the bits that the current vcpu chose (TSD, DE). */
 void pv_load_cr4(const struct vcpu *v);
 /* The domain is no more: one that gets its memory is another one. */
 void pv_switch_forget(const struct domain *d);
+
+/* Whether the vcpu's I/O privilege level allows what runs to touch ports and to execute CLI and STI. A kernel
+ * stands at level 1, or, with VMASST_TYPE_architectural_iopl, at 0. */
+static inline bool pv_iopl_allows(const struct vcpu *v)
+{
+	unsigned kernel_level = v->domain->vm_assist & (1u << VMASST_TYPE_architectural_iopl) ? 0 : 1;
+
+	return v->pv.iopl >= (pv_in_kernel(v) ? kernel_level : 3);
+}
 
 /* ---- emulation: each returns true when the instruction was carried out or an exception injected ---- */
 bool pv_emulate_privileged(struct vcpu *v, struct cpu_user_regs *regs); /* privileged.c */

@@ -166,15 +166,18 @@ static int do_store(const struct table_store *s, const struct insn *insn, struct
 	return entry_cmpxchg(s, &whole, entry_merge(s, whole, new));
 }
 
-static bool advance(struct cpu_user_regs *regs, const struct insn *insn)
+static bool advance(struct vcpu *v, struct cpu_user_regs *regs, const struct insn *insn)
 {
+	bool again = false;
+
 	if ((insn->opcode | 1) == 0xab) {
 		regs->rdi +=
 		        (regs->rflags & RFLAGS_DF) ? -(uint64_t)insn->operand_bytes : insn->operand_bytes;
-		if (insn->rep && --regs->rcx)
-			return true; /* the guest executes it again */
+		again = insn->rep && --regs->rcx; /* the guest executes it again */
 	}
-	regs->rip += insn->length;
+	if (!again)
+		regs->rip += insn->length;
+	pv_instruction_done(v, regs);
 	return true;
 }
 
@@ -206,7 +209,7 @@ static bool emulate(struct vcpu *v, struct cpu_user_regs *regs, gva_t cr2, mfn_t
 		return true; /* the guest executes the store again */
 	if (err)
 		return false;
-	return advance(regs, &insn);
+	return advance(v, regs, &insn);
 }
 
 bool pv_emulate_table_write(struct vcpu *v, struct cpu_user_regs *regs, gva_t cr2)

@@ -4,6 +4,7 @@
  * privileged instructions, INT n), all others go to the guest's kernel as they are.
  */
 #include "pv/pv.h"
+#include "hw/fpu.h"
 #include "hw/rflags.h"
 #include "hw/tlb.h"
 #include "hw/trap.h"
@@ -44,13 +45,22 @@ static void general_protection(struct vcpu *v, struct cpu_user_regs *regs)
 
 static void debug(struct vcpu *v)
 {
-	uint64_t dr6, clear = 0xffff0ff0;
-
-	__asm__ volatile("mov %%dr6, %0" : "=r"(dr6));
-	__asm__ volatile("mov %0, %%dr6" : : "r"(clear));
-	v->pv.dr[6] |= dr6 & 0xe00f;
+	v->pv.dr[6] |= dr6_take() & 0xe00f;
 	irq_enable();
 	pv_inject_exception(v, TRAP_DB, 0);
+}
+
+/* CR0.TS is the guest's wish for this trap, once: it finds the flag clear in its handler, and need not clear
+ * it by a hypercall of its own (as under Xen). */
+static void no_fpu(struct vcpu *v)
+{
+	bool wanted = v->pv.cr0_ts_em;
+
+	v->pv.cr0_ts_em = 0;
+	fpu_stts(false);
+	irq_enable();
+	if (wanted)
+		pv_inject_exception(v, TRAP_NM, 0);
 }
 
 void trap_from_guest(struct cpu_user_regs *regs)
@@ -71,6 +81,9 @@ void trap_from_guest(struct cpu_user_regs *regs)
 		return;
 	case TRAP_DB:
 		debug(v);
+		return;
+	case TRAP_NM:
+		no_fpu(v);
 		return;
 	case 0x80:
 		/* INT 0x80 has a gate of its own: the fast way for 32-bit programs. The processor is past it

@@ -140,11 +140,9 @@ int pv_vcpu_set_context(struct vcpu *v, const struct vcpu_guest_context *c)
 			log_guest(LOG_WARN, v->domain->domid, "vcpu %u: debug register %u = %#lx ignored",
 			          v->id, i, c->debugreg[i]);
 	fpu_init_area(v->fpu_area);
-	if (c->flags & VGCF_I387_VALID) {
-		memcpy(v->fpu_area, &c->fpu_ctxt, sizeof(c->fpu_ctxt));
-		if (!fpu_area_valid(v->fpu_area, 512, 1))
-			fpu_init_area(v->fpu_area);
-	}
+	if ((c->flags & VGCF_I387_VALID) && !fpu_legacy_set(v->fpu_area, &c->fpu_ctxt))
+		log_guest(LOG_WARN, v->domain->domid, "vcpu %u: FPU state with unknown MXCSR bits ignored",
+		          v->id);
 	if (v->id == 0)
 		v->domain->vm_assist =
 		        c->vm_assist &
@@ -160,7 +158,7 @@ int pv_vcpu_set_context(struct vcpu *v, const struct vcpu_guest_context *c)
 void pv_vcpu_get_context(struct vcpu *v, struct vcpu_guest_context *c)
 {
 	memset(c, 0, sizeof(*c));
-	memcpy(&c->fpu_ctxt, v->fpu_area, sizeof(c->fpu_ctxt));
+	fpu_legacy_get(v->fpu_area, &c->fpu_ctxt);
 	c->flags = VGCF_I387_VALID | (v->pv.kernel_mode ? VGCF_in_kernel : 0) |
 	           (v->pv.failsafe_masks_events ? VGCF_failsafe_disables_events : 0) |
 	           (v->pv.syscall_masks_events ? VGCF_syscall_disables_events : 0) |

@@ -5,11 +5,13 @@
 const char test_name[] = "single-step";
 
 static volatile int hits;
+static unsigned long where[5];
 
 static bool on_trap(struct regs *regs)
 {
 	if (regs->vector != 1)
 		return false;
+	where[hits] = regs->rip;
 	if (++hits == 5)
 		regs->rflags &= ~0x100ul;
 	return true;
@@ -17,7 +19,20 @@ static bool on_trap(struct regs *regs)
 
 void run(void)
 {
+	unsigned long after_rdmsr, after_cr0;
+
 	trap_hook = on_trap;
+	/* Instructions that the hypervisor carries out are steps like others. */
+	__asm__ volatile(
+	        "pushfq; orl $0x100, (%%rsp); popfq; nop; rdmsr; 1: nop; mov %%cr0, %%rax; 2: nop; nop; nop; nop\n"
+	        "lea 1b(%%rip), %0; lea 2b(%%rip), %1"
+	        : "=&r"(after_rdmsr), "=&r"(after_cr0)
+	        : "c"(0xc0000080)
+	        : "memory", "cc", "rax", "rdx");
+	EXPECT_EQ(hits, 5);
+	EXPECT_EQ(where[1], after_rdmsr);
+	EXPECT_EQ(where[3], after_cr0);
+	hits = 0;
 	__asm__ volatile("pushfq; orl $0x100, (%%rsp); popfq; nop; nop; nop; nop; nop; nop; nop; nop"
 	                 :
 	                 :

@@ -296,6 +296,7 @@ static void privileged(const uint8_t *code, size_t count, struct cpu_user_regs *
 	MUST(!done || regs->rip == CODE_AT || (regs->rip > CODE_AT && regs->rip <= CODE_AT + INSN_MAX_BYTES));
 	if (!kernel) {
 		before.cr2 = v->pv.cr2;
+		before.dr[6] = v->pv.dr[6]; /* single-stepped */
 		MUST(!memcmp(&before, &v->pv, sizeof(before)) && v->info->evtchn_upcall_mask == mask &&
 		     !fake_pv_msr_touched);
 	}

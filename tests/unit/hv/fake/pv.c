@@ -15,12 +15,12 @@ struct domain fake_pv_domains[FAKE_PV_DOMAINS];
 struct fake_pv_cpu fake_pv_cpus[FAKE_CPUS];
 unsigned fake_pv_crashes, fake_pv_faults;
 uint64_t fake_pv_fault_address;
+unsigned fake_pv_exception;
 void (*fake_pv_fault_point)(void);
 unsigned fake_pv_port, fake_pv_port_reads, fake_pv_port_writes;
 uint32_t fake_pv_port_value;
 void (*fake_pv_port_hook)(unsigned port, unsigned width, bool write);
 unsigned fake_pv_msr_touched;
-struct cpu_policy policy_pv_default;
 
 static struct vcpu idle_vcpus[FAKE_CPUS];
 static struct domain idle_domain;
@@ -41,7 +41,7 @@ void cpu_set_current(struct vcpu *v)
 
 uint64_t cr2_read(void)
 {
-	return 0;
+	return fake_pv_cpus[this_cpu()].cr2;
 }
 
 uint64_t cr4_read(void)
@@ -135,27 +135,28 @@ void fpu_restore(const void *area, uint64_t xcr0)
 	(void)xcr0;
 }
 
-void fpu_init_area(void *area)
+void fpu_xcr0_load(uint64_t xcr0)
 {
-	memset(area, 0, cpu_features.xsave_size);
-}
-
-bool fpu_area_valid(const void *area, uint32_t size, uint64_t xcr0)
-{
-	(void)area;
-	(void)xcr0;
-	return size >= 512;
-}
-
-int fpu_xcr0_check(uint64_t xcr0)
-{
-	(void)xcr0;
-	return -EINVAL;
+	fake_pv_cpus[this_cpu()].xcr0 = xcr0;
 }
 
 void fpu_stts(bool ts)
 {
-	(void)ts;
+	fake_pv_cpus[this_cpu()].ts = ts;
+}
+
+bool segment_attributes(uint16_t selector, uint32_t *attributes)
+{
+	*attributes = selector == SEL_RING3_CS32 ? 0xcffb00 : 0xaffb00;
+	return selector;
+}
+
+uint64_t dr6_take(void)
+{
+	uint64_t value = fake_pv_cpus[this_cpu()].dr[6];
+
+	fake_pv_cpus[this_cpu()].dr[6] = 0xffff0ff0;
+	return value;
 }
 
 /* ---- ports ---- */
@@ -198,34 +199,6 @@ void pci_write(uint16_t segment, uint8_t bus, uint8_t devfn, unsigned reg, unsig
 
 /* ---- beside pv/ ---- */
 
-uint64_t pv_cr4_allowed(const struct domain *d)
-{
-	(void)d;
-	return 0x26;
-}
-
-struct cpuid_regs pv_cpuid(struct vcpu *v, uint32_t leaf, uint32_t subleaf)
-{
-	(void)v;
-	return (struct cpuid_regs){ leaf, subleaf, 0, 0 };
-}
-
-int pv_msr_read(struct vcpu *v, uint32_t msr, uint64_t *value)
-{
-	(void)v;
-	fake_pv_msr_touched++;
-	*value = msr;
-	return msr & 1 ? -EINVAL : 0;
-}
-
-int pv_msr_write(struct vcpu *v, uint32_t msr, uint64_t value)
-{
-	(void)v;
-	(void)value;
-	fake_pv_msr_touched++;
-	return msr & 1 ? -EINVAL : 0;
-}
-
 void vcpu_block(void)
 {
 }
@@ -254,15 +227,6 @@ void domain_crash(struct domain *d, const char *fmt, ...)
 	(void)d;
 	(void)fmt;
 	fake_pv_crashes++;
-}
-
-/* bounce.c is not there. */
-void pv_inject_page_fault(struct vcpu *v, gva_t cr2, uint32_t error_code)
-{
-	(void)v;
-	(void)error_code;
-	fake_pv_faults++;
-	fake_pv_fault_address = cr2.v;
 }
 
 void mm_owner_hold(struct domain_mm *mm)

@@ -19,11 +19,13 @@
 extern struct domain fake_pv_domains[FAKE_PV_DOMAINS];
 extern unsigned fake_pv_crashes, fake_pv_faults; /* domain_crash(), pv_inject_page_fault() */
 extern uint64_t fake_pv_fault_address;
+extern unsigned fake_pv_exception; /* pv_inject_exception() */
 
 struct fake_pv_cpu {
 	struct cpu_info info;
 	uintptr_t gdt; /* base; 0: the hypervisor's own */
-	uint64_t dr[8];
+	uint64_t dr[8], cr2, xcr0;
+	bool ts;
 	unsigned msr_count;
 	struct {
 		uint32_t number;

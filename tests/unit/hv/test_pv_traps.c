@@ -1,0 +1,514 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * How a paravirtual kernel is entered and left: exception frames, HYPERVISOR_iret, I/O privilege, the end of
+ * an emulated instruction, and the FPU of a vcpu context. The guest's stack is ordinary memory of the test.
+ */
+#include "pv/cpuid.h"
+#include "pv/decode.h"
+#include "hw/entry.h"
+#include "hw/fpu.h"
+#include "hw/trap.h"
+#include "fake/pv.h"
+
+#define LEAF_FLAGS (PTE_P | PTE_RW | PTE_US | PTE_A | PTE_D)
+#define HANDLER    0x401000ull
+#define CALLBACK   0x402000ull
+#define CODE       0x100
+#define CHECK_THAT(x)                                            \
+	do {                                                     \
+		if (!(x)) {                                      \
+			printf("# line %d: %s\n", __LINE__, #x); \
+			good = false;                            \
+		}                                                \
+	} while (0)
+
+static bool good;
+static struct domain *d;
+static struct vcpu *v;
+static struct cpu_user_regs *regs;
+static uint64_t kernel_stack[64], user_stack[64];
+#define KERNEL_TOP ((uint64_t)(uintptr_t)(kernel_stack + 64))
+
+/* ---- what the test leaves out ---- */
+
+struct cpu_policy policy_pv_default;
+
+uint64_t pv_cr4_allowed(const struct domain *of)
+{
+	(void)of;
+	return 0x20;
+}
+
+struct cpuid_regs pv_cpuid(struct vcpu *of, uint32_t leaf, uint32_t subleaf)
+{
+	(void)of;
+	return (struct cpuid_regs){ leaf, subleaf, 1, 2 };
+}
+
+int pv_msr_read(struct vcpu *of, uint32_t msr, uint64_t *value)
+{
+	(void)of;
+	*value = 0x1234;
+	return msr == 0x10 ? 0 : -EINVAL;
+}
+
+int pv_msr_write(struct vcpu *of, uint32_t msr, uint64_t value)
+{
+	(void)of, (void)msr, (void)value;
+	return -EINVAL;
+}
+
+void hypercall_from_guest(struct vcpu *of, struct cpu_user_regs *r)
+{
+	(void)of;
+	r->rax = 0;
+}
+
+/* A kernel at CODE with a handler for everything, events open, on its stack. */
+static void begin(void)
+{
+	good = true;
+	fake_pv_crashes = 0;
+	memset(kernel_stack, 0xee, sizeof(kernel_stack));
+	memset(fake_guest, 0, sizeof(fake_guest));
+	memset(&v->pv.traps, 0, sizeof(v->pv.traps));
+	for (unsigned i = 0; i < 32; i++)
+		v->pv.traps[i] = (struct trap_gate){ .address = HANDLER + i, .cs = SEL_RING3_CS64 };
+	v->pv.event_callback = v->pv.failsafe_callback = v->pv.syscall_callback = CALLBACK;
+	v->pv.kernel_sp = KERNEL_TOP;
+	v->pv.kernel_mode = true;
+	v->pv.iopl = 0;
+	v->pv.iobmp_limit = 0;
+	v->pv.cr0_ts_em = 0;
+	v->pv.dr[6] = 0xffff0ff0;
+	v->pv.nmi_pending = v->pv.nmi_masked = v->pv.failsafe_pending = false;
+	v->info->evtchn_upcall_mask = v->info->evtchn_upcall_pending = 0;
+	d->vm_assist = 0;
+	*regs = (struct cpu_user_regs){ .rip = CODE,
+		                        .cs = SEL_RING3_CS64,
+		                        .rflags = 0x202,
+		                        .rsp = (uint64_t)(uintptr_t)(user_stack + 60),
+		                        .ss = SEL_RING3_DS,
+		                        .rcx = 0xcc,
+		                        .r11 = 0x11 };
+}
+
+static void in_kernel(void)
+{
+	regs->rsp = KERNEL_TOP - 64;
+}
+
+static void in_user(void)
+{
+	v->pv.kernel_mode = false;
+	pv_load_address_space(v);
+}
+
+static const uint64_t *frame(void)
+{
+	return (const uint64_t *)(uintptr_t)regs->rsp;
+}
+
+/* ---- exception frames ---- */
+
+static void frame_from_the_kernel(void)
+{
+	begin();
+	in_kernel();
+	regs->entry_vector = TRAP_DE;
+	regs->rflags = 0x10202 | RFLAGS_TF | RFLAGS_NT | RFLAGS_AC | RFLAGS_DF;
+	trap_from_guest(regs);
+	CHECK_THAT(regs->rip == HANDLER + TRAP_DE && regs->cs == SEL_RING3_CS64 && regs->ss == SEL_RING3_DS);
+	CHECK_THAT(regs->rsp == KERNEL_TOP - 64 - 56 && !(regs->rsp & 7));
+	CHECK_THAT(frame()[0] == 0xcc && frame()[1] == 0x11 && frame()[2] == CODE);
+	CHECK_THAT(frame()[3] == (SEL_RING3_CS64 & ~3u)); /* RPL 0: kernel; the event mask above is clear */
+	CHECK_THAT(frame()[4] == (0x10202 | RFLAGS_TF | RFLAGS_NT | RFLAGS_AC | RFLAGS_DF));
+	CHECK_THAT(frame()[5] == KERNEL_TOP - 64 && frame()[6] == SEL_RING3_DS);
+	CHECK_THAT(regs->rflags == 0x202);
+	CHECK_THAT(!v->info->evtchn_upcall_mask && !fake_pv_crashes);
+	tap_ok(good, "an exception of the kernel: frame, flags of the handler");
+}
+
+static void frame_from_user_mode(void)
+{
+	begin();
+	in_user();
+	v->info->evtchn_upcall_mask = 1;
+	v->pv.traps[TRAP_GP].mask_events = true;
+	regs->entry_vector = TRAP_GP;
+	regs->error_code = 0x58;
+	trap_from_guest(regs);
+	CHECK_THAT(v->pv.kernel_mode && fake_loaded(0).m == v->l4_kernel.m);
+	CHECK_THAT(regs->rip == HANDLER + TRAP_GP && regs->rsp == KERNEL_TOP - 64);
+	CHECK_THAT(frame()[2] == 0x58 && frame()[3] == CODE);
+	CHECK_THAT(frame()[4] == (SEL_RING3_CS64 | 1ull << 32));
+	CHECK_THAT(!(frame()[5] & RFLAGS_IF)); /* the mask's complement */
+	CHECK_THAT(frame()[6] == (uint64_t)(uintptr_t)(user_stack + 60));
+	CHECK_THAT(v->info->evtchn_upcall_mask == 1);
+	tap_ok(good, "an exception of user mode: error code, the kernel's tables and stack, the event mask");
+}
+
+static void frames_that_cannot_be(void)
+{
+	static const uint64_t stacks[] = { HV_VIRT_END,        HV_VIRT_END + 40,   DIRECTMAP_BASE + 4096,
+		                           0x0000800000000000, 0x0000800000000020, 0x8000000000000000 };
+
+	begin();
+	for (unsigned i = 0; i < ARRAY_SIZE(stacks); i++) {
+		in_kernel();
+		regs->rsp = stacks[i];
+		regs->entry_vector = TRAP_DE;
+		fake_pv_crashes = 0;
+		trap_from_guest(regs);
+		CHECK_THAT(fake_pv_crashes == 1);
+	}
+	begin();
+	in_kernel();
+	v->pv.traps[TRAP_OF].address = 0;
+	regs->entry_vector = TRAP_OF;
+	trap_from_guest(regs);
+	CHECK_THAT(fake_pv_crashes == 1 && regs->rip == CODE);
+	tap_ok(good,
+	       "without a handler, or on a stack that is not the guest's, the domain crashes and nothing is written");
+}
+
+static void page_faults(void)
+{
+	begin();
+	in_user();
+	fake_pv_cpus[0].cr2 = 0xdead000;
+	regs->entry_vector = TRAP_PF;
+	regs->error_code = PF_WRITE | PF_USER;
+	trap_from_guest(regs);
+	CHECK_THAT(regs->rip == HANDLER + TRAP_PF && frame()[2] == (PF_WRITE | PF_USER));
+	CHECK_THAT(v->info->arch.cr2 == 0xdead000 && v->pv.cr2 == 0xdead000);
+	begin();
+	in_kernel();
+	regs->entry_vector = TRAP_PF;
+	regs->error_code = PF_WRITE | PF_USER;
+	trap_from_guest(regs);
+	CHECK_THAT(frame()[2] == PF_WRITE); /* the kernel, which runs in ring 3, is supervisor to itself */
+	tap_ok(good, "page faults: address and error code of user and kernel");
+}
+
+static void software_interrupts(void)
+{
+	begin();
+	in_user();
+	fake_guest[CODE] = 0xcd;
+	fake_guest[CODE + 1] = 0x30;
+	v->pv.traps[0x30] = (struct trap_gate){ .address = HANDLER + 0x30, .dpl = 3 };
+	regs->entry_vector = TRAP_GP;
+	regs->error_code = 0x30 * 8 + 2;
+	trap_from_guest(regs);
+	CHECK_THAT(regs->rip == HANDLER + 0x30 && frame()[2] == CODE + 2);
+	begin();
+	in_user();
+	fake_guest[CODE] = 0xcd;
+	fake_guest[CODE + 1] = 0x30;
+	v->pv.traps[0x30] = (struct trap_gate){ .address = HANDLER + 0x30, .dpl = 0 };
+	regs->entry_vector = TRAP_GP;
+	regs->error_code = 0x30 * 8 + 2;
+	trap_from_guest(regs);
+	CHECK_THAT(regs->rip == HANDLER + TRAP_GP && frame()[2] == 0x30 * 8 + 2 && frame()[3] == CODE);
+	begin();
+	in_user();
+	regs->entry_vector = VECTOR_INT80;
+	regs->rip = CODE + 2;
+	trap_from_guest(regs);
+	CHECK_THAT(regs->rip == HANDLER + TRAP_GP && frame()[2] == 0x80 * 8 + 2 && frame()[3] == CODE);
+	tap_ok(good, "INT n: by a gate of its DPL, else a protection fault at the instruction");
+}
+
+static void events_nmis_and_failsafe(void)
+{
+	begin();
+	in_kernel();
+	v->info->evtchn_upcall_pending = 1;
+	guest_exit_prepare(regs);
+	CHECK_THAT(regs->rip == CALLBACK && v->info->evtchn_upcall_mask && frame()[4] & RFLAGS_IF);
+	guest_exit_prepare(regs);
+	CHECK_THAT(regs->rsp == KERNEL_TOP - 64 - 56); /* masked now: once */
+	begin();
+	in_kernel();
+	v->pv.nmi_pending = true;
+	guest_exit_prepare(regs);
+	CHECK_THAT(regs->rip == HANDLER + TRAP_NMI && v->pv.nmi_masked && !v->pv.nmi_pending);
+	v->pv.nmi_pending = true;
+	guest_exit_prepare(regs);
+	CHECK_THAT(v->pv.nmi_pending && regs->rsp == KERNEL_TOP - 64 - 56);
+	begin();
+	in_user();
+	v->pv.failsafe_pending = true;
+	v->pv.ds = 0x1111;
+	v->pv.gs = 0x4444;
+	guest_exit_prepare(regs);
+	CHECK_THAT(regs->rip == CALLBACK && frame()[2] == 0x1111 && frame()[5] == 0x4444 &&
+	           frame()[6] == CODE);
+	tap_ok(good, "events, NMIs and the failsafe callback come once each");
+}
+
+static void no_fpu(void)
+{
+	begin();
+	in_kernel();
+	v->pv.cr0_ts_em = 8;
+	fake_pv_cpus[0].ts = true;
+	regs->entry_vector = TRAP_NM;
+	trap_from_guest(regs);
+	CHECK_THAT(regs->rip == HANDLER + TRAP_NM && !v->pv.cr0_ts_em && !fake_pv_cpus[0].ts);
+	tap_ok(good, "the handler of #NM finds CR0.TS clear");
+}
+
+/* ---- the way back ---- */
+
+static void put_iret(uint64_t rip, uint64_t cs, uint64_t rflags, uint64_t flags)
+{
+	struct iret_context *c = (struct iret_context *)(kernel_stack + 20);
+
+	*c = (struct iret_context){ .rax = 0xaa,
+		                    .r11 = 0xbb,
+		                    .rcx = 0xcccc,
+		                    .flags = flags,
+		                    .rip = rip,
+		                    .cs = cs,
+		                    .rflags = rflags,
+		                    .rsp = 0x7000,
+		                    .ss = 0x2b };
+	regs->rsp = (uint64_t)(uintptr_t)c;
+	regs->entry_vector = ENTRY_SYSCALL;
+}
+
+static void irets(void)
+{
+	begin();
+	put_iret(0x5000, 0x10000e033, ~0ull, 0);
+	pv_iret(v, regs);
+	CHECK_THAT(!v->pv.kernel_mode && regs->rip == 0x5000 && regs->cs == SEL_RING3_CS64 &&
+	           regs->ss == 0x2b);
+	CHECK_THAT(regs->rax == 0xaa && regs->rcx == 0xcccc && regs->r11 == 0xbb && !regs->entry_vector);
+	CHECK_THAT(!(regs->rflags & ((uint64_t)RFLAGS_IOPL | RFLAGS_VM | RFLAGS_VIF | RFLAGS_VIP)));
+	CHECK_THAT((regs->rflags & (RFLAGS_IF | RFLAGS_ONE)) == (RFLAGS_IF | RFLAGS_ONE));
+	CHECK_THAT(!v->info->evtchn_upcall_mask && !v->pv.iopl);
+	begin();
+	put_iret(0x5000, 0xe030, 0, VGCF_in_syscall);
+	pv_iret(v, regs);
+	CHECK_THAT(v->pv.kernel_mode && regs->cs == SEL_RING3_CS64 && regs->entry_vector == ENTRY_SYSCALL);
+	CHECK_THAT(v->info->evtchn_upcall_mask == 1 && regs->rcx == 0xcc);
+	begin();
+	put_iret(0x5000, 0xe033, 0, 0);
+	regs->rsp = HV_VIRT_END - 8;
+	pv_iret(v, regs);
+	CHECK_THAT(fake_pv_crashes == 1);
+	tap_ok(good, "iret: to user, to kernel, flags that it may set, a frame that is not the guest's");
+}
+
+/* ---- I/O privilege ---- */
+
+static bool runs(uint8_t opcode, bool user)
+{
+	memset(kernel_stack, 0xee, sizeof(kernel_stack));
+	v->pv.kernel_mode = true;
+	in_kernel();
+	if (user)
+		in_user();
+	regs->rip = CODE;
+	regs->rdx = 0x70;
+	regs->rflags = 0x202;
+	v->info->evtchn_upcall_mask = 0;
+	fake_guest[CODE] = opcode;
+	regs->entry_vector = TRAP_GP;
+	regs->error_code = 0;
+	trap_from_guest(regs);
+	if (regs->rip == CODE + 1)
+		return !v->info->evtchn_upcall_mask;
+	CHECK_THAT(regs->rip == HANDLER + TRAP_GP && frame()[3] == CODE);
+	return false;
+}
+
+static void io_privilege(void)
+{
+	static const uint8_t opcodes[] = { 0xfa, 0xfb, 0xec, 0xee };
+	uint64_t ports[1024] = { [1] = ~0ull };
+
+	begin();
+	d->ioports = ports;
+	for (unsigned assist = 0; assist < 2; assist++)
+		for (unsigned iopl = 0; iopl < 4; iopl++)
+			for (unsigned i = 0; i < ARRAY_SIZE(opcodes); i++) {
+				d->vm_assist = assist << VMASST_TYPE_architectural_iopl;
+				v->pv.iopl = iopl;
+				CHECK_THAT(runs(opcodes[i], false) == (assist || iopl >= 1));
+				CHECK_THAT(runs(opcodes[i], true) == (iopl == 3));
+			}
+	d->ioports = NULL;
+	tap_ok(good,
+	       "IOPL 0 to 3, with and without architectural_iopl: CLI, STI, IN and OUT of kernel and user");
+}
+
+static void iopl_in_frames(void)
+{
+	begin();
+	v->pv.iopl = 2;
+	put_iret(0x5000, 0xe030, 0x1202, 0);
+	pv_iret(v, regs);
+	CHECK_THAT(v->pv.iopl == 2);
+	in_kernel();
+	regs->entry_vector = TRAP_DE;
+	trap_from_guest(regs);
+	CHECK_THAT(!(frame()[4] & RFLAGS_IOPL));
+	d->vm_assist = 1u << VMASST_TYPE_architectural_iopl;
+	put_iret(0x5000, 0xe030, 0x1202, 0);
+	pv_iret(v, regs);
+	CHECK_THAT(v->pv.iopl == 1 && !(regs->rflags & RFLAGS_IOPL));
+	in_kernel();
+	regs->entry_vector = TRAP_DE;
+	trap_from_guest(regs);
+	CHECK_THAT((frame()[4] & RFLAGS_IOPL) == 1u << 12);
+	tap_ok(good, "architectural_iopl: frames carry the level, and iret takes it");
+}
+
+/* ---- the end of an emulated instruction ---- */
+
+static void single_steps(void)
+{
+	static const struct {
+		uint8_t bytes[8];
+		unsigned length, vector;
+	} insns[] = {
+		{ { 0x0f, 0x31 }, 2, TRAP_GP },                            /* rdtsc */
+		{ { 0x0f, 0x0b, 'x', 'e', 'n', 0x0f, 0xa2 }, 7, TRAP_UD }, /* cpuid */
+		{ { 0x0f, 0x20, 0xc0 }, 3, TRAP_GP },                      /* mov %cr0, %rax */
+		{ { 0x0f, 0x32 }, 2, TRAP_GP },                            /* rdmsr */
+		{ { 0xec }, 1, TRAP_GP },                                  /* in */
+		{ { 0xfa }, 1, TRAP_GP },                                  /* cli */
+		{ { 0x6c }, 1, TRAP_GP },                                  /* ins */
+	};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(insns); i++) {
+		begin();
+		in_kernel();
+		v->pv.iopl = 1;
+		regs->rcx = 0x10;
+		regs->rdi = 0x2000;
+		regs->rflags = 0x202 | RFLAGS_TF | RFLAGS_RF;
+		regs->entry_vector = (uint16_t)insns[i].vector;
+		memcpy(fake_guest + CODE, insns[i].bytes, sizeof(insns[i].bytes));
+		trap_from_guest(regs);
+		CHECK_THAT(regs->rip == HANDLER + TRAP_DB && frame()[2] == CODE + insns[i].length);
+		CHECK_THAT((frame()[4] & (RFLAGS_TF | RFLAGS_RF)) == RFLAGS_TF);
+		CHECK_THAT(v->pv.dr[6] & 1u << 14);
+	}
+	begin();
+	in_kernel();
+	regs->rflags = 0x202 | RFLAGS_RF;
+	regs->entry_vector = TRAP_GP;
+	memcpy(fake_guest + CODE, "\x0f\x31", 2);
+	trap_from_guest(regs);
+	CHECK_THAT(regs->rip == CODE + 2 && regs->rflags == 0x202);
+	tap_ok(good, "behind an emulated instruction RF is clear, and a set TF is a #DB");
+}
+
+static void single_steps_of_a_repeated_one(void)
+{
+	begin();
+	in_kernel();
+	v->pv.iopl = 1;
+	memcpy(fake_guest + CODE, "\xf3\x6c", 2); /* rep insb */
+	regs->rcx = 3;
+	regs->rdi = 0x2000;
+	regs->rdx = 0x70;
+	for (unsigned n = 3; n-- > 0;) {
+		regs->entry_vector = TRAP_GP;
+		regs->rflags = 0x202 | RFLAGS_TF;
+		trap_from_guest(regs);
+		CHECK_THAT(regs->rip == HANDLER + TRAP_DB && regs->rcx == n);
+		CHECK_THAT(frame()[2] == (n ? CODE : CODE + 2));
+		regs->rip = CODE;
+		in_kernel();
+	}
+	tap_ok(good, "a repeated instruction is single-stepped element by element");
+}
+
+/* ---- the FPU of a vcpu context ---- */
+
+static void fpu_of_a_context(bool xsave)
+{
+	struct vcpu_guest_context *c = calloc(1, sizeof(*c)), *back = calloc(1, sizeof(*back));
+	uint8_t *legacy = (uint8_t *)&c->fpu_ctxt, *area;
+	uint32_t mxcsr = 0x1f80 | 0x6000;
+
+	begin();
+	cpu_features.xsave = xsave;
+	for (unsigned i = 0; i < 416; i++)
+		legacy[i] = (uint8_t)(i * 7 + 1);
+	memcpy(legacy + FPU_MXCSR_OFFSET, &mxcsr, 4);
+	c->flags = VGCF_I387_VALID | VGCF_in_kernel;
+	v->initialised = false;
+	CHECK_THAT(!pv_vcpu_set_context(v, c));
+	area = v->fpu_area;
+	CHECK_THAT(!memcmp(area, legacy, 416));
+	CHECK_THAT(!xsave || (area[512] == 3 && !area[513] && fpu_area_valid(area, 576, 3)));
+	pv_vcpu_get_context(v, back);
+	CHECK_THAT(!memcmp(&back->fpu_ctxt, legacy, 416));
+	if (xsave) {
+		/* The CPU found both in their initial state, and left the bytes of old. */
+		area[512] = 0;
+		pv_vcpu_get_context(v, back);
+		legacy = (uint8_t *)&back->fpu_ctxt;
+		CHECK_THAT(legacy[0] == 0x7f && legacy[1] == 3 && !legacy[2] && !legacy[32] && !legacy[159] &&
+		           !legacy[160] && !legacy[415]);
+		CHECK_THAT(!memcmp(legacy + FPU_MXCSR_OFFSET, &mxcsr, 4));
+		area[512] = 1;
+		pv_vcpu_get_context(v, back);
+		CHECK_THAT(legacy[32] == (uint8_t)(32 * 7 + 1) && !legacy[160]);
+	}
+	legacy = (uint8_t *)&c->fpu_ctxt;
+	legacy[FPU_MXCSR_OFFSET + 3] = 0x80;
+	v->initialised = false;
+	CHECK_THAT(!pv_vcpu_set_context(v, c));
+	CHECK_THAT(area[0] == 0x7f && area[FPU_MXCSR_OFFSET] == 0x80 && !area[FPU_MXCSR_OFFSET + 3]);
+	free(c);
+	free(back);
+	cpu_features.xsave = false;
+	tap_ok(good, xsave ? "FPU state of a vcpu context, with XSAVE"
+	                   : "FPU state of a vcpu context, with FXSAVE");
+}
+
+static mfn_t tables(void)
+{
+	struct fake_pv_tree t = fake_pv_tree(d, fake_pv_frame(d), LEAF_FLAGS);
+
+	if (pt_get(&d->mm, t.l4, PTYPE_L4, false))
+		abort();
+	return t.l4;
+}
+
+int main(void)
+{
+	fake_init(4096, 0);
+	cpu_features.xsave_size = 576;
+	cpu_features.xcr0_mask = 3;
+	d = fake_pv_domain(1, 1);
+	v = d->vcpus[0];
+	v->l4_kernel = tables();
+	v->l4_user = tables();
+	cpu_set_current(v);
+	regs = &cpu_info()->regs;
+	tap_plan(14);
+	frame_from_the_kernel();
+	frame_from_user_mode();
+	frames_that_cannot_be();
+	page_faults();
+	software_interrupts();
+	events_nmis_and_failsafe();
+	no_fpu();
+	irets();
+	io_privilege();
+	iopl_in_frames();
+	single_steps();
+	single_steps_of_a_repeated_one();
+	fpu_of_a_context(false);
+	fpu_of_a_context(true);
+	return tap_done();
+}
