@@ -213,6 +213,7 @@ void boot_main(uint32_t multiboot_address)
 		panic("the boot loader told no memory map");
 	read_memory_map();
 	paging_init();
+	spec_apply();
 	console_late_init();
 	cpu_area_init(0);
 	desc_prepare_cpu(0);

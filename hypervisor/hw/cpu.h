@@ -84,6 +84,9 @@ struct cpu_features {
 	uint8_t phys_bits, virt_bits;
 	bool nx, page1gb, pge, pat, smep, smap, umip, pcid, invpcid, xsave, xsaveopt, xsavec, xsaves;
 	bool x2apic, tsc_deadline, tsc_invariant, syscall32, rdtscp, cpuid_faulting, arch_capabilities, mwait;
+	uint64_t arch_caps; /* IA32_ARCH_CAPABILITIES; 0: there is none */
+	unsigned threads;   /* of a core, where leaf 0xb tells */
+	bool rtm, verw_clear, tsa_sq_no, tsa_l1_no;
 	bool spec_ctrl, ibpb, stibp, ssbd, md_clear, l1d_flush;
 	uint64_t xcr0_mask; /* state components that the hypervisor manages */
 	/* Bytes of an XSAVE area for xcr0_mask, standard format; 512 where there is no XSAVE. */

@@ -419,7 +419,7 @@ stack_reset_and_call:
 	andq	%rax, %rsp
 	addq	$(HV_STACK_SIZE - CI_SIZE - 8), %rsp
 	xorl	%ebp, %ebp
-	call	*%rdi
+	call	__x86_indirect_thunk_rdi
 	ud2
 
 /* Room for the stubs that hw/syscall.c writes: NR_CPUS times two of 32 bytes. */

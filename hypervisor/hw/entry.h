@@ -35,6 +35,8 @@
 #define SPEC_EXIT_VERW  2 /* clear buffers on exit (MDS) */
 #define SPEC_ENTRY_RSB  4 /* overwrite the return stack buffer on entry */
 
+#define THUNK_BYTES     32 /* of each of the 16 in hw/thunk.S */
+
 #ifndef __ASSEMBLER__
 /* This CPU's SYSCALL and SYSENTER entries; after traps_init_cpu() has given the CPU its stack. */
 void syscall_init_cpu(unsigned cpu);

@@ -18,6 +18,7 @@
 #include "mm/heap.h"
 #include "mm/pagetable.h"
 
+#define MSR_SPEC_CTRL 0x48
 #define MSR_PRED_CMD  0x49
 #define MSR_FS_BASE   0xc0000100
 #define MSR_GS_BASE   0xc0000101
@@ -104,12 +105,22 @@ static void runstate_publish(struct vcpu *v)
 		return;
 }
 
+/* The vcpu's SPEC_CTRL: by the way out where each entry sets the hypervisor's own, else now and until another vcpu's. */
+static void spec_ctrl_load(uint32_t value)
+{
+	struct cpu_info *info = cpu_info();
+
+	if (!(info->spec_flags & SPEC_ENTRY_IBRS) && info->guest_spec_ctrl != value)
+		wrmsr(MSR_SPEC_CTRL, value);
+	info->guest_spec_ctrl = value;
+}
+
 static void load(struct vcpu *v)
 {
 	bool kernel_mode = v->pv.kernel_mode;
 
 	cpu_info()->regs = v->regs;
-	cpu_info()->guest_spec_ctrl = (uint32_t)v->pv.spec_ctrl;
+	spec_ctrl_load((uint32_t)v->pv.spec_ctrl);
 	cpumask_set(&v->domain->mm.dirty_cpus, this_cpu());
 	/* Of the vcpu before; pv_load_address_space() sets them anew where this one has xpti. */
 	cpu_info()->hv_cr3 = cpu_info()->guest_cr3 = 0;

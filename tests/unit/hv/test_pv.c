@@ -8,8 +8,9 @@
 #include "fake/pv.h"
 #include <xen/grant_table.h>
 
-#define LEAF_FLAGS   (PTE_P | PTE_RW | PTE_US | PTE_A | PTE_D)
-#define MSR_PRED_CMD 0x49
+#define LEAF_FLAGS    (PTE_P | PTE_RW | PTE_US | PTE_A | PTE_D)
+#define MSR_SPEC_CTRL 0x48
+#define MSR_PRED_CMD  0x49
 #define CHECK_THAT(x)                                            \
 	do {                                                     \
 		if (!(x)) {                                      \
@@ -91,6 +92,43 @@ static unsigned barriers(void)
 		n += c->msr[i].number == MSR_PRED_CMD;
 	c->msr_count = 0;
 	return n;
+}
+
+static uint64_t spec_ctrl_written(void)
+{
+	struct fake_pv_cpu *c = &fake_pv_cpus[this_cpu()];
+	uint64_t value = ~0ull;
+
+	for (unsigned i = 0; i < MIN(c->msr_count, (unsigned)FAKE_MSRS); i++)
+		if (c->msr[i].number == MSR_SPEC_CTRL)
+			value = c->msr[i].value;
+	c->msr_count = 0;
+	return value;
+}
+
+static void spec_ctrl_of_each_vcpu(void)
+{
+	struct vcpu *idle = fake_pv_idle(0);
+
+	begin();
+	cpu_set_current(idle);
+	d1->vcpus[0]->pv.spec_ctrl = 4;
+	fake_pv_cpus[0].msr_count = 0;
+	fake_pv_switch(idle, d1->vcpus[0]);
+	CHECK_THAT(spec_ctrl_written() == 4);
+	fake_pv_switch(d1->vcpus[0], d2->vcpus[0]);
+	CHECK_THAT(spec_ctrl_written() == 0);
+	fake_pv_switch(d2->vcpus[0], idle);
+	fake_pv_switch(idle, d2->vcpus[0]);
+	CHECK_THAT(spec_ctrl_written() == ~0ull);
+	/* With IBRS on entry the way out writes it. */
+	fake_pv_cpus[0].info.spec_flags = SPEC_ENTRY_IBRS;
+	fake_pv_switch(d2->vcpus[0], d1->vcpus[0]);
+	CHECK_THAT(spec_ctrl_written() == ~0ull && fake_pv_cpus[0].info.guest_spec_ctrl == 4);
+	fake_pv_switch(d1->vcpus[0], idle);
+	fake_pv_cpus[0].info.spec_flags = fake_pv_cpus[0].info.guest_spec_ctrl = 0;
+	d1->vcpus[0]->pv.spec_ctrl = 0;
+	tap_ok(good, "a vcpu's SPEC_CTRL is the processor's while it runs, and no other vcpu's");
 }
 
 static void barrier_between_domains_across_idle(void)
@@ -363,7 +401,7 @@ int main(void)
 	d1 = fake_pv_domain(1, 4);
 	d2 = fake_pv_domain(2, 1);
 	(void)d0;
-	tap_plan(8);
+	tap_plan(9);
 	emulated_store_reads_no_foreign_memory();
 	refused_context_is_given_up_in_slices();
 	reduced_tables_are_not_older_than_the_flush();
@@ -372,6 +410,7 @@ int main(void)
 	give_tables(d2->vcpus[0]);
 	switch_between_domains_keeps_a_gdt();
 	barrier_between_domains_across_idle();
+	spec_ctrl_of_each_vcpu();
 	io_bitmap_is_the_kernels();
 	clamped_addresses();
 	immediate_behind_both_size_prefixes();
