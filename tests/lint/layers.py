@@ -37,7 +37,10 @@ def symbols(build):
     defined, wanted = collections.defaultdict(set), collections.defaultdict(set)
     for layer in LAYERS:
         folder = os.path.join(build, "hypervisor", layer)
-        objects = sorted(f for f in os.listdir(folder) if f.endswith(".o")) if os.path.isdir(folder) else []
+        # What is left of a source that is gone does not count.
+        objects = sorted(f for f in os.listdir(folder) if f.endswith(".o") and any(
+            os.path.exists(os.path.join(ROOT, "hypervisor", layer, f[:-2].split("-", 1)[-1] + end)) for end in (".c", ".S"))) \
+            if os.path.isdir(folder) else []
         if not objects:
             continue
         shown = subprocess.run(["nm", "-P", "-A", "-g"] + objects, cwd=folder, stdout=subprocess.PIPE, check=True,
