@@ -88,18 +88,18 @@ static bool ifname_good(const char *name)
 }
 
 /* Files are named after it, and written anew as NAME.xml.new. */
-static int check_name(const virDomainDef *def)
+int check_name(const char *name)
 {
-	size_t bytes = strlen(def->name);
+	size_t bytes = strlen(name);
 
 	if (bytes > NAME_BYTES_MAX)
-		return refuse("<name>%.20s...: %zu bytes, a guest's name has at most %d", def->name, bytes,
+		return refuse("<name>%.20s...: %zu bytes, a guest's name has at most %d", name, bytes,
 		              NAME_BYTES_MAX);
-	if (has_control_chars(def->name))
+	if (has_control_chars(name))
 		return refuse(
 		        "<name>: tabs, newlines and other control characters are not possible in a name");
-	if (STREQ(def->name, ".") || STREQ(def->name, ".."))
-		return refuse("<name>%s</name>: this names a folder, no guest", def->name);
+	if (STREQ(name, ".") || STREQ(name, ".."))
+		return refuse("<name>%s</name>: this names a folder, no guest", name);
 	return 0;
 }
 
@@ -464,7 +464,7 @@ int check_domain(const virDomainDef *def)
 {
 	size_t i;
 
-	if (check_name(def) < 0 || check_os(def) < 0 || check_features(def) < 0 ||
+	if (check_name(def->name) < 0 || check_os(def) < 0 || check_features(def) < 0 ||
 	    check_no_devices(def) < 0 || check_memory(def) < 0 || check_cpu(def) < 0 ||
 	    check_lifecycle(def) < 0 || check_clock(def) < 0 || check_rest(def) < 0)
 		return -1;

@@ -39,6 +39,8 @@ unsigned int conf_cap(const virDomainDef *def);
  */
 int check_domain(const virDomainDef *def);
 int check_device(const virDomainDeviceDef *dev, const virDomainDef *def);
+/* The same for a guest's name. */
+int check_name(const char *name);
 /* What a definition may lack, but a guest that starts may not; and CPUs that the host does not have. */
 int check_start(const virDomainDef *def, unsigned int host_cpus);
 

@@ -153,7 +153,7 @@ int define_get_autostart(virDomainPtr dom, int *autostart)
 	return ret;
 }
 
-static int autostart_link(const char *name, bool on)
+int define_autostart_link(const char *name, bool on)
 {
 	g_autofree char *file = virDomainConfigFile(xylem->config_dir, name);
 	g_autofree char *link = virDomainConfigFile(xylem->autostart_dir, name);
@@ -189,7 +189,7 @@ int define_set_autostart(virDomainPtr dom, int autostart)
 	if (!vm->persistent) {
 		virReportError(VIR_ERR_OPERATION_INVALID, "%s is transient and cannot start by itself",
 		               vm->def->name);
-	} else if (autostart_link(vm->def->name, autostart != 0) == 0) {
+	} else if (define_autostart_link(vm->def->name, autostart != 0) == 0) {
 		vm->autostart = autostart != 0;
 		ret = 0;
 	}

@@ -93,15 +93,46 @@ static char *store_ifname(unsigned int domid, const virMacAddr *mac)
 	return found;
 }
 
+static void name_device(virDomainDeviceInfo *info, const virDomainDiskDef *disk, const virDomainNetDef *net)
+{
+	const unsigned char *mac = net ? net->mac.addr : NULL;
+
+	if (info->alias)
+		return;
+	if (disk)
+		info->alias = g_strdup_printf("vbd-%s", disk->dst);
+	else
+		info->alias = g_strdup_printf("vif-%02x%02x%02x%02x%02x%02x", mac[0], mac[1], mac[2], mac[3],
+		                              mac[4], mac[5]);
+}
+
+void devices_name(virDomainDef *def)
+{
+	size_t i;
+
+	for (i = 0; i < def->ndisks; i++)
+		name_device(&def->disks[i]->info, def->disks[i], NULL);
+	for (i = 0; i < def->nnets; i++)
+		name_device(&def->nets[i]->info, NULL, def->nets[i]);
+}
+
 static int attach_live(virDomainObj *vm, virDomainDeviceDef *dev)
 {
 	unsigned int domid = (unsigned int)vm->def->id;
+	g_autofree char *alias = NULL;
 	GVariant *device;
 	int ret;
 
 	if (refuse_present(vm->def, dev) < 0 || process_resolve(vm->def, dev) < 0)
 		return -1;
 	device = conf_device(dev, vm->def);
+	if (dev->type == VIR_DOMAIN_DEVICE_DISK) {
+		name_device(&dev->data.disk->info, dev->data.disk, NULL);
+		alias = g_strdup(dev->data.disk->info.alias);
+	} else {
+		name_device(&dev->data.net->info, NULL, dev->data.net);
+		alias = g_strdup(dev->data.net->info.alias);
+	}
 	if (!device || slot_take(SLOT_GUEST, vm) < 0) {
 		if (device)
 			g_variant_unref(g_variant_ref_sink(device));
@@ -120,6 +151,7 @@ static int attach_live(virDomainObj *vm, virDomainDeviceDef *dev)
 	if (virDomainObjCheckActive(vm) < 0)
 		goto error;
 	ret = insert(vm->def, dev);
+	domain_event(virDomainEventDeviceAddedNewFromObj(vm, alias));
 	domain_save_status(vm);
 	return ret;
 error:
@@ -133,6 +165,7 @@ static int detach_live(virDomainObj *vm, virDomainDeviceDef *dev)
 	unsigned int domid = (unsigned int)vm->def->id;
 	int index = find(vm->def, dev);
 	virDomainDeviceDef found = { .type = dev->type };
+	g_autofree char *alias = NULL;
 	GVariant *key;
 	int ret;
 
@@ -155,7 +188,11 @@ static int detach_live(virDomainObj *vm, virDomainDeviceDef *dev)
 		return -1;
 	if (dev->type == VIR_DOMAIN_DEVICE_NET)
 		process_release_net(vm->def, vm->def->nets[index]);
+	alias = g_strdup(dev->type == VIR_DOMAIN_DEVICE_DISK ? vm->def->disks[index]->info.alias
+	                                                     : vm->def->nets[index]->info.alias);
 	remove_at(vm->def, dev, index);
+	if (alias)
+		domain_event(virDomainEventDeviceRemovedNewFromObj(vm, alias));
 	domain_save_status(vm);
 	return 0;
 }
@@ -199,17 +236,12 @@ static int attach(virDomainObj *vm, const char *xml, unsigned int flags)
 	return def ? save_new_def(vm, &def) : 0;
 }
 
-static int detach(virDomainObj *vm, const char *xml, unsigned int flags)
+static int detach_device(virDomainObj *vm, virDomainDeviceDef *dev, unsigned int flags)
 {
-	unsigned int parse_flags = VIR_DOMAIN_DEF_PARSE_INACTIVE | VIR_DOMAIN_DEF_PARSE_SKIP_VALIDATE;
-	g_autoptr(virDomainDeviceDef) dev = NULL;
 	g_autoptr(virDomainDef) def = NULL;
 	int index;
 
-	if (virDomainObjUpdateModificationImpact(vm, &flags) < 0)
-		return -1;
-	dev = parse_device(xml, vm->def, xylem->xmlopt, parse_flags);
-	if (!dev || refuse_kind(dev, "detached") < 0)
+	if (refuse_kind(dev, "detached") < 0)
 		return -1;
 	if (flags & VIR_DOMAIN_AFFECT_CONFIG) {
 		def = virDomainObjCopyPersistentDef(vm, xylem->xmlopt, NULL);
@@ -223,6 +255,45 @@ static int detach(virDomainObj *vm, const char *xml, unsigned int flags)
 	if ((flags & VIR_DOMAIN_AFFECT_LIVE) && detach_live(vm, dev) < 0)
 		return -1;
 	return def ? save_new_def(vm, &def) : 0;
+}
+
+static int detach(virDomainObj *vm, const char *xml, unsigned int flags)
+{
+	unsigned int parse_flags = VIR_DOMAIN_DEF_PARSE_INACTIVE | VIR_DOMAIN_DEF_PARSE_SKIP_VALIDATE;
+	g_autoptr(virDomainDeviceDef) dev = NULL;
+
+	if (virDomainObjUpdateModificationImpact(vm, &flags) < 0)
+		return -1;
+	dev = parse_device(xml, vm->def, xylem->xmlopt, parse_flags);
+	return dev ? detach_device(vm, dev, flags) : -1;
+}
+
+/* The alias is that of the running guest's device, or of the definition's where only that is meant. */
+static int detach_alias(virDomainObj *vm, const char *alias, unsigned int flags)
+{
+	g_autoptr(virDomainDeviceDef) key = NULL;
+	virDomainDeviceDef found;
+	virDomainDef *def;
+
+	if (virDomainObjUpdateModificationImpact(vm, &flags) < 0)
+		return -1;
+	def = flags & VIR_DOMAIN_AFFECT_LIVE ? vm->def
+	                                     : virDomainObjGetPersistentDef(xylem->xmlopt, vm, NULL);
+	if (!def || virDomainDefFindDevice(def, alias, &found, true) < 0)
+		return -1;
+	if (refuse_kind(&found, "detached") < 0)
+		return -1;
+	/* What it is known by: the definition may be replaced while the guest is asked. */
+	key = g_new0(virDomainDeviceDef, 1);
+	key->type = found.type;
+	if (found.type == VIR_DOMAIN_DEVICE_DISK) {
+		key->data.disk = virDomainDiskDefNew(xylem->xmlopt);
+		key->data.disk->dst = g_strdup(found.data.disk->dst);
+	} else {
+		key->data.net = virDomainNetDefNew(xylem->xmlopt);
+		key->data.net->mac = found.data.net->mac;
+	}
+	return detach_device(vm, key, flags);
 }
 
 /* Only definitions can be updated: a guest sees a device with another backend as another device. */
@@ -304,4 +375,9 @@ int devices_detach(virDomainPtr dom, const char *xml)
 int devices_update_flags(virDomainPtr dom, const char *xml, unsigned int flags)
 {
 	return change(dom, xml, flags, virDomainUpdateDeviceFlagsEnsureACL, update);
+}
+
+int devices_detach_alias(virDomainPtr dom, const char *alias, unsigned int flags)
+{
+	return change(dom, alias, flags, virDomainDetachDeviceAliasEnsureACL, detach_alias);
 }

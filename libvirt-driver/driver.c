@@ -372,6 +372,8 @@ static virHypervisorDriver hypervisor_driver = {
 	.nodeGetFreeMemory = host_free_memory,
 	.nodeGetCellsFreeMemory = host_cells_free,
 	.nodeGetCPUMap = host_cpu_map,
+	.nodeGetMemoryStats = host_memory_stats,
+	.connectGetSysinfo = host_sysinfo,
 	.domainLookupByID = define_lookup_id,
 	.domainLookupByUUID = define_lookup_uuid,
 	.domainLookupByName = define_lookup_name,
@@ -427,7 +429,15 @@ static virHypervisorDriver hypervisor_driver = {
 	.domainDetachDevice = devices_detach,
 	.domainDetachDeviceFlags = devices_detach_flags,
 	.domainUpdateDeviceFlags = devices_update_flags,
+	.domainDetachDeviceAlias = devices_detach_alias,
 	.domainOpenConsole = console_open,
+	.domainSetMetadata = meta_set,
+	.domainGetMetadata = meta_get,
+	.domainRename = meta_rename,
+	.domainGetControlInfo = meta_control_info,
+	.domainGetJobInfo = meta_job_info,
+	.domainGetJobStats = meta_job_stats,
+	.domainGetCPUStats = stats_cpu,
 };
 
 static virConnectDriver connect_driver = {

@@ -10,6 +10,7 @@
 #include "virconf.h"
 #include "virfile.h"
 #include "virhostuptime.h"
+#include "virsysinfo.h"
 #include "viruuid.h"
 
 VIR_LOG_INIT("xylem.host");
@@ -321,4 +322,64 @@ unsigned int host_check_conf(const char *file)
 		VIR_WARN("%s cannot be read: %s", file, virGetLastErrorMessage());
 	virResetLastError();
 	return count;
+}
+
+char *host_sysinfo(virConnectPtr conn, unsigned int flags)
+{
+	g_auto(virBuffer) text = VIR_BUFFER_INITIALIZER;
+	g_autoptr(virSysinfoDef) info = NULL;
+
+	virCheckFlags(0, NULL);
+
+	if (virConnectGetSysinfoEnsureACL(conn) < 0)
+		return NULL;
+	info = virSysinfoRead();
+	if (!info) {
+		virReportError(VIR_ERR_CONFIG_UNSUPPORTED, "%s",
+		               "this host has no SMBIOS that dmidecode could read");
+		return NULL;
+	}
+	return virSysinfoFormat(&text, info) < 0 ? NULL : virBufferContentAndReset(&text);
+}
+
+/* Of the machine or of one of its nodes, not of Domain-0, whose memory is a part of it. */
+int host_memory_stats(virConnectPtr conn, int cell, virNodeMemoryStatsPtr params, int *count,
+                      unsigned int flags)
+{
+	static const char *const names[] = { VIR_NODE_MEMORY_STATS_TOTAL, VIR_NODE_MEMORY_STATS_FREE };
+	unsigned long long kib[G_N_ELEMENTS(names)];
+	g_autofree struct xyl_numanode *nodes = NULL;
+	struct xyl_hostinfo host;
+	int known, i;
+
+	virCheckFlags(0, -1);
+
+	if (virNodeGetMemoryStatsEnsureACL(conn) < 0)
+		return -1;
+	if (xyl_host_info(xylem->xen, &host) < 0)
+		return report_xyl();
+	kib[0] = host.total_pages * 4;
+	kib[1] = host.free_pages * 4;
+	if (cell != VIR_NODE_MEMORY_STATS_ALL_CELLS) {
+		nodes = g_new0(struct xyl_numanode, host.max_node_id + 1);
+		known = xyl_host_numa(xylem->xen, nodes, NULL, host.max_node_id + 1);
+		if (known < 0)
+			return report_xyl();
+		if (cell < 0 || cell >= known) {
+			virReportError(VIR_ERR_INVALID_ARG, "there is no NUMA node %d", cell);
+			return -1;
+		}
+		kib[0] = nodes[cell].size_bytes / 1024;
+		kib[1] = nodes[cell].free_bytes / 1024;
+	}
+	if (*count == 0) {
+		*count = G_N_ELEMENTS(names);
+		return 0;
+	}
+	*count = MIN(*count, (int)G_N_ELEMENTS(names));
+	for (i = 0; i < *count; i++) {
+		g_strlcpy(params[i].field, names[i], sizeof(params[i].field));
+		params[i].value = kib[i];
+	}
+	return 0;
 }

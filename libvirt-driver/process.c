@@ -242,6 +242,7 @@ int process_start(virDomainObj *vm, bool paused, int detail)
 	}
 	priv->starting = false;
 	name_interfaces(live);
+	devices_name(live);
 	install_live(vm, g_steal_pointer(&live));
 	if (paused)
 		virDomainObjSetState(vm, VIR_DOMAIN_PAUSED, VIR_DOMAIN_PAUSED_USER);

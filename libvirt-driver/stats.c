@@ -294,6 +294,37 @@ cleanup:
 	return ret;
 }
 
+int stats_cpu(virDomainPtr dom, virTypedParameterPtr params, unsigned int count, int start, unsigned int cpus,
+              unsigned int flags)
+{
+	struct xyl_dominfo info;
+	virDomainObj *vm;
+	int ret = -1;
+
+	virCheckFlags(VIR_TYPED_PARAM_STRING_OKAY, -1);
+
+	vm = domain_get(dom);
+	if (!vm)
+		return -1;
+	if (virDomainGetCPUStatsEnsureACL(dom->conn, vm->def) < 0 || virDomainObjCheckActive(vm) < 0)
+		goto cleanup;
+	if (start != -1 || cpus > 1) {
+		virReportError(VIR_ERR_OPERATION_UNSUPPORTED,
+		               "the hypervisor does not count the time of %s on each CPU; ask for --total",
+		               vm->def->name);
+		goto cleanup;
+	}
+	if (count == 0)
+		ret = 1;
+	else if (domain_query((unsigned int)vm->def->id, &info) == 0 &&
+	         virTypedParameterAssign(&params[0], VIR_DOMAIN_CPU_STATS_CPUTIME, VIR_TYPED_PARAM_ULLONG,
+	                                 (unsigned long long)info.cpu_time_ns) == 0)
+		ret = 1;
+cleanup:
+	virDomainObjEndAPI(&vm);
+	return ret;
+}
+
 /* ---- bulk ---- */
 
 static int add_vcpus(virTypedParamList *list, virDomainObj *vm, const struct xyl_dominfo *info)

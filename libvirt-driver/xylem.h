@@ -194,6 +194,16 @@ int define_count_ids(virConnectPtr conn);
 int define_list_names(virConnectPtr conn, char **const names, int max);
 int define_count_names(virConnectPtr conn);
 int define_list_all(virConnectPtr conn, virDomainPtr **domains, unsigned int flags);
+/* Makes or removes the link by which a domain starts at boot; 0 or -1. */
+int define_autostart_link(const char *name, bool on);
+/* meta.c */
+int meta_set(virDomainPtr dom, int type, const char *metadata, const char *key, const char *uri,
+             unsigned int flags);
+char *meta_get(virDomainPtr dom, int type, const char *uri, unsigned int flags);
+int meta_rename(virDomainPtr dom, const char *new_name, unsigned int flags);
+int meta_control_info(virDomainPtr dom, virDomainControlInfoPtr info, unsigned int flags);
+int meta_job_info(virDomainPtr dom, virDomainJobInfoPtr info);
+int meta_job_stats(virDomainPtr dom, int *type, virTypedParameterPtr *params, int *count, unsigned int flags);
 /* lifecycle.c */
 virDomainPtr lifecycle_create_xml(virConnectPtr conn, const char *xml, unsigned int flags);
 int lifecycle_create_flags(virDomainPtr dom, unsigned int flags);
@@ -212,6 +222,9 @@ int devices_attach(virDomainPtr dom, const char *xml);
 int devices_detach_flags(virDomainPtr dom, const char *xml, unsigned int flags);
 int devices_detach(virDomainPtr dom, const char *xml);
 int devices_update_flags(virDomainPtr dom, const char *xml, unsigned int flags);
+int devices_detach_alias(virDomainPtr dom, const char *alias, unsigned int flags);
+/* Gives each disk and interface of a running guest the name by which clients and events mean it. */
+void devices_name(virDomainDef *def);
 /* tune.c */
 int tune_set_vcpus_flags(virDomainPtr dom, unsigned int count, unsigned int flags);
 int tune_set_vcpus(virDomainPtr dom, unsigned int count);
@@ -238,6 +251,9 @@ int stats_block_flags(virDomainPtr dom, const char *path, virTypedParameterPtr p
                       unsigned int flags);
 int stats_block_info(virDomainPtr dom, const char *path, virDomainBlockInfoPtr info, unsigned int flags);
 int stats_interface(virDomainPtr dom, const char *device, virDomainInterfaceStatsPtr stats);
+/* Of all CPUs together (start -1) only; the hypervisor does not count a guest's time on each. */
+int stats_cpu(virDomainPtr dom, virTypedParameterPtr params, unsigned int count, int start, unsigned int cpus,
+              unsigned int flags);
 int stats_memory(virDomainPtr dom, virDomainMemoryStatPtr stats, unsigned int count, unsigned int flags);
 int stats_all(virConnectPtr conn, virDomainPtr *doms, unsigned int count, unsigned int stats,
               virDomainStatsRecordPtr **records, unsigned int flags);
@@ -255,5 +271,8 @@ unsigned long long host_free_memory(virConnectPtr conn);
 int host_cells_free(virConnectPtr conn, unsigned long long *free_bytes, int start, int max);
 int host_cpu_map(virConnectPtr conn, unsigned char **map, unsigned int *online, unsigned int flags);
 int host_version(virConnectPtr conn, unsigned long *version);
+char *host_sysinfo(virConnectPtr conn, unsigned int flags);
+int host_memory_stats(virConnectPtr conn, int cell, virNodeMemoryStatsPtr params, int *count,
+                      unsigned int flags);
 
 #endif

@@ -124,6 +124,13 @@ char *xyl_store_readf(struct xyl_store *s G_GNUC_UNUSED, xyl_tx tx G_GNUC_UNUSED
 	return NULL;
 }
 
+char **xyl_store_directory(struct xyl_store *s G_GNUC_UNUSED, xyl_tx tx G_GNUC_UNUSED,
+                           const char *path G_GNUC_UNUSED, size_t *count G_GNUC_UNUSED)
+{
+	errno = ENOENT;
+	return NULL;
+}
+
 int xyl_domain_destroy(struct xyl *x G_GNUC_UNUSED, uint32_t domid G_GNUC_UNUSED)
 {
 	g_atomic_int_inc(&kills);
@@ -162,6 +169,13 @@ static void call_create_xml(void *data)
 
 	note(c, dom != NULL);
 	virObjectUnref(dom);
+}
+
+static void call_set_memory(void *data)
+{
+	struct caller *c = data;
+
+	note(c, tune_set_memory_flags(c->dom, 65536, VIR_DOMAIN_AFFECT_LIVE) == 0);
 }
 
 static void call_shutdown(void *data)
@@ -307,6 +321,120 @@ static void test_schemas(virDomainPtr dom)
 	ok(valid("domain.rng", domain), "so is a domain, asked for with --update-cpu");
 }
 
+/* Title, description, metadata; of the definition and of the running guest. */
+static void test_metadata(virDomainPtr dom)
+{
+	const char *uri = "urn:example", *text = "<tag>kept</tag>";
+	g_autofree char *title = NULL, *metadata = NULL, *live = NULL;
+
+	ok(meta_set(dom, VIR_DOMAIN_METADATA_TITLE, "A title", NULL, NULL, VIR_DOMAIN_AFFECT_CONFIG) == 0 &&
+	           meta_set(dom, VIR_DOMAIN_METADATA_ELEMENT, text, "x", uri,
+	                    VIR_DOMAIN_AFFECT_CONFIG | VIR_DOMAIN_AFFECT_LIVE) == 0,
+	   "title and metadata are set");
+	title = meta_get(dom, VIR_DOMAIN_METADATA_TITLE, NULL, VIR_DOMAIN_AFFECT_CONFIG);
+	metadata = meta_get(dom, VIR_DOMAIN_METADATA_ELEMENT, uri, VIR_DOMAIN_AFFECT_LIVE);
+	live = meta_get(dom, VIR_DOMAIN_METADATA_TITLE, NULL, VIR_DOMAIN_AFFECT_LIVE);
+	ok(STREQ_NULLABLE(title, "A title") && metadata && strstr(metadata, "kept") &&
+	           STREQ_NULLABLE(live, "defined"),
+	   "and read, each from where it was set");
+	ok(meta_set(dom, VIR_DOMAIN_METADATA_TITLE, "defined", NULL, NULL, VIR_DOMAIN_AFFECT_CONFIG) == 0,
+	   "the title is changed back");
+}
+
+/* A guest that is off gets another name, with its file and its link; one that runs does not. */
+static void test_rename(virDomainPtr running)
+{
+	static const char *const bad[] = { "", "a/b", "..", "a\tb", "Domain-0", "one" };
+	g_autofree char *old_file = g_build_filename(xylem->config_dir, "named.xml", NULL);
+	g_autofree char *new_file = g_build_filename(xylem->config_dir, "renamed.xml", NULL);
+	g_autofree char *new_link = g_build_filename(xylem->autostart_dir, "renamed.xml", NULL);
+	g_autofree char *old_link = g_build_filename(xylem->autostart_dir, "named.xml", NULL);
+	g_autofree char *xml = NULL;
+	virDomainPtr dom, found;
+	unsigned int refused = 0, i;
+
+	dom = define_xml(conn, "<domain type='xen'><name>named</name><memory>65536</memory><vcpu>1</vcpu>"
+	                       "<os><type>linux</type><kernel>/k</kernel></os></domain>");
+	if (!dom || define_set_autostart(dom, 1) < 0)
+		abort();
+	for (i = 0; i < G_N_ELEMENTS(bad); i++)
+		refused += meta_rename(dom, bad[i], 0) < 0;
+	ok(refused == G_N_ELEMENTS(bad), "names that are none, or another guest's, are refused");
+	ok(meta_rename(running, "two", 0) < 0 && strstr(virGetLastErrorMessage(), "one is running"),
+	   "a running guest keeps its name");
+	ok(meta_rename(dom, "renamed", 0) == 0 && !g_file_test(old_file, G_FILE_TEST_EXISTS) &&
+	           g_file_test(new_file, G_FILE_TEST_EXISTS) &&
+	           g_file_test(new_link, G_FILE_TEST_IS_SYMLINK) &&
+	           !g_file_test(old_link, G_FILE_TEST_IS_SYMLINK),
+	   "a guest is renamed, with its file and its link");
+	found = define_lookup_name(conn, "renamed");
+	xml = found ? define_get_xml(found, 0) : NULL;
+	ok(xml && strstr(xml, "<name>renamed</name>"), "and found under its new name");
+	ok(define_undefine(dom) == 0 && !g_file_test(new_file, G_FILE_TEST_EXISTS), "and undefined");
+	virObjectUnref(found);
+	virObjectUnref(dom);
+}
+
+/* Who is at work on a guest, and what it has used. */
+static void test_jobs(virDomainPtr dom)
+{
+	struct caller caller = { .dom = dom };
+	virTypedParameterPtr list = NULL;
+	virDomainControlInfo control;
+	virTypedParameter cpu[1];
+	virDomainJobInfo job;
+	int type, count = -1;
+
+	ok(meta_control_info(dom, &control, 0) == 0 && control.state == VIR_DOMAIN_CONTROL_OK &&
+	           meta_job_info(dom, &job) == 0 && job.type == VIR_DOMAIN_JOB_NONE,
+	   "nobody is at work on it");
+	ok(meta_job_stats(dom, &type, &list, &count, 0) == 0 && type == VIR_DOMAIN_JOB_NONE && count == 0,
+	   "so there are no statistics of a job");
+	g_mutex_lock(&gate);
+	begin(&caller, call_set_memory);
+	wait_inside(1);
+	ok(meta_control_info(dom, &control, 0) == 0 && control.state == VIR_DOMAIN_CONTROL_OCCUPIED &&
+	           meta_job_info(dom, &job) == 0 && job.type == VIR_DOMAIN_JOB_UNBOUNDED &&
+	           meta_job_stats(dom, &type, &list, &count, 0) == 0 && count == 1,
+	   "while a call waits for xylemd, it is occupied");
+	g_mutex_unlock(&gate);
+	virThreadJoin(&caller.thread);
+	virTypedParamsFree(list, count);
+	ok(stats_cpu(dom, NULL, 0, -1, 1, 0) == 1 && stats_cpu(dom, cpu, 1, -1, 1, 0) == 1 &&
+	           STREQ(cpu[0].field, VIR_DOMAIN_CPU_STATS_CPUTIME),
+	   "CPU time in all");
+	ok(stats_cpu(dom, cpu, 1, 0, 1, 0) < 0 && strstr(virGetLastErrorMessage(), "--total"),
+	   "but not by CPU");
+}
+
+#define DISK "<disk type='block'><source dev='/dev/null'/><target dev='xvd%s' bus='xen'/>%s</disk>"
+#define NIC  "<interface type='bridge'><mac address='00:16:3e:00:00:01'/><source bridge='br0'/></interface>"
+
+/* Devices come and go, named by alias. */
+static void test_devices(virDomainPtr dom)
+{
+	g_autofree char *mine = g_strdup_printf(DISK, "a", "<alias name='ua-root'/>");
+	g_autofree char *other = g_strdup_printf(DISK, "b", "");
+	g_autofree char *live = NULL, *after = NULL;
+
+	ok(devices_attach(dom, mine) == 0 && devices_attach(dom, other) == 0 && devices_attach(dom, NIC) == 0,
+	   "two disks and an interface are attached");
+	live = define_get_xml(dom, 0);
+	ok(live && strstr(live, "<alias name='ua-root'/>") && strstr(live, "<alias name='vbd-xvdb'/>") &&
+	           strstr(live, "<alias name='vif-00163e000001'/>"),
+	   "each has an alias");
+	ok(valid("domain.rng", live), "and the guest's XML is valid");
+	ok(devices_detach_alias(dom, "ua-none", VIR_DOMAIN_AFFECT_LIVE) < 0,
+	   "what is not there cannot be detached");
+	ok(devices_detach_alias(dom, "ua-root", VIR_DOMAIN_AFFECT_LIVE) == 0 &&
+	           devices_detach_alias(dom, "vif-00163e000001", VIR_DOMAIN_AFFECT_LIVE) == 0,
+	   "a disk and an interface are detached by alias");
+	after = define_get_xml(dom, 0);
+	ok(after && !strstr(after, "ua-root") && strstr(after, "xvdb") && !strstr(after, "<interface"),
+	   "and only these are gone");
+	ok(devices_detach(dom, other) == 0, "the last is detached by its XML");
+}
+
 static void test_memory_stats(virDomainPtr dom)
 {
 	virDomainMemoryStatStruct stats[VIR_DOMAIN_MEMORY_STAT_NR];
@@ -432,6 +560,10 @@ int main(void)
 		test_schemas(dom);
 		test_two_starts(dom);
 		test_memory_stats(dom);
+		test_metadata(dom);
+		test_rename(dom);
+		test_jobs(dom);
+		test_devices(dom);
 		test_hung_daemon(dom);
 		test_destroy(dom);
 		virObjectUnref(dom);

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What is said about guests and asked of the driver itself: title, description and metadata, another name, who is
+ * at work on a guest.
+ */
+#include "xylem.h"
+
+#include "conf.h"
+#include "virfile.h"
+#include "virtime.h"
+#include "virtypedparam.h"
+
+VIR_LOG_INIT("xylem.meta");
+
+int meta_set(virDomainPtr dom, int type, const char *metadata, const char *key, const char *uri,
+             unsigned int flags)
+{
+	virDomainObj *vm;
+	int ret = -1;
+
+	virCheckFlags(VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_AFFECT_CONFIG, -1);
+
+	vm = domain_get(dom);
+	if (!vm)
+		return -1;
+	if (virDomainSetMetadataEnsureACL(dom->conn, vm->def, flags) < 0 ||
+	    domain_refuse_dom0(vm, "described") < 0 || domain_begin_job(vm, VIR_JOB_MODIFY) < 0)
+		goto cleanup;
+	ret = virDomainObjSetMetadata(vm, type, metadata, key, uri, xylem->xmlopt, xylem->state_dir,
+	                              xylem->config_dir, flags);
+	if (ret == 0)
+		domain_event(virDomainEventMetadataChangeNewFromObj(vm, type, uri));
+	domain_end_job(vm);
+cleanup:
+	virDomainObjEndAPI(&vm);
+	return ret;
+}
+
+char *meta_get(virDomainPtr dom, int type, const char *uri, unsigned int flags)
+{
+	virDomainObj *vm = domain_get(dom);
+	char *text = NULL;
+
+	if (!vm)
+		return NULL;
+	if (virDomainGetMetadataEnsureACL(dom->conn, vm->def) == 0)
+		text = virDomainObjGetMetadata(vm, type, uri, flags);
+	virDomainObjEndAPI(&vm);
+	return text;
+}
+
+/* The file under the new name comes first: whatever happens between, the domain is there after a restart. */
+static int rename_files(virDomainObj *vm, const char *old_name)
+{
+	g_autofree char *old_file = virDomainConfigFile(xylem->config_dir, old_name);
+	virErrorPtr saved;
+
+	if (domain_save_config(vm->def) < 0)
+		return -1;
+	if (vm->autostart && define_autostart_link(vm->def->name, true) < 0) {
+		g_autofree char *new_file = virDomainConfigFile(xylem->config_dir, vm->def->name);
+
+		virErrorPreserveLast(&saved);
+		unlink(new_file);
+		virErrorRestore(&saved);
+		return -1;
+	}
+	if (vm->autostart && define_autostart_link(old_name, false) < 0)
+		VIR_WARN("%s: %s", old_name, virGetLastErrorMessage());
+	if (unlink(old_file) < 0 && errno != ENOENT)
+		VIR_WARN("%s cannot be removed: %s", old_file, g_strerror(errno));
+	virResetLastError();
+	return 0;
+}
+
+static int rename_one(virDomainObj *vm, const char *new_name, unsigned int flags G_GNUC_UNUSED,
+                      void *opaque G_GNUC_UNUSED)
+{
+	g_autofree char *old_name = NULL;
+	virObjectEvent *gone;
+
+	gone = virDomainEventLifecycleNewFromObj(vm, VIR_DOMAIN_EVENT_UNDEFINED,
+	                                         VIR_DOMAIN_EVENT_UNDEFINED_RENAMED);
+	old_name = vm->def->name;
+	vm->def->name = g_strdup(new_name);
+	if (rename_files(vm, old_name) < 0) {
+		g_free(vm->def->name);
+		vm->def->name = g_steal_pointer(&old_name);
+		virObjectUnref(gone);
+		return -1;
+	}
+	domain_event(gone);
+	domain_event(virDomainEventLifecycleNewFromObj(vm, VIR_DOMAIN_EVENT_DEFINED,
+	                                               VIR_DOMAIN_EVENT_DEFINED_RENAMED));
+	return 0;
+}
+
+static int rename_check(virDomainObj *vm, const char *new_name)
+{
+	if (virDomainObjIsActive(vm)) {
+		virReportError(VIR_ERR_OPERATION_INVALID,
+		               "%s is running; only a guest that is off can be renamed", vm->def->name);
+		return -1;
+	}
+	if (!vm->persistent || domain_has_save(vm)) {
+		virReportError(VIR_ERR_OPERATION_INVALID, "%s %s and cannot be renamed", vm->def->name,
+		               vm->persistent ? "has a managed save under its name" : "is transient");
+		return -1;
+	}
+	if (strchr(new_name, '/') || STREQ(new_name, "Domain-0") || !*new_name) {
+		virReportError(VIR_ERR_INVALID_ARG, "a guest cannot be called '%.250s'", new_name);
+		return -1;
+	}
+	return check_name(new_name);
+}
+
+int meta_rename(virDomainPtr dom, const char *new_name, unsigned int flags)
+{
+	virDomainObj *vm;
+	int ret = -1;
+
+	virCheckFlags(0, -1);
+
+	vm = domain_get(dom);
+	if (!vm)
+		return -1;
+	if (virDomainRenameEnsureACL(dom->conn, vm->def) < 0 || domain_refuse_dom0(vm, "renamed") < 0 ||
+	    domain_begin_job(vm, VIR_JOB_MODIFY) < 0)
+		goto cleanup;
+	if (rename_check(vm, new_name) == 0)
+		ret = virDomainObjListRename(xylem->domains, vm, new_name, flags, rename_one, NULL);
+	domain_end_job(vm);
+cleanup:
+	virDomainObjEndAPI(&vm);
+	return ret;
+}
+
+/* How long the present job has lasted; 0 without one. */
+static unsigned long long job_ms(virDomainObj *vm)
+{
+	unsigned long long now;
+
+	if (vm->job->active == VIR_JOB_NONE || virTimeMillisNow(&now) < 0 || now < vm->job->started)
+		return 0;
+	return now - vm->job->started;
+}
+
+int meta_control_info(virDomainPtr dom, virDomainControlInfoPtr info, unsigned int flags)
+{
+	virDomainObj *vm;
+	int ret = -1;
+
+	virCheckFlags(0, -1);
+
+	vm = domain_get(dom);
+	if (!vm)
+		return -1;
+	if (virDomainGetControlInfoEnsureACL(dom->conn, vm->def) < 0 || virDomainObjCheckActive(vm) < 0)
+		goto cleanup;
+	memset(info, 0, sizeof(*info));
+	info->state = vm->job->active == VIR_JOB_NONE ? VIR_DOMAIN_CONTROL_OK : VIR_DOMAIN_CONTROL_OCCUPIED;
+	info->stateTime = (unsigned int)job_ms(vm);
+	ret = 0;
+cleanup:
+	virDomainObjEndAPI(&vm);
+	return ret;
+}
+
+int meta_job_info(virDomainPtr dom, virDomainJobInfoPtr info)
+{
+	virDomainObj *vm = domain_get(dom);
+	int ret = -1;
+
+	if (!vm)
+		return -1;
+	if (virDomainGetJobInfoEnsureACL(dom->conn, vm->def) == 0) {
+		memset(info, 0, sizeof(*info));
+		info->type = vm->job->active == VIR_JOB_NONE ? VIR_DOMAIN_JOB_NONE : VIR_DOMAIN_JOB_UNBOUNDED;
+		info->timeElapsed = job_ms(vm);
+		ret = 0;
+	}
+	virDomainObjEndAPI(&vm);
+	return ret;
+}
+
+int meta_job_stats(virDomainPtr dom, int *type, virTypedParameterPtr *params, int *count, unsigned int flags)
+{
+	virDomainObj *vm;
+	int max = 0, ret = -1;
+
+	virCheckFlags(VIR_DOMAIN_JOB_STATS_COMPLETED, -1);
+
+	vm = domain_get(dom);
+	if (!vm)
+		return -1;
+	if (virDomainGetJobStatsEnsureACL(dom->conn, vm->def) < 0)
+		goto cleanup;
+	*count = 0;
+	*params = NULL;
+	/* Jobs have no statistics that would be kept when they are over. */
+	*type = vm->job->active == VIR_JOB_NONE || (flags & VIR_DOMAIN_JOB_STATS_COMPLETED)
+	                ? VIR_DOMAIN_JOB_NONE
+	                : VIR_DOMAIN_JOB_UNBOUNDED;
+	ret = *type == VIR_DOMAIN_JOB_NONE
+	              ? 0
+	              : virTypedParamsAddULLong(params, count, &max, VIR_DOMAIN_JOB_TIME_ELAPSED, job_ms(vm));
+cleanup:
+	virDomainObjEndAPI(&vm);
+	return ret;
+}
