@@ -109,12 +109,12 @@ static struct timer_heap *timer_lock(struct timer *t, uint64_t *flags)
 	}
 }
 
-/* Own CPU, heap locked. */
-static void heap_program(struct timer_heap *h)
+/* Own CPU, heap locked. fired: what was programmed is no more. */
+static void heap_program(struct timer_heap *h, bool fired)
 {
 	uint64_t want = h->root ? MAX(h->root->expires_ns, 1) : 0;
 
-	if (want == h->programmed_ns)
+	if (want == h->programmed_ns && !fired)
 		return;
 	h->programmed_ns = want;
 	timer_hw_set(want);
@@ -123,7 +123,7 @@ static void heap_program(struct timer_heap *h)
 static void heap_changed(struct timer_heap *h, unsigned cpu)
 {
 	if (cpu == this_cpu())
-		heap_program(h);
+		heap_program(h, false);
 	else if (h->root && (!h->programmed_ns || h->root->expires_ns < h->programmed_ns))
 		work_raise(cpu, WORK_TIMER);
 }
@@ -218,8 +218,7 @@ static void timers_run(void)
 		flags = spin_lock_irqsave(&h->lock);
 		h->running = NULL;
 	}
-	h->programmed_ns = ~0ull;
-	heap_program(h);
+	heap_program(h, true);
 	spin_unlock_irqrestore(&h->lock, flags);
 }
 

@@ -42,23 +42,27 @@ static hc_fn *const handlers[] = {
 	[__HYPERVISOR_domctl] = hc_domctl,
 };
 
-static int64_t call(uint64_t number, struct hc_args *a)
+/*
+ * True: *result is the call's. False: it was preempted, and a->arg has what it goes on with. What a debug
+ * register holds is the guest's choice: it is not taken for a preemption.
+ */
+static bool call(uint64_t number, struct hc_args *a, int64_t *result)
 {
-	hc_fn *handler;
+	hc_fn *handler = NULL;
 
-	if (number >= ARRAY_SIZE(handlers))
-		return -ENOSYS;
-	handler = handlers[index_nospec(number, ARRAY_SIZE(handlers))];
-	return handler ? handler(a) : -ENOSYS;
+	if (number < ARRAY_SIZE(handlers))
+		handler = handlers[index_nospec(number, ARRAY_SIZE(handlers))];
+	*result = handler ? handler(a) : -ENOSYS;
+	return *result != -ERESTART_HV || number == __HYPERVISOR_get_debugreg;
 }
 
 void hypercall_from_guest(struct vcpu *v, struct cpu_user_regs *regs)
 {
 	struct hc_args a = { { regs->rdi, regs->rsi, regs->rdx, regs->r10, regs->r8, regs->r9 } };
-	int64_t result = call(regs->rax, &a);
+	int64_t result;
 
 	(void)v;
-	if (unlikely(result == -ERESTART_HV)) {
+	if (unlikely(!call(regs->rax, &a, &result))) {
 		regs->rdi = a.arg[0];
 		regs->rsi = a.arg[1];
 		regs->rdx = a.arg[2];
@@ -84,7 +88,8 @@ int64_t hc_multicall(struct hc_args *a)
 		gva_t at = GVA(list.v + i * sizeof(struct multicall_entry));
 		struct multicall_entry e;
 		struct hc_args inner;
-		int64_t result;
+		int64_t result = -EINVAL;
+		bool done = true;
 
 		if (i && work_pending()) {
 			a->arg[0] = at.v;
@@ -95,9 +100,9 @@ int64_t hc_multicall(struct hc_args *a)
 			return -EFAULT;
 		for (unsigned n = 0; n < 6; n++)
 			inner.arg[n] = e.args[n];
-		result = e.op == __HYPERVISOR_multicall || e.op == __HYPERVISOR_iret ? -EINVAL
-		                                                                     : call(e.op, &inner);
-		if (result == -ERESTART_HV) {
+		if (e.op != __HYPERVISOR_multicall && e.op != __HYPERVISOR_iret)
+			done = call(e.op, &inner, &result);
+		if (!done) {
 			for (unsigned n = 0; n < 6; n++)
 				e.args[n] = inner.arg[n];
 			if (guest_copy_out(at, &e, sizeof(e)))

@@ -21,6 +21,7 @@
 #define EXTENT_FRAMES_MAX   (1u << EXTENT_ORDER_MAX)
 #define RESOURCE_FRAMES_MAX 1024
 #define MAP_ENTRIES_MAX     128
+#define GPFN_LIMIT          (1ul << (52 - PAGE_SHIFT))
 
 struct e820_entry { /* as the PC's BIOS has it */
 	uint64_t addr, size;
@@ -420,8 +421,8 @@ static int64_t domain_number(struct hc_args *a, unsigned cmd)
 		result = (int64_t)READ_ONCE(d->mm.tot_pages);
 	else if (cmd == XENMEM_maximum_reservation)
 		result = (int64_t)READ_ONCE(d->mm.max_pages);
-	else
-		result = (int64_t)READ_ONCE(d->shared_info->arch.max_pfn) - 1;
+	else /* The guest writes it, and must not make it look like an error or a preemption. */
+		result = (int64_t)MIN(READ_ONCE(d->shared_info->arch.max_pfn), GPFN_LIMIT) - 1;
 	domain_put(d);
 	return result;
 }

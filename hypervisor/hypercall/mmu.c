@@ -236,26 +236,24 @@ int64_t hc_update_va_mapping_otherdomain(struct hc_args *a)
 
 /* ---- mmuext_op ---- */
 
-/* Loads other tables for the guest's kernel or user mode. -ERESTART_HV: nothing has changed yet. */
+/*
+ * Loads other tables for the guest's kernel or user mode; user mode alone may be left without, by frame 0.
+ * The number is a guest's: whether it is a table's, and be it the one that is loaded, only pt_get() can tell.
+ * -ERESTART_HV: nothing has changed yet.
+ */
 static int new_baseptr(struct vcpu *v, mfn_t mfn, bool user)
 {
 	mfn_t *slot = user ? &v->l4_user : &v->l4_kernel, old = *slot;
-	int rc;
+	bool none = user && !mfn.m;
+	int rc = none ? 0 : pt_get(&v->domain->mm, mfn, PTYPE_L4, true);
 
-	if (user && !mfn.m)
-		mfn = INVALID_MFN;
-	if (!mfn_eq(mfn, old)) {
-		if (!mfn_eq(mfn, INVALID_MFN)) {
-			rc = pt_get(&v->domain->mm, mfn, PTYPE_L4, true);
 			if (rc)
 				return rc;
-		}
-		*slot = mfn;
-	}
+	*slot = none ? INVALID_MFN : mfn;
 	/* The processor leaves the old tables before they are released. */
 	if (!user)
 		pv_load_address_space(v);
-	return mfn_eq(mfn, old) ? 0 : pt_put(&v->domain->mm, old, true);
+	return pt_put(&v->domain->mm, old, true);
 }
 
 static int clear_or_copy(struct domain_mm *mm, mfn_t dst, mfn_t src, bool copy)

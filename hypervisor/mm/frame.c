@@ -66,7 +66,14 @@ void m2p_set_run(mfn_t first, uint64_t n, uint64_t pfn)
 {
 	CHECK(frame_is_ram(first.m) && n <= max_mfn - first.m);
 	for (uint64_t i = 0; i < n; i++)
-		WRITE_ONCE(m2p_table[first.m + i], pfn == M2P_INVALID ? pfn : pfn + i);
+		WRITE_ONCE(m2p_table[first.m + i], pfn + i);
+}
+
+void m2p_clear_run(mfn_t first, uint64_t n)
+{
+	CHECK(frame_is_ram(first.m) && n <= max_mfn - first.m);
+	for (uint64_t i = 0; i < n; i++)
+		WRITE_ONCE(m2p_table[first.m + i], M2P_INVALID);
 }
 
 uint64_t m2p_get(mfn_t mfn)
@@ -167,7 +174,7 @@ int domain_frame_alloc(struct domain_mm *d, unsigned order, unsigned flags, mfn_
 		owner_unreserve(d, n);
 		return -ENOMEM;
 	}
-	m2p_set_run(*first, n, M2P_INVALID);
+	m2p_clear_run(*first, n);
 	owner_take(d, frame_at(first->m), n);
 	return 0;
 }

@@ -260,7 +260,11 @@ static void plain_put(struct plain *p)
 		count_dec(p->f);
 	}
 	p->f = NULL;
-	p->mfn = ~0ull;
+}
+
+static inline bool plain_is(const struct plain *p, uint64_t mfn)
+{
+	return p->f && p->mfn == mfn;
 }
 
 /* False where it may take a flush, which has to wait until the lock is dropped. */
@@ -285,7 +289,7 @@ static bool plain_hold(struct domain_mm *d, uint64_t mfn, struct plain *p)
 unsigned pt_entries_write(struct domain_mm *d, struct domain_mm *pg_owner, const struct pt_request *req,
                           unsigned count)
 {
-	struct plain plain = { .mfn = ~0ull };
+	struct plain plain = { .f = NULL };
 	unsigned n;
 
 	spin_lock(&d->lock);
@@ -297,12 +301,12 @@ unsigned pt_entries_write(struct domain_mm *d, struct domain_mm *pg_owner, const
 
 		if ((req[n].ptr & 7) == MMU_MACHPHYS_UPDATE || (req[n].ptr & 7) > MMU_PT_UPDATE_NO_TRANSLATE)
 			break;
-		if (mfn != plain.mfn && valid_table(d, mfn) == PTYPE_L1) {
+		if (!plain_is(&plain, mfn) && valid_table(d, mfn) == PTYPE_L1) {
 			if (l1_write(d, pg_owner, (uint64_t *)mfn_map(MFN(mfn)) + i, req[n].val, how, NULL))
 				break;
 			continue;
 		}
-		if (how != PT_WRITE || (mfn != plain.mfn && !plain_hold(d, mfn, &plain)))
+		if (how != PT_WRITE || (!plain_is(&plain, mfn) && !plain_hold(d, mfn, &plain)))
 			break;
 		WRITE_ONCE(plain.words[i], req[n].val);
 	}

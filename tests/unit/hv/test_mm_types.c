@@ -664,6 +664,56 @@ static void base_pointers(void)
 	v->l4_kernel = INVALID_MFN;
 }
 
+/* No number that a guest passes stands for "none", whatever our own code uses for that. */
+static void guest_numbers_are_no_sentinels(void)
+{
+	static const uint64_t edges[] = { ~0ull,      ~0ull >> 1, 1ull << 63, ~0ull >> 12, 1ull << 52,
+		                          1ull << 40, 0xffffffff, 1ull << 32, ~0ull - 1,   0 };
+	struct tree r = make_tree(d1);
+	struct mmuext_op op = { .cmd = MMUEXT_NEW_BASEPTR, .arg1.mfn = r.t[4].m };
+	struct hc_args a = { { 0x100, 1, 0, DOMID_SELF } };
+	struct vcpu *v = current_vcpu();
+	struct xen_memory_reservation res = { .nr_extents = 1, .extent_order = 2, .domid = DOMID_SELF };
+	xen_pfn_t pfn = ~0ull, first;
+	domid_t self = DOMID_SELF;
+
+	put(0x100, &op, sizeof(op));
+	CHECK_THAT(hc_mmuext_op(&a) == 0 && mfn_eq(v->l4_kernel, r.t[4]));
+	for (unsigned user = 0; user < 2; user++)
+		for (unsigned i = 0; i < ARRAY_SIZE(edges); i++) {
+			if (user && !edges[i])
+				continue; /* no user tables: Xen's ABI */
+			op = (struct mmuext_op){ .cmd = user ? MMUEXT_NEW_USER_BASEPTR : MMUEXT_NEW_BASEPTR,
+				                 .arg1.mfn = edges[i] };
+			put(0x100, &op, sizeof(op));
+			a = (struct hc_args){ { 0x100, 1, 0, DOMID_SELF } };
+			CHECK_THAT(hc_mmuext_op(&a) == -EINVAL);
+			CHECK_THAT(mfn_eq(v->l4_kernel, r.t[4]) && mfn_eq(fake_loaded(1), r.t[4]) &&
+			           mfn_eq(v->l4_user, INVALID_MFN));
+		}
+	/* The one that is loaded already: no reference comes or goes. */
+	op = (struct mmuext_op){ .cmd = MMUEXT_NEW_BASEPTR, .arg1.mfn = r.t[4].m };
+	put(0x100, &op, sizeof(op));
+	CHECK_THAT(hc_mmuext_op(&a) == 0 && count_of(r.t[4]) == 2);
+	fake_load(1, d1, INVALID_MFN);
+	CHECK_THAT(pt_put(d1, v->l4_kernel, false) == 0);
+	v->l4_kernel = INVALID_MFN;
+	/* Frames at a pfn that looks like "no pfn": the guest gets what it asked for. */
+	res.extent_start.p = (void *)0x400;
+	put(0x200, &res, sizeof(res));
+	put(0x400, &pfn, sizeof(pfn));
+	a = (struct hc_args){ { XENMEM_populate_physmap, 0x200 } };
+	CHECK_THAT(hc_memory_op(&a) == 1);
+	memcpy(&first, fake_guest + 0x400, sizeof(first));
+	CHECK_THAT(m2p_get(MFN(first)) == ~0ull && m2p_get(MFN(first + 1)) == 0 &&
+	           m2p_get(MFN(first + 3)) == 2);
+	/* A number that the guest wrote is no restart for whoever asks. */
+	put(0x80, &self, sizeof(self));
+	current_domain()->shared_info->arch.max_pfn = (uint64_t)(1 - ERESTART_HV);
+	a = (struct hc_args){ { XENMEM_maximum_gpfn, 0x80 } };
+	CHECK_THAT(hc_memory_op(&a) == (1ll << 40) - 1);
+}
+
 static void reservations(void)
 {
 	struct xen_memory_reservation r = { .nr_extents = 4, .extent_order = 1, .domid = DOMID_SELF };
@@ -769,6 +819,7 @@ static const struct {
 	{ "a run of updates mixes entries of tables and words of pages", words_of_ordinary_pages_in_a_run },
 	{ "unprivileged domains name nobody else", who_may_name_whom },
 	{ "base pointers of kernel and user", base_pointers },
+	{ "no number of a guest's is one of our sentinels", guest_numbers_are_no_sentinels },
 	{ "reservations grow and shrink in slices", reservations },
 	{ "exchange of frames for contiguous ones", exchange },
 	{ "claims set memory aside", claims },
