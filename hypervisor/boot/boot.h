@@ -25,7 +25,7 @@ struct boot_info {
 	unsigned module_count, modules_left_out;
 	bool cmdline_cut;
 	struct memory_region map[128]; /* as the loader told it */
-	unsigned map_count;
+	unsigned map_count, map_left_out;
 };
 extern struct boot_info boot_info;
 
@@ -33,9 +33,12 @@ extern struct boot_info boot_info;
 bool multiboot_read(uint32_t address);
 
 /* e820.c: sorts raw regions, resolves overlaps (what is not RAM wins), joins neighbours; limit: RAM from
- * there on is left out (mem=). Returns how many regions are in out, which has room for max. Pure. */
+ * there on is left out (mem=). Returns how many regions are in out, which has room for max; *left_out: for
+ * how many pieces there was none. Pure. */
 unsigned e820_sanitise(const struct memory_region *raw, unsigned count, uint64_t limit,
-                       struct memory_region *out, unsigned max);
+                       struct memory_region *out, unsigned max, unsigned *left_out);
+/* Bytes of RAM from limit on, overlaps not looked at. Pure. */
+uint64_t e820_ram_above(const struct memory_region *raw, unsigned count, uint64_t limit);
 
 /* cmdline.c: fills options from defaults and the line; then, when there is a console, tells about words that
  * are unknown, wrong or without effect. Pure but for the log. */

@@ -61,11 +61,12 @@ static uint32_t type_at(const struct memory_region *raw, unsigned count, uint64_
 }
 
 unsigned e820_sanitise(const struct memory_region *raw, unsigned count, uint64_t limit,
-                       struct memory_region *out, unsigned max)
+                       struct memory_region *out, unsigned max, unsigned *left_out)
 {
 	uint64_t at = 0, end = 0;
 	unsigned n = 0;
 
+	*left_out = 0;
 	while (next_boundary(raw, count, limit, at, &end)) {
 		uint32_t type = type_at(raw, count, limit, at);
 
@@ -73,7 +74,19 @@ unsigned e820_sanitise(const struct memory_region *raw, unsigned count, uint64_t
 			out[n - 1].end = end;
 		else if (type && n < max)
 			out[n++] = (struct memory_region){ at, end, type };
+		else if (type)
+			*left_out += 1;
 		at = end;
 	}
 	return n;
+}
+
+uint64_t e820_ram_above(const struct memory_region *raw, unsigned count, uint64_t limit)
+{
+	uint64_t bytes = 0;
+
+	for (unsigned i = 0; i < count; i++)
+		if (raw[i].type == RAM && raw[i].end > limit)
+			bytes += raw[i].end - MAX(raw[i].start, limit);
+	return bytes;
 }

@@ -54,10 +54,16 @@ static void console_input(void)
 static void read_memory_map(void)
 {
 	struct memory_region busy[BOOT_MODULES_MAX + 2];
-	unsigned n = 0;
+	uint64_t beyond = e820_ram_above(boot_info.map, boot_info.map_count, DIRECTMAP_SIZE);
+	unsigned n = 0, left_out;
 
-	memory_map_count = e820_sanitise(boot_info.map, boot_info.map_count, options.mem, memory_map,
-	                                 ARRAY_SIZE(memory_map));
+	memory_map_count = e820_sanitise(boot_info.map, boot_info.map_count, MIN(options.mem, DIRECTMAP_SIZE),
+	                                 memory_map, ARRAY_SIZE(memory_map), &left_out);
+	if (beyond)
+		log_warn("%llu MiB of memory above %llu GiB are not used: the hypervisor's direct map ends there",
+		         (unsigned long long)beyond >> 20, (unsigned long long)DIRECTMAP_SIZE >> 30);
+	if (left_out || boot_info.map_left_out)
+		log_warn("the memory map has too many pieces: %u are not used", left_out + boot_info.map_left_out);
 	for (unsigned i = 0; i < memory_map_count; i++)
 		log_debug("memory map: %012llx-%012llx type %u", (unsigned long long)memory_map[i].start,
 		          (unsigned long long)memory_map[i].end, memory_map[i].type);

@@ -65,8 +65,12 @@ static void read_modules(const struct multiboot_info *m)
 
 static void add_region(uint64_t start, uint64_t length, uint32_t type)
 {
-	if (length && start + length > start && boot_info.map_count < ARRAY_SIZE(boot_info.map))
+	if (!length || start + length < start)
+		return;
+	if (boot_info.map_count < ARRAY_SIZE(boot_info.map))
 		boot_info.map[boot_info.map_count++] = (struct memory_region){ start, start + length, type };
+	else
+		boot_info.map_left_out++;
 }
 
 static void read_map(const struct multiboot_info *m)

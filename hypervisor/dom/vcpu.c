@@ -20,6 +20,8 @@
 #endif
 
 /* Owner of the idle vcpus: no memory, no tables, never in the list of domains. */
+_Static_assert(VCPUS_MAX * PERDOMAIN_VCPU_PAGES <= 512 * 512, "one L2 table has a window for each vcpu");
+
 static struct domain idle_domain = { .domid = DOMID_IDLE, .refcount = 1, .max_vcpus = 0 };
 
 /* ---- timers ---- */

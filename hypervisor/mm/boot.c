@@ -109,11 +109,18 @@ mfn_t m2p_extent(unsigned i)
 	return w.level == 2 ? PTE_MFN(w.e[1] & ~(BIG_SIZE - 1)) : INVALID_MFN;
 }
 
+#define FRAMES_MAX (DIRECTMAP_SIZE / PAGE_SIZE)
+_Static_assert(DIRECTMAP_BASE + DIRECTMAP_SIZE == HV_VIRT_END, "the direct map is the last");
+_Static_assert(FRAMES_MAX * sizeof(struct frame) <= DIRECTMAP_BASE - FRAMETABLE_BASE, "room for the frame table");
+_Static_assert(FRAMES_MAX * sizeof(uint64_t) <= FRAMETABLE_BASE - M2P_RW_BASE, "room for the M2P");
+_Static_assert(FRAMES_MAX * sizeof(uint64_t) <= PERDOMAIN_BASE - M2P_RO_BASE, "room for the M2P of guests");
+
 void mm_init(void)
 {
 	_Static_assert(sizeof(struct frame) == 64, "2 MiB of the frame table describe whole frames");
 	struct memory_region r;
 
+	CHECK(max_mfn <= FRAMES_MAX); /* boot/ cut what lies above */
 	build_frame_table();
 	build_m2p();
 	for (unsigned i = 0; boot_free_range(i, &r); i++) {
