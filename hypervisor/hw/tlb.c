@@ -53,8 +53,9 @@ static bool needs_flush(unsigned cpu, uint32_t stamp)
 	uint32_t now = __atomic_load_n(&tlb_time.now, __ATOMIC_SEQ_CST);
 	uint32_t at = READ_ONCE(tlb_flushed[cpu].at);
 
-	/* A stamp ahead of the clock is from before it wrapped; everybody flushed then. */
-	return !now || (at <= stamp && stamp <= now);
+	/* A stamp ahead of the clock is from before it wrapped, and everybody flushed then; one of 0 from when it
+	 * stood still, for which nobody knows. */
+	return !now || !stamp || (at <= stamp && stamp <= now);
 }
 
 void tlb_filter(cpumask_t *mask, uint32_t stamp)

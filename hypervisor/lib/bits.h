@@ -93,6 +93,15 @@ static inline cpumask_t cpumask_and(const cpumask_t *a, const cpumask_t *b)
 	return r;
 }
 
+static inline cpumask_t cpumask_or(const cpumask_t *a, const cpumask_t *b)
+{
+	cpumask_t r;
+
+	for (unsigned i = 0; i < BITMAP_WORDS(NR_CPUS); i++)
+		r.bits[i] = a->bits[i] | b->bits[i];
+	return r;
+}
+
 static inline cpumask_t cpumask_all(void)
 {
 	cpumask_t r;

@@ -141,26 +141,26 @@ void heap_add(mfn_t first, uint64_t count)
 static void block_prepare(mfn_t first, unsigned order, unsigned flags)
 {
 	struct frame *block = frame_at(first.m), *end = block + (1ull << order);
-	bool flush = false, all = false;
-	uint32_t newest = 0;
-	cpumask_t cpus;
+	cpumask_t cpus = { { 0 } };
+	uint32_t last = 0;
+	bool any = false;
 
+	/* Each stamp by itself: which one is newer cannot be told when the clock has wrapped in between. */
 	for (struct frame *f = block; f < end; f++) {
+		cpumask_t stale = cpus_online;
+
 		if (!(f->flags & FRAME_FLUSH))
 			continue;
 		f->flags &= ~FRAME_FLUSH;
-		all |= !f->tlb_stamp;
-		if (!flush || (int32_t)(f->tlb_stamp - newest) > 0)
-			newest = f->tlb_stamp;
-		flush = true;
+		if (any && f->tlb_stamp == last)
+			continue;
+		tlb_filter(&stale, f->tlb_stamp);
+		cpus = cpumask_or(&cpus, &stale);
+		last = f->tlb_stamp;
+		any = true;
 	}
-	if (flush) {
-		cpus = cpus_online;
-		if (!all)
-			tlb_filter(&cpus, newest);
-		if (!cpumask_empty(&cpus))
-			tlb_flush(&cpus);
-	}
+	if (!cpumask_empty(&cpus))
+		tlb_flush(&cpus);
 	for (struct frame *f = block; f < end; f++) {
 		if (!(flags & HEAP_NOSCRUB) && !(f->flags & FRAME_ZERO))
 			memset(mfn_map(frame_mfn(f)), 0, PAGE_SIZE);
@@ -190,11 +190,10 @@ static bool frame_scrub(struct frame *f, cpumask_t *cpus)
 	if (f->flags & FRAME_ZERO)
 		return true;
 	if (f->flags & FRAME_FLUSH) {
-		*cpus = cpus_online;
-		if (f->tlb_stamp)
-			tlb_filter(cpus, f->tlb_stamp);
-		else /* from when the clock had wrapped: a later stamp does no harm, and gets true by a flush */
+		if (!f->tlb_stamp) /* from when the clock had wrapped: a later one does no harm, and a flush makes it true */
 			f->tlb_stamp = tlb_clock();
+		*cpus = cpus_online;
+		tlb_filter(cpus, f->tlb_stamp);
 		if (!cpumask_empty(cpus))
 			return false;
 	}

@@ -167,15 +167,62 @@ static void scrub(void)
 	tap_ok(good, "blocks of all sizes are clear afterwards");
 }
 
+/* Two frames of a block that became free at two times: is everybody flushed before it is handed out? */
+static bool flushed_for(uint32_t clock, uint32_t first, uint32_t second)
+{
+	struct domain_mm *d1 = &fake_domains[1].mm;
+	mfn_t block = INVALID_MFN, got[64];
+	bool flushed = false;
+	unsigned n = 0;
+
+	if (domain_frame_alloc(d1, 1, HEAP_NOSCRUB, &block) || domain_frame_release(d1, block) ||
+	    domain_frame_release(d1, mfn_add(block, 1)))
+		return false;
+	mfn_frame(block)->tlb_stamp = first;
+	mfn_frame(mfn_add(block, 1))->tlb_stamp = second;
+	fake_tlb_clock(clock);
+	while (n < ARRAY_SIZE(got)) {
+		unsigned before = fake_flushes;
+
+		got[n] = heap_alloc(1, HEAP_NOSCRUB);
+		flushed = fake_flushes > before;
+		if (mfn_eq(got[n++], block))
+			break;
+	}
+	flushed &= mfn_eq(got[n - 1], block);
+	while (n)
+		heap_free(got[--n], 1);
+	return flushed;
+}
+
+/* The clock of flushes has 32 bits and starts again at 1 when it is full. */
+static void stamps(void)
+{
+	uint32_t late = 0x90000005;
+
+	tlb_flush(&cpus_online); /* all CPUs have flushed at some small time */
+	tap_ok(flushed_for(late, 5, late) && flushed_for(late + 10, late + 9, 5),
+	       "frames of a block that were freed more than half the clock apart");
+	fake_tlb_clock(1);
+	tlb_flush(&cpus_online);
+	tap_ok(flushed_for(6, 6, 0x70000000) && flushed_for(20, 0x7000000f, 20),
+	       "a stamp from before the clock wrapped hides none from after it");
+	fake_tlb_clock(1000);
+	tlb_flush(&cpus_online);
+	tap_ok(flushed_for(2000, 0, 1) && flushed_for(3000, 1, 0),
+	       "a stamp of when the clock stood still means everybody");
+}
+
 int main(void)
 {
-	tap_plan(22);
+	tap_plan(25);
 	fake_init(LOW_FRAMES, HIGH_FRAMES);
 	for (unsigned i = 0; i < 2; i++)
 		fake_domain_create(i, 1 << 20);
 	buddies();
 	objects();
 	scrub();
+	stamps();
 	zones();
 	return tap_done();
 }

@@ -33,6 +33,8 @@ bool fake_touch(unsigned cpu, uint64_t va, bool write);
 /* Number of cached translations that would break isolation if the processor used them now; says which. */
 unsigned fake_tlb_check(void);
 void fake_tlb_enable(bool on);
+/* What the TLB clock says from now on. */
+void fake_tlb_clock(uint32_t now);
 /* Called at points where other CPUs may act in the middle of an operation; NULL: nobody does. */
 extern void (*fake_hook)(void);
 /* The same, each time the guest's memory is read. */

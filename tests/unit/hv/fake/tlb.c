@@ -62,9 +62,17 @@ uint32_t tlb_clock(void)
 
 void tlb_filter(cpumask_t *mask, uint32_t stamp)
 {
-	for (unsigned cpu = 0; cpu < FAKE_CPUS; cpu++)
-		if (READ_ONCE(tlbs[cpu].flushed) > stamp)
+	uint32_t now = __atomic_load_n(&clock_now, __ATOMIC_SEQ_CST);
+
+	/* As hw/tlb.c: a stamp ahead of the clock is from before it wrapped, when everybody flushed. */
+	for (unsigned cpu = 0; stamp && cpu < FAKE_CPUS; cpu++)
+		if (READ_ONCE(tlbs[cpu].flushed) > stamp || stamp > now)
 			cpumask_clear(mask, cpu);
+}
+
+void fake_tlb_clock(uint32_t now)
+{
+	clock_now = now;
 }
 
 void tlb_flush(const cpumask_t *mask)
