@@ -60,10 +60,12 @@ static void read_memory_map(void)
 	memory_map_count = e820_sanitise(boot_info.map, boot_info.map_count, MIN(options.mem, DIRECTMAP_SIZE),
 	                                 memory_map, ARRAY_SIZE(memory_map), &left_out);
 	if (beyond)
-		log_warn("%llu MiB of memory above %llu GiB are not used: the hypervisor's direct map ends there",
-		         (unsigned long long)beyond >> 20, (unsigned long long)DIRECTMAP_SIZE >> 30);
+		log_warn(
+		        "%llu MiB of memory above %llu GiB are not used: the hypervisor's direct map ends there",
+		        (unsigned long long)beyond >> 20, (unsigned long long)DIRECTMAP_SIZE >> 30);
 	if (left_out || boot_info.map_left_out)
-		log_warn("the memory map has too many pieces: %u are not used", left_out + boot_info.map_left_out);
+		log_warn("the memory map has too many pieces: %u are not used",
+		         left_out + boot_info.map_left_out);
 	for (unsigned i = 0; i < memory_map_count; i++)
 		log_debug("memory map: %012llx-%012llx type %u", (unsigned long long)memory_map[i].start,
 		          (unsigned long long)memory_map[i].end, memory_map[i].type);

@@ -31,6 +31,7 @@
 #define TRACKS_PER_CHUNK  256
 #define TRACK_CHUNKS_MAX  1024
 #define UNMAP_BATCH       32
+#define GROW_FRAMES       8 /* of a table between looks at work_pending(); each takes 16 KiB */
 #define TRACK_NONE        (~0u)
 
 struct active {
@@ -117,6 +118,26 @@ static int table_grow(struct domain *d, unsigned count)
 	return 0;
 }
 
+/* The same in slices, and without the lock in between: 0, -ENOSPC, -ENOMEM, -ERESTART_HV. */
+static int table_grow_slices(struct domain *d, unsigned count)
+{
+	struct grant_table *t = d->grant;
+	int rc;
+
+	for (;;) {
+		unsigned have;
+
+		spin_lock(&t->lock);
+		have = t->frame_count;
+		rc = count > t->frame_max ? -ENOSPC : table_grow(d, MIN(count, have + GROW_FRAMES));
+		spin_unlock(&t->lock);
+		if (rc || count <= have + GROW_FRAMES)
+			return rc;
+		if (work_pending())
+			return -ERESTART_HV;
+	}
+}
+
 int grant_table_frame(struct domain *d, unsigned index, mfn_t *mfn)
 {
 	struct grant_table *t = d->grant;
@@ -125,12 +146,20 @@ int grant_table_frame(struct domain *d, unsigned index, mfn_t *mfn)
 	if (index >= t->frame_max)
 		return -EINVAL;
 	index = (unsigned)index_nospec(index, FRAMES_MAX);
+	rc = table_grow_slices(d, index + 1);
+	if (rc)
+		return rc;
 	spin_lock(&t->lock);
-	rc = table_grow(d, index + 1);
+	rc = table_grow(d, index + 1); /* nothing to do, unless the domain has died */
 	if (!rc)
 		*mfn = t->frame[index];
 	spin_unlock(&t->lock);
 	return rc;
+}
+
+unsigned grant_table_frames(const struct domain *d)
+{
+	return READ_ONCE(d->grant->frame_count);
 }
 
 unsigned grant_table_frames_max(const struct domain *d)
@@ -229,12 +258,13 @@ static void grant_unpin(struct domain *rd, unsigned ref, bool write)
 		a->writers--;
 	else
 		a->readers--;
-	entry_unmark(t, ref, a);
-	spin_unlock(&t->lock);
+	/* First the reference: a granter that sees the entry free may use the page as anything at once. */
 	if (write)
 		frame_put_type(frame);
 	else
 		frame_put(frame);
+	entry_unmark(t, ref, a);
+	spin_unlock(&t->lock);
 }
 
 /* ---- tracks ---- */
@@ -550,14 +580,23 @@ static void transfer_one(struct gnttab_transfer *op)
 	}
 	rd = domain_get(op->domid);
 	op->status = GNTST_bad_domain;
-	if (rd && rd != ld)
-		op->status = (int16_t)transfer_accept(rd, op->ref);
-	if (op->status == GNTST_okay && domain_frame_assign(&rd->mm, mfn))
-		op->status = GNTST_address_too_big;
-	if (op->status == GNTST_okay)
+	if (rd && rd != ld) {
+		/* Room first: an entry that is committed has to be completed. */
+		if (domain_frame_reserve(&rd->mm)) {
+			op->status = GNTST_address_too_big;
+		} else {
+			op->status = (int16_t)transfer_accept(rd, op->ref);
+			if (op->status != GNTST_okay)
+				domain_frame_forget(&rd->mm);
+		}
+	}
+	if (op->status == GNTST_okay) {
+		domain_frame_return(&rd->mm, mfn);
+		domain_frame_forget(&ld->mm);
 		transfer_complete(rd, op->ref, mfn);
-	else
+	} else {
 		domain_frame_return(&ld->mm, mfn);
+	}
 	if (rd)
 		domain_put(rd);
 }
@@ -587,11 +626,14 @@ static int setup_table(gva_t uop)
 	op.status = (int16_t)table_owner(op.dom, &d);
 	if (op.status == GNTST_okay) {
 		struct grant_table *t = d->grant;
+		int rc = table_grow_slices(d, op.nr_frames);
 
-		spin_lock(&t->lock);
-		if (op.nr_frames > t->frame_max || table_grow(d, op.nr_frames))
+		if (rc == -ERESTART_HV) {
+			domain_put(d);
+			return rc;
+		}
+		if (rc)
 			op.status = GNTST_general_error;
-		spin_unlock(&t->lock);
 		for (unsigned i = 0; i < op.nr_frames && op.status == GNTST_okay && !err; i++) {
 			xen_pfn_t gmfn = t->frame[index_nospec(i, FRAMES_MAX)].m;
 

@@ -15,9 +15,11 @@ void grant_domain_free(struct domain *d); /* no reference is left */
 /* One GNTTABOP command over count elements at the guest's address; preemptible: -ERESTART_HV with *done
  * elements finished. 0 or -errno; per-element status is written into the elements. */
 int grant_op(unsigned cmd, gva_t uop, unsigned count, unsigned *done) __must_check;
-/* The machine frame of a grant-table page (XENMAPSPACE_grant_table, acquire_resource): grows the table as needed. */
+/* The machine frame of a grant-table page (XENMAPSPACE_grant_table, acquire_resource): grows the table as
+ * needed; 0, -EINVAL, -ENOSPC, -ENOMEM, -ERESTART_HV. */
 int grant_table_frame(struct domain *d, unsigned index, mfn_t *mfn) __must_check;
-/* How many such pages the domain may have. */
+/* How many such pages the domain has, and may have. */
+unsigned grant_table_frames(const struct domain *d);
 unsigned grant_table_frames_max(const struct domain *d);
 
 #endif

@@ -19,9 +19,9 @@
 #define XEN_PVCLOCK_TSC_STABLE_BIT (1 << 0)
 #endif
 
-/* Owner of the idle vcpus: no memory, no tables, never in the list of domains. */
-_Static_assert(VCPUS_MAX * PERDOMAIN_VCPU_PAGES <= 512 * 512, "one L2 table has a window for each vcpu");
+_Static_assert(512 * 512 >= VCPUS_MAX * PERDOMAIN_VCPU_PAGES, "one L2 table has a window for each vcpu");
 
+/* Owner of the idle vcpus: no memory, no tables, never in the list of domains. */
 static struct domain idle_domain = { .domid = DOMID_IDLE, .refcount = 1, .max_vcpus = 0 };
 
 /* ---- timers ---- */

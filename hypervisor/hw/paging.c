@@ -20,8 +20,9 @@
 #define DEVICE_END    (2ull << 30) /* of the window: behind the small ones, 2 MiB pages */
 #define DEVICES_MAX   192
 
-_Static_assert(NR_CPUS * CPU_AREA_SIZE <= DEVICE_BASE - CPU_AREA_BASE, "an area for each CPU");
-_Static_assert(DEVICE_END <= DEVICE_SIZE && DEVICE_BASE + DEVICE_SIZE <= M2P_RW_BASE, "the window of devices");
+_Static_assert(DEVICE_BASE - CPU_AREA_BASE >= NR_CPUS * CPU_AREA_SIZE, "an area for each CPU");
+_Static_assert(DEVICE_END <= DEVICE_SIZE && DEVICE_BASE + DEVICE_SIZE <= M2P_RW_BASE,
+               "the window of devices");
 
 extern char text_start[], text_end[], rodata_end[], image_start[], image_end[];
 

@@ -2,9 +2,9 @@
 /*
  * memory_op: frames come, go and are exchanged; memory maps; frames of shared resources for a toolstack.
  *
- * Extent lists are worked off one extent at a time; how far it came stands in the upper bits of the command
- * when the call is continued (and in nr_exchanged for an exchange). Source: xen/memory.h. What concerns
- * translated guests only is refused: docs/abi.md lists it.
+ * Extent lists are worked off one extent at a time; how far it came, and how far in an extent that is given back,
+ * stands in the upper bits of the command when the call is continued (and in nr_exchanged for an exchange).
+ * Source: xen/memory.h. What concerns translated guests only is refused: docs/abi.md lists it.
  */
 #include "hypercall/hypercall.h"
 #include "lib/log.h"
@@ -17,7 +17,9 @@
 
 #define MEMOP_EXTENT_SHIFT  6
 #define MEMOP_CMD_MASK      ((1u << MEMOP_EXTENT_SHIFT) - 1)
-#define EXTENT_ORDER_MAX    9 /* 2 MiB: what is cleared in one go */
+#define PROGRESS_SHIFT      32 /* in the command of a continuation: frames of an extent that are done */
+#define FRAMES_SLICE        64 /* between looks at work_pending() */
+#define EXTENT_ORDER_MAX    9  /* 2 MiB: what is cleared in one go */
 #define EXTENT_FRAMES_MAX   (1u << EXTENT_ORDER_MAX)
 #define RESOURCE_FRAMES_MAX 1024
 #define MAP_ENTRIES_MAX     128
@@ -51,6 +53,7 @@ static int alloc_flags(unsigned mem_flags, unsigned *flags)
 struct extent_op {
 	struct domain *d;
 	unsigned cmd, order, flags;
+	unsigned frames_done; /* of the extent that a continuation is in the middle of */
 	bool have_list;
 };
 
@@ -85,25 +88,29 @@ static int frame_give_back(struct domain_mm *mm, mfn_t mfn)
 	return rc;
 }
 
-static int extent_decrease(const struct extent_op *op, XEN_GUEST_HANDLE(xen_pfn_t) list, uint64_t i)
+static int extent_decrease(struct extent_op *op, XEN_GUEST_HANDLE(xen_pfn_t) list, uint64_t i)
 {
 	xen_pfn_t first;
 
 	if (copy_from_handle(&first, list, i, 1))
 		return -EFAULT;
-	for (uint64_t j = 0; j < 1ull << op->order; j++) {
-		int rc = frame_give_back(&op->d->mm, MFN(first + j));
+	while (op->frames_done < 1u << op->order) {
+		int rc = frame_give_back(&op->d->mm, MFN(first + op->frames_done));
 
 		if (rc)
 			return rc;
+		if (++op->frames_done % FRAMES_SLICE == 0 && op->frames_done < 1u << op->order &&
+		    work_pending())
+			return -ERESTART_HV;
 	}
+	op->frames_done = 0;
 	return 0;
 }
 
 static int64_t reservation_op(struct hc_args *a, unsigned cmd, uint64_t start)
 {
 	XEN_GUEST_HANDLE(xen_memory_reservation_t) arg = { (void *)(uintptr_t)a->arg[1] };
-	struct extent_op op = { .cmd = cmd };
+	struct extent_op op = { .cmd = cmd, .frames_done = (uint32_t)(a->arg[0] >> PROGRESS_SHIFT) };
 	struct xen_memory_reservation r;
 	uint64_t i;
 	int rc;
@@ -111,7 +118,7 @@ static int64_t reservation_op(struct hc_args *a, unsigned cmd, uint64_t start)
 	if (copy_from_handle(&r, arg, 0, 1))
 		return (int64_t)start;
 	if (r.nr_extents > UINT32_MAX >> MEMOP_EXTENT_SHIFT || start >= r.nr_extents ||
-	    r.extent_order > EXTENT_ORDER_MAX)
+	    r.extent_order > EXTENT_ORDER_MAX || op.frames_done >> r.extent_order)
 		return (int64_t)start;
 	op.order = r.extent_order;
 	op.have_list = !handle_is_null(r.extent_start);
@@ -135,7 +142,7 @@ static int64_t reservation_op(struct hc_args *a, unsigned cmd, uint64_t start)
 	}
 	domain_put(op.d);
 	if (rc == -ERESTART_HV) {
-		a->arg[0] = cmd | i << MEMOP_EXTENT_SHIFT;
+		a->arg[0] = cmd | i << MEMOP_EXTENT_SHIFT | (uint64_t)op.frames_done << PROGRESS_SHIFT;
 		return rc;
 	}
 	return (int64_t)i;
@@ -187,7 +194,8 @@ static int chunk_alloc(struct exchange *e)
 	return 0;
 }
 
-/* The old frames go, the new ones come. Frame numbers that cannot be told to the guest are the guest's loss. */
+/* The old frames go, the new ones come, in as much room. Frame numbers that cannot be told to the guest are the
+ * guest's loss. */
 static int chunk_give(struct exchange *e, uint64_t chunk)
 {
 	unsigned extents = 1u << (e->order - e->x.out.extent_order);
@@ -204,9 +212,7 @@ static int chunk_give(struct exchange *e, uint64_t chunk)
 			rc = -EFAULT;
 		for (unsigned j = 0; j < 1u << e->x.out.extent_order; j++) {
 			m2p_set(MFN(mfn + j), rc ? M2P_INVALID : pfn + j);
-			if (domain_frame_assign(&e->d->mm, MFN(mfn + j)))
-				heap_free(MFN(mfn + j),
-				          0); /* the toolstack lowered max_pages just now, or it dies */
+			domain_frame_return(&e->d->mm, MFN(mfn + j));
 		}
 		if (!rc && copy_to_handle(e->x.out.extent_start, chunk * extents + i, &mfn, 1))
 			rc = -EFAULT;
@@ -372,24 +378,32 @@ static int64_t set_memory_map(struct hc_args *a)
 	return rc;
 }
 
-static int64_t machphys_list(struct hc_args *a)
+static int64_t machphys_list(struct hc_args *a, uint64_t start)
 {
 	XEN_GUEST_HANDLE(xen_machphys_mfn_list_t) arg = { (void *)(uintptr_t)a->arg[1] };
 	struct xen_machphys_mfn_list l;
-	xen_pfn_t last = 0;
-	unsigned i;
+	xen_pfn_t last = 0; /* a hole repeats the extent before it */
+	unsigned count, i;
 
 	if (copy_from_handle(&l, arg, 0, 1))
 		return -EFAULT;
-	for (i = 0; i < l.max_extents && i < m2p_extent_count(); i++) {
+	count = MIN(l.max_extents, m2p_extent_count());
+	start = MIN(start, count);
+	if (start && copy_from_handle(&last, l.extent_start, start - 1, 1))
+		return -EFAULT;
+	for (i = (unsigned)start; i < count; i++) {
 		mfn_t mfn = m2p_extent(i);
 
 		if (!mfn_eq(mfn, INVALID_MFN))
 			last = mfn.m;
 		if (copy_to_handle(l.extent_start, i, &last, 1))
 			return -EFAULT;
+		if ((i + 1) % FRAMES_SLICE == 0 && i + 1 < count && work_pending()) {
+			a->arg[0] = XENMEM_machphys_mfn_list | (uint64_t)(i + 1) << MEMOP_EXTENT_SHIFT;
+			return -ERESTART_HV;
+		}
 	}
-	l.nr_extents = i;
+	l.nr_extents = count;
 	return copy_to_handle(arg, 0, &l, 1);
 }
 
@@ -509,7 +523,7 @@ int64_t hc_memory_op(struct hc_args *a)
 	case XENMEM_maximum_gpfn:
 		return domain_number(a, cmd);
 	case XENMEM_machphys_mfn_list:
-		return machphys_list(a);
+		return machphys_list(a, start);
 	case XENMEM_machphys_mapping:
 		return machphys_mapping(a);
 	case XENMEM_memory_map:

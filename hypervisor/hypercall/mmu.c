@@ -247,8 +247,8 @@ static int new_baseptr(struct vcpu *v, mfn_t mfn, bool user)
 	bool none = user && !mfn.m;
 	int rc = none ? 0 : pt_get(&v->domain->mm, mfn, PTYPE_L4, true);
 
-			if (rc)
-				return rc;
+	if (rc)
+		return rc;
 	*slot = none ? INVALID_MFN : mfn;
 	/* The processor leaves the old tables before they are released. */
 	if (!user)

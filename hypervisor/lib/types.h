@@ -88,4 +88,16 @@ static inline uint64_t index_nospec(uint64_t idx, uint64_t size)
 	return idx & mask;
 }
 
+/* What a check of memory lets through, under speculation too: x where difference is 0, else 0. */
+static inline uint64_t same_nospec(uint64_t x, uint64_t difference)
+{
+	uint64_t mask;
+
+	__asm__ volatile("cmp $1, %[difference]; sbb %[mask], %[mask]"
+	                 : [mask] "=r"(mask)
+	                 : [difference] "r"(difference)
+	                 : "cc");
+	return x & mask;
+}
+
 #endif

@@ -111,7 +111,8 @@ mfn_t m2p_extent(unsigned i)
 
 #define FRAMES_MAX (DIRECTMAP_SIZE / PAGE_SIZE)
 _Static_assert(DIRECTMAP_BASE + DIRECTMAP_SIZE == HV_VIRT_END, "the direct map is the last");
-_Static_assert(FRAMES_MAX * sizeof(struct frame) <= DIRECTMAP_BASE - FRAMETABLE_BASE, "room for the frame table");
+_Static_assert(FRAMES_MAX * sizeof(struct frame) <= DIRECTMAP_BASE - FRAMETABLE_BASE,
+               "room for the frame table");
 _Static_assert(FRAMES_MAX * sizeof(uint64_t) <= FRAMETABLE_BASE - M2P_RW_BASE, "room for the M2P");
 _Static_assert(FRAMES_MAX * sizeof(uint64_t) <= PERDOMAIN_BASE - M2P_RO_BASE, "room for the M2P of guests");
 

@@ -94,8 +94,7 @@ static bool owner_count(struct domain_mm *d, int64_t pages, int64_t shared)
 }
 
 /* Reserves n frames of the domain's allowance. */
-/* limit: what the domain may have; max_pages, or more for what it had before. */
-static int owner_reserve(struct domain_mm *d, uint64_t n, uint64_t limit)
+static int owner_reserve(struct domain_mm *d, uint64_t n)
 {
 	bool first = false;
 	int rc = 0;
@@ -103,10 +102,12 @@ static int owner_reserve(struct domain_mm *d, uint64_t n, uint64_t limit)
 	spin_lock(&d->pages_lock);
 	if (d->dying)
 		rc = -EINVAL;
-	else if (limit < d->tot_pages || n > limit - d->tot_pages)
+	else if (d->max_pages < d->tot_pages || n > d->max_pages - d->tot_pages)
 		rc = -E2BIG;
 	else
 		first = owner_count(d, (int64_t)n, 0);
+	if (!rc)
+		d->transit_pages += n;
 	spin_unlock(&d->pages_lock);
 	if (first)
 		mm_owner_hold(d);
@@ -118,6 +119,7 @@ static void owner_unreserve(struct domain_mm *d, uint64_t n)
 	bool last;
 
 	spin_lock(&d->pages_lock);
+	d->transit_pages -= n;
 	last = owner_count(d, -(int64_t)n, 0);
 	spin_unlock(&d->pages_lock);
 	if (last)
@@ -128,6 +130,7 @@ static void owner_unreserve(struct domain_mm *d, uint64_t n)
 static void owner_take(struct domain_mm *d, struct frame *f, uint64_t n)
 {
 	spin_lock(&d->pages_lock);
+	d->transit_pages -= n;
 	for (uint64_t i = 0; i < n; i++) {
 		f[i].owner = d;
 		list_add_tail(&f[i].link, &d->pages);
@@ -136,11 +139,30 @@ static void owner_take(struct domain_mm *d, struct frame *f, uint64_t n)
 	spin_unlock(&d->pages_lock);
 }
 
-/* A frame whose count is zero leaves its owner. */
-static void owner_remove(struct frame *f)
+/* A frame is about to leave d's list while d keeps its allowance: not when nothing may come back any more. */
+static bool transit_begin(struct domain_mm *d)
+{
+	bool ok;
+
+	spin_lock(&d->pages_lock);
+	ok = !d->dying;
+	d->transit_pages += ok;
+	spin_unlock(&d->pages_lock);
+	return ok;
+}
+
+static void transit_end(struct domain_mm *d)
+{
+	spin_lock(&d->pages_lock);
+	d->transit_pages--;
+	spin_unlock(&d->pages_lock);
+}
+
+/* A frame whose count is zero leaves its owner; transit: the allowance for it stays. */
+static void owner_remove(struct frame *f, bool transit)
 {
 	struct domain_mm *d = f->owner;
-	bool shared = f->flags & FRAME_SHARED, last;
+	bool shared = f->flags & FRAME_SHARED, last = false;
 
 	WRITE_ONCE(f->tlb_stamp, tlb_clock());
 	f->type = type_word(f->type, PTYPE_NONE, 0);
@@ -148,7 +170,8 @@ static void owner_remove(struct frame *f)
 	spin_lock(&d->pages_lock);
 	list_del(&f->link);
 	WRITE_ONCE(f->owner, NULL);
-	last = owner_count(d, shared ? 0 : -1, shared ? -1 : 0);
+	if (!transit)
+		last = owner_count(d, shared ? 0 : -1, shared ? -1 : 0);
 	spin_unlock(&d->pages_lock);
 	if (last)
 		mm_owner_drop(d);
@@ -158,14 +181,14 @@ void frame_free(struct frame *f)
 {
 	CHECK(f->owner && !(f->type & (TYPE_COUNT | TYPE_PINNED | TYPE_BUILDING | TYPE_RELEASING)));
 	m2p_set(frame_mfn(f), M2P_INVALID);
-	owner_remove(f);
+	owner_remove(f, false);
 	heap_free(frame_mfn(f), 0);
 }
 
 int domain_frame_alloc(struct domain_mm *d, unsigned order, unsigned flags, mfn_t *first)
 {
 	uint64_t n = 1ull << order;
-	int rc = owner_reserve(d, n, READ_ONCE(d->max_pages));
+	int rc = owner_reserve(d, n);
 
 	if (rc)
 		return rc;
@@ -201,36 +224,31 @@ int domain_frame_release(struct domain_mm *d, mfn_t mfn)
 
 int domain_frame_steal(struct domain_mm *d, mfn_t mfn)
 {
-	uint64_t x = COUNT_ALLOCATED | 1;
+	uint64_t x = COUNT_ALLOCATED | 2;
 	struct frame *f;
 
 	if (!frame_get(mfn, d))
 		return -EINVAL;
 	f = frame_at(mfn.m);
-	/* The domain's own reference and ours: nobody maps it, and a typed use would hold another one. */
-	x = COUNT_ALLOCATED | 2;
-	if (!word_cas(&f->count, &x, 0)) {
+	if (!transit_begin(d)) {
 		count_dec(f);
 		return -EINVAL;
 	}
-	owner_remove(f);
+	/* The domain's own reference and ours: nobody maps it, and a typed use would hold another one. */
+	if (!word_cas(&f->count, &x, 0)) {
+		transit_end(d);
+		count_dec(f);
+		return -EINVAL;
+	}
+	owner_remove(f, true);
 	return 0;
 }
 
-/* Frames that nobody owns, not in the heap. */
-static int assign(struct domain_mm *d, mfn_t mfn, uint64_t limit)
+void domain_frame_return(struct domain_mm *d, mfn_t mfn)
 {
-	struct frame *f;
-	int rc;
+	struct frame *f = mfn_frame(mfn);
 
-	if (!frame_is_ram(mfn.m))
-		return -EINVAL;
-	f = frame_at(mfn.m);
-	if (f->owner || f->count)
-		return -EINVAL;
-	rc = owner_reserve(d, 1, limit);
-	if (rc)
-		return rc;
+	CHECK(!f->owner && !f->count);
 	if (f->flags & FRAME_FLUSH) {
 		cpumask_t cpus = cpus_online;
 
@@ -240,18 +258,16 @@ static int assign(struct domain_mm *d, mfn_t mfn, uint64_t limit)
 		f->flags &= ~FRAME_FLUSH;
 	}
 	owner_take(d, f, 1);
-	return 0;
 }
 
-int domain_frame_assign(struct domain_mm *d, mfn_t mfn)
+void domain_frame_forget(struct domain_mm *d)
 {
-	return assign(d, mfn, READ_ONCE(d->max_pages));
+	owner_unreserve(d, 1);
 }
 
-void domain_frame_return(struct domain_mm *d, mfn_t mfn)
+int domain_frame_reserve(struct domain_mm *d)
 {
-	if (assign(d, mfn, UINT64_MAX))
-		heap_free(mfn, 0);
+	return owner_reserve(d, 1);
 }
 
 /* ---- frames of the hypervisor's that a guest may map ---- */

@@ -57,8 +57,9 @@ struct domain_mm {
 	        shared_pages; /* hypervisor frames that the guest may map: shared_info, grant table, ... */
 	uint64_t tot_pages, max_pages; /* frames; max_pages: heap lock */
 	uint64_t shared_count;         /* frames in shared_pages */
-	uint64_t claimed_pages;        /* XENMEM_claim_pages: set aside in the heap */
-	struct rangeset iomem;         /* machine frames outside of RAM that the domain may map */
+	uint64_t transit_pages; /* of tot_pages: counted, but not in pages for the moment; pages_lock */
+	uint64_t claimed_pages; /* XENMEM_claim_pages: set aside in the heap */
+	struct rangeset iomem;  /* machine frames outside of RAM that the domain may map */
 	cpumask_t dirty_cpus;   /* CPUs whose TLB may hold this domain's translations; set at switch-in */
 	uint64_t l4_generation; /* grows with each change of an L4 entry: xpti's copies follow it; atomic */
 	bool pat_used;

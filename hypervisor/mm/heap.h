@@ -40,13 +40,17 @@ void hv_free(void *p);
 int domain_frame_alloc(struct domain_mm *d, unsigned order, unsigned flags, mfn_t *first) __must_check;
 /* The domain gives a frame back (decrease_reservation): 0, -EINVAL not its own. Freed when the last reference goes. */
 int domain_frame_release(struct domain_mm *d, mfn_t mfn) __must_check;
-/* Takes a frame away from its domain without freeing it / gives an unowned one to a domain
- * (XENMEM_exchange, GNTTABOP_transfer). -EINVAL when it is still referenced or typed. */
+/*
+ * XENMEM_exchange and GNTTABOP_transfer. Each domain counts what it has room for: domain_frame_steal() takes a
+ * frame away without freeing it (-EINVAL when it is referenced or typed, or the domain dies), and the room stays;
+ * domain_frame_reserve() makes room for one (-E2BIG over max_pages, -EINVAL). Then either a frame without owner
+ * comes into the room, which cannot fail whatever becomes of max_pages (domain_frame_return()), or the room is
+ * given up (domain_frame_forget()). A domain that dies waits for that.
+ */
 int domain_frame_steal(struct domain_mm *d, mfn_t mfn) __must_check;
-int domain_frame_assign(struct domain_mm *d, mfn_t mfn) __must_check;
-/* Undoes domain_frame_steal(), whatever max_pages has become meanwhile. A domain that dies by now does not get
- * the frame back: it is freed. */
+int domain_frame_reserve(struct domain_mm *d) __must_check;
 void domain_frame_return(struct domain_mm *d, mfn_t mfn);
+void domain_frame_forget(struct domain_mm *d);
 
 /* A zeroed hypervisor frame that the guest may map (writable or read-only): shared_info, grant frames.
  * Freed when the hypervisor's reference (share_free) and all of the guest's mappings are gone. */

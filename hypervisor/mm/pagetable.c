@@ -231,16 +231,23 @@ static int upper_write(struct domain_mm *d, enum ptype level, unsigned i, uint64
 	return 0;
 }
 
-/* The valid table of d that mfn is, or PTYPE_NONE. Lock held: it stays that until the lock is dropped. */
-static inline enum ptype valid_table(struct domain_mm *d, uint64_t mfn)
+/*
+ * The valid table of d that mfn is, or PTYPE_NONE. Lock held: it stays that until the lock is dropped. *page:
+ * where it can be read; frame 0 where the processor only guesses that the frame is d's, for the guest chose the
+ * number, and what is read there chooses the next frame that is looked at.
+ */
+static inline enum ptype valid_table(struct domain_mm *d, uint64_t mfn, uint64_t **page)
 {
+	struct domain_mm *owner;
 	struct frame *f;
 	uint64_t x;
 
 	if (unlikely(!frame_is_ram(mfn)))
 		return PTYPE_NONE;
 	f = frame_at(mfn);
-	if (unlikely(READ_ONCE(f->owner) != d))
+	owner = READ_ONCE(f->owner);
+	*page = mfn_map(MFN(same_nospec(mfn, (uintptr_t)owner ^ (uintptr_t)d)));
+	if (unlikely(owner != d))
 		return PTYPE_NONE;
 	x = READ_ONCE(f->type);
 	return (x & TYPE_VALID) && type_is_table(type_of(x)) ? type_of(x) : PTYPE_NONE;
@@ -290,6 +297,7 @@ unsigned pt_entries_write(struct domain_mm *d, struct domain_mm *pg_owner, const
                           unsigned count)
 {
 	struct plain plain = { .f = NULL };
+	uint64_t *table;
 	unsigned n;
 
 	spin_lock(&d->lock);
@@ -301,8 +309,8 @@ unsigned pt_entries_write(struct domain_mm *d, struct domain_mm *pg_owner, const
 
 		if ((req[n].ptr & 7) == MMU_MACHPHYS_UPDATE || (req[n].ptr & 7) > MMU_PT_UPDATE_NO_TRANSLATE)
 			break;
-		if (!plain_is(&plain, mfn) && valid_table(d, mfn) == PTYPE_L1) {
-			if (l1_write(d, pg_owner, (uint64_t *)mfn_map(MFN(mfn)) + i, req[n].val, how, NULL))
+		if (!plain_is(&plain, mfn) && valid_table(d, mfn, &table) == PTYPE_L1) {
+			if (l1_write(d, pg_owner, table + i, req[n].val, how, NULL))
 				break;
 			continue;
 		}
@@ -334,22 +342,23 @@ int pt_entry_write(struct domain_mm *d, struct domain_mm *pg_owner, maddr_t entr
 	struct slice s = SLICE(true);
 	mfn_t mfn = maddr_to_mfn(entry);
 	unsigned i = (entry.a % PAGE_SIZE) / sizeof(new);
+	uint64_t *table;
 	enum ptype level;
 	int rc;
 
 	if (entry.a % sizeof(new))
 		return -EINVAL;
 	spin_lock(&d->lock);
-	level = d->dying ? PTYPE_NONE : valid_table(d, mfn.m);
+	level = d->dying ? PTYPE_NONE : valid_table(d, mfn.m, &table);
 	if (level == PTYPE_L1) {
-		rc = l1_write(d, pg_owner, (uint64_t *)mfn_map(mfn) + i, new, how, old);
+		rc = l1_write(d, pg_owner, table + i, new, how, old);
 	} else if (level != PTYPE_NONE) {
 		rc = type_drain(d, &s);
 		/* The release may have been this table's: look again. */
 		if (!rc)
-			rc = valid_table(d, mfn.m) != level
+			rc = valid_table(d, mfn.m, &table) != level
 			             ? -EINVAL
-			             : upper_write(d, level, i, (uint64_t *)mfn_map(mfn) + i, new, how, old);
+			             : upper_write(d, level, i, table + i, new, how, old);
 	} else {
 		rc = -EINVAL;
 	}
@@ -368,8 +377,9 @@ static inline unsigned va_index(gva_t va, enum ptype level)
 static uint64_t *va_entry(struct domain_mm *d, mfn_t l4, gva_t va)
 {
 	mfn_t table = l4;
+	uint64_t *page;
 
-	if (slot_is_hv(PTYPE_L4, va_index(va, PTYPE_L4)) || valid_table(d, l4.m) != PTYPE_L4)
+	if (slot_is_hv(PTYPE_L4, va_index(va, PTYPE_L4)) || valid_table(d, l4.m, &page) != PTYPE_L4)
 		return NULL;
 	for (enum ptype level = PTYPE_L4; level > PTYPE_L1; level--) {
 		uint64_t e = READ_ONCE(((uint64_t *)mfn_map(table))[va_index(va, level)]);
@@ -427,11 +437,13 @@ void pt_walk(mfn_t l4, gva_t va, struct pt_walk *w)
 /* The L1 entry that a grant operation names; lock held. */
 static uint64_t *grant_entry(struct domain_mm *d, mfn_t l4, uint64_t host_addr, unsigned flags)
 {
+	uint64_t *page;
+
 	if (!(flags & GNTMAP_contains_pte))
 		return va_entry(d, l4, GVA(host_addr));
-	if (host_addr % sizeof(uint64_t) || valid_table(d, host_addr >> PAGE_SHIFT) != PTYPE_L1)
+	if (host_addr % sizeof(uint64_t) || valid_table(d, host_addr >> PAGE_SHIFT, &page) != PTYPE_L1)
 		return NULL;
-	return (uint64_t *)mfn_map(MFN(host_addr >> PAGE_SHIFT)) + (host_addr % PAGE_SIZE) / sizeof(uint64_t);
+	return page + (host_addr % PAGE_SIZE) / sizeof(uint64_t);
 }
 
 int pt_grant_map(struct domain_mm *d, mfn_t l4, uint64_t host_addr, mfn_t frame, unsigned flags)
@@ -518,9 +530,17 @@ int domain_mm_relinquish(struct domain_mm *d)
 	int rc;
 
 	if (d->relinquish_phase == 0) {
+		bool transit;
+
 		spin_lock(&d->lock);
+		spin_lock(&d->pages_lock);
 		d->dying = true;
+		transit = d->transit_pages;
+		spin_unlock(&d->pages_lock);
 		spin_unlock(&d->lock);
+		/* Another CPU is about to give it a frame, or to give one back: the last that does. */
+		if (transit)
+			return -ERESTART_HV;
 		rc = heap_claim(d, 0);
 		CHECK(!rc);
 		d->relinquish_left = d->tot_pages;

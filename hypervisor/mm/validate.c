@@ -5,8 +5,9 @@
  * A 64-bit guest kernel runs in ring 3, so every present entry of a guest gets the user bit; the guest sees
  * it. No global translations: the switch between guest kernel and guest user must drop the kernel's. No
  * superpages, no linear page tables (a table never names one of its own level). RAM is mapped write-back
- * only, so that no mapping contradicts the hypervisor's own; memory-mapped I/O as the domain likes, within
- * its ranges, and the hypervisor's own devices are in nobody's range.
+ * only, so that no mapping contradicts the hypervisor's own. What is no RAM a domain maps within its ranges, and
+ * the hypervisor's own devices are in nobody's: registers of devices without a cache (a type that caches becomes
+ * UC-, which leaves the last word to the MTRRs), what the firmware keeps in memory as the domain likes.
  *
  * Sources: SDM Vol. 3, 4.5 (entries), 3.4.5 and 5.8 (descriptors); xen/arch-x86/xen-x86_64.h.
  */
@@ -14,7 +15,8 @@
 #include "hw/spec.h"
 
 /* Address bits that the L1 data cache of an L1TF-vulnerable processor looks at. */
-#define L1TF_ADDR_BITS 44
+#define L1TF_ADDR_BITS  44
+#define FIRMWARE_FRAMES 256 /* the first MiB */
 
 static int nonpresent_check(struct domain_mm *d, uint64_t entry)
 {
@@ -53,6 +55,38 @@ int l1e_get_io(struct domain_mm *d, struct domain_mm *pg_owner, uint64_t mfn)
 	return 0;
 }
 
+/* Registers of devices: above the first MiB, what the memory map says nothing of. */
+static bool frame_is_device(uint64_t mfn)
+{
+	if (mfn < FIRMWARE_FRAMES)
+		return false;
+	for (unsigned i = 0; i < memory_map_count; i++)
+		if (mfn >= memory_map[i].start >> PAGE_SHIFT &&
+		    mfn < (memory_map[i].end + PAGE_SIZE - 1) >> PAGE_SHIFT)
+			return false;
+	return true;
+}
+
+/* The nearest that does not cache, of the types that PAT gives these bits (Xen's ABI): WB, WT, UC-, UC, WC, WP. */
+static uint64_t entry_uncached(uint64_t entry)
+{
+	uint64_t type = entry & PTE_CACHE;
+
+	if (type == 0 || type == PTE_PWT || type == (PTE_PSE | PTE_PWT))
+		return (entry & ~PTE_CACHE) | PTE_PCD;
+	return entry;
+}
+
+static int l1e_get_device(struct domain_mm *d, struct domain_mm *pg_owner, uint64_t *entry)
+{
+	uint64_t mfn = PTE_MFN(*entry).m;
+	int rc = l1e_get_io(d, pg_owner, mfn);
+
+	if (!rc && frame_is_device(mfn))
+		*entry = entry_uncached(*entry);
+	return rc;
+}
+
 int l1e_get(struct domain_mm *d, struct domain_mm *pg_owner, uint64_t *entry)
 {
 	uint64_t mfn = PTE_MFN(*entry).m;
@@ -65,7 +99,7 @@ int l1e_get(struct domain_mm *d, struct domain_mm *pg_owner, uint64_t *entry)
 	if (unlikely(rc))
 		return rc;
 	if (unlikely(!frame_is_ram(mfn)))
-		return l1e_get_io(d, pg_owner, mfn);
+		return l1e_get_device(d, pg_owner, entry);
 	if (unlikely(*entry & PTE_CACHE))
 		return -EINVAL;
 	f = frame_at(mfn);

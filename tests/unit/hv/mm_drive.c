@@ -390,11 +390,14 @@ static void op_transfer(unsigned d)
 
 	if (!mfn || domain_frame_steal(mm_of(d), MFN(mfn)))
 		return;
+	if (domain_frame_reserve(mm_of(to))) {
+		domain_frame_return(mm_of(d), MFN(mfn));
+		return;
+	}
 	forget_frame(d, mfn);
-	if (domain_frame_assign(mm_of(to), MFN(mfn)))
-		heap_free(MFN(mfn), 0);
-	else
-		learn_frame(to, mfn);
+	domain_frame_return(mm_of(to), MFN(mfn));
+	domain_frame_forget(mm_of(d));
+	learn_frame(to, mfn);
 }
 
 static void op_segdesc_window(unsigned d)

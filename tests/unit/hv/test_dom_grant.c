@@ -267,6 +267,60 @@ static void test_copy(void)
 	tap_ok(copy(&g2, &bad) == GNTST_okay && from[100] == 0xee, "but onto a writable one");
 }
 
+static bool free_before_unused;
+
+/* The other CPU, at any time. */
+static void look_at_the_entry(void)
+{
+	bool pinned;
+
+	if (!(g1.table[REF].flags & (GTF_reading | GTF_writing)) &&
+	    frame_type(g1.page[1], &pinned) != PTYPE_NONE)
+		free_before_unused = true;
+}
+
+/* A granter that sees its entry free may pin the page as a table at once. */
+static void test_free_means_unused(void)
+{
+	struct gnttab_map_grant_ref m;
+
+	grant(&g1, REF, g2.d->domid, g1.page[1], GTF_permit_access);
+	m = map_op(&g2, g1.d->domid, REF, VA(5), GNTMAP_host_map);
+	fake_hook = look_at_the_entry;
+	tap_ok(m.status == GNTST_okay && unmap(&g2, VA(5), m.handle) == GNTST_okay && !free_before_unused,
+	       "an entry is free only when its page is in nobody's use any more");
+	fake_hook = NULL;
+}
+
+/* A guest's table of 200 frames is made in slices. */
+static void test_large_table(void)
+{
+	struct gnttab_setup_table s = { .dom = DOMID_SELF,
+		                        .nr_frames = 200,
+		                        .frame_list = { (xen_pfn_t *)9000 } };
+	struct domain *d = machine_domain(7, 1);
+	unsigned slices = 0, done, largest = 0;
+	int rc;
+
+	grant_domain_free(d);
+	if (grant_domain_init(d, 256, 1))
+		abort();
+	machine_become(1, d->vcpus[0]);
+	fake_preempt = 1;
+	do {
+		unsigned before = d->grant ? grant_table_frames(d) : 0;
+
+		done = 0;
+		rc = grant_op(GNTTABOP_setup_table, machine_put(8192, &s, sizeof(s)), 1, &done);
+		largest = MAX(largest, grant_table_frames(d) - before);
+	} while (rc == -ERESTART_HV && ++slices < 1000);
+	fake_preempt = 0;
+	memcpy(&s, fake_guest + 8192, sizeof(s));
+	tap_ok(!rc && s.status == GNTST_okay && grant_table_frames(d) == 200, "a large table is made");
+	tap_ok(slices > 1 && largest <= 16, "in slices");
+	machine_destroy(d);
+}
+
 static void test_tables(void)
 {
 	struct gnttab_query_size q = { .dom = DOMID_SELF };
@@ -341,6 +395,23 @@ static void test_transfer(void)
 	memcpy(&t, fake_guest + 8192, sizeof(t));
 	tap_ok(t.status == GNTST_general_error && g1.d->mm.tot_pages == n1,
 	       "a page is not transferred where none is awaited");
+	done = 0;
+	g1.d->mm.max_pages = 1;
+	(void)!grant_op(GNTTABOP_transfer, machine_put(8192, &t, sizeof(t)), 1, &done);
+	memcpy(&t, fake_guest + 8192, sizeof(t));
+	tap_ok(t.status == GNTST_general_error && g1.d->mm.tot_pages == n1 &&
+	               frame_owner(page) == &g1.d->mm && !g1.d->shutting_down,
+	       "it stays with its domain, also when that has more than its maximum by now");
+	g1.d->mm.max_pages = 1024;
+	grant(&g2, REF, g1.d->domid, MFN(0x77), GTF_accept_transfer);
+	done = 0;
+	g2.d->mm.max_pages = n2;
+	(void)!grant_op(GNTTABOP_transfer, machine_put(8192, &t, sizeof(t)), 1, &done);
+	memcpy(&t, fake_guest + 8192, sizeof(t));
+	tap_ok(t.status == GNTST_address_too_big && g1.d->mm.tot_pages == n1 &&
+	               g2.table[REF].flags == GTF_accept_transfer,
+	       "and does not go where there is no room, which leaves the entry alone");
+	g2.d->mm.max_pages = 1024;
 	grant(&g2, REF, g1.d->domid, MFN(0x77), GTF_accept_transfer);
 	done = 0;
 	(void)!grant_op(GNTTABOP_transfer, machine_put(8192, &t, sizeof(t)), 1, &done);
@@ -474,7 +545,7 @@ int main(void)
 {
 	uint64_t start;
 
-	tap_plan(13 + 16 + 6 + 9 + 11 + 5 + 3 + 2 + 9 + 1);
+	tap_plan(5 + 13 + 16 + 6 + 9 + 11 + 5 + 3 + 2 + 9 + 1);
 	machine_init(4096, 2);
 	dom0 = machine_domain(0, 1);
 	machine_destroy(machine_domain(5, 1)); /* so that what stays for good is there */
@@ -488,6 +559,8 @@ int main(void)
 	test_lies();
 	test_copy();
 	test_tables();
+	test_free_means_unused();
+	test_large_table();
 	test_transfer();
 	test_quota_and_batch();
 	test_threads();

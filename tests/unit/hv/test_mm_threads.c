@@ -110,8 +110,8 @@ static void *vcpu_main(void *arg)
 				}
 			break;
 		default:
-			if (!domain_frame_steal(d, mfn) && domain_frame_assign(d, mfn))
-				heap_free(mfn, 0);
+			if (!domain_frame_steal(d, mfn))
+				domain_frame_return(d, mfn);
 			break;
 		}
 	}

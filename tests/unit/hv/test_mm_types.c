@@ -37,6 +37,11 @@ static void store(struct domain_mm *d, mfn_t mfn, unsigned index, uint64_t value
 	frame_put_type(mfn);
 }
 
+static void put(unsigned at, const void *what, size_t n)
+{
+	memcpy(fake_guest + at, what, n);
+}
+
 static uint64_t entry(mfn_t table, unsigned index)
 {
 	return ((uint64_t *)mfn_map(table))[index];
@@ -303,7 +308,7 @@ static void dropped_link_flushes(void)
 static void moved_frame_flushes(void)
 {
 	struct tree r = make_tree(d1);
-	mfn_t page = frame_of(d1), other = frame_of(d1);
+	mfn_t page = frame_of(d1);
 
 	CHECK_THAT(pt_pin(d1, r.t[4], PTYPE_L4) == 0);
 	fake_load(1, d1, r.t[4]);
@@ -311,7 +316,9 @@ static void moved_frame_flushes(void)
 	CHECK_THAT(domain_frame_steal(d1, page) == -EINVAL);
 	CHECK_THAT(write_to(d1, d1, r.t[1], 0, 0) == 0);
 	CHECK_THAT(domain_frame_steal(d1, page) == 0 && domain_frame_steal(d1, page) == -EINVAL);
-	CHECK_THAT(domain_frame_assign(d2, page) == 0 && domain_frame_assign(d2, other) == -EINVAL);
+	CHECK_THAT(domain_frame_reserve(d2) == 0);
+	domain_frame_return(d2, page);
+	domain_frame_forget(d1);
 	CHECK_THAT(fake_tlb_check() == 0 && frame_owner(page) == d2);
 	fake_load(1, d1, INVALID_MFN);
 }
@@ -473,6 +480,126 @@ static void io_and_cacheability(void)
 	CHECK_THAT(write_to(d0, d0, z.t[1], 3, pte(io, PTE_P | PTE_RW)) == -EPERM);
 }
 
+/* Registers of devices are never cached, whatever a domain says; firmware's memory is what it says. */
+static void devices_are_never_cached(void)
+{
+	static const struct {
+		uint64_t asked, got;
+	} types[] = { { 0, PTE_PCD },
+		      { PTE_PWT, PTE_PCD },
+		      { PTE_PSE | PTE_PWT, PTE_PCD },
+		      { PTE_PCD, PTE_PCD },
+		      { PTE_PCD | PTE_PWT, PTE_PCD | PTE_PWT },
+		      { PTE_PSE, PTE_PSE }, /* write combining */
+		      { PTE_CACHE, PTE_CACHE } };
+	uint64_t device = 0xfe000, firmware = 0xe0000;
+	struct tree z = make_tree(d0);
+
+	memory_map[memory_map_count++] = (struct memory_region){ .start = firmware << PAGE_SHIFT,
+		                                                 .end = (firmware + 16) << PAGE_SHIFT,
+		                                                 .type = 2 };
+	CHECK_THAT(rangeset_add(&d0->iomem, firmware, device) == 0);
+	store(d0, z.t[1], 3, pte(MFN(device), PTE_P | PTE_RW)); /* also where a table is built */
+	CHECK_THAT(pt_pin(d0, z.t[4], PTYPE_L4) == 0);
+	CHECK_THAT(entry(z.t[1], 3) == pte(MFN(device), PTE_P | PTE_RW | PTE_US | PTE_PCD));
+	for (unsigned i = 0; i < ARRAY_SIZE(types); i++) {
+		uint64_t flags = PTE_P | PTE_US | (i & 1 ? PTE_RW : 0);
+
+		CHECK_THAT(write_to(d0, d0, z.t[1], 0, pte(MFN(device), flags | types[i].asked)) == 0);
+		CHECK_THAT(entry(z.t[1], 0) == pte(MFN(device), flags | types[i].got));
+		/* The same again, other flags: no way round. */
+		CHECK_THAT(write_to(d0, d0, z.t[1], 0, pte(MFN(device), (flags ^ PTE_RW) | types[i].asked)) ==
+		           0);
+		CHECK_THAT(entry(z.t[1], 0) == pte(MFN(device), (flags ^ PTE_RW) | types[i].got));
+		CHECK_THAT(write_to(d0, d0, z.t[1], 1, pte(MFN(firmware + 1), flags | types[i].asked)) == 0);
+		CHECK_THAT(entry(z.t[1], 1) == pte(MFN(firmware + 1), flags | types[i].asked));
+	}
+	memory_map_count--;
+}
+
+/* A toolstack's call that gives a domain memory, while another CPU destroys the domain. */
+static void frames_on_their_way_to_a_dying_domain(void)
+{
+	uint64_t before = heap_free_pages();
+	mfn_t page = frame_of(d1), other = frame_of(d1);
+
+	CHECK_THAT(domain_frame_steal(d1, page) == 0);
+	CHECK_THAT(domain_mm_relinquish(d1) == -ERESTART_HV && domain_mm_relinquish(d1) == -ERESTART_HV);
+	/* Nothing new may begin any more; what has begun ends well. */
+	CHECK_THAT(domain_frame_reserve(d1) == -EINVAL && domain_frame_steal(d1, other) == -EINVAL);
+	CHECK_THAT(frame_owner(other) == d1 && d1->tot_pages == 2);
+	domain_frame_return(d1, page);
+	destroy(d1);
+	CHECK_THAT(d1->tot_pages == 0 && fake_holds[1] == 0 && heap_free_pages() == before);
+	CHECK_THAT(domain_frame_alloc(d2, 0, 0, &page) == 0 && domain_frame_reserve(d2) == 0);
+	CHECK_THAT(domain_mm_relinquish(d2) == -ERESTART_HV);
+	domain_frame_forget(d2);
+	destroy(d2);
+	CHECK_THAT(d2->tot_pages == 0 && heap_free_pages() == before);
+}
+
+static void lowered_maximum_loses_nothing(void)
+{
+	struct xen_memory_exchange x = { .in = { .nr_extents = 2, .domid = DOMID_SELF },
+		                         .out = { .nr_extents = 2, .domid = DOMID_SELF } };
+	struct hc_args a = { { XENMEM_exchange, 0x100 } };
+	mfn_t page[2] = { frame_of(d1), frame_of(d1) };
+	xen_pfn_t list[2] = { page[0].m, page[1].m + max_mfn }, pfns[2] = { 7, 8 }, got;
+
+	d1->max_pages = 1;
+	x.in.extent_order = x.out.extent_order = 0;
+	x.in.extent_start.p = (void *)0x400;
+	x.out.extent_start.p = (void *)0x500;
+	put(0x100, &x, sizeof(x));
+	put(0x400, list, sizeof(list));
+	put(0x500, pfns, sizeof(pfns));
+	/* The first is exchanged although the domain has more than its maximum already; the second is no frame. */
+	CHECK_THAT(hc_memory_op(&a) == -EINVAL && d1->tot_pages == 2);
+	memcpy(&got, fake_guest + 0x500, sizeof(got));
+	CHECK_THAT(frame_owner(MFN(got)) == d1 && m2p_get(MFN(got)) == 7 && frame_owner(page[1]) == d1);
+	CHECK_THAT(domain_frame_steal(d1, page[1]) == 0);
+	d1->max_pages = 0;
+	domain_frame_return(d1, page[1]);
+	CHECK_THAT(frame_owner(page[1]) == d1 && d1->tot_pages == 2 && fake_crashes == 0);
+}
+
+/* 2 MiB that are given back: at most 64 frames between looks at other work, and every frame once. */
+static void large_extent_in_slices(void)
+{
+	struct xen_memory_reservation r = { .nr_extents = 2, .extent_order = 8, .domid = DOMID_SELF };
+	struct hc_args a = { { XENMEM_decrease_reservation, 0x100 } };
+	xen_pfn_t list[2];
+	unsigned slices = 0;
+	int64_t rc;
+	mfn_t mfn;
+
+	for (unsigned i = 0; i < 2; i++) {
+		CHECK_THAT(domain_frame_alloc(d1, 8, 0, &mfn) == 0);
+		list[i] = mfn.m;
+	}
+	r.extent_start.p = (void *)0x400;
+	put(0x100, &r, sizeof(r));
+	put(0x400, list, sizeof(list));
+	fake_preempt = 1;
+	do {
+		uint64_t before = d1->tot_pages;
+
+		rc = hc_memory_op(&a);
+		CHECK_THAT(before - d1->tot_pages <= 64);
+	} while (rc == -ERESTART_HV && ++slices < 100);
+	fake_preempt = 0;
+	CHECK_THAT(rc == 2 && slices == 7 && d1->tot_pages == 0);
+	/* Progress that nobody made is no way out of the extent. */
+	CHECK_THAT(domain_frame_alloc(d1, 0, 0, &mfn) == 0);
+	for (unsigned bit = 32; bit < 64; bit++) {
+		a = (struct hc_args){ { XENMEM_decrease_reservation | 1ull << bit, 0x100 } };
+		r.nr_extents = 1;
+		r.extent_order = 0;
+		put(0x100, &r, sizeof(r));
+		CHECK_THAT(hc_memory_op(&a) == 0 && d1->tot_pages == 1);
+	}
+}
+
 static void l1tf(void)
 {
 	struct tree r = make_tree(d1), z = make_tree(d0);
@@ -541,11 +668,6 @@ static void window(void)
 }
 
 /* ---- hypercalls ---- */
-
-static void put(unsigned at, const void *what, size_t n)
-{
-	memcpy(fake_guest + at, what, n);
-}
 
 static void done_count_is_exact(void)
 {
@@ -811,6 +933,10 @@ static const struct {
 	{ "an abandoned build goes with the domain", abandoned_build_goes_with_the_domain },
 	{ "a foreign mapping outlives the owner's death", foreign_reference_outlives_the_domain },
 	{ "memory-mapped I/O and cacheability", io_and_cacheability },
+	{ "registers of devices are never cached", devices_are_never_cached },
+	{ "frames on their way to a domain that dies", frames_on_their_way_to_a_dying_domain },
+	{ "a maximum that was lowered loses no frame", lowered_maximum_loses_nothing },
+	{ "a large extent is given back in slices", large_extent_in_slices },
 	{ "non-present entries on a processor with L1TF", l1tf },
 	{ "shared frames of the hypervisor", shared_frames },
 	{ "descriptors", descriptors },
