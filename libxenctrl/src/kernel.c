@@ -40,6 +40,20 @@ int xyl_kernel_check(const void *image, size_t image_bytes)
 	return 0;
 }
 
+/* A bzImage that somebody has packed with gzip, say: one layer is taken off, and no more. */
+static int check_unpacked_once(const struct payload *outer, const void *image, size_t image_bytes)
+{
+	struct payload inner;
+
+	if (outer->kind == PAYLOAD_ELF || payload_find(image, image_bytes, &inner) != PV_OK ||
+	    inner.kind == PAYLOAD_ELF || inner.kind == PAYLOAD_UNKNOWN)
+		return 0;
+	return xyl_fail_text(
+	        ENOEXEC,
+	        "cannot use the kernel: it is packed twice, by %s what is packed by %s; unpack the file once",
+	        payload_kind_name(outer->kind), payload_kind_name(inner.kind));
+}
+
 int xyl_kernel_unpack(const void *image, size_t image_bytes, size_t max_bytes, void **out, size_t *out_bytes)
 {
 	struct payload payload;
@@ -71,7 +85,8 @@ int xyl_kernel_unpack(const void *image, size_t image_bytes, size_t max_bytes, v
 	rc = decompress(&payload, buffer, room, &produced);
 	if (rc != PV_OK)
 		xyl_fail_text(xyl_kernel_errno(rc), "cannot use the kernel: %s", pv_error_text(rc));
-	if (rc != PV_OK || xyl_kernel_check(buffer, produced)) {
+	if (rc != PV_OK || check_unpacked_once(&payload, buffer, produced) ||
+	    xyl_kernel_check(buffer, produced)) {
 		int error = errno;
 
 		free(buffer);

@@ -145,10 +145,9 @@ static void test_foreign(void)
 		size_t bytes;
 		enum payload_kind kind;
 	} foreign[] = {
-		{ "BZh91AY&", 8, PAYLOAD_BZIP2 },
-		{ "\x5d\0\0\0\4\xff\xff\xff", 8, PAYLOAD_LZMA },
-		{ "\x89LZO\0\r\n\x1a", 8, PAYLOAD_LZO },
-		{ "\x02\x21\x4c\x18....", 8, PAYLOAD_LZ4 },
+		{ "BZh91AY&", 8, PAYLOAD_BZIP2 },           { "\x5d\0\0\0\4\xff\xff\xff", 8, PAYLOAD_LZMA },
+		{ "\x89LZO\0\r\n\x1a", 8, PAYLOAD_LZO },    { "\x02\x21\x4c\x18....", 8, PAYLOAD_LZ4 },
+		{ "\x04\x22\x4d\x18....", 8, PAYLOAD_LZ4 },
 	};
 	struct payload payload;
 	uint64_t produced;

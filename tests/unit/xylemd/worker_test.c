@@ -90,6 +90,10 @@ static void test_worker(void)
 	g_autofree char *plain = write_file("plain", elf, size), *gz = write_file("gz", packed, packed_size);
 	g_autofree char *damaged = NULL, *empty = write_file("empty", "", 0),
 	                *text = write_file("text", "hello", 5);
+	guint8 *again = g_malloc0(2 * MAKEELF_BYTES);
+	g_autofree char *twice =
+	        write_file("twice", again, gzip_bytes(packed, packed_size, again, 2 * MAKEELF_BYTES));
+	g_autofree char *framed = write_file("framed", "\x04\x22\x4d\x18\x64\x40\xa7\0\0\0\0\0\0\0\0\0", 16);
 	struct worker *worker = worker_new("/proc/self/exe");
 	pid_t pid;
 
@@ -98,6 +102,9 @@ static void test_worker(void)
 	check_unpacked(worker, plain, elf, size, "a plain ELF kernel comes back as it is");
 	check_unpacked(worker, gz, elf, size, "a gzipped one unpacked");
 	check_refused(worker, damaged, "kernel", "a damaged one is refused");
+	check_refused(worker, twice, "packed twice, by gzip what is packed by gzip",
+	              "one that is packed twice");
+	check_refused(worker, framed, "compressed by lz4", "an ELF in an LZ4 frame");
 	check_refused(worker, text, "kernel", "text is no kernel");
 	check_refused(worker, empty, "bytes", "an empty file");
 	check_refused(worker, "/nonexistent", "No such file", "a missing file");
@@ -126,6 +133,9 @@ static void test_worker(void)
 	g_unlink(plain);
 	g_unlink(gz);
 	g_unlink(damaged);
+	g_unlink(twice);
+	g_unlink(framed);
+	g_free(again);
 	g_unlink(empty);
 	g_unlink(text);
 	g_free(elf);
