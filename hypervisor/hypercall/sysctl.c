@@ -67,6 +67,21 @@ static unsigned online_cpus(void)
 	return n;
 }
 
+/* What the machine has, as Xen counts it: all RAM of the firmware's map, with the hypervisor's own share. */
+static uint64_t ram_pages(void)
+{
+	uint64_t pages = 0;
+
+	for (unsigned i = 0; i < memory_map_count; i++) {
+		uint64_t first = ROUND_UP(memory_map[i].start, PAGE_SIZE) >> PAGE_SHIFT;
+		uint64_t end = MIN(memory_map[i].end >> PAGE_SHIFT, max_mfn);
+
+		if (memory_map[i].type == 1 && first < end)
+			pages += end - first;
+	}
+	return pages;
+}
+
 static int physinfo(struct xen_sysctl_physinfo *p)
 {
 	uint32_t words[FEATURESET_WORDS];
@@ -79,7 +94,7 @@ static int physinfo(struct xen_sysctl_physinfo *p)
 	p->nr_nodes = 1;
 	p->cpu_khz = (uint32_t)time_tsc_khz();
 	p->capabilities = XEN_SYSCTL_PHYSCAP_pv | XEN_SYSCTL_PHYSCAP_gnttab_v1;
-	p->total_pages = heap_total_pages();
+	p->total_pages = ram_pages();
 	p->free_pages = heap_free_pages();
 	p->outstanding_pages = heap_claimed_pages();
 	p->max_mfn = max_mfn - 1;

@@ -287,11 +287,6 @@ uint64_t heap_free_pages(void)
 	return READ_ONCE(zone_free[ZONE_LOW]) + READ_ONCE(zone_free[ZONE_HIGH]);
 }
 
-uint64_t heap_total_pages(void)
-{
-	return zone_total[ZONE_LOW] + zone_total[ZONE_HIGH];
-}
-
 uint64_t heap_claimed_pages(void)
 {
 	return READ_ONCE(claimed_total);

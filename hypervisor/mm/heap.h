@@ -23,7 +23,6 @@ void heap_free(mfn_t mfn, unsigned order);
  * that nobody waits for that later. A few microseconds; interrupts on. False: nothing was left to do. */
 bool heap_scrub(void);
 uint64_t heap_free_pages(void);    /* frames */
-uint64_t heap_total_pages(void);   /* frames that the heap has ever had */
 uint64_t heap_claimed_pages(void); /* of the free ones, those set aside by claims */
 /* 2^order frames out of d's claim and outside of what is set aside; domain_frame_alloc() is for all but mm. */
 mfn_t heap_alloc_for(struct domain_mm *d, unsigned order, unsigned flags);
