@@ -24,7 +24,7 @@ int libxlRegister(void)
 	int length;
 
 	if (virGetVersion(&version, NULL, NULL) < 0) {
-		syslog(LOG_ERR, "xylem: libvirt does not tell its version; its Xen driver stays away");
+		syslog(LOG_ERR, "xylem: libvirt does not report its version; its Xen driver stays away");
 		return 0;
 	}
 	length = snprintf(path, sizeof(path), "%s/%lu.%lu.%lu/driver.so", XYLEM_DRIVER_DIR, version / 1000000,

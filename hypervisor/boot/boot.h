@@ -17,14 +17,14 @@ struct boot_module {
 	char cmdline[BOOT_CMDLINE_MAX]; /* its words behind the file's name */
 };
 
-/* What Multiboot told, copied out of the loader's memory. */
+/* What Multiboot reported, copied out of the loader's memory. */
 struct boot_info {
 	char cmdline[BOOT_CMDLINE_MAX]; /* without the image's name */
 	char loader[64];
 	struct boot_module modules[BOOT_MODULES_MAX];
 	unsigned module_count, modules_left_out;
 	bool cmdline_cut;
-	struct memory_region map[128]; /* as the loader told it */
+	struct memory_region map[128]; /* as the loader reported it */
 	unsigned map_count, map_left_out;
 };
 extern struct boot_info boot_info;
@@ -40,7 +40,7 @@ unsigned e820_sanitise(const struct memory_region *raw, unsigned count, uint64_t
 /* Bytes of RAM from limit on, overlaps not looked at. Pure. */
 uint64_t e820_ram_above(const struct memory_region *raw, unsigned count, uint64_t limit);
 
-/* cmdline.c: fills options from defaults and the line; then, when there is a console, tells about words that
+/* cmdline.c: fills options from defaults and the line; then, when there is a console, reports words that
  * are unknown, wrong or without effect. Pure but for the log. */
 void cmdline_parse(const char *line);
 void cmdline_report(const char *line);

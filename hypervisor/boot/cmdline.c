@@ -14,7 +14,7 @@
 
 struct options options;
 
-/* The outcome of one word: NULL where it is fine, else what to tell. */
+/* The outcome of one word: NULL where it is fine, else what to report. */
 typedef const char *option_fn(const char *value);
 
 static const char bad_value[] = "its value is not understood";

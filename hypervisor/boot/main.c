@@ -218,7 +218,7 @@ void boot_main(uint32_t multiboot_address)
 	cpu_features_init();
 	spec_init();
 	if (!has_map)
-		panic("the boot loader told no memory map");
+		panic("the boot loader passed no memory map");
 	read_memory_map();
 	paging_init();
 	spec_apply();

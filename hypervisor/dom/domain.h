@@ -196,7 +196,7 @@ int domain_destroy(struct domain *d) __must_check;
 int vcpu_create(struct domain *d, unsigned id) __must_check; /* down and uninitialised */
 struct vcpu *idle_vcpu_create(unsigned cpu);                 /* boot */
 
-/* Guest's own or toolstack's: all vcpus stop, the toolstack is told (VIRQ_DOM_EXC). dom0: the machine follows. */
+/* Guest's own or toolstack's: all vcpus stop, the toolstack is notified (VIRQ_DOM_EXC). dom0: the machine follows. */
 void domain_shutdown(struct domain *d, unsigned reason);
 int domain_resume(struct domain *d) __must_check;
 /* The guest broke its contract: logs domain and reason, then SHUTDOWN_crash. Safe in any context but NMI. */
@@ -233,7 +233,7 @@ void vcpu_mark_events_pending(struct vcpu *v);
 int vcpu_register_info(struct vcpu *v, mfn_t mfn, unsigned offset) __must_check;
 void vcpu_unregister_info(struct vcpu *v); /* the vcpu does not run; puts it on a page that nobody reads */
 void vcpu_destroy(struct vcpu *v);         /* frees it; no reference is left */
-/* SCHEDOP_poll ends; tells whether it was polling. */
+/* SCHEDOP_poll ends; returns whether it was polling. */
 bool vcpu_unpoll(struct vcpu *v);
 /* SCHEDOP_watchdog: 0 or the number given, -EINVAL, -ENOSPC (none free). */
 int domain_watchdog(struct domain *d, uint32_t id, uint32_t seconds) __must_check;

@@ -79,7 +79,7 @@ static void wake_pollers(struct domain *d, evtchn_port_t port)
 	}
 }
 
-/* After a port's pending bit was set and its mask found clear: tells the vcpu. */
+/* After a port's pending bit was set and its mask found clear: notifies the vcpu. */
 static void notify_vcpu(struct vcpu *v, evtchn_port_t port)
 {
 	if (!bit_test_and_set((uint64_t *)&v->info->evtchn_pending_sel, port / BITS_PER_WORD))

@@ -879,7 +879,7 @@ int grant_domain_init(struct domain *d, unsigned max_frames, unsigned max_maptra
 	return 0;
 }
 
-/* The domain is paused for good and in no TLB: its mappings are given up without touching its tables. */
+/* The domain is paused permanently and in no TLB: its mappings are given up without touching its tables. */
 int grant_domain_destroy(struct domain *d)
 {
 	struct grant_table *t = d->grant;

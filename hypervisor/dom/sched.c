@@ -11,7 +11,7 @@
  *    arrival within a class. Credit only orders; a capped domain's vcpus pay from its budget besides, which is
  *    filled each time with the cap's share, and do not run at all while that is spent.
  * 4. A CPU that would run something in debt, or nothing, takes a better one from another CPU's queue; a CPU
- *    that leaves somebody waiting tells an idle one. Who goes idle says so before it looks at the other queues,
+ *    that leaves somebody waiting notifies an idle one. Who goes idle says so before it looks at the other queues,
  *    and who queues somebody looks for idle CPUs afterwards: one of the two sees the other.
  * 5. A vcpu that came onto its CPU less than sched_ratelimit_ns ago and can go on is not displaced by a better one:
  *    who is woken by many small events would otherwise be switched to for each of them, and do the work of each
@@ -312,7 +312,7 @@ void vcpu_kick(struct vcpu *v)
 		vcpu_wake(v);
 	if (bit_test(v->domain->poll_mask, v->id))
 		woken |= vcpu_unpoll(v);
-	/* One that runs elsewhere looks at its events on its way back to the guest: make it take that way. */
+	/* One that runs elsewhere looks at its events on the exit path: make it take that. */
 	if (!woken && READ_ONCE(v->running) && v != current_vcpu())
 		work_raise(READ_ONCE(v->cpu), WORK_DEFERRED);
 }
@@ -786,7 +786,7 @@ int sched_vcpu_init(struct vcpu *v)
 	return 0;
 }
 
-/* The vcpu is paused for good. */
+/* The vcpu is paused permanently. */
 void sched_vcpu_destroy(struct vcpu *v)
 {
 	struct sched_vcpu *sv = v->sched_private;

@@ -8,7 +8,7 @@
 struct domain;
 struct vcpu;
 
-/* pv/switch.c: saves prev, loads next, and continues next on its way out to the guest (or in the idle loop). Called with
+/* pv/switch.c: saves prev, loads next, and continues next on the exit path to the guest (or in the idle loop). Called with
  * interrupts off, from the WORK_SCHEDULE handler, after the run queues agreed. Sets cpu_info()->current, clears
  * prev->running with release once prev is saved, updates runstate area and time page of next. */
 void vcpu_switch(struct vcpu *prev, struct vcpu *next) __noreturn;

@@ -41,7 +41,7 @@ void work_run(void);
 /* Whether this CPU has other work: long operations end their slice then. */
 bool work_pending(void);
 
-#if __STDC_HOSTED__ /* host tests: the fake floor supplies them */
+#if __STDC_HOSTED__ /* host tests: the fake hardware layer supplies them */
 struct cpu_info *cpu_info(void);
 unsigned this_cpu(void);
 struct vcpu *current_vcpu(void);
@@ -85,7 +85,7 @@ struct cpu_features {
 	bool nx, page1gb, pge, pat, smep, smap, umip, pcid, invpcid, xsave, xsaveopt, xsavec, xsaves;
 	bool x2apic, tsc_deadline, tsc_invariant, syscall32, rdtscp, cpuid_faulting, arch_capabilities, mwait;
 	uint64_t arch_caps; /* IA32_ARCH_CAPABILITIES; 0: there is none */
-	unsigned threads;   /* of a core, where leaf 0xb tells */
+	unsigned threads;   /* of a core, where leaf 0xb reports it */
 	bool rtm, verw_clear, tsa_sq_no, tsa_l1_no;
 	bool spec_ctrl, ibpb, stibp, ssbd, md_clear, l1d_flush;
 	uint64_t xcr0_mask; /* state components that the hypervisor manages */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Entry from guests and from the hypervisor itself, and the way back.
+ * Entry from guests and from the hypervisor itself, and the exit path.
  *
  * Every entry ends with a complete struct cpu_user_regs. From a guest it is the one in struct cpu_info at the top of
  * the CPU's stack: the stack pointer is then the address of cpu_info. The general registers are pushed in the ABI's order.
@@ -151,7 +151,7 @@ trap_common:
 	jmp	guest_exit
 
 trap_from_hypervisor:
-	/* The way out to a guest may have loaded the reduced tables already. */
+	/* The exit path may have loaded the reduced tables already. */
 	movq	$-HV_STACK_SIZE, %rbp
 	andq	%rsp, %rbp
 	movq	(HV_STACK_SIZE - CI_SIZE + CI_hv_cr3)(%rbp), %rax
@@ -317,7 +317,7 @@ sysenter_entry:
 	call	sysenter_from_guest
 	jmp	guest_exit
 
-/* ---- the way out ---- */
+/* ---- the exit path ---- */
 	.globl	exit_to_guest
 	.hidden	exit_to_guest
 exit_to_guest:
@@ -393,7 +393,7 @@ exit_iretq:
 exit_fault:
 	pushq	(CI_scratch + 8 - UREGS_rip)(%rsp)
 	SAVE_ALL
-	FROM_GUEST	/* the way out had undone the mitigations */
+	FROM_GUEST	/* the exit path had undone the mitigations */
 	movq	%rsp, %rdi
 	call	exit_fault_from_guest
 	jmp	guest_exit

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the files of hw/ and boot/ share and floors in between do not see: steps of bring-up, and the wires
+/* What the files of hw/ and boot/ share and layers in between do not see: steps of bring-up, and the wires
  * between them. */
 #ifndef HW_INTERNAL_H
 #define HW_INTERNAL_H
@@ -72,7 +72,7 @@ struct symbol_hit {
 	uint64_t offset;
 };
 bool symbol_find(uint64_t address, struct symbol_hit *hit);
-void smp_stop_others(void); /* the other CPUs halt for good */
+void smp_stop_others(void); /* the other CPUs halt permanently */
 void regs_print(const struct cpu_user_regs *regs);
 void panic_with(struct cpu_user_regs *regs, const char *fmt, ...) __printf(2, 3) __noreturn;
 /* Tells about the current domain and vcpu in a panic; boot/ sets it. */

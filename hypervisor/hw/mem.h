@@ -9,7 +9,7 @@
 /* The hypervisor's view of a frame of RAM: 4096 bytes, always mapped. In a host build a fake memory's. */
 void *mfn_map(mfn_t mfn);
 mfn_t mfn_of(const void *direct_map_va);
-/* Uncached mapping of device registers, for good. NULL when the window is full. */
+/* Uncached mapping of device registers; permanent. NULL when the window is full. */
 void *device_map(maddr_t base, size_t size);
 
 /* First frame number behind the last frame of RAM. */
@@ -20,7 +20,8 @@ struct memory_region {
 	uint64_t start, end; /* [start, end) in bytes */
 	uint32_t type;
 };
-extern struct memory_region memory_map[128]; /* as firmware told it, sanitised: sorted, without overlaps */
+extern struct memory_region
+        memory_map[128]; /* as firmware reported it, sanitised: sorted, without overlaps */
 extern unsigned memory_map_count;
 
 /* Registers that the hypervisor drives itself: APICs. Nobody else may map them. Machine addresses, type 2. */

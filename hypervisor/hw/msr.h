@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Model-specific registers and control register bits that the hardware floor uses (SDM Vol. 4, APM Vol. 2). */
+/* Model-specific registers and control register bits that the hardware layer uses (SDM Vol. 4, APM Vol. 2). */
 #ifndef HW_MSR_H
 #define HW_MSR_H
 

@@ -32,7 +32,7 @@ void hv_map(uintptr_t va, mfn_t mfn, uint64_t pages, uint64_t flags);
  * stack, TSS, GDT. */
 mfn_t hv_reduced_l3(unsigned cpu);
 
-/* Frames for good, not cleared; align_pages is a power of two. Panics when there are none. Until the heap
+/* Frames that are never given back, not cleared; align_pages is a power of two. Panics when there are none. Until the heap
  * takes over. */
 mfn_t boot_alloc(uint64_t pages, uint64_t align_pages);
 /*

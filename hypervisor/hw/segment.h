@@ -5,7 +5,7 @@
 
 #include "lib/types.h"
 
-#if __STDC_HOSTED__ /* host tests: the fake floor supplies them */
+#if __STDC_HOSTED__ /* host tests: the fake hardware layer supplies them */
 uint16_t segment_ds(void);
 uint16_t segment_es(void);
 uint16_t segment_fs(void);

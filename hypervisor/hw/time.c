@@ -3,7 +3,7 @@
  * System time is the TSC, scaled. How far the TSC can be trusted decides the rest:
  *
  *  - It runs at one rate (invariant TSC, or clocksource=tsc) and no CPU was seen behind another at bring-up: one scale for all
- *    CPUs, measured once against the platform timer. Guests are told that it is stable.
+ *    CPUs, measured once against the platform timer. It is reported to guests as stable.
  *  - Otherwise each CPU looks at the platform timer (HPET or ACPI PM timer) once a second and steers its scale towards it,
  *    never backwards.
  *

@@ -22,7 +22,7 @@ void tlb_flush_page_local(gva_t va);
 /* This CPU's data caches: written back and emptied. For cpu_call(); arg is not used. */
 void cache_write_back(void *arg);
 /* Loads CR3, which flushes all translations of guests on this CPU. */
-#if __STDC_HOSTED__ /* host tests: the fake floor supplies it */
+#if __STDC_HOSTED__ /* host tests: the fake hardware layer supplies it */
 void cr3_load(uint64_t cr3);
 #else
 /* tlb.c's own. */

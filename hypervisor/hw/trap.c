@@ -15,7 +15,7 @@
 
 extern const struct fault_fixup ex_table_start[], ex_table_end[];
 
-static int stopping; /* NMI means: halt for good */
+static int stopping; /* NMI means: halt permanently */
 
 static const char *const names[32] = {
 	[0] = "divide error",        [1] = "debug",           [2] = "NMI",

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Hypercalls: dispatch.c finds the handler by number and hands it the arguments. A handler copies its
- * parameters in once, decodes, calls lower floors, copies results out.
+ * parameters in once, decodes, calls lower layers, copies results out.
  *
  * A handler that ran out of its slice stores its progress in a->arg[] and returns -ERESTART_HV: the guest
  * executes the same hypercall again with these arguments (in a multicall, the entry is rewritten). They are

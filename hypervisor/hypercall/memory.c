@@ -194,7 +194,7 @@ static int chunk_alloc(struct exchange *e)
 	return 0;
 }
 
-/* The old frames go, the new ones come, in as much room. Frame numbers that cannot be told to the guest are the
+/* The old frames go, the new ones come, in as much room. Frame numbers that cannot be reported to the guest are the
  * guest's loss. */
 static int chunk_give(struct exchange *e, uint64_t chunk)
 {

@@ -177,7 +177,7 @@ int64_t hc_vcpu_op(struct hc_args *a)
 		WRITE_ONCE(v->pv.nmi_pending, true);
 		vcpu_kick(v);
 		return 0;
-	case VCPUOP_get_physid: /* only where vcpus are bound to CPUs for good, which affinity does not promise */
+	case VCPUOP_get_physid: /* only where vcpus are bound to CPUs permanently, which affinity does not promise */
 		return -EINVAL;
 	default:
 		return -ENOSYS;

@@ -14,7 +14,7 @@ static inline bool bit_test(const uint64_t *map, unsigned n)
 	return READ_ONCE(map[n / BITS_PER_WORD]) >> (n % BITS_PER_WORD) & 1;
 }
 
-/* Sets bit n atomically; tells whether it was set before. */
+/* Sets bit n atomically; returns whether it was set before. */
 static inline bool bit_test_and_set(uint64_t *map, unsigned n)
 {
 	uint64_t bit = 1ull << (n % BITS_PER_WORD);
@@ -22,7 +22,7 @@ static inline bool bit_test_and_set(uint64_t *map, unsigned n)
 	return __atomic_fetch_or(&map[n / BITS_PER_WORD], bit, __ATOMIC_SEQ_CST) & bit;
 }
 
-/* Clears bit n atomically; tells whether it was set before. */
+/* Clears bit n atomically; returns whether it was set before. */
 static inline bool bit_test_and_clear(uint64_t *map, unsigned n)
 {
 	uint64_t bit = 1ull << (n % BITS_PER_WORD);

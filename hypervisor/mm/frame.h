@@ -43,7 +43,7 @@ struct frame {
 	uint8_t flags;              /* FRAME_*: heap lock, or the one who owns the frame */
 } __aligned_to(64);
 
-/* What mm knows of a domain. Embedded in struct domain; the floors above use container_of. */
+/* What mm knows of a domain. Embedded in struct domain; the layers above use container_of. */
 struct domain_mm {
 	uint16_t domid;
 	bool privileged;       /* may map what no RAM and nobody's is, within its ranges */

@@ -107,7 +107,7 @@ mfn_t perdomain_lookup(struct domain_mm *d, unsigned vcpu, unsigned page);
 
 /*
  * Recounts all references of the given domains from scratch and compares. Table references must agree
- * exactly; of general and writable references floors above hold some that mm does not know (grants,
+ * exactly; of general and writable references layers above hold some that mm does not know (grants,
  * vcpu_info), so those must not be fewer than the tables need; exact: they must agree too. Panics with the
  * frame on a difference in debug builds, and returns the number of differences otherwise (-1: no memory for
  * the recount). All domains that could map a frame of these are among them and paused; roots: what their

@@ -57,7 +57,7 @@ static bool trap_frame_put(uint64_t sp, const struct bounce *b, const struct vcp
 /*
  * 1. Kernel or user: the stack it goes on, the saved CS's RPL; from user mode the kernel's tables come in.
  * 2. The frame on the guest's stack, which may fault.
- * 3. New registers: flat segments, so that the way out cannot fault.
+ * 3. New registers: flat segments, so that the exit path cannot fault.
  */
 static inline void bounce_to(struct vcpu *v, struct cpu_user_regs *regs, const struct bounce *b)
 {
@@ -141,7 +141,7 @@ bool pv_software_interrupt(struct vcpu *v, unsigned vector, unsigned insn_bytes)
 	return true;
 }
 
-/* ---- the way back ---- */
+/* ---- the exit path ---- */
 
 static bool iret_frame_get(uint64_t sp, struct iret_context *c)
 {

@@ -38,7 +38,7 @@ void pv_inject_exception(struct vcpu *v, unsigned vector, uint32_t error_code);
 void pv_inject_page_fault(struct vcpu *v, gva_t cr2, uint32_t error_code);
 /*
  * The iret hypercall: the frame lies on the guest's stack (struct iret_context). RPL 3 in its CS means user
- * mode. The way out goes by SYSRET when the guest says that RCX and R11 are of no interest (VGCF_in_syscall).
+ * mode. The exit path uses SYSRET when the guest says that RCX and R11 are of no interest (VGCF_in_syscall).
  * A frame that cannot be read crashes the domain.
  */
 void pv_iret(struct vcpu *v, struct cpu_user_regs *regs);

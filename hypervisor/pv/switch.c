@@ -105,7 +105,7 @@ static void runstate_publish(struct vcpu *v)
 		return;
 }
 
-/* The vcpu's SPEC_CTRL: by the way out where each entry sets the hypervisor's own, else now and until another vcpu's. */
+/* The vcpu's SPEC_CTRL: by the exit path where each entry sets the hypervisor's own, else now and until another vcpu's. */
 static void spec_ctrl_load(uint32_t value)
 {
 	struct cpu_info *info = cpu_info();

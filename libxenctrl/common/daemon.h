@@ -19,7 +19,7 @@ int daemon_background(bool foreground);
 /* Writes the pid file (path may be NULL) and reports success to the parent and to systemd. */
 int daemon_ready(const char *pid_file);
 
-/* Takes the pid file away again and tells systemd that we stop. */
+/* Takes the pid file away again and notifies systemd that we stop. */
 void daemon_done(const char *pid_file);
 
 #endif

@@ -48,7 +48,7 @@ static void version_text(struct xyl *x, unsigned cmd, char *out, size_t room)
 	char text[1025] = "";
 
 	if (version(x, cmd, text, 1024) < 0)
-		text[0] = '\0'; /* optional: an empty field says that the hypervisor does not tell */
+		text[0] = '\0'; /* optional: an empty field says that the hypervisor does not report it */
 	snprintf(out, room, "%.*s", (int)room - 1, text);
 }
 

@@ -20,7 +20,7 @@ struct log {
 	struct logwriter *w; /* immutable, and so is waiting_max */
 	size_t waiting_max;
 	GByteArray *waiting; /* NULL: nothing */
-	uint64_t dropped;    /* not yet told to the file */
+	uint64_t dropped;    /* not yet written to the file */
 	bool queued, ended;
 
 	/* the thread's */

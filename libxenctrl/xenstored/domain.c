@@ -337,7 +337,8 @@ char *store_check(struct store *s)
 
 		for (struct node *n = d->owned; n; n = n->own_next, count++)
 			if (n->owner != d)
-				return g_strdup_printf("%s: in a stranger's list", n->ent.path);
+				return g_strdup_printf("%s: in the list of a domain that does not own it",
+				                       n->ent.path);
 		if (count != d->node_count)
 			return g_strdup_printf("domain %u: nodes miscounted", d->domid);
 		owned += count;

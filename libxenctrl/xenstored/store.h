@@ -224,7 +224,7 @@ char *path_parent(const char *path);
 struct domain *domain_find(struct store *s, uint16_t domid);
 /* Finds it, or adds it when the hypervisor knows it; NULL otherwise. */
 struct domain *domain_get(struct store *s, uint16_t domid);
-/* The domain is gone for good: connection, owned nodes, everything. */
+/* The domain is gone: connection, owned nodes, everything. */
 void domain_gone(struct store *s, struct domain *d);
 /* @releaseDomain because it was shut down or crashed (once, until RESUME). */
 void domain_shut_down(struct store *s, struct domain *d);

@@ -171,7 +171,7 @@ static bool make_domain(struct build *b, GError **error)
 		return fail_call(b, "creating the domain", error);
 	guest_set_domid(b->guest, b->ids.domid);
 	/* A build that belongs to a restart stays one: cut off, it is begun again. A new guest that cannot be
-	 * remembered would be a stranger to the next xylemd, which nobody would take down. */
+	 * remembered would be a foreign domain to the next xylemd, which nobody would take down. */
 	if (b->guest->journal->phase == JOURNAL_RESTART)
 		guest_save(b->guest, JOURNAL_RESTART);
 	else if (!guest_try_save(b->guest, JOURNAL_BUILDING, error))

@@ -190,7 +190,7 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	if (daemon_ready(NULL))
-		g_warning("systemd was not told of the start");
+		g_warning("systemd could not be notified of the start");
 	g_main_loop_run(loop);
 	g_dbus_server_stop(server);
 	worker_free(xylemd.worker);

@@ -171,7 +171,7 @@ static gboolean look_again(gpointer data)
 	return G_SOURCE_REMOVE;
 }
 
-/* The store tells that a domain dies, and not always that it is gone (Xen's own xenstored never does). */
+/* The store reports that a domain dies, and not always that it is gone (Xen's own xenstored never does). */
 static void look_again_later(void)
 {
 	if (g_atomic_int_compare_and_exchange(&look_again_wanted, 0, 1))

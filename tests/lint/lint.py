@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Rules that the tree keeps, one TAP line each: licences, floors, sizes, and readability of scripts.
+"""Rules that the tree keeps, one TAP line each: licences, layers, sizes, and readability of scripts.
 
 A rule that finds no file to look at fails: a moved folder must not switch it off.
 """
@@ -14,7 +14,7 @@ ROOT = os.path.realpath(os.path.join(os.path.dirname(os.path.realpath(__file__))
 SKIP_DIRS = {".git", "autom4te.cache", "build-aux", "m4", "__pycache__", ".deps", ".libs", "LICENSES", "corpus", "gen"}
 GENERATED = {"aclocal.m4", "configure", "config.h", "config.h.in", "config.status", "config.log", "libtool", "stamp-h1",
              "Makefile.in", "Makefile"}
-FLOORS = ["lib", "hw", "mm", "dom", "pv", "hypercall", "boot"]
+LAYERS = ["lib", "hw", "mm", "dom", "pv", "hypercall", "boot"]
 GUEST_REACHABLE = ["mm", "dom", "pv", "hypercall"]
 LGPL = ("libxenctrl/src/", "libxenctrl/include/", "libvirt-driver/")
 EITHER = ("hypervisor/lib/pv", "hypervisor/lib/elf", "hypervisor/lib/bzimage", "hypervisor/lib/decompress", "tests/xml/",
@@ -66,22 +66,22 @@ def rule_spdx(paths):
                 yield path, "is %s, its folder is %s" % (licence, want)
 
 
-def rule_floors(paths):
-    """a hypervisor file includes only its own floor and lower ones"""
+def rule_layers(paths):
+    """a hypervisor file includes only its own layer and lower ones"""
     for path in paths:
         parts = path.split("/")
-        if parts[0] != "hypervisor" or len(parts) < 3 or parts[1] not in FLOORS or not path.endswith((".c", ".h", ".S")):
+        if parts[0] != "hypervisor" or len(parts) < 3 or parts[1] not in LAYERS or not path.endswith((".c", ".h", ".S")):
             continue
-        own = FLOORS.index(parts[1])
+        own = LAYERS.index(parts[1])
         for number, line in enumerate(read(path).split("\n"), 1):
             match = re.match(r'\s*#\s*include\s+"([^"]+)"', line)
             if not match:
                 continue
             name = match.group(1).split("/")
-            if len(name) > 1 and name[0] in FLOORS and FLOORS.index(name[0]) > own:
-                yield "%s:%d" % (path, number), "%s includes %s, a higher floor" % (parts[1], match.group(1))
+            if len(name) > 1 and name[0] in LAYERS and LAYERS.index(name[0]) > own:
+                yield "%s:%d" % (path, number), "%s includes %s, a higher layer" % (parts[1], match.group(1))
             elif ".." in name:
-                yield "%s:%d" % (path, number), "include by a relative path hides the floor"
+                yield "%s:%d" % (path, number), "include by a relative path hides the layer"
 
 
 def rule_length(paths):
@@ -173,7 +173,7 @@ def rule_layout(paths):
                     yield "%s:%d" % (path, text.count("\n", 0, match.start()) + 1), why
 
 
-RULES = [rule_layout, rule_spdx, rule_floors, rule_length, rule_guest_reachable, rule_leftovers, rule_readmes, rule_scripts,
+RULES = [rule_layout, rule_spdx, rule_layers, rule_length, rule_guest_reachable, rule_leftovers, rule_readmes, rule_scripts,
          rule_headers]
 
 

@@ -214,7 +214,7 @@ static void test_last_words(void)
 	g_free(dir);
 }
 
-/* A log that could not be opened again after it was rotated is not lost for good. */
+/* A log that could not be opened again after it was rotated is not lost permanently. */
 static void test_reopen(void)
 {
 	static const struct log_limits limits = { 100, 1, 1 << 20, 1 << 20 };

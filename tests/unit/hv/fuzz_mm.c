@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* libFuzzer target: sequences of memory hypercalls and of what floors above do, checked as in test_mm_random.c. */
+/* libFuzzer target: sequences of memory hypercalls and of what layers above do, checked as in test_mm_random.c. */
 #include "mm_drive.h"
 #include <stdio.h>
 #include <stdlib.h>

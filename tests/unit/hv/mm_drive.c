@@ -20,7 +20,7 @@ static unsigned violations;
 static uint64_t frames[FAKE_DOMAINS][FRAMES_MAX];
 static unsigned frame_count[FAKE_DOMAINS];
 
-/* References that the driver holds as a floor above would: typed ones, and grants that are mapped. */
+/* References that the driver holds as a layer above would: typed ones, and grants that are mapped. */
 static struct extra {
 	mfn_t mfn;
 	unsigned domain;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Hypercalls of the dom floor as guests and a toolstack may make them, at random and with bad arguments: two
+ * Hypercalls of the dom layer as guests and a toolstack may make them, at random and with bad arguments: two
  * guests and dom0, whose toolstack creates, pauses, destroys and asks. Whatever they do, nothing panics, no
  * lock is left held, time goes on, and when all guests are gone their memory is back. A seed may be given as
  * the argument.
@@ -39,7 +39,7 @@ static uint64_t number(uint32_t n)
 	return rnd(8) ? rnd(n) : edges[rnd(ARRAY_SIZE(edges))];
 }
 
-/* ---- what upper floors and rarer hardware supply ---- */
+/* ---- what higher layers and rarer hardware supply ---- */
 
 struct cpu_policy policy_raw, policy_host, policy_pv_max, policy_pv_default;
 static struct cpu_policy policy;

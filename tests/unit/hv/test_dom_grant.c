@@ -548,7 +548,7 @@ int main(void)
 	tap_plan(5 + 13 + 16 + 6 + 9 + 11 + 5 + 3 + 2 + 9 + 1);
 	machine_init(4096, 2);
 	dom0 = machine_domain(0, 1);
-	machine_destroy(machine_domain(5, 1)); /* so that what stays for good is there */
+	machine_destroy(machine_domain(5, 1)); /* so that what stays permanently is there */
 	machine_run(0);
 	machine_become(0, dom0->vcpus[0]);
 	start = heap_free_pages();

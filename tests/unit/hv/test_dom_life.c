@@ -264,7 +264,7 @@ static void test_no_trace(void)
 {
 	uint64_t before;
 
-	come_and_go(100); /* what the first domains leave for good: the allocator's own pages */
+	come_and_go(100); /* what the first domains leave permanently: the allocator's own pages */
 	before = heap_free_pages();
 	come_and_go(200);
 	tap_ok(heap_free_pages() == before, "fifty domains come and go and leave nothing");

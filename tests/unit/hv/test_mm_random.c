@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Random sequences of what guests and floors above can do to mm, with stale TLBs, preemption and other CPUs
+ * Random sequences of what guests and layers above can do to mm, with stale TLBs, preemption and other CPUs
  * that walk the tables in the middle of operations. MM_SEED and MM_ROUNDS in the environment repeat a run.
  */
 #include "fake/fake.h"

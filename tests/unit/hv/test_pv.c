@@ -121,7 +121,7 @@ static void spec_ctrl_of_each_vcpu(void)
 	fake_pv_switch(d2->vcpus[0], idle);
 	fake_pv_switch(idle, d2->vcpus[0]);
 	CHECK_THAT(spec_ctrl_written() == ~0ull);
-	/* With IBRS on entry the way out writes it. */
+	/* With IBRS on entry the exit path writes it. */
 	fake_pv_cpus[0].info.spec_flags = SPEC_ENTRY_IBRS;
 	fake_pv_switch(d2->vcpus[0], d1->vcpus[0]);
 	CHECK_THAT(spec_ctrl_written() == ~0ull && fake_pv_cpus[0].info.guest_spec_ctrl == 4);

@@ -260,7 +260,7 @@ static void no_fpu(void)
 	tap_ok(good, "the handler of #NM finds CR0.TS clear");
 }
 
-/* ---- the way back ---- */
+/* ---- the exit path ---- */
 
 static void put_iret(uint64_t rip, uint64_t cs, uint64_t rflags, uint64_t flags)
 {

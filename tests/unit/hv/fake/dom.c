@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The floors above mm, as far as the memory hypercalls need them: domains without anything but memory. */
+/* The layers above mm, as far as the memory hypercalls need them: domains without anything but memory. */
 #include "hypercall/hypercall.h"
 #include "lib/string.h"
 #include "dom/grant.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Domains of the fake floor that have nothing but memory: number 0 is privileged. */
+/* Domains of the fake hardware layer that have nothing but memory: number 0 is privileged. */
 #ifndef FAKE_DOM_H
 #define FAKE_DOM_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The fake hardware floor: memory, locks, work, time, copies. tlb.c has the TLBs. */
+/* The fake hardware layer: memory, locks, work, time, copies. tlb.c has the TLBs. */
 #include "mm/internal.h"
 #include "hw/console.h"
 #include "hw/options.h"

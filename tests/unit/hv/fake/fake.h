@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A hardware floor for host tests: what hypervisor/hw/ supplies, on ordinary memory.
+ * A hardware layer for host tests: what hypervisor/hw/ supplies, on ordinary memory.
  *
  * Memory: frames [0x100, ...) are RAM and lie in one anonymous mapping; frames below 0x100 are no RAM.
  * TLBs: each fake CPU keeps every translation and every pointer to a table that it has walked through until

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Interrupts, power and pv/'s share of the fake floor; the bring-up of the real dom/ on it. */
+/* Interrupts, power and pv/'s share of the fake hardware layer; the bring-up of the real dom/ on it. */
 #include "machine.h"
 #include "hw/fpu.h"
 #include "hw/irq.h"

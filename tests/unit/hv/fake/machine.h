@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The rest of the fake floor, for tests of the real dom/ on the real mm/: interrupts, power, and what pv/
+ * The rest of the fake hardware layer, for tests of the real dom/ on the real mm/: interrupts, power, and what pv/
  * supplies. vcpu_switch() does not return to the scheduler, as the real one does not: run a CPU's work
  * through machine_run().
  */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* fake/pv.h: the CPU's registers, and the floors beside pv/. */
+/* fake/pv.h: the CPU's registers, and the layers beside pv/. */
 #include "pv.h"
 #include "pv/cpuid.h"
 #include "dom/sched.h"
