@@ -90,6 +90,7 @@ static void features_leaf7(struct cpu_features *f)
 	if (f->is_amd && f->max_ext_leaf >= 0x80000021) {
 		r = cpuid(0x80000021, 0);
 		f->verw_clear = r.eax >> 5 & 1;
+		f->cpuid_faulting = r.eax >> 17 & 1;
 		f->tsa_sq_no = r.ecx >> 1 & 1;
 		f->tsa_l1_no = r.ecx >> 2 & 1;
 	}
@@ -133,7 +134,8 @@ static void features_read(struct cpu_features *f)
 	f->threads = f->max_leaf >= 11 ? cpuid(11, 0).ebx & 0xffff : 0;
 	if (f->arch_capabilities && !rdmsr_safe(MSR_ARCH_CAPS, &value))
 		f->arch_caps = value;
-	f->cpuid_faulting = f->is_intel && !rdmsr_safe(MSR_PLATFORM_INFO, &value) && (value >> 31 & 1);
+	if (f->is_intel && !rdmsr_safe(MSR_PLATFORM_INFO, &value))
+		f->cpuid_faulting = value >> 31 & 1;
 }
 
 void cpu_features_init(void)
@@ -156,5 +158,6 @@ bool cpu_features_match(void)
 	       own.smep >= f->smep && own.smap >= f->smap && own.umip >= f->umip && own.xsave >= f->xsave &&
 	       (own.xcr0_mask & f->xcr0_mask) == f->xcr0_mask && own.xsaveopt >= f->xsaveopt &&
 	       own.rdtscp >= f->rdtscp && own.spec_ctrl >= f->spec_ctrl && own.ibpb >= f->ibpb &&
-	       own.md_clear >= f->md_clear && own.x2apic >= f->x2apic && own.tsc_deadline >= f->tsc_deadline;
+	       own.md_clear >= f->md_clear && own.cpuid_faulting >= f->cpuid_faulting &&
+	       own.x2apic >= f->x2apic && own.tsc_deadline >= f->tsc_deadline;
 }

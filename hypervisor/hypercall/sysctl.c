@@ -8,6 +8,7 @@
 #include "hw/console.h"
 #include "hw/cpu.h"
 #include "hw/mem.h"
+#include "hw/smp.h"
 #include "hw/time.h"
 #include "lib/string.h"
 #include "mm/heap.h"
@@ -82,14 +83,42 @@ static uint64_t ram_pages(void)
 	return pages;
 }
 
+static bool same_core(unsigned a, unsigned b)
+{
+	return cpu_ids[a].package == cpu_ids[b].package && cpu_ids[a].core == cpu_ids[b].core;
+}
+
+/* As the fullest package and core have them: an uneven machine has less than the product. */
+static void topology(struct xen_sysctl_physinfo *p)
+{
+	bool first[NR_CPUS]; /* of its core */
+
+	p->threads_per_core = p->cores_per_socket = 1;
+	for (unsigned i = 0; i < cpu_count; i++) {
+		first[i] = true;
+		for (unsigned k = 0; k < i; k++)
+			first[i] = first[i] && !same_core(i, k);
+	}
+	for (unsigned i = 0; i < cpu_count; i++) {
+		uint32_t threads = 0, cores = 0;
+
+		for (unsigned k = 0; k < cpu_count; k++) {
+			threads += same_core(i, k);
+			cores += first[k] && cpu_ids[k].package == cpu_ids[i].package;
+		}
+		p->threads_per_core = MAX(p->threads_per_core, threads);
+		p->cores_per_socket = MAX(p->cores_per_socket, cores);
+	}
+}
+
 static int physinfo(struct xen_sysctl_physinfo *p)
 {
 	uint32_t words[FEATURESET_WORDS];
 
 	memset(p, 0, sizeof(*p));
 	(void)cpu_policy_featureset(&policy_host, words);
-	p->threads_per_core = 1;
-	p->cores_per_socket = p->nr_cpus = online_cpus();
+	p->nr_cpus = online_cpus();
+	topology(p);
 	p->max_cpu_id = cpu_count - 1;
 	p->nr_nodes = 1;
 	p->cpu_khz = (uint32_t)time_tsc_khz();
@@ -124,7 +153,8 @@ static int cputopoinfo(struct xen_sysctl_cputopoinfo *q)
 	if (!handle_is_null(q->cputopo)) {
 		n = MIN(q->num_cpus, cpu_count);
 		for (unsigned i = 0; i < n; i++) {
-			struct xen_sysctl_cputopo t = { .core = i };
+			struct xen_sysctl_cputopo t = { .core = cpu_ids[i].core,
+				                        .socket = cpu_ids[i].package };
 
 			if (copy_to_handle(q->cputopo, i, &t, 1))
 				return -EFAULT;

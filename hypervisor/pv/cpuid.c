@@ -21,7 +21,12 @@
 
 struct cpu_policy policy_raw, policy_host, policy_pv_max, policy_pv_default;
 
-#define F(name) (1u << (XEN_X86_FEATURE_##name % 32))
+#define F(name)            (1u << (XEN_X86_FEATURE_##name % 32))
+
+#define BASIC_LEAF_MAX     0xdu
+#define EXTENDED_LEAF_MAX  0x80000021u
+#define XSAVE_LEGACY_BYTES 576u
+#define COMMON_BITS        0x0183f3ffu /* of leaf 1 EDX, which AMD repeats in leaf 0x80000001 */
 
 enum reg { EAX, EBX, ECX, EDX };
 
@@ -118,8 +123,8 @@ static bool has_subleaves(uint32_t leaf)
  */
 static void read_raw(struct cpu_policy *p)
 {
-	uint32_t max = MIN(cpu_features.max_leaf, 0xdu),
-	         max_ext = MIN(cpu_features.max_ext_leaf, 0x80000021u);
+	uint32_t max = MIN(cpu_features.max_leaf, BASIC_LEAF_MAX),
+	         max_ext = MIN(cpu_features.max_ext_leaf, EXTENDED_LEAF_MAX);
 
 	for (uint32_t leaf = 0; leaf <= max; leaf++) {
 		unsigned count = leaf == 4 ? 6 : leaf == 7 ? 3 : leaf == 0xb ? 2 : 63;
@@ -146,8 +151,9 @@ static void read_raw(struct cpu_policy *p)
 /* Leaves that a PV guest does not get at all. */
 static bool hidden_leaf(uint32_t leaf)
 {
-	return leaf == 3 || leaf == 5 || leaf == 6 || leaf == 9 || leaf == 0xa || leaf == 0x8000000a ||
-	       leaf == 0x80000007;
+	return leaf == 3 || leaf == 5 || leaf == 6 || leaf == 8 || leaf == 9 || leaf == 0xa || leaf == 0xc ||
+	       leaf == 0x80000007 || (leaf >= 0x80000009 && leaf < 0x80000019) ||
+	       (leaf > 0x8000001a && leaf <= 0x80000020);
 }
 
 static void restrict_leaf(xen_cpuid_leaf_t *l)
@@ -157,20 +163,135 @@ static void restrict_leaf(xen_cpuid_leaf_t *l)
 	for (unsigned i = 0; i < FEATURESET_WORDS; i++)
 		if (l->leaf == word_source[i].leaf && l->subleaf == word_source[i].subleaf && l->leaf)
 			*leaf_reg(l, word_source[i].reg) &= pv_mask[i];
-	if (l->leaf == 1)
-		l->c |= F(HYPERVISOR);
-	if (l->leaf == 7 && !l->subleaf)
-		l->a = MIN(l->a, 1u);
-	if (l->leaf == 0xd && l->subleaf == 0) {
-		l->a &= (uint32_t)cpu_features.xcr0_mask;
-		l->d &= (uint32_t)(cpu_features.xcr0_mask >> 32);
-	} else if (l->leaf == 0xd && l->subleaf > 1 && !(cpu_features.xcr0_mask >> (l->subleaf & 63) & 1)) {
-		l->a = l->b = l->c = l->d = 0;
-	} else if (l->leaf == 0xd && l->subleaf == 1) {
-		l->b = l->c = l->d = 0;
+	if (l->leaf == 7 && l->subleaf == 2)
+		l->a = l->b = l->c = 0;
+	if (l->leaf == 0x80000021)
+		l->b = l->d = 0;
+}
+
+/* Features that are nothing without another one (SDM Vol. 1, chapters 13 to 15); each stands behind what it needs. */
+static const struct {
+	uint8_t need_word;
+	uint32_t need;
+	uint8_t word;
+	uint32_t features;
+} dependences[] = {
+	{ 1, F(XSAVE), 1, F(AVX) },
+	{ 1, F(XSAVE), 4, F(XSAVEOPT) | F(XSAVEC) | F(XGETBV1) },
+	{ 1, F(AVX), 1, F(FMA) | F(F16C) },
+	{ 1, F(AVX), 3, F(XOP) | F(FMA4) },
+	{ 1, F(AVX), 5, F(AVX2) },
+	{ 1, F(AVX), 6, F(VAES) | F(VPCLMULQDQ) },
+	{ 5, F(AVX2), 10, F(AVX_VNNI) },
+	{ 5, F(AVX2), 5, F(AVX512F) },
+	{ 5, F(AVX512F), 5, F(AVX512DQ) | F(AVX512_IFMA) | F(AVX512CD) | F(AVX512BW) | F(AVX512VL) },
+	{ 5, F(AVX512F), 6, F(AVX512_VNNI) | F(AVX512_VPOPCNTDQ) },
+	{ 5, F(AVX512F), 9, F(AVX512_4VNNIW) | F(AVX512_4FMAPS) },
+	{ 5, F(AVX512BW), 6, F(AVX512_VBMI) | F(AVX512_VBMI2) | F(AVX512_BITALG) },
+	{ 5, F(AVX512BW), 10, F(AVX512_BF16) },
+};
+
+static uint32_t *word_of(struct cpu_policy *p, unsigned word)
+{
+	static uint32_t none;
+	xen_cpuid_leaf_t *l = find(p, word_source[word].leaf, word_source[word].subleaf);
+
+	if (l)
+		return leaf_reg(l, word_source[word].reg);
+	none = 0;
+	return &none;
+}
+
+uint64_t cpu_policy_xcr0(const struct cpu_policy *policy)
+{
+	struct cpu_policy *p = (struct cpu_policy *)policy;
+	uint64_t xcr0 = 3;
+
+	if (!(*word_of(p, 1) & F(XSAVE)))
+		return 0;
+	if (*word_of(p, 1) & F(AVX))
+		xcr0 |= 4;
+	if (*word_of(p, 5) & F(AVX512F))
+		xcr0 |= 0xe0;
+	return xcr0 & cpu_features.xcr0_mask;
+}
+
+bool cpu_policy_has(const struct cpu_policy *p, unsigned word, uint32_t bits)
+{
+	return *word_of((struct cpu_policy *)p, word) & bits;
+}
+
+/* Bytes of an XSAVE area for these components, by the sizes in p's leaf 0xd; compacted: the format of XSAVEC. */
+static uint32_t xsave_bytes(struct cpu_policy *p, uint64_t xcr0, bool compacted)
+{
+	uint32_t bytes = XSAVE_LEGACY_BYTES;
+
+	for (uint32_t i = 2; i < 63; i++) {
+		const xen_cpuid_leaf_t *l = xcr0 >> i & 1 ? find(p, 0xd, i) : NULL;
+
+		if (l && compacted)
+			bytes = (l->c & 2 ? (bytes + 63) & ~63u : bytes) + l->a;
+		else if (l)
+			bytes = MAX(bytes, l->a + l->b);
 	}
-	if (l->leaf == 0x80000001 && cpu_features.is_amd) /* AMD repeats common bits */
-		l->d |= cpuid(0x80000001, 0).edx & (pv_mask[0] & 0x0183f3ffu);
+	return bytes;
+}
+
+static void settle_xsave(struct cpu_policy *p)
+{
+	uint64_t xcr0 = cpu_policy_xcr0(p);
+
+	for (unsigned i = 0; i < p->leaf_count; i++) {
+		xen_cpuid_leaf_t *l = &p->leaves[i], *raw;
+
+		if (l->leaf != 0xd)
+			continue;
+		raw = l->subleaf > 1 && l->subleaf < 63 && xcr0 >> l->subleaf & 1
+		              ? find(&policy_raw, 0xd, l->subleaf)
+		              : NULL;
+		l->b = raw ? raw->b : 0;
+		l->c = raw ? raw->c & 2 : 0;
+		l->d = 0;
+		if (l->subleaf != 1)
+			l->a = raw ? raw->a : 0;
+	}
+	if (xcr0) {
+		xen_cpuid_leaf_t *l = find(p, 0xd, 0);
+
+		l->a = (uint32_t)xcr0;
+		l->d = (uint32_t)(xcr0 >> 32);
+		l->c = xsave_bytes(p, xcr0, false);
+	}
+}
+
+/* Makes the leaves of a policy agree with each other, whoever wrote them. */
+static void settle(struct cpu_policy *p)
+{
+	xen_cpuid_leaf_t *l = find(p, 0, XEN_CPUID_NO_SUBLEAF);
+
+	if (l)
+		l->a = MIN(l->a, MIN(cpu_features.max_leaf, BASIC_LEAF_MAX));
+	l = find(p, 0x80000000, XEN_CPUID_NO_SUBLEAF);
+	if (l)
+		l->a = MIN(l->a, MIN(cpu_features.max_ext_leaf, EXTENDED_LEAF_MAX));
+	l = find(p, 7, 0);
+	if (l)
+		l->a = MIN(l->a, 1u);
+	*word_of(p, 1) |= F(HYPERVISOR);
+	if (!cpu_features.xsave)
+		*word_of(p, 1) &= ~F(XSAVE);
+	if (!(cpu_features.xcr0_mask & 4))
+		*word_of(p, 1) &= ~F(AVX);
+	if ((cpu_features.xcr0_mask & 0xe0) != 0xe0)
+		*word_of(p, 5) &= ~F(AVX512F);
+	for (unsigned i = 0; i < ARRAY_SIZE(dependences); i++)
+		if (!(*word_of(p, dependences[i].need_word) & dependences[i].need))
+			*word_of(p, dependences[i].word) &= ~dependences[i].features;
+	/* AMD repeats leaf 1's bits. */
+	*word_of(p, 2) &= ~COMMON_BITS;
+	if (cpu_features.is_amd)
+		*word_of(p, 2) |= *word_of(p, 0) & COMMON_BITS;
+	settle_xsave(p);
 }
 
 void cpuid_init(void)
@@ -178,11 +299,9 @@ void cpuid_init(void)
 	read_raw(&policy_raw);
 	policy_host = policy_raw;
 	policy_pv_max = policy_raw;
-	for (unsigned i = 0; i < policy_pv_max.leaf_count; i++) {
+	for (unsigned i = 0; i < policy_pv_max.leaf_count; i++)
 		restrict_leaf(&policy_pv_max.leaves[i]);
-		if (!cpu_features.xsave && policy_pv_max.leaves[i].leaf == 1)
-			policy_pv_max.leaves[i].c &= ~(F(XSAVE) | F(AVX) | F(F16C) | F(FMA));
-	}
+	settle(&policy_pv_max);
 	policy_pv_max.msr_count = 0;
 	policy_pv_default = policy_pv_max;
 }
@@ -231,6 +350,7 @@ int cpu_policy_update(struct domain *d, const xen_cpuid_leaf_t *leaves, unsigned
 		if (mine)
 			*mine = leaves[i];
 	}
+	settle(d->cpu_policy);
 	return 0;
 }
 
@@ -258,19 +378,6 @@ static struct cpuid_regs hypervisor_leaf(uint32_t n)
 	return r;
 }
 
-static uint32_t xsave_bytes(uint64_t xcr0)
-{
-	uint32_t bytes = 576;
-
-	for (unsigned i = 2; i < 63; i++)
-		if (xcr0 >> i & 1) {
-			struct cpuid_regs r = cpuid(0xd, i);
-
-			bytes = MAX(bytes, r.eax + r.ebx);
-		}
-	return bytes;
-}
-
 /* What depends on the vcpu or its state. */
 static void dynamic(const struct vcpu *v, uint32_t leaf, uint32_t subleaf, struct cpuid_regs *r)
 {
@@ -285,11 +392,14 @@ static void dynamic(const struct vcpu *v, uint32_t leaf, uint32_t subleaf, struc
 		r->ecx |= F(HYPERVISOR);
 		break;
 	case 0xb:
+		r->ecx = (r->ecx & ~0xffu) | (subleaf & 0xff);
 		r->edx = v->id * 2;
 		break;
 	case 0xd:
-		if (subleaf == 0)
-			r->ebx = xsave_bytes(v->pv.xcr0);
+		if (subleaf == 0 && r->eax)
+			r->ebx = xsave_bytes(v->domain->cpu_policy, v->pv.xcr0, false);
+		else if (subleaf == 1 && (r->eax & F(XSAVEC)))
+			r->ebx = xsave_bytes(v->domain->cpu_policy, v->pv.xcr0, true);
 		break;
 	}
 }
@@ -306,9 +416,10 @@ struct cpuid_regs pv_cpuid(struct vcpu *v, uint32_t leaf, uint32_t subleaf)
 		               ? hypervisor_leaf(leaf - XEN_CPUID_FIRST_LEAF)
 		               : r;
 	l = find(p, leaf, key);
-	if (!l)
+	if (!l && (leaf != 0xb || leaf > cpu_features.max_leaf))
 		return r;
-	r = (struct cpuid_regs){ l->a, l->b, l->c, l->d };
+	if (l)
+		r = (struct cpuid_regs){ l->a, l->b, l->c, l->d };
 	dynamic(v, leaf, subleaf, &r);
 	return r;
 }

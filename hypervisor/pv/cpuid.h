@@ -33,6 +33,11 @@ int cpu_policy_update(struct domain *d, const xen_cpuid_leaf_t *leaves, unsigned
 #define FEATURESET_WORDS 19
 unsigned cpu_policy_featureset(const struct cpu_policy *p, uint32_t words[FEATURESET_WORDS]);
 
+/* State components that a policy's features offer; 0: no XSAVE. */
+uint64_t cpu_policy_xcr0(const struct cpu_policy *policy);
+/* Whether the policy shows one of these bits of a word of the feature set. */
+bool cpu_policy_has(const struct cpu_policy *p, unsigned word, uint32_t bits);
+
 /* As the current vcpu v sees it. */
 struct cpuid_regs pv_cpuid(struct vcpu *v, uint32_t leaf, uint32_t subleaf);
 

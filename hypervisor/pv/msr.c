@@ -5,6 +5,7 @@
 #include "hw/spec.h"
 #include "lib/errno.h"
 #include "lib/log.h"
+#include <xen/arch-x86/cpufeatureset.h>
 
 #define MSR_PLATFORM_ID     0x17
 #define MSR_APIC_BASE       0x1b
@@ -31,6 +32,24 @@
 
 #define PAT_OF_THE_ABI      0x050100070406ull
 #define EFER_GUEST          0xd01ull /* SCE LME LMA NX */
+
+#define F(name)             (1u << (XEN_X86_FEATURE_##name % 32))
+
+/* Bits of SPEC_CTRL that the domain's CPUID shows; 0: it has no such register. (Words of a feature set: 8 and 9.) */
+static uint64_t spec_ctrl_bits(const struct domain *d)
+{
+	uint64_t bits = 0;
+
+	if (!cpu_features.spec_ctrl)
+		return 0;
+	if (cpu_policy_has(d->cpu_policy, 9, F(IBRSB)))
+		bits |= 1;
+	if (cpu_features.stibp && cpu_policy_has(d->cpu_policy, 9, F(STIBP)))
+		bits |= 2;
+	if (cpu_features.ssbd && cpu_policy_has(d->cpu_policy, 9, F(SSBD)))
+		bits |= 4;
+	return bits;
+}
 
 /* Processor identification and firmware settings: harmless to read, and kernels do without checking. */
 static bool readable_as_is(uint32_t msr)
@@ -72,7 +91,7 @@ int pv_msr_read(struct vcpu *v, uint32_t msr, uint64_t *value)
 		return cpu_features.rdtscp ? 0 : -EINVAL;
 	case MSR_SPEC_CTRL:
 		*value = v->pv.spec_ctrl;
-		return cpu_features.spec_ctrl ? 0 : -EINVAL;
+		return spec_ctrl_bits(v->domain) ? 0 : -EINVAL;
 	case MSR_ARCH_CAPS:
 		if (!cpu_features.arch_capabilities || !v->domain->privileged)
 			return -EINVAL;
@@ -102,8 +121,7 @@ int pv_msr_write(struct vcpu *v, uint32_t msr, uint64_t value)
 		wrmsr(msr, value);
 		return 0;
 	case MSR_SPEC_CTRL:
-		if (!cpu_features.spec_ctrl ||
-		    (value & ~(1ull | (cpu_features.stibp ? 2 : 0) | (cpu_features.ssbd ? 4 : 0))))
+		if (!spec_ctrl_bits(v->domain) || value & ~spec_ctrl_bits(v->domain))
 			return -EINVAL;
 		v->pv.spec_ctrl = value;
 		cpu_info()->guest_spec_ctrl = (uint32_t)value;
@@ -113,7 +131,9 @@ int pv_msr_write(struct vcpu *v, uint32_t msr, uint64_t value)
 	case MSR_UCODE_REV: /* kernels clear it before they ask the processor for its revision */
 		return value ? -EINVAL : 0;
 	case MSR_PRED_CMD:
-		if (!cpu_features.ibpb || (value & ~1ull))
+		if (!cpu_features.ibpb || (value & ~1ull) ||
+		    !(cpu_policy_has(v->domain->cpu_policy, 9, F(IBRSB)) ||
+		      cpu_policy_has(v->domain->cpu_policy, 8, F(IBPB))))
 			return -EINVAL;
 		wrmsr(MSR_PRED_CMD, value);
 		return 0;

@@ -107,7 +107,8 @@ static bool group7(struct vcpu *v, struct cpu_user_regs *regs, const struct insn
 
 	if (insn->modrm == 0xd1) { /* xsetbv */
 		xcr0 = (uint32_t)regs->rax | regs->rdx << 32;
-		if ((uint32_t)regs->rcx || !(v->pv.cr4 & 1u << 18) || fpu_xcr0_check(xcr0))
+		if ((uint32_t)regs->rcx || !(v->pv.cr4 & 1u << 18) || fpu_xcr0_check(xcr0) ||
+		    xcr0 & ~cpu_policy_xcr0(v->domain->cpu_policy))
 			return false;
 		v->pv.xcr0 = xcr0;
 		fpu_xcr0_load(xcr0);

@@ -8,6 +8,7 @@
 #include "hypercall/domctl.h"
 #include "hw/console.h"
 #include "hw/irq.h"
+#include "hw/smp.h"
 #include "hw/uaccess.h"
 #include "lib/pvbuild.h"
 #include "pv/pv.h"
@@ -41,6 +42,7 @@ static uint64_t number(uint32_t n)
 
 /* ---- what higher layers and rarer hardware supply ---- */
 
+struct cpu_ids cpu_ids[NR_CPUS];
 struct cpu_policy policy_raw, policy_host, policy_pv_max, policy_pv_default;
 static struct cpu_policy policy;
 
@@ -469,13 +471,49 @@ static void wall_clock_of_a_built_guest(void)
 	machine_become(0, dom0->vcpus[0]);
 }
 
+static struct xen_sysctl_physinfo physinfo_of(struct cpu_ids first, struct cpu_ids second)
+{
+	struct xen_sysctl *op = (void *)fake_guest;
+
+	cpu_ids[0] = first;
+	cpu_ids[1] = second;
+	memset(fake_guest, 0, sizeof(*op));
+	op->cmd = XEN_SYSCTL_physinfo;
+	op->interface_version = XEN_SYSCTL_INTERFACE_VERSION;
+	call(hc_sysctl, 0, 0, 0);
+	return op->u.physinfo;
+}
+
+static void topology_of_two_cpus(void)
+{
+	const struct cpu_ids first = { .package = 1, .core = 4 }, sibling = first,
+	                     core = { .package = 1, .core = 5 }, package = { .package = 2, .core = 4 };
+	struct xen_sysctl_physinfo p = physinfo_of(first, sibling), q = physinfo_of(first, core),
+	                           r = physinfo_of(first, package);
+	struct xen_sysctl *op = (void *)fake_guest;
+	xen_sysctl_cputopo_t *t = (void *)(fake_guest + 4096);
+
+	tap_ok(p.threads_per_core == 2 && p.cores_per_socket == 1 && q.threads_per_core == 1 &&
+	               q.cores_per_socket == 2 && r.threads_per_core == 1 && r.cores_per_socket == 1 &&
+	               r.nr_cpus == 2,
+	       "physinfo: threads, cores and packages as bring-up found them");
+	memset(fake_guest, 0, 8192);
+	op->cmd = XEN_SYSCTL_cputopoinfo;
+	op->interface_version = XEN_SYSCTL_INTERFACE_VERSION;
+	op->u.cputopoinfo.num_cpus = 2;
+	op->u.cputopoinfo.cputopo.p = (void *)4096;
+	call(hc_sysctl, 0, 0, 0);
+	tap_ok(t[0].socket == 1 && t[0].core == 4 && t[1].socket == 2 && t[1].core == 4,
+	       "and so does cputopoinfo");
+}
+
 int main(int argc, char **argv)
 {
 	uint64_t before;
 	unsigned gone = 0;
 
 	seed = argc > 1 ? strtoull(argv[1], NULL, 0) | 1 : 20260101;
-	tap_plan(5);
+	tap_plan(7);
 	machine_init(16384, 2);
 	dom0 = machine_domain(0, 2);
 	dom0->cpu_policy = &policy;
@@ -484,6 +522,7 @@ int main(int argc, char **argv)
 			abort();
 	machine_become(0, dom0->vcpus[0]);
 	wall_clock_of_a_built_guest();
+	topology_of_two_cpus();
 	before = heap_free_pages();
 	fake_preempt = 7;
 	for (unsigned i = 1; i < 4; i++)

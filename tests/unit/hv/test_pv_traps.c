@@ -45,6 +45,12 @@ struct cpuid_regs pv_cpuid(struct vcpu *of, uint32_t leaf, uint32_t subleaf)
 	return (struct cpuid_regs){ leaf, subleaf, 1, 2 };
 }
 
+uint64_t cpu_policy_xcr0(const struct cpu_policy *policy)
+{
+	(void)policy;
+	return 0;
+}
+
 int pv_msr_read(struct vcpu *of, uint32_t msr, uint64_t *value)
 {
 	(void)of;
@@ -409,6 +415,25 @@ static void single_steps(void)
 	tap_ok(good, "behind an emulated instruction RF is clear, and a set TF is a #DB");
 }
 
+/* Where the processor lets CPUID fault, user mode's goes the same way as the kernel's. */
+static void faulting_cpuid(void)
+{
+	for (unsigned user = 0; user < 2; user++) {
+		begin();
+		in_kernel();
+		if (user)
+			in_user();
+		memcpy(fake_guest + CODE, "\x0f\xa2", 2);
+		regs->rax = 7;
+		regs->rcx = 3;
+		regs->entry_vector = TRAP_GP;
+		trap_from_guest(regs);
+		CHECK_THAT(regs->rip == CODE + 2 && v->pv.kernel_mode == !user);
+		CHECK_THAT(regs->rax == 7 && regs->rbx == 3 && regs->rcx == 1 && regs->rdx == 2);
+	}
+	tap_ok(good, "a CPUID that faults answers from the policy, in kernel and user mode");
+}
+
 static void single_steps_of_a_repeated_one(void)
 {
 	begin();
@@ -495,7 +520,7 @@ int main(void)
 	v->l4_user = tables();
 	cpu_set_current(v);
 	regs = &cpu_info()->regs;
-	tap_plan(14);
+	tap_plan(15);
 	frame_from_the_kernel();
 	frame_from_user_mode();
 	frames_that_cannot_be();
@@ -508,6 +533,7 @@ int main(void)
 	iopl_in_frames();
 	single_steps();
 	single_steps_of_a_repeated_one();
+	faulting_cpuid();
 	fpu_of_a_context(false);
 	fpu_of_a_context(true);
 	return tap_done();

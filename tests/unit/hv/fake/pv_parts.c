@@ -17,6 +17,12 @@ struct cpuid_regs pv_cpuid(struct vcpu *v, uint32_t leaf, uint32_t subleaf)
 	return (struct cpuid_regs){ leaf, subleaf, 0, 0 };
 }
 
+uint64_t cpu_policy_xcr0(const struct cpu_policy *policy)
+{
+	(void)policy;
+	return 0;
+}
+
 int pv_msr_read(struct vcpu *v, uint32_t msr, uint64_t *value)
 {
 	(void)v;

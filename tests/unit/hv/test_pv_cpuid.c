@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What a guest sees of CPUID agrees with itself and with the MSRs beside it, on recorded processors (cpuid_models.h):
+ * sizes, counts, vendors, features and what they need; by default, and after a toolstack changed a policy.
+ */
+#include "hw/cpu.h"
+#include "hw/entry.h"
+#include "hw/internal.h"
+#include "hw/options.h"
+#include "lib/errno.h"
+#include "lib/log.h"
+#include "pv/cpuid.h"
+#include "pv/pv.h"
+#include "../lib/tap.h"
+#include "cpuid_models.h"
+#include <stdlib.h>
+#include <string.h>
+#include <xen/arch-x86/cpufeatureset.h>
+
+#define F(name) (1u << (XEN_X86_FEATURE_##name % 32))
+#define CHECK_THAT(x)                                            \
+	do {                                                     \
+		if (!(x)) {                                      \
+			printf("# line %d: %s\n", __LINE__, #x); \
+			good = false;                            \
+		}                                                \
+	} while (0)
+
+struct options options;
+static const struct cpuid_model *model;
+static struct cpu_info info;
+static struct domain d;
+static struct vcpu v;
+static bool good;
+
+/* ---- the processor ---- */
+
+struct cpuid_regs cpuid(uint32_t leaf, uint32_t subleaf)
+{
+	for (unsigned i = 0; i < model->count; i++)
+		if (model->rows[i].leaf == leaf && model->rows[i].subleaf == subleaf)
+			return model->rows[i].regs;
+	return (struct cpuid_regs){ 0 };
+}
+
+int rdmsr_safe(uint32_t msr, uint64_t *value)
+{
+	(void)msr, (void)value;
+	return -EFAULT;
+}
+
+uint64_t rdmsr(uint32_t msr)
+{
+	(void)msr;
+	return 0;
+}
+
+void wrmsr(uint32_t msr, uint64_t value)
+{
+	(void)msr, (void)value;
+}
+
+struct cpu_info *cpu_info(void)
+{
+	return &info;
+}
+
+struct vcpu *current_vcpu(void)
+{
+	return &v;
+}
+
+bool pv_address_ok(uint64_t address)
+{
+	return !address;
+}
+
+void log_line(enum log_level level, const char *fmt, ...)
+{
+	(void)level, (void)fmt;
+}
+
+void log_guest(enum log_level level, unsigned domid, const char *fmt, ...)
+{
+	(void)level, (void)domid, (void)fmt;
+}
+
+void panic(const char *fmt, ...)
+{
+	printf("Bail out! panic: %s\n", fmt);
+	exit(1);
+}
+
+/* ---- what is looked at ---- */
+
+static struct cpuid_regs see(uint32_t leaf, uint32_t subleaf)
+{
+	return pv_cpuid(&v, leaf, subleaf);
+}
+
+static bool zero(struct cpuid_regs r)
+{
+	return !(r.eax | r.ebx | r.ecx | r.edx);
+}
+
+static void limits(void)
+{
+	struct cpuid_regs r = see(0, 0), e = see(0x80000000, 0), raw = cpuid(0, 0);
+
+	CHECK_THAT(r.eax <= 0xd && r.ebx == raw.ebx && r.ecx == raw.ecx && r.edx == raw.edx);
+	CHECK_THAT(e.eax >= 0x80000001 && e.eax <= 0x80000021);
+	CHECK_THAT(!e.ebx || (e.ebx == r.ebx && e.ecx == r.ecx && e.edx == r.edx));
+	for (uint32_t leaf = r.eax + 1; leaf < 0x30; leaf++)
+		CHECK_THAT(zero(see(leaf, 0)) && zero(see(leaf, 1)));
+	for (uint32_t leaf = e.eax + 1; leaf < 0x80000030; leaf++)
+		CHECK_THAT(zero(see(leaf, 0)));
+	for (uint32_t sub = see(7, 0).eax + 1; sub < 5; sub++)
+		CHECK_THAT(zero(see(7, sub)));
+	CHECK_THAT(see(0x40000000, 0).eax >= 0x40000001 && zero(see(0x40000080, 0)));
+}
+
+/* Bits that no paravirtual guest can have. */
+static void forbidden(void)
+{
+	CHECK_THAT(!(see(1, 0).edx &
+	             (F(VME) | F(PSE) | F(MCE) | F(MTRR) | F(PGE) | F(MCA) | F(PSE36) | F(ACPI))));
+	CHECK_THAT(!(see(1, 0).ecx & (F(MONITOR) | F(VMX) | F(SMX) | F(PCID) | F(X2APIC) | F(TSC_DEADLINE))));
+	CHECK_THAT(see(1, 0).ecx & F(HYPERVISOR));
+	CHECK_THAT(
+	        !(see(7, 0).ebx & (F(FSGSBASE) | F(SMEP) | F(SMAP) | F(INVPCID) | F(RTM) | F(HLE) | F(PQM))));
+	CHECK_THAT(!(see(7, 0).ecx & (F(PKU) | F(UMIP))) && !(see(7, 0).edx & F(ARCH_CAPS)));
+	CHECK_THAT(!(see(0xd, 1).eax & F(XSAVES)) && !see(0xd, 1).ecx && !see(0xd, 1).edx);
+	CHECK_THAT(!(see(0x80000001, 0).ecx & (F(SVM) | F(TOPOEXT))) &&
+	           !(see(0x80000001, 0).edx & F(PAGE1GB)));
+	CHECK_THAT(zero(see(0x8000000a, 0)) && zero(see(0x8000001d, 0)) && zero(see(0x8000001e, 0)));
+	CHECK_THAT(zero(see(5, 0)) && zero(see(6, 0)) && zero(see(0xa, 0)) && zero(see(0x80000007, 0)));
+}
+
+static void needs(uint32_t what, uint32_t needed)
+{
+	CHECK_THAT(!what || needed);
+}
+
+static void dependences(void)
+{
+	uint32_t c1 = see(1, 0).ecx, b7 = see(7, 0).ebx, c7 = see(7, 0).ecx, d7 = see(7, 0).edx;
+	uint32_t avx = c1 & F(AVX), avx512f = b7 & F(AVX512F);
+
+	needs(avx | see(0xd, 1).eax, c1 & F(XSAVE));
+	needs(c1 & (F(FMA) | F(F16C)), avx);
+	needs((b7 & F(AVX2)) | (c7 & (F(VAES) | F(VPCLMULQDQ))), avx);
+	needs(see(0x80000001, 0).ecx & (F(XOP) | F(FMA4)), avx);
+	needs(avx512f | (see(7, 1).eax & F(AVX_VNNI)), b7 & F(AVX2));
+	needs(b7 & (F(AVX512DQ) | F(AVX512_IFMA) | F(AVX512CD) | F(AVX512BW) | F(AVX512VL)), avx512f);
+	needs(c7 & (F(AVX512_VBMI) | F(AVX512_VBMI2) | F(AVX512_VNNI) | F(AVX512_BITALG) |
+	            F(AVX512_VPOPCNTDQ)),
+	      avx512f);
+	needs(d7 & (F(AVX512_4VNNIW) | F(AVX512_4FMAPS)), avx512f);
+	needs(see(7, 1).eax & F(AVX512_BF16), avx512f);
+	if (cpu_features.is_amd)
+		CHECK_THAT((see(0x80000001, 0).edx & 0x0183f3ff) == (see(1, 0).edx & 0x0183f3ff));
+	else
+		CHECK_THAT(!(see(0x80000001, 0).edx & 0x0183f3ff));
+}
+
+static void extended_state(void)
+{
+	struct cpuid_regs r = see(0xd, 0), one = see(0xd, 1);
+	uint64_t xcr0 = (uint64_t)r.edx << 32 | r.eax;
+	uint32_t largest = 576;
+
+	if (!(see(1, 0).ecx & F(XSAVE))) {
+		for (uint32_t i = 0; i < 63; i++)
+			CHECK_THAT(zero(see(0xd, i)));
+		return;
+	}
+	CHECK_THAT((xcr0 & 3) == 3 && xcr0 == cpu_policy_xcr0(d.cpu_policy));
+	CHECK_THAT(!!(xcr0 & 4) == !!(see(1, 0).ecx & F(AVX)));
+	CHECK_THAT((xcr0 & 0xe0) == (see(7, 0).ebx & F(AVX512F) ? 0xe0u : 0u) && !(xcr0 & ~0xe7ull));
+	for (uint32_t i = 2; i < 63; i++) {
+		struct cpuid_regs c = see(0xd, i);
+
+		CHECK_THAT(zero(c) == !(xcr0 >> i & 1));
+		CHECK_THAT(!(c.ecx & ~2u) && !c.edx);
+		largest = MAX(largest, c.eax + c.ebx);
+	}
+	CHECK_THAT(r.ecx == largest && largest <= cpu_features.xsave_size);
+	for (uint64_t on = 1; on <= xcr0; on = on << 1 | 1) {
+		uint32_t standard = 576, compacted = 576;
+
+		if (on & ~xcr0)
+			continue;
+		v.pv.xcr0 = on;
+		for (uint32_t i = 2; i < 8; i++)
+			if (on >> i & 1) {
+				struct cpuid_regs c = see(0xd, i);
+
+				standard = MAX(standard, c.eax + c.ebx);
+				compacted = (c.ecx & 2 ? (compacted + 63) / 64 * 64 : compacted) + c.eax;
+			}
+		CHECK_THAT(see(0xd, 0).ebx == standard && see(0xd, 0).ecx == largest);
+		CHECK_THAT(see(0xd, 1).ebx == (one.eax & F(XSAVEC) ? compacted : 0));
+	}
+	v.pv.xcr0 = xcr0;
+	CHECK_THAT(see(0xd, 0).ebx == largest);
+	v.pv.xcr0 = 1;
+}
+
+static void topology(void)
+{
+	for (v.id = 0; v.id < 5; v.id++) {
+		CHECK_THAT(see(1, 0).ebx >> 24 == v.id * 2);
+		for (uint32_t sub = 0; see(0, 0).eax >= 0xb && sub < 4; sub++)
+			CHECK_THAT(see(0xb, sub).edx == v.id * 2 && (see(0xb, sub).ecx & 0xff) == sub);
+	}
+	v.id = 0;
+}
+
+static void msrs(void)
+{
+	uint32_t d7 = see(7, 0).edx;
+	uint64_t value;
+
+	CHECK_THAT(!pv_msr_read(&v, 0x48, &value) ==
+	           (cpu_features.spec_ctrl && d7 & (F(IBRSB) | F(STIBP) | F(SSBD))));
+	CHECK_THAT(!pv_msr_write(&v, 0x48, 1) == (cpu_features.spec_ctrl && d7 & F(IBRSB)));
+	CHECK_THAT(!pv_msr_write(&v, 0x48, 4) == (cpu_features.spec_ctrl && d7 & F(SSBD)));
+	CHECK_THAT(pv_msr_write(&v, 0x48, 8) && pv_msr_write(&v, 0x48, 1ull << 32));
+	CHECK_THAT(!pv_msr_write(&v, 0x49, 1) ==
+	           (cpu_features.ibpb && (d7 & F(IBRSB) || see(0x80000008, 0).ebx & F(IBPB))));
+	CHECK_THAT(!pv_msr_write(&v, 0xc0000103, 5) == !!(see(0x80000001, 0).edx & F(RDTSCP)));
+	CHECK_THAT(pv_msr_write(&v, 0xc0000082, 0) && pv_msr_write(&v, 0xc0000080, 0x100) &&
+	           pv_msr_read(&v, 0x10a, &value));
+	CHECK_THAT(pv_msr_write(&v, 0xc0000100, 1) && !pv_msr_write(&v, 0xc0000100, 0));
+}
+
+static void osxsave(void)
+{
+	uint32_t has = see(1, 0).ecx & F(XSAVE);
+
+	v.pv.kernel_mode = false;
+	CHECK_THAT(!(see(1, 0).ecx & F(OSXSAVE)));
+	v.pv.kernel_mode = true;
+	CHECK_THAT(!!(see(1, 0).ecx & F(OSXSAVE)) == !!has);
+	CHECK_THAT(!(pv_cr4_allowed(&d) >> 18 & 1) == !has);
+}
+
+static void agrees(void)
+{
+	limits();
+	forbidden();
+	dependences();
+	extended_state();
+	topology();
+	msrs();
+	osxsave();
+}
+
+/* A leaf of the policy as a toolstack writes it. */
+static int set_leaf(uint32_t leaf, uint32_t subleaf, struct cpuid_regs r)
+{
+	xen_cpuid_leaf_t l = { leaf, subleaf, r.eax, r.ebx, r.ecx, r.edx };
+	uint32_t bad_leaf, bad_subleaf, bad_msr;
+
+	return cpu_policy_update(&d, &l, 1, NULL, 0, &bad_leaf, &bad_subleaf, &bad_msr);
+}
+
+/* The features of one word, less some, as libxl's <cpu> or cpuid= leaves them. */
+static void without(uint32_t leaf, uint32_t subleaf, uint32_t ecx, uint32_t ebx)
+{
+	for (unsigned i = 0; i < d.cpu_policy->leaf_count; i++) {
+		const xen_cpuid_leaf_t *l = &d.cpu_policy->leaves[i];
+
+		if (l->leaf == leaf && l->subleaf == subleaf)
+			CHECK_THAT(!set_leaf(leaf, subleaf,
+			                     (struct cpuid_regs){ l->a, l->b & ~ebx, l->c & ~ecx, l->d }));
+	}
+}
+
+static void begin(const struct cpuid_model *m)
+{
+	good = true;
+	model = m;
+	memset(&cpu_features, 0, sizeof(cpu_features));
+	memset(&policy_raw, 0, sizeof(policy_raw));
+	cpu_features_init();
+	cpuid_init();
+	free(d.cpu_policy);
+	d.cpu_policy = malloc(sizeof(*d.cpu_policy));
+	*d.cpu_policy = policy_pv_default;
+	v = (struct vcpu){ .domain = &d };
+	v.pv.xcr0 = 1;
+	v.pv.kernel_mode = true;
+}
+
+static void each(const struct cpuid_model *m)
+{
+	begin(m);
+	agrees();
+	tap_ok(good, "%s: what a guest sees agrees with itself", m->name);
+	begin(m);
+	without(7, 0, 0, F(AVX2));
+	agrees();
+	without(1, XEN_CPUID_NO_SUBLEAF, F(AVX), 0);
+	agrees();
+	CHECK_THAT(!(see(0xd, 0).eax & 4) && !(see(7, 0).ebx & F(AVX512F)));
+	without(1, XEN_CPUID_NO_SUBLEAF, F(XSAVE), 0);
+	agrees();
+	tap_ok(good, "%s: so it does after a toolstack took AVX2, AVX and XSAVE away", m->name);
+	begin(m);
+	/* Numbers of a toolstack's own, or of another machine: sizes, limits. */
+	CHECK_THAT(!set_leaf(0xd, 2, (struct cpuid_regs){ 0xffff, 0xffff, 3, 4 }));
+	CHECK_THAT(!set_leaf(0xd, 0, (struct cpuid_regs){ 0x3ff, 0, 1, 1 }));
+	CHECK_THAT(!set_leaf(0, XEN_CPUID_NO_SUBLEAF,
+	                     (struct cpuid_regs){ 0x1f, see(0, 0).ebx, see(0, 0).ecx, see(0, 0).edx }));
+	agrees();
+	CHECK_THAT(set_leaf(7, 0, (struct cpuid_regs){ 0, F(SMAP), 0, 0 }) == -EINVAL);
+	tap_ok(good, "%s: and after it wrote sizes and limits that are not the processor's", m->name);
+}
+
+int main(void)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(cpuid_models); i++)
+		each(&cpuid_models[i]);
+	free(d.cpu_policy);
+	return tap_end();
+}
