@@ -314,7 +314,7 @@ GVariant *conf_device(const virDomainDeviceDef *dev, const virDomainDef *def)
 	return g_variant_builder_end(&b);
 }
 
-GVariant *conf_device_key(const virDomainDeviceDef *dev)
+GVariant *conf_device_key(const virDomainDeviceDef *dev, bool force)
 {
 	char mac[VIR_MAC_STRING_BUFLEN];
 	GVariantBuilder b;
@@ -327,5 +327,6 @@ GVariant *conf_device_key(const virDomainDeviceDef *dev)
 		add_string(&b, "class", "nic");
 		add_string(&b, "mac", virMacAddrFormat(&dev->data.net->mac, mac));
 	}
+	add_flag(&b, "force", force);
 	return g_variant_builder_end(&b);
 }

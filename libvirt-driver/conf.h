@@ -23,8 +23,8 @@
 GVariant *conf_guest(const virDomainDef *def);
 /* One disk or interface as xylemd's AttachDevice takes it: an a{sv} with "class", floating; NULL and an error. */
 GVariant *conf_device(const virDomainDeviceDef *dev, const virDomainDef *def);
-/* The same reduced to what DetachDevice needs. */
-GVariant *conf_device_key(const virDomainDeviceDef *dev);
+/* The same reduced to what DetachDevice needs; force: without waiting for the guest. */
+GVariant *conf_device_key(const virDomainDeviceDef *dev, bool force);
 
 /* The number of a Xen virtual disk, which is part of its backend's name; -1 when no disk has that name. */
 int conf_disk_number(const char *name);

@@ -98,8 +98,9 @@ int console_open(virDomainPtr dom, const char *device, virStreamPtr stream, unsi
 	priv = vm->privateData;
 	ret = virChrdevOpen(priv->chrdevs, console->source, stream, (flags & VIR_DOMAIN_CONSOLE_FORCE) != 0);
 	if (ret == 1) {
-		virReportError(VIR_ERR_OPERATION_FAILED, "%s",
-		               "Active console session exists for this domain");
+		virReportError(VIR_ERR_OPERATION_FAILED,
+		               "Active console session exists for this domain (%s); --force ends it",
+		               vm->def->name);
 		ret = -1;
 	}
 cleanup:

@@ -160,7 +160,7 @@ error:
 	return -1;
 }
 
-static int detach_live(virDomainObj *vm, virDomainDeviceDef *dev)
+static int detach_live(virDomainObj *vm, virDomainDeviceDef *dev, bool force)
 {
 	unsigned int domid = (unsigned int)vm->def->id;
 	int index = find(vm->def, dev);
@@ -175,7 +175,7 @@ static int detach_live(virDomainObj *vm, virDomainDeviceDef *dev)
 		found.data.disk = vm->def->disks[index];
 	else
 		found.data.net = vm->def->nets[index];
-	key = conf_device_key(&found);
+	key = conf_device_key(&found, force);
 	if (slot_take(SLOT_GUEST, vm) < 0) {
 		g_variant_unref(g_variant_ref_sink(key));
 		return -1;
@@ -252,7 +252,8 @@ static int detach_device(virDomainObj *vm, virDomainDeviceDef *dev, unsigned int
 			return -1;
 		remove_at(def, dev, index);
 	}
-	if ((flags & VIR_DOMAIN_AFFECT_LIVE) && detach_live(vm, dev) < 0)
+	if ((flags & VIR_DOMAIN_AFFECT_LIVE) &&
+	    detach_live(vm, dev, (flags & VIR_DOMAIN_DEVICE_MODIFY_FORCE) != 0) < 0)
 		return -1;
 	return def ? save_new_def(vm, &def) : 0;
 }
@@ -307,8 +308,10 @@ static int update(virDomainObj *vm, const char *xml, unsigned int flags)
 		return -1;
 	if (flags & VIR_DOMAIN_AFFECT_LIVE) {
 		virReportError(
-		        VIR_ERR_OPERATION_UNSUPPORTED, "%s",
-		        "a device of a running guest cannot be changed; detach it and attach it again");
+		        VIR_ERR_OPERATION_UNSUPPORTED,
+		        "%s is running, its devices cannot be changed; detach one and attach it again, or use "
+		        "--config",
+		        vm->def->name);
 		return -1;
 	}
 	def = virDomainObjCopyPersistentDef(vm, xylem->xmlopt, NULL);
@@ -333,12 +336,13 @@ static int update(virDomainObj *vm, const char *xml, unsigned int flags)
 typedef int change_fn(virDomainObj *vm, const char *xml, unsigned int flags);
 typedef int acl_fn(virConnectPtr conn, virDomainDef *def, unsigned int flags);
 
-static int change(virDomainPtr dom, const char *xml, unsigned int flags, acl_fn *acl, change_fn *fn)
+static int change(virDomainPtr dom, const char *xml, unsigned int flags, unsigned int more, acl_fn *acl,
+                  change_fn *fn)
 {
 	virDomainObj *vm;
 	int ret = -1;
 
-	virCheckFlags(VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_AFFECT_CONFIG, -1);
+	virCheckFlags(VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_AFFECT_CONFIG | more, -1);
 
 	vm = domain_get(dom);
 	if (!vm)
@@ -354,7 +358,7 @@ static int change(virDomainPtr dom, const char *xml, unsigned int flags, acl_fn 
 
 int devices_attach_flags(virDomainPtr dom, const char *xml, unsigned int flags)
 {
-	return change(dom, xml, flags, virDomainAttachDeviceFlagsEnsureACL, attach);
+	return change(dom, xml, flags, 0, virDomainAttachDeviceFlagsEnsureACL, attach);
 }
 
 int devices_attach(virDomainPtr dom, const char *xml)
@@ -364,7 +368,8 @@ int devices_attach(virDomainPtr dom, const char *xml)
 
 int devices_detach_flags(virDomainPtr dom, const char *xml, unsigned int flags)
 {
-	return change(dom, xml, flags, virDomainDetachDeviceFlagsEnsureACL, detach);
+	return change(dom, xml, flags, VIR_DOMAIN_DEVICE_MODIFY_FORCE, virDomainDetachDeviceFlagsEnsureACL,
+	              detach);
 }
 
 int devices_detach(virDomainPtr dom, const char *xml)
@@ -374,10 +379,10 @@ int devices_detach(virDomainPtr dom, const char *xml)
 
 int devices_update_flags(virDomainPtr dom, const char *xml, unsigned int flags)
 {
-	return change(dom, xml, flags, virDomainUpdateDeviceFlagsEnsureACL, update);
+	return change(dom, xml, flags, 0, virDomainUpdateDeviceFlagsEnsureACL, update);
 }
 
 int devices_detach_alias(virDomainPtr dom, const char *alias, unsigned int flags)
 {
-	return change(dom, alias, flags, virDomainDetachDeviceAliasEnsureACL, detach_alias);
+	return change(dom, alias, flags, 0, virDomainDetachDeviceAliasEnsureACL, detach_alias);
 }

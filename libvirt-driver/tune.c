@@ -87,8 +87,10 @@ static int set_vcpus(virDomainObj *vm, unsigned long value, unsigned int flags)
 	}
 	if (flags & VIR_DOMAIN_VCPU_MAXIMUM) {
 		if (live) {
-			virReportError(VIR_ERR_OPERATION_UNSUPPORTED, "%s",
-			               "the most vcpus of a running guest cannot be changed; use --config");
+			virReportError(
+			        VIR_ERR_OPERATION_UNSUPPORTED,
+			        "%s is running, the most vcpus that it may have cannot be changed; use --config",
+			        vm->def->name);
 			return -1;
 		}
 		if (virDomainDefSetVcpusMax(config, count, xylem->xmlopt) < 0)
@@ -341,8 +343,9 @@ cleanup:
 static int set_max_memory(virDomainObj *vm, unsigned long kib, virDomainDef *live, virDomainDef *config)
 {
 	if (live) {
-		virReportError(VIR_ERR_OPERATION_UNSUPPORTED, "%s",
-		               "the memory limit of a running guest cannot be changed; use --config");
+		virReportError(VIR_ERR_OPERATION_UNSUPPORTED,
+		               "%s is running, its memory limit cannot be changed; use --config",
+		               vm->def->name);
 		return -1;
 	}
 	virDomainDefSetMemoryTotal(config, kib);
@@ -370,7 +373,8 @@ static int set_memory(virDomainObj *vm, unsigned long kib, unsigned int flags)
 		return -1;
 	}
 	if (kib % 4) {
-		virReportError(VIR_ERR_INVALID_ARG, "%lu KiB are no whole pages of 4 KiB", kib);
+		virReportError(VIR_ERR_INVALID_ARG, "%lu KiB for %s are no whole pages of 4 KiB", kib,
+		               vm->def->name);
 		return -1;
 	}
 	if (flags & VIR_DOMAIN_MEM_MAXIMUM)

@@ -38,6 +38,7 @@ static void ok(bool good, const char *name)
 static GMutex gate; /* held by the test: calls to xylemd wait */
 static gint inside; /* such calls */
 static gint creations, kills;
+static int forced;       /* detaches that do not wait for the guest */
 static int destroy_code; /* of the error with which Destroy fails; 0: it succeeds */
 static bool connected = true, dying;
 
@@ -81,7 +82,11 @@ int monitor_attach(struct monitor *m G_GNUC_UNUSED, unsigned int domid G_GNUC_UN
 
 int monitor_detach(struct monitor *m G_GNUC_UNUSED, unsigned int domid G_GNUC_UNUSED, GVariant *device)
 {
-	g_variant_unref(g_variant_ref_sink(device));
+	gboolean force = FALSE;
+
+	g_variant_ref_sink(device);
+	forced += g_variant_lookup(device, "force", "b", &force) && force;
+	g_variant_unref(device);
 	return pass();
 }
 
@@ -432,7 +437,12 @@ static void test_devices(virDomainPtr dom)
 	after = define_get_xml(dom, 0);
 	ok(after && !strstr(after, "ua-root") && strstr(after, "xvdb") && !strstr(after, "<interface"),
 	   "and only these are gone");
-	ok(devices_detach(dom, other) == 0, "the last is detached by its XML");
+	ok(devices_detach(dom, other) == 0 && !forced, "the last is detached by its XML");
+	ok(devices_attach(dom, other) == 0 &&
+	           devices_detach_flags(dom, other,
+	                                VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_DEVICE_MODIFY_FORCE) == 0 &&
+	           forced == 1,
+	   "and without the guest's help when that is asked for");
 }
 
 static void test_memory_stats(virDomainPtr dom)
