@@ -22,6 +22,7 @@ struct spec_policy spec_policy;
 struct options options = { .sched_slice_ms = 30 };
 unsigned fake_preempt;
 uint64_t fake_time_ns = 1000000000;
+bool fake_quiet;
 void (*fake_hook)(void);
 void (*fake_copy_hook)(void);
 uint8_t fake_guest[65536];
@@ -218,6 +219,11 @@ static void rank_check(unsigned rank, const spinlock_t *l)
 			panic("lock of rank %u taken while rank %u is held", rank, held[i]->rank);
 }
 
+unsigned fake_locks_held(void)
+{
+	return held_count;
+}
+
 void fake_rank_check(unsigned rank)
 {
 	rank_check(rank, NULL);
@@ -285,7 +291,7 @@ void log_line(enum log_level level, const char *fmt, ...)
 {
 	va_list ap;
 
-	if (level > LOG_WARN)
+	if (level > LOG_WARN || fake_quiet)
 		return;
 	printf("# ");
 	va_start(ap, fmt);

@@ -41,9 +41,12 @@ extern void (*fake_hook)(void);
 extern void (*fake_copy_hook)(void);
 /* What work_pending() answers: true once in this many calls; 0: never. */
 extern unsigned fake_preempt;
+extern bool fake_quiet; /* what the hypervisor logs is not printed */
 extern uint64_t fake_time_ns;
 extern unsigned fake_flushes; /* CPUs flushed on demand of another one or of themselves, whole TLB */
 
+/* Of the calling thread. */
+unsigned fake_locks_held(void);
 /* Bails out if a lock of this or a higher rank is held. */
 void fake_rank_check(unsigned rank);
 

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Interrupts, power and pv/'s share of the fake hardware layer; the bring-up of the real dom/ on it. */
+/* Interrupts, power and switching of the fake hardware layer; the bring-up of the real dom/ on it. */
 #include "machine.h"
-#include "hw/fpu.h"
 #include "hw/irq.h"
 #include "hw/power.h"
 
 unsigned machine_switches;
-const char *machine_power;
-jmp_buf machine_power_env;
-bool machine_power_armed;
+__thread const char *machine_power;
+__thread jmp_buf machine_power_env;
+__thread bool machine_power_armed;
 static __thread jmp_buf switch_env;
 static __thread bool switch_armed;
 
@@ -202,7 +201,7 @@ void machine_reboot(void)
 	power("reboot");
 }
 
-/* ---- pv ---- */
+/* ---- switching ---- */
 
 void vcpu_switch(struct vcpu *prev, struct vcpu *next)
 {
@@ -221,45 +220,4 @@ void vcpu_switch(struct vcpu *prev, struct vcpu *next)
 void vcpu_stay(struct vcpu *v)
 {
 	vcpu_time_update(v, false);
-}
-
-int pv_vcpu_create(struct vcpu *v)
-{
-	v->pv.kernel_mode = true;
-	/* pv/ owns the area for extended state, and nobody else. */
-	v->fpu_area = hv_alloc_aligned(cpu_features.xsave_size, 64);
-	return v->fpu_area ? 0 : -ENOMEM;
-}
-
-void pv_vcpu_destroy(struct vcpu *v)
-{
-	hv_free(v->fpu_area);
-	v->fpu_area = NULL;
-}
-
-int pv_domain_create(struct domain *d)
-{
-	(void)d;
-	return 0;
-}
-
-void pv_domain_destroy(struct domain *d)
-{
-	(void)d;
-}
-
-int pv_vcpu_relinquish(struct vcpu *v)
-{
-	int rc = 0;
-
-	if (!mfn_eq(v->l4_kernel, INVALID_MFN))
-		rc = pt_put(&v->domain->mm, v->l4_kernel, true);
-	if (!rc)
-		v->l4_kernel = INVALID_MFN;
-	return rc;
-}
-
-void fpu_init_area(void *area)
-{
-	memset(area, 0, cpu_features.xsave_size);
 }

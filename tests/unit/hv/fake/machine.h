@@ -32,7 +32,7 @@ void machine_destroy(struct domain *d);
 
 extern unsigned machine_switches;
 /* Set to "halt" or "reboot" when the machine was told to; the caller of machine_expect_power() continues then. */
-extern const char *machine_power;
+extern __thread const char *machine_power;
 #define MACHINE_EXPECT_POWER(call)                  \
 	do {                                        \
 		machine_power = NULL;               \
@@ -43,8 +43,8 @@ extern const char *machine_power;
 		machine_power_armed = false;        \
 	} while (0)
 #include <setjmp.h>
-extern jmp_buf machine_power_env;
-extern bool machine_power_armed;
+extern __thread jmp_buf machine_power_env;
+extern __thread bool machine_power_armed;
 
 /* Interrupts: irqs 0..23 are GSIs; level says which. */
 extern bool machine_irq_level[64];
