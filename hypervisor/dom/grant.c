@@ -529,16 +529,16 @@ static void copy_one(struct gnttab_copy *op)
 
 /* ---- transfer ---- */
 
-/* Claims an accept_transfer entry of rd. GNTST_*. */
-static int transfer_accept(struct domain *rd, unsigned ref)
+/* Claims an accept_transfer entry of rd. *pfn: where the frame shall be. GNTST_*. */
+static int transfer_accept(struct domain *rd, unsigned ref, uint32_t *pfn)
 {
 	struct grant_table *t = rd->grant;
 	int rc = GNTST_bad_gntref;
 
 	spin_lock(&t->lock);
 	if (ref < entry_count(t) && !t->dying) {
-		uint32_t *word = entry_word(entry_of(t, (unsigned)index_nospec(ref, entry_count(t))));
-		uint32_t old = READ_ONCE(*word);
+		grant_entry_v1_t *e = entry_of(t, (unsigned)index_nospec(ref, entry_count(t)));
+		uint32_t *word = entry_word(e), old = READ_ONCE(*word);
 
 		rc = GNTST_general_error;
 		for (int tries = 0; tries < 5 && rc != GNTST_okay; tries++) {
@@ -549,6 +549,7 @@ static int transfer_accept(struct domain *rd, unsigned ref)
 			                                __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
 				rc = GNTST_okay;
 		}
+		*pfn = READ_ONCE(e->frame);
 	}
 	spin_unlock(&t->lock);
 	return rc;
@@ -562,7 +563,6 @@ static void transfer_complete(struct domain *rd, unsigned ref, mfn_t mfn)
 	if (ref < entry_count(t)) {
 		grant_entry_v1_t *e = entry_of(t, ref);
 
-		m2p_set(mfn, READ_ONCE(e->frame));
 		WRITE_ONCE(e->frame, (uint32_t)mfn.m);
 		__atomic_fetch_or(&e->flags, GTF_transfer_completed, __ATOMIC_SEQ_CST);
 	}
@@ -573,6 +573,7 @@ static void transfer_one(struct gnttab_transfer *op)
 {
 	struct domain *ld = current_domain(), *rd;
 	mfn_t mfn = MFN(op->mfn);
+	uint32_t pfn = 0;
 
 	if (domain_frame_steal(&ld->mm, mfn)) {
 		op->status = GNTST_bad_page;
@@ -585,12 +586,14 @@ static void transfer_one(struct gnttab_transfer *op)
 		if (domain_frame_reserve(&rd->mm)) {
 			op->status = GNTST_address_too_big;
 		} else {
-			op->status = (int16_t)transfer_accept(rd, op->ref);
+			op->status = (int16_t)transfer_accept(rd, op->ref, &pfn);
 			if (op->status != GNTST_okay)
 				domain_frame_forget(&rd->mm);
 		}
 	}
 	if (op->status == GNTST_okay) {
+		/* While it is nobody's: the M2P is the new owner's to read, and may be a third one's soon. */
+		m2p_set(mfn, pfn);
 		domain_frame_return(&rd->mm, mfn);
 		domain_frame_forget(&ld->mm);
 		transfer_complete(rd, op->ref, mfn);

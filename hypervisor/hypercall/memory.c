@@ -63,13 +63,15 @@ static int extent_populate(const struct extent_op *op, XEN_GUEST_HANDLE(xen_pfn_
 	mfn_t mfn;
 	int rc;
 
-	if (op->cmd == XENMEM_populate_physmap && copy_from_handle(&pfn, list, i, 1))
-		return -EFAULT;
-	rc = domain_frame_alloc(&op->d->mm, op->order, op->flags, &mfn);
+	if (op->cmd == XENMEM_populate_physmap) {
+		if (copy_from_handle(&pfn, list, i, 1))
+			return -EFAULT;
+		rc = domain_frame_populate(&op->d->mm, op->order, op->flags, pfn, &mfn);
+	} else {
+		rc = domain_frame_alloc(&op->d->mm, op->order, op->flags, &mfn);
+	}
 	if (rc)
 		return rc;
-	if (op->cmd == XENMEM_populate_physmap)
-		m2p_set_run(mfn, 1ull << op->order, pfn);
 	pfn = mfn.m;
 	return op->have_list ? copy_to_handle(list, i, &pfn, 1) : 0;
 }

@@ -185,7 +185,9 @@ void frame_free(struct frame *f)
 	heap_free(frame_mfn(f), 0);
 }
 
-int domain_frame_alloc(struct domain_mm *d, unsigned order, unsigned flags, mfn_t *first)
+/* pfn: what the M2P is to say, NULL: nothing. It says so before anybody can give the frames away again. */
+static int frames_alloc(struct domain_mm *d, unsigned order, unsigned flags, const uint64_t *pfn,
+                        mfn_t *first)
 {
 	uint64_t n = 1ull << order;
 	int rc = owner_reserve(d, n);
@@ -197,9 +199,22 @@ int domain_frame_alloc(struct domain_mm *d, unsigned order, unsigned flags, mfn_
 		owner_unreserve(d, n);
 		return -ENOMEM;
 	}
-	m2p_clear_run(*first, n);
+	if (pfn)
+		m2p_set_run(*first, n, *pfn);
+	else
+		m2p_clear_run(*first, n);
 	owner_take(d, frame_at(first->m), n);
 	return 0;
+}
+
+int domain_frame_alloc(struct domain_mm *d, unsigned order, unsigned flags, mfn_t *first)
+{
+	return frames_alloc(d, order, flags, NULL, first);
+}
+
+int domain_frame_populate(struct domain_mm *d, unsigned order, unsigned flags, uint64_t pfn, mfn_t *first)
+{
+	return frames_alloc(d, order, flags, &pfn, first);
 }
 
 int domain_frame_release(struct domain_mm *d, mfn_t mfn)

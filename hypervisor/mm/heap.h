@@ -37,6 +37,9 @@ void hv_free(void *p);
 /* 2^order zeroed frames for a domain, counted against max_pages, M2P set to invalid; the domain's own general
  * reference is part of it (dropped by domain_frame_release()). 0, -ENOMEM, -E2BIG over max_pages. */
 int domain_frame_alloc(struct domain_mm *d, unsigned order, unsigned flags, mfn_t *first) __must_check;
+/* The same, and the M2P says that they hold pfn and those that follow. */
+int domain_frame_populate(struct domain_mm *d, unsigned order, unsigned flags, uint64_t pfn,
+                          mfn_t *first) __must_check;
 /* The domain gives a frame back (decrease_reservation): 0, -EINVAL not its own. Freed when the last reference goes. */
 int domain_frame_release(struct domain_mm *d, mfn_t mfn) __must_check;
 /*

@@ -382,6 +382,16 @@ static void test_transfer_limit(void)
 	       "a failed transfer gives the page back, also over the domain's limit");
 }
 
+static mfn_t moving;
+static bool late_m2p;
+
+/* The other CPU: its domain has the frame, and may have given it to a third one when the M2P is written. */
+static void look_at_the_m2p(void)
+{
+	if (frame_owner(moving) == &g2.d->mm && m2p_get(moving) != 0x77)
+		late_m2p = true;
+}
+
 static void test_transfer(void)
 {
 	mfn_t page = page_of(g1.d);
@@ -414,7 +424,11 @@ static void test_transfer(void)
 	g2.d->mm.max_pages = 1024;
 	grant(&g2, REF, g1.d->domid, MFN(0x77), GTF_accept_transfer);
 	done = 0;
+	moving = page;
+	fake_hook = look_at_the_m2p;
 	(void)!grant_op(GNTTABOP_transfer, machine_put(8192, &t, sizeof(t)), 1, &done);
+	fake_hook = NULL;
+	tap_ok(!late_m2p, "the M2P is written before the frame has its new owner");
 	memcpy(&t, fake_guest + 8192, sizeof(t));
 	tap_ok(t.status == GNTST_okay && g1.d->mm.tot_pages == n1 - 1 && g2.d->mm.tot_pages == n2 + 1,
 	       "and is where one is");
@@ -545,7 +559,7 @@ int main(void)
 {
 	uint64_t start;
 
-	tap_plan(5 + 13 + 16 + 6 + 9 + 11 + 5 + 3 + 2 + 9 + 1);
+	tap_plan(6 + 13 + 16 + 6 + 9 + 11 + 5 + 3 + 2 + 9 + 1);
 	machine_init(4096, 2);
 	dom0 = machine_domain(0, 1);
 	machine_destroy(machine_domain(5, 1)); /* so that what stays permanently is there */

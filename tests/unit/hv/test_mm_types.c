@@ -538,6 +538,32 @@ static void frames_on_their_way_to_a_dying_domain(void)
 	CHECK_THAT(d2->tot_pages == 0 && heap_free_pages() == before);
 }
 
+static bool told_while_nobodys;
+
+/* The other CPU, at any time: whoever owns a frame may give it away at once, and a third one may have it then. */
+static void look_at_the_m2p(void)
+{
+	for (uint64_t mfn = FAKE_RAM_FIRST; mfn < max_mfn; mfn++)
+		if (m2p_get(MFN(mfn)) == 0x1234 && !frame_owner(MFN(mfn)))
+			told_while_nobodys = true;
+}
+
+static void m2p_before_the_owner(void)
+{
+	struct xen_memory_reservation r = { .nr_extents = 1, .domid = DOMID_SELF };
+	struct hc_args a = { { XENMEM_populate_physmap, 0x100 } };
+	xen_pfn_t pfn = 0x1234;
+
+	r.extent_start.p = (void *)0x400;
+	put(0x100, &r, sizeof(r));
+	put(0x400, &pfn, sizeof(pfn));
+	told_while_nobodys = false;
+	fake_hook = look_at_the_m2p;
+	CHECK_THAT(hc_memory_op(&a) == 1);
+	fake_hook = NULL;
+	CHECK_THAT(told_while_nobodys);
+}
+
 static void lowered_maximum_loses_nothing(void)
 {
 	struct xen_memory_exchange x = { .in = { .nr_extents = 2, .domid = DOMID_SELF },
@@ -937,6 +963,7 @@ static const struct {
 	{ "frames on their way to a domain that dies", frames_on_their_way_to_a_dying_domain },
 	{ "a maximum that was lowered loses no frame", lowered_maximum_loses_nothing },
 	{ "a large extent is given back in slices", large_extent_in_slices },
+	{ "the M2P is written before a frame has its owner", m2p_before_the_owner },
 	{ "non-present entries on a processor with L1TF", l1tf },
 	{ "shared frames of the hypervisor", shared_frames },
 	{ "descriptors", descriptors },
