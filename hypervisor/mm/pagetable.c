@@ -175,12 +175,9 @@ static int l1_write(struct domain_mm *d, struct domain_mm *pg_owner, uint64_t *p
 		*old = cur;
 		return -EAGAIN;
 	}
-	if (cur & PTE_P) {
-		if (unlikely(cur & PTE_GRANT))
-			return -EINVAL;
-		if ((PTE_P & new) && !((cur ^ new) & (PTE_ADDR | PTE_CACHE)))
-			return l1_write_flags(d, pg_owner, pe, cur, new, how, old);
-	}
+	/* A grant mapping holds no references: what takes its place brings its own. */
+	if ((PTE_P & cur & new) && !((cur ^ new) & (PTE_ADDR | PTE_CACHE)) && likely(!(cur & PTE_GRANT)))
+		return l1_write_flags(d, pg_owner, pe, cur, new, how, old);
 	rc = l1e_get(d, pg_owner, &new);
 	if (unlikely(rc))
 		return rc;
@@ -459,11 +456,9 @@ int pt_grant_map(struct domain_mm *d, mfn_t l4, uint64_t host_addr, mfn_t frame,
 	pe = d->dying ? NULL : grant_entry(d, l4, host_addr, flags);
 	if (pe) {
 		cur = READ_ONCE(*pe);
-		if ((cur & (PTE_P | PTE_GRANT)) != (PTE_P | PTE_GRANT)) {
-			(void)install(pe, &cur, e, PT_WRITE);
-			l1e_put(cur);
-			rc = GNTST_okay;
-		}
+		(void)install(pe, &cur, e, PT_WRITE);
+		l1e_put(cur); /* another grant's holds nothing: its pin stays until it is mapped here again, or for good */
+		rc = GNTST_okay;
 	}
 	spin_unlock(&d->lock);
 	return rc;
@@ -485,13 +480,12 @@ int pt_grant_unmap(struct domain_mm *d, mfn_t l4, uint64_t host_addr, mfn_t fram
 	    !(cur & PTE_RW) != !!(flags & GNTMAP_readonly))
 		goto out;
 	if (new_addr) {
-		/* GNTTABOP_unmap_and_replace: the entry at new_addr moves here, its references with it. */
-		from = va_entry(d, l4, GVA(new_addr));
+		/* GNTTABOP_unmap_and_replace: the entry at new_addr moves here, its references with it. As on Xen not
+		 * where the mapping was made by the address of its entry. */
+		from = flags & GNTMAP_contains_pte ? NULL : va_entry(d, l4, GVA(new_addr));
 		if (!from || from == pe)
 			goto out;
 		gone = READ_ONCE(*from);
-		if ((gone & (PTE_P | PTE_GRANT)) == (PTE_P | PTE_GRANT))
-			goto out;
 		(void)install(from, &gone, 0, PT_WRITE);
 		new = gone;
 	}

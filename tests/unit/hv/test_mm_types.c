@@ -348,19 +348,18 @@ static void freed_frame_is_cleared(void)
 	fake_load(1, d1, INVALID_MFN);
 }
 
-static void grants_stay(void)
+static void grants_and_what_takes_their_place(void)
 {
 	struct tree r = make_tree(d2);
-	mfn_t page = frame_of(d1), own = frame_of(d2);
+	mfn_t page = frame_of(d1), third = frame_of(d1), own = frame_of(d2);
 	uint64_t at = r.t[1].m << PAGE_SHIFT;
 
 	CHECK_THAT(pt_pin(d2, r.t[4], PTYPE_L4) == 0);
 	CHECK_THAT(write_to(d2, d2, r.t[1], 1, pte(own, PTE_P)) == 0);
 	CHECK_THAT(frame_get_type(page, d1, PTYPE_WRITABLE) == 0);
 	CHECK_THAT(pt_grant_map(d2, r.t[4], VA_KERNEL, page, 0) == GNTST_okay);
-	CHECK_THAT(pt_grant_map(d2, r.t[4], at, page, GNTMAP_contains_pte) != GNTST_okay);
-	CHECK_THAT(write_to(d2, d2, r.t[1], 0, 0) == -EINVAL);
-	CHECK_THAT(write_to(d2, d2, r.t[1], 0, entry(r.t[1], 0)) == -EINVAL);
+	CHECK_THAT(pt_grant_unmap(d2, r.t[4], at, page, GNTMAP_contains_pte, VA_KERNEL + PAGE_SIZE) !=
+	           GNTST_okay);
 	CHECK_THAT(pt_grant_unmap(d2, r.t[4], VA_KERNEL, page, GNTMAP_readonly, 0) != GNTST_okay);
 	CHECK_THAT(pt_grant_unmap(d2, r.t[4], VA_KERNEL, own, 0, 0) != GNTST_okay);
 	CHECK_THAT(pt_grant_unmap(d2, r.t[4], VA_KERNEL, page, 0, VA_KERNEL + PAGE_SIZE) == GNTST_okay);
@@ -369,6 +368,21 @@ static void grants_stay(void)
 	CHECK_THAT(pt_grant_unmap(d2, r.t[4], VA_KERNEL, page, 0, 0) != GNTST_okay);
 	frame_put_type(page);
 	CHECK_THAT(count_of(page) == 1);
+	/* Others in its place, a grant and an ordinary entry: nobody's reference is lost or found. */
+	CHECK_THAT(frame_get_type(page, d1, PTYPE_WRITABLE) == 0 && frame_get(third, d1));
+	CHECK_THAT(pt_grant_map(d2, r.t[4], VA_KERNEL, page, 0) == GNTST_okay);
+	CHECK_THAT(pt_grant_map(d2, r.t[4], at, third, GNTMAP_contains_pte | GNTMAP_readonly) == GNTST_okay);
+	CHECK_THAT(pt_grant_unmap(d2, r.t[4], VA_KERNEL, page, 0, 0) != GNTST_okay);
+	CHECK_THAT(write_to(d2, d2, r.t[1], 0, pte(third, PTE_P)) ==
+	           -EBUSY); /* flags of a frame that is not its own */
+	CHECK_THAT(write_to(d2, d2, r.t[1], 0, pte(own, PTE_P | PTE_RW)) == 0 && count_of(own) == 2);
+	CHECK_THAT(pt_grant_unmap(d2, r.t[4], at, third, GNTMAP_contains_pte | GNTMAP_readonly, 0) !=
+	           GNTST_okay);
+	CHECK_THAT(pt_grant_map(d2, r.t[4], VA_KERNEL, page, 0) == GNTST_okay && count_of(own) == 1);
+	CHECK_THAT(pt_grant_unmap(d2, r.t[4], VA_KERNEL, page, 0, 0) == GNTST_okay);
+	frame_put_type(page);
+	frame_put(third);
+	CHECK_THAT(count_of(page) == 1 && count_of(third) == 1);
 	/* A table that is released under a grant mapping leaves the mapping's references alone. */
 	CHECK_THAT(frame_get(page, d1));
 	CHECK_THAT(pt_grant_map(d2, r.t[4], VA_KERNEL + 2 * PAGE_SIZE, page, GNTMAP_readonly) == GNTST_okay);
@@ -953,7 +967,7 @@ static const struct {
 	{ "a dropped table is forgotten before it is written", dropped_link_flushes },
 	{ "a frame that moves to another domain is forgotten first", moved_frame_flushes },
 	{ "a freed frame comes back clear", freed_frame_is_cleared },
-	{ "grant mappings are dropped as such only", grants_stay },
+	{ "grant mappings and what takes their place", grants_and_what_takes_their_place },
 	{ "counts do not overflow", overflow_is_refused },
 	{ "building and releasing are preempted and continued by anybody", preempted_and_continued },
 	{ "an abandoned build goes with the domain", abandoned_build_goes_with_the_domain },
