@@ -47,6 +47,15 @@ int memcmp(const void *a, const void *b, size_t n)
 	return 0;
 }
 
+size_t strlen(const char *s)
+{
+	size_t n = 0;
+
+	while (s[n])
+		n++;
+	return n;
+}
+
 /* ---- printing: %s %d %u %x %ld %lu %lx %c %p ---- */
 
 static char line[512];
@@ -110,6 +119,15 @@ static void format(const char *fmt, va_list ap)
 	}
 }
 
+/* A guest has no console here: dom0 is told what failed. */
+void child_failed(const char *text, unsigned n) __attribute__((weak));
+void child_main(void) __attribute__((weak));
+
+static bool in_dom0(void)
+{
+	return start_info->flags & SIF_INITDOMAIN;
+}
+
 static void flush(void)
 {
 	HC(console_io, CONSOLEIO_write, line_used, line);
@@ -168,6 +186,8 @@ void fail(const char *file, int at, const char *fmt, ...)
 	va_start(ap, fmt);
 	format(fmt, ap);
 	va_end(ap);
+	if (!in_dom0() && child_failed)
+		child_failed(line, line_used);
 	put('\n');
 	flush();
 	power_off();
@@ -320,7 +340,7 @@ void events_enable(bool on)
 		HC(xen_version, XENVER_version, NULL); /* any entry delivers what is pending */
 }
 
-static void set_up(void)
+void entry_points(void)
 {
 	struct trap_info traps[257];
 	unsigned n = 0;
@@ -334,6 +354,11 @@ static void set_up(void)
 	HC(set_trap_table, traps);
 	HC(set_callbacks, trap_stubs + 16 * 256, trap_stubs, syscall_stub);
 	HC(stack_switch, 0xe02b, kernel_stack_top);
+}
+
+static void set_up(void)
+{
+	entry_points();
 	HC(update_va_mapping, shared_page, start_info->shared_info | P | RW | US, UVMF_INVLPG);
 	shared = (struct shared_info *)shared_page;
 }
@@ -342,6 +367,10 @@ void guest_main(struct start_info *si)
 {
 	start_info = si;
 	set_up();
+	if (!in_dom0() && child_main) {
+		child_main();
+		power_off();
+	}
 	run();
 	print_verdict("pass", "\n");
 	flush();

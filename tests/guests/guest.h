@@ -83,6 +83,7 @@ long mmuext(unsigned cmd, unsigned long arg1, unsigned long arg2);
 void *memset(void *, int, size_t);
 void *memcpy(void *, const void *, size_t);
 int memcmp(const void *, const void *, size_t);
+size_t strlen(const char *);
 
 #define P           1ul
 #define RW          2ul
@@ -112,6 +113,8 @@ extern bool (*trap_hook)(struct regs *regs);
 /* Called on event upcalls, events masked. */
 extern void (*event_hook)(void);
 void events_enable(bool on);
+/* Registers the current vcpu's trap table and callbacks, as at the start. */
+void entry_points(void);
 
 /* ---- user mode: runs fn(arg) in ring 3 "user" with the kernel's tables; back by syscall or exception ---- */
 struct user_result {

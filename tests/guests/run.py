@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Runs the PV test guests in dom0's place and prints TAP.
 
-usage: run.py --hypervisor IMAGE [--bochs] [--cpu MODEL] [--cpus N] [--options "..."] [--jobs N] [--log DIR] GUEST.elf ...
+usage: run.py --hypervisor IMAGE [--bochs] [--cpu MODEL] [--cpus N] [--options "..."]
+              [--guest-options "..."] [--jobs N] [--log DIR] GUEST.elf ...
 
 IMAGE is an uncompressed Multiboot image (xylem.bin or stock Xen's, gunzipped), started by QEMU's loader, or with --bochs
 under Bochs by GRUB Legacy from a disk image; MODEL is one of "qemu-system-x86_64 -cpu help" or of "bochs --help cpu". A guest
@@ -23,12 +24,18 @@ TIMEOUT_S = 240 * float(os.environ.get("XYLEM_TIMEOUT_SCALE", "1"))
 HYPERVISOR_OPTIONS = "console=com1 com1=115200 dom0_mem=64M loglvl=warning guest_loglvl=all "
 
 
+def modules(guest):
+    """A test of two domains gets itself as its RAM disk: dom0's side starts the others from it."""
+    return [guest, guest] if os.path.basename(guest).startswith("pair-") else [guest]
+
+
 class Qemu:
     """A QEMU that runs: its serial output line by line."""
 
     def __init__(self, args, guest):
         command = ["qemu-system-x86_64", "-accel", "tcg", "-cpu", args.cpu, "-smp", str(args.cpus), "-m", "256", "-nographic",
-                   "-no-reboot", "-net", "none", "-kernel", args.hypervisor, "-initrd", guest, "-append",
+                   "-no-reboot", "-net", "none", "-kernel", args.hypervisor, "-initrd",
+                   ",".join(("%s %s" % (m, args.guest_options)).strip() for m in modules(guest)), "-append",
                    HYPERVISOR_OPTIONS + args.options]
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
@@ -48,7 +55,7 @@ def prepare(args, folder):
     """What all runs of these arguments share."""
     if args.bochs:
         bochs.disk(os.path.join(folder, "disk.img"), args.hypervisor, HYPERVISOR_OPTIONS + args.options,
-                   [(guest, "", [guest]) for guest in args.guests])
+                   [(guest, args.guest_options, modules(guest)) for guest in args.guests])
 
 
 def start(args, guest, folder):
@@ -61,7 +68,8 @@ def start(args, guest, folder):
 def run(args, guest, folder):
     name = os.path.basename(guest)[:-4]
     machine = start(args, guest, folder)
-    timer = threading.Timer(TIMEOUT_S, machine.kill)
+    asked = re.search(r"seconds=(\d+)", args.guest_options)
+    timer = threading.Timer(TIMEOUT_S + 10 * int(asked[1] if asked else 0), machine.kill)
     timer.start()
     verdict, log = None, []
     lines = machine.lines()
@@ -93,6 +101,7 @@ def main():
     p.add_argument("--cpu")
     p.add_argument("--cpus", type=int, default=1)
     p.add_argument("--options", default="")
+    p.add_argument("--guest-options", default="", help="the guest's command line")
     p.add_argument("--jobs", type=int, default=2)
     p.add_argument("--log")
     p.add_argument("guests", nargs="+")
