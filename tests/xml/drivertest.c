@@ -445,6 +445,39 @@ static void test_devices(virDomainPtr dom)
 	   "and without the guest's help when that is asked for");
 }
 
+/* Two running guests with one MAC address: the log names both. */
+static void test_same_mac(void)
+{
+	static const char *const names[] = { "first", "second" };
+	g_autofree char *file = g_build_filename(xylem->config_dir, "log", NULL), *text = NULL;
+	g_autofree char *outputs = g_strdup_printf("3:file:%s", file);
+	unsigned int started = 0, i;
+
+	if (virLogSetOutputs(outputs) < 0)
+		abort();
+	for (i = 0; i < G_N_ELEMENTS(names); i++) {
+		g_autofree char *xml = g_strdup_printf(
+		        "<domain type='xen'><name>%s</name><memory>65536</memory><vcpu>1</vcpu><os>"
+		        "<type>linux</type><kernel>/k</kernel></os><devices>" NIC "</devices></domain>",
+		        names[i]);
+		virDomainPtr dom = lifecycle_create_xml(conn, xml, 0);
+
+		started += dom != NULL;
+		virObjectUnref(dom);
+	}
+	ok(started == 2 && g_file_get_contents(file, &text, NULL, NULL) &&
+	           strstr(text, "second: its interface 00:16:3e:00:00:01 has the address of one of first"),
+	   "a MAC address that two running guests have is logged");
+	for (i = 0; i < G_N_ELEMENTS(names); i++) {
+		virDomainPtr dom = define_lookup_name(conn, names[i]);
+
+		if (!dom || lifecycle_destroy(dom) < 0)
+			abort();
+		virObjectUnref(dom);
+	}
+	ignore_value(virLogSetOutputs("3:stderr"));
+}
+
 static void test_memory_stats(virDomainPtr dom)
 {
 	virDomainMemoryStatStruct stats[VIR_DOMAIN_MEMORY_STAT_NR];
@@ -574,6 +607,7 @@ int main(void)
 		test_rename(dom);
 		test_jobs(dom);
 		test_devices(dom);
+		test_same_mac();
 		test_hung_daemon(dom);
 		test_destroy(dom);
 		virObjectUnref(dom);
