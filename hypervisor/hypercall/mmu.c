@@ -17,19 +17,16 @@
 #define BATCH     32         /* requests copied in at once and handled under one hold of the lock */
 #define PREEMPTED (1u << 31) /* in count: a continuation; *pdone holds what was done before */
 
-/* Whose tables are changed, and whose frames may be named; references are held unless it is the caller. */
-struct mmu_target {
-	struct domain *tables, *frames;
-	struct domain_mm *pg_owner; /* NULL: machine memory that is nobody's RAM (DOMID_IO) */
+/*
+ * Whose frames a call may name (FOREIGNDOM). Besides domains there are DOMID_IO (machine memory that is
+ * nobody's RAM; also a guest's, within its ranges) and DOMID_XEN (the frames that the hypervisor shows to
+ * dom0). Everybody's own number is refused, as Xen does: the caller is DOMID_SELF.
+ */
+struct pg_owner {
+	struct domain *d;     /* with a reference unless it is the caller; NULL: DOMID_IO or DOMID_XEN */
+	struct domain_mm *mm; /* NULL: DOMID_IO */
+	bool permitted;       /* the caller may name them */
 };
-
-static int domain_of(uint16_t domid, struct domain **d)
-{
-	*d = current_domain();
-	if (domid == DOMID_SELF || domid == (*d)->domid)
-		return 0;
-	return hc_target_domain(domid, d);
-}
 
 static void domain_done(struct domain *d)
 {
@@ -37,48 +34,72 @@ static void domain_done(struct domain *d)
 		domain_put(d);
 }
 
-static void target_done(struct mmu_target *t)
+/* 0 or -ESRCH. */
+static int pg_owner_find(uint16_t domid, struct pg_owner *o)
 {
-	domain_done(t->tables);
-	domain_done(t->frames);
-}
+	struct domain *me = current_domain();
 
-/* foreigndom: the owner of the frames below, the owner of the tables plus one above; both 0 or DOMID_SELF for self. */
-static int target_find(uint32_t foreigndom, struct mmu_target *t)
-{
-	uint16_t frames = (uint16_t)foreigndom, tables = foreigndom >> 16;
-	int rc = 0;
-
-	*t = (struct mmu_target){ .tables = current_domain() };
-	if (tables)
-		rc = domain_of(tables - 1, &t->tables);
-	if (rc) {
-		t->tables = NULL;
-		return rc;
+	*o = (struct pg_owner){ .permitted = me->privileged };
+	if (domid == DOMID_SELF) {
+		*o = (struct pg_owner){ .d = me, .mm = &me->mm, .permitted = true };
+	} else if (domid == DOMID_IO) {
+		o->permitted = true;
+	} else if (domid == DOMID_XEN) {
+		o->mm = &xen_mm;
+	} else {
+		o->d = domid == me->domid ? NULL : domain_get(domid);
+		if (!o->d)
+			return -ESRCH;
+		o->mm = &o->d->mm;
 	}
-	if (frames == DOMID_IO)
-		return 0;
-	rc = domain_of(frames, &t->frames);
-	if (rc) {
-		t->frames = NULL;
-		target_done(t);
-		return rc;
-	}
-	t->pg_owner = &t->frames->mm;
 	return 0;
 }
 
+/*
+ * How many entries were done, with what a continuation brought along. Xen tells it whether the call succeeds
+ * or not, and callers go by it (Linux's privcmd does). It does not mind where that cannot be read or written,
+ * wholly or in part.
+ */
+static uint32_t done_in(gva_t pdone)
+{
+	uint32_t before = 0;
+	size_t left = pdone.v ? guest_copy_in(&before, pdone, sizeof(before)) : 0;
+
+	(void)left;
+	return before;
+}
+
+static void done_out(gva_t pdone, uint32_t done)
+{
+	size_t left = pdone.v ? guest_copy_out(pdone, &done, sizeof(done)) : 0;
+
+	(void)left;
+}
+
 /* ---- mmu_update ---- */
+
+/* Whose tables mmu_update changes, and whose frames the entries name. */
+struct mmu_target {
+	struct domain *tables; /* with a reference unless it is the caller */
+	struct pg_owner frames;
+};
 
 static int machphys_update(const struct mmu_target *t, uint64_t ptr, uint64_t pfn)
 {
 	mfn_t mfn = MFN(ptr >> PAGE_SHIFT);
 
-	if (!t->pg_owner || !frame_get(mfn, t->pg_owner))
+	if (t->tables != current_domain() || !t->frames.permitted)
+		return -EPERM;
+	if (!t->frames.mm || !frame_get(mfn, t->frames.mm))
 		return -EINVAL;
 	m2p_set(mfn, pfn);
 	frame_put(mfn);
 	return 0;
+}
+
+static bool may_update(const struct mmu_target *t)
+{
+	return t->frames.permitted && (t->tables == current_domain() || current_domain()->privileged);
 }
 
 static int one_update(const struct mmu_target *t, const struct pt_request *req)
@@ -88,10 +109,13 @@ static int one_update(const struct mmu_target *t, const struct pt_request *req)
 	switch (req->ptr & 7) {
 	case MMU_NORMAL_PT_UPDATE:
 	case MMU_PT_UPDATE_NO_TRANSLATE:
-		return pt_entry_write(&t->tables->mm, t->pg_owner, MADDR(ptr), req->val, PT_WRITE, NULL);
+		return may_update(t) ? pt_entry_write(&t->tables->mm, t->frames.mm, MADDR(ptr), req->val,
+		                                      PT_WRITE, NULL)
+		                     : -EPERM;
 	case MMU_PT_UPDATE_PRESERVE_AD:
-		return pt_entry_write(&t->tables->mm, t->pg_owner, MADDR(ptr), req->val, PT_WRITE_PRESERVE_AD,
-		                      NULL);
+		return may_update(t) ? pt_entry_write(&t->tables->mm, t->frames.mm, MADDR(ptr), req->val,
+		                                      PT_WRITE_PRESERVE_AD, NULL)
+		                     : -EPERM;
 	case MMU_MACHPHYS_UPDATE:
 		return machphys_update(t, req->ptr, req->val);
 	default:
@@ -114,7 +138,8 @@ static int do_updates(const struct mmu_target *t, gva_t ureqs, uint32_t count, u
 
 		n -= (left + sizeof(*req) - 1) / sizeof(*req);
 		for (k = 0; k < n && !rc;) {
-			k += pt_entries_write(&t->tables->mm, t->pg_owner, req + k, n - k);
+			if (may_update(t))
+				k += pt_entries_write(&t->tables->mm, t->frames.mm, req + k, n - k);
 			if (k < n)
 				rc = one_update(t, &req[k]);
 			if (k < n && !rc)
@@ -130,32 +155,51 @@ static int do_updates(const struct mmu_target *t, gva_t ureqs, uint32_t count, u
 	return rc;
 }
 
+/* foreigndom: whose frames below; whose tables plus one above, 0 for the caller's. */
+static int update_target(uint32_t foreigndom, gva_t ureqs, uint32_t count, struct mmu_target *t,
+                         uint32_t *done)
+{
+	unsigned tables = foreigndom >> 16;
+	int rc = 0;
+
+	if (tables && tables - 1 != current_domain()->domid) {
+		t->tables = domain_get((uint16_t)(tables - 1));
+		if (!t->tables)
+			return -ESRCH;
+		if (!t->tables->vcpus[0])
+			rc = -EINVAL;
+	}
+	if (!rc)
+		rc = pg_owner_find((uint16_t)foreigndom, &t->frames);
+	if (!rc)
+		rc = pt_drain(&t->tables->mm, true);
+	return rc ? rc : do_updates(t, ureqs, count, done);
+}
+
+/* mmu_update(requests, count, &done, foreigndom). */
 int64_t hc_mmu_update(struct hc_args *a)
 {
-	uint32_t count = (uint32_t)a->arg[1], before = 0, done = 0;
+	uint32_t count = (uint32_t)a->arg[1], foreigndom = (uint32_t)a->arg[3], before = 0, done = 0;
 	gva_t ureqs = GVA(a->arg[0]), pdone = GVA(a->arg[2]);
-	struct mmu_target t;
+	struct mmu_target t = { .tables = current_domain() };
 	int rc;
 
 	if (count & PREEMPTED) {
 		count &= ~PREEMPTED;
-		if (pdone.v && guest_copy_in(&before, pdone, sizeof(before)))
-			return -EFAULT;
+		before = done_in(pdone);
 	}
-	rc = target_find((uint32_t)a->arg[3], &t);
-	if (rc)
+	if (!guest_range_ok(ureqs, 1))
+		return -EFAULT;
+	rc = update_target(foreigndom, ureqs, count, &t, &done);
+	if (!t.tables)
 		return rc;
-	rc = pt_drain(&t.tables->mm, true);
-	if (!rc)
-		rc = do_updates(&t, ureqs, count, &done);
-	target_done(&t);
+	domain_done(t.tables);
+	domain_done(t.frames.d);
 	if (rc == -ERESTART_HV) {
 		a->arg[0] = ureqs.v + (uint64_t)done * sizeof(struct mmu_update);
 		a->arg[1] = (count - done) | PREEMPTED;
 	}
-	done += before;
-	if (pdone.v && guest_copy_out(pdone, &done, sizeof(done)))
-		return -EFAULT;
+	done_out(pdone, before + done);
 	return rc;
 }
 
@@ -186,7 +230,7 @@ static int va_flush(struct domain *d, gva_t va, uint64_t flags)
 	if ((flags & UVMF_FLUSHTYPE_MASK) == UVMF_NONE)
 		return 0;
 	if (!page && (flags & UVMF_FLUSHTYPE_MASK) != UVMF_TLB_FLUSH)
-		return -EINVAL;
+		return 0; /* no kind of flush */
 	if (which == UVMF_LOCAL) {
 		if (page)
 			tlb_flush_page_local(va);
@@ -224,13 +268,13 @@ int64_t hc_update_va_mapping(struct hc_args *a)
 
 int64_t hc_update_va_mapping_otherdomain(struct hc_args *a)
 {
-	struct mmu_target t;
-	int64_t rc = target_find((uint16_t)a->arg[3], &t);
+	struct pg_owner o;
+	int64_t rc = pg_owner_find((uint16_t)a->arg[3], &o);
 
 	if (rc)
 		return rc;
-	rc = update_va(t.pg_owner, GVA(a->arg[0]), a->arg[1], a->arg[2]);
-	target_done(&t);
+	rc = o.permitted ? update_va(o.mm, GVA(a->arg[0]), a->arg[1], a->arg[2]) : -EPERM;
+	domain_done(o.d);
 	return rc;
 }
 
@@ -277,8 +321,8 @@ static int clear_or_copy(struct domain_mm *mm, mfn_t dst, mfn_t src, bool copy)
 
 static int flush_cache(struct domain *d, bool everywhere)
 {
-	if (!d->mm.iomem.count)
-		return -EACCES; /* all its memory is write-back: nothing to keep in step */
+	if (!d->mm.iomem.count) /* all its memory is write-back: nothing to keep in step */
+		return everywhere ? -EINVAL : -EACCES;
 	if (everywhere)
 		cpu_call(&cpus_online, cache_write_back, NULL);
 	else
@@ -292,7 +336,6 @@ static int own_op(struct vcpu *v, const struct mmuext_op *op)
 	struct domain *d = v->domain;
 	cpumask_t cpus = d->mm.dirty_cpus;
 	gva_t va = GVA(op->arg1.linear_addr);
-	int rc;
 
 	switch (op->cmd) {
 	case MMUEXT_NEW_BASEPTR:
@@ -307,9 +350,8 @@ static int own_op(struct vcpu *v, const struct mmuext_op *op)
 		return 0;
 	case MMUEXT_TLB_FLUSH_MULTI:
 	case MMUEXT_INVLPG_MULTI:
-		rc = vcpumask_cpus(d, GVA((uintptr_t)op->arg2.vcpumask.p), &cpus);
-		if (rc)
-			return rc;
+		if (vcpumask_cpus(d, GVA((uintptr_t)op->arg2.vcpumask.p), &cpus))
+			return -EINVAL;
 		break;
 	case MMUEXT_TLB_FLUSH_ALL:
 	case MMUEXT_INVLPG_ALL:
@@ -329,65 +371,85 @@ static int own_op(struct vcpu *v, const struct mmuext_op *op)
 	return 0;
 }
 
-static int one_ext_op(struct domain *d, const struct mmuext_op *op)
+/* Whether cmd is one of own_op()'s. */
+static bool is_own_op(uint32_t cmd)
+{
+	return cmd == MMUEXT_NEW_BASEPTR || cmd == MMUEXT_NEW_USER_BASEPTR ||
+	       (cmd >= MMUEXT_TLB_FLUSH_LOCAL && cmd <= MMUEXT_SET_LDT) || cmd == MMUEXT_FLUSH_CACHE_GLOBAL;
+}
+
+static int one_ext_op(const struct pg_owner *o, const struct mmuext_op *op)
 {
 	mfn_t mfn = MFN(op->arg1.mfn);
 
+	if (is_own_op(op->cmd))
+		return o->d == current_domain() ? own_op(current_vcpu(), op) : -EPERM;
 	switch (op->cmd) {
 	case MMUEXT_PIN_L1_TABLE:
 	case MMUEXT_PIN_L2_TABLE:
 	case MMUEXT_PIN_L3_TABLE:
 	case MMUEXT_PIN_L4_TABLE:
-		return pt_pin(&d->mm, mfn, PTYPE_L1 + (op->cmd - MMUEXT_PIN_L1_TABLE));
+		return o->d ? pt_pin(o->mm, mfn, PTYPE_L1 + (op->cmd - MMUEXT_PIN_L1_TABLE)) : -EINVAL;
 	case MMUEXT_UNPIN_TABLE:
-		return pt_unpin(&d->mm, mfn);
+		return o->d ? pt_unpin(o->mm, mfn) : -EINVAL;
 	case MMUEXT_CLEAR_PAGE:
-		return clear_or_copy(&d->mm, mfn, MFN(0), false);
+		return o->d ? clear_or_copy(o->mm, mfn, MFN(0), false) : -EINVAL;
 	case MMUEXT_COPY_PAGE:
-		return clear_or_copy(&d->mm, mfn, MFN(op->arg2.src_mfn), true);
+		return o->d ? clear_or_copy(o->mm, mfn, MFN(op->arg2.src_mfn), true) : -EINVAL;
 	case MMUEXT_MARK_SUPER:
 	case MMUEXT_UNMARK_SUPER:
 		return -EOPNOTSUPP;
 	default:
-		return d == current_domain() ? own_op(current_vcpu(), op) : -EPERM;
+		return -ENOSYS;
 	}
 }
 
+/* Operations [0, count) at uops; *done as do_updates(). */
+static int do_ext_ops(const struct pg_owner *o, gva_t uops, uint32_t count, uint32_t *done)
+{
+	struct mmuext_op op;
+	int rc = 0;
+
+	while (!rc && *done < count) {
+		if (guest_copy_in(&op, GVA(uops.v + (uint64_t)*done * sizeof(op)), sizeof(op)))
+			return -EFAULT;
+		rc = one_ext_op(o, &op);
+		if (!rc && ++*done < count && work_pending())
+			rc = -ERESTART_HV;
+	}
+	return rc;
+}
+
+/* mmuext_op(operations, count, &done, foreigndom). Unlike mmu_update, a call that is refused as a whole does
+ * not tell what it did. */
 int64_t hc_mmuext_op(struct hc_args *a)
 {
-	uint32_t count = (uint32_t)a->arg[1], before = 0, i = 0;
+	uint32_t count = (uint32_t)a->arg[1], before = 0, done = 0;
 	gva_t uops = GVA(a->arg[0]), pdone = GVA(a->arg[2]);
-	struct domain *d = NULL;
-	struct mmuext_op op;
+	struct pg_owner o;
 	int rc;
 
 	if (count & PREEMPTED) {
 		count &= ~PREEMPTED;
-		if (pdone.v && guest_copy_in(&before, pdone, sizeof(before)))
-			return -EFAULT;
+		before = done_in(pdone);
 	}
-	rc = domain_of((uint16_t)a->arg[3], &d);
+	if (!guest_range_ok(uops, 1))
+		return -EFAULT;
+	rc = pg_owner_find((uint16_t)a->arg[3], &o);
 	if (rc)
 		return rc;
-	rc = pt_drain(&d->mm, true);
-	while (!rc && i < count) {
-		if (guest_copy_in(&op, GVA(uops.v + (uint64_t)i * sizeof(op)), sizeof(op))) {
-			rc = -EFAULT;
-			break;
-		}
-		rc = one_ext_op(d, &op);
-		if (rc)
-			break;
-		if (++i < count && work_pending())
-			rc = -ERESTART_HV;
+	if (!(o.d ? o.permitted : current_domain()->privileged)) {
+		domain_done(o.d);
+		return -EPERM;
 	}
-	domain_done(d);
+	rc = o.d ? pt_drain(&o.d->mm, true) : 0;
+	if (!rc)
+		rc = do_ext_ops(&o, uops, count, &done);
+	domain_done(o.d);
 	if (rc == -ERESTART_HV) {
-		a->arg[0] = uops.v + (uint64_t)i * sizeof(op);
-		a->arg[1] = (count - i) | PREEMPTED;
+		a->arg[0] = uops.v + (uint64_t)done * sizeof(struct mmuext_op);
+		a->arg[1] = (count - done) | PREEMPTED;
 	}
-	i += before;
-	if (pdone.v && guest_copy_out(pdone, &i, sizeof(i)))
-		return -EFAULT;
+	done_out(pdone, before + done);
 	return rc;
 }

@@ -88,6 +88,7 @@ static void build_m2p(void)
 		if (!has_ram(mfn, mfn + per_page))
 			continue;
 		page = big_page(0xff);
+		frames_share_with_dom0(page, BIG_FRAMES, false);
 		hv_map(M2P_RW_BASE + mfn * sizeof(uint64_t), page, BIG_FRAMES,
 		       HV_PTE_P | HV_PTE_RW | HV_PTE_NX);
 		hv_map(M2P_RO_BASE + mfn * sizeof(uint64_t), page, BIG_FRAMES,

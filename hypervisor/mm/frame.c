@@ -11,6 +11,13 @@
 
 struct frame *frame_table;
 uint64_t *m2p_table;
+struct domain_mm xen_mm = {
+	.domid = DOMID_XEN,
+	.lock = SPINLOCK(RANK_MMU),
+	.pages_lock = SPINLOCK(RANK_OWNED_PAGES),
+	.pages = { &xen_mm.pages, &xen_mm.pages },
+	.shared_pages = { &xen_mm.shared_pages, &xen_mm.shared_pages },
+};
 
 struct frame *mfn_frame(mfn_t mfn)
 {
@@ -314,4 +321,20 @@ mfn_t share_alloc(struct domain_mm *d, bool writable)
 void share_free(mfn_t mfn)
 {
 	frame_put_type(mfn);
+}
+
+/* As share_alloc(): the hypervisor's own typed reference, which is never dropped, says how they may be
+ * mapped. */
+void frames_share_with_dom0(mfn_t first, uint64_t n, bool writable)
+{
+	CHECK(frame_is_ram(first.m) && n <= max_mfn - first.m);
+	for (uint64_t i = 0; i < n; i++) {
+		struct frame *f = frame_at(first.m + i);
+
+		CHECK(!f->owner && !f->count);
+		f->flags |= FRAME_SHARED;
+		f->type = type_word(f->type, writable ? PTYPE_WRITABLE : PTYPE_NONE, 1);
+		f->owner = &xen_mm;
+		__atomic_store_n(&f->count, 1, __ATOMIC_RELEASE);
+	}
 }

@@ -79,6 +79,14 @@ struct frame *mfn_frame(mfn_t mfn); /* only for mfn_is_ram() frames */
 mfn_t frame_mfn(const struct frame *f);
 bool mfn_is_ram(mfn_t mfn); /* described by the frame table; guests may own it or not */
 
+/* ---- frames of the hypervisor's own that dom0 may map, by DOMID_XEN ---- */
+/* Their owner: the machine-to-physical table is its, and what else is shared with dom0. It lives for ever and
+ * has no tables of its own. */
+extern struct domain_mm xen_mm;
+/* n frames become its for good. Read-only ones nobody ever maps writable. They are the hypervisor's and
+ * zero-count: fresh from boot_alloc() or heap_alloc(). */
+void frames_share_with_dom0(mfn_t first, uint64_t n, bool writable);
+
 /* ---- general references ---- */
 /* Takes one if the frame is RAM, allocated and owned by d. False otherwise; nothing changed. */
 bool frame_get(mfn_t mfn, const struct domain_mm *d) __must_check;
