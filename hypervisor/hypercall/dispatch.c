@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Where a hypercall enters: number in RAX, arguments in RDI, RSI, RDX, R10, R8, R9, result in RAX
- * (xen/arch-x86/xen-x86_64.h). IRET never comes here (pv/bounce.c). docs/abi.md lists what each one supports.
- * A number without a handler answers -ENOSYS.
+ * (xen/arch-x86/xen-x86_64.h). IRET comes here as the last entry of a multicall only (pv/bounce.c).
+ * docs/abi.md lists what each one supports. A number without a handler answers -ENOSYS.
  */
 #include "hypercall/hypercall.h"
 #include "pv/pv.h"
@@ -75,17 +75,33 @@ void hypercall_from_guest(struct vcpu *v, struct cpu_user_regs *regs)
 	regs->rax = (uint64_t)result;
 }
 
+/* IRET as an entry: the frame on the guest's stack is taken and the list ends here, whatever follows. The
+ * result is told as far as the guest's mode that comes next can be reached, and what rax becomes is an int,
+ * as Xen has it. */
+static int64_t multicall_iret(gva_t result_at)
+{
+	struct cpu_user_regs *regs = &cpu_info()->regs;
+	int64_t result;
+
+	pv_iret(current_vcpu(), regs);
+	result = (int64_t)regs->rax;
+	return guest_copy_out(result_at, &result, sizeof(result)) ? (int32_t)regs->rax : (int32_t)result;
+}
+
 /*
  * multicall(entries, count). An entry that was preempted is rewritten with its new arguments and the list
- * continues from it. IRET and a multicall within are no calls that a list may hold.
+ * continues from it. A multicall within is no call that a list may hold.
  */
 int64_t hc_multicall(struct hc_args *a)
 {
 	gva_t list = GVA(a->arg[0]);
 	uint64_t count = (uint32_t)a->arg[1];
 
+	if (!guest_range_ok(list, 1))
+		return -EFAULT;
 	for (uint64_t i = 0; i < count; i++) {
 		gva_t at = GVA(list.v + i * sizeof(struct multicall_entry));
+		gva_t result_at = GVA(at.v + offsetof(struct multicall_entry, result));
 		struct multicall_entry e;
 		struct hc_args inner;
 		int64_t result = -EINVAL;
@@ -98,9 +114,11 @@ int64_t hc_multicall(struct hc_args *a)
 		}
 		if (guest_copy_in(&e, at, sizeof(e)))
 			return -EFAULT;
+		if (e.op == __HYPERVISOR_iret)
+			return multicall_iret(result_at);
 		for (unsigned n = 0; n < 6; n++)
 			inner.arg[n] = e.args[n];
-		if (e.op != __HYPERVISOR_multicall && e.op != __HYPERVISOR_iret)
+		if (e.op != __HYPERVISOR_multicall)
 			done = call(e.op, &inner, &result);
 		if (!done) {
 			for (unsigned n = 0; n < 6; n++)
@@ -111,8 +129,7 @@ int64_t hc_multicall(struct hc_args *a)
 			a->arg[1] = count - i;
 			return -ERESTART_HV;
 		}
-		if (guest_copy_out(GVA(at.v + offsetof(struct multicall_entry, result)), &result,
-		                   sizeof(result)))
+		if (guest_copy_out(result_at, &result, sizeof(result)))
 			return -EFAULT;
 	}
 	return 0;
