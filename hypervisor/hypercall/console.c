@@ -12,7 +12,7 @@ int64_t hc_console_io(struct hc_args *a)
 
 	if (!current_domain()->privileged)
 		return -EPERM;
-	switch (a->arg[0]) {
+	switch ((uint32_t)a->arg[0]) {
 	case CONSOLEIO_write:
 		while (count) {
 			n = MIN(count, sizeof(buf));

@@ -47,11 +47,12 @@ int64_t hc_update_descriptor(struct hc_args *a)
 /* set_segment_base(which, base): SEGBASE_* of xen/arch-x86/xen-x86_64.h. */
 int64_t hc_set_segment_base(struct hc_args *a)
 {
+	uint32_t which = (uint32_t)a->arg[0];
 	uint64_t flags;
 
-	if (a->arg[0] != SEGBASE_GS_USER_SEL && !pv_address_ok(a->arg[1]))
+	if (which != SEGBASE_GS_USER_SEL && !pv_address_ok(a->arg[1]))
 		return -EINVAL;
-	switch (a->arg[0]) {
+	switch (which) {
 	case SEGBASE_FS:
 		wrmsr(MSR_FS_BASE, a->arg[1]);
 		return 0;
@@ -73,18 +74,24 @@ int64_t hc_set_segment_base(struct hc_args *a)
 /* fpu_taskswitch(set): CR0.TS. */
 int64_t hc_fpu_taskswitch(struct hc_args *a)
 {
-	current_vcpu()->pv.cr0_ts_em = a->arg[0] ? 1u << 3 : 0;
-	fpu_stts(a->arg[0]);
+	uint32_t set = (uint32_t)a->arg[0];
+
+	current_vcpu()->pv.cr0_ts_em = set ? 1u << 3 : 0;
+	fpu_stts(set);
 	return 0;
 }
 
 /* set_debugreg(n, value), get_debugreg(n). */
 int64_t hc_set_debugreg(struct hc_args *a)
 {
-	return a->arg[0] < 8 ? pv_debugreg_set(current_vcpu(), (unsigned)a->arg[0], a->arg[1]) : -ENODEV;
+	uint32_t n = (uint32_t)a->arg[0];
+
+	return n < 8 ? pv_debugreg_set(current_vcpu(), n, a->arg[1]) : -ENODEV;
 }
 
 int64_t hc_get_debugreg(struct hc_args *a)
 {
-	return a->arg[0] < 8 ? (int64_t)pv_debugreg_get(current_vcpu(), (unsigned)a->arg[0]) : -ENODEV;
+	uint32_t n = (uint32_t)a->arg[0];
+
+	return n < 8 ? (int64_t)pv_debugreg_get(current_vcpu(), n) : -ENODEV;
 }

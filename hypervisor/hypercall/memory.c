@@ -509,7 +509,7 @@ static int64_t acquire_resource(struct hc_args *a)
 int64_t hc_memory_op(struct hc_args *a)
 {
 	unsigned cmd = a->arg[0] & MEMOP_CMD_MASK;
-	uint64_t start = (uint32_t)a->arg[0] >> MEMOP_EXTENT_SHIFT;
+	uint64_t start = a->arg[0] >> MEMOP_EXTENT_SHIFT;
 
 	switch (cmd) {
 	case XENMEM_increase_reservation:

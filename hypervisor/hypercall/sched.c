@@ -74,7 +74,7 @@ int64_t hc_sched_op(struct hc_args *a)
 {
 	gva_t at = GVA(a->arg[1]);
 
-	switch (a->arg[0]) {
+	switch ((uint32_t)a->arg[0]) {
 	case SCHEDOP_yield:
 		vcpu_yield();
 		return 0;
@@ -99,7 +99,7 @@ int64_t hc_sched_op(struct hc_args *a)
 /* The old form: the reason of a shutdown is the argument itself. */
 int64_t hc_sched_op_compat(struct hc_args *a)
 {
-	switch (a->arg[0]) {
+	switch ((uint32_t)a->arg[0]) {
 	case SCHEDOP_yield:
 		vcpu_yield();
 		return 0;

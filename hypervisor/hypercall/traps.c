@@ -81,7 +81,7 @@ int64_t hc_callback_op(struct hc_args *a)
 	struct callback_register r;
 	struct callback_unregister u;
 
-	switch (a->arg[0]) {
+	switch ((uint32_t)a->arg[0]) {
 	case CALLBACKOP_register:
 		if (guest_copy_in(&r, GVA(a->arg[1]), sizeof(r)))
 			return -EFAULT;

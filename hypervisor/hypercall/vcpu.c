@@ -139,14 +139,15 @@ int64_t hc_vcpu_op(struct hc_args *a)
 {
 	struct domain *d = current_domain();
 	gva_t at = GVA(a->arg[2]);
+	uint32_t id = (uint32_t)a->arg[1];
 	struct vcpu *v;
 
-	if (a->arg[1] >= d->max_vcpus)
+	if (id >= d->max_vcpus)
 		return -ENOENT;
-	v = d->vcpus[index_nospec(a->arg[1], d->max_vcpus)];
+	v = d->vcpus[index_nospec(id, d->max_vcpus)];
 	if (!v)
 		return -ENOENT;
-	switch (a->arg[0]) {
+	switch ((uint32_t)a->arg[0]) {
 	case VCPUOP_initialise:
 		return initialise(v, at);
 	case VCPUOP_up:

@@ -45,7 +45,7 @@ int64_t hc_xen_version(struct hc_args *a)
 	};
 	struct xen_platform_parameters parameters = { .virt_start = M2P_RO_BASE };
 
-	switch (a->arg[0]) {
+	switch ((uint32_t)a->arg[0]) {
 	case XENVER_version:
 		return VERSION_MAJOR << 16 | VERSION_MINOR;
 	case XENVER_extraversion:
@@ -81,15 +81,16 @@ int64_t hc_vm_assist(struct hc_args *a)
 	                              1u << VMASST_TYPE_architectural_iopl |
 	                              1u << VMASST_TYPE_runstate_update_flag | 1ull << VMASST_TYPE_m2p_strict;
 	struct domain *d = current_domain();
+	uint32_t type = (uint32_t)a->arg[1];
 
-	if (a->arg[1] >= 64 || !(known >> a->arg[1] & 1))
+	if (type >= 64 || !(known >> type & 1))
 		return -EINVAL;
-	switch (a->arg[0]) {
+	switch ((uint32_t)a->arg[0]) {
 	case VMASST_CMD_enable:
-		bit_set(&d->vm_assist, (unsigned)a->arg[1]);
+		bit_set(&d->vm_assist, type);
 		return 0;
 	case VMASST_CMD_disable:
-		bit_clear(&d->vm_assist, (unsigned)a->arg[1]);
+		bit_clear(&d->vm_assist, type);
 		return 0;
 	}
 	return -ENOSYS;
