@@ -58,7 +58,7 @@ size_t strlen(const char *s)
 
 /* ---- printing: %s %d %u %x %ld %lu %lx %c %p ---- */
 
-static char line[512];
+static char line[2048];
 static unsigned line_used;
 
 static void put(char c)
@@ -132,6 +132,20 @@ static void flush(void)
 {
 	HC(console_io, CONSOLEIO_write, line_used, line);
 	line_used = 0;
+}
+
+void vprint_part(const char *fmt, va_list ap)
+{
+	format(fmt, ap);
+}
+
+void print_part(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	format(fmt, ap);
+	va_end(ap);
 }
 
 void print(const char *fmt, ...)

@@ -8,6 +8,7 @@
 #ifndef GUEST_H
 #define GUEST_H
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -46,6 +47,8 @@ void run(void);
 
 /* ---- verdicts ---- */
 void print(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void print_part(const char *fmt, ...) __attribute__((format(printf, 1, 2))); /* of a line that print() ends */
+void vprint_part(const char *fmt, va_list ap) __attribute__((format(printf, 1, 0)));
 void fail(const char *file, int line, const char *fmt, ...) __attribute__((format(printf, 3, 4), noreturn));
 #define FAIL(...) fail(__FILE__, __LINE__, __VA_ARGS__)
 #define EXPECT(x) ((x) ? (void)0 : FAIL("not so: %s", #x))
