@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The list of domains, references to them, and their life from creation to the last trace.
+ * Life of domains, from creation to the last trace. domtable.c finds them by number.
  *
- * A domain is found by number as long as it is in the list, that is until its last reference goes. One
- * reference is held until the domain is dead, one as long as it owns frames: a frame's owner is never freed
+ * One reference is held until the domain is dead, one as long as it owns frames: a frame's owner is never freed
  * under somebody who still maps the frame. The memory itself is freed by WORK_DEFERRED, because the last
  * reference may go with locks held.
  *
@@ -24,84 +23,17 @@
 #include "hw/power.h"
 #include "hw/time.h"
 
-#define DOMAIN_BUCKETS 256
-
 struct domain *dom0;
 
-static spinlock_t list_lock = SPINLOCK(RANK_DOMLIST);
-static struct list domains = { &domains, &domains };
 static struct domain *reap_list; /* atomic stack */
 /* What the info pages of a dead domain's vcpus point to: written, never read. */
 static struct shared_info dead_shared_info __aligned_to(PAGE_SIZE);
 
-/* ---- list and references ---- */
-
-static bool ref_unless_zero(struct domain *d)
-{
-	int n = READ_ONCE(d->refcount);
-
-	while (n > 0)
-		if (__atomic_compare_exchange_n(&d->refcount, &n, n + 1, false, __ATOMIC_SEQ_CST,
-		                                __ATOMIC_SEQ_CST))
-			return true;
-	return false;
-}
-
-/* The first domain with number >= domid that can still be referred to, with a reference. */
-static struct domain *list_find(uint16_t domid)
-{
-	struct list *l;
-
-	list_for_each(l, &domains) {
-		struct domain *d = list_entry(l, struct domain, link);
-
-		if (d->domid >= domid && ref_unless_zero(d))
-			return d;
-	}
-	return NULL;
-}
-
-struct domain *domain_get_next(uint16_t domid)
-{
-	struct domain *d;
-
-	spin_lock(&list_lock);
-	d = list_find(domid);
-	spin_unlock(&list_lock);
-	return d;
-}
-
-struct domain *domain_get(uint16_t domid)
-{
-	struct domain *d;
-
-	/* The two that are asked for all the time. */
-	if (current_domain()->domid == domid)
-		d = current_domain();
-	else if (domid == 0 && dom0)
-		d = dom0;
-	else
-		d = NULL;
-	if (d && ref_unless_zero(d))
-		return d;
-	d = domain_get_next(domid);
-	if (d && d->domid != domid) {
-		domain_put(d);
-		d = NULL;
-	}
-	return d;
-}
+/* ---- references (domtable.c finds domains) ---- */
 
 struct domain *domain_get_self_or(uint16_t domid)
 {
 	return domain_get(domid == DOMID_SELF ? current_domain()->domid : domid);
-}
-
-void domain_ref(struct domain *d)
-{
-	int n = __atomic_fetch_add(&d->refcount, 1, __ATOMIC_SEQ_CST);
-
-	CHECK(n > 0);
 }
 
 void domain_put(struct domain *d)
@@ -156,14 +88,16 @@ static void domain_free(struct domain *d)
 /* WORK_DEFERRED: frees those whose last reference went. */
 static void domains_reap(void)
 {
-	struct domain *d = __atomic_exchange_n(&reap_list, NULL, __ATOMIC_SEQ_CST);
+	struct domain *d = __atomic_exchange_n(&reap_list, NULL, __ATOMIC_SEQ_CST), *i;
 
+	if (!d)
+		return;
+	for (i = d; i; i = i->reap_next)
+		domtable_remove(i);
+	domtable_wait();
 	while (d) {
 		struct domain *next = d->reap_next;
 
-		spin_lock(&list_lock);
-		list_del(&d->link);
-		spin_unlock(&list_lock);
 		log_debug("domain %u is gone", d->domid);
 		domain_free(d);
 		evtchn_send_global_virq(VIRQ_DOM_EXC);
@@ -174,27 +108,6 @@ static void domains_reap(void)
 void domains_init(void)
 {
 	work_register(WORK_DEFERRED, domains_reap);
-}
-
-/* Enters the domain by number. 0 or -EEXIST. */
-static int domain_list(struct domain *d)
-{
-	struct list *l;
-	int rc = 0;
-
-	spin_lock(&list_lock);
-	list_for_each(l, &domains) {
-		struct domain *o = list_entry(l, struct domain, link);
-
-		if (o->domid == d->domid)
-			rc = -EEXIST;
-		if (o->domid >= d->domid)
-			break;
-	}
-	if (!rc)
-		list_add_before(&d->link, l);
-	spin_unlock(&list_lock);
-	return rc;
 }
 
 static int domain_build(struct domain *d, const struct domain_config *c)
@@ -242,7 +155,6 @@ int domain_create(const struct domain_config *c, struct domain **out)
 	d->shutdown_code = SHUTDOWN_CODE_NONE;
 	d->refcount = 1;
 	d->lock = SPINLOCK(RANK_DOMAIN);
-	list_init(&d->link);
 	memcpy(d->handle, c->handle, sizeof(d->handle));
 	d->pause_count = d->controller_pause_count = 1;
 	d->paused_at_creation = true;
@@ -251,7 +163,7 @@ int domain_create(const struct domain_config *c, struct domain **out)
 	domain_mm_init(&d->mm, c->domid, c->privileged);
 	rc = domain_build(d, c);
 	if (!rc)
-		rc = domain_list(d);
+		rc = domtable_add(d);
 	if (rc) {
 		domain_free(d);
 		return rc;

@@ -122,7 +122,6 @@ struct grant_table;  /* dom/grant.c */
 struct pirq_table;   /* dom/pirq.c */
 
 struct domain {
-	struct list link;         /* in the list of domains, by number; RANK_DOMLIST */
 	struct domain *reap_next; /* in the list of those to be freed; atomic */
 	uint16_t domid;           /* create */
 	bool privileged;          /* create: dom0 */
@@ -164,12 +163,18 @@ struct domain {
 	uint32_t tsc_mode; /* 0 or 2, which are the same here */
 };
 
-/* ---- list and references ---- */
+/* ---- by number, and references (domtable.c) ---- */
 extern struct domain *dom0;
 /* With a reference, or NULL. DOMID_SELF is not resolved here. */
 struct domain *domain_get(uint16_t domid);
-/* Next domain with number >= domid, with a reference, or NULL: for walking the list. */
+/* Next domain with number >= domid, with a reference, or NULL: for walking all of them. */
 struct domain *domain_get_next(uint16_t domid);
+unsigned domain_count(void);
+/* Entered while it has a reference: 0 or -EEXIST. Taken out when it has none; freed after domtable_wait(), which calls
+ * all CPUs (interrupts on, no lock that is taken with interrupts off). */
+int domtable_add(struct domain *d) __must_check;
+void domtable_remove(struct domain *d);
+void domtable_wait(void);
 void domain_ref(struct domain *d);
 void domain_put(struct domain *d);
 /* Number of the caller's FOREIGNDOM-style argument: DOMID_SELF or another one; with a reference, or NULL. */

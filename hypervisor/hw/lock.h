@@ -12,7 +12,6 @@
 
 enum lock_rank {
 	RANK_DOMCTL,      /* one toolstack operation at a time */
-	RANK_DOMLIST,     /* the list of domains */
 	RANK_DOMAIN,      /* struct domain's own fields */
 	RANK_GRANT,       /* a grant table; two at once: lower address first */
 	RANK_MMU,         /* a domain's page tables and the types of its frames */

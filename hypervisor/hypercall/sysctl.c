@@ -207,19 +207,6 @@ static int pcitopoinfo(struct xen_sysctl_pcitopoinfo *q)
 
 /* ---- scheduler and the one pool ---- */
 
-static unsigned domain_count(void)
-{
-	unsigned domid = 0, n = 0;
-	struct domain *d;
-
-	while (domid < DOMID_FIRST_RESERVED && (d = domain_get_next((uint16_t)domid))) {
-		domid = d->domid + 1u;
-		n++;
-		domain_put(d);
-	}
-	return n;
-}
-
 static int movedomain(const struct xen_sysctl_cpupool_op *q)
 {
 	struct domain *d = domain_get_self_or((uint16_t)q->domid);
