@@ -17,14 +17,15 @@
 #include "lib/errno.h"
 #include "lib/log.h"
 
-static struct domain *table[DOMID_FIRST_RESERVED]; /* atomic */
+static struct domain *table[DOMID_FIRST_RESERVED];        /* atomic */
 static uint64_t used[BITMAP_WORDS(DOMID_FIRST_RESERVED)]; /* set after, cleared before the entry; atomic */
 
 int domtable_add(struct domain *d)
 {
 	struct domain *none = NULL;
 
-	if (!__atomic_compare_exchange_n(&table[d->domid], &none, d, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+	if (!__atomic_compare_exchange_n(&table[d->domid], &none, d, false, __ATOMIC_SEQ_CST,
+	                                 __ATOMIC_SEQ_CST))
 		return -EEXIST;
 	bit_set(used, d->domid);
 	return 0;
@@ -51,7 +52,8 @@ static bool ref_unless_zero(struct domain *d)
 	int n = READ_ONCE(d->refcount);
 
 	while (n > 0)
-		if (__atomic_compare_exchange_n(&d->refcount, &n, n + 1, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+		if (__atomic_compare_exchange_n(&d->refcount, &n, n + 1, false, __ATOMIC_SEQ_CST,
+		                                __ATOMIC_SEQ_CST))
 			return true;
 	return false;
 }

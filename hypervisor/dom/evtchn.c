@@ -16,9 +16,8 @@
 #include "lib/log.h"
 #include "mm/heap.h"
 
-#define BUCKET_PORTS 128
+#define BUCKET_PORTS 64 /* Xen's: ports of buckets that nobody used yet do not exist */
 #define PORTS_MAX    EVTCHN_2L_NR_CHANNELS
-#define PIRQS_MAX    1024
 
 enum channel_state { CHN_FREE, CHN_UNBOUND, CHN_INTERDOMAIN, CHN_PIRQ, CHN_VIRQ, CHN_IPI };
 
@@ -102,9 +101,13 @@ static void evtchn_set_pending(struct domain *d, evtchn_port_t port)
 	wake_pollers(d, port);
 }
 
-bool evtchn_port_pending(struct domain *d, evtchn_port_t port)
+int evtchn_poll(struct domain *d, evtchn_port_t port)
 {
-	return port < PORTS_MAX && bit_test((uint64_t *)d->shared_info->evtchn_pending, port);
+	struct channel *c = channel_of(d->evtchn, port);
+
+	if (!c || READ_ONCE(c->state) == CHN_FREE)
+		return -EINVAL;
+	return bit_test((uint64_t *)d->shared_info->evtchn_pending, port);
 }
 
 void evtchn_send_vcpu_virq(struct vcpu *v, uint32_t virq)
@@ -194,7 +197,7 @@ static int port_alloc(struct evtchn_table *t)
 	unsigned port;
 
 	if (t->dying)
-		return -ENODEV;
+		return -EINVAL;
 	for (unsigned w = 0; w < BITMAP_WORDS(PORTS_MAX); w++) {
 		if (t->used[w] == ~0ull)
 			continue;
@@ -503,7 +506,7 @@ int evtchn_status(struct evtchn_status *status)
 	}
 	spin_lock(&d->evtchn->lock);
 	c = channel_of(d->evtchn, status->port);
-	if (!c && status->port > d->evtchn->max_port)
+	if (!c && status->port >= BUCKET_PORTS)
 		rc = -EINVAL;
 	switch (c ? c->state : CHN_FREE) {
 	case CHN_FREE:

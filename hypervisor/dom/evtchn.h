@@ -33,6 +33,7 @@ void evtchn_send_vcpu_virq(struct vcpu *v, uint32_t virq);
 void evtchn_send_global_virq(uint32_t virq); /* to the domain that handles it: dom0 by default */
 int evtchn_set_global_virq_handler(struct domain *d, uint32_t virq) __must_check;
 void evtchn_raise_pirq(struct domain *d, unsigned pirq);
-bool evtchn_port_pending(struct domain *d, evtchn_port_t port);
+/* SCHEDOP_poll: whether an event is pending (1 or 0), -EINVAL: no channel. */
+int evtchn_poll(struct domain *d, evtchn_port_t port) __must_check;
 
 #endif

@@ -201,6 +201,22 @@ static void entry_unmark(struct grant_table *t, unsigned ref, const struct activ
 		entry_clear_flags(e, GTF_reading);
 }
 
+/* A reference to d's frame, typed as writable for write. GNTST_bad_page: it is not d's; GNTST_general_error: it is in
+ * another use. */
+static int frame_hold(mfn_t frame, const struct domain_mm *d, bool write)
+{
+	int rc = GNTST_okay;
+
+	if (!frame_get(frame, d))
+		return GNTST_bad_page;
+	if (!write)
+		return GNTST_okay;
+	if (frame_get_type(frame, d, PTYPE_WRITABLE))
+		rc = GNTST_general_error;
+	frame_put(frame);
+	return rc;
+}
+
 /* One more use of entry ref of rd by user. *frame holds a reference (typed as writable for write). GNTST_*. */
 static int grant_pin(struct domain *rd, unsigned ref, uint16_t user, bool write, mfn_t *frame)
 {
@@ -212,7 +228,8 @@ static int grant_pin(struct domain *rd, unsigned ref, uint16_t user, bool write,
 	spin_lock(&t->lock);
 	if (ref >= entry_count(t) || t->dying) {
 		spin_unlock(&t->lock);
-		return GNTST_bad_gntref;
+		/* The first page is there from the beginning, as far as anybody can tell, and its entries are free. */
+		return ref < ENTRIES_PER_FRAME ? GNTST_general_error : GNTST_bad_gntref;
 	}
 	ref = (unsigned)index_nospec(ref, entry_count(t));
 	a = active_of(t, ref);
@@ -228,11 +245,9 @@ static int grant_pin(struct domain *rd, unsigned ref, uint16_t user, bool write,
 			a->frame = MFN(READ_ONCE(e->frame));
 			a->domid = user;
 		}
-		if (write ? frame_get_type(a->frame, &rd->mm, PTYPE_WRITABLE) != 0
-		          : !frame_get(a->frame, &rd->mm)) {
+		rc = frame_hold(a->frame, &rd->mm, write);
+		if (rc != GNTST_okay)
 			entry_unmark(t, ref, a);
-			rc = GNTST_general_error;
-		}
 	}
 	if (rc == GNTST_okay) {
 		if (write)
@@ -360,10 +375,10 @@ static void map_one(struct gnttab_map_grant_ref *op)
 	/* Device mappings are for an IOMMU; there is none, a machine address is one for devices too. Application mappings
 	 * (the kernel's gntdev asks for them) are no others: a guest's kernel and its user run in the same ring. */
 	if (!(op->flags & (GNTMAP_host_map | GNTMAP_device_map))) {
-		op->status = GNTST_general_error;
+		op->status = GNTST_bad_gntref;
 		return;
 	}
-	rd = domain_get_self_or(op->dom);
+	rd = domain_get(op->dom); /* by its number: DOMID_SELF is nobody here */
 	if (!rd) {
 		op->status = GNTST_bad_domain;
 		return;
@@ -469,28 +484,25 @@ struct copy_side {
 	unsigned ref;
 };
 
+/* The side's domain has been found. */
 static int copy_acquire(struct copy_side *s, const struct gnttab_copy_ptr *p, bool granted, bool write)
 {
+	int rc;
+
 	s->granted = granted;
 	s->write = write;
 	if (!granted && p->domid != DOMID_SELF)
 		return GNTST_permission_denied;
-	s->d = domain_get_self_or(p->domid);
-	if (!s->d)
-		return GNTST_bad_domain;
 	if (granted) {
-		int rc = grant_pin(s->d, p->u.ref, current_domain()->domid, write, &s->frame);
-
+		rc = grant_pin(s->d, p->u.ref, current_domain()->domid, write, &s->frame);
 		s->ref = p->u.ref;
 		s->held = rc == GNTST_okay;
 		return rc;
 	}
 	s->frame = MFN(p->u.gmfn);
-	if (write)
-		s->held = !frame_get_type(s->frame, &s->d->mm, PTYPE_WRITABLE);
-	else
-		s->held = frame_get(s->frame, &s->d->mm);
-	return s->held ? GNTST_okay : GNTST_bad_page;
+	rc = frame_hold(s->frame, &s->d->mm, write);
+	s->held = rc == GNTST_okay;
+	return rc;
 }
 
 static void copy_release(struct copy_side *s)
@@ -516,7 +528,11 @@ static void copy_one(struct gnttab_copy *op)
 		op->status = GNTST_bad_copy_arg;
 		return;
 	}
-	rc = copy_acquire(&src, &op->source, op->flags & GNTCOPY_source_gref, false);
+	src.d = domain_get_self_or(op->source.domid);
+	dst.d = domain_get_self_or(op->dest.domid);
+	rc = src.d && dst.d ? GNTST_okay : GNTST_bad_domain;
+	if (rc == GNTST_okay)
+		rc = copy_acquire(&src, &op->source, op->flags & GNTCOPY_source_gref, false);
 	if (rc == GNTST_okay)
 		rc = copy_acquire(&dst, &op->dest, op->flags & GNTCOPY_dest_gref, true);
 	if (rc == GNTST_okay)
@@ -622,7 +638,6 @@ static int setup_table(gva_t uop)
 {
 	struct gnttab_setup_table op;
 	struct domain *d;
-	int err = 0;
 
 	if (guest_copy_in(&op, uop, sizeof(op)))
 		return -EFAULT;
@@ -637,16 +652,15 @@ static int setup_table(gva_t uop)
 		}
 		if (rc)
 			op.status = GNTST_general_error;
-		for (unsigned i = 0; i < op.nr_frames && op.status == GNTST_okay && !err; i++) {
+		for (unsigned i = 0; i < op.nr_frames && op.status == GNTST_okay; i++) {
 			xen_pfn_t gmfn = t->frame[index_nospec(i, FRAMES_MAX)].m;
 
-			err = copy_to_handle(op.frame_list, i, &gmfn, 1);
+			if (copy_to_handle(op.frame_list, i, &gmfn, 1))
+				op.status = GNTST_bad_virt_addr;
 		}
 		domain_put(d);
 	}
-	if (!err && guest_copy_out(uop, &op, sizeof(op)))
-		err = -EFAULT;
-	return err;
+	return guest_copy_out(uop, &op, sizeof(op)) ? -EFAULT : 0;
 }
 
 static int query_size(gva_t uop)
@@ -678,6 +692,23 @@ static int get_version(gva_t uop)
 		return rc == GNTST_bad_domain ? -ESRCH : -EPERM;
 	op.version = 1;
 	domain_put(d);
+	return guest_copy_out(uop, &op, sizeof(op)) ? -EFAULT : 0;
+}
+
+/* The status frames of version 2: of a table of version 1 there are none to ask for. */
+static int get_status_frames(gva_t uop)
+{
+	struct gnttab_get_status_frames op;
+	struct domain *d;
+
+	if (guest_copy_in(&op, uop, sizeof(op)))
+		return -EFAULT;
+	op.status = (int16_t)table_owner(op.dom, &d);
+	if (op.status == GNTST_okay) {
+		if (op.nr_frames)
+			op.status = GNTST_general_error;
+		domain_put(d);
+	}
 	return guest_copy_out(uop, &op, sizeof(op)) ? -EFAULT : 0;
 }
 
@@ -836,6 +867,8 @@ static int op_unmap(gva_t uop, unsigned count, unsigned *done, bool replace)
 
 int grant_op(unsigned cmd, gva_t uop, unsigned count, unsigned *done)
 {
+	struct gnttab_cache_flush flush;
+
 	*done = MIN(*done, count);
 	switch (cmd) {
 	case GNTTABOP_map_grant_ref:
@@ -855,12 +888,16 @@ int grant_op(unsigned cmd, gva_t uop, unsigned count, unsigned *done)
 	case GNTTABOP_query_size:
 		return count == 1 ? query_size(uop) : -EINVAL;
 	case GNTTABOP_get_version:
-		return count == 1 ? get_version(uop) : -EINVAL;
+		return get_version(uop);
 	case GNTTABOP_set_version:
-		return count == 1 ? set_version(uop) : -EINVAL;
+		return set_version(uop);
+	case GNTTABOP_get_status_frames:
+		return count == 1 ? get_status_frames(uop) : -EINVAL;
 	case GNTTABOP_cache_flush: /* x86 is coherent with its devices: nobody needs it */
-		return -EOPNOTSUPP;
-	default: /* dump_table; get_status_frames belongs to version 2 */
+		if (count && guest_copy_in(&flush, uop, sizeof(flush)))
+			return -EFAULT;
+		return count ? -EOPNOTSUPP : 0;
+	default: /* dump_table */
 		return -ENOSYS;
 	}
 }

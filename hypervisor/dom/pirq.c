@@ -19,7 +19,6 @@
 #include "hw/irq.h"
 #include "hw/mem.h"
 
-#define PIRQS_MAX   1024
 #define LINE_GUESTS 7
 
 struct pirq {
@@ -251,8 +250,6 @@ static int map_gsi(struct domain *d, struct physdev_map_pirq *map)
 	uint64_t flags;
 	bool same;
 
-	if (map->index < 0 || (unsigned)map->index >= irq_gsi_count)
-		return -EINVAL;
 	gsi = (unsigned)index_nospec((unsigned)map->index, irq_gsi_count);
 	if (!d->privileged && !bit_test(t->permitted, gsi))
 		return -EPERM;
@@ -302,15 +299,15 @@ static int map_msi(struct domain *d, struct physdev_map_pirq *map)
 
 int pirq_map(struct domain *d, struct physdev_map_pirq *map)
 {
-	if (!d->pirq)
-		return -EPERM;
 	switch (map->type) {
 	case MAP_PIRQ_TYPE_GSI:
-		return map_gsi(d, map);
+		if (map->index < 0 || (unsigned)map->index >= irq_gsi_count)
+			return -EINVAL;
+		return d->pirq ? map_gsi(d, map) : -EPERM;
 	case MAP_PIRQ_TYPE_MSI:
 	case MAP_PIRQ_TYPE_MSI_SEG:
 	case MAP_PIRQ_TYPE_MULTI_MSI:
-		return map_msi(d, map);
+		return d->pirq ? map_msi(d, map) : -EPERM;
 	default:
 		return -EINVAL;
 	}

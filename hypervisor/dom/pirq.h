@@ -6,6 +6,8 @@
 #include "dom/domain.h"
 #include <xen/physdev.h>
 
+#define PIRQS_MAX 1024 /* numbers of a domain's interrupts */
+
 int pirq_domain_init(struct domain *d) __must_check;
 /* After the event channels are closed: gives up MSIs and the EOI page. The table itself stays as long as the
  * domain: dom0 may be looking at it. */

@@ -24,6 +24,7 @@
  * weights. Credit is changed atomically.
  */
 #include "dom/sched_private.h"
+#include "dom/evtchn.h"
 #include "lib/errno.h"
 #include "lib/log.h"
 #include "lib/string.h"
@@ -661,10 +662,10 @@ int vcpu_poll(const evtchn_port_t *ports, unsigned count, uint64_t timeout_ns)
 	bit_set(d->poll_mask, v->id);
 	ready = vcpu_event_pending(v);
 	for (unsigned i = 0; i < count && !ready && !rc; i++) {
-		if (ports[i] >= EVTCHN_2L_NR_CHANNELS)
-			rc = -EINVAL;
-		else
-			ready = bit_test((uint64_t *)d->shared_info->evtchn_pending, ports[i]);
+		int pending = evtchn_poll(d, ports[i]);
+
+		rc = MIN(pending, 0);
+		ready = pending > 0;
 	}
 	if (ready || rc) {
 		(void)vcpu_unpoll(v);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Copies to and from the current guest. Whole words first, then the rest; a fault at either one ends the
- * copy, and what is left is what the registers say. After a fault in the words, the bytes before the fault in
- * that word count as not copied.
+ * Copies to and from the current guest. Whole words first, then the rest. After a fault in the words the bytes
+ * in front of it are copied one by one, as Xen does it: what is left is exact.
  */
 #include "hw/uaccess.h"
 #include "hw/uaccess_words.h"
@@ -44,7 +43,7 @@ static size_t copy(void *dst, const void *src, size_t n)
 	                 "jmp 5f\n"
 	                 ".subsection 1\n"
 	                 "3: lea (%[rest], %%rcx, 8), %%rcx\n"
-	                 "jmp 5f\n"
+	                 "jmp 2b\n"
 	                 ".previous\n"
 	                 "5:\n"
 	                 ".pushsection __ex_table, \"a\"\n"
@@ -68,7 +67,7 @@ static size_t clear(void *dst, size_t n)
 	                 "jmp 5f\n"
 	                 ".subsection 1\n"
 	                 "3: lea (%[rest], %%rcx, 8), %%rcx\n"
-	                 "jmp 5f\n"
+	                 "jmp 2b\n"
 	                 ".previous\n"
 	                 "5:\n"
 	                 ".pushsection __ex_table, \"a\"\n"

@@ -19,6 +19,8 @@ static size_t element_bytes(unsigned cmd)
 		return sizeof(struct gnttab_copy);
 	case GNTTABOP_swap_grant_ref:
 		return sizeof(struct gnttab_swap_grant_ref);
+	case GNTTABOP_cache_flush:
+		return sizeof(struct gnttab_cache_flush);
 	default:
 		return 0;
 	}
@@ -32,6 +34,8 @@ int64_t hc_grant_table_op(struct hc_args *a)
 
 	if ((int)count < 0)
 		return -EINVAL;
+	if (element_bytes(cmd) && !guest_range_ok(GVA(a->arg[1]), 1)) /* of an empty list, too */
+		return -EFAULT;
 	rc = grant_op(cmd, GVA(a->arg[1]), count, &done);
 	if (rc == -ERESTART_HV) {
 		a->arg[1] += (uint64_t)done * element_bytes(cmd);

@@ -15,22 +15,22 @@
 #include "dom/grant.h"
 #include <xen/memory.h>
 
-#define MEMOP_EXTENT_SHIFT  6
-#define MEMOP_CMD_MASK      ((1u << MEMOP_EXTENT_SHIFT) - 1)
-#define PROGRESS_SHIFT      32 /* in the command of a continuation: frames of an extent that are done */
-#define FRAMES_SLICE        64 /* between looks at work_pending() */
-#define EXTENT_ORDER_MAX    9  /* 2 MiB: what is cleared in one go */
-#define EXTENT_FRAMES_MAX   (1u << EXTENT_ORDER_MAX)
-#define RESOURCE_FRAMES_MAX 1024
-#define MAP_ENTRIES_MAX     128
-#define GPFN_LIMIT          (1ul << (52 - PAGE_SHIFT))
+#define MEMOP_EXTENT_SHIFT 6
+#define MEMOP_CMD_MASK     ((1u << MEMOP_EXTENT_SHIFT) - 1)
+#define PROGRESS_SHIFT     32 /* in the command of a continuation: frames of an extent that are done */
+#define FRAMES_SLICE       64 /* between looks at work_pending() */
+#define EXTENT_ORDER_MAX   9  /* 2 MiB: what is cleared in one go */
+#define EXTENT_FRAMES_MAX  (1u << EXTENT_ORDER_MAX)
+#define RESOURCE_BATCH     32
+#define MAP_ENTRIES_MAX    128
+#define GPFN_LIMIT         (1ul << (52 - PAGE_SHIFT))
 
 struct e820_entry { /* as the PC's BIOS has it */
 	uint64_t addr, size;
 	uint32_t type;
 } __attribute__((packed));
 
-/* XENMEMF_* as heap flags; -EINVAL where the wish cannot be met. */
+/* XENMEMF_* as heap flags; -ENOMEM or -EOPNOTSUPP where the wish cannot be met. */
 static int alloc_flags(unsigned mem_flags, unsigned *flags)
 {
 	unsigned bits = mem_flags & 0xff;
@@ -43,7 +43,7 @@ static int alloc_flags(unsigned mem_flags, unsigned *flags)
 	if (!bits || bits >= 64 || max_mfn <= 1ull << (MAX(bits, 12u) - PAGE_SHIFT))
 		return 0;
 	if (bits < 32)
-		return -EINVAL;
+		return -ENOMEM;
 	*flags = HEAP_LOW;
 	return 0;
 }
@@ -128,9 +128,8 @@ static int64_t reservation_op(struct hc_args *a, unsigned cmd, uint64_t start)
 		return (int64_t)start;
 	if (alloc_flags(r.mem_flags, &op.flags))
 		return (int64_t)start;
-	rc = hc_target_domain(r.domid, &op.d);
-	if (rc)
-		return start ? (int64_t)start : rc;
+	if (hc_target_domain(r.domid, &op.d))
+		return (int64_t)start;
 	rc = pt_drain(&op.d->mm, true);
 	for (i = start; !rc && i < r.nr_extents; i++) {
 		if (i != start && work_pending()) {
@@ -251,8 +250,9 @@ static int exchange_check(struct exchange *e)
 	    x->out.nr_extents > UINT32_MAX >> MEMOP_EXTENT_SHIFT ||
 	    (uint64_t)x->in.nr_extents << in != (uint64_t)x->out.nr_extents << out ||
 	    x->in.domid != x->out.domid || x->in.nr_extents & ((1u << (e->order - in)) - 1) ||
-	    x->nr_exchanged > x->in.nr_extents || x->nr_exchanged & ((1u << (e->order - in)) - 1))
+	    x->nr_exchanged > x->in.nr_extents)
 		return -EINVAL;
+	e->x.nr_exchanged &= ~((1ul << (e->order - in)) - 1); /* whole chunks */
 	return alloc_flags(x->out.mem_flags, &e->flags);
 }
 
@@ -438,11 +438,12 @@ static int64_t domain_number(struct hc_args *a, unsigned cmd)
 	else if (cmd == XENMEM_maximum_reservation)
 		result = (int64_t)READ_ONCE(d->mm.max_pages);
 	else /* The guest writes it, and must not make it look like an error or a preemption. */
-		result = (int64_t)MIN(READ_ONCE(d->shared_info->arch.max_pfn), GPFN_LIMIT) - 1;
+		result = (int64_t)MIN(MAX(READ_ONCE(d->shared_info->arch.max_pfn), 1ul), GPFN_LIMIT) - 1;
 	domain_put(d);
 	return result;
 }
 
+/* Of a domain by its number, SELF is none. */
 static int64_t claim_pages(struct hc_args *a)
 {
 	XEN_GUEST_HANDLE(xen_memory_reservation_t) arg = { (void *)(uintptr_t)a->arg[1] };
@@ -456,66 +457,131 @@ static int64_t claim_pages(struct hc_args *a)
 		return -EFAULT;
 	if (!handle_is_null(r.extent_start) || r.extent_order || r.mem_flags)
 		return -EINVAL;
-	rc = hc_target_domain(r.domid, &d);
-	if (rc)
-		return rc;
+	d = domain_get(r.domid);
+	if (!d)
+		return -EINVAL;
 	rc = heap_claim(&d->mm, r.nr_extents);
 	domain_put(d);
 	return rc;
 }
 
+/* What concerns translated domains only, or what no paravirtual one has: err, if the domain is there. */
+static int64_t not_for_pv(struct hc_args *a, size_t size, size_t domid_at, int err)
+{
+	char arg[64];
+	struct domain *d;
+	domid_t domid;
+	int rc;
+
+	if (guest_copy_in(arg, GVA(a->arg[1]), size))
+		return -EFAULT;
+	memcpy(&domid, arg + domid_at, sizeof(domid));
+	rc = hc_target_domain(domid, &d);
+	if (rc)
+		return rc;
+	domain_put(d);
+	return err;
+}
+
 /* ---- XENMEM_acquire_resource: the frames of another domain's grant table ---- */
 
-static int64_t acquire_resource(struct hc_args *a)
+/* Frames [first, first + count) into the guest's list; those of a batch are told together or not at all. */
+static int resource_frames(struct domain *d, const struct xen_mem_acquire_resource *r, uint32_t *done)
+{
+	xen_pfn_t frames[RESOURCE_BATCH];
+
+	while (*done < r->nr_frames) {
+		uint32_t n = MIN(r->nr_frames - *done, (uint32_t)RESOURCE_BATCH);
+
+		for (uint32_t i = 0; i < n; i++) {
+			uint64_t index = r->frame + *done + i;
+			mfn_t mfn;
+			int rc = index > UINT32_MAX ? -EINVAL : grant_table_frame(d, (unsigned)index, &mfn);
+
+			if (rc)
+				return rc;
+			frames[i] = mfn.m;
+		}
+		if (copy_to_handle(r->frame_list, *done, frames, n))
+			return -EFAULT;
+		*done += n;
+		if (*done < r->nr_frames && work_pending())
+			return -ERESTART_HV;
+	}
+	return 0;
+}
+
+/* The checks in Xen's order: a toolstack that asks for its own frames hears -EPERM by number and -ESRCH as SELF. */
+static int64_t acquire_resource(struct hc_args *a, uint64_t start)
 {
 	XEN_GUEST_HANDLE(xen_mem_acquire_resource_t) arg = { (void *)(uintptr_t)a->arg[1] };
 	struct xen_mem_acquire_resource r;
 	struct domain *d;
+	uint32_t done = (uint32_t)start;
 	int rc;
 
 	if (copy_from_handle(&r, arg, 0, 1))
 		return -EFAULT;
-	if (r.pad)
+	if (r.pad || r.frame > UINT32_MAX || r.frame + r.nr_frames > UINT32_MAX)
 		return -EINVAL;
-	if (!current_domain()->privileged)
-		return -EPERM;
-	if (r.type != XENMEM_resource_grant_table || r.id != XENMEM_resource_grant_table_id_shared)
-		return -EOPNOTSUPP;
-	rc = hc_target_domain(r.domid, &d);
-	if (rc)
-		return rc;
-	if (handle_is_null(r.frame_list)) {
-		rc = r.nr_frames ? -EINVAL : 0;
+	d = domain_get(r.domid);
+	if (!d)
+		return -ESRCH;
+	if (d == current_domain() || !current_domain()->privileged)
+		rc = -EPERM;
+	else if (r.type != XENMEM_resource_grant_table)
+		rc = -EOPNOTSUPP;
+	else if (r.id != XENMEM_resource_grant_table_id_shared)
+		rc = -EINVAL;
+	else if (!handle_is_null(r.frame_list))
+		rc = start >= r.nr_frames || r.nr_frames > UINT32_MAX >> MEMOP_EXTENT_SHIFT
+		             ? -EINVAL
+		             : resource_frames(d, &r, &done);
+	else if (r.nr_frames || start)
+		rc = -EINVAL;
+	else {
 		r.nr_frames = grant_table_frames_max(d);
-		if (!rc)
-			rc = copy_to_handle(arg, 0, &r, 1);
-	} else if (r.nr_frames > RESOURCE_FRAMES_MAX || r.frame > RESOURCE_FRAMES_MAX) {
-		rc = -E2BIG;
-	} else {
-		for (unsigned i = 0; i < r.nr_frames && !rc; i++) {
-			xen_pfn_t frame;
-			mfn_t mfn;
-
-			rc = grant_table_frame(d, (unsigned)r.frame + i, &mfn);
-			frame = mfn.m;
-			if (!rc)
-				rc = copy_to_handle(r.frame_list, i, &frame, 1);
-		}
+		rc = guest_copy_out(GVA(a->arg[1] + offsetof(struct xen_mem_acquire_resource, nr_frames)),
+		                    &r.nr_frames, sizeof(r.nr_frames))
+		             ? -EFAULT
+		             : 0;
 	}
 	domain_put(d);
+	if (rc == -ERESTART_HV)
+		a->arg[0] = XENMEM_acquire_resource | (uint64_t)done << MEMOP_EXTENT_SHIFT;
 	return rc;
 }
 
 int64_t hc_memory_op(struct hc_args *a)
 {
 	unsigned cmd = a->arg[0] & MEMOP_CMD_MASK;
-	uint64_t start = a->arg[0] >> MEMOP_EXTENT_SHIFT;
+	uint64_t start = (uint32_t)a->arg[0] >> MEMOP_EXTENT_SHIFT;
 
 	switch (cmd) {
 	case XENMEM_increase_reservation:
 	case XENMEM_decrease_reservation:
 	case XENMEM_populate_physmap:
 		return reservation_op(a, cmd, start);
+	case XENMEM_machphys_mfn_list:
+		return machphys_list(a, start);
+	case XENMEM_acquire_resource:
+		return acquire_resource(a, start);
+	case XENMEM_add_to_physmap: /* a paravirtual guest keeps its own physical-to-machine map */
+		return not_for_pv(a, sizeof(struct xen_add_to_physmap), 0, -EACCES);
+	case XENMEM_add_to_physmap_batch:
+		return not_for_pv(a, sizeof(struct xen_add_to_physmap_batch), 0, -EACCES);
+	case XENMEM_remove_from_physmap:
+		return not_for_pv(a, sizeof(struct xen_remove_from_physmap), 0, -EACCES);
+	case XENMEM_get_vnumainfo:
+		return not_for_pv(a, sizeof(struct xen_vnuma_topology_info), 0, -EOPNOTSUPP);
+	case XENMEM_set_pod_target:
+	case XENMEM_get_pod_target:
+		return not_for_pv(a, sizeof(struct xen_pod_target), offsetof(struct xen_pod_target, domid),
+		                  -EINVAL);
+	}
+	if (start) /* nothing else is continued */
+		return -EINVAL;
+	switch (cmd) {
 	case XENMEM_exchange:
 		return memory_exchange(a);
 	case XENMEM_maximum_ram_page:
@@ -524,8 +590,6 @@ int64_t hc_memory_op(struct hc_args *a)
 	case XENMEM_maximum_reservation:
 	case XENMEM_maximum_gpfn:
 		return domain_number(a, cmd);
-	case XENMEM_machphys_mfn_list:
-		return machphys_list(a, start);
 	case XENMEM_machphys_mapping:
 		return machphys_mapping(a);
 	case XENMEM_memory_map:
@@ -535,15 +599,6 @@ int64_t hc_memory_op(struct hc_args *a)
 		return set_memory_map(a);
 	case XENMEM_claim_pages:
 		return claim_pages(a);
-	case XENMEM_acquire_resource:
-		return acquire_resource(a);
-	case XENMEM_add_to_physmap:
-	case XENMEM_add_to_physmap_batch:
-	case XENMEM_remove_from_physmap:
-		return -EACCES; /* a paravirtual guest keeps its own physical-to-machine map */
-	case XENMEM_set_pod_target:
-	case XENMEM_get_pod_target:
-		return -EOPNOTSUPP;
 	default:
 		return -ENOSYS;
 	}

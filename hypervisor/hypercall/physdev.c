@@ -54,6 +54,8 @@ static int status_query(gva_t at)
 
 	if (guest_copy_in(&op, at, sizeof(op)))
 		return -EFAULT;
+	if (op.irq >= PIRQS_MAX)
+		return -EINVAL;
 	op.flags = pirq_status(current_domain(), op.irq);
 	return guest_copy_out(at, &op, sizeof(op)) ? -EFAULT : 0;
 }
@@ -71,9 +73,7 @@ static int map(gva_t at)
 		return rc;
 	rc = pirq_map(d, &op);
 	domain_put(d);
-	if (!rc && guest_copy_out(at, &op, sizeof(op)))
-		rc = -EFAULT;
-	return rc;
+	return guest_copy_out(at, &op, sizeof(op)) ? -EFAULT : rc; /* told in any case */
 }
 
 static int unmap(gva_t at)
@@ -140,9 +140,7 @@ static int apic_read(gva_t at)
 	if (guest_copy_in(&op, at, sizeof(op)))
 		return -EFAULT;
 	rc = ioapic_guest_read(MADDR(op.apic_physbase), op.reg, &op.value);
-	if (!rc && guest_copy_out(at, &op, sizeof(op)))
-		rc = -EFAULT;
-	return rc;
+	return guest_copy_out(at, &op, sizeof(op)) ? -EFAULT : rc; /* told in any case */
 }
 
 /* Vectors are the hypervisor's; the caller gets the number back that it will bind, as it always was. */
@@ -152,8 +150,6 @@ static int alloc_irq_vector(gva_t at)
 
 	if (guest_copy_in(&op, at, sizeof(op)))
 		return -EFAULT;
-	if (op.irq >= irq_gsi_count)
-		return -EINVAL;
 	op.vector = op.irq;
 	return guest_copy_out(at, &op, sizeof(op)) ? -EFAULT : 0;
 }

@@ -31,12 +31,10 @@ static int remote_shutdown(gva_t at)
 		return -EFAULT;
 	if (!current_domain()->privileged)
 		return -EPERM;
-	if (op.reason > SHUTDOWN_MAX)
-		return -EINVAL;
 	rc = hc_target_domain(op.domain_id, &d);
 	if (rc)
 		return rc;
-	domain_shutdown(d, op.reason);
+	domain_shutdown(d, (uint8_t)op.reason);
 	domain_put(d);
 	return 0;
 }
@@ -49,8 +47,7 @@ static int shutdown(gva_t at, bool now)
 
 	if (guest_copy_in(&op, at, sizeof(op)))
 		return -EFAULT;
-	if (op.reason > SHUTDOWN_MAX)
-		return -EINVAL;
+	op.reason = (uint8_t)op.reason; /* any, told to the toolstack as it is */
 	if (now) {
 		log_guest(LOG_INFO, d->domid, "vcpu %u shuts the domain down, reason %u", current_vcpu()->id,
 		          op.reason);
@@ -107,9 +104,7 @@ int64_t hc_sched_op_compat(struct hc_args *a)
 		vcpu_block();
 		return 0;
 	case SCHEDOP_shutdown:
-		if (a->arg[1] > SHUTDOWN_MAX)
-			return -EINVAL;
-		domain_shutdown(current_domain(), (unsigned)a->arg[1]);
+		domain_shutdown(current_domain(), (uint8_t)a->arg[1]);
 		return 0;
 	default:
 		return -ENOSYS;

@@ -4,6 +4,7 @@
 #include "dom/sched.h"
 #include "pv/pv.h"
 #include "mm/heap.h"
+#include "hw/smp.h"
 #include "hw/time.h"
 
 #define PERIOD_MIN_NS 1000000u
@@ -129,10 +130,29 @@ static int set_singleshot(struct vcpu *v, gva_t at)
 		return -EINVAL;
 	if (guest_copy_in(&op, at, sizeof(op)))
 		return -EFAULT;
-	if ((op.flags & VCPU_SSHOTTMR_future) && op.timeout_abs_ns < time_now_ns())
-		return -ETIME;
+	/* A time that is over is an event at once, VCPU_SSHOTTMR_future or not: Xen 4.17 has no -ETIME any more. */
 	vcpu_set_singleshot(v, op.timeout_abs_ns);
 	return 0;
+}
+
+/* Where a vcpu of dom0's runs, if it is bound to one CPU. */
+static int get_physid(struct vcpu *v, gva_t at)
+{
+	unsigned cpu, only = 0, n = 0;
+	struct vcpu_get_physid id;
+
+	if (!v->domain->privileged)
+		return -EINVAL;
+	for_each_cpu_in(cpu, &v->hard_affinity) {
+		if (cpumask_test(&cpus_online, cpu)) {
+			only = cpu;
+			n++;
+		}
+	}
+	if (n != 1)
+		return -EINVAL;
+	id.phys_id = cpu_apic_id(only) | (uint64_t)cpu_acpi_id(only) << 32;
+	return guest_copy_out(at, &id, sizeof(id)) ? -EFAULT : 0;
 }
 
 int64_t hc_vcpu_op(struct hc_args *a)
@@ -178,8 +198,8 @@ int64_t hc_vcpu_op(struct hc_args *a)
 		WRITE_ONCE(v->pv.nmi_pending, true);
 		vcpu_kick(v);
 		return 0;
-	case VCPUOP_get_physid: /* only where vcpus are bound to CPUs permanently, which affinity does not promise */
-		return -EINVAL;
+	case VCPUOP_get_physid:
+		return get_physid(v, at);
 	default:
 		return -ENOSYS;
 	}

@@ -26,13 +26,12 @@ static int64_t get_features(gva_t to)
 
 	if (guest_copy_in(&f, to, sizeof(f)))
 		return -EFAULT;
-	f.submap = 0;
-	if (f.submap_idx == 0) {
-		f.submap = 1u << XENFEAT_memory_op_vnode_supported | 1u << XENFEAT_mmu_pt_update_preserve_ad |
-		           1u << XENFEAT_highmem_assist | 1u << XENFEAT_gnttab_map_avail_bits;
-		if (current_domain()->privileged)
-			f.submap |= 1u << XENFEAT_dom0;
-	}
+	if (f.submap_idx >= XENFEAT_NR_SUBMAPS)
+		return -EINVAL;
+	f.submap = 1u << XENFEAT_memory_op_vnode_supported | 1u << XENFEAT_mmu_pt_update_preserve_ad |
+	           1u << XENFEAT_highmem_assist | 1u << XENFEAT_gnttab_map_avail_bits;
+	if (current_domain()->privileged)
+		f.submap |= 1u << XENFEAT_dom0;
 	return guest_copy_out(to, &f, sizeof(f)) ? -EFAULT : 0;
 }
 
@@ -77,7 +76,10 @@ int64_t hc_xen_version(struct hc_args *a)
 /* vm_assist(command, type). */
 int64_t hc_vm_assist(struct hc_args *a)
 {
-	static const uint64_t known = 1u << VMASST_TYPE_4gb_segments | 1u << VMASST_TYPE_writable_pagetables |
+	/* Those of 32-bit guests are accepted and mean nothing. */
+	static const uint64_t known = 1u << VMASST_TYPE_4gb_segments | 1u << VMASST_TYPE_4gb_segments_notify |
+	                              1u << VMASST_TYPE_pae_extended_cr3 |
+	                              1u << VMASST_TYPE_writable_pagetables |
 	                              1u << VMASST_TYPE_architectural_iopl |
 	                              1u << VMASST_TYPE_runstate_update_flag | 1ull << VMASST_TYPE_m2p_strict;
 	struct domain *d = current_domain();

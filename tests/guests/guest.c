@@ -113,6 +113,9 @@ static void format(const char *fmt, va_list ap)
 				put('0'), put('x');
 			put_number(is_long ? va_arg(ap, unsigned long) : va_arg(ap, unsigned), 16);
 			break;
+		case 'c':
+			put((char)va_arg(ap, int));
+			break;
 		default:
 			put(*fmt);
 		}

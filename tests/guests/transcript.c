@@ -51,32 +51,54 @@ void tr_read_only(unsigned page, bool on)
 	EXPECT_EQ(on ? map_read_only(tr_page[page]) : map_writable(tr_page[page]), 0);
 }
 
-static void put_byte(unsigned char b, bool hidden)
+static void put_byte(unsigned char b)
 {
 	static const char digit[] = "0123456789abcdef";
 	char two[3] = { digit[b >> 4], digit[b & 15], 0 };
 
-	print_part("%s", hidden ? "??" : two);
+	print_part("%s", two);
+}
+
+static bool changed(unsigned page, unsigned i)
+{
+	return (unsigned char)tr_page[page][i] != before[page][i];
+}
+
+/* Whether the run of masked bytes that begins at i has one that changed; i: behind it. */
+static bool masked_run(unsigned page, unsigned *i)
+{
+	bool any = false;
+
+	for (; *i < PAGE && masked[page][*i]; ++*i)
+		any |= changed(page, *i);
+	return any;
 }
 
 /* The runs of bytes that changed. */
 static void print_changes(unsigned page)
 {
 	const unsigned char *now = (unsigned char *)tr_page[page];
-	unsigned shown = 0;
+	unsigned shown = 0, last = PAGE;
 	unsigned long digest = 5381;
 
 	for (unsigned i = 0; i < PAGE; i++) {
-		if (now[i] == before[page][i])
+		unsigned start = i;
+
+		if (masked[page][i]) {
+			if (masked_run(page, &i))
+				print_part(" %c+%x=??", "ABC"[page], start);
+			i--;
 			continue;
-		if (shown < BYTES_SHOWN) {
-			if (!i || now[i - 1] == before[page][i - 1])
-				print_part(" %s+%x=", page == PAGE_A ? "A" : page == PAGE_B ? "B" : "C", i);
-			put_byte(now[i], masked[page][i]);
 		}
-		if (!masked[page][i])
-			digest = digest * 33 + i * 257 + now[i];
-		shown++;
+		if (!changed(page, i))
+			continue;
+		if (shown++ < BYTES_SHOWN) {
+			if (last + 1 != i)
+				print_part(" %c+%x=", "ABC"[page], i);
+			put_byte(now[i]);
+		}
+		last = i;
+		digest = digest * 33 + i * 257 + now[i];
 	}
 	if (shown > BYTES_SHOWN)
 		print_part(" (%u bytes, digest %lx)", shown, digest);

@@ -75,7 +75,8 @@ static void put(struct domain *d)
 	if (__atomic_sub_fetch(&d->refcount, 1, __ATOMIC_SEQ_CST))
 		return;
 	d->reap_next = __atomic_load_n(&dead, __ATOMIC_RELAXED);
-	while (!__atomic_compare_exchange_n(&dead, &d->reap_next, d, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+	while (!__atomic_compare_exchange_n(&dead, &d->reap_next, d, false, __ATOMIC_SEQ_CST,
+	                                    __ATOMIC_SEQ_CST))
 		;
 }
 
@@ -171,7 +172,8 @@ static void threads(void)
 
 int main(void)
 {
-	static const uint16_t none[] = { DOMID_FIRST_RESERVED, DOMID_SELF, DOMID_IO, DOMID_IDLE, 0x8000, 0xffff };
+	static const uint16_t none[] = { DOMID_FIRST_RESERVED, DOMID_SELF, DOMID_IO,
+		                         DOMID_IDLE,           0x8000,     0xffff };
 	struct domain *d = make(0), *last = make(DOMID_FIRST_RESERVED - 1);
 	bool any = false;
 
