@@ -20,8 +20,8 @@ struct memory_region {
 	uint64_t start, end; /* [start, end) in bytes */
 	uint32_t type;
 };
-extern struct memory_region
-        memory_map[128]; /* as firmware reported it, sanitised: sorted, without overlaps */
+/* As firmware reported it, sanitised: sorted, without overlaps. */
+extern struct memory_region memory_map[128];
 extern unsigned memory_map_count;
 
 /* Registers that the hypervisor drives itself: APICs. Nobody else may map them. Machine addresses, type 2. */

@@ -134,15 +134,3 @@ int64_t hc_multicall(struct hc_args *a)
 	}
 	return 0;
 }
-
-int hc_target_domain(uint16_t domid, struct domain **d)
-{
-	*d = domain_get_self_or(domid);
-	if (!*d)
-		return -ESRCH;
-	if (*d == current_domain() || current_domain()->privileged)
-		return 0;
-	domain_put(*d);
-	*d = NULL;
-	return -EPERM;
-}

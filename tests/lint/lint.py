@@ -159,6 +159,16 @@ def rule_headers(paths):
                 yield path, "no include guard"
 
 
+def rule_words(paths):
+    """what tests/guests/run.py waits for is printed by the hypervisor"""
+    code = "".join(read(p) for p in paths if p.startswith("hypervisor/") and p.endswith(".c"))
+    match = re.search(r'^PANIC = ("[^"]*")\nENDS = \(([^)]*)\)', read("tests/guests/run.py"), re.M)
+    words = re.findall(r'"([^"]*)"', match.group(0)) if match else []
+    for word in words or [None]:
+        if word is None or (word not in code and not word.startswith("Hardware")):
+            yield "tests/guests/run.py", "waits for %r, which is printed nowhere" % word
+
+
 def rule_layout(paths):
     """no damage by a formatter: comment ends on lines of their own, keywords as names, an & that lost a blank"""
     faults = ((r"/\* [^\n]*\n(?:\s*\* [^\n]*\n)*\s*\*/\n", "the comment begins in its first line and ends on a line of its own"),
@@ -173,7 +183,7 @@ def rule_layout(paths):
                     yield "%s:%d" % (path, text.count("\n", 0, match.start()) + 1), why
 
 
-RULES = [rule_layout, rule_spdx, rule_layers, rule_length, rule_guest_reachable, rule_leftovers, rule_readmes, rule_scripts,
+RULES = [rule_layout, rule_words, rule_spdx, rule_layers, rule_length, rule_guest_reachable, rule_leftovers, rule_readmes, rule_scripts,
          rule_headers]
 
 

@@ -89,17 +89,6 @@ void pv_hypercall_page(void *page)
 	memset(page, 0xcc, PAGE_SIZE);
 }
 
-int hc_target_domain(uint16_t domid, struct domain **d)
-{
-	*d = domain_get_self_or(domid);
-	if (!*d)
-		return -ESRCH;
-	if (*d == current_domain() || current_domain()->privileged)
-		return 0;
-	domain_put(*d);
-	return -EPERM;
-}
-
 uint32_t console_ring_read(char *buf, uint32_t n, uint32_t *index)
 {
 	n = *index < 1000 ? MIN(n, 1000 - *index) : 0;

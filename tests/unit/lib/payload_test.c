@@ -24,6 +24,7 @@ static size_t kernel_bytes;
 static size_t pack(enum payload_kind kind)
 {
 	size_t n = 0;
+	ZSTD_CCtx *zstd;
 	z_stream z;
 
 	switch (kind) {
@@ -46,7 +47,13 @@ static size_t pack(enum payload_kind kind)
 			abort();
 		return n;
 	case PAYLOAD_ZSTD:
-		n = ZSTD_compress(packed, ROOM, kernel, kernel_bytes, 19);
+		/* With the checksum that the zstd program adds, and the kernel's build with it. */
+		zstd = ZSTD_createCCtx();
+		if (!zstd || ZSTD_isError(ZSTD_CCtx_setParameter(zstd, ZSTD_c_compressionLevel, 19)) ||
+		    ZSTD_isError(ZSTD_CCtx_setParameter(zstd, ZSTD_c_checksumFlag, 1)))
+			abort();
+		n = ZSTD_compress2(zstd, packed, ROOM, kernel, kernel_bytes);
+		ZSTD_freeCCtx(zstd);
 		if (ZSTD_isError(n))
 			abort();
 		return n;
@@ -113,8 +120,7 @@ static void test_kind(enum payload_kind kind)
 	payload_find(image, total, &payload);
 	payload.bytes /= 2;
 	tap_ok(decompress(&payload, out, ROOM, &produced) != PV_OK, "%s: half of the data is refused", name);
-	/* Each byte of the packed data flipped: no crash (sanitizers), and never silently other content of
-	 * gzip and xz. */
+	/* Each byte of the packed data flipped: no crash (sanitizers), and never silently other content. */
 	for (size_t at = total - bytes; at < total; at += 7) {
 		image[at] ^= 0x41;
 		if (unpack(image, total, ROOM, &produced) == PV_OK) {
@@ -123,8 +129,7 @@ static void test_kind(enum payload_kind kind)
 		}
 		image[at] ^= 0x41;
 	}
-	tap_ok(kind == PAYLOAD_ZSTD || wrong == 0, "%s: damage is detected (%u of the flips did not matter)",
-	       name, survived);
+	tap_ok(wrong == 0, "%s: damage is detected (%u of the flips did not matter)", name, survived);
 }
 
 static void test_bare(void)

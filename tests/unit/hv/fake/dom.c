@@ -39,18 +39,11 @@ struct vcpu *fake_vcpu(unsigned cpu, unsigned domain)
 	return v;
 }
 
-int hc_target_domain(uint16_t domid, struct domain **d)
+struct domain *domain_get_self_or(uint16_t domid)
 {
-	struct domain *self = current_domain();
-
 	if (domid == DOMID_SELF)
-		domid = self->domid;
-	if (domid >= FAKE_DOMAINS)
-		return -ESRCH;
-	if (domid != self->domid && !self->privileged)
-		return -EPERM;
-	*d = &fake_domains[domid];
-	return 0;
+		return current_domain();
+	return domid < FAKE_DOMAINS ? &fake_domains[domid] : NULL;
 }
 
 struct domain *domain_get(uint16_t domid)
