@@ -13,7 +13,7 @@
 enum lock_rank {
 	RANK_DOMCTL,      /* one toolstack operation at a time */
 	RANK_DOMAIN,      /* struct domain's own fields */
-	RANK_GRANT,       /* a grant table; two at once: lower address first */
+	RANK_GRANT,       /* a grant table; never two at once */
 	RANK_MMU,         /* a domain's page tables and the types of its frames */
 	RANK_EVTCHN,      /* a domain's event channels; two at once: lower address first */
 	RANK_PIRQ,        /* pirq bindings */

@@ -26,12 +26,12 @@ hc_fn hc_mmu_update, hc_mmuext_op, hc_update_va_mapping, hc_update_va_mapping_ot
 /* evtchn.c, grant.c, sched.c, vcpu.c, physdev.c */
 hc_fn hc_event_channel_op, hc_event_channel_op_compat, hc_grant_table_op, hc_sched_op, hc_sched_op_compat;
 hc_fn hc_set_timer_op, hc_vcpu_op, hc_physdev_op, hc_physdev_op_compat;
-/* traps.c, descriptor.c, version.c, console.c, misc.c, multicall.c, domctl.c, sysctl.c, platform.c */
+/* traps.c, descriptor.c, version.c, console.c, dispatch.c (multicall), domctl.c, sysctl.c, platform.c */
 hc_fn hc_set_trap_table, hc_set_gdt, hc_update_descriptor, hc_stack_switch, hc_set_callbacks, hc_callback_op;
 hc_fn hc_fpu_taskswitch, hc_set_debugreg, hc_get_debugreg, hc_set_segment_base;
 hc_fn hc_xen_version, hc_console_io, hc_vm_assist, hc_multicall, hc_domctl, hc_sysctl, hc_platform_op;
 
-/* FOREIGNDOM and domid arguments: the caller itself, or a domain that the caller controls (dom0 any).
+/* target.c: FOREIGNDOM and domid arguments: the caller itself, or a domain that the caller controls (dom0 any).
  * 0 with a reference in *d, -ESRCH or -EPERM. */
 int hc_target_domain(uint16_t domid, struct domain **d) __must_check;
 

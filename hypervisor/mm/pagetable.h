@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Page tables of guests in direct mode: the guest's tables are the hardware's. Every entry is validated
- * before it is live. This interface is the seam for shadow paging: entry writes and CR3 loads go through
- * here.
+ * before it is live. Entry writes go through here; a guest's CR3 is loaded by pv/switch.c and hw/entry.S.
  *
  * Preemption: functions that say so return -ERESTART_HV after a bounded amount of work when the CPU has other
  * work; progress is kept in the frame, and the same call continues it.
