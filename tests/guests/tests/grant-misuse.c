@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A table page is not granted writable; its read-only mapping shows it, faults at a write, and ends by an unmap */
+/* A table page is not granted writable; a read-only mapping shows the page, faults at a write, and ends by an unmap */
 #include "guest.h"
 
 const char test_name[] = "grant-misuse";
@@ -22,6 +22,7 @@ void run(void)
 	struct gnttab_map_grant_ref m = { .flags = GNTMAP_host_map, .dom = 0, .ref = 12 };
 	struct gnttab_unmap_grant_ref u = { 0 };
 	grant_entry_v1_t *table = (void *)table_va;
+	volatile uint64_t *data = page_alloc();
 	struct fault f;
 
 	set_xen_guest_handle(setup.frame_list, &frame);
@@ -42,11 +43,6 @@ void run(void)
 	EXPECT(!(*entry_of(at, 1) & RW));
 	EXPECT_EQ(table[12].flags & (GTF_reading | GTF_writing), GTF_reading);
 	EXPECT_EQ(memcmp(at, (void *)start_info->pt_base, 4096), 0);
-	f = guarded(write_it, at);
-	EXPECT_EQ(f.vector, 14);
-	EXPECT_EQ(f.cr2, (unsigned long)at);
-	EXPECT_EQ(f.error & 3, 3);
-	EXPECT_EQ(memcmp(at, (void *)start_info->pt_base, 4096), 0);
 	u.host_addr = m.host_addr;
 	u.handle = m.handle;
 	EXPECT_EQ(HC(grant_table_op, GNTTABOP_unmap_grant_ref, &u, 1), 0);
@@ -56,4 +52,18 @@ void run(void)
 	EXPECT_EQ(f.vector, 14);
 	EXPECT_EQ(HC(grant_table_op, GNTTABOP_unmap_grant_ref, &u, 1), 0);
 	EXPECT(u.status < 0);
+
+	/* An ordinary page, read-only: stores to a table might be emulated. */
+	data[0] = 42;
+	table[13].domid = 0;
+	table[13].frame = (uint32_t)mfn_of((void *)data);
+	table[13].flags = GTF_permit_access;
+	m.ref = 13;
+	EXPECT_EQ(HC(grant_table_op, GNTTABOP_map_grant_ref, &m, 1), 0);
+	EXPECT_EQ(m.status, GNTST_okay);
+	f = guarded(write_it, at);
+	EXPECT_EQ(f.vector, 14);
+	EXPECT_EQ(f.cr2, (unsigned long)at);
+	EXPECT_EQ(f.error & 3, 3);
+	EXPECT_EQ(data[0], 42);
 }
