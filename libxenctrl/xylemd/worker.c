@@ -26,6 +26,7 @@ struct worker {
 	char *program;
 	int socket; /* -1: not running */
 	pid_t pid;
+	gint64 used_us; /* when its last answer came */
 };
 
 void image_clear(struct image *image)
@@ -157,6 +158,20 @@ void worker_free(struct worker *worker)
 	g_mutex_clear(&worker->lock);
 	g_free(worker->program);
 	g_free(worker);
+}
+
+gboolean worker_rest(struct worker *worker, gint64 rest_us)
+{
+	gboolean none;
+
+	/* Somebody uses it. */
+	if (!g_mutex_trylock(&worker->lock))
+		return FALSE;
+	if (worker->socket >= 0 && g_get_monotonic_time() - worker->used_us >= rest_us)
+		worker_stop(worker);
+	none = worker->socket < 0;
+	g_mutex_unlock(&worker->lock);
+	return none;
 }
 
 static gboolean worker_start(struct worker *worker, GError **error)
@@ -291,6 +306,7 @@ gboolean worker_unpack(struct worker *worker, const char *path, const char *gues
 	} else {
 		g_mutex_lock(&worker->lock);
 		ok = exchange(worker, bytes, input, output, guest, path, &reply, error);
+		worker->used_us = g_get_monotonic_time();
 		g_mutex_unlock(&worker->lock);
 		if (ok && reply.unchanged)
 			ok = image_map(image, input, bytes);

@@ -33,6 +33,9 @@ void image_clear(struct image *image);
 gboolean image_read(struct image *image, const char *path, guint64 max_bytes, const char *guest,
                     const char *key, GError **error);
 
+/* How long a worker that has nothing to do is kept: a kernel that it was made to unpack may have taken it over. */
+#define WORKER_REST_US (60 * G_USEC_PER_SEC)
+
 struct worker;
 /* Starts the process from the executable at `program` (this program: /proc/self/exe). */
 struct worker *worker_new(const char *program);
@@ -41,6 +44,9 @@ void worker_free(struct worker *worker);
  * XD_ERROR_INTERNAL. */
 gboolean worker_unpack(struct worker *worker, const char *path, const char *guest, struct image *image,
                        GError **error);
+
+/* Ends the process when it has had nothing to do for rest_us. Does not wait. True when there is none now. */
+gboolean worker_rest(struct worker *worker, gint64 rest_us);
 
 /* The process's own side: serves WORKER_SOCKET_FD until it closes. Returns the exit status. */
 int worker_main(void);
