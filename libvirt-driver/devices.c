@@ -72,27 +72,6 @@ static void remove_at(virDomainDef *def, const virDomainDeviceDef *dev, int inde
 		virDomainNetDefFree(virDomainNetRemove(def, (size_t)index));
 }
 
-/* The name in dom0 of an interface that xylemd named; the store knows. NULL when it does not. */
-static char *store_ifname(unsigned int domid, const virMacAddr *mac)
-{
-	g_autofree char *path = g_strdup_printf("/local/domain/0/backend/vif/%u", domid);
-	char text[VIR_MAC_STRING_BUFLEN];
-	char **handles = xyl_store_directory(xylem->store, XYL_TX_NONE, path, NULL);
-	char *found = NULL;
-	size_t i;
-
-	virMacAddrFormat(mac, text);
-	for (i = 0; handles && handles[i] && !found; i++) {
-		char *value = xyl_store_readf(xylem->store, XYL_TX_NONE, "%s/%s/mac", path, handles[i]);
-
-		if (value && g_ascii_strcasecmp(value, text) == 0)
-			found = g_strdup_printf("vif%u.%s", domid, handles[i]);
-		free(value);
-	}
-	free(handles);
-	return found;
-}
-
 static void name_device(virDomainDeviceInfo *info, const virDomainDiskDef *disk, const virDomainNetDef *net)
 {
 	const unsigned char *mac = net ? net->mac.addr : NULL;
@@ -118,11 +97,14 @@ void devices_name(virDomainDef *def)
 
 static int attach_live(virDomainObj *vm, virDomainDeviceDef *dev)
 {
-	unsigned int domid = (unsigned int)vm->def->id;
+	g_autoptr(GVariant) made = NULL;
+	char handle[VIR_UUID_STRING_BUFLEN];
+	const char *ifname;
 	g_autofree char *alias = NULL;
 	GVariant *device;
 	int ret;
 
+	domain_handle(vm, handle);
 	if (refuse_present(vm->def, dev) < 0 || process_resolve(vm->def, dev) < 0)
 		return -1;
 	device = conf_device(dev, vm->def);
@@ -141,9 +123,12 @@ static int attach_live(virDomainObj *vm, virDomainDeviceDef *dev)
 	virObjectUnlock(vm);
 	if (dev->type == VIR_DOMAIN_DEVICE_NET)
 		process_warn_mac(vm->def, dev->data.net);
-	ret = monitor_attach(xylem->monitor, domid, device);
-	if (ret == 0 && dev->type == VIR_DOMAIN_DEVICE_NET && !dev->data.net->ifname)
-		dev->data.net->ifname = store_ifname(domid, &dev->data.net->mac);
+	ret = monitor_attach(xylem->monitor, handle, device, &made);
+	if (ret == 0 && dev->type == VIR_DOMAIN_DEVICE_NET &&
+	    g_variant_lookup(made, "ifname", "&s", &ifname)) {
+		g_free(dev->data.net->ifname);
+		dev->data.net->ifname = g_strdup(ifname);
+	}
 	virObjectLock(vm);
 	slot_give(SLOT_GUEST);
 	if (ret < 0)
@@ -153,6 +138,7 @@ static int attach_live(virDomainObj *vm, virDomainDeviceDef *dev)
 	ret = insert(vm->def, dev);
 	domain_event(virDomainEventDeviceAddedNewFromObj(vm, alias));
 	domain_save_status(vm);
+	process_keep_definition(vm);
 	return ret;
 error:
 	if (dev->type == VIR_DOMAIN_DEVICE_NET)
@@ -162,7 +148,7 @@ error:
 
 static int detach_live(virDomainObj *vm, virDomainDeviceDef *dev, bool force)
 {
-	unsigned int domid = (unsigned int)vm->def->id;
+	char handle[VIR_UUID_STRING_BUFLEN];
 	int index = find(vm->def, dev);
 	virDomainDeviceDef found = { .type = dev->type };
 	g_autofree char *alias = NULL;
@@ -176,12 +162,13 @@ static int detach_live(virDomainObj *vm, virDomainDeviceDef *dev, bool force)
 	else
 		found.data.net = vm->def->nets[index];
 	key = conf_device_key(&found, force);
+	domain_handle(vm, handle);
 	if (slot_take(SLOT_GUEST, vm) < 0) {
 		g_variant_unref(g_variant_ref_sink(key));
 		return -1;
 	}
 	virObjectUnlock(vm);
-	ret = monitor_detach(xylem->monitor, domid, key);
+	ret = monitor_detach(xylem->monitor, handle, key);
 	virObjectLock(vm);
 	slot_give(SLOT_GUEST);
 	if (ret < 0 || virDomainObjCheckActive(vm) < 0)
@@ -194,6 +181,7 @@ static int detach_live(virDomainObj *vm, virDomainDeviceDef *dev, bool force)
 	if (alias)
 		domain_event(virDomainEventDeviceRemovedNewFromObj(vm, alias));
 	domain_save_status(vm);
+	process_keep_definition(vm);
 	return 0;
 }
 

@@ -13,19 +13,26 @@
 VIR_LOG_INIT("xylem.domain");
 
 /*
- * libvirtd has 20 workers (and five for calls that never wait); no more than the sum of these wait for xylemd
- * and for guests. Builds are waited for longer and by more, since each of them ends.
+ * libvirtd has 20 workers, and five of them, or five more, are for calls that never wait. Of the others no more than the
+ * sum of what stands here waits while nothing moves. Where slots are taken and given back all the time, any number of
+ * calls may wait for their turn; where none has moved for calm_ms, no more than `awaited` go on waiting.
  */
+#define WAITING_MAX 14
+
 static const struct {
 	unsigned int taken;
 	unsigned int awaited;
+	unsigned int calm_ms;
 	unsigned int wait_ms;
 } slots_max[SLOT_KINDS] = {
-	[SLOT_BUILD] = { .taken = 6, .awaited = 6, .wait_ms = 300000 },
-	[SLOT_GUEST] = { .taken = 6, .awaited = 1, .wait_ms = 30000 },
-	/* Any number may come at once, and each soon has its turn or none. */
-	[SLOT_SHORT] = { .taken = 6, .awaited = UINT_MAX, .wait_ms = 2000 },
+	/* Each build ends, but any of them may take long. */
+	[SLOT_BUILD] = { .taken = 5, .awaited = 3, .calm_ms = 0, .wait_ms = 300000 },
+	[SLOT_GUEST] = { .taken = 3, .awaited = 1, .calm_ms = 1000, .wait_ms = 30000 },
+	[SLOT_ASK] = { .taken = 1, .awaited = 0, .calm_ms = 1000, .wait_ms = 5000 },
+	[SLOT_DISK] = { .taken = 1, .awaited = 0, .calm_ms = 1000, .wait_ms = 5000 },
 };
+
+G_STATIC_ASSERT(5 + 3 + 3 + 1 + 1 + 0 + 1 + 0 <= WAITING_MAX);
 
 static void *private_alloc(void *opaque G_GNUC_UNUSED)
 {
@@ -100,41 +107,52 @@ int domain_refuse_dom0(virDomainObj *vm, const char *operation)
 	return -1;
 }
 
+/* Waits for a moment in which there is a slot, or more calls wait than may. driver.lock is held. */
+static int slot_wait(enum slot kind)
+{
+	unsigned long long now, until = 0, next;
+
+	while (xylem->slots[kind].taken >= slots_max[kind].taken) {
+		if (virTimeMillisNow(&now) < 0)
+			return -1;
+		if (!until)
+			until = now + slots_max[kind].wait_ms;
+		next = xylem->slots[kind].moved_ms + slots_max[kind].calm_ms;
+		if (now >= until || (now >= next && xylem->slots[kind].awaited > slots_max[kind].awaited))
+			return -1;
+		/* Either something moves, or it is looked again who has to go. */
+		next = next > now ? next : now + 1000;
+		if (virCondWaitUntil(&xylem->slot_free, &xylem->lock, MIN(next, until)) < 0 &&
+		    errno != ETIMEDOUT)
+			return -1;
+	}
+	return 0;
+}
+
 int slot_take(enum slot kind, virDomainObj *vm)
 {
 	static const char *const for_what[SLOT_KINDS] = {
 		[SLOT_BUILD] = "for guests to be built",
 		[SLOT_GUEST] = "for answers of guests",
-		[SLOT_SHORT] = "for xylemd or a disk, which does not answer",
+		[SLOT_ASK] = "for xylemd, which does not answer",
+		[SLOT_DISK] = "for a disk, which does not answer",
 	};
-	unsigned long long until;
-	int ret = -1;
+	int ret;
 
 	if (vm)
 		virObjectUnlock(vm);
 	virMutexLock(&xylem->lock);
-	if (virTimeMillisNow(&until) < 0)
-		goto out;
-	until += slots_max[kind].wait_ms;
-	if (xylem->slots[kind].taken >= slots_max[kind].taken &&
-	    xylem->slots[kind].awaited >= slots_max[kind].awaited)
-		goto full;
 	xylem->slots[kind].awaited++;
-	while (xylem->slots[kind].taken >= slots_max[kind].taken) {
-		if (virCondWaitUntil(&xylem->slot_free, &xylem->lock, until) < 0) {
-			xylem->slots[kind].awaited--;
-			goto full;
-		}
-	}
+	ret = slot_wait(kind);
 	xylem->slots[kind].awaited--;
-	xylem->slots[kind].taken++;
-	ret = 0;
-	goto out;
-full:
-	virReportError(VIR_ERR_OPERATION_FAILED,
-	               "%u calls are waiting %s already; try again when one has finished",
-	               slots_max[kind].taken, for_what[kind]);
-out:
+	if (ret == 0) {
+		xylem->slots[kind].taken++;
+		ignore_value(virTimeMillisNow(&xylem->slots[kind].moved_ms));
+	} else {
+		virReportError(VIR_ERR_OPERATION_FAILED,
+		               "%u calls are waiting %s already; try again when one has finished",
+		               xylem->slots[kind].taken, for_what[kind]);
+	}
 	virMutexUnlock(&xylem->lock);
 	if (vm)
 		virObjectLock(vm);
@@ -145,6 +163,7 @@ void slot_give(enum slot kind)
 {
 	virMutexLock(&xylem->lock);
 	xylem->slots[kind].taken--;
+	ignore_value(virTimeMillisNow(&xylem->slots[kind].moved_ms));
 	virCondBroadcast(&xylem->slot_free);
 	virMutexUnlock(&xylem->lock);
 }
@@ -250,6 +269,16 @@ void domain_count_active(int change)
 	virMutexUnlock(&xylem->lock);
 	if (xylem->inhibit && (first || last))
 		xylem->inhibit(first, xylem->inhibit_opaque);
+}
+
+void domain_handle(const virDomainObj *vm, char handle[VIR_UUID_STRING_BUFLEN])
+{
+	const struct domain_private *priv = vm->privateData;
+
+	if (priv->foreign)
+		g_snprintf(handle, VIR_UUID_STRING_BUFLEN, "%d", vm->def->id);
+	else
+		virUUIDFormat(vm->def->uuid, handle);
 }
 
 int domain_query(unsigned int domid, struct xyl_dominfo *info)

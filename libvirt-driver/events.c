@@ -14,16 +14,16 @@
 #include <gio/gio.h>
 
 #include "conf.h"
+#include "virtime.h"
 #include "viruuid.h"
 
 VIR_LOG_INIT("xylem.events");
 
 #define RECONCILE_MS 20
 #define AGAIN_MS     500
-/* So often a domain made by xylemd may be missing before we stop waiting for xylemd's word on it. */
-#define MISSING_MAX            4
-#define MISSING_REBUILDING_MAX 120
-#define HELPERS                4
+/* How long a guest that the hypervisor does not list is taken to be alive while xylemd cannot be asked. */
+#define MISSING_MS 60000
+#define HELPERS    4
 
 struct ending {
 	virDomainObj *vm;
@@ -159,16 +159,27 @@ static void event_died(virDomainObj *vm, unsigned int domid, const char *detail)
 	ended(vm, (int)domid, VIR_DOMAIN_SHUTOFF_DESTROYED, VIR_DOMAIN_EVENT_STOPPED_DESTROYED);
 }
 
+/* Its devices as xylemd made them, or NULL. */
+static GVariant *guest_devices(const char *handle)
+{
+	g_autoptr(GVariant) domain = monitor_get(xylem->monitor, handle, NULL);
+
+	return domain ? g_variant_lookup_value(domain, "devices", G_VARIANT_TYPE("aa{sv}")) : NULL;
+}
+
 static void on_event(unsigned int domid, const char *uuid_text, const char *name, const char *event,
                      const char *detail)
 {
+	g_autoptr(GVariant) devices = NULL;
 	unsigned char uuid[VIR_UUID_BUFLEN];
 	struct domain_private *priv;
 	virDomainObj *vm;
 
 	VIR_DEBUG("domain %u (%s): %s %s", domid, name, event, detail);
-	/* A restart that failed before there was a domain has no number. */
-	if ((domid == 0 && STRNEQ(detail, "failed")) || virUUIDParse(uuid_text, uuid) < 0)
+	if (STREQ(event, "rebooted"))
+		devices = guest_devices(uuid_text);
+	/* A guest that ends between two domains has no number. */
+	if ((domid == 0 && STRNEQ(event, "died")) || virUUIDParse(uuid_text, uuid) < 0)
 		return;
 	vm = virDomainObjListFindByUUID(xylem->domains, uuid);
 	if (!vm) {
@@ -180,7 +191,7 @@ static void on_event(unsigned int domid, const char *uuid_text, const char *name
 		if (vm->def->id < 0)
 			reconcile_later(RECONCILE_MS);
 		else if (vm->def->id != (int)domid) /* reconciling may have been quicker */
-			process_renumber(vm, (int)domid);
+			process_renumber(vm, (int)domid, devices);
 	} else if (vm->def->id != (int)domid && !priv->starting && STRNEQ(detail, "failed")) {
 		/* Of a life that we did not see, or do not know of yet. */
 		reconcile_later(RECONCILE_MS);
@@ -274,13 +285,16 @@ static virDomainDef *foreign_def(const struct xyl_dominfo *info, const unsigned 
 /* The definition that xylemd keeps for us; NULL when it did not make the domain or was not given one. */
 static virDomainDef *kept_def(const struct xyl_dominfo *info, bool *owned)
 {
-	g_autoptr(GVariant) domain = monitor_get(xylem->monitor, info->domid);
+	g_autoptr(GVariant) domain = NULL;
 	g_autoptr(virDomainDef) def = NULL;
 	g_autoptr(GVariant) config = NULL;
 	g_autofree char *xml = NULL;
 	unsigned char uuid[VIR_UUID_BUFLEN];
+	char handle[VIR_UUID_STRING_BUFLEN];
 	const char *owner = "";
 
+	virUUIDFormat(info->uuid, handle);
+	domain = monitor_get(xylem->monitor, handle, NULL);
 	*owned = domain && g_variant_lookup(domain, "owner", "&s", &owner) && STREQ(owner, "xylemd");
 	if (!*owned)
 		return NULL;
@@ -345,23 +359,44 @@ static void adopt(const struct xyl_dominfo *info, bool last_try)
 	virDomainObjEndAPI(&vm);
 }
 
-/* An active object whose domain is not listed any more. */
+/*
+ * An active object whose domain is not listed any more: has it ended, or is it between two domains? xylemd knows. Where
+ * it cannot be asked, the guest is given up after a while.
+ */
 static void missing(virDomainObj *vm, bool at_start)
 {
 	struct domain_private *priv = vm->privateData;
-	unsigned int limit = priv->rebuilding ? MISSING_REBUILDING_MAX : MISSING_MAX;
+	g_autoptr(GVariant) domain = NULL;
+	char handle[VIR_UUID_STRING_BUFLEN];
+	int domid = vm->def->id;
+	unsigned long long now;
+	bool known = false;
 
+	domain_handle(vm, handle);
+	if (!priv->foreign) {
+		virObjectUnlock(vm);
+		domain = monitor_get(xylem->monitor, handle, &known);
+		virObjectLock(vm);
+		if (vm->def->id != domid || priv->starting)
+			return;
+	}
+	if (domain || (!known && !priv->foreign && !at_start)) {
+		if (virTimeMillisNow(&now) < 0)
+			return;
+		if (domain)
+			priv->rebuilding = true;
+		if (domain || !priv->missing_ms)
+			priv->missing_ms = now;
+		if (now - priv->missing_ms < MISSING_MS) {
+			reconcile_again = true;
+			return;
+		}
+	}
 	/* At start nobody else is at work, and the first client must not see what is over. */
-	if (at_start) {
-		process_gone(vm, vm->def->id, VIR_DOMAIN_SHUTOFF_UNKNOWN, VIR_DOMAIN_EVENT_STOPPED_DESTROYED);
-		return;
-	}
-	priv->missing++;
-	if (!priv->foreign && monitor_connected(xylem->monitor) && priv->missing < limit) {
-		reconcile_again = true;
-		return;
-	}
-	ended(vm, vm->def->id, VIR_DOMAIN_SHUTOFF_DESTROYED, VIR_DOMAIN_EVENT_STOPPED_DESTROYED);
+	if (at_start)
+		process_gone(vm, domid, VIR_DOMAIN_SHUTOFF_UNKNOWN, VIR_DOMAIN_EVENT_STOPPED_DESTROYED);
+	else
+		ended(vm, domid, VIR_DOMAIN_SHUTOFF_DESTROYED, VIR_DOMAIN_EVENT_STOPPED_DESTROYED);
 }
 
 /* One object against the list. True when the domain it stands for is running without it. */
@@ -377,9 +412,9 @@ static bool reconcile_object(virDomainObj *vm, const struct xyl_dominfo *info, b
 		missing(vm, at_start);
 		return false;
 	}
-	priv->missing = 0;
+	priv->missing_ms = 0;
 	if (vm->def->id != (int)info->domid && !info->dying && !priv->rebuilding)
-		process_renumber(vm, (int)info->domid);
+		process_renumber(vm, (int)info->domid, NULL);
 	domain_refresh(vm, info);
 	return false;
 }

@@ -109,6 +109,30 @@ int lifecycle_create(virDomainPtr dom)
 	return lifecycle_create_flags(dom, 0);
 }
 
+/* Pauses or resumes: by xylemd, which knows when the guest is between two domains; a stranger by the hypervisor. */
+static int set_paused(virDomainObj *vm, bool paused)
+{
+	struct domain_private *priv = vm->privateData;
+	char handle[VIR_UUID_STRING_BUFLEN];
+	int ret;
+
+	if (priv->foreign) {
+		ret = paused ? xyl_domain_pause(xylem->xen, (uint32_t)vm->def->id)
+		             : xyl_domain_unpause(xylem->xen, (uint32_t)vm->def->id);
+		if (ret < 0)
+			virReportError(VIR_ERR_OPERATION_FAILED, "%s", xyl_error());
+		return ret;
+	}
+	domain_handle(vm, handle);
+	if (slot_take(SLOT_GUEST, vm) < 0)
+		return -1;
+	virObjectUnlock(vm);
+	ret = monitor_pause(xylem->monitor, handle, paused);
+	virObjectLock(vm);
+	slot_give(SLOT_GUEST);
+	return ret < 0 ? -1 : virDomainObjCheckActive(vm);
+}
+
 static int suspend(virDomainObj *vm)
 {
 	int state = virDomainObjGetState(vm, NULL);
@@ -122,10 +146,8 @@ static int suspend(virDomainObj *vm)
 		               vm->def->name, virDomainStateTypeToString(state));
 		return -1;
 	}
-	if (xyl_domain_pause(xylem->xen, (uint32_t)vm->def->id) < 0) {
-		virReportError(VIR_ERR_OPERATION_FAILED, "%s", xyl_error());
+	if (set_paused(vm, true) < 0)
 		return -1;
-	}
 	virDomainObjSetState(vm, VIR_DOMAIN_PAUSED, VIR_DOMAIN_PAUSED_USER);
 	domain_event(virDomainEventLifecycleNewFromObj(vm, VIR_DOMAIN_EVENT_SUSPENDED,
 	                                               VIR_DOMAIN_EVENT_SUSPENDED_PAUSED));
@@ -139,10 +161,8 @@ static int resume(virDomainObj *vm)
 		return -1;
 	if (virDomainObjGetState(vm, NULL) != VIR_DOMAIN_PAUSED)
 		return 0;
-	if (xyl_domain_unpause(xylem->xen, (uint32_t)vm->def->id) < 0) {
-		virReportError(VIR_ERR_OPERATION_FAILED, "%s", xyl_error());
+	if (set_paused(vm, false) < 0)
 		return -1;
-	}
 	virDomainObjSetState(vm, VIR_DOMAIN_RUNNING, VIR_DOMAIN_RUNNING_UNPAUSED);
 	domain_event(virDomainEventLifecycleNewFromObj(vm, VIR_DOMAIN_EVENT_RESUMED,
 	                                               VIR_DOMAIN_EVENT_RESUMED_UNPAUSED));
@@ -185,18 +205,18 @@ int lifecycle_resume(virDomainPtr dom)
 /* Asks the guest through xylemd. No job: a guest in which something is stuck may still be asked. */
 static int ask(virDomainObj *vm, const char *mode)
 {
-	unsigned int domid;
+	char handle[VIR_UUID_STRING_BUFLEN];
 	int ret;
 
 	if (virDomainObjCheckActive(vm) < 0)
 		return -1;
-	domid = (unsigned int)vm->def->id;
-	if (slot_take(SLOT_SHORT, vm) < 0)
+	domain_handle(vm, handle);
+	if (slot_take(SLOT_ASK, vm) < 0)
 		return -1;
 	virObjectUnlock(vm);
-	ret = monitor_shutdown(xylem->monitor, domid, mode);
+	ret = monitor_shutdown(xylem->monitor, handle, mode);
 	virObjectLock(vm);
-	slot_give(SLOT_SHORT);
+	slot_give(SLOT_ASK);
 	return ret;
 }
 
@@ -239,20 +259,36 @@ int lifecycle_reboot(virDomainPtr dom, unsigned int flags)
 	return ret;
 }
 
-/* Kills the domain and has xylemd take down what belonged to it. Unlocked, no job. */
-static int kill_domain(unsigned int domid)
+/* The domain of the guest, whose number may be another one's by now. */
+static bool domain_is(unsigned int domid, const unsigned char *uuid, struct xyl_dominfo *info)
+{
+	return xyl_domain_info(xylem->xen, domid, info) == 0 &&
+	       memcmp(info->uuid, uuid, VIR_UUID_BUFLEN) == 0;
+}
+
+/*
+ * Kills the guest, in whatever state it is, and has xylemd take down what belonged to it. Unlocked, no job. 0: it is
+ * gone, and does not come back.
+ */
+static int kill_domain(const char *handle, const unsigned char *uuid, unsigned int domid)
 {
 	struct xyl_dominfo info = { 0 };
 
-	if (monitor_destroy(xylem->monitor, domid) == 0)
+	if (monitor_destroy(xylem->monitor, handle) == 0)
 		return 0;
-	/* Gone already: done. Otherwise at least the guest stops, whatever has become of xylemd. */
-	if (xyl_domain_info(xylem->xen, domid, &info) < 0 && errno == ESRCH) {
+	/* xylemd has the last word on its guests: one that has no domain may be about to get one. */
+	if (monitor_connected(xylem->monitor)) {
+		g_autoptr(GVariant) domain = NULL;
+		bool known;
+
+		domain = monitor_get(xylem->monitor, handle, &known);
+		if (!known || domain)
+			return -1;
 		virResetLastError();
 		return 0;
 	}
-	/* On its way out: xylemd has killed it, and says what keeps it from the end. */
-	if (monitor_connected(xylem->monitor) && info.dying)
+	/* At least the guest stops, whatever has become of xylemd, which takes the rest down when it is back. */
+	if (!domain_is(domid, uuid, &info))
 		return -1;
 	if (xyl_domain_destroy(xylem->xen, domid) < 0 && errno != ESRCH) {
 		virReportError(VIR_ERR_OPERATION_FAILED, "%s", xyl_error());
@@ -266,8 +302,10 @@ static int kill_domain(unsigned int domid)
 
 int lifecycle_destroy_flags(virDomainPtr dom, unsigned int flags)
 {
+	char handle[VIR_UUID_STRING_BUFLEN];
 	struct domain_private *priv;
 	virDomainObj *vm;
+	unsigned long life;
 	unsigned int domid;
 	int ret = -1;
 
@@ -281,24 +319,27 @@ int lifecycle_destroy_flags(virDomainPtr dom, unsigned int flags)
 		goto cleanup;
 	priv = vm->privateData;
 	domid = (unsigned int)vm->def->id;
+	life = priv->life;
+	domain_handle(vm, handle);
 	/* A guest that shuts down at this very moment has been destroyed all the same: the caller is told so. */
 	priv->why_reason = VIR_DOMAIN_SHUTOFF_DESTROYED;
 	priv->why_detail = VIR_DOMAIN_EVENT_STOPPED_DESTROYED;
 	virObjectUnlock(vm);
-	ret = kill_domain(domid);
+	ret = kill_domain(handle, dom->uuid, domid);
 	virObjectLock(vm);
 	if (ret < 0) {
-		if (vm->def->id == (int)domid)
+		if (priv->life == life)
 			priv->why_reason = priv->why_detail = -1;
 		goto cleanup;
 	}
-	/* Whoever was stuck in the guest has been let go of by now; its job ends soon. */
+	/* Whoever was stuck in the guest has been let go of by now; its job ends soon. Its number may have changed: it was
+	 * rebuilt before it was killed. */
 	ret = virDomainObjBeginJob(vm, VIR_JOB_DESTROY) < 0 ? -1 : 0;
 	if (ret == 0) {
-		if (vm->def->id == (int)domid)
+		if (vm->def->id > 0 && priv->life == life)
 			process_stopped(vm, VIR_DOMAIN_SHUTOFF_DESTROYED, VIR_DOMAIN_EVENT_STOPPED_DESTROYED);
 		domain_end_job(vm);
-	} else if (vm->def->id != (int)domid || vm->removing) {
+	} else if (vm->def->id < 0 || priv->life != life || vm->removing) {
 		virResetLastError();
 		ret = 0;
 	}

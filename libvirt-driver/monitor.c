@@ -13,7 +13,7 @@ VIR_LOG_INIT("xylem.monitor");
 #define ADDRESS         "unix:path=/run/xylem/xylemd.sock"
 #define OBJECT          "/org/xylem/Xylemd1"
 #define INTERFACE       "org.xylem.Xylemd1"
-#define PROTOCOL        1
+#define PROTOCOL        2
 #define RETRY_MS        1000
 #define CONNECT_WAIT_US (5 * G_USEC_PER_SEC)
 /* xylemd bounds its own waiting; these are for an xylemd that hangs. */
@@ -235,6 +235,7 @@ static void report(GError *error)
 		{ "org.xylem.Error.InvalidArgument", VIR_ERR_INVALID_ARG },
 		{ "org.xylem.Error.NotSupported", VIR_ERR_CONFIG_UNSUPPORTED },
 		{ "org.xylem.Error.NotFound", VIR_ERR_OPERATION_INVALID },
+		{ "org.xylem.Error.Busy", VIR_ERR_OPERATION_INVALID },
 		{ "org.xylem.Error.Timeout", VIR_ERR_OPERATION_TIMEOUT },
 	};
 	g_autofree char *name = g_dbus_error_get_remote_error(error);
@@ -280,58 +281,101 @@ static int call_void(struct monitor *m, const char *method, GVariant *args, int 
 	return answer ? 0 : -1;
 }
 
-int monitor_create(struct monitor *m, GVariant *guest, bool paused, unsigned int *domid)
+int monitor_create(struct monitor *m, GVariant *guest, bool paused, unsigned int *domid, GVariant **devices)
 {
 	g_autoptr(GVariant) answer = NULL;
 	guint32 number;
 
-	answer = call(m, "Create", g_variant_new("(@a{sv}u)", guest, paused ? 1 : 0), "(u)", BUILD_MS);
+	answer = call(m, "Create", g_variant_new("(@a{sv}u)", guest, paused ? 1 : 0), "(uaa{sv})", BUILD_MS);
 	if (!answer)
 		return -1;
-	g_variant_get(answer, "(u)", &number);
+	g_variant_get(answer, "(u@aa{sv})", &number, devices);
 	*domid = number;
 	return 0;
 }
 
-int monitor_destroy(struct monitor *m, unsigned int domid)
+int monitor_destroy(struct monitor *m, const char *handle)
 {
-	return call_void(m, "Destroy", g_variant_new("(u)", domid), DESTROY_MS);
+	return call_void(m, "Destroy", g_variant_new("(s)", handle), DESTROY_MS);
 }
 
-int monitor_shutdown(struct monitor *m, unsigned int domid, const char *mode)
+int monitor_shutdown(struct monitor *m, const char *handle, const char *mode)
 {
-	return call_void(m, "Shutdown", g_variant_new("(us)", domid, mode), SHORT_MS);
+	return call_void(m, "Shutdown", g_variant_new("(ss)", handle, mode), SHORT_MS);
 }
 
-int monitor_attach(struct monitor *m, unsigned int domid, GVariant *device)
+int monitor_pause(struct monitor *m, const char *handle, bool pause)
 {
-	return call_void(m, "AttachDevice", g_variant_new("(u@a{sv})", domid, device), DEVICE_MS);
+	return call_void(m, pause ? "Pause" : "Unpause", g_variant_new("(s)", handle), DEVICE_MS);
 }
 
-int monitor_detach(struct monitor *m, unsigned int domid, GVariant *device)
+int monitor_attach(struct monitor *m, const char *handle, GVariant *device, GVariant **made)
 {
-	return call_void(m, "DetachDevice", g_variant_new("(u@a{sv})", domid, device), DEVICE_MS);
+	g_autoptr(GVariant) answer = NULL;
+
+	answer = call(m, "AttachDevice", g_variant_new("(s@a{sv})", handle, device), "(a{sv})", DEVICE_MS);
+	if (!answer)
+		return -1;
+	*made = g_variant_get_child_value(answer, 0);
+	return 0;
 }
 
-int monitor_set_memory(struct monitor *m, unsigned int domid, unsigned long long memory_kib)
+int monitor_detach(struct monitor *m, const char *handle, GVariant *device)
 {
-	return call_void(m, "SetMemory", g_variant_new("(ut)", domid, (guint64)memory_kib), SHORT_MS);
+	return call_void(m, "DetachDevice", g_variant_new("(s@a{sv})", handle, device), DEVICE_MS);
 }
 
-int monitor_set_vcpus(struct monitor *m, unsigned int domid, unsigned int vcpus)
+int monitor_set_memory(struct monitor *m, const char *handle, unsigned long long memory_kib)
 {
-	return call_void(m, "SetVcpus", g_variant_new("(uu)", domid, vcpus), SHORT_MS);
+	return call_void(m, "SetMemory", g_variant_new("(st)", handle, (guint64)memory_kib), DEVICE_MS);
 }
 
-GVariant *monitor_get(struct monitor *m, unsigned int domid)
+int monitor_set_vcpus(struct monitor *m, const char *handle, unsigned int vcpus)
+{
+	return call_void(m, "SetVcpus", g_variant_new("(su)", handle, vcpus), DEVICE_MS);
+}
+
+int monitor_set_scheduler(struct monitor *m, const char *handle, const struct xyl_sched *sched)
+{
+	GVariantBuilder b;
+
+	g_variant_builder_init(&b, G_VARIANT_TYPE_VARDICT);
+	g_variant_builder_add(&b, "{sv}", "weight", g_variant_new_uint32(sched->weight));
+	g_variant_builder_add(&b, "{sv}", "cap", g_variant_new_uint32(sched->cap));
+	return call_void(m, "SetScheduler", g_variant_new("(s@a{sv})", handle, g_variant_builder_end(&b)),
+	                 DEVICE_MS);
+}
+
+int monitor_set_affinity(struct monitor *m, const char *handle, unsigned int vcpu, const unsigned char *map,
+                         size_t map_bytes)
+{
+	GVariant *cpus = g_variant_new_fixed_array(G_VARIANT_TYPE_BYTE, map, map_bytes, 1);
+
+	return call_void(m, "SetAffinity", g_variant_new("(su@ay)", handle, vcpu, cpus), DEVICE_MS);
+}
+
+int monitor_set_opaque(struct monitor *m, const char *handle, const char *text)
+{
+	return call_void(m, "SetOpaque", g_variant_new("(ss)", handle, text), DEVICE_MS);
+}
+
+GVariant *monitor_get(struct monitor *m, const char *handle, bool *known)
 {
 	g_autoptr(GDBusConnection) connection = get_connection(m, false);
 	g_autoptr(GVariant) answer = NULL;
+	g_autoptr(GError) error = NULL;
+	g_autofree char *name = NULL;
 
+	if (known)
+		*known = false;
 	if (!connection)
 		return NULL;
 	answer = g_dbus_connection_call_sync(connection, NULL, OBJECT, INTERFACE, "Get",
-	                                     g_variant_new("(u)", domid), G_VARIANT_TYPE("(a{sv})"),
-	                                     G_DBUS_CALL_FLAGS_NONE, SHORT_MS, NULL, NULL);
+	                                     g_variant_new("(s)", handle), G_VARIANT_TYPE("(a{sv})"),
+	                                     G_DBUS_CALL_FLAGS_NONE, SHORT_MS, NULL, &error);
+	if (error)
+		name = g_dbus_error_get_remote_error(error);
+	if (known)
+		*known = answer || STREQ_NULLABLE(name, "org.xylem.Error.NotFound");
 	return answer ? g_variant_get_child_value(answer, 0) : NULL;
 }

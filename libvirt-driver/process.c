@@ -104,18 +104,37 @@ static GVariant *with_opaque(GVariant *guest, virDomainDef *def)
 	return g_variant_dict_end(&dict);
 }
 
-/* xylemd names interfaces as Xen does where the definition does not. */
-static void name_interfaces(virDomainDef *def)
+/* The name of the interface with this address among what xylemd made; NULL when it is not there. */
+static char *made_ifname(GVariant *devices, const virMacAddr *mac)
+{
+	char text[VIR_MAC_STRING_BUFLEN];
+	gsize i;
+
+	virMacAddrFormat(mac, text);
+	for (i = 0; devices && i < g_variant_n_children(devices); i++) {
+		g_autoptr(GVariant) device = g_variant_get_child_value(devices, i);
+		const char *address = "", *ifname = NULL;
+
+		if (g_variant_lookup(device, "mac", "&s", &address) &&
+		    g_ascii_strcasecmp(address, text) == 0 &&
+		    g_variant_lookup(device, "ifname", "&s", &ifname))
+			return g_strdup(ifname);
+	}
+	return NULL;
+}
+
+static void name_interfaces(virDomainDef *def, GVariant *devices)
 {
 	size_t i;
 
 	for (i = 0; i < def->nnets; i++) {
 		virDomainNetDef *net = def->nets[i];
+		char *name = made_ifname(devices, &net->mac);
 
-		if (net->ifname && !STRPREFIX(net->ifname, "vif"))
+		if (!name)
 			continue;
 		g_free(net->ifname);
-		net->ifname = g_strdup_printf("vif%d.%zu", def->id, i);
+		net->ifname = name;
 	}
 }
 
@@ -149,8 +168,28 @@ void process_warn_mac(const virDomainDef *def, const virDomainNetDef *net)
 	virDomainObjListForEach(xylem->domains, false, same_mac, &search);
 }
 
+void process_keep_definition(virDomainObj *vm)
+{
+	struct domain_private *priv = vm->privateData;
+	char handle[VIR_UUID_STRING_BUFLEN];
+	g_autofree char *xml = NULL;
+
+	if (priv->foreign || vm->def->id < 0)
+		return;
+	xml = virDomainDefFormat(vm->def, xylem->xmlopt, VIR_DOMAIN_DEF_FORMAT_SECURE);
+	domain_handle(vm, handle);
+	virObjectUnlock(vm);
+	if (!xml || monitor_set_opaque(xylem->monitor, handle, xml) < 0) {
+		VIR_WARN("xylemd does not keep the new definition of %s: %s", handle,
+		         virGetLastErrorMessage());
+		virResetLastError();
+	}
+	virObjectLock(vm);
+}
+
 static int build(virDomainObj *vm, virDomainDef *live, bool paused)
 {
+	g_autoptr(GVariant) devices = NULL;
 	struct domain_private *priv = vm->privateData;
 	unsigned int domid;
 	GVariant *guest;
@@ -169,13 +208,15 @@ static int build(virDomainObj *vm, virDomainDef *live, bool paused)
 	virObjectUnlock(vm);
 	for (i = 0; i < live->nnets; i++)
 		process_warn_mac(live, live->nets[i]);
-	ret = monitor_create(xylem->monitor, guest, paused, &domid);
+	ret = monitor_create(xylem->monitor, guest, paused, &domid, &devices);
 	virObjectLock(vm);
 	slot_give(SLOT_BUILD);
 	g_variant_unref(guest);
-	if (ret == 0)
+	if (ret == 0) {
 		live->id = (int)domid;
-	priv->missing = 0;
+		name_interfaces(live, devices);
+	}
+	priv->missing_ms = 0;
 	return ret;
 }
 
@@ -241,8 +282,8 @@ int process_start(virDomainObj *vm, bool paused, int detail)
 		return -1;
 	}
 	priv->starting = false;
-	name_interfaces(live);
 	devices_name(live);
+	priv->life++;
 	install_live(vm, g_steal_pointer(&live));
 	if (paused)
 		virDomainObjSetState(vm, VIR_DOMAIN_PAUSED, VIR_DOMAIN_PAUSED_USER);
@@ -281,7 +322,7 @@ void process_stopped(virDomainObj *vm, int reason, int detail)
 	priv->chrdevs = virChrdevAlloc();
 	priv->gone = priv->rebuilding = false;
 	priv->why_reason = priv->why_detail = -1;
-	priv->missing = 0;
+	priv->missing_ms = 0;
 	domain_count_active(-1);
 	if (xml) {
 		ignore_value(domain_hook_xml(vm, xml, VIR_HOOK_LIBXL_OP_STOPPED, VIR_HOOK_SUBOP_END));
@@ -322,8 +363,9 @@ void process_adopt(virDomainObj *vm, virDomainDef *live, const struct xyl_dominf
 	if (vm->def != live)
 		install_live(vm, live);
 	priv->foreign = foreign;
+	priv->life++;
 	priv->why_reason = priv->why_detail = -1;
-	priv->missing = 0;
+	priv->missing_ms = 0;
 	priv->rebuilding = priv->gone = false;
 	for (i = 0; i < vm->def->nconsoles && vm->def->consoles[i]->source; i++)
 		g_clear_pointer(&vm->def->consoles[i]->source->data.file.path, g_free);
@@ -338,19 +380,19 @@ void process_adopt(virDomainObj *vm, virDomainDef *live, const struct xyl_dominf
 		                                               VIR_DOMAIN_EVENT_SUSPENDED_PAUSED));
 }
 
-void process_renumber(virDomainObj *vm, int domid)
+void process_renumber(virDomainObj *vm, int domid, GVariant *devices)
 {
 	struct domain_private *priv = vm->privateData;
 	bool told_otherwise = virDomainObjGetState(vm, NULL) != VIR_DOMAIN_RUNNING;
 	size_t i;
 
 	vm->def->id = domid;
-	name_interfaces(vm->def);
+	name_interfaces(vm->def, devices);
 	for (i = 0; i < vm->def->nconsoles && vm->def->consoles[i]->source; i++)
 		g_clear_pointer(&vm->def->consoles[i]->source->data.file.path, g_free);
 	priv->rebuilding = priv->gone = false;
 	priv->why_reason = priv->why_detail = -1;
-	priv->missing = 0;
+	priv->missing_ms = 0;
 	virDomainObjSetState(vm, VIR_DOMAIN_RUNNING, VIR_DOMAIN_RUNNING_BOOTED);
 	/* Clients that saw it crash or end must not believe that for ever. */
 	if (told_otherwise)

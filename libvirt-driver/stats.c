@@ -224,14 +224,14 @@ int stats_block_info(virDomainPtr dom, const char *path, virDomainBlockInfoPtr i
 	}
 	source = g_strdup(disk->src->path);
 	/* A file system that does not answer keeps few callers. */
-	if (slot_take(SLOT_SHORT, vm) < 0)
+	if (slot_take(SLOT_DISK, vm) < 0)
 		goto cleanup;
 	virObjectUnlock(vm);
 	ret = source_size(source, &info->capacity, &info->allocation);
 	if (ret < 0)
 		virReportSystemError(errno, "the size of %s is not known", source);
 	virObjectLock(vm);
-	slot_give(SLOT_SHORT);
+	slot_give(SLOT_DISK);
 	info->physical = info->allocation;
 cleanup:
 	virDomainObjEndAPI(&vm);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Vcpus and their pinning, memory, scheduler parameters; each of the running guest, of its definition, or of
- * both. Pinning and the scheduler are the hypervisor's; memory and vcpus are asked of the guest through
- * xylemd.
+ * both. All of it goes through xylemd, which keeps it for the guest's next domain; of Domain-0 and of domains that
+ * others made, pinning and the scheduler are set in the hypervisor.
  */
 #include "xylem.h"
 
@@ -42,18 +42,27 @@ static int change(virDomainPtr dom, unsigned long value, unsigned int flags, acl
 
 /* A number that xylemd asks of the guest; the object is unlocked meanwhile. */
 static int ask_guest(virDomainObj *vm, unsigned long value,
-                     int (*ask)(struct monitor *m, unsigned int domid, unsigned long value))
+                     int (*ask)(struct monitor *m, const char *handle, unsigned long value))
 {
-	unsigned int domid = (unsigned int)vm->def->id;
+	char handle[VIR_UUID_STRING_BUFLEN];
 	int ret;
 
-	if (slot_take(SLOT_SHORT, vm) < 0)
+	domain_handle(vm, handle);
+	if (slot_take(SLOT_GUEST, vm) < 0)
 		return -1;
 	virObjectUnlock(vm);
-	ret = ask(xylem->monitor, domid, value);
+	ret = ask(xylem->monitor, handle, value);
 	virObjectLock(vm);
-	slot_give(SLOT_SHORT);
+	slot_give(SLOT_GUEST);
 	return ret < 0 ? -1 : virDomainObjCheckActive(vm);
+}
+
+/* Whether xylemd keeps its settings. */
+static bool is_kept(const virDomainObj *vm)
+{
+	const struct domain_private *priv = vm->privateData;
+
+	return !domain_is_dom0(vm) && !priv->foreign;
 }
 
 /* Saves what has been changed. */
@@ -66,9 +75,9 @@ static int save(virDomainObj *vm, virDomainDef *live, virDomainDef *config)
 
 /* ---- vcpus ---- */
 
-static int ask_vcpus(struct monitor *m, unsigned int domid, unsigned long count)
+static int ask_vcpus(struct monitor *m, const char *handle, unsigned long count)
 {
-	return monitor_set_vcpus(m, domid, (unsigned int)count);
+	return monitor_set_vcpus(m, handle, (unsigned int)count);
 }
 
 static int set_vcpus(virDomainObj *vm, unsigned long value, unsigned int flags)
@@ -202,6 +211,26 @@ static int pin_def(virDomainDef *def, unsigned int vcpu, const unsigned char *ma
 	return 0;
 }
 
+static int pin_live(virDomainObj *vm, unsigned int vcpu, const unsigned char *map, int map_bytes)
+{
+	char handle[VIR_UUID_STRING_BUFLEN];
+	int ret;
+
+	if (!is_kept(vm))
+		return xyl_vcpu_set_affinity(xylem->xen, (uint32_t)vm->def->id, vcpu, map, NULL,
+		                             (size_t)map_bytes) < 0
+		               ? report_xyl()
+		               : 0;
+	domain_handle(vm, handle);
+	if (slot_take(SLOT_GUEST, vm) < 0)
+		return -1;
+	virObjectUnlock(vm);
+	ret = monitor_set_affinity(xylem->monitor, handle, vcpu, map, (size_t)map_bytes);
+	virObjectLock(vm);
+	slot_give(SLOT_GUEST);
+	return ret < 0 ? -1 : virDomainObjCheckActive(vm);
+}
+
 int tune_pin_vcpu_flags(virDomainPtr dom, unsigned int vcpu, unsigned char *map, int map_bytes,
                         unsigned int flags)
 {
@@ -228,13 +257,11 @@ int tune_pin_vcpu_flags(virDomainPtr dom, unsigned int vcpu, unsigned char *map,
 			virReportError(VIR_ERR_INVALID_ARG, "%s has no vcpu %u", live->name, vcpu);
 			goto endjob;
 		}
-		if (xyl_vcpu_set_affinity(xylem->xen, (uint32_t)live->id, vcpu, map, NULL,
-		                          (size_t)map_bytes) < 0) {
-			report_xyl();
+		if (pin_live(vm, vcpu, map, map_bytes) < 0 || pin_def(vm->def, vcpu, map, map_bytes) < 0)
 			goto endjob;
-		}
-		if (pin_def(live, vcpu, map, map_bytes) < 0)
-			goto endjob;
+		/* The definition may have been replaced meanwhile. */
+		if (config)
+			config = virDomainObjGetPersistentDef(xylem->xmlopt, vm, NULL);
 	}
 	if (config && pin_def(config, vcpu, map, map_bytes) < 0)
 		goto endjob;
@@ -354,9 +381,9 @@ static int set_max_memory(virDomainObj *vm, unsigned long kib, virDomainDef *liv
 	return save(vm, NULL, config);
 }
 
-static int ask_memory(struct monitor *m, unsigned int domid, unsigned long kib)
+static int ask_memory(struct monitor *m, const char *handle, unsigned long kib)
 {
-	return monitor_set_memory(m, domid, kib);
+	return monitor_set_memory(m, handle, kib);
 }
 
 static int set_memory(virDomainObj *vm, unsigned long kib, unsigned int flags)
@@ -511,6 +538,23 @@ static void store_scheduler(virDomainDef *def, const struct xyl_sched *sched)
 	def->cputune.global_period = sched->cap ? CAP_PERIOD_US : 0;
 }
 
+static int schedule_live(virDomainObj *vm, const struct xyl_sched *sched)
+{
+	char handle[VIR_UUID_STRING_BUFLEN];
+	int ret;
+
+	if (!is_kept(vm))
+		return xyl_sched_set(xylem->xen, (uint32_t)vm->def->id, sched) < 0 ? report_xyl() : 0;
+	domain_handle(vm, handle);
+	if (slot_take(SLOT_GUEST, vm) < 0)
+		return -1;
+	virObjectUnlock(vm);
+	ret = monitor_set_scheduler(xylem->monitor, handle, sched);
+	virObjectLock(vm);
+	slot_give(SLOT_GUEST);
+	return ret < 0 ? -1 : virDomainObjCheckActive(vm);
+}
+
 static int set_scheduler(virDomainObj *vm, virTypedParameterPtr params, int count, unsigned int flags)
 {
 	virDomainDef *live, *config;
@@ -538,9 +582,11 @@ static int set_scheduler(virDomainObj *vm, virTypedParameterPtr params, int coun
 		return -1;
 	}
 	if (live) {
-		if (xyl_sched_set(xylem->xen, (uint32_t)live->id, &sched) < 0)
-			return report_xyl();
-		store_scheduler(live, &sched);
+		if (schedule_live(vm, &sched) < 0)
+			return -1;
+		store_scheduler(vm->def, &sched);
+		if (config)
+			config = virDomainObjGetPersistentDef(xylem->xmlopt, vm, NULL);
 	}
 	if (config)
 		store_scheduler(config, &sched);

@@ -24,6 +24,7 @@
 #include "virerror.h"
 #include "virlog.h"
 #include "virthread.h"
+#include "viruuid.h"
 
 #include <xenctrl.h>
 
@@ -32,10 +33,10 @@
 struct monitor;
 
 /*
- * What a waiting call waits for: xylemd building a guest, which ends by itself; a guest, which may never
- * answer; or an answer that takes moments, unless xylemd or a disk hangs.
+ * What a waiting call waits for: xylemd building a guest, which ends by itself; a guest, or the operations on one, which
+ * may never end; xylemd alone; a disk.
  */
-enum slot { SLOT_BUILD, SLOT_GUEST, SLOT_SHORT, SLOT_KINDS };
+enum slot { SLOT_BUILD, SLOT_GUEST, SLOT_ASK, SLOT_DISK, SLOT_KINDS };
 
 struct xylem_driver {
 	/* Immutable after initialisation; these have locks of their own. */
@@ -60,9 +61,10 @@ struct xylem_driver {
 	virCond slot_free;
 	unsigned int active_count; /* running guests, without Domain-0; guarded by lock */
 	struct {
-		unsigned int taken;   /* calls that wait for a guest or for xylemd */
-		unsigned int awaited; /* calls that wait for such a slot */
-	} slots[SLOT_KINDS];          /* guarded by lock */
+		unsigned int taken;          /* calls that wait for a guest or for xylemd */
+		unsigned int awaited;        /* calls that wait for such a slot */
+		unsigned long long moved_ms; /* when one was taken or given back */
+	} slots[SLOT_KINDS];                 /* guarded by lock */
 };
 
 /* The one instance; NULL while the driver is not active. */
@@ -76,9 +78,11 @@ struct domain_private {
 	bool foreign;    /* not made by xylemd */
 	bool gone;       /* it ended while somebody had the job, who now cleans up */
 	int gone_domid;
-	int why_reason;       /* virDomainShutoffReason of the end that has begun, or -1 */
-	int why_detail;       /* virDomainEventStoppedDetailType, likewise */
-	unsigned int missing; /* times in a row that the hypervisor did not list it */
+	int why_reason; /* virDomainShutoffReason of the end that has begun, or -1 */
+	int why_detail; /* virDomainEventStoppedDetailType, likewise */
+	unsigned long long
+	        missing_ms; /* since when nobody knows it: the hypervisor does not list it, xylemd is away; or 0 */
+	unsigned long life; /* counts its starts */
 };
 
 /* ---- domain.c: objects, jobs, slots, hooks ---- */
@@ -110,6 +114,8 @@ void slot_give(enum slot kind);
 void domain_count_active(int change);
 /* Brings the state up to date with what the hypervisor says, unless somebody is at work on it. */
 void domain_refresh(virDomainObj *vm, const struct xyl_dominfo *info);
+/* What names a running domain in xylemd: its UUID, or its number when others made it. */
+void domain_handle(const virDomainObj *vm, char handle[VIR_UUID_STRING_BUFLEN]);
 /* The hypervisor's word on a domain: 0, or -1 with a libvirt error. */
 int domain_query(unsigned int domid, struct xyl_dominfo *info);
 
@@ -130,8 +136,11 @@ void process_gone(virDomainObj *vm, int domid, int reason, int detail);
 void process_stopped(virDomainObj *vm, int reason, int detail);
 /* Binds a running domain to an object which was not active. */
 void process_adopt(virDomainObj *vm, virDomainDef *live, const struct xyl_dominfo *info, bool foreign);
-/* Rebuilt by xylemd under a new number. */
-void process_renumber(virDomainObj *vm, int domid);
+/* Rebuilt by xylemd under a new number; devices: as monitor_create() gives them, or NULL. */
+void process_renumber(virDomainObj *vm, int domid, GVariant *devices);
+/* Its definition has changed while it runs: xylemd keeps it, for a libvirtd that has lost its state file. Unlocks the
+ * object meanwhile. */
+void process_keep_definition(virDomainObj *vm);
 /* Finds bridges of networks and files of volumes; 0 or -1. */
 int process_resolve(virDomainDef *def, virDomainDeviceDef *dev);
 /* Logs when a running guest has the interface's address too. No object may be locked. */
@@ -149,15 +158,23 @@ void monitor_wait_first(struct monitor *m);
 void monitor_free(struct monitor *m);
 bool monitor_connected(struct monitor *m);
 /* All wait for the answer; 0, or -1 with a libvirt error. No lock may be held. Floating variants are consumed. */
-int monitor_create(struct monitor *m, GVariant *guest, bool paused, unsigned int *domid);
-int monitor_destroy(struct monitor *m, unsigned int domid);
-int monitor_shutdown(struct monitor *m, unsigned int domid, const char *mode);
-int monitor_attach(struct monitor *m, unsigned int domid, GVariant *device);
-int monitor_detach(struct monitor *m, unsigned int domid, GVariant *device);
-int monitor_set_memory(struct monitor *m, unsigned int domid, unsigned long long memory_kib);
-int monitor_set_vcpus(struct monitor *m, unsigned int domid, unsigned int vcpus);
-/* The domain's dictionary, owned by the caller; NULL without an error set when there is none. */
-GVariant *monitor_get(struct monitor *m, unsigned int domid);
+/* handle: domain_handle(). *devices: what became of its devices, aa{sv}, or NULL; owned by the caller. */
+int monitor_create(struct monitor *m, GVariant *guest, bool paused, unsigned int *domid, GVariant **devices);
+int monitor_destroy(struct monitor *m, const char *handle);
+int monitor_shutdown(struct monitor *m, const char *handle, const char *mode);
+int monitor_pause(struct monitor *m, const char *handle, bool pause);
+/* *made: the device as it became, a{sv}; owned by the caller. */
+int monitor_attach(struct monitor *m, const char *handle, GVariant *device, GVariant **made);
+int monitor_detach(struct monitor *m, const char *handle, GVariant *device);
+int monitor_set_memory(struct monitor *m, const char *handle, unsigned long long memory_kib);
+int monitor_set_vcpus(struct monitor *m, const char *handle, unsigned int vcpus);
+int monitor_set_scheduler(struct monitor *m, const char *handle, const struct xyl_sched *sched);
+int monitor_set_affinity(struct monitor *m, const char *handle, unsigned int vcpu, const unsigned char *map,
+                         size_t map_bytes);
+int monitor_set_opaque(struct monitor *m, const char *handle, const char *text);
+/* The domain's dictionary, owned by the caller; NULL without an error set when there is none. *known (or NULL): whether
+ * that is xylemd's word. */
+GVariant *monitor_get(struct monitor *m, const char *handle, bool *known);
 
 /* ---- events.c: what happens without a client ---- */
 int events_start(void);

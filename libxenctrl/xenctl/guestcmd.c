@@ -25,6 +25,7 @@ int cmd_list(struct context *ctx, int argc, char **argv)
 		const char *name = "", *state = "", *owner = "";
 		guint domid = 0, vcpus = 0;
 		guint64 memory = 0, time_ns = 0;
+		char number[12];
 
 		g_variant_lookup(domain, "name", "&s", &name);
 		g_variant_lookup(domain, "state", "&s", &state);
@@ -33,7 +34,12 @@ int cmd_list(struct context *ctx, int argc, char **argv)
 		g_variant_lookup(domain, "vcpus", "u", &vcpus);
 		g_variant_lookup(domain, "memory_kib", "t", &memory);
 		g_variant_lookup(domain, "cpu_time_ns", "t", &time_ns);
-		printf("%-24s %5u %11" G_GUINT64_FORMAT " %5u %-9s %10.1f  %s\n", name, domid, memory, vcpus,
+		/* A guest of xylemd's may be between two domains. */
+		if (domid || strcmp(owner, "xylemd"))
+			g_snprintf(number, sizeof(number), "%u", domid);
+		else
+			strcpy(number, "-");
+		printf("%-24s %5s %11" G_GUINT64_FORMAT " %5u %-9s %10.1f  %s\n", name, number, memory, vcpus,
 		       state, (double)time_ns / 1e9, owner);
 	}
 	return 0;
@@ -74,12 +80,12 @@ int cmd_get(struct context *ctx, int argc, char **argv)
 {
 	g_autoptr(GVariant) domain = NULL;
 	GError *error = NULL;
-	guint domid;
+	const char *id;
 
 	(void)argc;
-	if (!find_domain(ctx, argv[0], &domid) || !context_daemon(ctx))
+	if (!find_guest(ctx, argv[0], &id, NULL))
 		return 1;
-	if (!xd_xylemd1_call_get_sync(ctx->daemon, domid, &domain, NULL, &error))
+	if (!xd_xylemd1_call_get_sync(ctx->daemon, id, &domain, NULL, &error))
 		return fail_error(error);
 	print_dict(domain, 0);
 	return 0;
@@ -101,7 +107,7 @@ int cmd_create(struct context *ctx, int argc, char **argv)
 		return fail_error(error);
 	if (!context_daemon(ctx))
 		return 1;
-	if (!xd_xylemd1_call_create_sync(ctx->daemon, guest, paused ? 1 : 0, &domid, NULL, &error))
+	if (!xd_xylemd1_call_create_sync(ctx->daemon, guest, paused ? 1 : 0, &domid, NULL, NULL, &error))
 		return fail_error(error);
 	printf("%u\n", domid);
 	return 0;
@@ -110,12 +116,12 @@ int cmd_create(struct context *ctx, int argc, char **argv)
 int cmd_destroy(struct context *ctx, int argc, char **argv)
 {
 	GError *error = NULL;
-	guint domid;
+	const char *id;
 
 	(void)argc;
-	if (!find_domain(ctx, argv[0], &domid) || !context_daemon(ctx))
+	if (!find_guest(ctx, argv[0], &id, NULL))
 		return 1;
-	if (!xd_xylemd1_call_destroy_sync(ctx->daemon, domid, NULL, &error))
+	if (!xd_xylemd1_call_destroy_sync(ctx->daemon, id, NULL, &error))
 		return fail_error(error);
 	return 0;
 }
@@ -123,11 +129,11 @@ int cmd_destroy(struct context *ctx, int argc, char **argv)
 static int ask_guest(struct context *ctx, const char *domain, const char *mode)
 {
 	GError *error = NULL;
-	guint domid;
+	const char *id;
 
-	if (!find_domain(ctx, domain, &domid) || !context_daemon(ctx))
+	if (!find_guest(ctx, domain, &id, NULL))
 		return 1;
-	if (!xd_xylemd1_call_shutdown_sync(ctx->daemon, domid, mode, NULL, &error))
+	if (!xd_xylemd1_call_shutdown_sync(ctx->daemon, id, mode, NULL, &error))
 		return fail_error(error);
 	return 0;
 }
@@ -147,16 +153,18 @@ int cmd_reboot(struct context *ctx, int argc, char **argv)
 int cmd_attach(struct context *ctx, int argc, char **argv)
 {
 	g_autoptr(GVariant) device = NULL;
+	g_autoptr(GVariant) made = NULL;
 	GError *error = NULL;
-	guint domid;
+	const char *id;
 
 	device = device_from_words(argv[1], argv + 2, argc - 2, &error);
 	if (!device)
 		return fail_error(error);
-	if (!find_domain(ctx, argv[0], &domid) || !context_daemon(ctx))
+	if (!find_guest(ctx, argv[0], &id, NULL))
 		return 1;
-	if (!xd_xylemd1_call_attach_device_sync(ctx->daemon, domid, device, NULL, &error))
+	if (!xd_xylemd1_call_attach_device_sync(ctx->daemon, id, device, &made, NULL, &error))
 		return fail_error(error);
+	print_dict(made, 0);
 	return 0;
 }
 
@@ -165,7 +173,7 @@ int cmd_detach(struct context *ctx, int argc, char **argv)
 	gboolean force = argc == 4 && !strcmp(argv[0], "-f"), disk;
 	GVariantBuilder dict;
 	GError *error = NULL;
-	guint domid;
+	const char *id;
 
 	if (argc == 4 && !force) {
 		fprintf(stderr, "usage: xenctl detach [-f] DOMAIN disk|nic VDEV|MAC\n");
@@ -175,14 +183,13 @@ int cmd_detach(struct context *ctx, int argc, char **argv)
 	disk = !strcmp(argv[1], "disk");
 	if (!disk && strcmp(argv[1], "nic"))
 		return fail("\"%s\" is neither disk nor nic", argv[1]);
-	if (!find_domain(ctx, argv[0], &domid) || !context_daemon(ctx))
+	if (!find_guest(ctx, argv[0], &id, NULL))
 		return 1;
 	g_variant_builder_init(&dict, G_VARIANT_TYPE_VARDICT);
 	g_variant_builder_add(&dict, "{sv}", "class", g_variant_new_string(argv[1]));
 	g_variant_builder_add(&dict, "{sv}", disk ? "vdev" : "mac", g_variant_new_string(argv[2]));
 	g_variant_builder_add(&dict, "{sv}", "force", g_variant_new_boolean(force));
-	if (!xd_xylemd1_call_detach_device_sync(ctx->daemon, domid, g_variant_builder_end(&dict), NULL,
-	                                        &error))
+	if (!xd_xylemd1_call_detach_device_sync(ctx->daemon, id, g_variant_builder_end(&dict), NULL, &error))
 		return fail_error(error);
 	return 0;
 }
@@ -191,14 +198,14 @@ int cmd_memory(struct context *ctx, int argc, char **argv)
 {
 	GError *error = NULL;
 	guint64 kib;
-	guint domid;
+	const char *id;
 
 	(void)argc;
 	if (!g_ascii_string_to_unsigned(argv[1], 10, 0, G_MAXUINT64, &kib, &error))
 		return fail_error(error);
-	if (!find_domain(ctx, argv[0], &domid) || !context_daemon(ctx))
+	if (!find_guest(ctx, argv[0], &id, NULL))
 		return 1;
-	if (!xd_xylemd1_call_set_memory_sync(ctx->daemon, domid, kib, NULL, &error))
+	if (!xd_xylemd1_call_set_memory_sync(ctx->daemon, id, kib, NULL, &error))
 		return fail_error(error);
 	return 0;
 }
@@ -207,14 +214,55 @@ int cmd_vcpus(struct context *ctx, int argc, char **argv)
 {
 	GError *error = NULL;
 	guint64 count;
-	guint domid;
+	const char *id;
 
 	(void)argc;
 	if (!g_ascii_string_to_unsigned(argv[1], 10, 0, G_MAXUINT32, &count, &error))
 		return fail_error(error);
-	if (!find_domain(ctx, argv[0], &domid) || !context_daemon(ctx))
+	if (!find_guest(ctx, argv[0], &id, NULL))
 		return 1;
-	if (!xd_xylemd1_call_set_vcpus_sync(ctx->daemon, domid, (guint)count, NULL, &error))
+	if (!xd_xylemd1_call_set_vcpus_sync(ctx->daemon, id, (guint)count, NULL, &error))
+		return fail_error(error);
+	return 0;
+}
+
+static int set_paused(struct context *ctx, const char *domain, gboolean paused)
+{
+	GError *error = NULL;
+	const char *id;
+
+	if (!find_guest(ctx, domain, &id, NULL))
+		return 1;
+	if (!(paused ? xd_xylemd1_call_pause_sync(ctx->daemon, id, NULL, &error)
+	             : xd_xylemd1_call_unpause_sync(ctx->daemon, id, NULL, &error)))
+		return fail_error(error);
+	return 0;
+}
+
+int cmd_pause(struct context *ctx, int argc, char **argv)
+{
+	(void)argc;
+	return set_paused(ctx, argv[0], TRUE);
+}
+
+int cmd_unpause(struct context *ctx, int argc, char **argv)
+{
+	(void)argc;
+	return set_paused(ctx, argv[0], FALSE);
+}
+
+int cmd_link(struct context *ctx, int argc, char **argv)
+{
+	gboolean up = !strcmp(argv[2], "up");
+	GError *error = NULL;
+	const char *id;
+
+	(void)argc;
+	if (!up && strcmp(argv[2], "down"))
+		return fail("\"%s\" is neither up nor down", argv[2]);
+	if (!find_guest(ctx, argv[0], &id, NULL))
+		return 1;
+	if (!xd_xylemd1_call_set_link_sync(ctx->daemon, id, argv[1], up, NULL, &error))
 		return fail_error(error);
 	return 0;
 }

@@ -65,28 +65,6 @@ int cmd_dmesg(struct context *ctx, int argc, char **argv)
 	return 0;
 }
 
-int cmd_pause(struct context *ctx, int argc, char **argv)
-{
-	guint domid;
-
-	(void)argc;
-	if (!find_domain(ctx, argv[0], &domid) || !context_xen(ctx))
-		return 1;
-	if (!domid)
-		return fail("dom0 cannot be paused from within");
-	return xyl_domain_pause(ctx->xen, domid) ? fail("%s", xyl_error()) : 0;
-}
-
-int cmd_unpause(struct context *ctx, int argc, char **argv)
-{
-	guint domid;
-
-	(void)argc;
-	if (!find_domain(ctx, argv[0], &domid) || !context_xen(ctx))
-		return 1;
-	return xyl_domain_unpause(ctx->xen, domid) ? fail("%s", xyl_error()) : 0;
-}
-
 /* 0-2,5 */
 static char *map_text(const guint8 *map, guint cpus)
 {
@@ -186,6 +164,46 @@ static gboolean parse_map(const char *text, guint8 *map, guint cpus)
 	return i > 0;
 }
 
+/* By xylemd for its own guests, so that it holds after their restart. */
+static int set_affinity(struct context *ctx, const char *domain, guint domid, guint vcpu, const guint8 *map,
+                        gsize bytes)
+{
+	GError *error = NULL;
+	const char *id;
+	gboolean ours;
+
+	if (!find_guest(ctx, domain, &id, &ours))
+		return 1;
+	if (!ours)
+		return xyl_vcpu_set_affinity(ctx->xen, domid, vcpu, map, NULL, bytes)
+		               ? fail("%s", xyl_error())
+		               : 0;
+	if (!xd_xylemd1_call_set_affinity_sync(ctx->daemon, id, vcpu,
+	                                       g_variant_new_fixed_array(G_VARIANT_TYPE_BYTE, map, bytes, 1),
+	                                       NULL, &error))
+		return fail_error(error);
+	return 0;
+}
+
+static int set_scheduler(struct context *ctx, const char *domain, guint domid, const struct xyl_sched *params)
+{
+	GVariantBuilder dict;
+	GError *error = NULL;
+	const char *id;
+	gboolean ours;
+
+	if (!find_guest(ctx, domain, &id, &ours))
+		return 1;
+	if (!ours)
+		return xyl_sched_set(ctx->xen, domid, params) ? fail("%s", xyl_error()) : 0;
+	g_variant_builder_init(&dict, G_VARIANT_TYPE_VARDICT);
+	g_variant_builder_add(&dict, "{sv}", "weight", g_variant_new_uint32(params->weight));
+	g_variant_builder_add(&dict, "{sv}", "cap", g_variant_new_uint32(params->cap));
+	if (!xd_xylemd1_call_set_scheduler_sync(ctx->daemon, id, g_variant_builder_end(&dict), NULL, &error))
+		return fail_error(error);
+	return 0;
+}
+
 int cmd_pin(struct context *ctx, int argc, char **argv)
 {
 	g_autofree guint8 *map = NULL;
@@ -205,9 +223,7 @@ int cmd_pin(struct context *ctx, int argc, char **argv)
 		memset(map, 0xff, bytes);
 	else if (!parse_map(argv[2], map, cpus))
 		return fail("\"%s\": CPUs are given like 0-2,5 and end at %u", argv[2], cpus - 1);
-	if (xyl_vcpu_set_affinity(ctx->xen, domid, (guint32)vcpu, map, NULL, bytes))
-		return fail("%s", xyl_error());
-	return 0;
+	return set_affinity(ctx, argv[0], domid, (guint)vcpu, map, bytes);
 }
 
 int cmd_sched(struct context *ctx, int argc, char **argv)
@@ -232,7 +248,7 @@ int cmd_sched(struct context *ctx, int argc, char **argv)
 			return fail("cap \"%s\" is no percentage", argv[2]);
 		params.cap = (guint32)number;
 	}
-	return xyl_sched_set(ctx->xen, domid, &params) ? fail("%s", xyl_error()) : 0;
+	return set_scheduler(ctx, argv[0], domid, &params);
 }
 
 int cmd_debug_keys(struct context *ctx, int argc, char **argv)

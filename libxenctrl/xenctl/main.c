@@ -10,7 +10,7 @@
 #include "xenctl.h"
 
 #define OBJECT_PATH      "/org/xylem/Xylemd1"
-#define PROTOCOL_VERSION 1
+#define PROTOCOL_VERSION 2
 
 struct command {
 	const char *name;
@@ -35,6 +35,7 @@ static const struct command commands[] = {
 	  "remove a disk or nic (-f: by force)" },
 	{ "memory", cmd_memory, 2, 2, "DOMAIN KIB", "set its balloon's target" },
 	{ "vcpus", cmd_vcpus, 2, 2, "DOMAIN COUNT", "set how many vcpus it has online" },
+	{ "link", cmd_link, 3, 3, "DOMAIN MAC up|down", "take its interface in domain 0 up or down" },
 	{ "console", cmd_console, 1, 1, "DOMAIN", "talk to its console; Ctrl-] ends" },
 	{ "events", cmd_events, 0, 0, "", "print what happens to domains, until interrupted" },
 	{ "info", cmd_info, 0, 0, "", "the host and the hypervisor" },
@@ -155,6 +156,45 @@ gboolean find_domain(struct context *ctx, const char *text, guint *domid)
 	return FALSE;
 }
 
+gboolean find_guest(struct context *ctx, const char *text, const char **id, gboolean *ours)
+{
+	g_autoptr(GVariant) domains = NULL;
+	GError *error = NULL;
+	guint64 number = G_MAXUINT64;
+	gsize i;
+
+	g_ascii_string_to_unsigned(text, 10, 0, XYL_DOMID_FIRST_RESERVED - 1, &number, NULL);
+	if (!context_daemon(ctx))
+		return FALSE;
+	if (!xd_xylemd1_call_list_sync(ctx->daemon, &domains, NULL, &error)) {
+		fail_error(error);
+		return FALSE;
+	}
+	for (i = 0; i < g_variant_n_children(domains); i++) {
+		g_autoptr(GVariant) domain = g_variant_get_child_value(domains, i);
+		const char *name = "", *uuid = "", *state = "", *owner = "";
+		guint domid = 0;
+
+		g_variant_lookup(domain, "name", "&s", &name);
+		g_variant_lookup(domain, "uuid", "&s", &uuid);
+		g_variant_lookup(domain, "state", "&s", &state);
+		g_variant_lookup(domain, "owner", "&s", &owner);
+		g_variant_lookup(domain, "domid", "u", &domid);
+		if (number == G_MAXUINT64 ? (strcmp(name, text) && g_ascii_strcasecmp(uuid, text)) ||
+		                                    !strcmp(state, "dying")
+		                          : domid != number || (!domid && !strcmp(owner, "xylemd")))
+			continue;
+		g_free(ctx->id);
+		ctx->id = !strcmp(owner, "xylemd") ? g_strdup(uuid) : g_strdup_printf("%u", domid);
+		*id = ctx->id;
+		if (ours)
+			*ours = !strcmp(owner, "xylemd");
+		return TRUE;
+	}
+	fail("there is no domain \"%s\"", text);
+	return FALSE;
+}
+
 static int run_command(struct context *ctx, int argc, char **argv)
 {
 	guint i;
@@ -198,6 +238,7 @@ int main(int argc, char **argv)
 	}
 	result = run_command(&ctx, argc, argv);
 	g_clear_object(&ctx.daemon);
+	g_free(ctx.id);
 	if (ctx.xen)
 		xyl_close(ctx.xen);
 	if (fflush(stdout) || ferror(stdout))

@@ -18,6 +18,7 @@ struct context {
 	struct xyl *xen;   /* opened when first wanted */
 	XdXylemd1 *daemon; /* likewise */
 	const char *socket_path;
+	char *id; /* of the last find_guest() */
 };
 
 /* NULL after printing why. */
@@ -31,6 +32,12 @@ int fail_error(GError *error);
 
 /* The domain that is meant: a number, or a name, or a UUID. False after printing why. */
 gboolean find_domain(struct context *ctx, const char *text, guint *domid);
+
+/*
+ * The same for xylemd's calls: *id is what names it there, its UUID, or its number when others made it; *ours (or NULL):
+ * whether xylemd made it. Valid until the next call.
+ */
+gboolean find_guest(struct context *ctx, const char *text, const char **id, gboolean *ours);
 
 /*
  * Reads a guest's description: lines "key = value", sections [disk] and [nic] (which may come again), #
@@ -50,6 +57,7 @@ int cmd_attach(struct context *ctx, int argc, char **argv);
 int cmd_detach(struct context *ctx, int argc, char **argv);
 int cmd_memory(struct context *ctx, int argc, char **argv);
 int cmd_vcpus(struct context *ctx, int argc, char **argv);
+int cmd_link(struct context *ctx, int argc, char **argv);
 int cmd_events(struct context *ctx, int argc, char **argv);
 int cmd_console(struct context *ctx, int argc, char **argv);
 

@@ -8,6 +8,8 @@
  *	4. the backends: they work on their own meanwhile; waited for, interfaces entered into their bridges
  *	5. unpaused
  *
+ * The kernel and the ramdisk are let go of as soon as they are in the domain: a backend may take long.
+ *
  * The journal says "building" from before step 2 until 5 is done, so that a build which was cut off is taken down.
  */
 #include <errno.h>
@@ -19,8 +21,6 @@
 #include "nic.h"
 
 #define VIF_TIMEOUT_MS 60000
-/* What a domain may own beyond its memory: the balloon driver's rounding. */
-#define MEMORY_SLACK_KIB 1024
 
 struct build {
 	struct guest *guest;
@@ -177,7 +177,7 @@ static bool make_domain(struct build *b, GError **error)
 	else if (!guest_try_save(b->guest, JOURNAL_BUILDING, error))
 		return false;
 	/* No claim goes beyond the limit. */
-	if (xyl_memory_set_max(xylemd.xen, b->ids.domid, conf->max_memory_kib + MEMORY_SLACK_KIB))
+	if (xyl_memory_set_max(xylemd.xen, b->ids.domid, conf->max_memory_kib + GUEST_MEMORY_SLACK_KIB))
 		return fail_call(b, "setting its memory limit", error);
 	if (!claim_memory(b, error) || !set_scheduling(b, error))
 		return false;
@@ -207,7 +207,7 @@ static bool make_domain(struct build *b, GError **error)
 		return fail_call(b, "building", error);
 	}
 	/* The builder allows max_memory_kib; a balloon grows when SetMemory says so. */
-	if (xyl_memory_set_max(xylemd.xen, b->ids.domid, conf->memory_kib + MEMORY_SLACK_KIB))
+	if (xyl_memory_set_max(xylemd.xen, b->ids.domid, conf->memory_kib + GUEST_MEMORY_SLACK_KIB))
 		return fail_call(b, "setting its memory limit", error);
 	b->ids.store_mfn = built.store_mfn;
 	b->ids.console_mfn = built.console_mfn;
@@ -278,6 +278,12 @@ static bool connect_backends(struct build *b, GError **error)
 	return true;
 }
 
+static void clear_images(struct build *b)
+{
+	image_clear(&b->kernel);
+	image_clear(&b->ramdisk);
+}
+
 static bool build_steps(struct build *b, GError **error)
 {
 	static const struct {
@@ -292,6 +298,8 @@ static bool build_steps(struct build *b, GError **error)
 	for (i = 0; i < G_N_ELEMENTS(steps); i++) {
 		if (!steps[i].run(b, error) || !guest_alive(b->guest, error))
 			return false;
+		if (steps[i].run == make_domain)
+			clear_images(b);
 		g_debug("guest \"%s\": %s", b->conf->name, steps[i].done);
 	}
 	return true;
@@ -302,15 +310,16 @@ bool build_guest(struct guest *guest, bool paused, const char *started_event, GE
 	struct build b = { .guest = guest, .conf = guest->journal->conf };
 	bool ok = build_steps(&b, error);
 
-	image_clear(&b.kernel);
-	image_clear(&b.ramdisk);
+	clear_images(&b);
 	nic_waiter_close(b.nics);
 	if (!ok)
 		return false;
 	guest->journal->unpaused = !paused;
+	guest_publish(guest);
 	if (!guest->journal->policy.started_us)
 		guest->journal->policy.started_us = boottime_us();
 	guest_save(guest, JOURNAL_RUNNING);
+	guest_set_phase(guest, NULL);
 	guest_event(guest, b.ids.domid, "created", "");
 	if (paused)
 		return true;
@@ -361,12 +370,12 @@ void op_create(struct op *op)
 	uint32_t domid;
 
 	if (!check_strangers(guest, &error) || !build_guest(guest, op->number & 1, "", &error)) {
-		teardown_guest(guest, false, "failed");
+		teardown_guest(guest, false, g_atomic_int_get(&guest->doomed) ? "request" : "failed");
 		op_fail(op, error);
 		return;
 	}
 	domid = guest->journal->domid;
 	call = op_take_call(op);
 	if (call)
-		xd_xylemd1_complete_create(xylemd.service, call, domid);
+		xd_xylemd1_complete_create(xylemd.service, call, domid, device_list(guest));
 }

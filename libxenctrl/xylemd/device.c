@@ -2,8 +2,9 @@
 /*
  * Disks and nics that come and go while the guest runs.
  *
- * Attaching waits for the backend, which must answer, and a while for the frontend, which need not. Detaching
- * asks the guest to let go; one that does not is left alone, or, by force, loses the device under its hands.
+ * Attaching waits for dom0's side, which must answer, and not for the guest's, which may have no driver: when that
+ * takes the device, an event says so (watch_taken). Detaching asks the guest to let go; one that does not is left
+ * alone. By force the guest has a moment, and then loses the device under its hands.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,12 +16,14 @@
 #include "layout.h"
 #include "nic.h"
 
-#define BACKEND_TIMEOUT_MS  60000
-#define FRONTEND_TIMEOUT_MS 30000
-#define DETACH_TIMEOUT_MS   30000
+#define BACKEND_TIMEOUT_MS 60000
+#define DETACH_TIMEOUT_MS  30000
+#define FORCE_TIMEOUT_MS   1000
+/* How long what a callback may still look at is kept: longer than any answer of the store takes. */
+#define TAKING_REST_S  60
 
-#define CLOSED_STATES       (1u << BACKEND_CLOSED | 1u << BACKEND_GONE)
-#define OFFERED_STATES      (1u << BACKEND_INIT_WAIT | 1u << BACKEND_INITIALISED | 1u << BACKEND_CONNECTED)
+#define CLOSED_STATES  (1u << BACKEND_CLOSED | 1u << BACKEND_GONE)
+#define OFFERED_STATES (1u << BACKEND_INIT_WAIT | 1u << BACKEND_INITIALISED | 1u << BACKEND_CONNECTED)
 
 bool device_wait_offered(struct guest *guest, const char *type, uint32_t devid, const char *name,
                          GError **error)
@@ -81,23 +84,56 @@ static bool undo_device(struct guest *guest, const char *type, uint32_t devid)
 	return ok;
 }
 
-/* A while for the guest's driver. False only when the guest refused the device. */
-static bool wait_connected(struct guest *guest, const char *type, uint32_t devid, const char *name,
-                           GError **error)
+const char *device_type(const char *class)
 {
-	g_autofree char *back = layout_backend(guest->journal->domid, type, devid);
-	unsigned failed = 1u << BACKEND_CLOSING | CLOSED_STATES;
-	enum backend_state state = storeio_wait(xylemd.io, back, 1u << BACKEND_CONNECTED | failed,
-	                                        FRONTEND_TIMEOUT_MS, &guest->doomed);
+	return !strcmp(class, "disk") ? "vbd" : "vif";
+}
 
-	if (!guest_alive(guest, error))
-		return false;
-	if (failed & 1u << state)
-		return xd_fail(error, XD_ERROR_DEVICE,
-		               "guest \"%s\", %s: the guest or the backend refused it", guest->name, name);
-	if (state != BACKEND_CONNECTED)
-		g_message("guest \"%s\", %s: offered; the guest has not yet taken it", guest->name, name);
-	return true;
+static GVariant *describe_disk(const struct disk_conf *conf, const struct disk *disk)
+{
+	g_autofree char *path = disk_path(disk, conf);
+	GVariantBuilder b;
+
+	g_variant_builder_init(&b, G_VARIANT_TYPE_VARDICT);
+	g_variant_builder_add(&b, "{sv}", "class", g_variant_new_string("disk"));
+	g_variant_builder_add(&b, "{sv}", "vdev", g_variant_new_string(conf->vdev));
+	g_variant_builder_add(&b, "{sv}", "devid", g_variant_new_uint32(conf->devid));
+	g_variant_builder_add(&b, "{sv}", "device", g_variant_new_string(path));
+	return g_variant_builder_end(&b);
+}
+
+static GVariant *describe_nic(const struct nic_conf *conf, uint32_t domid, uint32_t devid)
+{
+	g_autofree char *ifname = nic_ifname(conf, domid, devid);
+	GVariantBuilder b;
+
+	g_variant_builder_init(&b, G_VARIANT_TYPE_VARDICT);
+	g_variant_builder_add(&b, "{sv}", "class", g_variant_new_string("nic"));
+	g_variant_builder_add(&b, "{sv}", "mac", g_variant_new_string(conf->mac_text));
+	g_variant_builder_add(&b, "{sv}", "devid", g_variant_new_uint32(devid));
+	g_variant_builder_add(&b, "{sv}", "ifname", g_variant_new_string(ifname));
+	return g_variant_builder_end(&b);
+}
+
+GVariant *device_list(const struct guest *guest)
+{
+	const struct journal *journal = guest->journal;
+	GVariantBuilder list;
+	guint i;
+
+	g_variant_builder_init(&list, G_VARIANT_TYPE("aa{sv}"));
+	/* Of a guest whose disks are not open yet there is nothing to tell. */
+	for (i = 0; journal->domid && i < journal->conf->disks->len && i < guest->disks->len; i++) {
+		if (g_ptr_array_index(guest->disks, i))
+			g_variant_builder_add_value(&list,
+			                            describe_disk(g_ptr_array_index(journal->conf->disks, i),
+			                                          g_ptr_array_index(guest->disks, i)));
+	}
+	for (i = 0; journal->domid && i < journal->conf->nics->len; i++)
+		g_variant_builder_add_value(
+		        &list, describe_nic(g_ptr_array_index(journal->conf->nics, i), journal->domid,
+		                            g_array_index(journal->nic_devids, uint32_t, i)));
+	return g_variant_builder_end(&list);
 }
 
 /* One disk of somebody else's domain: an error when it is the same block device and one of the two writes. */
@@ -156,6 +192,102 @@ bool device_check_strangers(struct guest *guest, const struct disk_conf *conf, c
 	return ok;
 }
 
+/* An attached device that the guest has not yet taken: told when it has. */
+struct taking {
+	struct guest *guest;
+	uint32_t domid;
+	char *state; /* path */
+	char *name;
+	/* guarded by xylemd.lock */
+	struct xyl_watch *watch;
+	bool over; /* taken, refused or gone: there is no more to wait for */
+};
+
+static gboolean taking_free(gpointer data)
+{
+	struct taking *taking = data;
+
+	guest_unref(taking->guest);
+	g_free(taking->state);
+	g_free(taking->name);
+	g_free(taking);
+	return G_SOURCE_REMOVE;
+}
+
+/* On a thread, since it waits for the store; freed in the main context, behind the callbacks that are under way. */
+static void op_taken(struct op *op)
+{
+	struct taking *taking = op->data;
+
+	xyl_store_unwatch(storeio_store(xylemd.io), taking->watch);
+	g_timeout_add_seconds(TAKING_REST_S, taking_free, taking);
+}
+
+static void taking_over(struct taking *taking)
+{
+	struct op *op = op_new(op_taken, "", NULL, NULL);
+
+	op->data = taking;
+	op_submit_quick(&xylemd.urgent, op);
+}
+
+/* In the main context. */
+static void state_read(struct xyl_store *store, int error, const char *value, size_t bytes, void *data)
+{
+	struct taking *taking = data;
+	int state = !error && bytes == 1 ? value[0] - '0' : BACKEND_GONE;
+	bool was_over, watched;
+
+	(void)store;
+	if (OFFERED_STATES & ~(1u << BACKEND_CONNECTED) & 1u << (state & 7))
+		return;
+	g_mutex_lock(&xylemd.lock);
+	was_over = taking->over;
+	taking->over = true;
+	watched = taking->watch != NULL;
+	g_mutex_unlock(&xylemd.lock);
+	if (was_over)
+		return;
+	if (state == BACKEND_CONNECTED)
+		guest_event(taking->guest, taking->domid, "device", taking->name);
+	if (watched)
+		taking_over(taking);
+}
+
+static void state_changed(struct xyl_store *store, const char *path, void *data)
+{
+	struct taking *taking = data;
+
+	(void)path;
+	if (xyl_store_read_async(store, XYL_TX_NONE, taking->state, state_read, taking))
+		g_warning("%s", xyl_error());
+}
+
+static void watch_taken(struct guest *guest, const char *type, uint32_t devid, const char *name)
+{
+	struct taking *taking = g_new0(struct taking, 1);
+	g_autofree char *back = layout_backend(guest->journal->domid, type, devid);
+	struct xyl_watch *watch;
+	bool over;
+
+	taking->guest = guest_ref(guest);
+	taking->domid = guest->journal->domid;
+	taking->state = g_strconcat(back, "/state", NULL);
+	taking->name = g_strdup(name);
+	watch = xyl_store_watch(storeio_store(xylemd.io), taking->state, state_changed, taking);
+	if (!watch) {
+		g_warning("guest \"%s\", %s: %s", guest->name, name, xyl_error());
+		taking_free(taking);
+		return;
+	}
+	g_mutex_lock(&xylemd.lock);
+	taking->watch = watch;
+	over = taking->over;
+	g_mutex_unlock(&xylemd.lock);
+	if (over)
+		taking_over(taking);
+}
+
 /* The configuration changed: journal, Get and listeners. */
 static void publish_change(struct guest *guest, const char *detail)
 {
@@ -164,7 +296,7 @@ static void publish_change(struct guest *guest, const char *detail)
 	guest_event(guest, guest->journal->domid, "config", detail);
 }
 
-static bool attach_disk(struct guest *guest, GVariant *dict, GError **error)
+static bool attach_disk(struct guest *guest, GVariant *dict, GVariant **made, GError **error)
 {
 	struct guestconf *conf = guest->journal->conf;
 	g_autofree char *what = g_strdup_printf("guest \"%s\", disk", guest->name);
@@ -194,8 +326,7 @@ static bool attach_disk(struct guest *guest, GVariant *dict, GError **error)
 	layout_add_disk(nodes, guest->journal->domid, disk, disk_major(opened), disk_minor(opened));
 	if (!storeio_write(xylemd.io, nodes, guest->journal->domid, what, error))
 		goto fail;
-	if (!device_wait_offered(guest, "vbd", disk->devid, disk->vdev, error) ||
-	    !wait_connected(guest, "vbd", disk->devid, disk->vdev, error)) {
+	if (!device_wait_offered(guest, "vbd", disk->devid, disk->vdev, error)) {
 		if (undo_device(guest, "vbd", disk->devid))
 			goto fail;
 		ok = false;
@@ -203,6 +334,10 @@ static bool attach_disk(struct guest *guest, GVariant *dict, GError **error)
 	g_ptr_array_add(conf->disks, disk);
 	g_ptr_array_add(guest->disks, opened);
 	publish_change(guest, "attach");
+	if (ok) {
+		*made = describe_disk(disk, opened);
+		watch_taken(guest, "vbd", disk->devid, disk->vdev);
+	}
 	return ok;
 fail:
 	disk_close(opened);
@@ -245,13 +380,12 @@ static bool connect_nic(struct guest *guest, const struct nic_conf *nic, uint32_
 	ok = storeio_write(xylemd.io, nodes, domid, what, error) &&
 	     nic_connect(waiter, nic, domid, devid, mtu, BACKEND_TIMEOUT_MS, &guest->doomed, guest->name,
 	                 error) &&
-	     storeio_set(xylemd.io, what, error, status, "connected", NULL) &&
-	     wait_connected(guest, "vif", devid, nic->mac_text, error);
+	     storeio_set(xylemd.io, what, error, status, "connected", NULL);
 	nic_waiter_close(waiter);
 	return ok;
 }
 
-static bool attach_nic(struct guest *guest, GVariant *dict, GError **error)
+static bool attach_nic(struct guest *guest, GVariant *dict, GVariant **made, GError **error)
 {
 	struct guestconf *conf = guest->journal->conf;
 	g_autofree char *what = g_strdup_printf("guest \"%s\", nic", guest->name);
@@ -275,6 +409,10 @@ static bool attach_nic(struct guest *guest, GVariant *dict, GError **error)
 			g_ptr_array_add(conf->nics, nic);
 			g_array_append_val(guest->journal->nic_devids, devid);
 			publish_change(guest, "attach");
+			if (ok) {
+				*made = describe_nic(nic, guest->journal->domid, devid);
+				watch_taken(guest, "vif", devid, nic->mac_text);
+			}
 			return ok;
 		}
 	}
@@ -286,15 +424,21 @@ void op_attach(struct op *op)
 {
 	g_autoptr(GError) error = NULL;
 	const char *class = device_class(op->argument, &error);
+	g_autoptr(GVariant) made = NULL;
+	GDBusMethodInvocation *call;
 	bool ok = false;
 
 	if (class)
-		ok = !strcmp(class, "disk") ? attach_disk(op->guest, op->argument, &error)
-		                            : attach_nic(op->guest, op->argument, &error);
-	if (ok)
-		op_succeed(op);
-	else
+		ok = !strcmp(class, "disk") ? attach_disk(op->guest, op->argument, &made, &error)
+		                            : attach_nic(op->guest, op->argument, &made, &error);
+	if (!ok) {
 		op_fail(op, error);
+		return;
+	}
+	g_variant_ref_sink(made);
+	call = op_take_call(op);
+	if (call)
+		xd_xylemd1_complete_attach_device(xylemd.service, call, made);
 }
 
 /* Has the guest let go of one device, then removes it. */
@@ -314,7 +458,8 @@ static bool release_device(struct guest *guest, const char *type, uint32_t devid
 	if (!(CLOSED_STATES & 1u << state) &&
 	    !storeio_set(xylemd.io, what, error, online, "0", state_node, "5", NULL))
 		return false;
-	state = storeio_wait(xylemd.io, back, CLOSED_STATES, DETACH_TIMEOUT_MS, &guest->doomed);
+	state = storeio_wait(xylemd.io, back, CLOSED_STATES, force ? FORCE_TIMEOUT_MS : DETACH_TIMEOUT_MS,
+	                     &guest->doomed);
 	released = CLOSED_STATES & 1u << state;
 	if (!guest_alive(guest, error))
 		return false;

@@ -15,6 +15,8 @@
 #include "error.h"
 
 #define LOOP_ATTEMPTS 256
+/* How long a new disk waits until those of the guests that were found running are known. */
+#define ADOPT_WAIT_US (5 * G_USEC_PER_SEC)
 
 /* A source, whatever its path: a block device's number, or a file's device and inode. */
 struct source_key {
@@ -34,12 +36,15 @@ struct disk {
 	bool readonly;
 	bool shareable;
 	bool claimed;
-	int fd; /* keeps the device (or the loop device) open; -1 when adopted and not to be had */
+	char *adopting; /* its source, while it is not yet known what that is */
+	int fd;         /* keeps the device (or the loop device) open; -1 when adopted and not to be had */
 	dev_t device;
 };
 
 static GMutex claims_lock;
-static GHashTable *claims; /* struct claim by key; guarded by claims_lock */
+static GHashTable *claims;  /* struct claim by key; guarded by claims_lock */
+static GPtrArray *adopting; /* struct disk; guarded by claims_lock */
+static GCond adopted;       /* one of them has been claimed */
 
 static guint key_hash(gconstpointer data)
 {
@@ -331,38 +336,93 @@ static bool identify(struct disk *disk, const struct disk_conf *conf, GError **e
 	return true;
 }
 
+/* A source of a guest that was found running, of which it is not yet known what it is. */
+static bool check_adopting(const struct disk *disk, const struct disk_conf *conf, GError **error)
+{
+	gint64 until = g_get_monotonic_time() + ADOPT_WAIT_US;
+	bool ok = true;
+	guint i;
+
+	g_mutex_lock(&claims_lock);
+	while (adopting && adopting->len && g_cond_wait_until(&adopted, &claims_lock, until))
+		;
+	for (i = 0; ok && adopting && i < adopting->len; i++) {
+		const struct disk *other = g_ptr_array_index(adopting, i);
+
+		if (!strcmp(other->adopting, conf->source) && !users_agree(disk, other))
+			ok = xd_fail(
+			        error, XD_ERROR_DEVICE,
+			        "guest \"%s\", disk %s: guest \"%s\" uses %s as %s, and the disk does not answer",
+			        disk->guest, disk->vdev, other->guest, conf->source, other->vdev);
+	}
+	g_mutex_unlock(&claims_lock);
+	return ok;
+}
+
 struct disk *disk_open(const struct disk_conf *conf, const char *guest, GError **error)
 {
 	struct disk *disk = disk_new(conf, guest);
 
-	if (identify(disk, conf, error) && claim_take(disk, false, error) &&
+	if (check_adopting(disk, conf, error) && identify(disk, conf, error) &&
+	    claim_take(disk, false, error) &&
 	    (conf->is_file ? open_loop(disk, conf, error) : open_block(disk, conf, error)))
 		return disk;
 	disk_close(disk);
 	return NULL;
 }
 
-struct disk *disk_adopt(const struct disk_conf *conf, const char *guest)
+struct disk *disk_adopt_begin(const struct disk_conf *conf, const char *guest)
 {
 	struct disk *disk = disk_new(conf, guest);
+
+	disk->adopting = g_strdup(conf->source);
+	g_mutex_lock(&claims_lock);
+	if (!adopting)
+		adopting = g_ptr_array_new();
+	g_ptr_array_add(adopting, disk);
+	g_mutex_unlock(&claims_lock);
+	return disk;
+}
+
+static void adopting_done(struct disk *disk)
+{
+	if (!disk->adopting)
+		return;
+	g_mutex_lock(&claims_lock);
+	g_ptr_array_remove_fast(adopting, disk);
+	g_cond_broadcast(&adopted);
+	g_mutex_unlock(&claims_lock);
+	g_clear_pointer(&disk->adopting, g_free);
+}
+
+void disk_adopt(struct disk *disk, const struct disk_conf *conf)
+{
 	g_autoptr(GError) error = NULL;
 
 	if (!identify(disk, conf, &error) || !claim_take(disk, true, &error) ||
 	    (!conf->is_file && !open_block(disk, conf, &error)))
 		g_warning("found running, cannot be claimed: %s", error->message);
-	return disk;
+	adopting_done(disk);
 }
 
 void disk_close(struct disk *disk)
 {
 	if (!disk)
 		return;
+	adopting_done(disk);
 	if (disk->fd >= 0)
 		close(disk->fd);
 	claim_drop(disk);
 	g_free(disk->guest);
 	g_free(disk->vdev);
 	g_free(disk);
+}
+
+char *disk_path(const struct disk *disk, const struct disk_conf *conf)
+{
+	if (!conf->is_file)
+		return g_strdup(conf->source);
+	return disk->device ? g_strdup_printf("/dev/loop%u", minor(disk->device)) : g_strdup("");
 }
 
 bool disk_is_open(const struct disk *disk)

@@ -24,14 +24,21 @@ struct disk;
  */
 struct disk *disk_open(const struct disk_conf *conf, const char *guest, GError **error);
 /*
- * For a guest that runs already (found at start): claims without the checks that its own backend would fail,
- * and without making a loop device. Never fails; what cannot be claimed is logged.
+ * For a guest that runs already (found at start): claims without the checks that its own backend would fail, and
+ * without making a loop device. Never fails; what cannot be claimed is logged.
+ *
+ * In two steps, because the disk may not answer: the first remembers the source and does not touch it; until the second,
+ * which does, is through, disk_open() refuses the same path, and waits a while for all others.
  */
-struct disk *disk_adopt(const struct disk_conf *conf, const char *guest);
+struct disk *disk_adopt_begin(const struct disk_conf *conf, const char *guest);
+void disk_adopt(struct disk *disk, const struct disk_conf *conf);
 void disk_close(struct disk *disk);
 /* Whether this process holds the device. What was adopted and not to be had must be closed and opened again
  * before the guest's next domain: its number is not known, or is free to be somebody else's. */
 bool disk_is_open(const struct disk *disk);
+
+/* Its path in dom0: the loop device, or the source; free with g_free(). */
+char *disk_path(const struct disk *disk, const struct disk_conf *conf);
 
 /* The block device behind it. */
 uint32_t disk_major(const struct disk *disk);

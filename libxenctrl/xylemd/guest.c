@@ -2,10 +2,12 @@
 /* Tables of guests and the operations on them; see guest.h. */
 #include "guest.h"
 
+#include <errno.h>
 #include <string.h>
 #include <time.h>
 
 #define QUICK_THREADS 8
+#define WATCH_MS      1000
 
 struct daemon xylemd;
 
@@ -77,6 +79,7 @@ void guest_unref(struct guest *guest)
 	g_ptr_array_unref(guest->disks);
 	journal_free(guest->journal);
 	g_clear_pointer(&guest->snapshot, g_variant_unref);
+	g_clear_pointer(&guest->devices, g_variant_unref);
 	g_free(guest->name);
 	g_free(guest->uuid);
 	g_free(guest);
@@ -158,14 +161,27 @@ void guest_set_domid(struct guest *guest, uint32_t domid)
 void guest_publish(struct guest *guest)
 {
 	GVariant *fresh = g_variant_ref_sink(guestconf_to_variant(guest->journal->conf)), *old;
+	GVariant *devices = g_variant_ref_sink(device_list(guest)), *old_devices;
 
 	g_variant_get_data(fresh); /* encodes it here, once for all who take it into theirs */
+	g_variant_get_data(devices);
 	g_mutex_lock(&xylemd.lock);
 	old = guest->snapshot;
 	guest->snapshot = fresh;
+	old_devices = guest->devices;
+	guest->devices = devices;
 	g_mutex_unlock(&xylemd.lock);
 	if (old)
 		g_variant_unref(old);
+	if (old_devices)
+		g_variant_unref(old_devices);
+}
+
+void guest_set_phase(struct guest *guest, const char *phase)
+{
+	g_mutex_lock(&xylemd.lock);
+	guest->phase = phase;
+	g_mutex_unlock(&xylemd.lock);
 }
 
 bool guest_try_save(struct guest *guest, enum journal_phase phase, GError **error)
@@ -225,6 +241,7 @@ void op_unref(struct op *op)
 	guest_unref(op->guest);
 	if (op->argument)
 		g_variant_unref(op->argument);
+	g_free(op->target);
 	g_free(op);
 }
 
@@ -261,7 +278,7 @@ void op_succeed(struct op *op)
 		g_dbus_method_invocation_return_value(call, NULL);
 }
 
-/* Hands the guest's next operation to the pool; the caller holds the lock. */
+/* Hands the guest's next operation to the crew; the caller holds the lock. */
 static void dispatch_locked(struct guest *guest)
 {
 	struct op *next = g_queue_pop_head(&guest->waiting);
@@ -269,18 +286,45 @@ static void dispatch_locked(struct guest *guest)
 	guest->busy = next != NULL;
 	guest->operation = next ? next->name : "";
 	if (next)
-		g_thread_pool_push(xylemd.pool, next, NULL);
+		g_thread_pool_push(xylemd.ops.threads, next, NULL);
 }
 
-static void op_run(gpointer data, gpointer unused)
+/* Whether the guest's domain lives, so that op can be run; else op is answered, or waits for what follows. */
+static bool op_ready(struct op *op)
 {
-	struct op *op = data;
 	struct guest *guest = op->guest;
+	uint32_t domid = guest->journal->domid;
+	g_autoptr(GError) error = NULL;
+	struct xyl_dominfo info;
+	bool there = !xyl_domain_info(xylemd.xen, domid, &info);
 
-	(void)unused;
+	if (!there && errno != ESRCH)
+		xd_fail(&error, XD_ERROR_HYPERVISOR, "guest \"%s\": domain %u: %s", guest->name, domid,
+		        xyl_error());
+	else if (g_atomic_int_get(&guest->doomed))
+		xd_fail(&error, XD_ERROR_NOT_FOUND, "guest \"%s\" is being destroyed", guest->name);
+	else if (there && !memcmp(info.uuid, guest->id, 16) && !info.dying && !info.shutdown)
+		return true;
+	else if (guest->settled_domid == domid)
+		xd_fail(&error, XD_ERROR_BUSY,
+		        "guest \"%s\" has stopped, and is kept as its configuration says", guest->name);
+	if (error) {
+		op_fail(op, error);
+		return false;
+	}
+	there = there && !memcmp(info.uuid, guest->id, 16);
+	scan_stopped(guest, domid, there ? &info : NULL);
+	op->again = true;
+	return false;
+}
+
+static void op_run_guest(struct op *op)
+{
+	struct guest *guest = op->guest;
+	g_autoptr(GError) error = NULL;
+
+	op->again = false;
 	if (guest->gone || (op->domid && op->domid != guest->journal->domid)) {
-		g_autoptr(GError) error = NULL;
-
 		/* For a Destroy that is what was wanted. */
 		if (op->run == op_destroy) {
 			op_succeed(op);
@@ -288,24 +332,51 @@ static void op_run(gpointer data, gpointer unused)
 			xd_fail(&error, XD_ERROR_NOT_FOUND, "guest \"%s\" is gone", guest->name);
 			op_fail(op, error);
 		}
-	} else {
+	} else if (!op->live || op_ready(op)) {
 		op->run(op);
 	}
+}
+
+/* A thread's work: an operation of a guest, whose next one is dispatched then, or one by itself. */
+static void crew_run(gpointer data, gpointer crew_data)
+{
+	struct crew *crew = crew_data;
+	struct op *op = data;
+	struct guest *guest = op->guest;
+	bool of_guest = crew == &xylemd.ops, again;
+
 	g_mutex_lock(&xylemd.lock);
-	xylemd.outstanding--;
-	dispatch_locked(guest);
+	op->since_us = g_get_monotonic_time();
+	g_ptr_array_add(crew->running, op);
 	g_mutex_unlock(&xylemd.lock);
-	op_unref(op);
+	if (of_guest)
+		op_run_guest(op);
+	else
+		op->run(op);
+	g_mutex_lock(&xylemd.lock);
+	g_ptr_array_remove_fast(crew->running, op);
+	op->since_us = 0;
+	again = of_guest && op->again;
+	if (again)
+		g_queue_push_tail(&guest->waiting, op);
+	else if (op->bounded)
+		xylemd.outstanding--;
+	if (of_guest)
+		dispatch_locked(guest);
+	g_mutex_unlock(&xylemd.lock);
+	if (!again)
+		op_unref(op);
 }
 
 bool op_submit(struct op *op)
 {
 	g_autoptr(GError) error = NULL;
-	/* What follows from a guest's own end is never refused: there is at most one of it for each guest. */
-	bool bounded = op->run != op_destroy && op->run != op_lost && op->run != op_policy;
 
 	g_mutex_lock(&xylemd.lock);
-	if (bounded && xylemd.outstanding >= OPERATIONS_RUNNING_MAX + OPERATIONS_WAITING_MAX) {
+	/* What follows from a guest's own end is never refused: there is at most one of it for each guest. */
+	op->bounded = op->call && op->run != op_destroy;
+	if (op->bounded && xylemd.outstanding - MIN(xylemd.stuck, STUCK_MAX) >=
+	                           OPERATIONS_RUNNING_MAX + OPERATIONS_WAITING_MAX) {
 		g_mutex_unlock(&xylemd.lock);
 		xd_fail(&error, XD_ERROR_LIMIT, "guest \"%s\": %d operations are under way already",
 		        op->guest->name, OPERATIONS_RUNNING_MAX + OPERATIONS_WAITING_MAX);
@@ -313,7 +384,7 @@ bool op_submit(struct op *op)
 		op_unref(op);
 		return false;
 	}
-	xylemd.outstanding++;
+	xylemd.outstanding += op->bounded;
 	g_queue_push_tail(&op->guest->waiting, op);
 	if (!op->guest->busy)
 		dispatch_locked(op->guest);
@@ -321,26 +392,57 @@ bool op_submit(struct op *op)
 	return true;
 }
 
-static void quick_run(gpointer data, gpointer unused)
-{
-	struct op *op = data;
-
-	(void)unused;
-	op->run(op);
-	op_unref(op);
-}
-
-void op_submit_quick(GThreadPool *pool, struct op *op)
+void op_submit_quick(struct crew *crew, struct op *op)
 {
 	g_autoptr(GError) error = NULL;
 
-	if (pool != xylemd.urgent && g_thread_pool_unprocessed(pool) >= OPERATIONS_WAITING_MAX) {
+	if (crew != &xylemd.urgent && g_thread_pool_unprocessed(crew->threads) >= OPERATIONS_WAITING_MAX) {
 		xd_fail(&error, XD_ERROR_LIMIT, "too many calls wait already");
 		op_fail(op, error);
 		op_unref(op);
 		return;
 	}
-	g_thread_pool_push(pool, op, NULL);
+	g_thread_pool_push(crew->threads, op, NULL);
+}
+
+/* Threads that are stuck do not count: others take their places. */
+static void crew_watch(struct crew *crew, gint64 now, guint *stuck_bounded)
+{
+	guint stuck = 0, i;
+
+	g_mutex_lock(&xylemd.lock);
+	for (i = 0; i < crew->running->len; i++) {
+		const struct op *op = g_ptr_array_index(crew->running, i);
+
+		if (now - op->since_us < STUCK_AFTER_US)
+			continue;
+		stuck++;
+		*stuck_bounded += op->bounded;
+	}
+	g_mutex_unlock(&xylemd.lock);
+	g_thread_pool_set_max_threads(crew->threads, (gint)(crew->base + MIN(stuck, STUCK_MAX)), NULL);
+}
+
+static gboolean watch_crews(gpointer data)
+{
+	gint64 now = g_get_monotonic_time();
+	guint stuck = 0;
+
+	(void)data;
+	crew_watch(&xylemd.ops, now, &stuck);
+	crew_watch(&xylemd.urgent, now, &stuck);
+	crew_watch(&xylemd.quick, now, &stuck);
+	g_mutex_lock(&xylemd.lock);
+	xylemd.stuck = MIN(stuck, xylemd.outstanding);
+	g_mutex_unlock(&xylemd.lock);
+	return G_SOURCE_CONTINUE;
+}
+
+static void crew_init(struct crew *crew, guint base)
+{
+	crew->base = base;
+	crew->running = g_ptr_array_new();
+	crew->threads = g_thread_pool_new(crew_run, crew, (gint)base, FALSE, NULL);
 }
 
 void daemon_init(const char *journal_dir)
@@ -350,7 +452,8 @@ void daemon_init(const char *journal_dir)
 	xylemd.by_uuid = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, (GDestroyNotify)guest_unref);
 	xylemd.by_name = g_hash_table_new(g_str_hash, g_str_equal);
 	xylemd.by_domid = g_hash_table_new(g_direct_hash, g_direct_equal);
-	xylemd.pool = g_thread_pool_new(op_run, NULL, OPERATIONS_RUNNING_MAX, FALSE, NULL);
-	xylemd.urgent = g_thread_pool_new(quick_run, NULL, OPERATIONS_RUNNING_MAX, FALSE, NULL);
-	xylemd.quick = g_thread_pool_new(quick_run, NULL, QUICK_THREADS, FALSE, NULL);
+	crew_init(&xylemd.ops, OPERATIONS_RUNNING_MAX);
+	crew_init(&xylemd.urgent, OPERATIONS_RUNNING_MAX);
+	crew_init(&xylemd.quick, QUICK_THREADS);
+	g_timeout_add(WATCH_MS, watch_crews, NULL);
 }

@@ -2,10 +2,13 @@
 /*
  * The heart of xylemd: the guests it owns, and the operations on them.
  *
- * Each operation runs on a thread of a pool, one at a time for each guest and in the order of arrival; an
+ * Each operation runs on a thread of a crew, one at a time for each guest and in the order of arrival; an
  * operation that waits for its guest's earlier ones occupies no thread. A thread that is stuck in the kernel
- * (a dead disk) holds itself and its guest, nothing else. Numbers of running and of waiting operations are
- * bounded.
+ * (a dead disk) holds itself and its guest, nothing else: a thread that has been at work for longer than
+ * STUCK_AFTER_US is replaced in its crew. Numbers of running and of waiting operations are bounded.
+ *
+ * A guest is named by its UUID, and what a client asks of it is asked of the guest, whatever its domain's number is
+ * when its turn comes. What needs a living domain (struct op, live) waits for the end of a restart.
  *
  * Locks: daemon.lock guards the tables and the fields of struct guest that say so; it is never held across a
  * call that may wait. What "belongs to the operation" is touched only by the operation that runs on that
@@ -28,7 +31,12 @@
 
 #define OPERATIONS_RUNNING_MAX 64
 #define OPERATIONS_WAITING_MAX 256
+#define STUCK_AFTER_US         (3 * G_USEC_PER_SEC)
+#define STUCK_MAX              2048 /* threads that are replaced */
 #define GUESTS_MAX             4096
+
+/* What a domain may own beyond its memory: the balloon driver's rounding. */
+#define GUEST_MEMORY_SLACK_KIB 1024
 
 struct guest {
 	gint refs;
@@ -38,18 +46,23 @@ struct guest {
 	gint doomed;    /* atomic: somebody called Destroy; no way back */
 
 	/* guarded by daemon.lock */
-	uint32_t domid; /* 0: none at present */
+	uint32_t domid;    /* 0: none at present */
+	const char *phase; /* "building" or "restarting" until its domain is complete; NULL: it is */
 	const char *operation;
 	GQueue waiting; /* struct op */
 	bool busy;
 	uint32_t stopped_domid; /* the domain whose shutdown or death is being dealt with */
 	GVariant *snapshot;     /* its configuration, for Get and the journal */
+	GVariant *devices;      /* its devices as they became, for Get */
 
 	/* belongs to the operation */
 	struct journal *journal;
-	GPtrArray *disks; /* struct disk, one for each of journal->conf->disks */
-	bool gone;        /* torn down; later operations answer NotFound */
+	GPtrArray *disks;       /* struct disk, one for each of journal->conf->disks */
+	uint32_t settled_domid; /* the domain that has stopped and is kept */
+	bool gone;              /* torn down; later operations answer NotFound */
 };
+
+struct crew;
 
 struct op;
 typedef void op_fn(struct op *op);
@@ -62,9 +75,23 @@ struct op {
 	GDBusMethodInvocation *call; /* guarded by daemon.lock; NULL: nobody waits, or it was answered */
 	guint timer;                 /* guarded by daemon.lock: answers for it when it takes too long */
 	GVariant *argument;
+	char *target;    /* what the client named, of operations beside the guests' */
+	void *data;      /* what run wants, likewise */
 	struct op *then; /* op_kill: the operation to be queued afterwards */
 	uint32_t number; /* flags, domid, reason: as run wants it */
 	uint32_t domid;  /* the domain it was meant for; 0: the guest, whatever its domain */
+	bool live;       /* needs a domain that has not stopped */
+	bool again;      /* set by run: the guest has stopped meanwhile, wait for what becomes of it */
+	bool bounded;    /* counts in daemon.outstanding */
+	struct crew *crew;
+	gint64 since_us; /* when it began to run, or 0; guarded by daemon.lock */
+};
+
+/* Threads that run operations. */
+struct crew {
+	GThreadPool *threads;
+	guint base;         /* threads, without those that are stuck */
+	GPtrArray *running; /* struct op; guarded by daemon.lock */
 };
 
 struct daemon {
@@ -77,10 +104,11 @@ struct daemon {
 	GHashTable *by_uuid; /* struct guest, holds the reference */
 	GHashTable *by_name;
 	GHashTable *by_domid; /* key: GUINT_TO_POINTER */
-	GThreadPool *pool;    /* operations */
-	GThreadPool *urgent;  /* kills */
-	GThreadPool *quick;   /* calls that wait for the store alone */
-	guint outstanding;    /* operations not yet finished; guarded by lock */
+	struct crew ops;      /* operations on guests */
+	struct crew urgent;   /* kills */
+	struct crew quick;    /* calls that wait for the store alone */
+	guint outstanding; /* operations that clients asked for and that have not finished; guarded by lock */
+	guint stuck;       /* those of them that have been at work for long; guarded by lock */
 };
 
 extern struct daemon xylemd;
@@ -96,8 +124,9 @@ void guest_unregister(struct guest *guest);
 struct guest *guest_by_domid(uint32_t domid);
 struct guest *guest_by_uuid(const char *uuid);
 void guest_set_domid(struct guest *guest, uint32_t domid);
-/* Takes a new snapshot of the configuration, for Get and for the journal: after each change of it. */
+/* Takes a new snapshot of configuration and devices, for Get and for the journal: after each change of them. */
 void guest_publish(struct guest *guest);
+void guest_set_phase(struct guest *guest, const char *phase);
 /* Saves the journal; a failure is logged: the guest runs, and is not worth killing for that. */
 void guest_save(struct guest *guest, enum journal_phase phase);
 /* The same, for a guest that does not yet run: false with an error. */
@@ -114,7 +143,7 @@ struct op *op_new(op_fn *run, const char *name, struct guest *guest, GDBusMethod
 bool op_submit(struct op *op);
 /* Runs it now, beside the guest's operations: op->guest may be NULL, and nothing that belongs to the
  * operation is touched. */
-void op_submit_quick(GThreadPool *pool, struct op *op);
+void op_submit_quick(struct crew *crew, struct op *op);
 /* The call to be answered, once; NULL afterwards. */
 GDBusMethodInvocation *op_take_call(struct op *op);
 void op_fail(struct op *op, const GError *error);
@@ -142,6 +171,10 @@ void op_lost(struct op *op);
 /* device.c */
 void op_attach(struct op *op);
 void op_detach(struct op *op);
+/* "vbd" or "vif", for "disk" or "nic". */
+const char *device_type(const char *class);
+/* The guest's devices as they are: a floating aa{sv}. */
+GVariant *device_list(const struct guest *guest);
 /* False when a domain that is not ours has the same block device, unless both only read. */
 bool device_check_strangers(struct guest *guest, const struct disk_conf *conf, const struct disk *disk,
                             GError **error);
@@ -149,7 +182,19 @@ bool device_check_strangers(struct guest *guest, const struct disk_conf *conf, c
 bool device_wait_offered(struct guest *guest, const char *type, uint32_t devid, const char *name,
                          GError **error);
 
+/* live.c: settings of a running guest, which hold after its restart */
+void op_set_memory(struct op *op);
+void op_set_vcpus(struct op *op);
+void op_set_scheduler(struct op *op);
+void op_set_affinity(struct op *op);
+void op_set_link(struct op *op);
+void op_set_opaque(struct op *op);
+void op_pause(struct op *op);
+void op_unpause(struct op *op);
+
 /* scan.c */
+/* Queues what follows from the stop that info tells of (NULL: the domain is gone), unless that was done. */
+void scan_stopped(struct guest *guest, uint32_t domid, const struct xyl_dominfo *info);
 bool scan_start(GError **error);
 void scan_request(void);
 void scan_adopt_all(void);

@@ -9,8 +9,6 @@
 #define MAX_NAME_BYTES    255
 #define MAX_PATH_BYTES    4095
 #define MAX_CMDLINE_BYTES 1023
-#define MAX_OPAQUE_BYTES  (256 * 1024)
-#define MIN_MEMORY_KIB    4096
 #define MAX_MEMORY_KIB    (UINT64_C(16) << 30) /* 16 TiB: what a 64-bit PV guest can map */
 #define MAX_CLOCK_S       (INT64_C(100) * 366 * 86400)
 
@@ -41,8 +39,13 @@ static const struct key disk_keys[] = {
 };
 
 static const struct key nic_keys[] = {
-	{ "class", "s", false },  { "mac", "s", true },  { "bridge", "s", true },
-	{ "ifname", "s", false }, { "mtu", "u", false }, { "model", "s", false },
+	{ "class", "s", false }, { "mac", "s", true },    { "bridge", "s", true }, { "ifname", "s", false },
+	{ "mtu", "u", false },   { "model", "s", false }, { "link", "b", false },
+};
+
+static const struct key scheduler_keys[] = {
+	{ "weight", "u", false },
+	{ "cap", "u", false },
 };
 
 static const struct key ref_keys[] = {
@@ -303,6 +306,7 @@ struct nic_conf *nic_conf_parse(GVariant *given, const char *what, GError **erro
 	g_autofree char *mac = NULL;
 	g_autofree char *model = NULL;
 	struct nic_conf *nic;
+	gboolean up = TRUE;
 	static const uint8_t zero[6];
 
 	if (!take_keys(given, nic_keys, G_N_ELEMENTS(nic_keys), what, dict, error))
@@ -312,6 +316,8 @@ struct nic_conf *nic_conf_parse(GVariant *given, const char *what, GError **erro
 	model = get_string(dict, "model");
 	nic->bridge = get_string(dict, "bridge");
 	nic->ifname = get_string(dict, "ifname");
+	g_variant_dict_lookup(dict, "link", "b", &up);
+	nic->link_down = !up;
 	if (!mac_parse(mac, nic->mac) || (nic->mac[0] & 1) || !memcmp(nic->mac, zero, 6))
 		xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: mac \"%.32s\" is no unicast address", what,
 		        mac);
@@ -440,6 +446,13 @@ struct nic_conf *guestconf_find_nic(const struct guestconf *conf, const char *ma
 	return NULL;
 }
 
+struct nic_conf *guestconf_find_nic_text(const struct guestconf *conf, const char *text, guint *index)
+{
+	g_autofree char *lower = g_ascii_strdown(text, -1);
+
+	return guestconf_find_nic(conf, lower, index);
+}
+
 static void vcpu_pin_clear(gpointer data)
 {
 	struct vcpu_pin *pin = data;
@@ -486,11 +499,12 @@ static bool parse_memory(struct guestconf *conf, GVariantDict *dict, const char 
 	g_variant_dict_lookup(dict, "memory_kib", "t", &conf->memory_kib);
 	conf->max_memory_kib = conf->memory_kib;
 	g_variant_dict_lookup(dict, "max_memory_kib", "t", &conf->max_memory_kib);
-	if (conf->memory_kib < MIN_MEMORY_KIB || conf->memory_kib > MAX_MEMORY_KIB || conf->memory_kib % 4)
+	if (conf->memory_kib < GUESTCONF_MIN_MEMORY_KIB || conf->memory_kib > MAX_MEMORY_KIB ||
+	    conf->memory_kib % 4)
 		return xd_fail(error, XD_ERROR_INVALID_ARGUMENT,
 		               "%s: memory_kib %" G_GUINT64_FORMAT
 		               " is not a multiple of 4 between %u and 2^34",
-		               what, conf->memory_kib, MIN_MEMORY_KIB);
+		               what, conf->memory_kib, GUESTCONF_MIN_MEMORY_KIB);
 	if (conf->max_memory_kib < conf->memory_kib || conf->max_memory_kib > MAX_MEMORY_KIB ||
 	    conf->max_memory_kib % 4)
 		return xd_fail(error, XD_ERROR_INVALID_ARGUMENT,
@@ -532,6 +546,21 @@ static bool parse_pins(struct guestconf *conf, GVariantDict *dict, const char *w
 	return true;
 }
 
+/* An absent key leaves what it is for alone. */
+static bool get_scheduler(GVariantDict *dict, const struct guestconf *conf, const char *what,
+                          uint32_t *weight, uint32_t *cap, GError **error)
+{
+	g_variant_dict_lookup(dict, "weight", "u", weight);
+	if (*weight < 1 || *weight > 65535)
+		return xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: weight %u is outside 1..65535", what,
+		               *weight);
+	g_variant_dict_lookup(dict, "cap", "u", cap);
+	if (*cap > 100 * conf->max_vcpus)
+		return xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: cap %u is over 100 for each vcpu", what,
+		               *cap);
+	return true;
+}
+
 static bool parse_vcpus(struct guestconf *conf, GVariantDict *dict, const char *what, GError **error)
 {
 	conf->vcpus = 1;
@@ -543,15 +572,48 @@ static bool parse_vcpus(struct guestconf *conf, GVariantDict *dict, const char *
 		               "%s: vcpus %u and max_vcpus %u are not 1..%u in order", what, conf->vcpus,
 		               conf->max_vcpus, GUESTCONF_MAX_VCPUS);
 	conf->weight = 256;
-	g_variant_dict_lookup(dict, "weight", "u", &conf->weight);
-	if (conf->weight < 1 || conf->weight > 65535)
-		return xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: weight %u is outside 1..65535", what,
-		               conf->weight);
-	g_variant_dict_lookup(dict, "cap", "u", &conf->cap);
-	if (conf->cap > 100 * conf->max_vcpus)
-		return xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: cap %u is over 100 for each vcpu", what,
-		               conf->cap);
-	return parse_pins(conf, dict, what, error);
+	return get_scheduler(dict, conf, what, &conf->weight, &conf->cap, error) &&
+	       parse_pins(conf, dict, what, error);
+}
+
+bool scheduler_parse(GVariant *given, const struct guestconf *conf, uint32_t *weight, uint32_t *cap,
+                     GError **error)
+{
+	g_autofree char *what = g_strdup_printf("guest \"%s\"", conf->name);
+	g_auto(GVariantDict) dict = G_VARIANT_DICT_INIT(NULL);
+
+	*weight = conf->weight;
+	*cap = conf->cap;
+	return take_keys(given, scheduler_keys, G_N_ELEMENTS(scheduler_keys), what, &dict, error) &&
+	       get_scheduler(&dict, conf, what, weight, cap, error);
+}
+
+bool pin_parse(GVariant *argument, const struct guestconf *conf, struct vcpu_pin *pin, GError **error)
+{
+	g_autoptr(GVariant) map = NULL;
+
+	g_variant_get(argument, "(u@ay)", &pin->vcpu, &map);
+	pin->cpumap = cpumap_from_variant(map);
+	if (pin->vcpu >= conf->max_vcpus)
+		return xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "guest \"%s\": it has no vcpu %u",
+		               conf->name, pin->vcpu);
+	if (!cpumap_ok(pin->cpumap))
+		return xd_fail(error, XD_ERROR_INVALID_ARGUMENT,
+		               "guest \"%s\": cpumap holds no CPU for vcpu %u", conf->name, pin->vcpu);
+	return true;
+}
+
+void guestconf_set_pin(struct guestconf *conf, struct vcpu_pin *pin)
+{
+	guint i;
+
+	for (i = 0; i < conf->pins->len; i++) {
+		if (g_array_index(conf->pins, struct vcpu_pin, i).vcpu == pin->vcpu) {
+			g_array_remove_index(conf->pins, i);
+			break;
+		}
+	}
+	g_array_append_vals(conf->pins, pin, 1);
 }
 
 static bool parse_boot(struct guestconf *conf, GVariantDict *dict, const char *what, GError **error)
@@ -595,7 +657,7 @@ static bool parse_behaviour(struct guestconf *conf, GVariantDict *dict, const ch
 		               consoles);
 	conf->console = consoles == 1;
 	conf->opaque = get_string(dict, "opaque");
-	if (conf->opaque && strlen(conf->opaque) > MAX_OPAQUE_BYTES)
+	if (conf->opaque && strlen(conf->opaque) > GUESTCONF_MAX_OPAQUE)
 		return xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: opaque is longer than 256 KiB", what);
 	return true;
 }
@@ -719,6 +781,8 @@ static GVariant *nic_to_variant(const struct nic_conf *nic)
 		g_variant_builder_add(&b, "{sv}", "ifname", g_variant_new_string(nic->ifname));
 	if (nic->mtu)
 		g_variant_builder_add(&b, "{sv}", "mtu", g_variant_new_uint32(nic->mtu));
+	if (nic->link_down)
+		g_variant_builder_add(&b, "{sv}", "link", g_variant_new_boolean(FALSE));
 	return g_variant_builder_end(&b);
 }
 

@@ -13,10 +13,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define GUESTCONF_MAX_VCPUS  128
-#define GUESTCONF_MAX_DISKS  64
-#define GUESTCONF_MAX_NICS   32
-#define GUESTCONF_MAX_CPUMAP 1024 /* bytes: 8192 physical CPUs */
+#define GUESTCONF_MIN_MEMORY_KIB 4096
+#define GUESTCONF_MAX_VCPUS      128
+#define GUESTCONF_MAX_DISKS      64
+#define GUESTCONF_MAX_NICS       32
+#define GUESTCONF_MAX_OPAQUE     (256 * 1024)
+#define GUESTCONF_MAX_CPUMAP     1024 /* bytes: 8192 physical CPUs */
 
 enum policy_action {
 	POLICY_DESTROY,
@@ -53,6 +55,7 @@ struct nic_conf {
 	char *bridge;
 	char *ifname; /* NULL: vif<domid>.<devid> */
 	uint32_t mtu; /* 0: the bridge's */
+	bool link_down;
 };
 
 struct vcpu_pin {
@@ -112,8 +115,18 @@ void device_ref_clear(struct device_ref *ref);
 /* "disk", "nic" or NULL with an error: the class of a device dictionary. */
 const char *device_class(GVariant *dict, GError **error);
 
+/* What SetScheduler is given: what is absent keeps the configuration's value. */
+bool scheduler_parse(GVariant *dict, const struct guestconf *conf, uint32_t *weight, uint32_t *cap,
+                     GError **error);
+/* What SetAffinity is given, (uay); the map belongs to the caller. */
+bool pin_parse(GVariant *argument, const struct guestconf *conf, struct vcpu_pin *pin, GError **error);
+/* Takes the pin's map. */
+void guestconf_set_pin(struct guestconf *conf, struct vcpu_pin *pin);
+
 struct disk_conf *guestconf_find_disk(const struct guestconf *conf, const char *vdev, guint *index);
 struct nic_conf *guestconf_find_nic(const struct guestconf *conf, const char *mac_text, guint *index);
+/* The same for text of any case. */
+struct nic_conf *guestconf_find_nic_text(const struct guestconf *conf, const char *text, guint *index);
 
 /* Number of a virtual block device (xvda, sda1, hdb ...) as frontends expect it; false when the name is none. */
 bool vdev_to_devid(const char *vdev, uint32_t *devid);

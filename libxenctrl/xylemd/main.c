@@ -23,7 +23,7 @@
 #include "../common/daemon.h"
 #include "guest.h"
 
-#define PROTOCOL_VERSION 1
+#define PROTOCOL_VERSION 2
 #define OBJECT_PATH      "/org/xylem/Xylemd1"
 
 static char *run_dir;
@@ -126,6 +126,13 @@ static void raise_limits(void)
 	}
 }
 
+static gboolean rest(gpointer data)
+{
+	(void)data;
+	worker_rest(xylemd.worker, WORKER_REST_US);
+	return G_SOURCE_CONTINUE;
+}
+
 static gboolean start(GError **error)
 {
 	g_autofree char *guests = g_build_filename(run_dir, "guests", NULL);
@@ -136,6 +143,7 @@ static gboolean start(GError **error)
 		return FALSE;
 	daemon_init(guests);
 	xylemd.worker = worker_new("/proc/self/exe");
+	g_timeout_add_seconds(10, rest, NULL);
 	xylemd.xen = xyl_open();
 	if (!xylemd.xen)
 		return xd_fail(error, XD_ERROR_HYPERVISOR, "%s", xyl_error());

@@ -139,7 +139,8 @@ static int change_link(struct nl_sock *sock, struct rtnl_link *link, struct rtnl
 	/* dom0 itself does not speak through the guest's port. */
 	if (ipv6)
 		rtnl_link_inet6_set_addr_gen_mode(change, IN6_ADDR_GEN_MODE_NONE);
-	rtnl_link_set_flags(change, IFF_UP);
+	if (!conf->link_down)
+		rtnl_link_set_flags(change, IFF_UP);
 	result = rtnl_link_change(sock, link, change, 0);
 	rtnl_link_put(change);
 	return result;
@@ -173,5 +174,38 @@ bool nic_connect(struct nic_waiter *waiter, const struct nic_conf *conf, uint32_
 		return xd_fail(error, XD_ERROR_DEVICE,
 		               "guest \"%s\", nic %s: cannot enter %s into bridge %s: %s", guest,
 		               conf->mac_text, name, conf->bridge, nl_geterror(result));
+	return true;
+}
+
+char *nic_ifname(const struct nic_conf *conf, uint32_t domid, uint32_t devid)
+{
+	return conf->ifname ? g_strdup(conf->ifname) : g_strdup_printf("vif%u.%u", domid, devid);
+}
+
+bool nic_set_link(const struct nic_conf *conf, uint32_t domid, uint32_t devid, bool up, const char *guest,
+                  GError **error)
+{
+	g_autofree char *name = nic_ifname(conf, domid, devid);
+	struct nl_sock *sock = open_socket();
+	struct rtnl_link *link = NULL, *change = NULL;
+	int result = sock ? rtnl_link_get_kernel(sock, 0, name, &link) : -NLE_FAILURE;
+
+	if (result >= 0)
+		change = rtnl_link_alloc();
+	if (change) {
+		if (up)
+			rtnl_link_set_flags(change, IFF_UP);
+		else
+			rtnl_link_unset_flags(change, IFF_UP);
+		result = rtnl_link_change(sock, link, change, 0);
+		rtnl_link_put(change);
+	}
+	if (link)
+		rtnl_link_put(link);
+	if (sock)
+		nl_socket_free(sock);
+	if (result < 0)
+		return xd_fail(error, XD_ERROR_DEVICE, "guest \"%s\", nic %s: interface %s: %s", guest,
+		               conf->mac_text, name, nl_geterror(result));
 	return true;
 }

@@ -29,4 +29,10 @@ void nic_waiter_close(struct nic_waiter *waiter);
 bool nic_connect(struct nic_waiter *waiter, const struct nic_conf *conf, uint32_t domid, uint32_t devid,
                  uint32_t mtu, int timeout_ms, const gint *cancelled, const char *guest, GError **error);
 
+/* Takes the guest's interface number devid up or down. Errors: XD_ERROR_DEVICE. */
+bool nic_set_link(const struct nic_conf *conf, uint32_t domid, uint32_t devid, bool up, const char *guest,
+                  GError **error);
+/* Its name in dom0; free with g_free(). */
+char *nic_ifname(const struct nic_conf *conf, uint32_t domid, uint32_t devid);
+
 #endif

@@ -92,12 +92,18 @@ static void note_stop(struct guest *guest, uint32_t domid, op_fn *run, uint32_t 
 	op_submit(op);
 }
 
+void scan_stopped(struct guest *guest, uint32_t domid, const struct xyl_dominfo *info)
+{
+	if (!info || info->dying)
+		note_stop(guest, domid, op_lost, 0);
+	else if (info->shutdown)
+		note_stop(guest, domid, op_policy, (uint32_t)info->shutdown_reason);
+}
+
 static void note_ours(struct guest *guest, const struct xyl_dominfo *info)
 {
-	if (info->dying) {
-		note_stop(guest, info->domid, op_lost, 0);
-	} else if (info->shutdown) {
-		note_stop(guest, info->domid, op_policy, (uint32_t)info->shutdown_reason);
+	if (info->dying || info->shutdown) {
+		scan_stopped(guest, info->domid, info);
 	} else {
 		/* It may have been resumed after a suspend: its next stop counts again. */
 		g_mutex_lock(&xylemd.lock);
@@ -222,7 +228,7 @@ static void op_scan(struct op *op)
 void scan_request(void)
 {
 	if (g_atomic_int_compare_and_exchange(&scan_wanted, 0, 1))
-		op_submit_quick(xylemd.urgent, op_new(op_scan, "", NULL, NULL));
+		op_submit_quick(&xylemd.urgent, op_new(op_scan, "", NULL, NULL));
 	else
 		g_atomic_int_compare_and_exchange(&scan_wanted, 1, 2);
 }
@@ -249,15 +255,20 @@ bool scan_start(GError **error)
 static void restart(struct guest *guest, const char *reason)
 {
 	g_autoptr(GError) error = NULL;
+	const char *why = "failed";
 
 	if (guest_alive(guest, &error) && build_guest(guest, false, "restart", &error)) {
 		guest_event(guest, guest->journal->domid, "rebooted", reason);
 		return;
 	}
-	g_warning("guest \"%s\": it cannot be restarted: %s", guest->name, error->message);
+	/* A Destroy came in between: it is what happened to the guest, and is answered when all is gone. */
+	if (g_atomic_int_get(&guest->doomed))
+		why = "request";
+	else
+		g_warning("guest \"%s\": it cannot be restarted: %s", guest->name, error->message);
 	if (!guest->journal->domid)
-		guest_event(guest, 0, "died", "failed");
-	teardown_guest(guest, false, "failed");
+		guest_event(guest, 0, "died", why);
+	teardown_guest(guest, false, why);
 }
 
 /* The guest has stopped by itself; number is the hypervisor's reason. */
@@ -274,6 +285,7 @@ void op_policy(struct op *op)
 	guest_event(guest, journal->domid, verdict.event, verdict.reason);
 	switch (verdict.action) {
 	case POLICY_PRESERVE:
+		guest->settled_domid = journal->domid;
 		return;
 	case POLICY_DESTROY:
 		if (verdict.rate_limited)
@@ -285,6 +297,7 @@ void op_policy(struct op *op)
 		teardown_guest(guest, false, verdict.rate_limited ? "rate-limit" : "policy");
 		return;
 	case POLICY_RESTART:
+		guest_set_phase(guest, "restarting");
 		guest_event(guest, journal->domid, "destroyed", "restart");
 		journal->policy = policy_restarted(&journal->policy, now);
 		teardown_guest(guest, true, "restart");
@@ -303,6 +316,18 @@ static void op_clean(struct op *op)
 	teardown_guest(op->guest, again, again ? "restart" : "policy");
 	if (again)
 		restart(op->guest, "reboot");
+}
+
+/* A guest that was found running: its disks are claimed and held open, as far as they answer. */
+static void op_adopt(struct op *op)
+{
+	struct guest *guest = op->guest;
+	guint i;
+
+	for (i = 0; i < guest->disks->len; i++)
+		disk_adopt(g_ptr_array_index(guest->disks, i),
+		           g_ptr_array_index(guest->journal->conf->disks, i));
+	guest_publish(guest);
 }
 
 /* The domain of this UUID that is not on its way out, or 0. */
@@ -341,11 +366,16 @@ static void adopt(struct journal *journal, const struct xyl_dominfo *domains, in
 	/* Without a domain its nodes and backends may still be there: the recorded number leads to them. */
 	guest_set_domid(guest, domid ? domid : recorded);
 	if (phase == JOURNAL_RUNNING && domid && domid == recorded) {
+		/* A disk that does not answer keeps its guest's operations waiting, and nothing else. */
 		for (i = 0; i < journal->conf->disks->len; i++)
-			g_ptr_array_add(guest->disks,
-			                disk_adopt(g_ptr_array_index(journal->conf->disks, i), guest->name));
+			g_ptr_array_add(
+			        guest->disks,
+			        disk_adopt_begin(g_ptr_array_index(journal->conf->disks, i), guest->name));
+		op_submit(op_new(op_adopt, "adopt", guest, NULL));
 		guest_event(guest, domid, "created", "adopted");
 	} else {
+		if (phase == JOURNAL_RESTART)
+			guest_set_phase(guest, "restarting");
 		op = op_new(phase == JOURNAL_RUNNING ? op_lost : op_clean, "destroy", guest, NULL);
 		op->number = phase == JOURNAL_RESTART;
 		op_submit(op);

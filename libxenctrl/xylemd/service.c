@@ -2,8 +2,12 @@
 /*
  * The D-Bus interface: arguments in, operations queued, answers out. Handlers run in the main loop and never
  * wait.
+ *
+ * A guest is named by its UUID. A domain that others made is looked for by the operation, on its thread: by UUID, or by
+ * number, since theirs need not have an UUID of their own.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "guest.h"
@@ -17,12 +21,74 @@ static gboolean answer_error(GDBusMethodInvocation *call, GError *error)
 	return TRUE;
 }
 
-static gboolean answer_not_found(GDBusMethodInvocation *call, uint32_t domid)
+/* The guest of this UUID, a reference, or NULL. */
+static struct guest *guest_named(const char *name)
 {
-	GError *error = NULL;
+	g_autofree char *uuid = g_ascii_strdown(name, -1);
 
-	xd_fail(&error, XD_ERROR_NOT_FOUND, "domain %u is no guest of xylemd", domid);
-	return answer_error(call, error);
+	return guest_by_uuid(uuid);
+}
+
+/* Of two domains with one UUID the one that is not on its way out. */
+static bool is_better(const struct xyl_dominfo *a, const struct xyl_dominfo *b)
+{
+	return !b || (b->dying && !a->dying);
+}
+
+/* A domain that is none of our guests'. False with NotFound, or InvalidArgument when it is ours after all. */
+static bool find_stranger(const char *name, struct xyl_dominfo *found, GError **error)
+{
+	g_autofree char *wanted = g_ascii_strdown(name, -1);
+	struct xyl_dominfo *domains = NULL, *best = NULL;
+	int count = xyl_domain_list_all(xylemd.xen, &domains), i;
+	guint64 number = G_MAXUINT64;
+	struct guest *ours = NULL;
+
+	if (count < 0)
+		return xd_fail(error, XD_ERROR_HYPERVISOR, "listing domains: %s", xyl_error());
+	g_ascii_string_to_unsigned(wanted, 10, 0, XYL_DOMID_FIRST_RESERVED - 1, &number, NULL);
+	for (i = 0; i < count; i++) {
+		g_autofree char *uuid = uuid_to_text(domains[i].uuid);
+
+		if ((domains[i].domid == number || !strcmp(uuid, wanted)) && is_better(&domains[i], best))
+			best = &domains[i];
+	}
+	if (best) {
+		g_autofree char *uuid = uuid_to_text(best->uuid);
+
+		*found = *best;
+		ours = guest_by_uuid(uuid);
+		if (ours)
+			xd_fail(error, XD_ERROR_INVALID_ARGUMENT,
+			        "domain %u is of the guest \"%s\", which is named by its uuid %s",
+			        best->domid, ours->name, uuid);
+	} else {
+		xd_fail(error, XD_ERROR_NOT_FOUND, "there is no guest \"%.64s\"", name);
+	}
+	free(domains);
+	guest_unref(ours);
+	return best && !ours;
+}
+
+/* The domain to which an operation goes that does not wait for its guest's turn. */
+static bool find_target(struct op *op, struct xyl_dominfo *found, GError **error)
+{
+	const char *phase;
+	uint32_t domid;
+
+	if (!op->guest)
+		return find_stranger(op->target, found, error);
+	g_mutex_lock(&xylemd.lock);
+	domid = op->guest->domid;
+	phase = op->guest->phase;
+	g_mutex_unlock(&xylemd.lock);
+	if (phase || !domid)
+		return xd_fail(error, XD_ERROR_BUSY, "guest \"%s\" is %s at present; try again when it runs",
+		               op->guest->name, phase ? phase : "without a domain");
+	if (xyl_domain_info(xylemd.xen, domid, found) || memcmp(found->uuid, op->guest->id, 16))
+		return xd_fail(error, XD_ERROR_NOT_FOUND, "guest \"%s\" has no domain any more",
+		               op->guest->name);
+	return true;
 }
 
 static gboolean handle_create(XdXylemd1 *service, GDBusMethodInvocation *call, GVariant *dict, guint flags,
@@ -43,6 +109,7 @@ static gboolean handle_create(XdXylemd1 *service, GDBusMethodInvocation *call, G
 	if (!conf)
 		return answer_error(call, error);
 	guest = guest_new(journal_new(conf));
+	guest->phase = "building";
 	if (!guest_register(guest, &error)) {
 		guest_unref(guest);
 		return answer_error(call, error);
@@ -80,15 +147,20 @@ static void answer_late(struct op *op)
 	                                       op_ref(op), (GDestroyNotify)(void (*)(void))op_unref);
 }
 
-/* On its own thread, before the guest's queue: the kill. */
+/* On its own thread, before the guest's queue: the kill of the domain that it has now. A domain that is being made at
+ * this moment is killed by whoever makes it, and none is made afterwards: the guest is doomed. */
 static void op_kill(struct op *op)
 {
 	struct xyl_dominfo info;
+	uint32_t domid;
 
+	g_mutex_lock(&xylemd.lock);
+	domid = op->guest->domid;
+	g_mutex_unlock(&xylemd.lock);
 	/* The number may be another domain's by now. */
-	if (!xyl_domain_info(xylemd.xen, op->domid, &info) && !memcmp(info.uuid, op->guest->id, 16) &&
-	    xyl_domain_destroy(xylemd.xen, op->domid) && errno != ESRCH)
-		g_warning("domain %u: %s", op->domid, xyl_error());
+	if (domid && !xyl_domain_info(xylemd.xen, domid, &info) && !memcmp(info.uuid, op->guest->id, 16) &&
+	    xyl_domain_destroy(xylemd.xen, domid) && errno != ESRCH)
+		g_warning("guest \"%s\": killing domain %u: %s", op->guest->name, domid, xyl_error());
 	op_submit(op->then);
 }
 
@@ -97,32 +169,37 @@ static void op_destroy_stranger(struct op *op)
 	struct xyl_dominfo info;
 	g_autoptr(GError) error = NULL;
 
-	if (xyl_domain_info(xylemd.xen, op->domid, &info)) {
-		xd_fail(&error, XD_ERROR_NOT_FOUND, "there is no domain %u", op->domid);
+	if (find_stranger(op->target, &info, &error) && !info.domid)
+		xd_fail(&error, XD_ERROR_INVALID_ARGUMENT, "domain 0 cannot be destroyed");
+	if (error) {
 		op_fail(op, error);
 		return;
 	}
-	teardown_domain(op->domid, NULL);
+	teardown_domain(info.domid, NULL);
 	op_succeed(op);
 }
 
-static gboolean handle_destroy(XdXylemd1 *service, GDBusMethodInvocation *call, guint domid, gpointer data)
+static struct op *op_for(op_fn *run, const char *name, struct guest *guest, const char *target,
+                         GDBusMethodInvocation *call)
 {
-	struct guest *guest = guest_by_domid(domid);
-	GError *error = NULL;
+	struct op *op = op_new(run, name, guest, call);
+
+	op->target = g_strdup(target);
+	return op;
+}
+
+static gboolean handle_destroy(XdXylemd1 *service, GDBusMethodInvocation *call, const char *name,
+                               gpointer data)
+{
+	struct guest *guest = guest_named(name);
 	struct op *op, *kill;
 
 	(void)service;
 	(void)data;
-	if (!domid || domid >= XYL_DOMID_FIRST_RESERVED) {
-		xd_fail(&error, XD_ERROR_INVALID_ARGUMENT, "domain %u cannot be destroyed", domid);
-		return answer_error(call, error);
-	}
 	if (!guest) {
-		op = op_new(op_destroy_stranger, "destroy", NULL, call);
-		op->domid = domid;
+		op = op_for(op_destroy_stranger, "destroy", NULL, name, call);
 		answer_late(op);
-		op_submit_quick(xylemd.urgent, op);
+		op_submit_quick(&xylemd.urgent, op);
 		return TRUE;
 	}
 	g_atomic_int_set(&guest->doomed, 1);
@@ -130,32 +207,42 @@ static gboolean handle_destroy(XdXylemd1 *service, GDBusMethodInvocation *call, 
 	op = op_new(op_destroy, "destroy", guest, call);
 	answer_late(op);
 	kill = op_new(op_kill, "destroy", guest, NULL);
-	kill->domid = domid;
 	kill->then = op;
-	op_submit_quick(xylemd.urgent, kill);
+	op_submit_quick(&xylemd.urgent, kill);
 	guest_unref(guest);
 	return TRUE;
 }
 
+/* Only of a guest that can still hear it: one that stops by itself, or is built anew, has not been asked. */
 static void op_shutdown(struct op *op)
 {
-	g_autofree char *path = g_strdup_printf("/local/domain/%u/control/shutdown", op->domid);
 	const char *mode = g_variant_get_string(op->argument, NULL);
+	g_autofree char *path = NULL;
 	g_autoptr(GError) error = NULL;
 	struct xyl_dominfo info;
 	char *pending;
 
-	if (xyl_domain_info(xylemd.xen, op->domid, &info) || info.dying || info.shutdown) {
-		xd_fail(&error, XD_ERROR_NOT_FOUND, "there is no running domain %u", op->domid);
+	if (!find_target(op, &info, &error)) {
 		op_fail(op, error);
 		return;
 	}
+	path = g_strdup_printf("/local/domain/%u/control/shutdown", info.domid);
 	pending = xyl_store_read(storeio_store(xylemd.io), XYL_TX_NONE, path, NULL);
-	if (pending && *pending && !strcmp(pending, mode))
+	if (!info.domid)
+		xd_fail(&error, XD_ERROR_INVALID_ARGUMENT, "domain 0 is this host itself");
+	else if (info.dying)
+		xd_fail(&error, XD_ERROR_NOT_FOUND, "domain %u is dying", info.domid);
+	else if (info.shutdown)
+		xd_fail(&error, XD_ERROR_BUSY, "domain %u has stopped already", info.domid);
+	else if (pending && *pending && !strcmp(pending, mode))
 		xd_fail(&error, XD_ERROR_BUSY, "domain %u has not yet taken an earlier request to %s",
-		        op->domid, mode);
+		        info.domid, mode);
 	else if (xyl_store_write(storeio_store(xylemd.io), XYL_TX_NONE, path, mode, strlen(mode)))
-		xd_fail(&error, XD_ERROR_STORE, "domain %u: %s: %s", op->domid, path, xyl_error());
+		xd_fail(&error, XD_ERROR_STORE, "domain %u: %s: %s", info.domid, path, xyl_error());
+	else if (xyl_domain_info(xylemd.xen, info.domid, &info) || info.dying ||
+	         (info.shutdown && info.shutdown_reason != (strcmp(mode, "reboot") ? XYL_SHUTDOWN_POWEROFF
+	                                                                           : XYL_SHUTDOWN_REBOOT)))
+		xd_fail(&error, XD_ERROR_BUSY, "the guest stopped by itself before it could be asked");
 	free(pending);
 	if (error)
 		op_fail(op, error);
@@ -163,135 +250,169 @@ static void op_shutdown(struct op *op)
 		op_succeed(op);
 }
 
-static gboolean handle_shutdown(XdXylemd1 *service, GDBusMethodInvocation *call, guint domid,
+static gboolean handle_shutdown(XdXylemd1 *service, GDBusMethodInvocation *call, const char *name,
                                 const char *mode, gpointer data)
 {
+	struct guest *guest = guest_named(name);
 	GError *error = NULL;
 	struct op *op;
 
 	(void)service;
 	(void)data;
-	if (!domid || domid >= XYL_DOMID_FIRST_RESERVED ||
-	    (strcmp(mode, "poweroff") && strcmp(mode, "reboot"))) {
-		xd_fail(&error, XD_ERROR_INVALID_ARGUMENT,
-		        "domain %u, mode \"%.32s\": a guest and poweroff or reboot are wanted", domid, mode);
+	if (strcmp(mode, "poweroff") && strcmp(mode, "reboot")) {
+		guest_unref(guest);
+		xd_fail(&error, XD_ERROR_INVALID_ARGUMENT, "mode \"%.32s\": poweroff or reboot is wanted",
+		        mode);
 		return answer_error(call, error);
 	}
-	op = op_new(op_shutdown, "", NULL, call);
-	op->domid = domid;
+	op = op_for(op_shutdown, "", guest, name, call);
 	op->argument = g_variant_ref_sink(g_variant_new_string(mode));
-	op_submit_quick(xylemd.quick, op);
+	op_submit_quick(&xylemd.quick, op);
+	guest_unref(guest);
 	return TRUE;
 }
 
-static gboolean submit_device(GDBusMethodInvocation *call, guint domid, GVariant *device, op_fn *run,
-                              const char *name)
+/* Pauses are counted by the hypervisor: one of ours at a time. */
+static void pause_stranger(struct op *op, bool pause)
 {
-	struct guest *guest = guest_by_domid(domid);
+	g_autoptr(GError) error = NULL;
+	struct xyl_dominfo info;
+
+	if (find_stranger(op->target, &info, &error)) {
+		if (!info.domid)
+			xd_fail(&error, XD_ERROR_INVALID_ARGUMENT, "domain 0 is this host itself");
+		else if (info.paused != pause && (pause ? xyl_domain_pause(xylemd.xen, info.domid)
+		                                        : xyl_domain_unpause(xylemd.xen, info.domid)))
+			xd_fail(&error, XD_ERROR_HYPERVISOR, "domain %u: %s", info.domid, xyl_error());
+	}
+	if (error)
+		op_fail(op, error);
+	else
+		op_succeed(op);
+}
+
+static void op_pause_stranger(struct op *op)
+{
+	pause_stranger(op, true);
+}
+
+static void op_unpause_stranger(struct op *op)
+{
+	pause_stranger(op, false);
+}
+
+/* Queues what is done with a guest (live: with its domain); it takes the argument, which may be NULL. */
+static gboolean submit(GDBusMethodInvocation *call, const char *name, op_fn *run, const char *operation,
+                       GVariant *argument, bool live)
+{
+	struct guest *guest = guest_named(name);
+	GError *error = NULL;
 	struct op *op;
 
-	if (!guest)
-		return answer_not_found(call, domid);
-	op = op_new(run, name, guest, call);
-	op->domid = domid;
-	op->argument = g_variant_ref(device);
+	if (argument)
+		g_variant_ref_sink(argument);
+	if (!guest) {
+		if (argument)
+			g_variant_unref(argument);
+		xd_fail(&error, XD_ERROR_NOT_FOUND, "\"%.64s\" is no guest of xylemd", name);
+		return answer_error(call, error);
+	}
+	op = op_new(run, operation, guest, call);
+	op->live = live;
+	op->argument = argument;
 	op_submit(op);
 	guest_unref(guest);
 	return TRUE;
 }
 
-static gboolean handle_attach(XdXylemd1 *service, GDBusMethodInvocation *call, guint domid, GVariant *device,
-                              gpointer data)
+static gboolean submit_live(GDBusMethodInvocation *call, const char *name, op_fn *run, const char *operation,
+                            GVariant *argument)
+{
+	return submit(call, name, run, operation, argument, true);
+}
+
+static gboolean submit_pause(GDBusMethodInvocation *call, const char *name, bool pause)
+{
+	struct guest *guest = guest_named(name);
+
+	guest_unref(guest);
+	if (guest)
+		return submit_live(call, name, pause ? op_pause : op_unpause, pause ? "pause" : "unpause",
+		                   NULL);
+	op_submit_quick(&xylemd.quick,
+	                op_for(pause ? op_pause_stranger : op_unpause_stranger, "", NULL, name, call));
+	return TRUE;
+}
+
+static gboolean handle_pause(XdXylemd1 *service, GDBusMethodInvocation *call, const char *name, gpointer data)
 {
 	(void)service;
 	(void)data;
-	return submit_device(call, domid, device, op_attach, "attach");
+	return submit_pause(call, name, true);
 }
 
-static gboolean handle_detach(XdXylemd1 *service, GDBusMethodInvocation *call, guint domid, GVariant *device,
-                              gpointer data)
+static gboolean handle_unpause(XdXylemd1 *service, GDBusMethodInvocation *call, const char *name,
+                               gpointer data)
 {
 	(void)service;
 	(void)data;
-	return submit_device(call, domid, device, op_detach, "detach");
+	return submit_pause(call, name, false);
 }
 
-static void op_set_memory(struct op *op)
+static gboolean handle_attach(XdXylemd1 *service, GDBusMethodInvocation *call, const char *name,
+                              GVariant *device, gpointer data)
 {
-	struct guestconf *conf = op->guest->journal->conf;
-	uint64_t kib = g_variant_get_uint64(op->argument);
-	g_autofree char *path = g_strdup_printf("/local/domain/%u/memory/target", op->domid);
-	g_autoptr(GError) error = NULL;
-
-	if (kib < 4096 || kib % 4 || kib > conf->max_memory_kib)
-		xd_fail(&error, XD_ERROR_INVALID_ARGUMENT,
-		        "guest \"%s\": memory_kib %" G_GUINT64_FORMAT
-		        " is not a multiple of 4 from 4096 to %" G_GUINT64_FORMAT,
-		        op->guest->name, kib, conf->max_memory_kib);
-	else if (xyl_memory_set_max(xylemd.xen, op->domid, kib + 1024))
-		xd_fail(&error, XD_ERROR_HYPERVISOR, "guest \"%s\": its memory limit: %s", op->guest->name,
-		        xyl_error());
-	else if (xyl_store_printf(storeio_store(xylemd.io), XYL_TX_NONE, path, "%" G_GUINT64_FORMAT, kib))
-		xd_fail(&error, XD_ERROR_STORE, "guest \"%s\": %s: %s", op->guest->name, path, xyl_error());
-	if (error) {
-		op_fail(op, error);
-		return;
-	}
-	conf->memory_kib = kib;
-	guest_publish(op->guest);
-	guest_save(op->guest, JOURNAL_RUNNING);
-	op_succeed(op);
-}
-
-static gboolean handle_set_memory(XdXylemd1 *service, GDBusMethodInvocation *call, guint domid, guint64 kib,
-                                  gpointer data)
-{
-	g_autoptr(GVariant) argument = g_variant_ref_sink(g_variant_new_uint64(kib));
-
 	(void)service;
 	(void)data;
-	return submit_device(call, domid, argument, op_set_memory, "memory");
+	return submit_live(call, name, op_attach, "attach", g_variant_ref(device));
 }
 
-static void op_set_vcpus(struct op *op)
+static gboolean handle_detach(XdXylemd1 *service, GDBusMethodInvocation *call, const char *name,
+                              GVariant *device, gpointer data)
 {
-	struct guestconf *conf = op->guest->journal->conf;
-	uint32_t wanted = g_variant_get_uint32(op->argument), vcpu;
-	g_autoptr(GError) error = NULL;
-
-	if (wanted < 1 || wanted > conf->max_vcpus)
-		xd_fail(&error, XD_ERROR_INVALID_ARGUMENT, "guest \"%s\": vcpus %u is outside 1..%u",
-		        op->guest->name, wanted, conf->max_vcpus);
-	for (vcpu = 0; !error && vcpu < conf->max_vcpus; vcpu++) {
-		g_autofree char *path =
-		        g_strdup_printf("/local/domain/%u/cpu/%u/availability", op->domid, vcpu);
-
-		/* Each change is an event for the guest: only real ones. */
-		if ((vcpu < conf->vcpus) == (vcpu < wanted))
-			continue;
-		if (xyl_store_printf(storeio_store(xylemd.io), XYL_TX_NONE, path, "%s",
-		                     vcpu < wanted ? "online" : "offline"))
-			xd_fail(&error, XD_ERROR_STORE, "guest \"%s\": %s: %s", op->guest->name, path,
-			        xyl_error());
-	}
-	if (error) {
-		op_fail(op, error);
-		return;
-	}
-	conf->vcpus = wanted;
-	guest_publish(op->guest);
-	guest_save(op->guest, JOURNAL_RUNNING);
-	op_succeed(op);
-}
-
-static gboolean handle_set_vcpus(XdXylemd1 *service, GDBusMethodInvocation *call, guint domid, guint vcpus,
-                                 gpointer data)
-{
-	g_autoptr(GVariant) argument = g_variant_ref_sink(g_variant_new_uint32(vcpus));
-
 	(void)service;
 	(void)data;
-	return submit_device(call, domid, argument, op_set_vcpus, "vcpus");
+	return submit_live(call, name, op_detach, "detach", g_variant_ref(device));
+}
+
+static gboolean handle_set_memory(XdXylemd1 *service, GDBusMethodInvocation *call, const char *name,
+                                  guint64 kib, gpointer data)
+{
+	(void)service;
+	(void)data;
+	return submit_live(call, name, op_set_memory, "memory", g_variant_new_uint64(kib));
+}
+
+static gboolean handle_set_vcpus(XdXylemd1 *service, GDBusMethodInvocation *call, const char *name,
+                                 guint vcpus, gpointer data)
+{
+	(void)service;
+	(void)data;
+	return submit_live(call, name, op_set_vcpus, "vcpus", g_variant_new_uint32(vcpus));
+}
+
+static gboolean handle_set_scheduler(XdXylemd1 *service, GDBusMethodInvocation *call, const char *name,
+                                     GVariant *settings, gpointer data)
+{
+	(void)service;
+	(void)data;
+	return submit_live(call, name, op_set_scheduler, "scheduler", g_variant_ref(settings));
+}
+
+static gboolean handle_set_affinity(XdXylemd1 *service, GDBusMethodInvocation *call, const char *name,
+                                    guint vcpu, GVariant *cpumap, gpointer data)
+{
+	(void)service;
+	(void)data;
+	return submit_live(call, name, op_set_affinity, "affinity", g_variant_new("(u@ay)", vcpu, cpumap));
+}
+
+static gboolean handle_set_link(XdXylemd1 *service, GDBusMethodInvocation *call, const char *name,
+                                const char *mac, gboolean up, gpointer data)
+{
+	(void)service;
+	(void)data;
+	return submit_live(call, name, op_set_link, "link", g_variant_new("(sb)", mac, up));
 }
 
 static const char *state_name(const struct xyl_dominfo *info)
@@ -325,36 +446,89 @@ static char *store_text(uint32_t domid, const char *leaf)
 	return g_utf8_make_valid(cut, -1);
 }
 
-static void add_ours(GVariantBuilder *b, struct guest *guest, uint32_t domid, bool full)
+/* Whatever the guest does: it is of no concern to it. */
+static gboolean handle_set_opaque(XdXylemd1 *service, GDBusMethodInvocation *call, const char *name,
+                                  const char *opaque, gpointer data)
+{
+	(void)service;
+	(void)data;
+	return submit(call, name, op_set_opaque, "opaque", g_variant_new_string(opaque), false);
+}
+
+/* The guest's devices, and which of them the guest uses. */
+static GVariant *describe_devices(GVariant *devices, uint32_t domid)
+{
+	GVariantBuilder list;
+	gsize i;
+
+	g_variant_builder_init(&list, G_VARIANT_TYPE("aa{sv}"));
+	for (i = 0; i < g_variant_n_children(devices); i++) {
+		g_autoptr(GVariant) device = g_variant_get_child_value(devices, i);
+		g_autofree char *back = NULL;
+		const char *class = "";
+		GVariantDict dict;
+		guint32 devid = 0;
+
+		g_variant_lookup(device, "class", "&s", &class);
+		g_variant_lookup(device, "devid", "u", &devid);
+		back = g_strdup_printf("/local/domain/0/backend/%s/%u/%u", device_type(class), domid, devid);
+		g_variant_dict_init(&dict, device);
+		g_variant_dict_insert(&dict, "connected", "b",
+		                      storeio_backend_state(xylemd.io, back) == BACKEND_CONNECTED);
+		g_variant_builder_add_value(&list, g_variant_dict_end(&dict));
+	}
+	return g_variant_builder_end(&list);
+}
+
+static void add_ours(GVariantBuilder *b, struct guest *guest, const struct xyl_dominfo *info, bool full)
 {
 	g_autoptr(GVariant) config = NULL;
-	const char *operation;
+	g_autoptr(GVariant) devices = NULL;
+	const char *operation, *phase;
 
 	g_mutex_lock(&xylemd.lock);
 	config = g_variant_ref(guest->snapshot);
+	devices = g_variant_ref(guest->devices);
 	operation = guest->operation;
+	phase = guest->phase;
 	g_mutex_unlock(&xylemd.lock);
+	if (!phase)
+		phase = info->domid ? state_name(info) : "stopping";
 	g_variant_builder_add(b, "{sv}", "name", g_variant_new_string(guest->name));
 	g_variant_builder_add(b, "{sv}", "owner", g_variant_new_string("xylemd"));
 	g_variant_builder_add(b, "{sv}", "operation", g_variant_new_string(operation));
+	g_variant_builder_add(b, "{sv}", "state", g_variant_new_string(phase));
 	if (full) {
-		g_autofree char *tty = store_text(domid, "console/tty");
+		g_autofree char *tty = info->domid ? store_text(info->domid, "console/tty") : g_strdup("");
 
 		g_variant_builder_add(b, "{sv}", "config", config);
+		g_variant_builder_add(b, "{sv}", "devices", describe_devices(devices, info->domid));
 		g_variant_builder_add(b, "{sv}", "console_tty", g_variant_new_string(tty));
 	}
 }
 
-static GVariant *describe(const struct xyl_dominfo *info, bool full)
+static void add_other(GVariantBuilder *b, const struct xyl_dominfo *info, bool full)
 {
-	struct guest *guest = guest_by_domid(info->domid);
+	g_autofree char *name = store_text(info->domid, "name");
+	g_autofree char *tty = full ? store_text(info->domid, "console/tty") : NULL;
+
+	g_variant_builder_add(b, "{sv}", "name", g_variant_new_string(name));
+	g_variant_builder_add(b, "{sv}", "owner", g_variant_new_string("other"));
+	g_variant_builder_add(b, "{sv}", "operation", g_variant_new_string(""));
+	g_variant_builder_add(b, "{sv}", "state", g_variant_new_string(state_name(info)));
+	if (full)
+		g_variant_builder_add(b, "{sv}", "console_tty", g_variant_new_string(tty));
+}
+
+/* guest: whose domain it is, or NULL; without a domain info is all zero but for the UUID. */
+static GVariant *describe(const struct xyl_dominfo *info, struct guest *guest, bool full)
+{
 	g_autofree char *uuid = uuid_to_text(info->uuid);
 	GVariantBuilder b;
 
 	g_variant_builder_init(&b, G_VARIANT_TYPE_VARDICT);
 	g_variant_builder_add(&b, "{sv}", "domid", g_variant_new_uint32(info->domid));
 	g_variant_builder_add(&b, "{sv}", "uuid", g_variant_new_string(uuid));
-	g_variant_builder_add(&b, "{sv}", "state", g_variant_new_string(state_name(info)));
 	if (info->shutdown)
 		g_variant_builder_add(&b, "{sv}", "shutdown_reason", g_variant_new_string(reason_name(info)));
 	g_variant_builder_add(&b, "{sv}", "memory_kib", g_variant_new_uint64(info->memory_pages * 4));
@@ -366,24 +540,52 @@ static GVariant *describe(const struct xyl_dominfo *info, bool full)
 	g_variant_builder_add(&b, "{sv}", "vcpus", g_variant_new_uint32(info->online_vcpus));
 	g_variant_builder_add(&b, "{sv}", "max_vcpus", g_variant_new_uint32(info->max_vcpus));
 	g_variant_builder_add(&b, "{sv}", "cpu_time_ns", g_variant_new_uint64(info->cpu_time_ns));
-	if (guest && !memcmp(guest->id, info->uuid, 16)) {
-		add_ours(&b, guest, info->domid, full);
-	} else {
-		g_autofree char *name = store_text(info->domid, "name");
-		g_autofree char *tty = full ? store_text(info->domid, "console/tty") : NULL;
-
-		g_variant_builder_add(&b, "{sv}", "name", g_variant_new_string(name));
-		g_variant_builder_add(&b, "{sv}", "owner", g_variant_new_string("other"));
-		g_variant_builder_add(&b, "{sv}", "operation", g_variant_new_string(""));
-		if (full)
-			g_variant_builder_add(&b, "{sv}", "console_tty", g_variant_new_string(tty));
-	}
-	guest_unref(guest);
+	if (guest)
+		add_ours(&b, guest, info, full);
+	else
+		add_other(&b, info, full);
 	return g_variant_builder_end(&b);
+}
+
+/* The guest whose present domain this is, a reference, or NULL. */
+static struct guest *owner_of(const struct xyl_dominfo *info)
+{
+	struct guest *guest = guest_by_domid(info->domid);
+
+	if (guest && memcmp(guest->id, info->uuid, 16)) {
+		guest_unref(guest);
+		guest = NULL;
+	}
+	return guest;
+}
+
+/* Guests of ours that stand for no domain of the list. */
+static void list_without_domain(GVariantBuilder *list, GHashTable *listed)
+{
+	g_autoptr(GPtrArray) rest = g_ptr_array_new_with_free_func((GDestroyNotify)guest_unref);
+	GHashTableIter iter;
+	gpointer value;
+	guint i;
+
+	g_mutex_lock(&xylemd.lock);
+	g_hash_table_iter_init(&iter, xylemd.by_uuid);
+	while (g_hash_table_iter_next(&iter, NULL, &value)) {
+		if (!g_hash_table_contains(listed, value))
+			g_ptr_array_add(rest, guest_ref(value));
+	}
+	g_mutex_unlock(&xylemd.lock);
+	for (i = 0; i < rest->len; i++) {
+		struct guest *guest = g_ptr_array_index(rest, i);
+		struct xyl_dominfo none = { 0 };
+
+		memcpy(none.uuid, guest->id, 16);
+		g_variant_builder_add_value(list, describe(&none, guest, false));
+	}
 }
 
 static void op_list(struct op *op)
 {
+	g_autoptr(GHashTable) listed = g_hash_table_new(g_direct_hash, g_direct_equal);
 	struct xyl_dominfo *domains = NULL;
 	int count = xyl_domain_list_all(xylemd.xen, &domains), i;
 	g_autoptr(GError) error = NULL;
@@ -396,47 +598,64 @@ static void op_list(struct op *op)
 		return;
 	}
 	g_variant_builder_init(&list, G_VARIANT_TYPE("aa{sv}"));
-	for (i = 0; i < count; i++)
-		g_variant_builder_add_value(&list, describe(&domains[i], false));
+	for (i = 0; i < count; i++) {
+		struct guest *guest = owner_of(&domains[i]);
+
+		g_variant_builder_add_value(&list, describe(&domains[i], guest, false));
+		if (guest)
+			g_hash_table_add(listed, guest);
+		guest_unref(guest);
+	}
 	free(domains);
+	list_without_domain(&list, listed);
 	call = op_take_call(op);
 	if (call)
 		xd_xylemd1_complete_list(xylemd.service, call, g_variant_builder_end(&list));
+	else
+		g_variant_builder_clear(&list);
 }
 
 static gboolean handle_list(XdXylemd1 *service, GDBusMethodInvocation *call, gpointer data)
 {
 	(void)service;
 	(void)data;
-	op_submit_quick(xylemd.quick, op_new(op_list, "", NULL, call));
+	op_submit_quick(&xylemd.quick, op_new(op_list, "", NULL, call));
 	return TRUE;
 }
 
 static void op_get(struct op *op)
 {
-	struct xyl_dominfo info;
 	g_autoptr(GError) error = NULL;
 	GDBusMethodInvocation *call;
+	struct xyl_dominfo info;
+	uint32_t domid;
 
-	if (xyl_domain_info(xylemd.xen, op->domid, &info)) {
-		xd_fail(&error, errno == ESRCH ? XD_ERROR_NOT_FOUND : XD_ERROR_HYPERVISOR, "domain %u: %s",
-		        op->domid, xyl_error());
+	if (op->guest) {
+		g_mutex_lock(&xylemd.lock);
+		domid = op->guest->domid;
+		g_mutex_unlock(&xylemd.lock);
+		if (!domid || xyl_domain_info(xylemd.xen, domid, &info) ||
+		    memcmp(info.uuid, op->guest->id, 16)) {
+			memset(&info, 0, sizeof(info));
+			memcpy(info.uuid, op->guest->id, 16);
+		}
+	} else if (!find_stranger(op->target, &info, &error)) {
 		op_fail(op, error);
 		return;
 	}
 	call = op_take_call(op);
 	if (call)
-		xd_xylemd1_complete_get(xylemd.service, call, describe(&info, true));
+		xd_xylemd1_complete_get(xylemd.service, call, describe(&info, op->guest, true));
 }
 
-static gboolean handle_get(XdXylemd1 *service, GDBusMethodInvocation *call, guint domid, gpointer data)
+static gboolean handle_get(XdXylemd1 *service, GDBusMethodInvocation *call, const char *name, gpointer data)
 {
-	struct op *op = op_new(op_get, "", NULL, call);
+	struct guest *guest = guest_named(name);
 
 	(void)service;
 	(void)data;
-	op->domid = domid;
-	op_submit_quick(xylemd.quick, op);
+	op_submit_quick(&xylemd.quick, op_for(op_get, "", guest, name, call));
+	guest_unref(guest);
 	return TRUE;
 }
 
@@ -445,10 +664,16 @@ void service_start(XdXylemd1 *service)
 	g_signal_connect(service, "handle-create", G_CALLBACK(handle_create), NULL);
 	g_signal_connect(service, "handle-destroy", G_CALLBACK(handle_destroy), NULL);
 	g_signal_connect(service, "handle-shutdown", G_CALLBACK(handle_shutdown), NULL);
+	g_signal_connect(service, "handle-pause", G_CALLBACK(handle_pause), NULL);
+	g_signal_connect(service, "handle-unpause", G_CALLBACK(handle_unpause), NULL);
 	g_signal_connect(service, "handle-attach-device", G_CALLBACK(handle_attach), NULL);
 	g_signal_connect(service, "handle-detach-device", G_CALLBACK(handle_detach), NULL);
 	g_signal_connect(service, "handle-set-memory", G_CALLBACK(handle_set_memory), NULL);
 	g_signal_connect(service, "handle-set-vcpus", G_CALLBACK(handle_set_vcpus), NULL);
+	g_signal_connect(service, "handle-set-scheduler", G_CALLBACK(handle_set_scheduler), NULL);
+	g_signal_connect(service, "handle-set-affinity", G_CALLBACK(handle_set_affinity), NULL);
+	g_signal_connect(service, "handle-set-link", G_CALLBACK(handle_set_link), NULL);
+	g_signal_connect(service, "handle-set-opaque", G_CALLBACK(handle_set_opaque), NULL);
 	g_signal_connect(service, "handle-list", G_CALLBACK(handle_list), NULL);
 	g_signal_connect(service, "handle-get", G_CALLBACK(handle_get), NULL);
 }

@@ -1,0 +1,616 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* See fakehost.h. */
+#include "fakehost.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "backdev.h"
+#include "disk.h"
+#include "error.h"
+#include "layout.h"
+#include "nic.h"
+#include "storeio.h"
+#include "worker.h"
+
+struct fake_domain fake_domains[FAKE_DOMAINS];
+bool fake_frontends = true;
+
+static GMutex lock;
+static GCond changed;
+static bool shut[GATES];
+static int waiting[GATES];
+static GHashTable *nodes;
+static uint32_t last_domid;
+
+void fake_lock(void)
+{
+	g_mutex_lock(&lock);
+}
+
+void fake_unlock(void)
+{
+	g_mutex_unlock(&lock);
+}
+
+void fake_gate(enum gate gate, bool open)
+{
+	fake_lock();
+	shut[gate] = !open;
+	g_cond_broadcast(&changed);
+	fake_unlock();
+}
+
+int fake_waiting(enum gate gate)
+{
+	int count;
+
+	fake_lock();
+	count = waiting[gate];
+	fake_unlock();
+	return count;
+}
+
+/* cancelled: as storeio_wait()'s. */
+static void pass(enum gate gate, const gint *cancelled)
+{
+	fake_lock();
+	waiting[gate]++;
+	while (shut[gate] && !(cancelled && g_atomic_int_get(cancelled)))
+		g_cond_wait(&changed, &lock);
+	waiting[gate]--;
+	fake_unlock();
+}
+
+uint32_t fake_find(const uint8_t uuid[16])
+{
+	uint32_t found = 0, i;
+
+	fake_lock();
+	for (i = 1; i < FAKE_DOMAINS; i++) {
+		if (fake_domains[i].there && !fake_domains[i].dying &&
+		    !memcmp(fake_domains[i].uuid, uuid, 16))
+			found = i;
+	}
+	fake_unlock();
+	return found;
+}
+
+void fake_stop(uint32_t domid, int reason)
+{
+	fake_lock();
+	fake_domains[domid].shutdown = true;
+	fake_domains[domid].reason = reason;
+	fake_unlock();
+}
+
+/* ---- the hypervisor ---- */
+
+const char *xyl_error(void)
+{
+	return "as the test wants it";
+}
+
+static int fail(int error)
+{
+	errno = error;
+	return -1;
+}
+
+static struct fake_domain *find(uint32_t domid)
+{
+	return domid < FAKE_DOMAINS && fake_domains[domid].there ? &fake_domains[domid] : NULL;
+}
+
+static void tell(uint32_t domid, struct xyl_dominfo *info)
+{
+	const struct fake_domain *d = &fake_domains[domid];
+
+	memset(info, 0, sizeof(*info));
+	info->domid = domid;
+	info->dying = d->dying;
+	info->shutdown = d->shutdown;
+	info->shutdown_reason = d->shutdown ? d->reason : -1;
+	info->paused = d->pauses > 0;
+	memcpy(info->uuid, d->uuid, 16);
+}
+
+int xyl_domain_info(struct xyl *x, uint32_t domid, struct xyl_dominfo *info)
+{
+	struct fake_domain *d;
+
+	(void)x;
+	fake_lock();
+	d = find(domid);
+	if (d)
+		tell(domid, info);
+	fake_unlock();
+	return d ? 0 : fail(ESRCH);
+}
+
+int xyl_domain_list_all(struct xyl *x, struct xyl_dominfo **infos)
+{
+	struct xyl_dominfo *list = calloc(FAKE_DOMAINS, sizeof(*list));
+	int count = 0;
+	uint32_t i;
+
+	(void)x;
+	fake_lock();
+	for (i = 0; i < FAKE_DOMAINS; i++) {
+		if (i == 0 || fake_domains[i].there)
+			tell(i, &list[count++]);
+	}
+	fake_unlock();
+	*infos = list;
+	return count;
+}
+
+int xyl_domain_create(struct xyl *x, const struct xyl_create *config, uint32_t *domid)
+{
+	struct fake_domain *d;
+
+	(void)x;
+	fake_lock();
+	do
+		last_domid = last_domid % (FAKE_DOMAINS - 1) + 1;
+	while (fake_domains[last_domid].there);
+	d = &fake_domains[last_domid];
+	memset(d, 0, sizeof(*d));
+	d->there = true;
+	d->pauses = 1;
+	d->weight = 256;
+	memset(d->affinity, 0xff, sizeof(d->affinity));
+	memcpy(d->uuid, config->uuid, 16);
+	*domid = last_domid;
+	fake_unlock();
+	return 0;
+}
+
+/* A domain whose backends hold it is dying until they let go. */
+int xyl_domain_destroy(struct xyl *x, uint32_t domid)
+{
+	struct fake_domain *d;
+
+	(void)x;
+	fake_lock();
+	d = find(domid);
+	if (d) {
+		d->dying = true;
+		d->there = shut[GATE_GONE];
+	}
+	fake_unlock();
+	return d ? 0 : fail(ESRCH);
+}
+
+#define DOMAIN_CALL(change)    \
+	struct fake_domain *d; \
+	(void)x;               \
+	fake_lock();           \
+	d = find(domid);       \
+	if (d && !d->dying) {  \
+		change;        \
+	} else {               \
+		d = NULL;      \
+	}                      \
+	fake_unlock();         \
+	return d ? 0 : fail(ESRCH)
+
+int xyl_domain_pause(struct xyl *x, uint32_t domid)
+{
+	DOMAIN_CALL(d->pauses++);
+}
+
+int xyl_domain_unpause(struct xyl *x, uint32_t domid)
+{
+	DOMAIN_CALL(d->pauses--);
+}
+
+int xyl_domain_set_time_offset(struct xyl *x, uint32_t domid, int64_t seconds)
+{
+	DOMAIN_CALL((void)seconds);
+}
+
+int xyl_memory_set_max(struct xyl *x, uint32_t domid, uint64_t kib)
+{
+	DOMAIN_CALL(d->max_kib = kib);
+}
+
+int xyl_memory_claim(struct xyl *x, uint32_t domid, uint64_t pages)
+{
+	DOMAIN_CALL((void)pages);
+}
+
+int xyl_sched_set(struct xyl *x, uint32_t domid, const struct xyl_sched *params)
+{
+	DOMAIN_CALL((d->weight = params->weight, d->cap = params->cap));
+}
+
+int xyl_vcpu_set_affinity(struct xyl *x, uint32_t domid, uint32_t vcpu, const uint8_t *hard,
+                          const uint8_t *soft, size_t bytes)
+{
+	(void)soft;
+	DOMAIN_CALL(if (vcpu < sizeof(d->affinity) && bytes) d->affinity[vcpu] = hard[0]);
+}
+
+int xyl_evtchn_alloc(struct xyl *x, uint32_t domid, uint32_t remote)
+{
+	(void)x, (void)domid, (void)remote;
+	return 7;
+}
+
+int xyl_host_info(struct xyl *x, struct xyl_hostinfo *info)
+{
+	(void)x;
+	memset(info, 0, sizeof(*info));
+	return 0;
+}
+
+int xyl_domain_build_pv(struct xyl *x, uint32_t domid, const struct xyl_pv_build *build,
+                        struct xyl_pv_built *built)
+{
+	(void)build;
+	memset(built, 0, sizeof(*built));
+	pass(GATE_BUILD, NULL);
+	DOMAIN_CALL((void)0);
+}
+
+/* ---- the store ---- */
+
+static GHashTable *tree(void)
+{
+	if (!nodes)
+		nodes = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+	return nodes;
+}
+
+char *fake_read(const char *path)
+{
+	char *value;
+
+	fake_lock();
+	value = g_strdup(g_hash_table_lookup(tree(), path));
+	fake_unlock();
+	return value;
+}
+
+void fake_write(const char *path, const char *value)
+{
+	fake_lock();
+	g_hash_table_insert(tree(), g_strdup(path), g_strdup(value));
+	fake_unlock();
+}
+
+char *xyl_store_read(struct xyl_store *s, xyl_tx tx, const char *path, size_t *bytes)
+{
+	char *value = fake_read(path), *copy = value ? strdup(value) : NULL;
+
+	(void)s, (void)tx;
+	if (bytes && copy)
+		*bytes = strlen(copy);
+	g_free(value);
+	errno = copy ? 0 : ENOENT;
+	return copy;
+}
+
+char *xyl_store_readf(struct xyl_store *s, xyl_tx tx, const char *format, ...)
+{
+	g_autofree char *path = NULL;
+	va_list ap;
+
+	va_start(ap, format);
+	path = g_strdup_vprintf(format, ap);
+	va_end(ap);
+	return xyl_store_read(s, tx, path, NULL);
+}
+
+int xyl_store_write(struct xyl_store *s, xyl_tx tx, const char *path, const void *value, size_t bytes)
+{
+	g_autofree char *text = g_strndup(value, bytes);
+
+	(void)s, (void)tx;
+	fake_write(path, text);
+	return 0;
+}
+
+int xyl_store_printf(struct xyl_store *s, xyl_tx tx, const char *path, const char *format, ...)
+{
+	g_autofree char *text = NULL;
+	va_list ap;
+
+	(void)s, (void)tx;
+	va_start(ap, format);
+	text = g_strdup_vprintf(format, ap);
+	va_end(ap);
+	fake_write(path, text);
+	return 0;
+}
+
+/* The children's names, once each. */
+char **xyl_store_directory(struct xyl_store *s, xyl_tx tx, const char *path, size_t *count)
+{
+	g_autoptr(GHashTable) names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+	g_autofree char *prefix = g_strconcat(path, "/", NULL);
+	GHashTableIter iter;
+	gpointer key;
+	size_t bytes = 0, n = 0;
+	char **list, *at;
+
+	(void)s, (void)tx;
+	fake_lock();
+	g_hash_table_iter_init(&iter, tree());
+	while (g_hash_table_iter_next(&iter, &key, NULL)) {
+		const char *rest = (const char *)key + strlen(prefix);
+
+		if (g_str_has_prefix(key, prefix))
+			g_hash_table_add(names, g_strndup(rest, strcspn(rest, "/")));
+	}
+	fake_unlock();
+	g_hash_table_iter_init(&iter, names);
+	while (g_hash_table_iter_next(&iter, &key, NULL))
+		bytes += strlen(key) + 1;
+	n = g_hash_table_size(names);
+	list = calloc(1, (n + 1) * sizeof(*list) + bytes);
+	at = (char *)(list + n + 1);
+	*count = n;
+	n = 0;
+	g_hash_table_iter_init(&iter, names);
+	while (g_hash_table_iter_next(&iter, &key, NULL)) {
+		list[n++] = at;
+		at = stpcpy(at, key) + 1;
+	}
+	return list;
+}
+
+int xyl_store_introduce(struct xyl_store *s, uint32_t domid, uint64_t mfn, uint32_t port)
+{
+	(void)s, (void)domid, (void)mfn, (void)port;
+	return 0;
+}
+
+struct xyl_watch *xyl_store_watch(struct xyl_store *s, const char *path, xyl_watch_fn *fn, void *data)
+{
+	(void)s, (void)path, (void)fn, (void)data;
+	return (struct xyl_watch *)&lock;
+}
+
+int xyl_store_unwatch(struct xyl_store *s, struct xyl_watch *w)
+{
+	(void)s, (void)w;
+	return 0;
+}
+
+int xyl_store_read_async(struct xyl_store *s, xyl_tx tx, const char *path, xyl_store_done_fn *done,
+                         void *data)
+{
+	(void)s, (void)tx, (void)path, (void)done, (void)data;
+	return 0;
+}
+
+struct xyl_store *storeio_store(struct storeio *io)
+{
+	(void)io;
+	return (struct xyl_store *)&nodes;
+}
+
+/* Backends offer what they find, and frontends take it. */
+bool storeio_write(struct storeio *io, const GArray *layout, uint32_t domid, const char *what, GError **error)
+{
+	guint i;
+
+	(void)io, (void)domid, (void)what, (void)error;
+	for (i = 0; i < layout->len; i++) {
+		const struct layout_node *node = &g_array_index(layout, struct layout_node, i);
+		bool backend = g_str_has_prefix(node->path, "/local/domain/0/backend/") &&
+		               g_str_has_suffix(node->path, "/state");
+
+		fake_write(node->path, !backend ? node->value : fake_frontends ? "4" : "2");
+	}
+	return true;
+}
+
+bool storeio_remove(struct storeio *io, const char *const *paths, const char *what, GError **error)
+{
+	GHashTableIter iter;
+	gpointer key;
+
+	(void)io, (void)what, (void)error;
+	fake_lock();
+	for (; *paths; paths++) {
+		size_t length = strlen(*paths);
+
+		g_hash_table_iter_init(&iter, tree());
+		while (g_hash_table_iter_next(&iter, &key, NULL)) {
+			const char *path = key;
+
+			if (!strncmp(path, *paths, length) && (!path[length] || path[length] == '/'))
+				g_hash_table_iter_remove(&iter);
+		}
+	}
+	fake_unlock();
+	return true;
+}
+
+bool storeio_set(struct storeio *io, const char *what, GError **error, ...)
+{
+	const char *path, *value;
+	va_list args;
+
+	(void)io, (void)what;
+	va_start(args, error);
+	while ((path = va_arg(args, const char *)) != NULL) {
+		value = va_arg(args, const char *);
+		/* A frontend that is asked to let go does. */
+		fake_write(path, fake_frontends && g_str_has_suffix(path, "/state") && !strcmp(value, "5")
+		                         ? "6"
+		                         : value);
+	}
+	va_end(args);
+	return true;
+}
+
+enum backend_state storeio_backend_state(struct storeio *io, const char *dir)
+{
+	g_autofree char *path = g_strconcat(dir, "/state", NULL);
+	g_autofree char *text = fake_read(path);
+
+	(void)io;
+	return text && text[0] ? (enum backend_state)(text[0] - '0') : BACKEND_GONE;
+}
+
+enum backend_state storeio_wait(struct storeio *io, const char *dir, unsigned wanted, int timeout_ms,
+                                const gint *cancelled)
+{
+	gint64 end = g_get_monotonic_time() + timeout_ms * INT64_C(1000);
+	enum backend_state state;
+
+	pass(GATE_BACKEND, cancelled);
+	for (;;) {
+		state = storeio_backend_state(io, dir);
+		if ((wanted & 1u << state) || (cancelled && g_atomic_int_get(cancelled)) ||
+		    g_get_monotonic_time() > end)
+			return state;
+		g_usleep(5000);
+	}
+}
+
+void storeio_wake(struct storeio *io)
+{
+	(void)io;
+	fake_lock();
+	g_cond_broadcast(&changed);
+	fake_unlock();
+}
+
+char *storeio_backend_error(struct storeio *io, const char *dir)
+{
+	(void)io, (void)dir;
+	return NULL;
+}
+
+/* ---- kernels, disks, nics, backend devices ---- */
+
+gboolean worker_unpack(struct worker *worker, const char *path, const char *guest, struct image *image,
+                       GError **error)
+{
+	(void)worker, (void)path, (void)guest, (void)image, (void)error;
+	pass(GATE_UNPACK, NULL);
+	return TRUE;
+}
+
+gboolean image_read(struct image *image, const char *path, guint64 max, const char *guest, const char *key,
+                    GError **error)
+{
+	(void)image, (void)path, (void)max, (void)guest, (void)key, (void)error;
+	return TRUE;
+}
+
+void image_clear(struct image *image)
+{
+	(void)image;
+}
+
+struct disk *disk_open(const struct disk_conf *conf, const char *guest, GError **error)
+{
+	(void)conf, (void)guest, (void)error;
+	return g_malloc0(1);
+}
+
+struct disk *disk_adopt_begin(const struct disk_conf *conf, const char *guest)
+{
+	(void)conf, (void)guest;
+	return g_malloc0(1);
+}
+
+void disk_adopt(struct disk *disk, const struct disk_conf *conf)
+{
+	(void)disk, (void)conf;
+	pass(GATE_ADOPT, NULL);
+}
+
+void disk_close(struct disk *disk)
+{
+	g_free(disk);
+}
+
+bool disk_is_open(const struct disk *disk)
+{
+	(void)disk;
+	return true;
+}
+
+char *disk_path(const struct disk *disk, const struct disk_conf *conf)
+{
+	(void)disk;
+	return g_strdup(conf->is_file ? "/dev/loop7" : conf->source);
+}
+
+uint32_t disk_major(const struct disk *disk)
+{
+	(void)disk;
+	return 7;
+}
+
+uint32_t disk_minor(const struct disk *disk)
+{
+	(void)disk;
+	return 7;
+}
+
+bool nic_check(const struct nic_conf *conf, const char *guest, uint32_t *mtu, GError **error)
+{
+	(void)conf, (void)guest, (void)error;
+	*mtu = 1500;
+	return true;
+}
+
+struct nic_waiter *nic_waiter_open(const char *guest, GError **error)
+{
+	(void)guest, (void)error;
+	return (struct nic_waiter *)&lock;
+}
+
+void nic_waiter_close(struct nic_waiter *waiter)
+{
+	(void)waiter;
+}
+
+bool nic_connect(struct nic_waiter *waiter, const struct nic_conf *conf, uint32_t domid, uint32_t devid,
+                 uint32_t mtu, int timeout_ms, const gint *cancelled, const char *guest, GError **error)
+{
+	(void)waiter, (void)devid, (void)mtu, (void)timeout_ms, (void)cancelled, (void)guest, (void)error;
+	fake_lock();
+	fake_domains[domid].link_down = conf->link_down;
+	fake_unlock();
+	return true;
+}
+
+bool nic_set_link(const struct nic_conf *conf, uint32_t domid, uint32_t devid, bool up, const char *guest,
+                  GError **error)
+{
+	(void)conf, (void)devid, (void)guest, (void)error;
+	fake_lock();
+	fake_domains[domid].link_down = !up;
+	fake_unlock();
+	return true;
+}
+
+char *nic_ifname(const struct nic_conf *conf, uint32_t domid, uint32_t devid)
+{
+	return conf->ifname ? g_strdup(conf->ifname) : g_strdup_printf("vif%u.%u", domid, devid);
+}
+
+int backdev_listen(void)
+{
+	return -1;
+}
+
+void backdev_wait_gone(int listener, const char *type, uint32_t domid, uint32_t devid)
+{
+	(void)listener, (void)type, (void)devid;
+	pass(GATE_GONE, NULL);
+	fake_lock();
+	if (fake_domains[domid].dying)
+		fake_domains[domid].there = false;
+	fake_unlock();
+}

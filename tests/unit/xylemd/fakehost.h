@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A host for xylemd's operations that a test plays: hypervisor, store, backends, disks and nics. What may wait on a real
+ * host waits at a gate here, while the test holds it shut.
+ */
+#ifndef XYLEMD_FAKEHOST_H
+#define XYLEMD_FAKEHOST_H
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "xenctrl.h"
+
+#define FAKE_DOMAINS 256
+
+enum gate { GATE_UNPACK, GATE_BUILD, GATE_BACKEND, GATE_GONE, GATE_ADOPT, GATES };
+
+struct fake_domain {
+	bool there, dying, shutdown;
+	int reason;
+	unsigned int pauses;
+	uint8_t uuid[16];
+	uint32_t weight, cap;
+	uint8_t affinity[2]; /* of the first vcpus */
+	uint64_t max_kib;
+	bool link_down;
+};
+
+/* By number; 0 is domain 0. Look at them with fake_lock() held. */
+extern struct fake_domain fake_domains[FAKE_DOMAINS];
+extern bool fake_frontends; /* guests have drivers, which take what is offered */
+
+void fake_lock(void);
+void fake_unlock(void);
+void fake_gate(enum gate gate, bool open);
+/* How many threads wait there. */
+int fake_waiting(enum gate gate);
+/* The domain with this UUID that lives; 0: none. */
+uint32_t fake_find(const uint8_t uuid[16]);
+/* The guest stops by itself. */
+void fake_stop(uint32_t domid, int reason);
+/* The value, or NULL; free with g_free(). */
+char *fake_read(const char *path);
+void fake_write(const char *path, const char *value);
+
+#endif

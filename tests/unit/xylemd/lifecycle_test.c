@@ -1,0 +1,589 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * xylemd's operations through its socket's interface, on a host that the test plays: each call in each state that a guest
+ * can be in. What a call reports is compared with what has become of the guest: no call reports what has not happened.
+ */
+#include <gio/gio.h>
+#include <glib/gstdio.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "fakehost.h"
+#include "guest.h"
+
+#define OBJECT    "/org/xylem/Xylemd1"
+#define INTERFACE "org.xylem.Xylemd1"
+#define MAC       "02:00:00:00:00:01"
+#define DEADLINE  (60 * G_USEC_PER_SEC)
+
+static int count, failed;
+static GDBusConnection *server, *client;
+static char *dir;
+static unsigned int serial;
+
+static void ok(bool good, const char *format, ...) G_GNUC_PRINTF(2, 3);
+
+static void ok(bool good, const char *format, ...)
+{
+	g_autofree char *what = NULL;
+	va_list ap;
+
+	va_start(ap, format);
+	what = g_strdup_vprintf(format, ap);
+	va_end(ap);
+	failed += !good;
+	printf("%s %d - %s\n", good ? "ok" : "not ok", ++count, what);
+	fflush(stdout);
+}
+
+/* ---- the main loop ---- */
+
+static gboolean tick(gpointer data)
+{
+	(void)data;
+	return G_SOURCE_CONTINUE;
+}
+
+/* Runs the main loop until the condition holds; the test ends when it never does. */
+#define UNTIL(condition)                                                                              \
+	do {                                                                                          \
+		gint64 end_ = g_get_monotonic_time() + DEADLINE;                                      \
+		while (!(condition)) {                                                                \
+			g_main_context_iteration(NULL, TRUE);                                         \
+			if (g_get_monotonic_time() > end_) {                                          \
+				printf("Bail out! waited for: %s (line %d)\n", #condition, __LINE__); \
+				exit(1);                                                              \
+			}                                                                             \
+		}                                                                                     \
+	} while (0)
+
+static void connected(GObject *source, GAsyncResult *result, gpointer data)
+{
+	GDBusConnection **connection = data;
+
+	(void)source;
+	*connection = g_dbus_connection_new_finish(result, NULL);
+}
+
+static void set_up(void)
+{
+	GDBusConnectionFlags both = G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_ALLOW_ANONYMOUS;
+	g_autofree char *guid = g_dbus_generate_guid();
+	GSocketConnection *ends[2];
+	int fds[2], i;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds))
+		exit(1);
+	for (i = 0; i < 2; i++) {
+		GSocket *sock = g_socket_new_from_fd(fds[i], NULL);
+
+		ends[i] = g_socket_connection_factory_create_connection(sock);
+		g_object_unref(sock);
+	}
+	dir = g_dir_make_tmp("xylemd-XXXXXX", NULL);
+	g_timeout_add(5, tick, NULL);
+	daemon_init(dir);
+	xylemd.service = xd_xylemd1_skeleton_new();
+	service_start(xylemd.service);
+	g_dbus_connection_new(G_IO_STREAM(ends[0]), guid,
+	                      both | G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_SERVER, NULL, NULL, connected,
+	                      &server);
+	g_dbus_connection_new(G_IO_STREAM(ends[1]), NULL, G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT, NULL,
+	                      NULL, connected, &client);
+	UNTIL(server && client);
+	if (!g_dbus_interface_skeleton_export(G_DBUS_INTERFACE_SKELETON(xylemd.service), server, OBJECT,
+	                                      NULL))
+		exit(1);
+	if (!scan_start(NULL))
+		exit(1);
+}
+
+/* ---- calls ---- */
+
+struct call {
+	bool done, good;
+	char *error;
+	GVariant *answer;
+};
+
+static void answered(GObject *source, GAsyncResult *result, gpointer data)
+{
+	struct call *call = data;
+	g_autoptr(GError) error = NULL;
+
+	call->answer = g_dbus_connection_call_finish(G_DBUS_CONNECTION(source), result, &error);
+	call->good = call->answer != NULL;
+	if (error)
+		call->error = g_dbus_error_get_remote_error(error);
+	if (error && !call->error)
+		call->error = g_strdup(error->message);
+	call->done = true;
+}
+
+static struct call *begin(const char *method, GVariant *args)
+{
+	struct call *call = g_new0(struct call, 1);
+
+	g_dbus_connection_call(client, NULL, OBJECT, INTERFACE, method, args, NULL, G_DBUS_CALL_FLAGS_NONE,
+	                       G_MAXINT, NULL, answered, call);
+	return call;
+}
+
+static void end(struct call *call)
+{
+	if (call->answer)
+		g_variant_unref(call->answer);
+	g_free(call->error);
+	g_free(call);
+}
+
+static struct call *make(const char *method, GVariant *args)
+{
+	struct call *call = begin(method, args);
+
+	UNTIL(call->done);
+	return call;
+}
+
+/* ---- guests ---- */
+
+struct test_guest {
+	char uuid[40];
+	uint8_t id[16];
+	struct call *under_way; /* the call that brought it into its state */
+};
+
+static GVariant *configuration(const struct test_guest *g)
+{
+	GVariantBuilder b, disks, nics, one;
+
+	g_variant_builder_init(&b, G_VARIANT_TYPE_VARDICT);
+	g_variant_builder_add(&b, "{sv}", "name", g_variant_new_string(g->uuid));
+	g_variant_builder_add(&b, "{sv}", "uuid", g_variant_new_string(g->uuid));
+	g_variant_builder_add(&b, "{sv}", "memory_kib", g_variant_new_uint64(65536));
+	g_variant_builder_add(&b, "{sv}", "max_memory_kib", g_variant_new_uint64(131072));
+	g_variant_builder_add(&b, "{sv}", "vcpus", g_variant_new_uint32(1));
+	g_variant_builder_add(&b, "{sv}", "max_vcpus", g_variant_new_uint32(2));
+	g_variant_builder_add(&b, "{sv}", "kernel", g_variant_new_string("/kernel"));
+	g_variant_builder_init(&one, G_VARIANT_TYPE_VARDICT);
+	g_variant_builder_add(&one, "{sv}", "vdev", g_variant_new_string("xvda"));
+	g_variant_builder_add(&one, "{sv}", "source", g_variant_new_string("/disk"));
+	g_variant_builder_add(&one, "{sv}", "type", g_variant_new_string("file"));
+	g_variant_builder_init(&disks, G_VARIANT_TYPE("aa{sv}"));
+	g_variant_builder_add_value(&disks, g_variant_builder_end(&one));
+	g_variant_builder_add(&b, "{sv}", "disks", g_variant_builder_end(&disks));
+	g_variant_builder_init(&one, G_VARIANT_TYPE_VARDICT);
+	g_variant_builder_add(&one, "{sv}", "mac", g_variant_new_string(MAC));
+	g_variant_builder_add(&one, "{sv}", "bridge", g_variant_new_string("br0"));
+	g_variant_builder_init(&nics, G_VARIANT_TYPE("aa{sv}"));
+	g_variant_builder_add_value(&nics, g_variant_builder_end(&one));
+	g_variant_builder_add(&b, "{sv}", "nics", g_variant_builder_end(&nics));
+	return g_variant_builder_end(&b);
+}
+
+static void new_guest(struct test_guest *g)
+{
+	memset(g, 0, sizeof(*g));
+	g->id[0] = 0xab;
+	g->id[14] = (uint8_t)(++serial >> 8);
+	g->id[15] = (uint8_t)serial;
+	g_snprintf(g->uuid, sizeof(g->uuid), "ab000000-0000-0000-0000-00000000%04x", serial);
+}
+
+static bool is_idle(const struct test_guest *g)
+{
+	struct guest *guest = guest_by_uuid(g->uuid);
+	bool idle = true;
+
+	if (guest) {
+		g_mutex_lock(&xylemd.lock);
+		idle = !guest->busy && !guest->phase;
+		g_mutex_unlock(&xylemd.lock);
+		guest_unref(guest);
+	}
+	return idle;
+}
+
+/* All that was going to happen to the guest has happened. */
+static void settle(const struct test_guest *g)
+{
+	gint64 quiet = 0;
+
+	scan_request();
+	UNTIL(is_idle(g) ? (quiet ? g_get_monotonic_time() - quiet > 30000
+	                          : ((quiet = g_get_monotonic_time()), false))
+	                 : ((quiet = 0), false));
+}
+
+/* ---- states ---- */
+
+enum state { BUILDING, RUNNING, PAUSED, STOPPED, TEARDOWN, REBUILDING, DYING, STATES };
+
+static const char *const state_names[STATES] = { "being built",       "running", "paused",
+	                                         "stopped by itself", "between", "being rebuilt",
+	                                         "being destroyed" };
+
+static void create(struct test_guest *g, bool paused)
+{
+	struct call *call = make("Create", g_variant_new("(@a{sv}u)", configuration(g), paused ? 1 : 0));
+
+	if (!call->good) {
+		printf("Bail out! a guest cannot be created: %s\n", call->error);
+		exit(1);
+	}
+	end(call);
+}
+
+static void reach(struct test_guest *g, enum state state)
+{
+	new_guest(g);
+	if (state == BUILDING) {
+		fake_gate(GATE_UNPACK, false);
+		g->under_way = begin("Create", g_variant_new("(@a{sv}u)", configuration(g), 0));
+		UNTIL(fake_waiting(GATE_UNPACK));
+		return;
+	}
+	create(g, state == PAUSED);
+	switch (state) {
+	case STOPPED:
+		fake_stop(fake_find(g->id), XYL_SHUTDOWN_REBOOT);
+		break;
+	case TEARDOWN:
+		fake_gate(GATE_GONE, false);
+		fake_stop(fake_find(g->id), XYL_SHUTDOWN_REBOOT);
+		scan_request();
+		UNTIL(fake_waiting(GATE_GONE));
+		break;
+	case REBUILDING:
+		fake_gate(GATE_UNPACK, false);
+		fake_stop(fake_find(g->id), XYL_SHUTDOWN_REBOOT);
+		scan_request();
+		UNTIL(fake_waiting(GATE_UNPACK));
+		break;
+	case DYING:
+		fake_gate(GATE_GONE, false);
+		g->under_way = begin("Destroy", g_variant_new("(s)", g->uuid));
+		UNTIL(fake_waiting(GATE_GONE));
+		break;
+	default:
+		break;
+	}
+}
+
+/* ---- what is called, and whether it is so afterwards ---- */
+
+static GVariant *disk_argument(void)
+{
+	GVariantBuilder b;
+
+	g_variant_builder_init(&b, G_VARIANT_TYPE_VARDICT);
+	g_variant_builder_add(&b, "{sv}", "class", g_variant_new_string("disk"));
+	g_variant_builder_add(&b, "{sv}", "vdev", g_variant_new_string("xvdb"));
+	g_variant_builder_add(&b, "{sv}", "source", g_variant_new_string("/more"));
+	g_variant_builder_add(&b, "{sv}", "type", g_variant_new_string("file"));
+	return g_variant_builder_end(&b);
+}
+
+static GVariant *key_argument(const char *vdev)
+{
+	GVariantBuilder b;
+
+	g_variant_builder_init(&b, G_VARIANT_TYPE_VARDICT);
+	g_variant_builder_add(&b, "{sv}", "class", g_variant_new_string("disk"));
+	g_variant_builder_add(&b, "{sv}", "vdev", g_variant_new_string(vdev));
+	return g_variant_builder_end(&b);
+}
+
+static GVariant *scheduler_argument(void)
+{
+	GVariantBuilder b;
+
+	g_variant_builder_init(&b, G_VARIANT_TYPE_VARDICT);
+	g_variant_builder_add(&b, "{sv}", "weight", g_variant_new_uint32(1000));
+	g_variant_builder_add(&b, "{sv}", "cap", g_variant_new_uint32(50));
+	return g_variant_builder_end(&b);
+}
+
+static GVariant *cpus(uint8_t map)
+{
+	return g_variant_new_fixed_array(G_VARIANT_TYPE_BYTE, &map, 1, 1);
+}
+
+static const char *const methods[] = { "Create",       "Destroy",     "Shutdown",  "Reboot",
+	                               "Pause",        "Unpause",     "SetMemory", "SetVcpus",
+	                               "SetScheduler", "SetAffinity", "SetLink",   "AttachDevice",
+	                               "DetachDevice" };
+
+static struct call *begin_method(const struct test_guest *g, const char *method)
+{
+	if (!strcmp(method, "Create"))
+		return begin(method, g_variant_new("(@a{sv}u)", configuration(g), 0));
+	if (!strcmp(method, "Shutdown"))
+		return begin("Shutdown", g_variant_new("(ss)", g->uuid, "poweroff"));
+	if (!strcmp(method, "Reboot"))
+		return begin("Shutdown", g_variant_new("(ss)", g->uuid, "reboot"));
+	if (!strcmp(method, "SetMemory"))
+		return begin(method, g_variant_new("(st)", g->uuid, G_GUINT64_CONSTANT(98304)));
+	if (!strcmp(method, "SetVcpus"))
+		return begin(method, g_variant_new("(su)", g->uuid, 2));
+	if (!strcmp(method, "SetScheduler"))
+		return begin(method, g_variant_new("(s@a{sv})", g->uuid, scheduler_argument()));
+	if (!strcmp(method, "SetAffinity"))
+		return begin(method, g_variant_new("(su@ay)", g->uuid, 1, cpus(4)));
+	if (!strcmp(method, "SetLink"))
+		return begin(method, g_variant_new("(ssb)", g->uuid, MAC, FALSE));
+	if (!strcmp(method, "AttachDevice"))
+		return begin(method, g_variant_new("(s@a{sv})", g->uuid, disk_argument()));
+	if (!strcmp(method, "DetachDevice"))
+		return begin(method, g_variant_new("(s@a{sv})", g->uuid, key_argument("xvda")));
+	return begin(method, g_variant_new("(s)", g->uuid));
+}
+
+static bool node_is(uint32_t domid, const char *leaf, const char *value)
+{
+	g_autofree char *path = g_strdup_printf("/local/domain/%u/%s", domid, leaf);
+	g_autofree char *found = fake_read(path);
+
+	return !g_strcmp0(found, value);
+}
+
+static bool has_backend(uint32_t domid, uint32_t devid)
+{
+	g_autofree char *path = g_strdup_printf("/local/domain/0/backend/vbd/%u/%u/state", domid, devid);
+	g_autofree char *found = fake_read(path);
+
+	return found != NULL;
+}
+
+static bool journal_is_there(const struct test_guest *g)
+{
+	g_autofree char *path = g_build_filename(dir, g->uuid, NULL);
+
+	return !access(path, F_OK);
+}
+
+/* Whether what method asks for is so. domid: the guest's domain, 0 when it has none. */
+static bool has_happened(const struct test_guest *g, const char *method, uint32_t domid)
+{
+	const struct fake_domain *d = &fake_domains[domid];
+
+	if (!strcmp(method, "Destroy"))
+		return !domid && !journal_is_there(g);
+	if (!domid)
+		return false;
+	if (!strcmp(method, "Shutdown"))
+		return node_is(domid, "control/shutdown", "poweroff");
+	if (!strcmp(method, "Reboot"))
+		return node_is(domid, "control/shutdown", "reboot");
+	if (!strcmp(method, "Pause"))
+		return d->pauses == 1;
+	if (!strcmp(method, "Unpause"))
+		return !d->pauses;
+	if (!strcmp(method, "SetMemory"))
+		return node_is(domid, "memory/target", "98304") &&
+		       d->max_kib == 98304 + GUEST_MEMORY_SLACK_KIB;
+	if (!strcmp(method, "SetVcpus"))
+		return node_is(domid, "cpu/1/availability", "online");
+	if (!strcmp(method, "SetScheduler"))
+		return d->weight == 1000 && d->cap == 50;
+	if (!strcmp(method, "SetAffinity"))
+		return d->affinity[1] == 4;
+	if (!strcmp(method, "SetLink"))
+		return d->link_down;
+	if (!strcmp(method, "AttachDevice"))
+		return has_backend(domid, 202 << 8 | 16);
+	if (!strcmp(method, "DetachDevice"))
+		return !has_backend(domid, 202 << 8);
+	return false; /* Create of a guest that is there */
+}
+
+static bool holds_after_reboot(const char *method)
+{
+	return g_str_has_prefix(method, "Set") || g_str_has_suffix(method, "Device");
+}
+
+static void open_gates(void)
+{
+	for (int gate = 0; gate < GATES; gate++)
+		fake_gate((enum gate)gate, true);
+}
+
+static void try_in_state(const char *method, enum state state)
+{
+	bool may_fail = state == DYING || !strcmp(method, "Create") || !strcmp(method, "Shutdown") ||
+	                !strcmp(method, "Reboot");
+	struct test_guest g;
+	struct call *call;
+	uint32_t domid;
+
+	reach(&g, state);
+	call = begin_method(&g, method);
+	/* It has reached xylemd before anything goes on. */
+	end(make("List", NULL));
+	open_gates();
+	UNTIL(call->done);
+	settle(&g);
+	domid = fake_find(g.id);
+	if (call->good)
+		ok(has_happened(&g, method, domid), "%s of a guest that is %s: reported, and so it is",
+		   method, state_names[state]);
+	else
+		ok(may_fail, "%s of a guest that is %s: refused (%s)", method, state_names[state],
+		   call->error);
+	if (call->good && holds_after_reboot(method) && domid) {
+		fake_stop(domid, XYL_SHUTDOWN_REBOOT);
+		settle(&g);
+		UNTIL(fake_find(g.id) && fake_find(g.id) != domid);
+		settle(&g);
+		ok(has_happened(&g, method, fake_find(g.id)),
+		   "%s of a guest that was %s: it holds after a reboot", method, state_names[state]);
+	}
+	end(call);
+	if (g.under_way) {
+		UNTIL(g.under_way->done);
+		end(g.under_way);
+	}
+	end(make("Destroy", g_variant_new("(s)", g.uuid)));
+	settle(&g);
+}
+
+static void test_calls_in_states(void)
+{
+	for (int state = 0; state < STATES; state++)
+		for (size_t i = 0; i < G_N_ELEMENTS(methods); i++)
+			try_in_state(methods[i], (enum state)state);
+}
+
+/* What attaching gives back, also without a frontend, which is not waited for. */
+static void test_attach_without_frontend(void)
+{
+	gint64 begun = g_get_monotonic_time();
+	struct test_guest g;
+	struct call *call;
+	GVariant *made = NULL;
+	const char *device = "";
+
+	fake_frontends = false;
+	new_guest(&g);
+	create(&g, false);
+	call = make("AttachDevice", g_variant_new("(s@a{sv})", g.uuid, disk_argument()));
+	if (call->good)
+		made = g_variant_get_child_value(call->answer, 0);
+	ok(made && g_variant_lookup(made, "device", "&s", &device) && !strcmp(device, "/dev/loop7"),
+	   "attaching gives the device as it became");
+	ok(g_get_monotonic_time() - begun < 10 * G_USEC_PER_SEC,
+	   "and does not wait for a frontend that is not there");
+	g_clear_pointer(&made, g_variant_unref);
+	end(call);
+	call = make("DetachDevice", g_variant_new("(s@a{sv})", g.uuid, key_argument("xvdb")));
+	ok(call->good && g_get_monotonic_time() - begun < 10 * G_USEC_PER_SEC, "nor does detaching");
+	end(call);
+	end(make("Destroy", g_variant_new("(s)", g.uuid)));
+	fake_frontends = true;
+}
+
+/* As many guests as there are threads whose backends do not let go: others are served all the same. */
+static void test_stuck_teardowns(void)
+{
+	struct test_guest stuck[OPERATIONS_RUNNING_MAX + 6], g;
+	struct call *calls[G_N_ELEMENTS(stuck)], *call;
+
+	for (size_t i = 0; i < G_N_ELEMENTS(stuck); i++) {
+		new_guest(&stuck[i]);
+		create(&stuck[i], false);
+	}
+	fake_gate(GATE_GONE, false);
+	for (size_t i = 0; i < G_N_ELEMENTS(stuck); i++)
+		calls[i] = begin("Destroy", g_variant_new("(s)", stuck[i].uuid));
+	UNTIL(fake_waiting(GATE_GONE) >= OPERATIONS_RUNNING_MAX);
+	new_guest(&g);
+	call = begin("Create", g_variant_new("(@a{sv}u)", configuration(&g), 0));
+	UNTIL(call->done);
+	ok(call->good, "%d stuck teardowns do not keep another guest from starting",
+	   (int)G_N_ELEMENTS(stuck));
+	end(call);
+	fake_gate(GATE_GONE, true);
+	for (size_t i = 0; i < G_N_ELEMENTS(stuck); i++) {
+		UNTIL(calls[i]->done);
+		end(calls[i]);
+	}
+	end(make("Destroy", g_variant_new("(s)", g.uuid)));
+}
+
+/* A guest that was found running and whose disk does not answer keeps nobody from being served. */
+static void test_adopt_dead_disk(void)
+{
+	struct test_guest g, other;
+	struct guest *guest;
+	struct call *call;
+
+	new_guest(&g);
+	create(&g, false);
+	guest = guest_by_uuid(g.uuid);
+	/* As if xylemd had been killed: the tables forget the guest, its journal and domain stay. */
+	guest_unregister(guest);
+	guest_unref(guest);
+	fake_gate(GATE_ADOPT, false);
+	scan_adopt_all();
+	UNTIL(fake_waiting(GATE_ADOPT));
+	call = make("Get", g_variant_new("(s)", g.uuid));
+	ok(call->good, "a guest on a dead disk is adopted, and shown");
+	end(call);
+	new_guest(&other);
+	create(&other, false);
+	ok(fake_find(other.id) != 0, "another one is started meanwhile");
+	call = make("Shutdown", g_variant_new("(ss)", g.uuid, "poweroff"));
+	ok(call->good, "and the first can be asked to shut down");
+	end(call);
+	fake_gate(GATE_ADOPT, true);
+	end(make("Destroy", g_variant_new("(s)", g.uuid)));
+	end(make("Destroy", g_variant_new("(s)", other.uuid)));
+}
+
+/* A guest is named by its UUID; its number, which a reboot changes, is refused. */
+static void test_names(void)
+{
+	g_autofree char *number = NULL;
+	struct test_guest g;
+	struct call *call;
+
+	new_guest(&g);
+	create(&g, false);
+	number = g_strdup_printf("%u", fake_find(g.id));
+	call = make("Destroy", g_variant_new("(s)", number));
+	ok(!call->good && !g_strcmp0(call->error, "org.xylem.Error.InvalidArgument") && fake_find(g.id),
+	   "a guest's number does not name it");
+	end(call);
+	call = make("Destroy", g_variant_new("(s)", "0"));
+	ok(!call->good, "domain 0 is not destroyed");
+	end(call);
+	call = make("Destroy", g_variant_new("(s)", "ab000000-0000-0000-0000-0000000fffff"));
+	ok(!call->good && !g_strcmp0(call->error, "org.xylem.Error.NotFound"), "an unknown UUID");
+	end(call);
+	end(make("Destroy", g_variant_new("(s)", g.uuid)));
+}
+
+/* Each message of the log, so that a test's output is not mixed with it. */
+static GLogWriterOutput quiet(GLogLevelFlags level, const GLogField *fields, gsize n, gpointer data)
+{
+	(void)fields, (void)n, (void)data;
+	return level & (G_LOG_LEVEL_ERROR | G_LOG_LEVEL_CRITICAL)
+	               ? g_log_writer_default(level, fields, n, data)
+	               : G_LOG_WRITER_HANDLED;
+}
+
+int main(void)
+{
+	g_log_set_writer_func(quiet, NULL, NULL);
+	set_up();
+	test_names();
+	test_calls_in_states();
+	test_attach_without_frontend();
+	test_adopt_dead_disk();
+	test_stuck_teardowns();
+	printf("1..%d\n", count);
+	g_rmdir(dir);
+	g_free(dir);
+	return failed != 0;
+}
