@@ -18,12 +18,8 @@
 
 VIR_LOG_INIT("xylem.check");
 
-#define CMDLINE_MAX 1023
-#define DISKS_MAX   64
-#define NICS_MAX    32
 /* NAME_MAX less ".xml.new" */
 #define NAME_BYTES_MAX 247
-#define CLOCK_MAX_S    (100LL * 366 * 86400)
 
 static int G_GNUC_PRINTF(1, 2) refuse(const char *format, ...)
 {
@@ -138,9 +134,9 @@ static int check_os(const virDomainDef *def)
 		return refuse("<os><kernel>%.200s</kernel>: " PATH_NEEDED, os->kernel);
 	if (os->initrd && !path_good(os->initrd))
 		return refuse("<os><initrd>%.200s</initrd>: " PATH_NEEDED, os->initrd);
-	if (os->cmdline && strlen(os->cmdline) > CMDLINE_MAX)
+	if (os->cmdline && strlen(os->cmdline) > GUEST_CMDLINE_MAX)
 		return refuse("<os><cmdline>: %zu bytes, the start of day has room for %d",
-		              strlen(os->cmdline), CMDLINE_MAX);
+		              strlen(os->cmdline), GUEST_CMDLINE_MAX);
 	return 0;
 }
 
@@ -224,7 +220,7 @@ static int check_cpu(const virDomainDef *def)
 	if (virDomainDefGetVcpusMax(def) > CONF_VCPUS_MAX)
 		return refuse("<vcpu>%u</vcpu>: a guest has at most %d", virDomainDefGetVcpusMax(def),
 		              CONF_VCPUS_MAX);
-	if (tune->sharesSpecified && (tune->shares < 1 || tune->shares > 65535))
+	if (tune->sharesSpecified && (tune->shares < 1 || tune->shares > GUEST_WEIGHT_MAX))
 		return refuse("<cputune><shares>%llu</shares>: the scheduler's weights are 1..65535",
 		              tune->shares);
 	for (i = 0; i < def->maxvcpus; i++) {
@@ -298,7 +294,7 @@ static int check_clock(const virDomainDef *def)
 	switch (def->clock.offset) {
 	case VIR_DOMAIN_CLOCK_OFFSET_VARIABLE:
 		adjustment = def->clock.data.variable.adjustment;
-		if (adjustment < -CLOCK_MAX_S || adjustment > CLOCK_MAX_S)
+		if (adjustment < -GUEST_CLOCK_MAX_S || adjustment > GUEST_CLOCK_MAX_S)
 			return refuse("<clock adjustment='%lld'>: seconds, of at most 100 years", adjustment);
 		return 0;
 	case VIR_DOMAIN_CLOCK_OFFSET_UTC:
@@ -468,10 +464,10 @@ int check_domain(const virDomainDef *def)
 	    check_no_devices(def) < 0 || check_memory(def) < 0 || check_cpu(def) < 0 ||
 	    check_lifecycle(def) < 0 || check_clock(def) < 0 || check_rest(def) < 0)
 		return -1;
-	if (def->ndisks > DISKS_MAX)
-		return refuse("<disk>: %zu of them, a guest has at most %d", def->ndisks, DISKS_MAX);
-	if (def->nnets > NICS_MAX)
-		return refuse("<interface>: %zu of them, a guest has at most %d", def->nnets, NICS_MAX);
+	if (def->ndisks > GUEST_DISKS_MAX)
+		return refuse("<disk>: %zu of them, a guest has at most %d", def->ndisks, GUEST_DISKS_MAX);
+	if (def->nnets > GUEST_NICS_MAX)
+		return refuse("<interface>: %zu of them, a guest has at most %d", def->nnets, GUEST_NICS_MAX);
 	if (def->nconsoles > 1)
 		return refuse("<console>: a guest has one console, not %zu", def->nconsoles);
 	for (i = 0; i < def->nconsoles; i++) {
@@ -680,7 +676,7 @@ static int check_net(const virDomainNetDef *net)
 		        "<interface> %s, <target dev='%.40s'>: a name of at most 15 characters, which does not "
 		        "begin with vif, is possible",
 		        mac, net->ifname);
-	if (net->mtu && (net->mtu < 68 || net->mtu > 65535))
+	if (net->mtu && (net->mtu < GUEST_MTU_MIN || net->mtu > GUEST_MTU_MAX))
 		return refuse("<interface> %s, <mtu size='%u'>: it is 68..65535", mac, net->mtu);
 	/* What this script of stock Xen does is done without one. */
 	if (net->script && STRNEQ(net->script, "vif-bridge") &&

@@ -10,10 +10,11 @@
 
 #include <libxml/tree.h>
 
-/* What a guest can have at most, as in xylemd; memory: what a 64-bit paravirtual guest can map. */
-#define CONF_VCPUS_MAX      128
-#define CONF_MEMORY_MIN_KIB 4096ULL
-#define CONF_MEMORY_MAX_KIB (16ULL << 30)
+#include "../libxenctrl/src/guestlimits.h"
+
+#define CONF_VCPUS_MAX      GUEST_VCPUS_MAX
+#define CONF_MEMORY_MIN_KIB ((unsigned long long)GUEST_MEMORY_MIN_KIB)
+#define CONF_MEMORY_MAX_KIB GUEST_MEMORY_MAX_KIB
 
 /*
  * The guest configuration that xylemd's Create takes (docs/xylemd-protocol.md, "Guest", without "opaque"): an

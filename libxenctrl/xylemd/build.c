@@ -28,7 +28,7 @@ struct build {
 	struct image kernel;
 	struct image ramdisk;
 	struct layout_ids ids;
-	uint32_t mtus[GUESTCONF_MAX_NICS];
+	uint32_t mtus[GUEST_NICS_MAX];
 	struct nic_waiter *nics;
 };
 

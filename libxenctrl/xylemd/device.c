@@ -315,9 +315,9 @@ static bool attach_disk(struct guest *guest, GVariant *dict, GVariant **made, GE
 			goto fail;
 		}
 	}
-	if (conf->disks->len >= GUESTCONF_MAX_DISKS) {
+	if (conf->disks->len >= GUEST_DISKS_MAX) {
 		xd_fail(error, XD_ERROR_LIMIT, "guest \"%s\": it has %d disks already", guest->name,
-		        GUESTCONF_MAX_DISKS);
+		        GUEST_DISKS_MAX);
 		goto fail;
 	}
 	opened = disk_open(disk, guest->name, error);
@@ -398,9 +398,9 @@ static bool attach_nic(struct guest *guest, GVariant *dict, GVariant **made, GEr
 	if (guestconf_find_nic(conf, nic->mac_text, NULL))
 		xd_fail(error, XD_ERROR_EXISTS, "guest \"%s\": it has a nic %s already", guest->name,
 		        nic->mac_text);
-	else if (conf->nics->len >= GUESTCONF_MAX_NICS)
+	else if (conf->nics->len >= GUEST_NICS_MAX)
 		xd_fail(error, XD_ERROR_LIMIT, "guest \"%s\": it has %d nics already", guest->name,
-		        GUESTCONF_MAX_NICS);
+		        GUEST_NICS_MAX);
 	else if (nic_check(nic, guest->name, &mtu, error)) {
 		if (nic->mtu)
 			mtu = nic->mtu;

@@ -6,11 +6,8 @@
 
 #include "error.h"
 
-#define MAX_NAME_BYTES    255
-#define MAX_PATH_BYTES    4095
-#define MAX_CMDLINE_BYTES 1023
-#define MAX_MEMORY_KIB    (UINT64_C(16) << 30) /* 16 TiB: what a 64-bit PV guest can map */
-#define MAX_CLOCK_S       (INT64_C(100) * 366 * 86400)
+#define MAX_NAME_BYTES 255
+#define MAX_PATH_BYTES 4095
 
 struct key {
 	const char *name;
@@ -334,7 +331,8 @@ struct nic_conf *nic_conf_parse(GVariant *given, const char *what, GError **erro
 	else if (model && strcmp(model, "netfront"))
 		xd_fail(error, XD_ERROR_NOT_SUPPORTED, "%s: model \"%.32s\" is not available, only netfront",
 		        what, model);
-	else if (g_variant_dict_lookup(dict, "mtu", "u", &nic->mtu) && (nic->mtu < 68 || nic->mtu > 65535))
+	else if (g_variant_dict_lookup(dict, "mtu", "u", &nic->mtu) &&
+	         (nic->mtu < GUEST_MTU_MIN || nic->mtu > GUEST_MTU_MAX))
 		xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: mtu %u is outside 68..65535", what, nic->mtu);
 	else {
 		g_snprintf(nic->mac_text, sizeof(nic->mac_text), "%02x:%02x:%02x:%02x:%02x:%02x", nic->mac[0],
@@ -499,13 +497,13 @@ static bool parse_memory(struct guestconf *conf, GVariantDict *dict, const char 
 	g_variant_dict_lookup(dict, "memory_kib", "t", &conf->memory_kib);
 	conf->max_memory_kib = conf->memory_kib;
 	g_variant_dict_lookup(dict, "max_memory_kib", "t", &conf->max_memory_kib);
-	if (conf->memory_kib < GUESTCONF_MIN_MEMORY_KIB || conf->memory_kib > MAX_MEMORY_KIB ||
+	if (conf->memory_kib < GUEST_MEMORY_MIN_KIB || conf->memory_kib > GUEST_MEMORY_MAX_KIB ||
 	    conf->memory_kib % 4)
 		return xd_fail(error, XD_ERROR_INVALID_ARGUMENT,
 		               "%s: memory_kib %" G_GUINT64_FORMAT
 		               " is not a multiple of 4 between %u and 2^34",
-		               what, conf->memory_kib, GUESTCONF_MIN_MEMORY_KIB);
-	if (conf->max_memory_kib < conf->memory_kib || conf->max_memory_kib > MAX_MEMORY_KIB ||
+		               what, conf->memory_kib, GUEST_MEMORY_MIN_KIB);
+	if (conf->max_memory_kib < conf->memory_kib || conf->max_memory_kib > GUEST_MEMORY_MAX_KIB ||
 	    conf->max_memory_kib % 4)
 		return xd_fail(error, XD_ERROR_INVALID_ARGUMENT,
 		               "%s: max_memory_kib %" G_GUINT64_FORMAT
@@ -518,7 +516,7 @@ static bool parse_pins(struct guestconf *conf, GVariantDict *dict, const char *w
 {
 	g_autoptr(GVariant) pins = g_variant_dict_lookup_value(dict, "vcpu_pins", G_VARIANT_TYPE("a(uay)"));
 	g_autoptr(GVariant) all = g_variant_dict_lookup_value(dict, "cpumap", G_VARIANT_TYPE("ay"));
-	bool seen[GUESTCONF_MAX_VCPUS] = { false };
+	bool seen[GUEST_VCPUS_MAX] = { false };
 	gsize i, count = pins ? g_variant_n_children(pins) : 0;
 
 	if (all) {
@@ -551,7 +549,7 @@ static bool get_scheduler(GVariantDict *dict, const struct guestconf *conf, cons
                           uint32_t *weight, uint32_t *cap, GError **error)
 {
 	g_variant_dict_lookup(dict, "weight", "u", weight);
-	if (*weight < 1 || *weight > 65535)
+	if (*weight < 1 || *weight > GUEST_WEIGHT_MAX)
 		return xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: weight %u is outside 1..65535", what,
 		               *weight);
 	g_variant_dict_lookup(dict, "cap", "u", cap);
@@ -567,10 +565,10 @@ static bool parse_vcpus(struct guestconf *conf, GVariantDict *dict, const char *
 	g_variant_dict_lookup(dict, "vcpus", "u", &conf->vcpus);
 	conf->max_vcpus = conf->vcpus;
 	g_variant_dict_lookup(dict, "max_vcpus", "u", &conf->max_vcpus);
-	if (conf->vcpus < 1 || conf->max_vcpus < conf->vcpus || conf->max_vcpus > GUESTCONF_MAX_VCPUS)
+	if (conf->vcpus < 1 || conf->max_vcpus < conf->vcpus || conf->max_vcpus > GUEST_VCPUS_MAX)
 		return xd_fail(error, XD_ERROR_INVALID_ARGUMENT,
 		               "%s: vcpus %u and max_vcpus %u are not 1..%u in order", what, conf->vcpus,
-		               conf->max_vcpus, GUESTCONF_MAX_VCPUS);
+		               conf->max_vcpus, GUEST_VCPUS_MAX);
 	conf->weight = 256;
 	return get_scheduler(dict, conf, what, &conf->weight, &conf->cap, error) &&
 	       parse_pins(conf, dict, what, error);
@@ -627,9 +625,9 @@ static bool parse_boot(struct guestconf *conf, GVariantDict *dict, const char *w
 		return false;
 	if (conf->ramdisk && !check_path(conf->ramdisk, what, "ramdisk", error))
 		return false;
-	if (strlen(conf->cmdline) > MAX_CMDLINE_BYTES)
+	if (strlen(conf->cmdline) > GUEST_CMDLINE_MAX)
 		return xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: cmdline is longer than %d bytes", what,
-		               MAX_CMDLINE_BYTES);
+		               GUEST_CMDLINE_MAX);
 	return true;
 }
 
@@ -648,7 +646,7 @@ static bool parse_behaviour(struct guestconf *conf, GVariantDict *dict, const ch
 		return false;
 	conf->clock_base = (enum clock_base)base;
 	g_variant_dict_lookup(dict, "clock_adjustment", "x", &conf->clock_adjustment_s);
-	if (conf->clock_adjustment_s < -MAX_CLOCK_S || conf->clock_adjustment_s > MAX_CLOCK_S)
+	if (conf->clock_adjustment_s < -GUEST_CLOCK_MAX_S || conf->clock_adjustment_s > GUEST_CLOCK_MAX_S)
 		return xd_fail(error, XD_ERROR_INVALID_ARGUMENT,
 		               "%s: clock_adjustment is over a hundred years", what);
 	g_variant_dict_lookup(dict, "consoles", "u", &consoles);
@@ -657,7 +655,7 @@ static bool parse_behaviour(struct guestconf *conf, GVariantDict *dict, const ch
 		               consoles);
 	conf->console = consoles == 1;
 	conf->opaque = get_string(dict, "opaque");
-	if (conf->opaque && strlen(conf->opaque) > GUESTCONF_MAX_OPAQUE)
+	if (conf->opaque && strlen(conf->opaque) > GUEST_OPAQUE_MAX)
 		return xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: opaque is longer than 256 KiB", what);
 	return true;
 }
@@ -668,9 +666,9 @@ static bool parse_disks(struct guestconf *conf, GVariantDict *dict, const char *
 	gsize i, count = disks ? g_variant_n_children(disks) : 0;
 	guint j;
 
-	if (count > GUESTCONF_MAX_DISKS)
+	if (count > GUEST_DISKS_MAX)
 		return xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: more than %d disks", what,
-		               GUESTCONF_MAX_DISKS);
+		               GUEST_DISKS_MAX);
 	for (i = 0; i < count; i++) {
 		g_autoptr(GVariant) child = g_variant_get_child_value(disks, i);
 		g_autofree char *where = g_strdup_printf("%s, disk %u", what, (guint)i);
@@ -695,9 +693,9 @@ static bool parse_nics(struct guestconf *conf, GVariantDict *dict, const char *w
 	g_autoptr(GVariant) nics = g_variant_dict_lookup_value(dict, "nics", G_VARIANT_TYPE("aa{sv}"));
 	gsize i, count = nics ? g_variant_n_children(nics) : 0;
 
-	if (count > GUESTCONF_MAX_NICS)
+	if (count > GUEST_NICS_MAX)
 		return xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: more than %d nics", what,
-		               GUESTCONF_MAX_NICS);
+		               GUEST_NICS_MAX);
 	for (i = 0; i < count; i++) {
 		g_autoptr(GVariant) child = g_variant_get_child_value(nics, i);
 		g_autofree char *where = g_strdup_printf("%s, nic %u", what, (guint)i);

@@ -13,12 +13,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define GUESTCONF_MIN_MEMORY_KIB 4096
-#define GUESTCONF_MAX_VCPUS      128
-#define GUESTCONF_MAX_DISKS      64
-#define GUESTCONF_MAX_NICS       32
-#define GUESTCONF_MAX_OPAQUE     (256 * 1024)
-#define GUESTCONF_MAX_CPUMAP     1024 /* bytes: 8192 physical CPUs */
+#include "../src/guestlimits.h"
+
+#define GUESTCONF_MAX_CPUMAP 1024 /* bytes: 8192 physical CPUs */
 
 enum policy_action {
 	POLICY_DESTROY,

@@ -38,11 +38,11 @@ void op_set_memory(struct op *op)
 	g_autofree char *path = g_strdup_printf("/local/domain/%u/memory/target", domid);
 	g_autoptr(GError) error = NULL;
 
-	if (kib < GUESTCONF_MIN_MEMORY_KIB || kib % 4 || kib > conf->max_memory_kib)
+	if (kib < GUEST_MEMORY_MIN_KIB || kib % 4 || kib > conf->max_memory_kib)
 		xd_fail(&error, XD_ERROR_INVALID_ARGUMENT,
 		        "guest \"%s\": memory_kib %" G_GUINT64_FORMAT
 		        " is not a multiple of 4 from %d to %" G_GUINT64_FORMAT,
-		        op->guest->name, kib, GUESTCONF_MIN_MEMORY_KIB, conf->max_memory_kib);
+		        op->guest->name, kib, GUEST_MEMORY_MIN_KIB, conf->max_memory_kib);
 	else if (set_limit(op, kib, &error) &&
 	         xyl_store_printf(storeio_store(xylemd.io), XYL_TX_NONE, path, "%" G_GUINT64_FORMAT, kib)) {
 		xd_fail(&error, XD_ERROR_STORE, "guest \"%s\": %s: %s", op->guest->name, path, xyl_error());
@@ -159,9 +159,9 @@ void op_set_opaque(struct op *op)
 	const char *opaque = g_variant_get_string(op->argument, NULL);
 	g_autoptr(GError) error = NULL;
 
-	if (strlen(opaque) > GUESTCONF_MAX_OPAQUE) {
+	if (strlen(opaque) > GUEST_OPAQUE_MAX) {
 		xd_fail(&error, XD_ERROR_INVALID_ARGUMENT, "guest \"%s\": opaque is longer than %d KiB",
-		        op->guest->name, GUESTCONF_MAX_OPAQUE / 1024);
+		        op->guest->name, GUEST_OPAQUE_MAX / 1024);
 		op_fail(op, error);
 		return;
 	}

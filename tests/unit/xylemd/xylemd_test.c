@@ -35,7 +35,7 @@
 	"{'vdev': <'xvdq'>, 'source': <'/img'>, 'type': <'file'>, 'readonly': <true>, 'discard': <false>, "        \
 	"'cache': <'none'>}]>, "                                                                                   \
 	"'nics': <[{'mac': <'00:16:3E:00:00:0A'>, 'bridge': <'xenbr0'>, 'mtu': <uint32 9000>}, "                   \
-	"{'mac': <'00:16:3e:00:00:0b'>, 'bridge': <'br1'>, 'ifname': <'web0'>}]>, 'opaque': <'<domain/>'>}"
+	"{'mac': <'00:16:3e:00:00:0b'>, 'bridge': <'br1'>, 'ifname': <'web0'>, 'link': <false>}]>, 'opaque': <'<domain/>'>}"
 
 static struct guestconf *parse(const char *text, GError **error)
 {
@@ -434,6 +434,53 @@ static void test_journal(void)
 	g_rmdir(dir);
 }
 
+static bool scheduler_is(const struct guestconf *conf, const char *text, uint32_t weight, uint32_t cap)
+{
+	g_autoptr(GVariant) dict = g_variant_ref_sink(g_variant_new_parsed(text));
+	uint32_t got[2] = { 0 };
+
+	return scheduler_parse(dict, conf, &got[0], &got[1], NULL) && got[0] == weight && got[1] == cap;
+}
+
+static bool pin_is_refused(const struct guestconf *conf, const char *text)
+{
+	g_autoptr(GVariant) argument = g_variant_ref_sink(g_variant_new_parsed(text));
+	struct vcpu_pin pin = { 0 };
+	bool refused = !pin_parse(argument, conf, &pin, NULL);
+
+	g_clear_pointer(&pin.cpumap, g_bytes_unref);
+	return refused;
+}
+
+/* Settings of a running guest: checked as at its start, and part of the configuration afterwards. */
+static void test_live_settings(void)
+{
+	struct guestconf *conf =
+	        parse("{" MINIMAL ", 'vcpus': <uint32 2>, 'weight': <uint32 300>, 'cap': <uint32 20>}", NULL);
+	g_autoptr(GVariant) argument = g_variant_ref_sink(g_variant_new_parsed("(uint32 1, [byte 4])"));
+	struct vcpu_pin pin;
+
+	tap_ok(scheduler_is(conf, "@a{sv} {'weight': <uint32 512>}", 512, 20) &&
+	               scheduler_is(conf, "@a{sv} {'cap': <uint32 0>}", 300, 0) &&
+	               scheduler_is(conf, "@a{sv} {}", 300, 20),
+	       "what SetScheduler does not name stays");
+	tap_ok(!scheduler_is(conf, "@a{sv} {'weight': <uint32 0>}", 0, 20) &&
+	               !scheduler_is(conf, "@a{sv} {'cap': <uint32 201>}", 300, 201) &&
+	               !scheduler_is(conf, "@a{sv} {'slice': <uint32 1>}", 300, 20),
+	       "and what is out of range or unknown is refused");
+	tap_ok(pin_is_refused(conf, "(uint32 2, [byte 1])") && pin_is_refused(conf, "(uint32 0, [byte 0])") &&
+	               pin_is_refused(conf, "(uint32 0, @ay [])"),
+	       "a vcpu that is not there, or no CPU");
+	for (int i = 0; i < 2; i++) {
+		if (!pin_parse(argument, conf, &pin, NULL))
+			break;
+		guestconf_set_pin(conf, &pin);
+	}
+	tap_ok(conf->pins->len == 1 && g_array_index(conf->pins, struct vcpu_pin, 0).vcpu == 1,
+	       "a vcpu's new affinity takes the place of the old");
+	guestconf_free(conf);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc != 2 && !g_getenv("GOLDEN"))
@@ -442,6 +489,7 @@ int main(int argc, char **argv)
 	test_round_trip();
 	test_vdev();
 	test_references();
+	test_live_settings();
 	test_layout(argc == 2 ? argv[1] : g_getenv("GOLDEN"));
 	test_layout_rights();
 	test_policy();
