@@ -8,14 +8,11 @@
 #include "hw/lock.h"
 #include "hw/cpu.h"
 #include "hw/irq_context.h"
+#include "hw/lock_rank.h"
 #include "lib/log.h"
 
 #ifdef XYLEM_DEBUG
-#define HELD_MAX 24
-static struct {
-	const spinlock_t *lock[HELD_MAX];
-	unsigned count;
-} held[NR_CPUS][2];
+static struct locks_held held[NR_CPUS][2];
 
 static bool checking_interrupts;
 
@@ -35,42 +32,31 @@ static void interrupts_check(spinlock_t *l)
 		panic("lock %p of rank %u is taken with interrupts on and off", (const void *)l, l->rank);
 }
 
+static struct locks_held *held_now(void)
+{
+	return &held[this_cpu()][irq_context_active()];
+}
+
 static void rank_check(spinlock_t *l, bool trying)
 {
-	unsigned cpu = this_cpu(), context = irq_context_active();
-	unsigned n = held[cpu][context].count;
+	const char *fault = lock_rank_fault(held_now(), l, trying);
 
-	assert(n < HELD_MAX);
 	if (!trying)
 		interrupts_check(l);
-	for (unsigned i = 0; i < n; i++) {
-		if (held[cpu][context].lock[i] == l)
-			panic("lock %p of rank %u is taken twice", (const void *)l, l->rank);
-		if (!trying && held[cpu][context].lock[i]->rank > l->rank)
-			panic("lock of rank %u is taken under one of rank %u", l->rank,
-			      held[cpu][context].lock[i]->rank);
-	}
+	if (fault)
+		panic("lock %p of rank %u %s", (const void *)l, l->rank, fault);
 }
 
 static void rank_push(const spinlock_t *l)
 {
-	unsigned cpu = this_cpu(), context = irq_context_active();
-
-	held[cpu][context].lock[held[cpu][context].count++] = l;
+	if (!lock_rank_push(held_now(), l))
+		panic("lock %p of rank %u is one too many", (const void *)l, l->rank);
 }
 
 static void rank_pop(const spinlock_t *l)
 {
-	unsigned cpu = this_cpu(), context = irq_context_active(), i;
-	unsigned n = held[cpu][context].count;
-
-	for (i = 0; i < n && held[cpu][context].lock[i] != l; i++)
-		;
-	if (i == n)
+	if (!lock_rank_pop(held_now(), l))
 		panic("lock %p of rank %u is released but not held", (const void *)l, l->rank);
-	for (; i + 1 < n; i++)
-		held[cpu][context].lock[i] = held[cpu][context].lock[i + 1];
-	held[cpu][context].count--;
 }
 #else
 void lock_check_interrupts(void)

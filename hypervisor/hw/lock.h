@@ -19,8 +19,8 @@ enum lock_rank {
 	RANK_PIRQ,        /* pirq bindings */
 	RANK_OWNED_PAGES, /* a domain's list of frames */
 	RANK_HEAP,        /* free frames */
-	RANK_SCHED,       /* run queues; irqsave; two at once: lower address first */
-	RANK_TIMER,       /* a CPU's timers; irqsave; two at once: lower address first */
+	RANK_SCHED,       /* run queues; irqsave; others' are only tried */
+	RANK_TIMER,       /* a CPU's timers; irqsave */
 	RANK_IRQ,         /* interrupt descriptors; irqsave */
 	RANK_APIC,        /* I/O APIC and PCI configuration registers; irqsave */
 	RANK_TLB,         /* the flush in progress; irqsave never: waits for other CPUs */

@@ -2,6 +2,7 @@
 /* The fake hardware layer: memory, locks, work, time, copies. tlb.c has the TLBs. */
 #include "mm/internal.h"
 #include "hw/console.h"
+#include "hw/lock_rank.h"
 #include "hw/options.h"
 #include "hw/paging.h"
 #include "hw/spec.h"
@@ -208,25 +209,26 @@ bool irq_enabled(void)
 
 /* ---- locks ---- */
 
-#define HELD_MAX 8
-static __thread const spinlock_t *held[HELD_MAX];
-static __thread unsigned held_count;
-
-static void rank_check(unsigned rank, const spinlock_t *l)
-{
-	for (unsigned i = 0; i < held_count; i++)
-		if (held[i]->rank > rank || held[i] == l || (held[i]->rank == rank && held[i] > l))
-			panic("lock of rank %u taken while rank %u is held", rank, held[i]->rank);
-}
+static __thread struct locks_held held;
 
 unsigned fake_locks_held(void)
 {
-	return held_count;
+	return held.count;
 }
 
 void fake_rank_check(unsigned rank)
 {
-	rank_check(rank, NULL);
+	spinlock_t any = SPINLOCK((uint8_t)rank);
+	const char *fault = lock_rank_fault(&held, &any, false);
+
+	if (fault)
+		panic("a lock of rank %u %s", rank, fault);
+}
+
+static void taken(spinlock_t *l)
+{
+	if (!lock_rank_push(&held, l))
+		panic("too many locks");
 }
 
 bool spin_trylock(spinlock_t *l)
@@ -237,34 +239,29 @@ bool spin_trylock(spinlock_t *l)
 	    !__atomic_compare_exchange_n(&l->next, &want, (uint16_t)(next + 1), false, __ATOMIC_SEQ_CST,
 	                                 __ATOMIC_SEQ_CST))
 		return false;
-	held[held_count++] = l;
+	taken(l);
 	return true;
 }
 
 void spin_lock(spinlock_t *l)
 {
+	const char *fault = lock_rank_fault(&held, l, false);
 	uint16_t ticket;
 
-	rank_check(l->rank, l);
-	if (fake_hook && !held_count)
+	if (fault)
+		panic("lock of rank %u %s", l->rank, fault);
+	if (fake_hook && !held.count)
 		fake_hook();
 	ticket = __atomic_fetch_add(&l->next, 1, __ATOMIC_SEQ_CST);
 	while (__atomic_load_n(&l->owner, __ATOMIC_SEQ_CST) != ticket)
 		syscall(SYS_sched_yield); /* the C library's name for it is dom/sched.c's too */
-	if (held_count == HELD_MAX)
-		panic("too many locks");
-	held[held_count++] = l;
+	taken(l);
 }
 
 void spin_unlock(spinlock_t *l)
 {
-	unsigned i = held_count;
-
-	while (i && held[i - 1] != l)
-		i--;
-	if (!i)
+	if (!lock_rank_pop(&held, l))
 		panic("unlock of a lock that is not held");
-	held[i - 1] = held[--held_count];
 	__atomic_fetch_add(&l->owner, 1, __ATOMIC_SEQ_CST);
 }
 
