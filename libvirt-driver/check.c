@@ -582,6 +582,9 @@ static int check_disk(const virDomainDiskDef *disk)
 	};
 	size_t i;
 
+	/* As it may be in a file. */
+	if (!disk->dst)
+		return refuse("<disk> without <target dev=...>: which disk of the guest it is is missing");
 	if (disk->device != VIR_DOMAIN_DISK_DEVICE_DISK)
 		return refuse(
 		        "<disk device='%s'> %s: only 'disk' is supported (with <readonly/> for an image of a CD)",

@@ -59,9 +59,9 @@ int conf_disk_number(const char *name)
 	const char *p;
 	size_t kind;
 
-	for (kind = 0; kind < G_N_ELEMENTS(kinds) && !STRPREFIX(name, kinds[kind].prefix); kind++)
+	for (kind = 0; name && kind < G_N_ELEMENTS(kinds) && !STRPREFIX(name, kinds[kind].prefix); kind++)
 		;
-	if (kind == G_N_ELEMENTS(kinds))
+	if (!name || kind == G_N_ELEMENTS(kinds))
 		return -1;
 	for (p = name + strlen(kinds[kind].prefix); g_ascii_islower(*p) && letters < 3; p++, letters++)
 		disk = disk * 26 + (unsigned int)(*p - 'a') + 1;
