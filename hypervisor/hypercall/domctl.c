@@ -150,8 +150,11 @@ void domctl_info(struct domain *d, struct xen_domctl_getdomaininfo *info)
 /* The domain of that number or the next one. */
 static int getdomaininfo(struct xen_domctl *op, bool *out)
 {
-	struct domain *d = domain_get_next(op->domain);
+	struct domain *d;
 
+	if (op->domain >= DOMID_FIRST_RESERVED)
+		return -EINVAL;
+	d = domain_get_next(op->domain);
 	if (!d)
 		return -ESRCH;
 	domctl_info(d, &op->u.getdomaininfo);
