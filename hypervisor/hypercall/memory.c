@@ -600,6 +600,7 @@ int64_t hc_memory_op(struct hc_args *a)
 	case XENMEM_claim_pages:
 		return claim_pages(a);
 	default:
-		return -ENOSYS;
+		/* No domain has a vNUMA layout: libxl takes this number for that, and another one for a failure. */
+		return cmd == XENMEM_get_vnumainfo ? -EOPNOTSUPP : -ENOSYS;
 	}
 }
