@@ -69,14 +69,15 @@ void m2p_set(mfn_t mfn, uint64_t pfn)
 		WRITE_ONCE(m2p_table[index_nospec(mfn.m, max_mfn)], pfn);
 }
 
-void m2p_set_run(mfn_t first, uint64_t n, uint64_t pfn)
+/* n frames from an allocation hold pfn (any number that a guest likes) and those that follow it. */
+static void m2p_set_run(mfn_t first, uint64_t n, uint64_t pfn)
 {
 	CHECK(frame_is_ram(first.m) && n <= max_mfn - first.m);
 	for (uint64_t i = 0; i < n; i++)
 		WRITE_ONCE(m2p_table[first.m + i], pfn + i);
 }
 
-void m2p_clear_run(mfn_t first, uint64_t n)
+static void m2p_clear_run(mfn_t first, uint64_t n)
 {
 	CHECK(frame_is_ram(first.m) && n <= max_mfn - first.m);
 	for (uint64_t i = 0; i < n; i++)

@@ -111,10 +111,6 @@ enum ptype frame_type(mfn_t mfn, bool *pinned);
 /* ---- M2P ---- */
 #define M2P_INVALID (~0ull)
 void m2p_set(mfn_t mfn, uint64_t pfn);
-/* n frames from an allocation: they hold pfn (any number that a guest likes) and those that follow it, or
- * nothing. */
-void m2p_set_run(mfn_t first, uint64_t n, uint64_t pfn);
-void m2p_clear_run(mfn_t first, uint64_t n);
 uint64_t m2p_get(mfn_t mfn);
 /* The M2P as guests may see it, in extents of 2 MiB: first frame of each, INVALID_MFN where it has a hole. */
 unsigned m2p_extent_count(void);

@@ -28,7 +28,7 @@ UNREFERENCED = {
     "hc_multicall": "dispatch.c's own table, declared with all handlers",
     "pv_iret": "declared with the other crossings of bounce.c",
     "wrmsr_safe": "the counterpart of rdmsr_safe",
-    "m2p_clear_run": "the counterpart of m2p_set_run", "sched_cpus": "declared for all files of the scheduler",
+    "sched_cpus": "declared for all files of the scheduler",
     "sched_name": "the counterpart of sched_id",
 }
 

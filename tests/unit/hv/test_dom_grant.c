@@ -172,8 +172,7 @@ static void test_refusals(void)
 	tap_ok(map_op(&g2, 99, REF, VA(1), GNTMAP_host_map).status == GNTST_bad_domain,
 	       "a domain that is not there is refused");
 	grant(&g1, REF, d2, g1.page[0], GTF_permit_access);
-	tap_ok(map_op(&g2, d1, REF, VA(1), 0).status == GNTST_bad_gntref,
-	       "a mapping of no kind is refused");
+	tap_ok(map_op(&g2, d1, REF, VA(1), 0).status == GNTST_bad_gntref, "a mapping of no kind is refused");
 	tap_ok(map_op(&g2, d1, REF, 1ull << 40, GNTMAP_host_map).status == GNTST_general_error,
 	       "an address without a table is refused");
 	tap_ok(map_op(&g2, d1, REF, ~0ull << 47, GNTMAP_host_map).status == GNTST_general_error,

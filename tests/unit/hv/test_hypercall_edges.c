@@ -468,7 +468,8 @@ static void make_guest(unsigned i)
 	g->d = new_domain(last, i == 2 || !i ? 2 : 1 + i % 3, !i);
 	domain_ref(g->d);
 	g->d->mm.max_pages = 256;
-	g->env = (struct edges_env){ .seed = seed += 0x9e3779b97f4a7c15, .privileged = !i };
+	seed += 0x9e3779b97f4a7c15;
+	g->env = (struct edges_env){ .seed = seed, .privileged = !i };
 	for (unsigned k = 0; k < EDGES_FRAMES; k++) {
 		g->env.pages[k] = frame_of(g).m;
 		g->env.va[k] = (uint64_t)k << PAGE_SHIFT;
