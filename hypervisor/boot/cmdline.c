@@ -165,30 +165,9 @@ static const char *set_com1(const char *value)
 	return text(options.com1, sizeof(options.com1), value);
 }
 
-/* none, error, warning, info, debug, all: how many levels are printed. */
-static int level(const char *name)
-{
-	static const char *const names[] = { "none", "error", "warning", "info", "debug", "all" };
-
-	for (int i = 0; i < (int)ARRAY_SIZE(names); i++)
-		if (!strcmp(name, names[i]))
-			return MIN(i, 4);
-	return -1;
-}
-
 static const char *set_levels(const char *value, int *print, int *rate)
 {
-	char item[16];
-	int first, second;
-
-	if (!option_next_item(&value, '/', item, sizeof(item)) || (first = level(item)) < 0)
-		return bad_value;
-	second = first;
-	if (option_next_item(&value, '/', item, sizeof(item)) && (second = level(item)) < 0)
-		return bad_value;
-	*print = first;
-	*rate = MAX(first, second);
-	return NULL;
+	return option_levels(value, print, rate) ? NULL : bad_value;
 }
 
 static const char *set_loglvl(const char *value)

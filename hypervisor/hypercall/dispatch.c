@@ -7,6 +7,7 @@
 #include "hypercall/hypercall.h"
 #include "pv/pv.h"
 #include <xen/xen.h>
+#include <xen/arch-x86/xen-mca.h>
 
 static hc_fn *const handlers[] = {
 	[__HYPERVISOR_set_trap_table] = hc_set_trap_table,
@@ -40,6 +41,9 @@ static hc_fn *const handlers[] = {
 	[__HYPERVISOR_physdev_op] = hc_physdev_op,
 	[__HYPERVISOR_sysctl] = hc_sysctl,
 	[__HYPERVISOR_domctl] = hc_domctl,
+	[__HYPERVISOR_hvm_op] = hc_hvm_op,
+	[__HYPERVISOR_hypfs_op] = hc_hypfs_op,
+	[__HYPERVISOR_mca] = hc_mca,
 };
 
 /*

@@ -3,10 +3,10 @@
  * domctl (xen/domctl.h, interface version 0x15): the toolstack's operations on one domain. dom0 alone may
  * call it.
  *
- * What stock tools of 4.17 need for paravirtual guests is here; what belongs to hardware-virtualised guests,
- * device assignment, memory sharing, live migration or debuggers answers -EOPNOTSUPP.
+ * What stock tools of 4.17 need for paravirtual guests is here; what is not there answers in unavailable.c.
  */
 #include "hypercall/domctl.h"
+#include "hypercall/settings.h"
 #include "dom/evtchn.h"
 #include "lib/log.h"
 #include "lib/pvbuild.h"
@@ -14,8 +14,7 @@
 #include "hw/mem.h"
 #include "mm/frame.h"
 
-#define GRANT_FRAMES_DEFAULT    64
-#define MAPTRACK_FRAMES_DEFAULT 1024
+unsigned default_grant_frames = 64, default_maptrack_frames = 1024;
 
 spinlock_t domctl_lock = SPINLOCK(RANK_DOMCTL);
 
@@ -62,9 +61,9 @@ static int createdomain(struct xen_domctl *op, bool *out)
 		.domid = op->domain,
 		.max_vcpus = c->max_vcpus,
 		.max_evtchn_port = c->max_evtchn_port,
-		.max_grant_frames =
-		        c->max_grant_frames < 0 ? GRANT_FRAMES_DEFAULT : (unsigned)c->max_grant_frames,
-		.max_maptrack_frames = c->max_maptrack_frames < 0 ? MAPTRACK_FRAMES_DEFAULT
+		.max_grant_frames = c->max_grant_frames < 0 ? READ_ONCE(default_grant_frames)
+		                                            : (unsigned)c->max_grant_frames,
+		.max_maptrack_frames = c->max_maptrack_frames < 0 ? READ_ONCE(default_maptrack_frames)
 		                                                  : (unsigned)c->max_maptrack_frames,
 		.ssidref = c->ssidref,
 	};
@@ -313,11 +312,7 @@ static int on_domain(struct domain *d, struct xen_domctl *op, bool *out)
 	case XEN_DOMCTL_set_cpu_policy:
 		return domctl_access(d, op, out);
 	default:
-		return op->cmd <= XEN_DOMCTL_set_paging_mempool_size ||
-		                       (op->cmd >= XEN_DOMCTL_gdbsx_guestmemio &&
-		                        op->cmd <= XEN_DOMCTL_gdbsx_domstatus)
-		               ? -EOPNOTSUPP
-		               : -ENOSYS;
+		return domctl_unavailable(d, op, out);
 	}
 }
 

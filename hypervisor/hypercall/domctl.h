@@ -5,6 +5,7 @@
 
 #include "hypercall/hypercall.h"
 #include "dom/sched.h"
+#include "mm/frame.h"
 #include "pv/cpuid.h"
 #include <xen/domctl.h>
 #include <xen/sysctl.h>
@@ -30,5 +31,11 @@ int domctl_vcpu(struct domain *d, struct xen_domctl *op, bool *out) __must_check
 int domctl_access(struct domain *d, struct xen_domctl *op, bool *out) __must_check;
 /* debugkeys.c. 0, -EFAULT, -E2BIG, -ENOMEM, -EIO (the audit found something), -ERESTART_HV. */
 int debug_keys(const struct xen_sysctl_debug_keys *k) __must_check;
+/* unavailable.c: what is not there, with the number that Xen refuses it by. */
+int domctl_unavailable(struct domain *d, struct xen_domctl *op, bool *out) __must_check;
+int sysctl_unavailable(struct xen_sysctl *op) __must_check;
+/* pm.c: XEN_SYSCTL_get_pmstat and XEN_SYSCTL_pm_op. */
+int pm_stat(struct xen_sysctl_get_pmstat *q) __must_check;
+int pm_op(struct xen_sysctl_pm_op *q) __must_check;
 
 #endif

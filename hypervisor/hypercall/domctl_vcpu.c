@@ -130,8 +130,10 @@ static int send_trigger(struct domain *d, const struct xen_domctl_sendtrigger *q
 
 	if (!v)
 		return -ESRCH;
-	if (q->trigger != XEN_DOMCTL_SENDTRIGGER_NMI) /* the others are ACPI buttons */
-		return -EOPNOTSUPP;
+	if (q->trigger == XEN_DOMCTL_SENDTRIGGER_POWER || q->trigger == XEN_DOMCTL_SENDTRIGGER_SLEEP)
+		return -EINVAL; /* ACPI buttons, which a paravirtual guest has not */
+	if (q->trigger != XEN_DOMCTL_SENDTRIGGER_NMI)
+		return -ENOSYS;
 	WRITE_ONCE(v->pv.nmi_pending, true);
 	vcpu_kick(v);
 	return 0;

@@ -572,7 +572,7 @@ int64_t hc_memory_op(struct hc_args *a)
 		return not_for_pv(a, sizeof(struct xen_add_to_physmap_batch), 0, -EACCES);
 	case XENMEM_remove_from_physmap:
 		return not_for_pv(a, sizeof(struct xen_remove_from_physmap), 0, -EACCES);
-	case XENMEM_get_vnumainfo:
+	case XENMEM_get_vnumainfo: /* libxl takes this number for "none", and another one for a failure */
 		return not_for_pv(a, sizeof(struct xen_vnuma_topology_info), 0, -EOPNOTSUPP);
 	case XENMEM_set_pod_target:
 	case XENMEM_get_pod_target:
@@ -599,8 +599,10 @@ int64_t hc_memory_op(struct hc_args *a)
 		return set_memory_map(a);
 	case XENMEM_claim_pages:
 		return claim_pages(a);
+	case XENMEM_get_sharing_freed_pages:
+	case XENMEM_get_sharing_shared_pages:
+		return 0;
 	default:
-		/* No domain has a vNUMA layout: libxl takes this number for that, and another one for a failure. */
-		return cmd == XENMEM_get_vnumainfo ? -EOPNOTSUPP : -ENOSYS;
+		return -ENOSYS;
 	}
 }

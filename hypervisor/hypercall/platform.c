@@ -144,10 +144,11 @@ int64_t hc_platform_op(struct hc_args *a)
 	case XENPF_cpu_offline:
 	case XENPF_cpu_hotadd:
 	case XENPF_mem_hotadd:
-	case XENPF_microcode_update:
 	case XENPF_core_parking:
 	case XENPF_resource_op:
 		return -EOPNOTSUPP;
+	case XENPF_microcode_update: /* the firmware's stays */
+		return -EINVAL;
 	default:
 		return -ENOSYS;
 	}

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * sysctl (xen/sysctl.h): what the toolstack asks of the whole machine. dom0 alone may call it. One NUMA node,
- * one cpupool; tracing, performance counters, power management, CPU hotplug and live patching answer
- * -EOPNOTSUPP.
+ * one cpupool. What is not there answers in unavailable.c.
  */
 #include "hypercall/domctl.h"
 #include "hw/console.h"
@@ -244,6 +243,12 @@ static int scheduler_op(struct xen_sysctl_scheduler_op *q)
 
 /* ---- features ---- */
 
+/* What a hardware-virtualised guest could see: nothing, as on Xen where the processor cannot run one. */
+static const struct cpu_policy policy_hvm = { .leaf_count = 2,
+	                                      .leaves = { { .subleaf = XEN_CPUID_NO_SUBLEAF },
+	                                                  { .leaf = 0x80000000,
+	                                                    .subleaf = XEN_CPUID_NO_SUBLEAF } } };
+
 static int get_featureset(struct xen_sysctl_cpu_featureset *q)
 {
 	static const struct cpu_policy *const sets[] = {
@@ -251,6 +256,8 @@ static int get_featureset(struct xen_sysctl_cpu_featureset *q)
 		[XEN_SYSCTL_cpu_featureset_host] = &policy_host,
 		[XEN_SYSCTL_cpu_featureset_pv] = &policy_pv_default,
 		[XEN_SYSCTL_cpu_featureset_pv_max] = &policy_pv_max,
+		[XEN_SYSCTL_cpu_featureset_hvm] = &policy_hvm,
+		[XEN_SYSCTL_cpu_featureset_hvm_max] = &policy_hvm,
 	};
 	uint32_t words[FEATURESET_WORDS], given = q->nr_features;
 	unsigned n = FEATURESET_WORDS;
@@ -279,6 +286,8 @@ static int get_policy(struct xen_sysctl_cpu_policy *q)
 		[XEN_SYSCTL_cpu_policy_host] = &policy_host,
 		[XEN_SYSCTL_cpu_policy_pv_max] = &policy_pv_max,
 		[XEN_SYSCTL_cpu_policy_pv_default] = &policy_pv_default,
+		[XEN_SYSCTL_cpu_policy_hvm_max] = &policy_hvm,
+		[XEN_SYSCTL_cpu_policy_hvm_default] = &policy_hvm,
 	};
 
 	if (q->_rsvd || q->index > XEN_SYSCTL_cpu_policy_hvm_default)
@@ -326,8 +335,12 @@ static int dispatch(struct xen_sysctl *op)
 		return get_featureset(&op->u.cpu_featureset);
 	case XEN_SYSCTL_get_cpu_policy:
 		return get_policy(&op->u.cpu_policy);
+	case XEN_SYSCTL_get_pmstat:
+		return pm_stat(&op->u.get_pmstat);
+	case XEN_SYSCTL_pm_op:
+		return pm_op(&op->u.pm_op);
 	default:
-		return op->cmd && op->cmd <= XEN_SYSCTL_get_cpu_policy ? -EOPNOTSUPP : -ENOSYS;
+		return sysctl_unavailable(op);
 	}
 }
 

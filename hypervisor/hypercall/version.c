@@ -2,14 +2,12 @@
 /* xen_version and vm_assist: what there is, and which conventions the guest chooses (xen/version.h, xen/features.h). */
 #include "config.h"
 #include "hypercall/hypercall.h"
+#include "hypercall/settings.h"
 #include "hw/layout.h"
 #include "lib/string.h"
 #include "hw/options.h"
 #include <xen/features.h>
 #include <xen/version.h>
-
-#define VERSION_MAJOR 4
-#define VERSION_MINOR 17
 
 static int64_t put_text(gva_t to, const char *text, size_t size)
 {
@@ -46,9 +44,9 @@ int64_t hc_xen_version(struct hc_args *a)
 
 	switch ((uint32_t)a->arg[0]) {
 	case XENVER_version:
-		return VERSION_MAJOR << 16 | VERSION_MINOR;
+		return XYLEM_ABI_MAJOR << 16 | XYLEM_ABI_MINOR;
 	case XENVER_extraversion:
-		return put_text(to, "-xylem", XEN_EXTRAVERSION_LEN);
+		return put_text(to, XYLEM_EXTRAVERSION, XEN_EXTRAVERSION_LEN);
 	case XENVER_compile_info:
 		return guest_copy_out(to, &info, sizeof(info)) ? -EFAULT : 0;
 	case XENVER_capabilities:

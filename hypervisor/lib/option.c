@@ -140,3 +140,33 @@ void option_copy(char *to, size_t size, const char *text)
 	memcpy(to, text, n);
 	to[n] = 0;
 }
+
+static const char *const level_names[] = { "none", "error", "warning", "info", "debug", "all" };
+
+static int level(const char *name)
+{
+	for (int i = 0; i < (int)ARRAY_SIZE(level_names); i++)
+		if (!strcmp(name, level_names[i]))
+			return MIN(i, 4);
+	return -1;
+}
+
+const char *option_level_name(int n)
+{
+	return n < 0 ? "none" : n >= 4 ? "all" : level_names[n];
+}
+
+bool option_levels(const char *value, int *print, int *rate)
+{
+	char item[16];
+	int first, second;
+
+	if (!option_next_item(&value, '/', item, sizeof(item)) || (first = level(item)) < 0)
+		return false;
+	second = first;
+	if (option_next_item(&value, '/', item, sizeof(item)) && (second = level(item)) < 0)
+		return false;
+	*print = first;
+	*rate = MAX(first, second);
+	return true;
+}

@@ -18,6 +18,10 @@ int option_bool(const char *value);
 bool option_number(const char *value, uint64_t *number);
 /* A size: number with B, K, M, G or T behind it, KiB without; no overflow. Moves *value behind it. */
 bool option_size(const char **value, uint64_t *bytes);
+/* "LEVEL" or "LEVEL/LEVEL" of none, error, warning, info, debug, all: how many levels are printed, and how many as long
+ * as their rate is low; 0 to 4. */
+bool option_levels(const char *value, int *print, int *rate);
+const char *option_level_name(int level);
 /* Copies text cut to size - 1 characters. */
 void option_copy(char *to, size_t size, const char *text);
 

@@ -18,6 +18,9 @@
 #include <xen/version.h>
 #include <xen/domctl.h>
 #include <xen/sysctl.h>
+#include <xen/hypfs.h>
+#include <xen/arch-x86/xen-mca.h>
+#include <xen/hvm/hvm_op.h>
 
 void *memcpy(void *, const void *, size_t);
 
@@ -54,12 +57,16 @@ enum kind {
 	P_FRAMES, /* pointers to lists */
 	P_PORTS,
 	P_BYTES,
+	P_PATH, /* of hypfs; COUNT is its length from here on */
+	P_TEXT, /* what is written there, likewise */
 	P_CONTEXT,
 	P_TRAPS,
 	P_CALLS,
 	VERSION_D,
 	VERSION_S,
 	VERSION_P,
+	VERSION_M,
+	PM,   /* a command or a type about idle states, or frequencies */
 	BITS, /* a bitmap's length */
 	FEW,  /* 1 .. 4 */
 };
@@ -149,6 +156,14 @@ struct op {
 			   F(struct xen_platform_op, interface_version, VERSION_P), __VA_ARGS__ }, \
 	}
 #define PF(member, kind) F(struct xen_platform_op, u.member, kind)
+#define MCA(c, ...)                                                                                    \
+	{                                                                                              \
+		.name = "mca " #c, .cmd = XEN_MC_##c, .number = __HYPERVISOR_mca, .arg = { PTR },      \
+		.bytes = sizeof(struct xen_mc),                                                        \
+		.field = { F(struct xen_mc, cmd, CMD), F(struct xen_mc, interface_version, VERSION_M), \
+			   __VA_ARGS__ },                                                              \
+	}
+#define MC(member, kind) F(struct xen_mc, u.member, kind)
 #define MMUEXT(c, kind1, kind2)                                                               \
 	{                                                                                     \
 		.name = "mmuext_op " #c, .cmd = MMUEXT_##c, .number = __HYPERVISOR_mmuext_op, \
@@ -274,6 +289,10 @@ static const struct op ops[] = {
 	       F(struct xen_remove_from_physmap, gpfn, FRAME)),
 	MEMORY(set_pod_target, xen_pod_target, F(struct xen_pod_target, domid, DOMID)),
 	MEMORY(get_pod_target, xen_pod_target, F(struct xen_pod_target, domid, DOMID)),
+	MEMORY(get_vnumainfo, xen_vnuma_topology_info, F(struct xen_vnuma_topology_info, domid, DOMID),
+	       F(struct xen_vnuma_topology_info, pad, ZERO)),
+	PLAIN(memory_op, XENMEM_get_sharing_freed_pages, EDGE),
+	PLAIN(memory_op, XENMEM_get_sharing_shared_pages, EDGE),
 	/* event channels */
 	EVTCHN(alloc_unbound, struct evtchn_alloc_unbound, F(struct evtchn_alloc_unbound, dom, DOMID),
 	       F(struct evtchn_alloc_unbound, remote_dom, DOMID)),
@@ -445,6 +464,21 @@ static const struct op ops[] = {
 	PLATFORM(microcode_update, PF(microcode.data, P_BYTES), PF(microcode.length, BITS)),
 	PLATFORM(core_parking, PF(core_parking.type, SMALL)),
 	PLATFORM(resource_op, PF(resource_op.nr_entries, FEW), PF(resource_op.entries, P_BYTES)),
+	PLAIN(hypfs_op, XEN_HYPFS_OP_get_version, ZERO, ZERO, ZERO, ZERO),
+	PLAIN(hypfs_op, XEN_HYPFS_OP_read, P_PATH, COUNT, P_BYTES, BITS),
+	PLAIN(hypfs_op, XEN_HYPFS_OP_write_contents, P_PATH, COUNT, P_TEXT, COUNT),
+	MCA(fetch, MC(mc_fetch.flags, SMALL), MC(mc_fetch.fetch_id, SMALL), MC(mc_fetch.data, P_BYTES)),
+	MCA(notifydomain, MC(mc_notifydomain.mc_domid, DOMID)),
+	MCA(physcpuinfo, MC(mc_physcpuinfo.ncpus, FEW), MC(mc_physcpuinfo.info, P_BYTES)),
+	MCA(msrinject, MC(mc_msrinject.mcinj_cpunr, SMALL), MC(mc_msrinject.mcinj_flags, SMALL),
+	    MC(mc_msrinject.mcinj_count, FEW), MC(mc_msrinject.mcinj_msr[0].reg, EDGE)),
+	MCA(mceinject, MC(mc_mceinject.mceinj_cpunr, SMALL)),
+	MCA(inject_v2, MC(mc_inject_v2.flags, SMALL), MC(mc_inject_v2.cpumap.bitmap, P_BYTES),
+	    MC(mc_inject_v2.cpumap.nr_bits, BITS)),
+	COMMAND(hvm_op, HVMOP_get_param, struct xen_hvm_param, F(struct xen_hvm_param, domid, DOMID),
+	        F(struct xen_hvm_param, index, SMALL)),
+	COMMAND(hvm_op, HVMOP_set_param, struct xen_hvm_param, F(struct xen_hvm_param, domid, DOMID),
+	        F(struct xen_hvm_param, index, SMALL)),
 	/* the toolstack's: one domain */
 	DOMCTL(createdomain, D(createdomain.ssidref, ZERO), D(createdomain.flags, ZERO),
 	       D(createdomain.iommu_opts, ZERO), D(createdomain.max_vcpus, FEW),
@@ -507,6 +541,36 @@ static const struct op ops[] = {
 	DOMCTL(set_vcpu_msrs, D(vcpu_msrs.vcpu, VCPU), D(vcpu_msrs.msr_count, BITS),
 	       D(vcpu_msrs.msrs, P_BYTES)),
 	DOMCTL(gdbsx_guestmemio, D(gdbsx_guest_memio.gva, VA), D(gdbsx_guest_memio.len, BITS)),
+	DOMCTL(vm_event_op, D(vm_event_op.op, SMALL), D(vm_event_op.mode, SMALL)),
+	DOMCTL(monitor_op, D(monitor_op.op, SMALL), D(monitor_op.event, BITS)),
+	DOMCTL(sethvmcontext, D(hvmcontext.size, BITS), D(hvmcontext.buffer, P_BYTES)),
+	DOMCTL(gethvmcontext, D(hvmcontext.size, BITS), D(hvmcontext.buffer, P_BYTES)),
+	DOMCTL(gethvmcontext_partial),
+	DOMCTL(bind_pt_irq),
+	DOMCTL(unbind_pt_irq),
+	DOMCTL(set_broken_page_p2m),
+	DOMCTL(debug_op, D(debug_op.op, SMALL), D(debug_op.vcpu, VCPU)),
+	DOMCTL(vmtrace_op, D(vmtrace_op.cmd, SMALL), D(vmtrace_op.vcpu, VCPU)),
+	DOMCTL(soft_reset),
+#ifdef XEN_DOMCTL_soft_reset_cont /* within a hypervisor alone */
+	DOMCTL(soft_reset_cont),
+#endif
+	DOMCTL(ioport_mapping, D(ioport_mapping.first_gport, BITS), D(ioport_mapping.nr_ports, BITS)),
+	DOMCTL(get_paging_mempool_size),
+	DOMCTL(set_paging_mempool_size, D(paging_mempool.size, EDGE)),
+	DOMCTL(psr_cmt_op, D(psr_cmt_op.cmd, SMALL)),
+	DOMCTL(psr_alloc, D(psr_alloc.cmd, SMALL)),
+	DOMCTL(assign_device, D(assign_device.dev, SMALL)),
+	DOMCTL(deassign_device, D(assign_device.dev, SMALL)),
+	DOMCTL(test_assign_device, D(assign_device.dev, SMALL)),
+	DOMCTL(get_device_group),
+	DOMCTL(set_target, D(set_target.target, DOMID)),
+	DOMCTL(subscribe, D(subscribe.port, PORT)),
+	DOMCTL(set_access_required, D(access_required.access_required, SMALL)),
+	DOMCTL(setvnumainfo, D(vnuma.nr_vnodes, FEW), D(vnuma.nr_vcpus, FEW)),
+	DOMCTL(gdbsx_pausevcpu, D(gdbsx_pauseunp_vcpu.vcpu, VCPU)),
+	DOMCTL(gdbsx_unpausevcpu, D(gdbsx_pauseunp_vcpu.vcpu, VCPU)),
+	DOMCTL(gdbsx_domstatus),
 	/* and the whole machine */
 	SYSCTL(readconsole, S(readconsole.clear, ZERO), S(readconsole.incremental, SMALL),
 	       S(readconsole.index, EDGE), S(readconsole.buffer, P_BYTES), S(readconsole.count, BITS)),
@@ -538,6 +602,16 @@ static const struct op ops[] = {
 	SYSCTL(tbuf_op, S(tbuf_op.cmd, SMALL)),
 	SYSCTL(perfc_op, S(perfc_op.cmd, SMALL)),
 	SYSCTL(cpu_hotplug, S(cpu_hotplug.cpu, SMALL), S(cpu_hotplug.op, SMALL)),
+	SYSCTL(livepatch_op, S(livepatch.cmd, SMALL), S(livepatch.pad, ZERO), S(livepatch.u.list.nr, BITS),
+	       S(livepatch.u.list.pad, ZERO)),
+	SYSCTL(page_offline_op, S(page_offline.cmd, SMALL), S(page_offline.start, FRAME),
+	       S(page_offline.end, FRAME), S(page_offline.status, P_BYTES)),
+	SYSCTL(psr_cmt_op, S(psr_cmt_op.cmd, SMALL)),
+	SYSCTL(psr_alloc, S(psr_alloc.cmd, SMALL)),
+	SYSCTL(coverage_op, S(coverage_op.cmd, SMALL)),
+	SYSCTL(get_pmstat, S(get_pmstat.type, PM), S(get_pmstat.cpuid, SMALL), S(get_pmstat.u.getcx.nr, FEW),
+	       S(get_pmstat.u.getcx.triggers, P_BYTES), S(get_pmstat.u.getcx.residencies, P_BYTES)),
+	SYSCTL(pm_op, S(pm_op.cmd, PM), S(pm_op.cpuid, SMALL), S(pm_op.u.set_max_cstate, SMALL)),
 };
 
 #define OPS (sizeof(ops) / sizeof(ops[0]))
@@ -730,6 +804,37 @@ static uint64_t words(struct edges_env *e, enum kind kind, unsigned size, unsign
 	return e->base + at;
 }
 
+static const char *const paths[] = {
+	"/",
+	"/buildinfo/version/major",
+	"/buildinfo/config",
+	"/cpupool/0/sched-gran",
+	"/params",
+	"/params/gnttab_max_frames",
+	"/params/loglvl",
+	"/params/loglvl/x",
+	"//",
+	"none",
+};
+/* Nothing that would make the hypervisor silent: who waits for its lines would miss them. */
+static const char *const texts[] = { "",     "all", "info/all", "64", "0", "-1", "18446744073709551616",
+	                             "core", "loud" };
+
+/* One of the texts with its end; *length is what it takes. */
+static uint64_t text(struct edges_env *e, const char *const *list, unsigned n, unsigned *length)
+{
+	const char *s = list[edges_random(e, n)];
+	uint32_t at = room(e, 32);
+	unsigned len = 0;
+
+	while (s[len])
+		len++;
+	*length = len + 1;
+	for (unsigned i = 0; i <= len; i++)
+		store(e, at + i, (uint8_t)s[i], 1);
+	return e->base + at;
+}
+
 static uint64_t context(struct edges_env *e)
 {
 	uint32_t at = room(e, sizeof(struct vcpu_guest_context));
@@ -887,6 +992,10 @@ static uint64_t plain_value(struct edges_env *e, const struct op *op, enum kind 
 		return XEN_SYSCTL_INTERFACE_VERSION;
 	case VERSION_P:
 		return XENPF_INTERFACE_VERSION;
+	case VERSION_M:
+		return XEN_MCA_INTERFACE_VERSION;
+	case PM:
+		return (edges_random(e, 8) ? PMSTAT_CX : PMSTAT_PX) + edges_random(e, 8);
 	default:
 		return edges_value(e);
 	}
@@ -910,6 +1019,10 @@ static uint64_t value(struct edges_env *e, const struct op *op, enum kind kind, 
 		return words(e, PORT, 4, 8);
 	case P_BYTES:
 		return words(e, SMALL, 8, 8);
+	case P_PATH:
+		return text(e, paths, sizeof(paths) / sizeof(paths[0]), count);
+	case P_TEXT:
+		return text(e, texts, sizeof(texts) / sizeof(texts[0]), count);
 	case P_CONTEXT:
 		return context(e);
 	case P_TRAPS:

@@ -16,6 +16,9 @@ GENERATED = {"aclocal.m4", "configure", "config.h", "config.h.in", "config.statu
              "Makefile.in", "Makefile"}
 LAYERS = ["lib", "hw", "mm", "dom", "pv", "hypercall", "boot"]
 GUEST_REACHABLE = ["mm", "dom", "pv", "hypercall"]
+# Calls that refuse everybody but dom0 before they read an argument: no guest gets further into these files.
+DOM0_ONLY = ["hypervisor/hypercall/" + f for f in ("debugkeys.c", "domctl.c", "domctl.h", "domctl_access.c", "domctl_vcpu.c",
+                                                   "hypfs.c", "mca.c", "platform.c", "pm.c", "settings.h", "sysctl.c")]
 LGPL = ("libxenctrl/src/", "libxenctrl/include/", "libvirt-driver/")
 EITHER = ("hypervisor/lib/pv", "hypervisor/lib/elf", "hypervisor/lib/bzimage", "hypervisor/lib/decompress", "tests/xml/",
           "examples/", "docs/", "tests/unit/", "tests/fuzz/", "libvirt-driver/Makefile.am", "libxenctrl/src/Makefile.am")
@@ -100,7 +103,7 @@ def rule_length(paths):
 def rule_guest_reachable(paths):
     """code that guests reach stays below 15,000 lines"""
     total = sum(read(p).count("\n") for p in paths
-                if p.startswith(tuple("hypervisor/%s/" % f for f in GUEST_REACHABLE)))
+                if p.startswith(tuple("hypervisor/%s/" % f for f in GUEST_REACHABLE)) and p not in DOM0_ONLY)
     if total > 15000:
         yield "hypervisor", "%d lines in %s" % (total, ", ".join(GUEST_REACHABLE))
 

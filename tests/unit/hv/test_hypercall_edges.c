@@ -36,7 +36,7 @@
 #define GUESTS    4 /* the first one is privileged */
 #define BATCH     256
 #define TURN      16 /* calls of one vcpu in a row */
-#define CALLS_MIN 250000
+#define CALLS_MIN 300000
 #define AGAIN     200000
 #define DOMAINS   64
 
@@ -108,6 +108,13 @@ uint64_t rdmsr(uint32_t msr)
 	return 0;
 }
 
+int rdmsr_safe(uint32_t msr, uint64_t *value)
+{
+	(void)msr;
+	*value = 0;
+	return -EFAULT;
+}
+
 void wrmsr(uint32_t msr, uint64_t value)
 {
 	/* FS and GS bases: the processor refuses others, and the hypervisor would die of that. */
@@ -168,6 +175,11 @@ bool fpu_legacy_set(void *area, const void *fxsave)
 void fpu_legacy_get(const void *area, void *fxsave)
 {
 	memcpy(fxsave, area, 512);
+}
+
+void pv_iret(struct vcpu *v, struct cpu_user_regs *regs)
+{
+	(void)v, (void)regs;
 }
 
 void pv_inject_exception(struct vcpu *v, unsigned vector, uint32_t error_code)

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Toolstack operations that are not there, and what they answer. Tools tell their users what an error number says, and
+ * libxl's flow depends on some: so each operation that Xen refuses for a paravirtual domain, or on a machine without the
+ * hardware for it, is refused here with the number that Xen 4.17 gives. -EOPNOTSUPP beside those is what Xen does and we
+ * do not (docs/abi.md lists it), -ENOSYS what no Xen of that version knows.
+ */
+#include "hypercall/domctl.h"
+#include <xen/vm_event.h>
+#include <xen/hvm/hvm_op.h>
+
+/* ---- domctl ---- */
+
+static int shadow_op(const struct domain *d, const struct xen_domctl_shadow_op *q)
+{
+	if (d == current_domain())
+		return -EINVAL;
+	if (q->op == XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY ||
+	    (q->op == XEN_DOMCTL_SHADOW_OP_ENABLE && (q->mode & XEN_DOMCTL_SHADOW_ENABLE_LOG_DIRTY)))
+		return -EOPNOTSUPP;
+	return -EINVAL;
+}
+
+static int vm_event_op(const struct domain *d, struct xen_domctl_vm_event_op *q, bool *out)
+{
+	if (q->op == XEN_VM_EVENT_GET_VERSION) {
+		q->u.version = VM_EVENT_INTERFACE_VERSION;
+		*out = true;
+		return 0;
+	}
+	return d == current_domain() || !d->max_vcpus || !d->vcpus[0] ||
+	                       q->mode == XEN_DOMCTL_VM_EVENT_OP_MONITOR
+	               ? -EINVAL
+	               : -ENOSYS;
+}
+
+/* A paravirtual domain has no event that could be monitored. */
+static int monitor_op(const struct domain *d, struct xen_domctl_monitor_op *q, bool *out)
+{
+	if (d == current_domain())
+		return -EPERM;
+	switch (q->op) {
+	case XEN_DOMCTL_MONITOR_OP_GET_CAPABILITIES:
+		q->event = 0;
+		*out = true;
+		return 0;
+	case XEN_DOMCTL_MONITOR_OP_ENABLE:
+	case XEN_DOMCTL_MONITOR_OP_DISABLE:
+		return q->event > 31 ? -EINVAL : -EOPNOTSUPP;
+	}
+	return -EOPNOTSUPP;
+}
+
+int domctl_unavailable(struct domain *d, struct xen_domctl *op, bool *out)
+{
+	switch (op->cmd) {
+	case XEN_DOMCTL_shadow_op:
+		return shadow_op(d, &op->u.shadow_op);
+	case XEN_DOMCTL_vm_event_op:
+		return vm_event_op(d, &op->u.vm_event_op, out);
+	case XEN_DOMCTL_monitor_op:
+		return monitor_op(d, &op->u.monitor_op, out);
+	/* of hardware-virtualised domains */
+	case XEN_DOMCTL_sethvmcontext:
+	case XEN_DOMCTL_gethvmcontext:
+	case XEN_DOMCTL_gethvmcontext_partial:
+	case XEN_DOMCTL_bind_pt_irq:
+	case XEN_DOMCTL_unbind_pt_irq:
+	case XEN_DOMCTL_set_broken_page_p2m:
+	case XEN_DOMCTL_debug_op:
+	case XEN_DOMCTL_vmtrace_op:
+	case XEN_DOMCTL_soft_reset:
+	case XEN_DOMCTL_soft_reset_cont:
+		return -EINVAL;
+	case XEN_DOMCTL_ioport_mapping:
+	case XEN_DOMCTL_get_paging_mempool_size:
+	case XEN_DOMCTL_set_paging_mempool_size:
+		return -EOPNOTSUPP;
+	/* no processor with resource monitoring */
+	case XEN_DOMCTL_psr_cmt_op:
+	case XEN_DOMCTL_psr_alloc:
+		return -ENODEV;
+	/* no IOMMU */
+	case XEN_DOMCTL_assign_device:
+	case XEN_DOMCTL_deassign_device:
+	case XEN_DOMCTL_test_assign_device:
+	case XEN_DOMCTL_get_device_group:
+	/* on Xen only */
+	case XEN_DOMCTL_set_target:
+	case XEN_DOMCTL_subscribe:
+	case XEN_DOMCTL_set_access_required:
+	case XEN_DOMCTL_setvnumainfo:
+	case XEN_DOMCTL_set_ext_vcpucontext:
+	case XEN_DOMCTL_get_ext_vcpucontext:
+	case XEN_DOMCTL_setvcpuextstate:
+	case XEN_DOMCTL_getvcpuextstate:
+	case XEN_DOMCTL_get_vcpu_msrs:
+	case XEN_DOMCTL_set_vcpu_msrs:
+	case XEN_DOMCTL_gdbsx_guestmemio:
+	case XEN_DOMCTL_gdbsx_pausevcpu:
+	case XEN_DOMCTL_gdbsx_unpausevcpu:
+	case XEN_DOMCTL_gdbsx_domstatus:
+		return -EOPNOTSUPP;
+	}
+	return -ENOSYS;
+}
+
+/* ---- sysctl ---- */
+
+static int cpu_hotplug(const struct xen_sysctl_cpu_hotplug *q)
+{
+	bool online = q->cpu < cpu_count && cpumask_test(&cpus_online, q->cpu);
+
+	switch (q->op) {
+	case XEN_SYSCTL_CPU_HOTPLUG_ONLINE:
+		return q->cpu >= cpu_count ? -EINVAL : online ? -EEXIST : -EOPNOTSUPP;
+	case XEN_SYSCTL_CPU_HOTPLUG_OFFLINE:
+		return q->cpu >= cpu_count || !q->cpu ? -EINVAL : !online ? -EEXIST : -EOPNOTSUPP;
+	}
+	return -EOPNOTSUPP;
+}
+
+/* No payload is ever loaded. */
+static int livepatch_op(struct xen_sysctl_livepatch_op *q)
+{
+	struct xen_sysctl_livepatch_list *l = &q->u.list;
+
+	if (q->pad)
+		return -EINVAL;
+	switch (q->cmd) {
+	case XEN_SYSCTL_LIVEPATCH_LIST:
+		if (l->nr > 1024)
+			return -E2BIG;
+		if (l->pad)
+			return -EINVAL;
+		l->nr = l->version = l->name_total_size = l->metadata_total_size = 0;
+		return 0;
+	case XEN_SYSCTL_LIVEPATCH_GET:
+	case XEN_SYSCTL_LIVEPATCH_ACTION:
+		return -ENOENT;
+	}
+	return -EOPNOTSUPP;
+}
+
+/* Every frame of RAM is on line. */
+static int page_offline_op(const struct xen_sysctl_page_offline_op *q)
+{
+	uint32_t status = PG_OFFLINE_INVALID;
+	int rc = -EINVAL;
+
+	if (q->end < q->start)
+		return -EINVAL;
+	if (q->cmd > sysctl_query_page_offline)
+		return -EINVAL;
+	if (q->cmd == sysctl_page_offline && mfn_is_ram(MFN(q->start)))
+		return -EOPNOTSUPP;
+	if (q->cmd == sysctl_page_online)
+		status = mfn_is_ram(MFN(q->start)) ? PG_ONLINE_FAILED : PG_OFFLINE_INVALID;
+	/* One at a time, as the tools ask. */
+	if (q->cmd == sysctl_query_page_offline && q->end == q->start && mfn_is_ram(MFN(q->start)))
+		rc = status = 0;
+	return copy_to_handle(q->status, 0, &status, 1) ? -EFAULT : rc;
+}
+
+int sysctl_unavailable(struct xen_sysctl *op)
+{
+	switch (op->cmd) {
+	case XEN_SYSCTL_cpu_hotplug:
+		return cpu_hotplug(&op->u.cpu_hotplug);
+	case XEN_SYSCTL_livepatch_op:
+		return livepatch_op(&op->u.livepatch);
+	case XEN_SYSCTL_page_offline_op:
+		return page_offline_op(&op->u.page_offline);
+	case XEN_SYSCTL_psr_cmt_op: /* no processor with resource monitoring */
+	case XEN_SYSCTL_psr_alloc:
+		return -ENODEV;
+	case XEN_SYSCTL_coverage_op: /* Xen has it in special builds */
+	case XEN_SYSCTL_tbuf_op:     /* on Xen only */
+		return -EOPNOTSUPP;
+	}
+	return -ENOSYS; /* performance counters and lock profiles too: Xen has them in special builds */
+}
+
+/* ---- hvm_op ---- */
+
+/* hvm_op(command, argument): of parameters, no paravirtual domain has one. */
+int64_t hc_hvm_op(struct hc_args *a)
+{
+	struct xen_hvm_param q;
+	struct domain *d;
+
+	if (a->arg[0] != HVMOP_get_param && a->arg[0] != HVMOP_set_param)
+		return -ENOSYS;
+	if (guest_copy_in(&q, GVA(a->arg[1]), sizeof(q)))
+		return -EFAULT;
+	d = domain_get_self_or(q.domid);
+	if (!d)
+		return -ESRCH;
+	domain_put(d);
+	return -EINVAL;
+}
