@@ -5,8 +5,8 @@
  * as seconds=N on the command line says.
  *
  * What would end the guest or the machine when it is done as asked is left to the host test, which can replace what died:
- * shutdowns, watchdogs, the last vcpu that goes down, power off. Of the guest's own frames and addresses, only spare ones
- * are named; what others than the guest own is named freely.
+ * shutdowns, watchdogs, the last vcpu that goes down, power off, and iret, also at the end of a multicall. Of the guest's
+ * own frames and addresses, only spare ones are named; what others than the guest own is named freely.
  */
 #include "guest.h"
 #include "../../edges/edges.h"
@@ -62,8 +62,8 @@ static bool lethal(const struct fuzzer *f, uint32_t number, const uint64_t *arg)
 		     i++, at += sizeof(struct multicall_entry)) {
 			const struct multicall_entry *m = (const void *)at;
 
-			/* A list in a list is refused; so is iret, which is asked for. */
-			if (m->op != __HYPERVISOR_multicall && m->op != __HYPERVISOR_iret &&
+			/* A list in a list is refused. */
+			if (m->op != __HYPERVISOR_multicall &&
 			    lethal(f, (uint32_t)m->op, (const uint64_t *)m->args))
 				return true;
 		}

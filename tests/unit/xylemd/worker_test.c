@@ -128,7 +128,8 @@ static void test_worker(void)
 		image_clear(&image);
 	}
 	check_unpacked(worker, gz, elf, size, "and the next kernel has a new worker");
-	tap_ok(!worker_rest(worker, 3600 * G_USEC_PER_SEC) && worker_pid() > 0, "it is kept for a while");
+	tap_ok(!worker_rest(worker, G_GINT64_CONSTANT(3600) * G_USEC_PER_SEC) && worker_pid() > 0,
+	       "it is kept for a while");
 	tap_ok(worker_rest(worker, 0) && worker_pid() == 0, "and does not outlive the kernels for long");
 	check_unpacked(worker, gz, elf, size, "the next kernel has a new one again");
 	worker_free(worker);
