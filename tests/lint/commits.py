@@ -11,10 +11,10 @@ import subprocess
 import sys
 
 ROOT = os.path.realpath(os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", ".."))
-SUBJECT = 110
+SUBJECT = 72
 BODY = 125
 # The commits up to this one are older than the rules.
-OLD = "d9551a7"
+OLD = "dbc7eba"
 
 
 def faults(message):
@@ -44,7 +44,7 @@ def main():
     shown = subprocess.run(["git", "-C", ROOT, "log", "-n", str(count), "--no-merges", "--format=%h%x00%B%x01", "HEAD"] + since,
                            stdout=subprocess.PIPE, check=True, universal_newlines=True).stdout
     print("1..2")
-    own = [list(faults(m)) for m in ("x" * 111, "A subject.", "fixup! it", "One\ntwo", "One\n\n" + "x" * 126)]
+    own = [list(faults(m)) for m in ("x" * 73, "A subject.", "fixup! it", "One\ntwo", "One\n\n" + "x" * 126)]
     right = all(len(f) == 1 for f in own) and not list(faults("A subject\n\nand why"))
     print("%s 1 - the rules find what they are for" % ("ok" if right else "not ok"))
     failed = not right
