@@ -282,13 +282,15 @@ static int kill_domain(const char *handle, const unsigned char *uuid, unsigned i
 		bool known;
 
 		domain = monitor_get(xylem->monitor, handle, &known);
-		if (!known || domain)
+		if (domain)
 			return -1;
-		virResetLastError();
-		return 0;
+		if (known) {
+			virResetLastError();
+			return 0;
+		}
 	}
-	/* At least the guest stops, whatever has become of xylemd, which takes the rest down when it is back. */
-	if (!domain_is(domid, uuid, &info))
+	/* At least the guest stops, if xylemd hangs or is gone: it takes the rest down when it is back. */
+	if (!domain_is(domid, uuid, &info) || info.dying)
 		return -1;
 	if (xyl_domain_destroy(xylem->xen, domid) < 0 && errno != ESRCH) {
 		virReportError(VIR_ERR_OPERATION_FAILED, "%s", xyl_error());

@@ -157,8 +157,10 @@ bool monitor_connected(struct monitor *m G_GNUC_UNUSED)
 	return true;
 }
 
-GVariant *monitor_get(struct monitor *m G_GNUC_UNUSED, unsigned int domid G_GNUC_UNUSED)
+GVariant *monitor_get(struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED, bool *known)
 {
+	if (known)
+		*known = false;
 	return NULL;
 }
 
@@ -176,8 +178,10 @@ static unsigned int built(bool paused)
 	return domid;
 }
 
-int monitor_create(struct monitor *m G_GNUC_UNUSED, GVariant *config, bool paused, unsigned int *domid)
+int monitor_create(struct monitor *m G_GNUC_UNUSED, GVariant *config, bool paused, unsigned int *domid,
+                   GVariant **devices)
 {
+	*devices = NULL;
 	g_variant_unref(g_variant_ref_sink(config));
 	*domid = built(paused);
 	say(*domid, "created", "");
@@ -203,9 +207,17 @@ static void take_down(const char *detail)
 	say(domid, "died", detail);
 }
 
-int monitor_destroy(struct monitor *m G_GNUC_UNUSED, unsigned int domid G_GNUC_UNUSED)
+int monitor_destroy(struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED)
 {
 	take_down("request");
+	return 0;
+}
+
+int monitor_pause(struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED, bool pause)
+{
+	g_mutex_lock(&lock);
+	guest.paused = pause;
+	g_mutex_unlock(&lock);
 	return 0;
 }
 
@@ -215,16 +227,23 @@ int monitor_destroy(struct monitor *m G_GNUC_UNUSED, unsigned int domid G_GNUC_U
 		abort();      \
 	}
 
-NOT_CALLED(monitor_shutdown, struct monitor *m G_GNUC_UNUSED, unsigned int domid G_GNUC_UNUSED,
+NOT_CALLED(monitor_shutdown, struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED,
            const char *mode G_GNUC_UNUSED)
-NOT_CALLED(monitor_attach, struct monitor *m G_GNUC_UNUSED, unsigned int domid G_GNUC_UNUSED,
+NOT_CALLED(monitor_attach, struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED,
+           GVariant *device G_GNUC_UNUSED, GVariant **made G_GNUC_UNUSED)
+NOT_CALLED(monitor_detach, struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED,
            GVariant *device G_GNUC_UNUSED)
-NOT_CALLED(monitor_detach, struct monitor *m G_GNUC_UNUSED, unsigned int domid G_GNUC_UNUSED,
-           GVariant *device G_GNUC_UNUSED)
-NOT_CALLED(monitor_set_memory, struct monitor *m G_GNUC_UNUSED, unsigned int domid G_GNUC_UNUSED,
+NOT_CALLED(monitor_set_memory, struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED,
            unsigned long long memory_kib G_GNUC_UNUSED)
-NOT_CALLED(monitor_set_vcpus, struct monitor *m G_GNUC_UNUSED, unsigned int domid G_GNUC_UNUSED,
+NOT_CALLED(monitor_set_vcpus, struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED,
            unsigned int vcpus G_GNUC_UNUSED)
+NOT_CALLED(monitor_set_scheduler, struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED,
+           const struct xyl_sched *sched G_GNUC_UNUSED)
+NOT_CALLED(monitor_set_affinity, struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED,
+           unsigned int vcpu G_GNUC_UNUSED, const unsigned char *map G_GNUC_UNUSED,
+           size_t map_bytes G_GNUC_UNUSED)
+NOT_CALLED(monitor_set_opaque, struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED,
+           const char *text G_GNUC_UNUSED)
 
 /* ---- the hypervisor and the store ---- */
 
@@ -272,24 +291,6 @@ int xyl_host_info(struct xyl *x G_GNUC_UNUSED, struct xyl_hostinfo *info)
 {
 	memset(info, 0, sizeof(*info));
 	return 0;
-}
-
-static int set_paused(bool paused)
-{
-	g_mutex_lock(&lock);
-	guest.paused = paused;
-	g_mutex_unlock(&lock);
-	return 0;
-}
-
-int xyl_domain_pause(struct xyl *x G_GNUC_UNUSED, uint32_t domid G_GNUC_UNUSED)
-{
-	return set_paused(true);
-}
-
-int xyl_domain_unpause(struct xyl *x G_GNUC_UNUSED, uint32_t domid G_GNUC_UNUSED)
-{
-	return set_paused(false);
 }
 
 char *xyl_store_readf(struct xyl_store *s G_GNUC_UNUSED, xyl_tx tx G_GNUC_UNUSED,
