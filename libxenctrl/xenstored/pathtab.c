@@ -90,19 +90,26 @@ static void pathtab_grow(struct pathtab *t)
 	g_free(old);
 }
 
-void pathtab_add(struct pathtab *t, struct pathent *e, const char *path)
+void pathtab_add_hashed(struct pathtab *t, struct pathent *e, const char *path, size_t len, uint64_t hash)
 {
 	size_t b;
 
 	if (t->count >= t->bucket_count)
 		pathtab_grow(t);
-	e->len = strlen(path);
-	e->path = g_strndup(path, e->len);
-	e->hash = pathtab_hash(path, e->len);
-	b = bucket_of(t, e->hash);
+	e->len = (uint32_t)len;
+	e->path = g_strndup(path, len);
+	e->hash = hash;
+	b = bucket_of(t, hash);
 	e->next = t->buckets[b];
 	t->buckets[b] = e;
 	t->count++;
+}
+
+void pathtab_add(struct pathtab *t, struct pathent *e, const char *path)
+{
+	size_t len = strlen(path);
+
+	pathtab_add_hashed(t, e, path, len, pathtab_hash(path, len));
 }
 
 void pathtab_remove(struct pathtab *t, struct pathent *e)

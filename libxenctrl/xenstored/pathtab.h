@@ -58,6 +58,8 @@ struct pathent *pathtab_find(const struct pathtab *t, const char *path);
 
 /* Adds e under path, of which it takes a copy; the path must not be there yet. */
 void pathtab_add(struct pathtab *t, struct pathent *e, const char *path);
+/* The same for the first len bytes of path, whose hash is known. */
+void pathtab_add_hashed(struct pathtab *t, struct pathent *e, const char *path, size_t len, uint64_t hash);
 
 /* Takes e out and frees its copy of the path. */
 void pathtab_remove(struct pathtab *t, struct pathent *e);

@@ -151,29 +151,35 @@ static char *path_resolve(struct conn *c, const char *path, uint32_t *strip)
 	return NULL;
 }
 
+/* "/", what lies below it on the way to path, and path itself, in one pass over it. */
+static GArray *path_way(const char *path)
+{
+	GArray *way = g_array_sized_new(FALSE, FALSE, sizeof(struct pathref), 16);
+	struct pathref at = { path, 0, pathtab_hash_start() };
+
+	while (path[at.len]) {
+		at.hash = pathtab_hash_step(at.hash, path[at.len++]);
+		if (at.len == 1 || path[at.len] == '/' || !path[at.len])
+			g_array_append_val(way, at);
+	}
+	return way;
+}
+
 /* The nearest ancestor that exists; missing counts the path itself and the ancestors that do not. */
 static int nearest(struct request *r, const char *path, char **where, struct content **content,
                    unsigned int *missing)
 {
-	char *at = g_strdup(path);
+	g_autoptr(GArray) way = path_way(path);
+	const struct pathref *at;
 	int err;
 
 	*missing = 0;
-	for (;;) {
-		char *up;
-
-		err = view_get(r->c, r->t, at, content);
-		if (err || *content)
-			break;
-		up = path_parent(at);
-		g_free(at);
-		at = up;
-		++*missing;
-	}
-	if (err)
-		g_free(at);
-	else
-		*where = at;
+	do {
+		at = &g_array_index(way, struct pathref, way->len - 1 - *missing);
+		err = view_get_at(r->c, r->t, at, content);
+	} while (!err && !*content && ++*missing < way->len);
+	if (!err)
+		*where = g_strndup(path, at->len);
 	return err;
 }
 
@@ -854,6 +860,9 @@ static void complain(struct request *r, int err)
 	conn_complain(r->c, "%s %s refused: over quota", request_name(r->hdr->type), path);
 }
 
+/* So many bytes of a request, most of them a path's, cost as much as a short request. */
+#define BYTES_PER_WORK 128
+
 void request_process(struct conn *c, const struct xsd_sockmsg *hdr, char *payload)
 {
 	struct request r = { .c = c, .hdr = hdr, .payload = payload, .len = hdr->len };
@@ -875,5 +884,5 @@ void request_process(struct conn *c, const struct xsd_sockmsg *hdr, char *payloa
 		complain(&r, err);
 		reply_error(&r, err);
 	}
-	c->work = 1 + MIN(c->store->work - work, G_MAXUINT16);
+	c->work = 1 + MIN(c->store->work - work + hdr->len / BYTES_PER_WORK, G_MAXUINT16);
 }

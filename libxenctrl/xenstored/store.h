@@ -252,6 +252,13 @@ int txn_commit(struct txn *t); /* 0, EAGAIN on conflict, ENOSPC over quota; t is
 /* The client changed path, which was put before: an event is due at commit. */
 void txn_changed(struct txn *t, const char *path);
 int view_get(struct conn *c, struct txn *t, const char *path, struct content **out); /* *out NULL: absent */
+/* The first bytes of a path, and their hash: who looks at all nodes above one computes that once. */
+struct pathref {
+	const char *path;
+	size_t len;
+	uint64_t hash;
+};
+int view_get_at(struct conn *c, struct txn *t, const struct pathref *p, struct content **out);
 int view_put(struct conn *c, struct txn *t, const char *path, struct content *content);
 int view_remove(struct conn *c, struct txn *t, const char *path);
 /* Removes path and what is below from the tree itself, in the name of the domain writer, and tells the

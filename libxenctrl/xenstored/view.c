@@ -102,18 +102,31 @@ static void txn_charge(struct txn *t, size_t bytes)
 	t->conn->dom->memory_bytes += bytes;
 }
 
-/* The transaction's view of path, which becomes part of what the commit depends on. */
-static int txn_touch(struct txn *t, const char *path, struct tnode **out)
+/* So many paths looked up or noted in a transaction cost as much as a request. */
+#define PATHS_PER_WORK 4
+
+static struct node *find_at(struct store *s, const struct pathref *p)
 {
-	struct tnode *tn = (struct tnode *)pathtab_find(&t->nodes, path);
+	return (struct node *)pathtab_find_hashed(&s->nodes, p->path, p->len, p->hash);
+}
+
+static struct pathref ref_of(const struct pathent *e)
+{
+	return (struct pathref){ e->path, e->len, e->hash };
+}
+
+/* The transaction's view of a path, which becomes part of what the commit depends on. */
+static int txn_touch_at(struct txn *t, const struct pathref *p, struct tnode **out)
+{
+	struct tnode *tn = (struct tnode *)pathtab_find_hashed(&t->nodes, p->path, p->len, p->hash);
 	struct conn *c = t->conn;
 	struct node *n;
 
 	if (!tn) {
-		size_t bytes = sizeof(*tn) + strlen(path);
+		size_t bytes = sizeof(*tn) + p->len;
 
 		/* It keeps what it found, even when others replace that. */
-		n = tree_find(c->store, path);
+		n = find_at(c->store, p);
 		if (n)
 			bytes += content_bytes(n->content);
 		if (!conn_privileged(c) && t->order->len >= c->store->quotas.transaction_nodes)
@@ -123,8 +136,9 @@ static int txn_touch(struct txn *t, const char *path, struct tnode **out)
 		txn_charge(t, bytes);
 		tn = g_new0(struct tnode, 1);
 		tn->seq = t->order->len;
-		pathtab_add(&t->nodes, &tn->ent, path);
+		pathtab_add_hashed(&t->nodes, &tn->ent, p->path, p->len, p->hash);
 		g_ptr_array_add(t->order, tn);
+		c->store->work += t->order->len % PATHS_PER_WORK == 0;
 		if (n) {
 			tn->base = content_ref(n->content);
 			tn->cur = content_ref(n->content);
@@ -132,6 +146,14 @@ static int txn_touch(struct txn *t, const char *path, struct tnode **out)
 	}
 	*out = tn;
 	return 0;
+}
+
+static int txn_touch(struct txn *t, const char *path, struct tnode **out)
+{
+	size_t len = strlen(path);
+	struct pathref p = { path, len, pathtab_hash(path, len) };
+
+	return txn_touch_at(t, &p, out);
 }
 
 static void txn_event(struct txn *t, struct tnode *tn, bool exact)
@@ -144,20 +166,28 @@ static void txn_event(struct txn *t, struct tnode *tn, bool exact)
 		tn->fire = true;
 }
 
-int view_get(struct conn *c, struct txn *t, const char *path, struct content **out)
+int view_get_at(struct conn *c, struct txn *t, const struct pathref *p, struct content **out)
 {
 	struct node *n;
 	struct tnode *tn;
 	int err;
 
 	if (!t) {
-		n = tree_find(c->store, path);
+		n = find_at(c->store, p);
 		*out = n ? n->content : NULL;
 		return 0;
 	}
-	err = txn_touch(t, path, &tn);
+	err = txn_touch_at(t, p, &tn);
 	*out = err ? NULL : tn->cur;
 	return err;
+}
+
+int view_get(struct conn *c, struct txn *t, const char *path, struct content **out)
+{
+	size_t len = strlen(path);
+	struct pathref p = { path, len, pathtab_hash(path, len) };
+
+	return view_get_at(c, t, &p, out);
 }
 
 static int txn_put(struct txn *t, const char *path, struct content *content)
@@ -245,7 +275,9 @@ static int txn_remove(struct txn *t, const char *path)
 {
 	struct store *s = t->conn->store;
 	GPtrArray *todo = g_ptr_array_new();
+	unsigned int looked = 0;
 	struct tnode *tn, *top;
+	struct pathref p;
 	int err = txn_touch(t, path, &top);
 
 	/*
@@ -258,12 +290,15 @@ static int txn_remove(struct txn *t, const char *path)
 		struct node *n;
 
 		tn = todo->pdata[i];
-		n = tn->base ? tree_find(s, tn->ent.path) : NULL;
+		p = ref_of(&tn->ent);
+		n = tn->base ? find_at(s, &p) : NULL;
 		txn_list_dep(tn, n);
 		for (struct node *child = n ? n->first : NULL; child && !err; child = child->next) {
 			struct tnode *below;
 
-			err = txn_touch(t, child->ent.path, &below);
+			p = ref_of(&child->ent);
+			s->work += !(++looked % PATHS_PER_WORK);
+			err = txn_touch_at(t, &p, &below);
 			if (!err && below->cur && !below->linked)
 				g_ptr_array_add(todo, below);
 		}
@@ -288,9 +323,6 @@ int view_remove(struct conn *c, struct txn *t, const char *path)
 	view_drop(c->store, path, c->dom->domid);
 	return 0;
 }
-
-/* So many children looked up in a transaction cost as much as a request. */
-#define CHILDREN_PER_WORK 4
 
 static void list_name(GString *names, const char *path)
 {
@@ -320,11 +352,12 @@ int view_list(struct conn *c, struct txn *t, const char *path, GString *made_nam
 		n = NULL;
 	txn_list_dep(tn, n);
 	for (struct node *child = n ? n->first : NULL; child; child = child->next) {
-		struct tnode *below = (struct tnode *)pathtab_find(&t->nodes, child->ent.path);
+		struct tnode *below = (struct tnode *)pathtab_find_hashed(&t->nodes, child->ent.path,
+		                                                          child->ent.len, child->ent.hash);
 
 		if (!below || (below->cur && !below->linked))
 			list_name(made_names, child->ent.path);
-		c->store->work += !(++looked % CHILDREN_PER_WORK);
+		c->store->work += !(++looked % PATHS_PER_WORK);
 	}
 	for (struct tnode *made = tn->created_first; made; made = made->created_next)
 		if (made->cur)
@@ -357,7 +390,8 @@ static bool txn_conflicts(const struct txn *t, uint16_t *writer)
 	*writer = 0;
 	for (guint i = 0; i < t->order->len; i++) {
 		const struct tnode *tn = t->order->pdata[i];
-		const struct node *n = tree_find(s, tn->ent.path);
+		struct pathref p = ref_of(&tn->ent);
+		const struct node *n = find_at(s, &p);
 
 		if ((n ? n->content : NULL) != tn->base) {
 			*writer = n ? n->content->writer : who_removed(s, tn->ent.path);
@@ -407,13 +441,15 @@ static void txn_apply(struct txn *t)
 {
 	struct store *s = t->conn->store;
 	struct tnode *tn;
+	struct pathref p;
 
 	/* In the order of path lengths parents come before children: so additions go up, removals down. */
 	g_ptr_array_sort(t->order, shorter_path_first);
 	for (guint i = t->order->len; i-- > 0;) {
 		tn = t->order->pdata[i];
+		p = ref_of(&tn->ent);
 		if (tn->base && !tn->cur)
-			tree_drop(s, tree_find(s, tn->ent.path), t->conn->dom->domid);
+			tree_drop(s, find_at(s, &p), t->conn->dom->domid);
 	}
 	for (guint i = 0; i < t->order->len; i++) {
 		tn = t->order->pdata[i];

@@ -685,6 +685,88 @@ static void test_directory_cost(void)
 	teardown("the tree is sound after lists");
 }
 
+/* Microseconds for each unit of work that a few requests cost, one of them after the other. */
+static double unit_cost(struct conn *c, void (*some)(struct conn *c, unsigned int *work), int times,
+                        const char *what)
+{
+	gint64 start = g_get_monotonic_time();
+	unsigned int work = 0;
+	double us;
+
+	for (int i = 0; i < times; i++)
+		some(c, &work);
+	us = (double)MAX(g_get_monotonic_time() - start, 1);
+	printf("# %s: %.2f us, %.1f units of work\n", what, us / times, (double)work / times);
+	return us / work;
+}
+
+static char long_path[3000];
+
+static void read_short(struct conn *c, unsigned int *work)
+{
+	calls(c, XS_READ, 0, "x", &a);
+	*work += c->work;
+}
+
+static void read_long(struct conn *c, unsigned int *work)
+{
+	calls(c, XS_READ, 0, long_path, &a);
+	*work += c->work;
+}
+
+static void read_long_in_transaction(struct conn *c, unsigned int *work)
+{
+	uint32_t t = begin(c);
+
+	*work += c->work;
+	calls(c, XS_READ, t, long_path, &a);
+	*work += c->work;
+	calls(c, XS_TRANSACTION_END, t, "F", &a);
+	*work += c->work;
+}
+
+static void remove_in_transaction(struct conn *c, unsigned int *work)
+{
+	uint32_t t = begin(c);
+
+	*work += c->work;
+	calls(c, XS_RM, t, "d", &a);
+	*work += c->work;
+	calls(c, XS_TRANSACTION_END, t, "F", &a);
+	*work += c->work;
+}
+
+/* What a request costs is counted, so that no client gets much more of the store's time than others. */
+static void test_request_costs(void)
+{
+	struct conn *g;
+	char text[240];
+	double plain;
+	size_t at = 0;
+
+	setup();
+	g = guest(s, 1);
+	guest_home(tools, 1);
+	callb(g, XS_WRITE, 0, "x|1", &a);
+	for (int i = 0; i < 60; i++)
+		at += (size_t)snprintf(long_path + at, sizeof(long_path) - at, "%s%033d", i ? "/" : "", i);
+	plain = unit_cost(g, read_short, 20000, "READ");
+	ok(unit_cost(g, read_long, 500, "READ far below what exists") < 20 * plain,
+	   "a long and deep path costs no more than is counted");
+	ok(unit_cost(g, read_long_in_transaction, 200, "the same in a transaction") < 20 * plain,
+	   "nor in a transaction");
+	memset(text, 'y', sizeof(text));
+	text[0] = 'd';
+	text[1] = '/';
+	for (int i = 0; i < 990; i++) {
+		snprintf(text + 200, sizeof(text) - 200, "%d|", i);
+		callb(g, XS_WRITE, 0, text, &a);
+	}
+	ok(unit_cost(g, remove_in_transaction, 20, "removing 990 nodes in a transaction") < 20 * plain,
+	   "nor a removal in a transaction that is given up");
+	teardown("the tree is sound after costly requests");
+}
+
 /* Two paths whose plain multiplicative hashes are equal whatever the upper bits of the seed are. */
 static void test_path_hash(void)
 {
@@ -779,6 +861,7 @@ int main(void)
 	test_domains();
 	test_dom0_kernel();
 	test_directory_cost();
+	test_request_costs();
 	test_path_hash();
 	test_ring();
 	return tap_done();
