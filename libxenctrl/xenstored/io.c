@@ -3,7 +3,8 @@
  * Moves bytes between transports (unix sockets, rings) and the core's connections, fairly.
  *
  * Connections with work stand in one queue; each gets requests up to a bounded amount of work, then the next one's
- * turn comes. A connection whose replies are not taken is no longer read, nor, for a while, one whose writes make
+ * turn comes. A request that costs more than that is paid for by the turns that follow: who asks for what takes long
+ * gets less of it. A connection whose replies are not taken is no longer read, nor, for a while, one whose writes make
  * dom0's transactions fail. A connection that breaks the protocol, or a ring whose indices are impossible, is
  * closed or marked broken alone.
  *
@@ -210,11 +211,20 @@ static void socket_wait(struct transport *t)
 		daemon_log(LOG_ERR, "%s: epoll: %s", t->conn->name, strerror(errno));
 }
 
+/* What a turn may cost, less what the ones before it cost too much. */
+static unsigned int work_allowed(struct transport *t)
+{
+	unsigned int paid = MIN(t->debt, WORK_PER_TURN);
+
+	t->debt -= paid;
+	return WORK_PER_TURN - paid;
+}
+
 /* One turn: replies out, some requests in. */
 static void transport_turn(struct transport *t)
 {
 	struct conn *c = t->conn;
-	unsigned int left = WORK_PER_TURN;
+	unsigned int left = work_allowed(t);
 	int n;
 
 	reconnect(t);
@@ -230,8 +240,10 @@ static void transport_turn(struct transport *t)
 			transport_break(t, XENSTORE_ERROR_PROTO);
 			return;
 		}
-		if (!c->in_have)
+		if (!c->in_have) {
+			t->debt += c->work - MIN(left, c->work);
 			left -= MIN(left, c->work);
+		}
 		/* Replies go out together, and earlier only to make room for more. */
 		if (!conn_may_process(c))
 			n = transport_flush(t);

@@ -36,6 +36,7 @@ struct transport {
 	int port;
 	bool notify; /* the ring's indices have moved */
 
+	unsigned int debt; /* work of its last turns beyond what a turn may cost */
 	guint held;        /* timer: no requests are taken until then */
 	guint held_ms;     /* how long, the last time */
 	gint64 held_until; /* when that was over, g_get_monotonic_time() */

@@ -180,8 +180,8 @@ static void kick(unsigned int times)
 
 /* ---- the guest ----------------------------------------------------------------------------------- */
 
-/* Puts as many whole copies of a request into the ring as there is room for, and takes all replies. */
-static void guest_requests(uint32_t type, const char *body, size_t len)
+/* Puts a request into the ring; false where there is no room for it. */
+static bool guest_request(uint32_t type, const char *body, size_t len)
 {
 	struct xsd_sockmsg h = { .type = type, .req_id = 1, .len = (uint32_t)len };
 	char raw[256];
@@ -189,12 +189,20 @@ static void guest_requests(uint32_t type, const char *body, size_t len)
 	memcpy(raw, &h, sizeof(h));
 	memcpy(raw + sizeof(h), body, len);
 	len += sizeof(h);
+	if (XENSTORE_RING_SIZE - (guest_page.req_prod - guest_page.req_cons) < len)
+		return false;
+	for (size_t i = 0; i < len; i++)
+		guest_page.req[MASK_XENSTORE_IDX(guest_page.req_prod + i)] = raw[i];
+	guest_page.req_prod += (uint32_t)len;
+	return true;
+}
+
+/* Puts as many whole copies of a request into the ring as there is room for, and takes all replies. */
+static void guest_requests(uint32_t type, const char *body, size_t len)
+{
 	guest_page.rsp_cons = guest_page.rsp_prod;
-	while (XENSTORE_RING_SIZE - (guest_page.req_prod - guest_page.req_cons) >= len) {
-		for (size_t i = 0; i < len; i++)
-			guest_page.req[MASK_XENSTORE_IDX(guest_page.req_prod + i)] = raw[i];
-		guest_page.req_prod += (uint32_t)len;
-	}
+	while (guest_request(type, body, len))
+		;
 }
 
 /* ---- a program in dom0 --------------------------------------------------------------------------- */
@@ -387,6 +395,59 @@ static void test_guest_goes_on(void)
 	ok(turn(NULL, guest_served), "a guest that was held back is served again");
 }
 
+static void replies_taken(void)
+{
+	guest_page.rsp_cons = guest_page.rsp_prod;
+	kick(1);
+}
+
+#define LIST_CHILDREN 900
+
+static unsigned int lists_begun;
+
+/* Keeps the ring full of requests for a list that has to be made anew each time: the same child is made and removed. */
+static void lists_on(void)
+{
+	static const struct {
+		uint32_t type, len;
+		const char *body;
+	} round[] = { { XS_WRITE, 9, "data/l/x" },
+		      { XS_DIRECTORY_PART, 12,
+		        "data/l\0"
+		        "3590" },
+		      { XS_RM, 9, "data/l/x" } };
+	static unsigned int next;
+
+	guest_page.rsp_cons = guest_page.rsp_prod;
+	while (guest_request(round[next].type, round[next].body, round[next].len)) {
+		lists_begun += round[next].type == XS_DIRECTORY_PART;
+		next = (next + 1) % G_N_ELEMENTS(round);
+	}
+	kick(1);
+}
+
+/* One whose requests cost much gets fewer of them served meanwhile. */
+static void test_costly_requests(void)
+{
+	unsigned int waiting = XENSTORE_RING_SIZE / 78 + 1, served;
+	char path[64];
+	bool good = true;
+
+	for (int i = 0; i < LIST_CHILDREN && good; i++) {
+		g_snprintf(path, sizeof(path), "/local/domain/5/data/l/%03d|", i);
+		good = ask(NULL, XS_WRITE, 0, path);
+	}
+	lists_begun = 0;
+	for (int i = 0; i < 200 && good; i++)
+		good = ask(lists_on, XS_READ, 0, "/local/domain/0/name|");
+	served = lists_begun - MIN(lists_begun, waiting);
+	printf("# %u lists of %d children between 200 READs of dom0's\n", served, LIST_CHILDREN);
+	ok(good && served > 5, "both are served");
+	ok(served < 200, "a guest gets no more of the store's time by asking for what takes long");
+	ok(turn(replies_taken, guest_served), "and is served to the end");
+	replies_taken();
+}
+
 static bool is_broken(void)
 {
 	return guest_page.error != XENSTORE_ERROR_NONE;
@@ -437,6 +498,7 @@ int main(void)
 	test_burst(333);
 	test_conflicts();
 	test_guest_goes_on();
+	test_costly_requests();
 	test_broken_again();
 	close(client);
 	io_stop(io);
