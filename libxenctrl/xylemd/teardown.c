@@ -6,7 +6,8 @@
  *	2. all its nodes, and those of its backends, go from the store in one transaction
  *	3. the backends notice and let go; each is waited for, as long as it takes; then the disks are closed (loop devices
  *	   go with their last user)
- *	4. the domain is waited for: it stays as long as somebody maps its memory
+ *	4. the domain is waited for a while: it stays as long as somebody maps its memory. That may be for ever, since another
+ *	   guest may map what this one granted; nothing that the guest's next domain needs is left in it by then
  *
  * What devices there are is read from the store and not remembered, so that a half-built guest, one that xylemd did not
  * see end, and one that another toolstack made are all taken down by the same steps.
@@ -21,8 +22,8 @@
 
 #define GONE_POLL_FIRST_US 500
 #define GONE_POLL_LAST_US  1000000
-/* Before a restart goes on although the old domain's last page is still mapped. */
-#define RESTART_GONE_US (INT64_C(10) * 1000000)
+/* Before it goes on although the domain's last page is still mapped. */
+#define GONE_US (INT64_C(10) * 1000000)
 
 /* One of the domain's devices. */
 struct device {
@@ -108,24 +109,27 @@ static void remove_nodes(uint32_t domid, const char *uuid, GPtrArray *devices, c
 }
 
 /* Step 4. There is no event for a domain's last page, so it is looked at with growing pauses. */
-static bool wait_domain_gone(uint32_t domid, const uint8_t id[16], gint64 at_most_us)
+static void wait_domain_gone(uint32_t domid, const uint8_t id[16], const char *what)
 {
-	gint64 deadline = at_most_us < 0 ? G_MAXINT64 : g_get_monotonic_time() + at_most_us;
+	gint64 deadline = g_get_monotonic_time() + GONE_US;
 	gulong pause_us = GONE_POLL_FIRST_US;
 	struct xyl_dominfo info;
 
 	while (!xyl_domain_info(xylemd.xen, domid, &info)) {
 		/* The number may be another domain's by now. */
 		if (id && memcmp(info.uuid, id, 16))
-			return true;
+			return;
 		if (!info.dying && id && xyl_domain_destroy(xylemd.xen, domid))
 			g_warning("domain %u: %s", domid, xyl_error());
-		if (g_get_monotonic_time() > deadline)
-			return false;
+		/* One of ours that lives is not given up. */
+		if ((info.dying || !id) && g_get_monotonic_time() > deadline) {
+			g_warning("%s: domain %u is dead, but somebody keeps some of its memory", what,
+			          domid);
+			return;
+		}
 		g_usleep(pause_us);
 		pause_us = MIN(pause_us * 2, GONE_POLL_LAST_US);
 	}
-	return true;
 }
 
 /* Whether the number is that of a domain with another UUID. */
@@ -166,7 +170,7 @@ void teardown_domain(uint32_t domid, const char *uuid)
 	g_autofree char *what = g_strdup_printf("domain %u", domid);
 
 	teardown_common(domid, uuid, false, what);
-	wait_domain_gone(domid, NULL, -1);
+	wait_domain_gone(domid, NULL, what);
 }
 
 void teardown_guest(struct guest *guest, bool keep_disks, const char *detail)
@@ -184,8 +188,8 @@ void teardown_guest(struct guest *guest, bool keep_disks, const char *detail)
 	}
 	if (!keep_disks)
 		g_ptr_array_set_size(guest->disks, 0);
-	if (domid && !wait_domain_gone(domid, guest->id, keep_disks ? RESTART_GONE_US : -1))
-		g_warning("%s: domain %u is still held by somebody", what, domid);
+	if (domid)
+		wait_domain_gone(domid, guest->id, what);
 	if (keep_disks) {
 		guest_set_domid(guest, 0);
 		guest_event(guest, domid, "died", detail);

@@ -15,6 +15,7 @@
 #include "worker.h"
 
 struct fake_domain fake_domains[FAKE_DOMAINS];
+bool fake_held;
 bool fake_frontends = true;
 
 static GMutex lock;
@@ -177,7 +178,7 @@ int xyl_domain_destroy(struct xyl *x, uint32_t domid)
 	d = find(domid);
 	if (d) {
 		d->dying = true;
-		d->there = shut[GATE_GONE];
+		d->there = shut[GATE_GONE] || fake_held;
 	}
 	fake_unlock();
 	return d ? 0 : fail(ESRCH);
@@ -610,7 +611,7 @@ void backdev_wait_gone(int listener, const char *type, uint32_t domid, uint32_t 
 	(void)listener, (void)type, (void)devid;
 	pass(GATE_GONE, NULL);
 	fake_lock();
-	if (fake_domains[domid].dying)
+	if (fake_domains[domid].dying && !fake_held)
 		fake_domains[domid].there = false;
 	fake_unlock();
 }

@@ -511,6 +511,35 @@ static void test_stuck_teardowns(void)
 	end(make("Destroy", g_variant_new("(s)", g.uuid)));
 }
 
+/* One guest maps a page that another granted it, and keeps it: the other one's domain never goes. */
+static void test_held_memory(void)
+{
+	gint64 begun = g_get_monotonic_time();
+	struct test_guest g;
+	struct call *call;
+
+	new_guest(&g);
+	create(&g, false);
+	fake_held = true;
+	call = make("Destroy", g_variant_new("(s)", g.uuid));
+	ok(call->good && g_get_monotonic_time() - begun < 30 * G_USEC_PER_SEC,
+	   "a guest whose memory another one keeps is destroyed");
+	end(call);
+	call = make("Create", g_variant_new("(@a{sv}u)", configuration(&g), 0));
+	ok(call->good && fake_find(g.id), "and can be started again");
+	end(call);
+	call = make("Get", g_variant_new("(s)", g.uuid));
+	ok(call->good, "and is found by its UUID");
+	end(call);
+	fake_held = false;
+	end(make("Destroy", g_variant_new("(s)", g.uuid)));
+	ok(!fake_find(g.id), "and destroyed again, where nobody keeps it");
+	fake_lock();
+	for (unsigned i = 1; i < FAKE_DOMAINS; i++)
+		fake_domains[i].there = fake_domains[i].there && !fake_domains[i].dying;
+	fake_unlock();
+}
+
 /* A guest that was found running and whose disk does not answer keeps nobody from being served. */
 static void test_adopt_dead_disk(void)
 {
@@ -581,6 +610,7 @@ int main(void)
 	test_calls_in_states();
 	test_attach_without_frontend();
 	test_adopt_dead_disk();
+	test_held_memory();
 	test_stuck_teardowns();
 	printf("1..%d\n", count);
 	g_rmdir(dir);
