@@ -649,8 +649,6 @@ static int check_net(const virDomainNetDef *net)
 		{ net->domain_name != NULL, "<backenddomain>", "interfaces are served by Domain-0" },
 		{ net->info.bootIndex != 0, "<boot>", "a paravirtual guest boots its <kernel>" },
 		{ net->info.romfile || net->info.romenabled || net->info.rombar, "<rom>", NOT_HERE },
-		{ net->linkstate == VIR_DOMAIN_NET_INTERFACE_LINK_STATE_DOWN, "<link state='down'>",
-		  NOT_HERE },
 		{ net->hostIP.nips || net->hostIP.nroutes || net->guestIP.nips || net->guestIP.nroutes,
 		  "<ip>", "addresses are the guest's own business" },
 		{ net->ifname_guest != NULL, "<guest>", NOT_HERE },

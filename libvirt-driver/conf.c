@@ -113,6 +113,8 @@ static void nic_fill(GVariantBuilder *b, const virDomainNetDef *net)
 	if (net->mtu)
 		add_uint(b, "mtu", net->mtu);
 	add_string(b, "model", "netfront");
+	if (net->linkstate == VIR_DOMAIN_NET_INTERFACE_LINK_STATE_DOWN)
+		g_variant_builder_add(b, "{sv}", "link", g_variant_new_boolean(false));
 }
 
 static GVariant *disks_variant(const virDomainDef *def)

@@ -285,30 +285,67 @@ static int detach_alias(virDomainObj *vm, const char *alias, unsigned int flags)
 	return detach_device(vm, key, flags);
 }
 
-/* Only definitions can be updated: a guest sees a device with another backend as another device. */
-static int update(virDomainObj *vm, const char *xml, unsigned int flags)
+/* Whether the interface has the parts that the client's text names. */
+static bool same_net(const virDomainNetDef *net, const virDomainNetDef *wanted)
 {
-	g_autoptr(virDomainDeviceDef) dev = NULL;
-	g_autoptr(virDomainDef) def = NULL;
-	int index;
+	const char *source = wanted->type == VIR_DOMAIN_NET_TYPE_NETWORK
+	                             ? wanted->data.network.name
+	                             : virDomainNetGetActualBridgeName((virDomainNetDef *)wanted);
+	const char *present =
+	        wanted->type == VIR_DOMAIN_NET_TYPE_NETWORK
+	                ? (net->type == VIR_DOMAIN_NET_TYPE_NETWORK ? net->data.network.name : NULL)
+	                : virDomainNetGetActualBridgeName((virDomainNetDef *)net);
 
-	if (virDomainObjUpdateModificationImpact(vm, &flags) < 0)
+	return STREQ_NULLABLE(source, present) && net->mtu == wanted->mtu &&
+	       (!wanted->ifname || STREQ_NULLABLE(wanted->ifname, net->ifname));
+}
+
+static bool link_is_up(const virDomainNetDef *net)
+{
+	return net->linkstate != VIR_DOMAIN_NET_INTERFACE_LINK_STATE_DOWN;
+}
+
+/* A guest sees a device with another backend as another device; the link of an interface is all that changes while it
+ * runs. */
+static int update_live(virDomainObj *vm, const virDomainDeviceDef *dev)
+{
+	char handle[VIR_UUID_STRING_BUFLEN], mac[VIR_MAC_STRING_BUFLEN];
+	virDomainNetDef *net, *wanted;
+	int index = find(vm->def, dev), ret;
+
+	if (index < 0)
 		return -1;
-	if (flags & VIR_DOMAIN_AFFECT_LIVE) {
-		virReportError(
-		        VIR_ERR_OPERATION_UNSUPPORTED,
-		        "%s is running, its devices cannot be changed; detach one and attach it again, or use "
-		        "--config",
-		        vm->def->name);
+	net = dev->type == VIR_DOMAIN_DEVICE_NET ? vm->def->nets[index] : NULL;
+	wanted = dev->data.net;
+	if (!net || !same_net(net, wanted)) {
+		virReportError(VIR_ERR_OPERATION_UNSUPPORTED,
+		               "%s is running, and of its devices only the <link> of an interface can be "
+		               "changed; detach the device and attach it again, or use --config",
+		               vm->def->name);
 		return -1;
 	}
-	def = virDomainObjCopyPersistentDef(vm, xylem->xmlopt, NULL);
-	if (!def)
-		return -1;
-	dev = parse_device(xml, def, xylem->xmlopt, VIR_DOMAIN_DEF_PARSE_INACTIVE);
-	if (!dev || refuse_kind(dev, "updated") < 0)
-		return -1;
-	index = find(def, dev);
+	if (link_is_up(net) != link_is_up(wanted)) {
+		domain_handle(vm, handle);
+		virMacAddrFormat(&net->mac, mac);
+		if (slot_take(SLOT_GUEST, vm) < 0)
+			return -1;
+		virObjectUnlock(vm);
+		ret = monitor_set_link(xylem->monitor, handle, mac, link_is_up(wanted));
+		virObjectLock(vm);
+		slot_give(SLOT_GUEST);
+		if (ret < 0 || virDomainObjCheckActive(vm) < 0)
+			return -1;
+	}
+	net->linkstate = wanted->linkstate;
+	domain_save_status(vm);
+	process_keep_definition(vm);
+	return 0;
+}
+
+static int update_config(virDomainDef *def, virDomainDeviceDef *dev)
+{
+	int index = find(def, dev);
+
 	if (index < 0)
 		return -1;
 	if (dev->type == VIR_DOMAIN_DEVICE_DISK) {
@@ -318,7 +355,33 @@ static int update(virDomainObj *vm, const char *xml, unsigned int flags)
 		virDomainNetDefFree(def->nets[index]);
 		def->nets[index] = g_steal_pointer(&dev->data.net);
 	}
-	return save_new_def(vm, &def);
+	return 0;
+}
+
+static int update(virDomainObj *vm, const char *xml, unsigned int flags)
+{
+	g_autoptr(virDomainDeviceDef) config = NULL;
+	g_autoptr(virDomainDeviceDef) live = NULL;
+	g_autoptr(virDomainDef) def = NULL;
+
+	if (virDomainObjUpdateModificationImpact(vm, &flags) < 0)
+		return -1;
+	if (flags & VIR_DOMAIN_AFFECT_LIVE) {
+		live = parse_device(xml, vm->def, xylem->xmlopt, VIR_DOMAIN_DEF_PARSE_INACTIVE);
+		if (!live || refuse_kind(live, "updated") < 0)
+			return -1;
+	}
+	if (flags & VIR_DOMAIN_AFFECT_CONFIG) {
+		def = virDomainObjCopyPersistentDef(vm, xylem->xmlopt, NULL);
+		if (!def)
+			return -1;
+		config = parse_device(xml, def, xylem->xmlopt, VIR_DOMAIN_DEF_PARSE_INACTIVE);
+		if (!config || refuse_kind(config, "updated") < 0 || update_config(def, config) < 0)
+			return -1;
+	}
+	if (live && update_live(vm, live) < 0)
+		return -1;
+	return def ? save_new_def(vm, &def) : 0;
 }
 
 typedef int change_fn(virDomainObj *vm, const char *xml, unsigned int flags);

@@ -354,6 +354,11 @@ int monitor_set_affinity(struct monitor *m, const char *handle, unsigned int vcp
 	return call_void(m, "SetAffinity", g_variant_new("(su@ay)", handle, vcpu, cpus), DEVICE_MS);
 }
 
+int monitor_set_link(struct monitor *m, const char *handle, const char *mac, bool up)
+{
+	return call_void(m, "SetLink", g_variant_new("(ssb)", handle, mac, up), DEVICE_MS);
+}
+
 int monitor_set_opaque(struct monitor *m, const char *handle, const char *text)
 {
 	return call_void(m, "SetOpaque", g_variant_new("(ss)", handle, text), DEVICE_MS);

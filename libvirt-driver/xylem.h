@@ -171,6 +171,8 @@ int monitor_set_vcpus(struct monitor *m, const char *handle, unsigned int vcpus)
 int monitor_set_scheduler(struct monitor *m, const char *handle, const struct xyl_sched *sched);
 int monitor_set_affinity(struct monitor *m, const char *handle, unsigned int vcpu, const unsigned char *map,
                          size_t map_bytes);
+/* Of the interface with this address. */
+int monitor_set_link(struct monitor *m, const char *handle, const char *mac, bool up);
 int monitor_set_opaque(struct monitor *m, const char *handle, const char *text);
 /* The domain's dictionary, owned by the caller; NULL without an error set when there is none. *known (or NULL): whether
  * that is xylemd's word. */

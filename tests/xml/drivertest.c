@@ -125,6 +125,17 @@ int monitor_set_affinity(struct monitor *m G_GNUC_UNUSED, const char *handle G_G
 	return pass();
 }
 
+static int links_down; /* set by calls */
+
+int monitor_set_link(struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED, const char *mac,
+                     bool up)
+{
+	if (STRNEQ(mac, "00:16:3e:00:00:01"))
+		abort();
+	links_down += up ? -1 : 1;
+	return pass();
+}
+
 int monitor_set_opaque(struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED,
                        const char *text G_GNUC_UNUSED)
 {
@@ -482,6 +493,48 @@ static void test_devices(virDomainPtr dom)
 	   "and without the guest's help when that is asked for");
 }
 
+#define NIC_LINK(link) \
+	"<interface type='bridge'><mac address='00:16:3e:00:00:01'/><source bridge='%s'/>" link "</interface>"
+
+static int update(virDomainPtr dom, const char *format, const char *bridge, unsigned int flags)
+{
+	g_autofree char *xml = g_strdup_printf(format, bridge);
+
+	return devices_update_flags(dom, xml, flags);
+}
+
+static bool says(virDomainPtr dom, unsigned int flags, const char *text)
+{
+	g_autofree char *xml = define_get_xml(dom, flags);
+
+	return xml && strstr(xml, text);
+}
+
+/* The link of an interface: of the running guest, of its definition. */
+static void test_links(virDomainPtr dom)
+{
+	const char *down = NIC_LINK("<link state='down'/>"), *up = NIC_LINK("<link state='up'/>");
+	unsigned int live = VIR_DOMAIN_AFFECT_LIVE, config = VIR_DOMAIN_AFFECT_CONFIG;
+
+	if (devices_attach_flags(dom, NIC, live | config) < 0)
+		abort();
+	links_down = 0;
+	ok(update(dom, down, "br0", live) == 0 && links_down == 1 && says(dom, 0, "<link state='down'/>") &&
+	           !says(dom, VIR_DOMAIN_XML_INACTIVE, "<link"),
+	   "the link of a running guest's interface is taken down");
+	ok(update(dom, down, "br0", live) == 0 && links_down == 1, "a second time nothing is to be done");
+	ok(update(dom, up, "br0", live) == 0 && !links_down && says(dom, 0, "<link state='up'/>"),
+	   "and up again");
+	ok(update(dom, down, "br0", config) == 0 && !links_down &&
+	           says(dom, VIR_DOMAIN_XML_INACTIVE, "<link state='down'/>"),
+	   "in the definition alone");
+	ok(update(dom, down, "br0", live | config) == 0 && links_down == 1, "in both");
+	ok(update(dom, up, "br1", live) < 0 && virGetLastErrorCode() == VIR_ERR_OPERATION_UNSUPPORTED &&
+	           links_down == 1,
+	   "another bridge is refused while it runs");
+	ok(devices_detach_flags(dom, NIC, live | config) == 0, "the interface is detached");
+}
+
 /* Two running guests with one MAC address: the log names both. */
 static void test_same_mac(void)
 {
@@ -648,6 +701,7 @@ int main(void)
 		test_rename(dom);
 		test_jobs(dom);
 		test_devices(dom);
+		test_links(dom);
 		test_same_mac();
 		test_hung_daemon(dom);
 		test_destroy(dom);

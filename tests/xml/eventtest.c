@@ -242,6 +242,8 @@ NOT_CALLED(monitor_set_scheduler, struct monitor *m G_GNUC_UNUSED, const char *h
 NOT_CALLED(monitor_set_affinity, struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED,
            unsigned int vcpu G_GNUC_UNUSED, const unsigned char *map G_GNUC_UNUSED,
            size_t map_bytes G_GNUC_UNUSED)
+NOT_CALLED(monitor_set_link, struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED,
+           const char *mac G_GNUC_UNUSED, bool up G_GNUC_UNUSED)
 NOT_CALLED(monitor_set_opaque, struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED,
            const char *text G_GNUC_UNUSED)
 
