@@ -95,8 +95,24 @@ void devices_name(virDomainDef *def)
 		name_device(&def->nets[i]->info, NULL, def->nets[i]);
 }
 
+/* Consumes the device. */
+static int attach_locked(const char *handle, GVariant *device, bool is_disk, disk_locks_t *locks,
+                         GVariant **made)
+{
+	if (is_disk && locks_take(locks) < 0) {
+		g_variant_unref(g_variant_ref_sink(device));
+		return -1;
+	}
+	if (monitor_attach(xylem->monitor, handle, device, made) == 0)
+		return 0;
+	locks_drop(locks);
+	return -1;
+}
+
 static int attach_live(virDomainObj *vm, virDomainDeviceDef *dev)
 {
+	struct domain_private *priv = vm->privateData;
+	g_autoptr(disk_locks_t) locks = NULL;
 	g_autoptr(GVariant) made = NULL;
 	char handle[VIR_UUID_STRING_BUFLEN];
 	const char *ifname;
@@ -111,6 +127,7 @@ static int attach_live(virDomainObj *vm, virDomainDeviceDef *dev)
 	if (dev->type == VIR_DOMAIN_DEVICE_DISK) {
 		name_device(&dev->data.disk->info, dev->data.disk, NULL);
 		alias = g_strdup(dev->data.disk->info.alias);
+		locks = priv->foreign ? NULL : locks_new(vm->def, dev->data.disk->src);
 	} else {
 		name_device(&dev->data.net->info, NULL, dev->data.net);
 		alias = g_strdup(dev->data.net->info.alias);
@@ -123,7 +140,7 @@ static int attach_live(virDomainObj *vm, virDomainDeviceDef *dev)
 	virObjectUnlock(vm);
 	if (dev->type == VIR_DOMAIN_DEVICE_NET)
 		process_warn_mac(vm->def, dev->data.net);
-	ret = monitor_attach(xylem->monitor, handle, device, &made);
+	ret = attach_locked(handle, device, dev->type == VIR_DOMAIN_DEVICE_DISK, locks, &made);
 	if (ret == 0 && dev->type == VIR_DOMAIN_DEVICE_NET &&
 	    g_variant_lookup(made, "ifname", "&s", &ifname)) {
 		g_free(dev->data.net->ifname);
@@ -133,9 +150,14 @@ static int attach_live(virDomainObj *vm, virDomainDeviceDef *dev)
 	slot_give(SLOT_GUEST);
 	if (ret < 0)
 		goto error;
-	if (virDomainObjCheckActive(vm) < 0)
+	if (virDomainObjCheckActive(vm) < 0) {
+		virObjectUnlock(vm);
+		locks_drop(locks);
+		virObjectLock(vm);
 		goto error;
+	}
 	ret = insert(vm->def, dev);
+	priv->locked = priv->locked || locks;
 	domain_event(virDomainEventDeviceAddedNewFromObj(vm, alias));
 	domain_save_status(vm);
 	process_keep_definition(vm);
@@ -148,6 +170,8 @@ error:
 
 static int detach_live(virDomainObj *vm, virDomainDeviceDef *dev, bool force)
 {
+	struct domain_private *priv = vm->privateData;
+	g_autoptr(disk_locks_t) locks = NULL;
 	char handle[VIR_UUID_STRING_BUFLEN];
 	int index = find(vm->def, dev);
 	virDomainDeviceDef found = { .type = dev->type };
@@ -161,6 +185,8 @@ static int detach_live(virDomainObj *vm, virDomainDeviceDef *dev, bool force)
 		found.data.disk = vm->def->disks[index];
 	else
 		found.data.net = vm->def->nets[index];
+	if (dev->type == VIR_DOMAIN_DEVICE_DISK && priv->locked)
+		locks = locks_new(vm->def, found.data.disk->src);
 	key = conf_device_key(&found, force);
 	domain_handle(vm, handle);
 	if (slot_take(SLOT_GUEST, vm) < 0) {
@@ -169,6 +195,8 @@ static int detach_live(virDomainObj *vm, virDomainDeviceDef *dev, bool force)
 	}
 	virObjectUnlock(vm);
 	ret = monitor_detach(xylem->monitor, handle, key);
+	if (ret == 0)
+		locks_drop(locks);
 	virObjectLock(vm);
 	slot_give(SLOT_GUEST);
 	if (ret < 0 || virDomainObjCheckActive(vm) < 0)

@@ -62,6 +62,8 @@ static int private_format(virBuffer *buf, virDomainObj *vm)
 
 	if (priv->foreign)
 		virBufferAddLit(buf, "<foreign/>\n");
+	if (priv->locked)
+		virBufferAddLit(buf, "<locked/>\n");
 	return 0;
 }
 
@@ -71,6 +73,7 @@ static int private_parse(xmlXPathContextPtr ctxt, virDomainObj *vm,
 	struct domain_private *priv = vm->privateData;
 
 	priv->foreign = virXPathBoolean("boolean(./foreign)", ctxt) == 1;
+	priv->locked = virXPathBoolean("boolean(./locked)", ctxt) == 1;
 	return 0;
 }
 

@@ -66,6 +66,8 @@ static int state_cleanup(void)
 		xyl_close(xylem->xen);
 	if (xylem->lock_fd >= 0)
 		virPidFileRelease(xylem->state_dir, "driver", xylem->lock_fd);
+	locks_close();
+	g_free(xylem->conf_base_dir);
 	g_free(xylem->config_dir);
 	g_free(xylem->autostart_dir);
 	g_free(xylem->state_dir);
@@ -78,6 +80,7 @@ static int state_cleanup(void)
 
 static int make_dirs(void)
 {
+	xylem->conf_base_dir = g_strdup(SYSCONFDIR "/libvirt");
 	xylem->config_dir = g_strdup(SYSCONFDIR "/libvirt/libxl");
 	xylem->autostart_dir = g_strdup(SYSCONFDIR "/libvirt/libxl/autostart");
 	xylem->state_dir = g_strdup(RUNSTATEDIR "/libvirt/libxl");
@@ -215,7 +218,7 @@ static virDrvStateInitResult state_initialize(bool privileged, const char *root,
 	    host_add_dom0() < 0 || load_all() < 0)
 		goto error;
 	virDomainObjListForEach(xylem->domains, false, recover, NULL);
-	host_check_conf(SYSCONFDIR "/libvirt/libxl.conf");
+	locks_read_conf(SYSCONFDIR "/libvirt/libxl.conf");
 	if (events_start() < 0)
 		goto error;
 	start_autostart();

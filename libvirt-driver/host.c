@@ -7,8 +7,6 @@
 
 #include "conf.h"
 #include "domain_capabilities.h"
-#include "virconf.h"
-#include "virfile.h"
 #include "virhostuptime.h"
 #include "virsysinfo.h"
 #include "viruuid.h"
@@ -294,34 +292,6 @@ int host_version(virConnectPtr conn, unsigned long *version)
 		return -1;
 	*version = xylem->version;
 	return 0;
-}
-
-static int without_effect(const char *name, virConfValue *value G_GNUC_UNUSED, void *opaque)
-{
-	unsigned int *count = opaque;
-
-	VIR_WARN("libxl.conf: '%s' has no effect with this driver%s", name,
-	         STREQ(name, "lock_manager")
-	                 ? "; no locks are taken, another host's guest that uses a disk is not noticed"
-	                 : "");
-	(*count)++;
-	return 0;
-}
-
-unsigned int host_check_conf(const char *file)
-{
-	g_autoptr(virConf) conf = NULL;
-	unsigned int count = 0;
-
-	if (!virFileExists(file))
-		return 0;
-	conf = virConfReadFile(file, 0);
-	if (conf)
-		ignore_value(virConfWalk(conf, without_effect, &count));
-	else
-		VIR_WARN("%s cannot be read: %s", file, virGetLastErrorMessage());
-	virResetLastError();
-	return count;
 }
 
 char *host_sysinfo(virConnectPtr conn, unsigned int flags)

@@ -2,7 +2,7 @@
 /*
  * A guest begins, is taken over, gets a new number, ends. What libvirt keeps of it changes here only.
  *
- * Start: 1. copy the definition, 2. hook "prepare", 3. resolve networks and volumes, 4. guest configuration,
+ * Start: 1. copy the definition, 2. hook "prepare", 3. resolve networks and volumes, lock disks, 4. guest configuration,
  * 5. hook "start", 6. xylemd builds it (unlocked, in a job), 7. the copy becomes the live definition, 8. state file,
  * event, hook "started". Until 7 the domain is inactive for everybody, so that nothing has to be undone.
  */
@@ -247,10 +247,48 @@ static void install_live(virDomainObj *vm, virDomainDef *live)
 	vm->def = live;
 }
 
+/* The object is unlocked meanwhile. */
+static int take_locks(virDomainObj *vm, const virDomainDef *live, bool *locked)
+{
+	g_autoptr(disk_locks_t) locks = locks_new(live, NULL);
+	int ret;
+
+	virObjectUnlock(vm);
+	ret = locks_take(locks);
+	virObjectLock(vm);
+	*locked = ret == 0 && locks;
+	return ret;
+}
+
+static void drop_locks(virDomainObj *vm, disk_locks_t *locks)
+{
+	if (!locks)
+		return;
+	virObjectUnlock(vm);
+	locks_drop(locks);
+	virObjectLock(vm);
+}
+
+/* What was done for a start that fails is undone; the error stays. */
+static void unwind(virDomainObj *vm, virDomainDef *live, bool locked)
+{
+	g_autoptr(disk_locks_t) locks = locked ? locks_new(live, NULL) : NULL;
+	struct domain_private *priv = vm->privateData;
+	virErrorPtr saved;
+
+	virErrorPreserveLast(&saved);
+	drop_locks(vm, locks);
+	priv->starting = false;
+	release_nets(live);
+	ignore_value(domain_hook(vm, live, VIR_HOOK_LIBXL_OP_RELEASE, VIR_HOOK_SUBOP_END));
+	virErrorRestore(&saved);
+}
+
 int process_start(virDomainObj *vm, bool paused, int detail)
 {
 	struct domain_private *priv = vm->privateData;
 	g_autoptr(virDomainDef) live = NULL;
+	bool locked = false;
 
 	if (domain_has_save(vm)) {
 		virReportError(
@@ -269,19 +307,14 @@ int process_start(virDomainObj *vm, bool paused, int detail)
 	priv->why_reason = priv->why_detail = -1;
 	priv->rebuilding = priv->gone = priv->foreign = false;
 	if (domain_hook(vm, live, VIR_HOOK_LIBXL_OP_PREPARE, VIR_HOOK_SUBOP_BEGIN) < 0 ||
-	    process_resolve(live, NULL) < 0 ||
+	    process_resolve(live, NULL) < 0 || take_locks(vm, live, &locked) < 0 ||
 	    domain_hook(vm, live, VIR_HOOK_LIBXL_OP_START, VIR_HOOK_SUBOP_BEGIN) < 0 ||
 	    build(vm, live, paused) < 0) {
-		virErrorPtr saved;
-
-		virErrorPreserveLast(&saved);
-		priv->starting = false;
-		release_nets(live);
-		ignore_value(domain_hook(vm, live, VIR_HOOK_LIBXL_OP_RELEASE, VIR_HOOK_SUBOP_END));
-		virErrorRestore(&saved);
+		unwind(vm, live, locked);
 		return -1;
 	}
 	priv->starting = false;
+	priv->locked = locked;
 	devices_name(live);
 	priv->life++;
 	install_live(vm, g_steal_pointer(&live));
@@ -305,6 +338,7 @@ void process_stopped(virDomainObj *vm, int reason, int detail)
 	struct domain_private *priv = vm->privateData;
 	g_autofree char *xml = virDomainDefFormat(vm->def, xylem->xmlopt, 0);
 	g_autofree char *status = virDomainConfigFile(xylem->state_dir, vm->def->name);
+	g_autoptr(disk_locks_t) locks = priv->locked ? locks_new(vm->def, NULL) : NULL;
 
 	if (reason < 0) {
 		reason = VIR_DOMAIN_SHUTOFF_DESTROYED;
@@ -324,6 +358,11 @@ void process_stopped(virDomainObj *vm, int reason, int detail)
 	priv->why_reason = priv->why_detail = -1;
 	priv->missing_ms = 0;
 	domain_count_active(-1);
+	if (priv->locked && !locks)
+		VIR_WARN("%s: its disks were locked by a lock manager that libxl.conf does not name any more",
+		         vm->def->name);
+	priv->locked = false;
+	drop_locks(vm, locks);
 	if (xml) {
 		ignore_value(domain_hook_xml(vm, xml, VIR_HOOK_LIBXL_OP_STOPPED, VIR_HOOK_SUBOP_END));
 		ignore_value(domain_hook_xml(vm, xml, VIR_HOOK_LIBXL_OP_RELEASE, VIR_HOOK_SUBOP_END));

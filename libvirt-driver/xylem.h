@@ -31,6 +31,7 @@
 #define VIR_FROM_THIS VIR_FROM_XEN
 
 struct monitor;
+typedef struct disk_locks disk_locks_t;
 
 /*
  * What a waiting call waits for: xylemd building a guest, which ends by itself; a guest, or the operations on one, which
@@ -52,7 +53,10 @@ struct xylem_driver {
 	char *config_dir;
 	char *autostart_dir;
 	char *state_dir;
-	char *save_dir; /* managed saves of libvirt's own driver, which cannot be restored here */
+	char *save_dir;      /* managed saves of libvirt's own driver, which cannot be restored here */
+	char *conf_base_dir; /* of the lock manager's own settings */
+	struct _virLockManagerPlugin *lock_manager; /* NULL: disks are not locked */
+	char *lock_refusal;                         /* why no guest can be started; NULL */
 	int lock_fd;
 	virStateInhibitCallback inhibit;
 	void *inhibit_opaque;
@@ -76,6 +80,7 @@ struct domain_private {
 	bool starting;   /* a call waits for xylemd to build it */
 	bool rebuilding; /* xylemd takes it down in order to start it again */
 	bool foreign;    /* not made by xylemd */
+	bool locked;     /* its disks have been locked */
 	bool gone;       /* it ended while somebody had the job, who now cleans up */
 	int gone_domid;
 	int why_reason; /* virDomainShutoffReason of the end that has begun, or -1 */
@@ -171,8 +176,6 @@ int monitor_set_vcpus(struct monitor *m, const char *handle, unsigned int vcpus)
 int monitor_set_scheduler(struct monitor *m, const char *handle, const struct xyl_sched *sched);
 int monitor_set_affinity(struct monitor *m, const char *handle, unsigned int vcpu, const unsigned char *map,
                          size_t map_bytes);
-/* Of the interface with this address. */
-int monitor_set_link(struct monitor *m, const char *handle, const char *mac, bool up);
 int monitor_set_opaque(struct monitor *m, const char *handle, const char *text);
 /* The domain's dictionary, owned by the caller; NULL without an error set when there is none. *known (or NULL): whether
  * that is xylemd's word. */
@@ -180,6 +183,8 @@ GVariant *monitor_get(struct monitor *m, const char *handle, bool *known);
 
 /* ---- events.c: what happens without a client ---- */
 int events_start(void);
+/* Of the interface with this address. */
+int monitor_set_link(struct monitor *m, const char *handle, const char *mac, bool up);
 void events_stop(void);
 /* Makes objects and hypervisor agree; called before the event thread runs, and by it. */
 void events_reconcile(bool at_start);
@@ -187,8 +192,19 @@ void events_reconcile(bool at_start);
 /* ---- host.c ---- */
 int host_init(void);
 int host_add_dom0(void);
-/* Logs each setting of the stock driver's file that has no effect here; how many there are. */
-unsigned int host_check_conf(const char *file);
+
+/* ---- locks.c ---- */
+/* Reads the stock driver's file; logs each setting that has no effect here, and returns how many there are. */
+unsigned int locks_read_conf(const char *file);
+void locks_close(void);
+/* The locks of a guest's disks, or of one; NULL when there are none to be taken. Later changes of def are of no concern. */
+struct disk_locks *locks_new(const virDomainDef *def, virStorageSource *only);
+void locks_free(struct disk_locks *locks);
+/* All or none, 0 or -1 with an error. Asks another process: no object may be locked. locks may be NULL in both. */
+int locks_take(struct disk_locks *locks);
+/* What cannot be released is logged. */
+void locks_drop(struct disk_locks *locks);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(disk_locks_t, locks_free)
 
 /* ---- the calls of the driver table, by file ---- */
 /* define.c */

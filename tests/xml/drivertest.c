@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "conf.h"
+#include "locking/domain_lock.h"
 #include "viraccessmanager.h"
 #include "virthread.h"
 #include "virxml.h"
@@ -190,6 +191,50 @@ int xyl_domain_destroy(struct xyl *x G_GNUC_UNUSED, uint32_t domid G_GNUC_UNUSED
 	return 0;
 }
 
+/* ---- libvirt's lock manager: the paths of what is locked, each with a line break ---- */
+
+static bool manager_is_there;
+static const char *busy_path; /* another host has it locked */
+static GString *locked;
+
+virLockManagerPlugin *virLockManagerPluginNew(const char *name, const char *driver G_GNUC_UNUSED,
+                                              const char *dir G_GNUC_UNUSED, unsigned int flags G_GNUC_UNUSED)
+{
+	if (manager_is_there)
+		return (virLockManagerPlugin *)&manager_is_there;
+	virReportError(VIR_ERR_SYSTEM_ERROR, "no plugin %s", name);
+	return NULL;
+}
+
+void virLockManagerPluginUnref(virLockManagerPlugin *plugin G_GNUC_UNUSED)
+{
+}
+
+int virDomainLockImageAttach(virLockManagerPlugin *plugin G_GNUC_UNUSED, const char *uri G_GNUC_UNUSED,
+                             virDomainObj *vm G_GNUC_UNUSED, virStorageSource *src)
+{
+	if (STREQ_NULLABLE(src->path, busy_path)) {
+		virReportError(VIR_ERR_RESOURCE_BUSY, "%s is locked", src->path);
+		return -1;
+	}
+	g_string_append_printf(locked, "%s\n", src->path);
+	return 0;
+}
+
+int virDomainLockImageDetach(virLockManagerPlugin *plugin G_GNUC_UNUSED, virDomainObj *vm G_GNUC_UNUSED,
+                             virStorageSource *src)
+{
+	g_autofree char *line = g_strdup_printf("%s\n", src->path);
+	const char *at = strstr(locked->str, line);
+
+	if (!at) {
+		virReportError(VIR_ERR_RESOURCE_BUSY, "%s is not locked", src->path);
+		return -1;
+	}
+	g_string_erase(locked, at - locked->str, (gssize)strlen(line));
+	return 0;
+}
+
 /* ---- calls on threads ---- */
 
 static virConnectPtr conn;
@@ -332,16 +377,78 @@ static void test_managed_save(virDomainPtr dom)
 	   "managedsave-remove removes it");
 }
 
-/* Settings of the stock driver that mean nothing here are counted, and so logged, each. */
+/* Settings of the stock driver that have no effect are counted, and so logged, each. */
+static unsigned int write_conf(const char *text)
+{
+	g_autofree char *file = g_build_filename(xylem->config_dir, "libxl.conf", NULL);
+
+	locks_close();
+	if (!g_file_set_contents(file, text, -1, NULL))
+		abort();
+	return locks_read_conf(file);
+}
+
 static void test_conf(void)
 {
 	g_autofree char *file = g_build_filename(xylem->config_dir, "libxl.conf", NULL);
 
-	ok(host_check_conf(file) == 0, "no libxl.conf: nothing to say");
-	ok(g_file_set_contents(file, "# autoballoon = 1\nlock_manager = \"lockd\"\nkeepalive_count = 5\n", -1,
-	                       NULL) &&
-	           host_check_conf(file) == 2,
-	   "each setting of libxl.conf is named in the log");
+	ok(locks_read_conf(file) == 0, "no libxl.conf: nothing to say");
+	ok(write_conf("# autoballoon = 1\nautoballoon = 0\nnested_hvm = 0\n") == 0,
+	   "settings that say what is so are not named");
+	ok(write_conf("autoballoon = 1\nnested_hvm = 1\nkeepalive_interval = 5\nkeepalive_count = 5\n"
+	              "another = 1\n") == 5,
+	   "each other setting of libxl.conf is named in the log");
+}
+
+#define BLOCK(path, target) \
+	"<disk type='block'><source dev='" path "'/><target dev='" target "' bus='xen'/></disk>"
+
+/* lock_manager of libxl.conf: what a guest has is locked while it is active, and none starts unguarded. */
+static void test_locks(void)
+{
+	const char *xml =
+	        "<domain type='xen'><name>guarded</name><memory>65536</memory><vcpu>1</vcpu><os><type>linux"
+	        "</type><kernel>/k</kernel></os><devices>" BLOCK("/dev/a", "xvda")
+	                BLOCK("/dev/b", "xvdb") "</devices></domain>";
+	virDomainPtr dom = define_xml(conn, xml);
+
+	if (!dom)
+		abort();
+	locked = g_string_new(NULL);
+	write_conf("lock_manager = \"lockd\"\n");
+	ok(lifecycle_create(dom) < 0 && strstr(virGetLastErrorMessage(), "no plugin lockd"),
+	   "a lock manager that is not there: the guest is not started");
+	write_conf("lock_manager = 1\n");
+	ok(lifecycle_create(dom) < 0 && strstr(virGetLastErrorMessage(), "lock_manager"),
+	   "nor where the file says no name");
+	write_conf("lock_manager = \n");
+	ok(lifecycle_create(dom) < 0 && strstr(virGetLastErrorMessage(), "libxl.conf"),
+	   "nor where it cannot be read");
+	manager_is_there = true;
+	ok(write_conf("lock_manager = \"lockd\"\n") == 0, "lock_manager has an effect");
+	busy_path = "/dev/b";
+	ok(lifecycle_create(dom) < 0 && virGetLastErrorCode() == VIR_ERR_RESOURCE_BUSY && !locked->len,
+	   "another host has one of the disks: it is not started, and the other disk is let go");
+	busy_path = NULL;
+	ok(lifecycle_create(dom) == 0 && STREQ(locked->str, "/dev/a\n/dev/b\n"),
+	   "the disks of a guest are locked");
+	ok(devices_attach(dom, BLOCK("/dev/c", "xvdc")) == 0 &&
+	           STREQ(locked->str, "/dev/a\n/dev/b\n/dev/c\n"),
+	   "also one that is attached");
+	busy_path = "/dev/d";
+	ok(devices_attach(dom, BLOCK("/dev/d", "xvdd")) < 0 && virGetLastErrorCode() == VIR_ERR_RESOURCE_BUSY,
+	   "one that another host has is not attached");
+	busy_path = NULL;
+	ok(devices_detach(dom, BLOCK("/dev/a", "xvda")) == 0 && STREQ(locked->str, "/dev/b\n/dev/c\n"),
+	   "one that is detached is let go");
+	ok(lifecycle_destroy(dom) == 0 && !locked->len, "and all when the guest ends");
+	write_conf("");
+	ok(lifecycle_create(dom) == 0 && !locked->len && lifecycle_destroy(dom) == 0,
+	   "without the setting nothing is locked");
+	if (define_undefine(dom) < 0)
+		abort();
+	virObjectUnref(dom);
+	g_string_free(locked, TRUE);
 }
 
 static bool valid(const char *schema, const char *xml)
@@ -694,6 +801,7 @@ int main(void)
 		test_numbers(dom);
 		test_managed_save(dom);
 		test_conf();
+		test_locks();
 		test_schemas(dom);
 		test_two_starts(dom);
 		test_memory_stats(dom);

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * libxl.conf, and what its lock_manager asks for: the disks of a guest are locked while it is active, so that no
+ * other host that shares them starts a guest on them.
+ *
+ * The locks are libvirt's lock manager's (virtlockd, sanlock). Each disk is locked by itself, since a manager that
+ * fails at one disk of several keeps those before. A manager that is asked for and cannot be had keeps guests from
+ * being started; those that run are left alone.
+ */
+#include "xylem.h"
+
+#include "locking/domain_lock.h"
+#include "virconf.h"
+#include "virfile.h"
+
+VIR_LOG_INIT("xylem.locks");
+
+struct disk_locks {
+	virDomainObj *owner; /* as much of a domain as the lock manager looks at */
+	GPtrArray *sources;  /* virStorageSource, referenced */
+};
+
+static void refuse_starts(const char *why)
+{
+	g_free(xylem->lock_refusal);
+	xylem->lock_refusal = g_strdup(why);
+	VIR_ERROR("guests are not started: %s", why);
+}
+
+static void load_manager(const char *name)
+{
+	g_autofree char *why = NULL;
+
+	if (!name || STREQ(name, "nop"))
+		return;
+	xylem->lock_manager =
+	        virLockManagerPluginNew(name, "libxl", xylem->conf_base_dir ? xylem->conf_base_dir : "", 0);
+	if (xylem->lock_manager)
+		return;
+	why = g_strdup_printf("lock_manager = \"%s\" of libxl.conf cannot be used: %s", name,
+	                      virGetLastErrorMessage());
+	refuse_starts(why);
+}
+
+struct settings {
+	char *lock_manager;
+	unsigned int idle;
+	bool bad;
+};
+
+/* What a setting of the stock driver's file is here. */
+static int read_setting(const char *name, virConfValue *value, void *opaque)
+{
+	static const struct {
+		const char *name, *why;
+		bool off_is_so; /* 0 says what is so anyway */
+	} known[] = {
+		{ "autoballoon",
+		  "Domain-0 is not made smaller for guests; give it less with dom0_mem=", true },
+		{ "nested_hvm", "there are no HVM guests", true },
+		{ "keepalive_interval", "there is no peer-to-peer migration", false },
+		{ "keepalive_count", "there is no peer-to-peer migration", false },
+	};
+	struct settings *settings = opaque;
+	const char *why = "it is not known";
+	size_t i;
+
+	if (STREQ(name, "lock_manager")) {
+		g_free(settings->lock_manager);
+		settings->lock_manager = value->type == VIR_CONF_STRING ? g_strdup(value->str) : NULL;
+		settings->bad = !settings->lock_manager;
+		return 0;
+	}
+	for (i = 0; i < G_N_ELEMENTS(known); i++) {
+		if (STRNEQ(name, known[i].name))
+			continue;
+		if (known[i].off_is_so && value->type == VIR_CONF_ULLONG && value->l == 0)
+			return 0;
+		why = known[i].why;
+	}
+	VIR_WARN("libxl.conf: '%s' has no effect: %s", name, why);
+	settings->idle++;
+	return 0;
+}
+
+unsigned int locks_read_conf(const char *file)
+{
+	g_autoptr(virConf) conf = NULL;
+	g_autofree char *why = NULL;
+	struct settings settings = { 0 };
+
+	if (!virFileExists(file))
+		return 0;
+	conf = virConfReadFile(file, 0);
+	if (conf)
+		ignore_value(virConfWalk(conf, read_setting, &settings));
+	/* It may have asked for locks. */
+	if (!conf || settings.bad) {
+		why = g_strdup_printf("%s cannot be read: %s", file,
+		                      conf ? "lock_manager is no string" : virGetLastErrorMessage());
+		refuse_starts(why);
+	}
+	load_manager(settings.lock_manager);
+	g_free(settings.lock_manager);
+	virResetLastError();
+	return settings.idle;
+}
+
+void locks_close(void)
+{
+	if (xylem->lock_manager)
+		virLockManagerPluginUnref(xylem->lock_manager);
+	xylem->lock_manager = NULL;
+	g_clear_pointer(&xylem->lock_refusal, g_free);
+}
+
+void locks_free(struct disk_locks *locks)
+{
+	if (!locks)
+		return;
+	if (locks->sources)
+		g_ptr_array_unref(locks->sources);
+	virDomainObjEndAPI(&locks->owner);
+	g_free(locks);
+}
+
+struct disk_locks *locks_new(const virDomainDef *def, virStorageSource *only)
+{
+	struct disk_locks *locks;
+	size_t i;
+
+	if (!xylem->lock_manager)
+		return NULL;
+	locks = g_new0(struct disk_locks, 1);
+	locks->sources = g_ptr_array_new_with_free_func(virObjectUnref);
+	locks->owner = virDomainObjNew(xylem->xmlopt);
+	if (!locks->owner || !(locks->owner->def = virDomainDefNew(xylem->xmlopt))) {
+		locks_free(locks);
+		return NULL;
+	}
+	locks->owner->def->name = g_strdup(def->name);
+	locks->owner->def->id = def->id;
+	memcpy(locks->owner->def->uuid, def->uuid, VIR_UUID_BUFLEN);
+	if (only)
+		g_ptr_array_add(locks->sources, virObjectRef(only));
+	for (i = 0; !only && i < def->ndisks; i++)
+		g_ptr_array_add(locks->sources, virObjectRef(def->disks[i]->src));
+	return locks;
+}
+
+static void release(struct disk_locks *locks, guint count)
+{
+	virErrorPtr saved;
+
+	virErrorPreserveLast(&saved);
+	while (count--) {
+		virStorageSource *src = g_ptr_array_index(locks->sources, count);
+
+		if (virDomainLockImageDetach(xylem->lock_manager, locks->owner, src) < 0)
+			VIR_WARN("%s: the lock of %s cannot be released: %s", locks->owner->def->name,
+			         NULLSTR(src->path), virGetLastErrorMessage());
+	}
+	virErrorRestore(&saved);
+}
+
+int locks_take(struct disk_locks *locks)
+{
+	guint i;
+
+	if (xylem->lock_refusal) {
+		virReportError(VIR_ERR_CONFIG_UNSUPPORTED, "no guest is started and no disk is attached: %s",
+		               xylem->lock_refusal);
+		return -1;
+	}
+	for (i = 0; locks && i < locks->sources->len; i++) {
+		if (virDomainLockImageAttach(xylem->lock_manager, "xen:///system", locks->owner,
+		                             g_ptr_array_index(locks->sources, i)) < 0) {
+			release(locks, i);
+			return -1;
+		}
+	}
+	return 0;
+}
+
+void locks_drop(struct disk_locks *locks)
+{
+	if (locks)
+		release(locks, locks->sources->len);
+}
