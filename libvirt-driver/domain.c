@@ -284,12 +284,37 @@ void domain_handle(const virDomainObj *vm, char handle[VIR_UUID_STRING_BUFLEN])
 		virUUIDFormat(vm->def->uuid, handle);
 }
 
-int domain_query(unsigned int domid, struct xyl_dominfo *info)
+int domain_query(const virDomainObj *vm, struct xyl_dominfo *info)
 {
-	if (xyl_domain_info(xylem->xen, domid, info) == 0)
+	const struct domain_private *priv = vm->privateData;
+	bool kept = !domain_is_dom0(vm) && !priv->foreign;
+	int ret = xyl_domain_info(xylem->xen, (uint32_t)vm->def->id, info);
+
+	if (ret < 0 && !(kept && errno == ESRCH)) {
+		virReportError(VIR_ERR_OPERATION_FAILED, "%s", xyl_error());
+		return -1;
+	}
+	if (ret == 0 && (!kept || memcmp(info->uuid, vm->def->uuid, VIR_UUID_BUFLEN) == 0))
 		return 0;
-	virReportError(VIR_ERR_OPERATION_FAILED, "%s", xyl_error());
-	return -1;
+	/* Between two domains: as the next one begins. */
+	memset(info, 0, sizeof(*info));
+	info->domid = (uint32_t)vm->def->id;
+	info->memory_pages = vm->def->mem.cur_balloon / 4;
+	info->online_vcpus = virDomainDefGetVcpus(vm->def);
+	info->max_vcpus = virDomainDefGetVcpusMax(vm->def);
+	return 1;
+}
+
+int domain_state(virDomainObj *vm, const struct xyl_dominfo *info, int *reason)
+{
+	const struct domain_private *priv = vm->privateData;
+	int state = virDomainObjGetState(vm, reason);
+
+	if (!info->dying || priv->rebuilding || (state != VIR_DOMAIN_RUNNING && state != VIR_DOMAIN_PAUSED))
+		return state;
+	if (reason)
+		*reason = VIR_DOMAIN_SHUTDOWN_UNKNOWN;
+	return VIR_DOMAIN_SHUTDOWN;
 }
 
 /* What the hypervisor's flags mean in libvirt's words. */

@@ -91,8 +91,8 @@ int host_add_dom0(void)
 	struct xyl_dominfo info;
 	virDomainObj *vm;
 
-	if (domain_query(0, &info) < 0)
-		return -1;
+	if (xyl_domain_info(xylem->xen, 0, &info) < 0)
+		return report_xyl();
 	def = virDomainDefNew(xylem->xmlopt);
 	if (!def)
 		return -1;

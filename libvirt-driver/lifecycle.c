@@ -133,6 +133,13 @@ static int set_paused(virDomainObj *vm, bool paused)
 	return ret < 0 ? -1 : virDomainObjCheckActive(vm);
 }
 
+static int refuse_state(const virDomainObj *vm, const char *wanted, int state)
+{
+	virReportError(VIR_ERR_OPERATION_INVALID, "domain %s is not %s but in the state '%s'", vm->def->name,
+	               wanted, virDomainStateTypeToString(state));
+	return -1;
+}
+
 static int suspend(virDomainObj *vm)
 {
 	int state = virDomainObjGetState(vm, NULL);
@@ -141,11 +148,8 @@ static int suspend(virDomainObj *vm)
 		return -1;
 	if (state == VIR_DOMAIN_PAUSED)
 		return 0;
-	if (state != VIR_DOMAIN_RUNNING) {
-		virReportError(VIR_ERR_OPERATION_INVALID, "domain %s is not running but in the state '%s'",
-		               vm->def->name, virDomainStateTypeToString(state));
-		return -1;
-	}
+	if (state != VIR_DOMAIN_RUNNING)
+		return refuse_state(vm, "running", state);
 	if (set_paused(vm, true) < 0)
 		return -1;
 	virDomainObjSetState(vm, VIR_DOMAIN_PAUSED, VIR_DOMAIN_PAUSED_USER);
@@ -157,10 +161,19 @@ static int suspend(virDomainObj *vm)
 
 static int resume(virDomainObj *vm)
 {
+	struct xyl_dominfo info;
+	int state, known;
+
 	if (virDomainObjCheckActive(vm) < 0)
 		return -1;
-	if (virDomainObjGetState(vm, NULL) != VIR_DOMAIN_PAUSED)
+	known = domain_query(vm, &info);
+	if (known < 0)
+		return -1;
+	state = domain_state(vm, &info, NULL);
+	if (state == VIR_DOMAIN_RUNNING)
 		return 0;
+	if (state != VIR_DOMAIN_PAUSED)
+		return refuse_state(vm, "paused", state);
 	if (set_paused(vm, false) < 0)
 		return -1;
 	virDomainObjSetState(vm, VIR_DOMAIN_RUNNING, VIR_DOMAIN_RUNNING_UNPAUSED);
@@ -302,6 +315,30 @@ static int kill_domain(const char *handle, const unsigned char *uuid, unsigned i
 	return 0;
 }
 
+/* One that is being built: whoever builds it gives up. Locked, no job. */
+static int destroy_building(virDomainObj *vm)
+{
+	struct domain_private *priv = vm->privateData;
+	char handle[VIR_UUID_STRING_BUFLEN];
+	int ret = 0;
+
+	priv->doomed = true;
+	domain_handle(vm, handle);
+	virObjectUnlock(vm);
+	/* xylemd need not know of it yet, nor any more. */
+	if (monitor_destroy(xylem->monitor, handle) < 0)
+		virResetLastError();
+	virObjectLock(vm);
+	if (virDomainObjBeginJob(vm, VIR_JOB_DESTROY) < 0)
+		return -1;
+	if (virDomainObjIsActive(vm)) {
+		virReportError(VIR_ERR_OPERATION_FAILED, "%s was started meanwhile", vm->def->name);
+		ret = -1;
+	}
+	domain_end_job(vm);
+	return ret;
+}
+
 int lifecycle_destroy_flags(virDomainPtr dom, unsigned int flags)
 {
 	char handle[VIR_UUID_STRING_BUFLEN];
@@ -316,10 +353,15 @@ int lifecycle_destroy_flags(virDomainPtr dom, unsigned int flags)
 	vm = domain_get(dom);
 	if (!vm)
 		return -1;
-	if (virDomainDestroyFlagsEnsureACL(dom->conn, vm->def) < 0 ||
-	    domain_refuse_dom0(vm, "destroyed") < 0 || virDomainObjCheckActive(vm) < 0)
+	if (virDomainDestroyFlagsEnsureACL(dom->conn, vm->def) < 0 || domain_refuse_dom0(vm, "destroyed") < 0)
 		goto cleanup;
 	priv = vm->privateData;
+	if (priv->starting && !virDomainObjIsActive(vm)) {
+		ret = destroy_building(vm);
+		goto cleanup;
+	}
+	if (virDomainObjCheckActive(vm) < 0)
+		goto cleanup;
 	domid = (unsigned int)vm->def->id;
 	life = priv->life;
 	domain_handle(vm, handle);
@@ -368,9 +410,12 @@ int lifecycle_get_state(virDomainPtr dom, int *state, int *reason, unsigned int 
 		return -1;
 	if (virDomainGetStateEnsureACL(dom->conn, vm->def) < 0)
 		goto cleanup;
+	/* What cannot be asked is told as it is known. */
 	if (vm->def->id > 0 && xyl_domain_info(xylem->xen, (uint32_t)vm->def->id, &info) == 0)
 		domain_refresh(vm, &info);
-	*state = virDomainObjGetState(vm, reason);
+	else
+		memset(&info, 0, sizeof(info));
+	*state = domain_state(vm, &info, reason);
 	ret = 0;
 cleanup:
 	virDomainObjEndAPI(&vm);

@@ -187,6 +187,25 @@ void process_keep_definition(virDomainObj *vm)
 	virObjectLock(vm);
 }
 
+/* -1 when somebody has destroyed it while it is being started; made: there is a guest, which goes. */
+static int check_doomed(virDomainObj *vm, bool made)
+{
+	const struct domain_private *priv = vm->privateData;
+	char handle[VIR_UUID_STRING_BUFLEN];
+
+	if (!priv->doomed)
+		return 0;
+	virUUIDFormat(vm->def->uuid, handle);
+	if (made) {
+		virObjectUnlock(vm);
+		if (monitor_destroy(xylem->monitor, handle) < 0)
+			VIR_WARN("%s: %s", handle, virGetLastErrorMessage());
+		virObjectLock(vm);
+	}
+	virReportError(VIR_ERR_OPERATION_ABORTED, "%s was destroyed while it was started", vm->def->name);
+	return -1;
+}
+
 static int build(virDomainObj *vm, virDomainDef *live, bool paused)
 {
 	g_autoptr(GVariant) devices = NULL;
@@ -205,6 +224,11 @@ static int build(virDomainObj *vm, virDomainDef *live, bool paused)
 		g_variant_unref(guest);
 		return -1;
 	}
+	if (check_doomed(vm, false) < 0) {
+		slot_give(SLOT_BUILD);
+		g_variant_unref(guest);
+		return -1;
+	}
 	virObjectUnlock(vm);
 	for (i = 0; i < live->nnets; i++)
 		process_warn_mac(live, live->nets[i]);
@@ -217,7 +241,7 @@ static int build(virDomainObj *vm, virDomainDef *live, bool paused)
 		name_interfaces(live, devices);
 	}
 	priv->missing_ms = 0;
-	return ret;
+	return ret < 0 ? -1 : check_doomed(vm, true);
 }
 
 /* What keeps it from starting is said before any script has run: a definition that was loaded may hold
@@ -305,7 +329,7 @@ int process_start(virDomainObj *vm, bool paused, int detail)
 	log_without_effect(live);
 	priv->starting = true;
 	priv->why_reason = priv->why_detail = -1;
-	priv->rebuilding = priv->gone = priv->foreign = false;
+	priv->rebuilding = priv->gone = priv->foreign = priv->doomed = false;
 	if (domain_hook(vm, live, VIR_HOOK_LIBXL_OP_PREPARE, VIR_HOOK_SUBOP_BEGIN) < 0 ||
 	    process_resolve(live, NULL) < 0 || take_locks(vm, live, &locked) < 0 ||
 	    domain_hook(vm, live, VIR_HOOK_LIBXL_OP_START, VIR_HOOK_SUBOP_BEGIN) < 0 ||

@@ -25,7 +25,7 @@ struct disk_counters {
 
 int stats_get_info(virDomainPtr dom, virDomainInfoPtr info)
 {
-	struct xyl_dominfo live;
+	struct xyl_dominfo live = { 0 };
 	virDomainObj *vm = domain_get(dom);
 	int ret = -1;
 
@@ -36,9 +36,12 @@ int stats_get_info(virDomainPtr dom, virDomainInfoPtr info)
 	memset(info, 0, sizeof(*info));
 	info->maxMem = virDomainDefGetMemoryTotal(vm->def);
 	if (vm->def->id >= 0) {
-		if (domain_query((unsigned int)vm->def->id, &live) < 0)
+		int known = domain_query(vm, &live);
+
+		if (known < 0)
 			goto cleanup;
-		domain_refresh(vm, &live);
+		if (known == 0)
+			domain_refresh(vm, &live);
 		info->cpuTime = live.cpu_time_ns;
 		info->memory = live.memory_pages * 4;
 		info->maxMem = MAX(info->maxMem, info->memory);
@@ -47,7 +50,7 @@ int stats_get_info(virDomainPtr dom, virDomainInfoPtr info)
 		info->memory = vm->def->mem.cur_balloon;
 		info->nrVirtCpu = (unsigned short)virDomainDefGetVcpus(vm->def);
 	}
-	info->state = (unsigned char)virDomainObjGetState(vm, NULL);
+	info->state = (unsigned char)domain_state(vm, &live, NULL);
 	ret = 0;
 cleanup:
 	virDomainObjEndAPI(&vm);
@@ -278,7 +281,7 @@ int stats_memory(virDomainPtr dom, virDomainMemoryStatPtr stats, unsigned int co
 	if (!vm)
 		return -1;
 	if (virDomainMemoryStatsEnsureACL(dom->conn, vm->def) < 0 || virDomainObjCheckActive(vm) < 0 ||
-	    domain_query((unsigned int)vm->def->id, &info) < 0)
+	    domain_query(vm, &info) < 0)
 		goto cleanup;
 	ret = 0;
 	if (count > 0) {
@@ -316,7 +319,7 @@ int stats_cpu(virDomainPtr dom, virTypedParameterPtr params, unsigned int count,
 	}
 	if (count == 0)
 		ret = 1;
-	else if (domain_query((unsigned int)vm->def->id, &info) == 0 &&
+	else if (domain_query(vm, &info) >= 0 &&
 	         virTypedParameterAssign(&params[0], VIR_DOMAIN_CPU_STATS_CPUTIME, VIR_TYPED_PARAM_ULLONG,
 	                                 (unsigned long long)info.cpu_time_ns) == 0)
 		ret = 1;

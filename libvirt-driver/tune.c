@@ -157,7 +157,7 @@ int tune_get_vcpus_flags(virDomainPtr dom, unsigned int flags)
 		ret = (int)virDomainDefGetVcpusMax(def);
 	else if (def->id < 0)
 		ret = (int)virDomainDefGetVcpus(def);
-	else if (domain_query((unsigned int)def->id, &info) == 0)
+	else if (domain_query(vm, &info) >= 0)
 		ret = (int)info.online_vcpus;
 cleanup:
 	virDomainObjEndAPI(&vm);
@@ -293,13 +293,25 @@ static int live_pinning(int domid, unsigned int vcpu, unsigned int cpus, unsigne
 	return 0;
 }
 
+/* The same as the definition has it; how many vcpus. */
+static int defined_pinning(virDomainDef *def, int count, unsigned char *maps, int map_bytes,
+                           unsigned int cpus)
+{
+	g_autoptr(virBitmap) all = virBitmapNew(cpus);
+
+	if (!maps)
+		return count;
+	virBitmapSetAll(all);
+	return virDomainDefGetVcpuPinInfoHelper(def, map_bytes, count, maps, all, NULL);
+}
+
 int tune_get_pin_info(virDomainPtr dom, int count, unsigned char *maps, int map_bytes, unsigned int flags)
 {
-	g_autoptr(virBitmap) all = NULL;
+	struct xyl_dominfo info;
 	unsigned int cpus;
 	virDomainDef *def;
 	virDomainObj *vm;
-	int ret = -1, i;
+	int ret = -1, known, i;
 
 	virCheckFlags(VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_AFFECT_CONFIG, -1);
 
@@ -311,12 +323,11 @@ int tune_get_pin_info(virDomainPtr dom, int count, unsigned char *maps, int map_
 	def = virDomainObjGetOneDef(vm, flags);
 	if (!def)
 		goto cleanup;
-	if (def->id < 0) {
-		all = virBitmapNew(cpus);
-		virBitmapSetAll(all);
-		ret = virDomainDefGetVcpuPinInfoHelper(def, map_bytes, count, maps, all, NULL);
+	known = def->id >= 0 ? domain_query(vm, &info) : 1;
+	if (known == 1)
+		ret = defined_pinning(def, count, maps, map_bytes, cpus);
+	if (known)
 		goto cleanup;
-	}
 	count = MIN(count, (int)virDomainDefGetVcpusMax(def));
 	for (i = 0; i < count; i++) {
 		if (live_pinning(def->id, (unsigned int)i, cpus, maps + (size_t)i * map_bytes, map_bytes) < 0)
@@ -331,8 +342,9 @@ cleanup:
 int tune_get_vcpus(virDomainPtr dom, virVcpuInfoPtr info, int count, unsigned char *maps, int map_bytes)
 {
 	virDomainObj *vm = domain_get(dom);
+	struct xyl_dominfo domain;
 	unsigned int cpus;
-	int ret = -1, i;
+	int ret = -1, known, i;
 
 	if (!vm)
 		return -1;
@@ -340,7 +352,18 @@ int tune_get_vcpus(virDomainPtr dom, virVcpuInfoPtr info, int count, unsigned ch
 	    host_cpus(&cpus) < 0)
 		goto cleanup;
 	count = MIN(count, (int)virDomainDefGetVcpusMax(vm->def));
-	for (i = 0; i < count; i++) {
+	known = domain_query(vm, &domain);
+	if (known < 0)
+		goto cleanup;
+	for (i = 0; known == 1 && i < count; i++) {
+		if (info)
+			info[i] = (virVcpuInfo){ .number = (unsigned int)i,
+				                 .state = VIR_VCPU_OFFLINE,
+				                 .cpu = VIR_VCPU_INFO_CPU_OFFLINE };
+	}
+	if (known == 1)
+		ignore_value(defined_pinning(vm->def, count, maps, map_bytes, cpus));
+	for (i = 0; known == 0 && i < count; i++) {
 		struct xyl_vcpuinfo vcpu;
 
 		if (xyl_vcpu_info(xylem->xen, (uint32_t)vm->def->id, (uint32_t)i, &vcpu) < 0) {
@@ -485,10 +508,15 @@ cleanup:
 static int get_scheduler(virDomainObj *vm, unsigned int flags, struct xyl_sched *params)
 {
 	virDomainDef *def = virDomainObjGetOneDef(vm, flags);
+	struct xyl_dominfo info;
+	int known;
 
 	if (!def)
 		return -1;
-	if (def->id >= 0)
+	known = def->id >= 0 ? domain_query(vm, &info) : 1;
+	if (known < 0)
+		return -1;
+	if (known == 0)
 		return xyl_sched_get(xylem->xen, (uint32_t)def->id, params) < 0 ? report_xyl() : 0;
 	params->weight = conf_weight(def) ? conf_weight(def) : 256;
 	params->cap = conf_cap(def);

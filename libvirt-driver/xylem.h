@@ -78,6 +78,7 @@ extern struct xylem_driver *xylem;
 struct domain_private {
 	virChrdevs *chrdevs;
 	bool starting;   /* a call waits for xylemd to build it */
+	bool doomed;     /* and another one has destroyed it */
 	bool rebuilding; /* xylemd takes it down in order to start it again */
 	bool foreign;    /* not made by xylemd */
 	bool locked;     /* its disks have been locked */
@@ -121,8 +122,11 @@ void domain_count_active(int change);
 void domain_refresh(virDomainObj *vm, const struct xyl_dominfo *info);
 /* What names a running domain in xylemd: its UUID, or its number when others made it. */
 void domain_handle(const virDomainObj *vm, char handle[VIR_UUID_STRING_BUFLEN]);
-/* The hypervisor's word on a domain: 0, or -1 with a libvirt error. */
-int domain_query(unsigned int domid, struct xyl_dominfo *info);
+/* The hypervisor's word on an active domain: 0; 1 for a guest that has none just now, with what its next one begins with;
+ * -1 with a libvirt error. */
+int domain_query(const virDomainObj *vm, struct xyl_dominfo *info);
+/* The state that clients are told; of a guest that was killed and is still held, that it shuts down. reason: or NULL. */
+int domain_state(virDomainObj *vm, const struct xyl_dominfo *info, int *reason);
 
 /*
  * A managed save that libvirt's own driver left. A guest with one is not started, since it would change the disks
@@ -176,6 +180,8 @@ int monitor_set_vcpus(struct monitor *m, const char *handle, unsigned int vcpus)
 int monitor_set_scheduler(struct monitor *m, const char *handle, const struct xyl_sched *sched);
 int monitor_set_affinity(struct monitor *m, const char *handle, unsigned int vcpu, const unsigned char *map,
                          size_t map_bytes);
+/* Of the interface with this address. */
+int monitor_set_link(struct monitor *m, const char *handle, const char *mac, bool up);
 int monitor_set_opaque(struct monitor *m, const char *handle, const char *text);
 /* The domain's dictionary, owned by the caller; NULL without an error set when there is none. *known (or NULL): whether
  * that is xylemd's word. */
@@ -183,8 +189,6 @@ GVariant *monitor_get(struct monitor *m, const char *handle, bool *known);
 
 /* ---- events.c: what happens without a client ---- */
 int events_start(void);
-/* Of the interface with this address. */
-int monitor_set_link(struct monitor *m, const char *handle, const char *mac, bool up);
 void events_stop(void);
 /* Makes objects and hypervisor agree; called before the event thread runs, and by it. */
 void events_reconcile(bool at_start);
