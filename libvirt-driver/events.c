@@ -14,6 +14,7 @@
 #include <gio/gio.h>
 
 #include "conf.h"
+#include "virhook.h"
 #include "virtime.h"
 #include "viruuid.h"
 
@@ -25,11 +26,13 @@ VIR_LOG_INIT("xylem.events");
 #define MISSING_MS 60000
 #define HELPERS    4
 
-struct ending {
+/* What a helper does for the event thread. */
+struct errand {
 	virDomainObj *vm;
 	int domid;
-	int reason;
+	int reason; /* of an end; -1: it has rebooted */
 	int detail;
+	unsigned long life;
 };
 
 static GMainLoop *loop;
@@ -42,10 +45,13 @@ static struct xyl_watch *watches[2];
 
 static void help(void *data, void *opaque G_GNUC_UNUSED)
 {
-	struct ending *e = data;
+	struct errand *e = data;
 
 	virObjectLock(e->vm);
-	process_gone(e->vm, e->domid, e->reason, e->detail);
+	if (e->reason < 0)
+		process_rebooted(e->vm, e->life);
+	else
+		process_gone(e->vm, e->domid, e->reason, e->detail);
 	virDomainObjEndAPI(&e->vm);
 	g_free(e);
 }
@@ -53,12 +59,29 @@ static void help(void *data, void *opaque G_GNUC_UNUSED)
 /* vm is locked, and stays so. */
 static void ended(virDomainObj *vm, int domid, int reason, int detail)
 {
-	struct ending *e = g_new0(struct ending, 1);
+	struct errand *e = g_new0(struct errand, 1);
 
 	e->vm = virObjectRef(vm);
 	e->domid = domid;
 	e->reason = reason;
 	e->detail = detail;
+	g_thread_pool_push(helpers, e, NULL);
+}
+
+/* vm is locked, and stays so; it is under a new number. devices: as process_renumber() takes them. */
+static void renumbered(virDomainObj *vm, int domid, GVariant *devices)
+{
+	struct domain_private *priv = vm->privateData;
+	struct errand *e;
+
+	process_renumber(vm, domid, devices);
+	if (!virHookPresent(VIR_HOOK_DRIVER_LIBXL))
+		return;
+	e = g_new0(struct errand, 1);
+	e->vm = virObjectRef(vm);
+	e->domid = domid;
+	e->reason = -1;
+	e->life = priv->life;
 	g_thread_pool_push(helpers, e, NULL);
 }
 
@@ -191,7 +214,7 @@ static void on_event(unsigned int domid, const char *uuid_text, const char *name
 		if (vm->def->id < 0)
 			reconcile_later(RECONCILE_MS);
 		else if (vm->def->id != (int)domid) /* reconciling may have been quicker */
-			process_renumber(vm, (int)domid, devices);
+			renumbered(vm, (int)domid, devices);
 	} else if (vm->def->id != (int)domid && !priv->starting && STRNEQ(detail, "failed")) {
 		/* Of a life that we did not see, or do not know of yet. */
 		reconcile_later(RECONCILE_MS);
@@ -414,7 +437,7 @@ static bool reconcile_object(virDomainObj *vm, const struct xyl_dominfo *info, b
 	}
 	priv->missing_ms = 0;
 	if (vm->def->id != (int)info->domid && !info->dying && !priv->rebuilding)
-		process_renumber(vm, (int)info->domid, NULL);
+		renumbered(vm, (int)info->domid, NULL);
 	domain_refresh(vm, info);
 	return false;
 }

@@ -464,3 +464,41 @@ void process_renumber(virDomainObj *vm, int domid, GVariant *devices)
 	domain_event(virDomainEventRebootNewFromObj(vm));
 	domain_save_status(vm);
 }
+
+/* In the order of libvirt's own driver; a script can say no to the new start only. */
+static int reboot_hooks(virDomainObj *vm, const char *xml)
+{
+	ignore_value(domain_hook_xml(vm, xml, VIR_HOOK_LIBXL_OP_STOPPED, VIR_HOOK_SUBOP_END));
+	ignore_value(domain_hook_xml(vm, xml, VIR_HOOK_LIBXL_OP_RELEASE, VIR_HOOK_SUBOP_END));
+	if (domain_hook_xml(vm, xml, VIR_HOOK_LIBXL_OP_PREPARE, VIR_HOOK_SUBOP_BEGIN) < 0 ||
+	    domain_hook_xml(vm, xml, VIR_HOOK_LIBXL_OP_START, VIR_HOOK_SUBOP_BEGIN) < 0)
+		return -1;
+	ignore_value(domain_hook_xml(vm, xml, VIR_HOOK_LIBXL_OP_STARTED, VIR_HOOK_SUBOP_BEGIN));
+	return 0;
+}
+
+void process_rebooted(virDomainObj *vm, unsigned long life)
+{
+	struct domain_private *priv = vm->privateData;
+	g_autofree char *xml = NULL;
+	char handle[VIR_UUID_STRING_BUFLEN];
+	/* The hooks of its end come after these. Behind somebody who has the job for long they run all the same. */
+	bool job = virDomainObjBeginJob(vm, VIR_JOB_MODIFY) == 0;
+
+	if (vm->def->id > 0 && priv->life == life)
+		xml = virDomainDefFormat(vm->def, xylem->xmlopt, 0);
+	if (xml && reboot_hooks(vm, xml) < 0 && vm->def->id > 0 && priv->life == life) {
+		VIR_ERROR("%s has rebooted, and its hook script says no: it is destroyed: %s", vm->def->name,
+		          virGetLastErrorMessage());
+		priv->why_reason = VIR_DOMAIN_SHUTOFF_FAILED;
+		priv->why_detail = VIR_DOMAIN_EVENT_STOPPED_FAILED;
+		domain_handle(vm, handle);
+		virObjectUnlock(vm);
+		if (monitor_destroy(xylem->monitor, handle) < 0)
+			VIR_ERROR("%s cannot be destroyed: %s", handle, virGetLastErrorMessage());
+		virObjectLock(vm);
+	}
+	virResetLastError();
+	if (job)
+		domain_end_job(vm);
+}

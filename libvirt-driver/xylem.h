@@ -147,6 +147,9 @@ void process_stopped(virDomainObj *vm, int reason, int detail);
 void process_adopt(virDomainObj *vm, virDomainDef *live, const struct xyl_dominfo *info, bool foreign);
 /* Rebuilt by xylemd under a new number; devices: as monitor_create() gives them, or NULL. */
 void process_renumber(virDomainObj *vm, int domid, GVariant *devices);
+/* What follows from a reboot, and may take long: the hooks of an end and of a start. Locked, no job; not the event
+ * thread. life: the one in which it rebooted. */
+void process_rebooted(virDomainObj *vm, unsigned long life);
 /* Its definition has changed while it runs: xylemd keeps it, for a libvirtd that has lost its state file. Unlocks the
  * object meanwhile. */
 void process_keep_definition(virDomainObj *vm);

@@ -968,6 +968,46 @@ static void test_call(enum state state, size_t call)
 	clear();
 }
 
+/* A guest that reboots: the scripts see an end and a start, and one that says no to the start ends it. */
+static void test_hooks(void)
+{
+	gint64 until;
+
+	hooks_present = true;
+	redefine("preserve");
+	must(lifecycle_create(dom), "start");
+	ok(STREQ(hooks->str, " prepare start started"), "hooks of a start");
+	g_string_truncate(hooks, 0);
+	reach(OFF);
+	stop_guest(XYL_SHUTDOWN_REBOOT, "shutdown", "reboot");
+	domain_goes("restart");
+	leave(BETWEEN);
+	for (until = g_get_monotonic_time() + WAIT_US; g_get_monotonic_time() < until; g_usleep(1000)) {
+		bool all;
+
+		g_mutex_lock(&lock);
+		all = strstr(hooks->str, "started") != NULL;
+		g_mutex_unlock(&lock);
+		if (all)
+			break;
+	}
+	ok(STREQ(hooks->str, " stopped release prepare start started") && define_is_active(dom) == 1,
+	   "hooks of a guest's own reboot");
+	g_string_truncate(hooks, 0);
+	refused_op = VIR_HOOK_LIBXL_OP_START;
+	stop_guest(XYL_SHUTDOWN_REBOOT, "shutdown", "reboot");
+	domain_goes("restart");
+	leave(BETWEEN);
+	for (until = g_get_monotonic_time() + WAIT_US; g_get_monotonic_time() < until; g_usleep(1000)) {
+		if (define_is_active(dom) == 0)
+			break;
+	}
+	ok(define_is_active(dom) == 0 && !guest.exists && agrees(),
+	   "a script that says no to the new start ends the guest");
+	refused_op = -1;
+	hooks_present = false;
+}
+
 static virHypervisorDriver table = { .name = "Xen" };
 
 static bool setup(const char *dir)
@@ -1014,6 +1054,7 @@ int main(void)
 		for (call = 0; call < G_N_ELEMENTS(calls); call++)
 			test_call(state, call);
 	}
+	test_hooks();
 	printf("1..%d\n", number);
 	return failures || system(remove) ? 1 : 0;
 }
