@@ -41,13 +41,17 @@ static struct domain *domain_add(struct store *s, uint16_t domid)
 	return d;
 }
 
+/* To ask the hypervisor costs as much as so many requests. */
+#define ASKING_WORK 8
+
 struct domain *domain_get(struct store *s, uint16_t domid)
 {
 	struct domain *d = domain_find(s, domid);
 
-	if (!d && domid < DOMID_FIRST_RESERVED && s->host->domain_exists(s->host->arg, domid))
-		d = domain_add(s, domid);
-	return d;
+	if (d || domid >= DOMID_FIRST_RESERVED)
+		return d;
+	s->work += ASKING_WORK;
+	return s->host->domain_exists(s->host->arg, domid) ? domain_add(s, domid) : NULL;
 }
 
 static size_t node_bytes(const struct node *n)
