@@ -78,6 +78,7 @@ syscall_stub:
 	pushq	$0
 	pushq	$257
 trap_common:
+	cld	/* stock Xen leaves it as it was */
 	pushq	%rcx
 	pushq	%r11
 	pushq	%rax
