@@ -193,7 +193,8 @@ static void give_devices(struct domain *d)
 
 int dom0_build(const struct boot_module *kernel, const struct boot_module *initrd, const char *cmdline)
 {
-	struct domain_config config = { .domid = 0,
+	struct domain_config config = { .kind = &pv_guest,
+		                        .domid = 0,
 		                        .privileged = true,
 		                        .max_evtchn_port = 4095,
 		                        .max_grant_frames = 64,

@@ -11,6 +11,7 @@
 #include "dom/domain.h"
 #include "dom/evtchn.h"
 #include "dom/grant.h"
+#include "dom/guest.h"
 #include "dom/pirq.h"
 #include "dom/sched.h"
 #include "lib/errno.h"
@@ -78,7 +79,8 @@ static void domain_free(struct domain *d)
 	evtchn_domain_free(d);
 	if (d->shared_info && d->shared_info != &dead_shared_info)
 		share_free(d->shared_info_mfn);
-	pv_domain_destroy(d);
+	switch_forget(d);
+	d->kind->domain_destroy(d);
 	sched_domain_destroy(d);
 	domain_mm_destroy(&d->mm);
 	hv_free(d->ioports);
@@ -126,7 +128,7 @@ static int domain_build(struct domain *d, const struct domain_config *c)
 	if (!rc)
 		rc = pirq_domain_init(d);
 	if (!rc)
-		rc = pv_domain_create(d);
+		rc = d->kind->domain_create(d);
 	return rc;
 }
 
@@ -150,6 +152,7 @@ int domain_create(const struct domain_config *c, struct domain **out)
 		return -ENOMEM;
 	d->domid = c->domid;
 	d->privileged = c->privileged;
+	d->kind = c->kind;
 	d->max_vcpus = c->max_vcpus;
 	d->ssidref = c->ssidref;
 	d->shutdown_code = SHUTDOWN_CODE_NONE;
@@ -191,7 +194,7 @@ static int relinquish_vcpus(struct domain *d)
 		timer_kill(&v->singleshot_timer);
 		timer_kill(&v->poll_timer);
 		vcpu_unregister_info(v);
-		rc = pv_vcpu_relinquish(v);
+		rc = d->kind->vcpu_relinquish(v);
 		if (rc)
 			return rc;
 	}

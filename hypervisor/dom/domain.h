@@ -117,17 +117,19 @@ struct vcpu {
 
 enum domain_life { DOMAIN_ALIVE, DOMAIN_DYING, DOMAIN_DEAD };
 
+struct guest_kind;   /* dom/guest.h */
 struct evtchn_table; /* dom/evtchn.c */
 struct grant_table;  /* dom/grant.c */
 struct pirq_table;   /* dom/pirq.c */
 
 struct domain {
-	struct domain *reap_next; /* in the list of those to be freed; atomic */
-	uint16_t domid;           /* create */
-	bool privileged;          /* create: dom0 */
-	int refcount;             /* atomic; one until it is dead, one while it owns frames */
-	enum domain_life life;    /* domain lock to change */
-	spinlock_t lock;          /* RANK_DOMAIN */
+	struct domain *reap_next;      /* in the list of those to be freed; atomic */
+	uint16_t domid;                /* create */
+	bool privileged;               /* create: dom0 */
+	const struct guest_kind *kind; /* create */
+	int refcount;                  /* atomic; one until it is dead, one while it owns frames */
+	enum domain_life life;         /* domain lock to change */
+	spinlock_t lock;               /* RANK_DOMAIN */
 	struct domain_mm mm;
 	xen_domain_handle_t handle; /* domain lock */
 	uint32_t ssidref;
@@ -188,6 +190,7 @@ static inline struct domain *current_domain(void)
 /* ---- life ---- */
 void domains_init(void); /* bring-up; sched_init()'s */
 struct domain_config {
+	const struct guest_kind *kind;
 	uint16_t domid;
 	bool privileged;
 	unsigned max_vcpus, max_evtchn_port, max_grant_frames, max_maptrack_frames;

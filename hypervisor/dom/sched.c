@@ -25,6 +25,7 @@
  */
 #include "dom/sched_private.h"
 #include "dom/evtchn.h"
+#include "dom/guest.h"
 #include "lib/errno.h"
 #include "lib/log.h"
 #include "lib/string.h"
@@ -465,7 +466,7 @@ static void schedule(void)
 		timer_set(&sc->slice, until);
 		tell_idle(sc);
 		spin_unlock_irqrestore(&sc->lock, flags);
-		vcpu_stay(prev);
+		prev->domain->kind->stay(prev);
 		irq_restore(irq);
 		return;
 	}
@@ -493,7 +494,7 @@ static void schedule(void)
 		vcpu_wake(prev);
 	if (next == prev) {
 		if (!next->is_idle)
-			vcpu_stay(next);
+			next->domain->kind->stay(next);
 		irq_restore(irq);
 		return;
 	}

@@ -6,7 +6,6 @@
 #define DOM_SCHED_H
 
 #include "dom/domain.h"
-#include "dom/upward.h"
 #include <xen/sysctl.h>
 #include <xen/event_channel.h>
 
@@ -35,5 +34,13 @@ int vcpu_poll(const evtchn_port_t *ports, unsigned count, uint64_t timeout_ns) _
 /* A consistent copy with the time in the present state added; state_entry_time is when that state began. */
 void vcpu_runstate_get(struct vcpu *v, struct vcpu_runstate_info *out);
 uint64_t cpu_idle_ns(unsigned cpu); /* time that CPU's idle vcpu ran */
+
+/* ---- switch.c ---- */
+/* prev leaves this CPU, and next goes on, on the exit path to the guest or in the idle loop. Called with interrupts off,
+ * from the WORK_SCHEDULE handler, after the run queues agreed. Sets cpu_info()->current, and clears prev->running with
+ * release once prev is saved. */
+void vcpu_switch(struct vcpu *prev, struct vcpu *next) __noreturn;
+/* The domain is no more: one that gets its memory is another one. */
+void switch_forget(const struct domain *d);
 
 #endif

@@ -6,6 +6,7 @@
  */
 #include "dom/domain.h"
 #include "dom/evtchn.h"
+#include "dom/guest.h"
 #include "dom/sched.h"
 #include "lib/errno.h"
 #include "lib/log.h"
@@ -118,7 +119,7 @@ void vcpu_destroy(struct vcpu *v)
 	timer_kill(&v->periodic_timer);
 	timer_kill(&v->singleshot_timer);
 	timer_kill(&v->poll_timer);
-	pv_vcpu_destroy(v);
+	v->domain->kind->vcpu_destroy(v);
 	sched_vcpu_destroy(v);
 	hv_free(v->private_info);
 	hv_free(v);
@@ -145,7 +146,7 @@ int vcpu_create(struct domain *d, unsigned id)
 		rc = sched_vcpu_init(v);
 	}
 	if (!rc)
-		rc = pv_vcpu_create(v);
+		rc = d->kind->vcpu_create(v);
 	if (rc) {
 		vcpu_destroy(v);
 		return rc;

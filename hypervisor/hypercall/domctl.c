@@ -13,6 +13,7 @@
 #include "lib/string.h"
 #include "hw/mem.h"
 #include "mm/frame.h"
+#include "pv/pv.h"
 
 unsigned default_grant_frames = 64, default_maptrack_frames = 1024;
 
@@ -58,6 +59,7 @@ static int createdomain(struct xen_domctl *op, bool *out)
 {
 	const struct xen_domctl_createdomain *c = &op->u.createdomain;
 	struct domain_config config = {
+		.kind = &pv_guest,
 		.domid = op->domain,
 		.max_vcpus = c->max_vcpus,
 		.max_evtchn_port = c->max_evtchn_port,

@@ -7,6 +7,7 @@
 #define PV_PV_H
 
 #include "dom/domain.h"
+#include "dom/guest.h"
 #include "pv/upward.h"
 #include <xen/arch-x86/xen.h>
 
@@ -51,6 +52,7 @@ static inline bool pv_in_kernel(const struct vcpu *v)
 }
 
 /* ---- vcpu.c ---- */
+extern const struct guest_kind pv_guest;
 /* Sets all registers of a paused vcpu from a toolstack's or guest's context; takes references to its tables
  * and descriptors. 0, -EINVAL, -EBUSY (initialised already), -ERESTART_HV: call again. */
 int pv_vcpu_set_context(struct vcpu *v, const struct vcpu_guest_context *c) __must_check;
@@ -71,8 +73,10 @@ void pv_instruction_done(struct vcpu *v, struct cpu_user_regs *regs);
 /* ---- switch.c ---- */
 /* The hypervisor's CR4 with the bits that the current vcpu chose (TSD, DE). */
 void pv_load_cr4(const struct vcpu *v);
-/* The domain is no more: one that gets its memory is another one. */
-void pv_switch_forget(const struct domain *d);
+/* For struct guest_kind. */
+void pv_leave(struct vcpu *v);
+void pv_enter(struct vcpu *v);
+void pv_stay(struct vcpu *v);
 
 /* Whether the vcpu's I/O privilege level allows what runs to touch ports and to execute CLI and STI. A kernel
  * stands at level 1, or, with VMASST_TYPE_architectural_iopl, at 0. */

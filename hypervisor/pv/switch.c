@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * From one vcpu to another on this CPU. Registers move between cpu_info and struct vcpu; extended state,
- * segments, debug registers and the address space follow. Nothing is left lazily in the CPU.
+ * A vcpu leaves this CPU, or enters it: registers move between cpu_info and struct vcpu; extended state, segments,
+ * debug registers and the address space follow. Nothing is left lazily in the CPU.
  */
 #include "pv/pv.h"
 #include "pv/cpuid.h"
@@ -12,14 +12,10 @@
 #include "hw/segment.h"
 #include "hw/spec.h"
 #include "hw/tlb.h"
-#include "hw/trap.h"
 #include "hw/uaccess.h"
 #include "lib/errno.h"
-#include "mm/heap.h"
-#include "mm/pagetable.h"
 
 #define MSR_SPEC_CTRL 0x48
-#define MSR_PRED_CMD  0x49
 #define MSR_FS_BASE   0xc0000100
 #define MSR_GS_BASE   0xc0000101
 #define MSR_KERNEL_GS 0xc0000102
@@ -67,7 +63,7 @@ static void segments_load(struct vcpu *v)
 		v->pv.failsafe_pending = true;
 }
 
-static void save(struct vcpu *v)
+void pv_leave(struct vcpu *v)
 {
 	v->regs = cpu_info()->regs;
 	fpu_save(v->fpu_area, v->pv.xcr0);
@@ -115,13 +111,12 @@ static void spec_ctrl_load(uint32_t value)
 	info->guest_spec_ctrl = value;
 }
 
-static void load(struct vcpu *v)
+void pv_enter(struct vcpu *v)
 {
 	bool kernel_mode = v->pv.kernel_mode;
 
 	cpu_info()->regs = v->regs;
 	spec_ctrl_load((uint32_t)v->pv.spec_ctrl);
-	cpumask_set(&v->domain->mm.dirty_cpus, this_cpu());
 	/* Of the vcpu before; pv_load_address_space() sets them anew where this one has xpti. */
 	cpu_info()->hv_cr3 = cpu_info()->guest_cr3 = 0;
 	/* The areas that the guest registered lie in its kernel's address space. */
@@ -143,27 +138,7 @@ static void load(struct vcpu *v)
 		pv_debugregs_load(v);
 }
 
-/* Whose branches each CPU has seen last; the idle vcpus' do not count. */
-static const struct domain *predicts[NR_CPUS];
-
-void pv_switch_forget(const struct domain *d)
-{
-	for (unsigned cpu = 0; cpu < NR_CPUS; cpu++)
-		if (READ_ONCE(predicts[cpu]) == d)
-			WRITE_ONCE(predicts[cpu], NULL);
-}
-
-/* Indirect branches that one domain has trained are not another one's (SDM Vol. 4, IA32_PRED_CMD). */
-static void prediction_barrier(const struct domain *next)
-{
-	const struct domain **last = &predicts[this_cpu()];
-
-	if (*last != next && spec_policy.ibpb_on_switch)
-		wrmsr(MSR_PRED_CMD, 1);
-	WRITE_ONCE(*last, next);
-}
-
-void vcpu_stay(struct vcpu *v)
+void pv_stay(struct vcpu *v)
 {
 	bool kernel_mode = v->pv.kernel_mode;
 
@@ -176,50 +151,4 @@ void vcpu_stay(struct vcpu *v)
 	v->pv.kernel_mode = kernel_mode;
 	if (!kernel_mode)
 		pv_load_address_space(v);
-}
-
-static void idle_load(void)
-{
-	struct cpu_info *info = cpu_info();
-
-	info->hv_cr3 = info->guest_cr3 = 0;
-	ldt_load(0, 0);
-	gdt_load_hv();
-	cr3_load(mfn_to_maddr(pt_idle_l4()).a);
-}
-
-static void idle_loop(void)
-{
-	for (;;) {
-		irq_enable();
-		work_run();
-		if (heap_scrub())
-			continue;
-		irq_disable();
-		if (!work_pending())
-			cpu_halt();
-	}
-}
-
-void vcpu_switch(struct vcpu *prev, struct vcpu *next)
-{
-	if (!prev->is_idle)
-		save(prev);
-	cpu_set_current(next);
-	if (next->is_idle) {
-		idle_load();
-	} else {
-		/* GDTR points into the window of the domain before, and the next one's need not have that page: an
-		 * exception before load() is through would find no code segment. */
-		if (!prev->is_idle && prev->domain != next->domain)
-			gdt_load_hv();
-		load(next);
-		prediction_barrier(next->domain);
-	}
-	if (!prev->is_idle && prev->domain != next->domain)
-		cpumask_clear(&prev->domain->mm.dirty_cpus, this_cpu());
-	__atomic_store_n(&prev->running, false, __ATOMIC_RELEASE);
-	if (next->is_idle)
-		stack_reset_and_call(idle_loop);
-	exit_to_guest();
 }

@@ -202,7 +202,13 @@ void pv_vcpu_get_context(struct vcpu *v, struct vcpu_guest_context *c)
 	c->gs_base_user = v->pv.gs_base_user;
 }
 
-int pv_vcpu_create(struct vcpu *v)
+static void destroy(struct vcpu *v)
+{
+	hv_free(v->fpu_area);
+	v->fpu_area = NULL;
+}
+
+static int create(struct vcpu *v)
 {
 	int err = 0;
 
@@ -223,18 +229,10 @@ int pv_vcpu_create(struct vcpu *v)
 		err = perdomain_map(&v->domain->mm, v->id, page, INVALID_MFN, false);
 	if (!err)
 		err = pv_set_gdt(v, NULL, 0);
-	if (err)
-		pv_vcpu_destroy(v);
 	return err;
 }
 
-void pv_vcpu_destroy(struct vcpu *v)
-{
-	hv_free(v->fpu_area);
-	v->fpu_area = NULL;
-}
-
-int pv_vcpu_relinquish(struct vcpu *v)
+static int relinquish(struct vcpu *v)
 {
 	struct domain_mm *mm = &v->domain->mm;
 	int err;
@@ -255,7 +253,7 @@ int pv_vcpu_relinquish(struct vcpu *v)
 	return 0;
 }
 
-int pv_domain_create(struct domain *d)
+static int domain_create_pv(struct domain *d)
 {
 	d->cpu_policy = hv_alloc(sizeof(*d->cpu_policy));
 	if (!d->cpu_policy)
@@ -265,9 +263,19 @@ int pv_domain_create(struct domain *d)
 	return 0;
 }
 
-void pv_domain_destroy(struct domain *d)
+static void domain_destroy_pv(struct domain *d)
 {
-	pv_switch_forget(d);
 	hv_free(d->cpu_policy);
 	d->cpu_policy = NULL;
 }
+
+const struct guest_kind pv_guest = {
+	.domain_create = domain_create_pv,
+	.domain_destroy = domain_destroy_pv,
+	.vcpu_create = create,
+	.vcpu_destroy = destroy,
+	.vcpu_relinquish = relinquish,
+	.leave = pv_leave,
+	.enter = pv_enter,
+	.stay = pv_stay,
+};

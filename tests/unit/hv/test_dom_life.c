@@ -18,12 +18,12 @@ static void as_dom0(void)
 static void test_list(void)
 {
 	struct domain *d7 = machine_domain(7, 1), *d3 = machine_domain(3, 1), *d, *same;
-	struct domain_config c = { .domid = 7, .max_vcpus = 1 };
+	struct domain_config c = { .kind = &pv_guest, .domid = 7, .max_vcpus = 1 };
 
 	tap_ok(domain_create(&c, &same) == -EEXIST, "a number is given once");
 	c.domid = DOMID_SELF;
 	tap_ok(domain_create(&c, &same) == -EINVAL, "reserved numbers are refused");
-	c = (struct domain_config){ .domid = 8, .max_vcpus = VCPUS_MAX + 1 };
+	c = (struct domain_config){ .kind = &pv_guest, .domid = 8, .max_vcpus = VCPUS_MAX + 1 };
 	tap_ok(domain_create(&c, &same) == -EINVAL, "too many vcpus are refused");
 	d = domain_get_next(1);
 	tap_ok(d == d3, "the list is in order of numbers");

@@ -92,9 +92,20 @@ uint64_t pv_cr4_allowed(const struct domain *d)
 	return 0x26;
 }
 
-void pv_switch_forget(const struct domain *d)
+/* vcpu_switch() is machine.c's: these are named and not called. */
+void pv_leave(struct vcpu *v)
 {
-	(void)d;
+	panic("vcpu %u leaves", v->id);
+}
+
+void pv_enter(struct vcpu *v)
+{
+	panic("vcpu %u enters", v->id);
+}
+
+void pv_stay(struct vcpu *v)
+{
+	vcpu_time_update(v, false);
 }
 
 void pv_hypercall_page(void *page)
@@ -453,7 +464,8 @@ static void refresh(unsigned i)
 
 static struct domain *new_domain(uint16_t domid, unsigned vcpus, bool privileged)
 {
-	struct domain_config c = { .domid = domid,
+	struct domain_config c = { .kind = &pv_guest,
+		                   .domid = domid,
 		                   .privileged = privileged,
 		                   .max_vcpus = vcpus,
 		                   .max_evtchn_port = 1023,

@@ -151,7 +151,7 @@ static void barrier_between_domains_across_idle(void)
 	CHECK_THAT(barriers() == 1);
 	fake_pv_switch(d1->vcpus[0], idle);
 	/* Another domain that gets the dead one's memory is another one. */
-	pv_domain_destroy(d1);
+	switch_forget(d1);
 	fake_pv_switch(idle, d1->vcpus[0]);
 	CHECK_THAT(barriers() == 1);
 	fake_pv_switch(d1->vcpus[0], idle);

@@ -10,6 +10,7 @@
 #include "dom/domain.h"
 #include "dom/evtchn.h"
 #include "dom/grant.h"
+#include "dom/guest.h"
 #include "dom/pirq.h"
 #include "dom/sched.h"
 #include "hw/time.h"
@@ -25,6 +26,7 @@ struct domain *machine_domain(uint16_t domid, unsigned vcpus);
 void machine_start(struct domain *d);
 /* The calling thread becomes this vcpu on this CPU, without asking the scheduler. */
 void machine_become(unsigned cpu, struct vcpu *v);
+extern const struct guest_kind pv_guest; /* machine_pv.c, or the real one */
 /* Does the work that is pending on the CPU, switches included. */
 void machine_run(unsigned cpu);
 /* Destroys the domain (dom0's vcpu 0 on CPU 0 asks), through all continuations; drops no reference of the caller's. */

@@ -3,7 +3,7 @@
 #include "machine.h"
 #include "hw/fpu.h"
 
-int pv_vcpu_create(struct vcpu *v)
+static int create(struct vcpu *v)
 {
 	v->pv.kernel_mode = true;
 	/* pv/ owns the area for extended state, and nobody else. */
@@ -11,24 +11,24 @@ int pv_vcpu_create(struct vcpu *v)
 	return v->fpu_area ? 0 : -ENOMEM;
 }
 
-void pv_vcpu_destroy(struct vcpu *v)
+static void destroy(struct vcpu *v)
 {
 	hv_free(v->fpu_area);
 	v->fpu_area = NULL;
 }
 
-int pv_domain_create(struct domain *d)
+static int create_domain(struct domain *d)
 {
 	(void)d;
 	return 0;
 }
 
-void pv_domain_destroy(struct domain *d)
+static void destroy_domain(struct domain *d)
 {
 	(void)d;
 }
 
-int pv_vcpu_relinquish(struct vcpu *v)
+static int relinquish(struct vcpu *v)
 {
 	int rc = 0;
 
@@ -38,6 +38,21 @@ int pv_vcpu_relinquish(struct vcpu *v)
 		v->l4_kernel = INVALID_MFN;
 	return rc;
 }
+
+static void stay(struct vcpu *v)
+{
+	vcpu_time_update(v, false);
+}
+
+/* vcpu_switch() is machine.c's: nothing leaves and nothing enters. */
+const struct guest_kind pv_guest = {
+	.domain_create = create_domain,
+	.domain_destroy = destroy_domain,
+	.vcpu_create = create,
+	.vcpu_destroy = destroy,
+	.vcpu_relinquish = relinquish,
+	.stay = stay,
+};
 
 void fpu_init_area(void *area)
 {

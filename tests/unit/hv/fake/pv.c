@@ -258,6 +258,7 @@ struct domain *fake_pv_domain(unsigned domid, unsigned vcpus)
 	d->domid = (uint16_t)domid;
 	d->privileged = !domid;
 	d->lock = SPINLOCK(RANK_DOMAIN);
+	d->kind = &pv_guest;
 	d->max_vcpus = vcpus;
 	d->shared_info = &shared[domid];
 	domain_mm_init(&d->mm, (uint16_t)domid, !domid);
@@ -268,7 +269,7 @@ struct domain *fake_pv_domain(unsigned domid, unsigned vcpus)
 		d->vcpus[i]->id = i;
 		d->vcpus[i]->domain = d;
 		d->vcpus[i]->info = &shared[domid].vcpu_info[i];
-		if (pv_vcpu_create(d->vcpus[i]))
+		if (pv_guest.vcpu_create(d->vcpus[i]))
 			abort();
 	}
 	return d;
