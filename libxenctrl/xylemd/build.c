@@ -16,7 +16,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "guest.h"
+#include "device.h"
 #include "layout.h"
 #include "nic.h"
 
@@ -261,7 +261,7 @@ static bool connect_backends(struct build *b, GError **error)
 
 	for (i = 0; i < conf->nics->len; i++) {
 		const struct nic_conf *nic = g_ptr_array_index(conf->nics, i);
-		g_autofree char *back = layout_backend(b->ids.domid, "vif", i);
+		g_autofree char *back = layout_backend(b->ids.domid, device_nic.type, i);
 		g_autofree char *status = g_strconcat(back, "/hotplug-status", NULL);
 
 		if (!nic_connect(b->nics, nic, b->ids.domid, i, b->mtus[i], VIF_TIMEOUT_MS, &b->guest->doomed,
@@ -272,7 +272,7 @@ static bool connect_backends(struct build *b, GError **error)
 	for (i = 0; i < conf->disks->len; i++) {
 		const struct disk_conf *disk = g_ptr_array_index(conf->disks, i);
 
-		if (!device_wait_offered(b->guest, "vbd", disk->devid, disk->vdev, error))
+		if (!device_wait_offered(b->guest, device_disk.type, disk->devid, disk->vdev, error))
 			return false;
 	}
 	return true;

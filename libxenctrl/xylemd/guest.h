@@ -171,16 +171,8 @@ void op_lost(struct op *op);
 /* device.c */
 void op_attach(struct op *op);
 void op_detach(struct op *op);
-/* "vbd" or "vif", for "disk" or "nic". */
-const char *device_type(const char *class);
 /* The guest's devices as they are: a floating aa{sv}. */
 GVariant *device_list(const struct guest *guest);
-/* False when a domain that is not ours has the same block device, unless both only read. */
-bool device_check_strangers(struct guest *guest, const struct disk_conf *conf, const struct disk *disk,
-                            GError **error);
-/* Disk's backend is there and waits for its frontend, or an error. */
-bool device_wait_offered(struct guest *guest, const char *type, uint32_t devid, const char *name,
-                         GError **error);
 
 /* live.c: settings of a running guest, which hold after its restart */
 void op_set_memory(struct op *op);

@@ -387,6 +387,7 @@ bool device_ref_parse(GVariant *given, struct device_ref *ref, GError **error)
 	memset(ref, 0, sizeof(*ref));
 	if (!class || !take_keys(given, ref_keys, G_N_ELEMENTS(ref_keys), class, dict, error))
 		return false;
+	ref->class = class;
 	mac = get_string(dict, "mac");
 	g_variant_dict_lookup(dict, "force", "b", &force);
 	ref->force = force;

@@ -102,6 +102,7 @@ void nic_conf_free(struct nic_conf *nic);
 
 /* What DetachDevice is given: exactly one of vdev and mac is set. */
 struct device_ref {
+	const char *class; /* as device_class() */
 	char *vdev;
 	char mac_text[18];
 	bool force;

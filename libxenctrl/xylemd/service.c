@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "guest.h"
+#include "device.h"
 
 /* How long a Destroy may go unanswered. The teardown goes on afterwards. */
 #define DESTROY_ANSWER_S 60
@@ -465,13 +465,14 @@ static GVariant *describe_devices(GVariant *devices, uint32_t domid)
 	for (i = 0; i < g_variant_n_children(devices); i++) {
 		g_autoptr(GVariant) device = g_variant_get_child_value(devices, i);
 		g_autofree char *back = NULL;
-		const char *class = "";
+		const char *class = device_disk.name;
 		GVariantDict dict;
 		guint32 devid = 0;
 
 		g_variant_lookup(device, "class", "&s", &class);
 		g_variant_lookup(device, "devid", "u", &devid);
-		back = g_strdup_printf("/local/domain/0/backend/%s/%u/%u", device_type(class), domid, devid);
+		back = g_strdup_printf("/local/domain/0/backend/%s/%u/%u", device_class_named(class)->type,
+		                       domid, devid);
 		g_variant_dict_init(&dict, device);
 		g_variant_dict_insert(&dict, "connected", "b",
 		                      storeio_backend_state(xylemd.io, back) == BACKEND_CONNECTED);

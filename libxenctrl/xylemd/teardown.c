@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #include "backdev.h"
-#include "guest.h"
+#include "device.h"
 
 #define GONE_POLL_FIRST_US 500
 #define GONE_POLL_LAST_US  1000000
@@ -59,7 +59,7 @@ static void find_devices_of_type(GPtrArray *devices, uint32_t domid, const char 
 	free(names);
 }
 
-/* Ours have disks and nics; another toolstack's domain may have anything. */
+/* Ours have devices of our classes; another toolstack's domain may have anything. */
 static GPtrArray *find_devices(uint32_t domid, bool ours)
 {
 	GPtrArray *devices = g_ptr_array_new_with_free_func(device_free);
@@ -67,8 +67,8 @@ static GPtrArray *find_devices(uint32_t domid, bool ours)
 	char **types;
 
 	if (ours) {
-		find_devices_of_type(devices, domid, "vbd");
-		find_devices_of_type(devices, domid, "vif");
+		for (i = 0; device_classes[i]; i++)
+			find_devices_of_type(devices, domid, device_classes[i]->type);
 		return devices;
 	}
 	types = xyl_store_directory(storeio_store(xylemd.io), XYL_TX_NONE, "/local/domain/0/backend", &count);

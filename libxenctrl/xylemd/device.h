@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The classes of devices that a guest can have. Another class is another file like device_disk.c, a row in
+ * device_classes, and its keys in guestconf.c.
+ */
+#ifndef XYLEMD_DEVICE_H
+#define XYLEMD_DEVICE_H
+
+#include "guest.h"
+
+#define DEVICE_BACKEND_MS 60000 /* within which dom0's side must answer */
+
+/* On a thread of the guest's operations. False with an error. */
+struct device_class {
+	const char *name; /* "class" of a device dictionary */
+	const char *type; /* of its directories in the store */
+	/* Adds a dictionary for each one that the guest has. */
+	void (*list)(const struct guest *guest, GVariantBuilder *list);
+	/* dict: as the configuration has it; *made: as it became, floating. */
+	bool (*attach)(struct guest *guest, GVariant *dict, GVariant **made, GError **error);
+	bool (*detach)(struct guest *guest, const struct device_ref *ref, GError **error);
+};
+
+extern const struct device_class device_disk, device_nic;
+extern const struct device_class *const device_classes[]; /* up to NULL */
+/* NULL: there is none; guestconf.c lets no other name in than those that are there. */
+const struct device_class *device_class_named(const char *name);
+
+/* ---- device.c: for the classes ---- */
+/* The device's backend is there and waits for its frontend, or an error. */
+bool device_wait_offered(struct guest *guest, const char *type, uint32_t devid, const char *name,
+                         GError **error);
+/* Tells by an event when the guest has taken the device. */
+void device_watch_taken(struct guest *guest, const char *type, uint32_t devid, const char *name);
+/* Takes a device away whose attachment failed; false, and logged, when it stays. */
+bool device_undo(struct guest *guest, const char *type, uint32_t devid);
+/* Has the guest let go of the device, or with force does not wait for that, and takes it away. */
+bool device_release(struct guest *guest, const char *type, uint32_t devid, const char *name, bool force,
+                    GError **error);
+/* The configuration changed: journal, Get and listeners. */
+void device_publish(struct guest *guest, const char *detail);
+
+/* ---- device_disk.c ---- */
+/* False when a domain that is not ours has the same block device, unless both only read. */
+bool device_check_strangers(struct guest *guest, const struct disk_conf *conf, const struct disk *disk,
+                            GError **error);
+
+#endif

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Disks as a class of devices (device.h). What a disk is by itself, without a guest: disk.c. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "device.h"
+#include "disk.h"
+#include "layout.h"
+
+static GVariant *describe_disk(const struct disk_conf *conf, const struct disk *disk)
+{
+	g_autofree char *path = disk_path(disk, conf);
+	GVariantBuilder b;
+
+	g_variant_builder_init(&b, G_VARIANT_TYPE_VARDICT);
+	g_variant_builder_add(&b, "{sv}", "class", g_variant_new_string("disk"));
+	g_variant_builder_add(&b, "{sv}", "vdev", g_variant_new_string(conf->vdev));
+	g_variant_builder_add(&b, "{sv}", "devid", g_variant_new_uint32(conf->devid));
+	g_variant_builder_add(&b, "{sv}", "device", g_variant_new_string(path));
+	return g_variant_builder_end(&b);
+}
+
+static void list_disks(const struct guest *guest, GVariantBuilder *list)
+{
+	const struct guestconf *conf = guest->journal->conf;
+	guint i;
+
+	/* Of a guest whose disks are not open yet there is nothing to tell. */
+	for (i = 0; i < conf->disks->len && i < guest->disks->len; i++) {
+		if (g_ptr_array_index(guest->disks, i))
+			g_variant_builder_add_value(list, describe_disk(g_ptr_array_index(conf->disks, i),
+			                                                g_ptr_array_index(guest->disks, i)));
+	}
+}
+
+/* One disk of somebody else's domain: an error when it is the same block device and one of the two writes. */
+static bool stranger_disk_agrees(struct guest *guest, const struct disk_conf *conf, const struct disk *disk,
+                                 const char *domid, const char *devid, GError **error)
+{
+	struct xyl_store *store = storeio_store(xylemd.io);
+	char *device = xyl_store_readf(store, XYL_TX_NONE,
+	                               "/local/domain/0/backend/vbd/%s/%s/physical-device", domid, devid);
+	char *mode =
+	        xyl_store_readf(store, XYL_TX_NONE, "/local/domain/0/backend/vbd/%s/%s/mode", domid, devid);
+	unsigned major, minor;
+	bool same = device && sscanf(device, "%x:%x", &major, &minor) == 2 && major == disk_major(disk) &&
+	            minor == disk_minor(disk);
+	bool both_read = conf->readonly && mode && mode[0] == 'r';
+
+	free(device);
+	free(mode);
+	if (same && !both_read)
+		return xd_fail(error, XD_ERROR_DEVICE, "guest \"%s\", disk %s: domain %s uses %s already",
+		               guest->name, conf->vdev, domid, conf->source);
+	return true;
+}
+
+bool device_check_strangers(struct guest *guest, const struct disk_conf *conf, const struct disk *disk,
+                            GError **error)
+{
+	struct xyl_store *store = storeio_store(xylemd.io);
+	size_t domain_count = 0, disk_count, i, j;
+	char **domains, **disks;
+	bool ok = true;
+
+	/* Files: whoever writes to one has it open, which disk_open() has seen. */
+	if (conf->is_file || conf->shareable)
+		return true;
+	domains = xyl_store_directory(store, XYL_TX_NONE, "/local/domain/0/backend/vbd", &domain_count);
+	for (i = 0; domains && ok && i < domain_count; i++) {
+		g_autofree char *path = g_strconcat("/local/domain/0/backend/vbd/", domains[i], NULL);
+		guint64 domid;
+		struct guest *ours;
+
+		if (!g_ascii_string_to_unsigned(domains[i], 10, 1, XYL_DOMID_FIRST_RESERVED - 1, &domid,
+		                                NULL))
+			continue;
+		ours = guest_by_domid((uint32_t)domid);
+		guest_unref(ours);
+		if (ours)
+			continue;
+		disk_count = 0;
+		disks = xyl_store_directory(store, XYL_TX_NONE, path, &disk_count);
+		for (j = 0; disks && ok && j < disk_count; j++)
+			ok = stranger_disk_agrees(guest, conf, disk, domains[i], disks[j], error);
+		free(disks);
+	}
+	free(domains);
+	return ok;
+}
+
+static bool attach_disk(struct guest *guest, GVariant *dict, GVariant **made, GError **error)
+{
+	struct guestconf *conf = guest->journal->conf;
+	g_autofree char *what = g_strdup_printf("guest \"%s\", disk", guest->name);
+	struct disk_conf *disk = disk_conf_parse(dict, what, error);
+	g_autoptr(GArray) nodes = layout_new();
+	struct disk *opened = NULL;
+	bool ok = true;
+	guint i;
+
+	if (!disk)
+		return false;
+	for (i = 0; i < conf->disks->len; i++) {
+		if (((struct disk_conf *)g_ptr_array_index(conf->disks, i))->devid == disk->devid) {
+			xd_fail(error, XD_ERROR_EXISTS, "guest \"%s\": it has a disk %s already", guest->name,
+			        disk->vdev);
+			goto fail;
+		}
+	}
+	if (conf->disks->len >= GUEST_DISKS_MAX) {
+		xd_fail(error, XD_ERROR_LIMIT, "guest \"%s\": it has %d disks already", guest->name,
+		        GUEST_DISKS_MAX);
+		goto fail;
+	}
+	opened = disk_open(disk, guest->name, error);
+	if (!opened || !device_check_strangers(guest, disk, opened, error))
+		goto fail;
+	layout_add_disk(nodes, guest->journal->domid, disk, disk_major(opened), disk_minor(opened));
+	if (!storeio_write(xylemd.io, nodes, guest->journal->domid, what, error))
+		goto fail;
+	if (!device_wait_offered(guest, device_disk.type, disk->devid, disk->vdev, error)) {
+		if (device_undo(guest, device_disk.type, disk->devid))
+			goto fail;
+		ok = false;
+	}
+	g_ptr_array_add(conf->disks, disk);
+	g_ptr_array_add(guest->disks, opened);
+	device_publish(guest, "attach");
+	if (ok) {
+		*made = describe_disk(disk, opened);
+		device_watch_taken(guest, device_disk.type, disk->devid, disk->vdev);
+	}
+	return ok;
+fail:
+	disk_close(opened);
+	disk_conf_free(disk);
+	return false;
+}
+
+static bool detach_disk(struct guest *guest, const struct device_ref *ref, GError **error)
+{
+	struct guestconf *conf = guest->journal->conf;
+	guint index = 0;
+	struct disk_conf *disk = guestconf_find_disk(conf, ref->vdev, &index);
+
+	if (!disk)
+		return xd_fail(error, XD_ERROR_NOT_FOUND, "guest \"%s\": it has no disk %.64s", guest->name,
+		               ref->vdev);
+	if (!device_release(guest, device_disk.type, disk->devid, disk->vdev, ref->force, error))
+		return false;
+	g_ptr_array_remove_index(guest->disks, index);
+	g_ptr_array_remove_index(conf->disks, index);
+	return true;
+}
+
+const struct device_class device_disk = {
+	.name = "disk",
+	.type = "vbd",
+	.list = list_disks,
+	.attach = attach_disk,
+	.detach = detach_disk,
+};
