@@ -634,86 +634,87 @@ uint32_t edges_random(struct edges_env *e, uint32_t n)
 	return n ? (uint32_t)(e->seed >> 24) % n : 0;
 }
 
+static const uint64_t edges[] = {
+	/* small ones, signs, widths */
+	0,
+	1,
+	2,
+	0x7f,
+	0x80,
+	0xff,
+	0x100,
+	0x7fff,
+	0x8000,
+	0xffff,
+	0x10000,
+	0x7fffffff,
+	0x80000000,
+	0xffffffff,
+	0x100000000,
+	~0ull >> 1,
+	1ull << 63,
+	~0ull,
+	~0ull - 1,
+	/* pages and tables */
+	7,
+	8,
+	63,
+	64,
+	511,
+	512,
+	0xfff,
+	0x1000,
+	0x1001,
+	0x1fffff,
+	0x200000,
+	1ull << 30,
+	1ull << 39,
+	/* counts that end here and there: ports, vcpus, grants, PIRQs, bits of continuations */
+	127,
+	128,
+	255,
+	256,
+	1023,
+	1024,
+	4095,
+	4096,
+	8191,
+	8192,
+	1u << 26,
+	0x4000000 - 1,
+	0xffff0000,
+	/* domains that are none; frames that are none, at each width that one is kept in */
+	DOMID_FIRST_RESERVED - 1,
+	DOMID_SELF,
+	DOMID_IO,
+	DOMID_XEN,
+	0x7ff3,
+	0x7ff4,
+	0x7ff8,
+	(1ull << 40) - 1,
+	1ull << 40,
+	(1ull << 52) - 1,
+	1ull << 52,
+	0x000ffffffffff000,
+	0xfffffffffffff000,
+	0x5555555555555555,
+	/* the ends of the guest's and the hypervisor's addresses */
+	0x00007ffffffff000,
+	0x00007fffffffffff,
+	0x0000800000000000,
+	0xffff7fffffffffff,
+	0xffff800000000000,
+	0xffff807fffffffff,
+	0xffff820000000000,
+	0xffff830000000000,
+	0xffff87ffffffffff,
+	0xffff880000000000,
+	0xffffffff80000000,
+	0xfffffffffffff001,
+};
+
 uint64_t edges_value(struct edges_env *e)
 {
-	static const uint64_t edges[] = {
-		/* small ones, signs, widths */
-		0,
-		1,
-		2,
-		0x7f,
-		0x80,
-		0xff,
-		0x100,
-		0x7fff,
-		0x8000,
-		0xffff,
-		0x10000,
-		0x7fffffff,
-		0x80000000,
-		0xffffffff,
-		0x100000000,
-		~0ull >> 1,
-		1ull << 63,
-		~0ull,
-		~0ull - 1,
-		/* pages and tables */
-		7,
-		8,
-		63,
-		64,
-		511,
-		512,
-		0xfff,
-		0x1000,
-		0x1001,
-		0x1fffff,
-		0x200000,
-		1ull << 30,
-		1ull << 39,
-		/* counts that end here and there: ports, vcpus, grants, PIRQs, bits of continuations */
-		127,
-		128,
-		255,
-		256,
-		1023,
-		1024,
-		4095,
-		4096,
-		8191,
-		8192,
-		1u << 26,
-		0x4000000 - 1,
-		0xffff0000,
-		/* domains that are none; frames that are none, at each width that one is kept in */
-		DOMID_FIRST_RESERVED - 1,
-		DOMID_SELF,
-		DOMID_IO,
-		DOMID_XEN,
-		0x7ff3,
-		0x7ff4,
-		0x7ff8,
-		(1ull << 40) - 1,
-		1ull << 40,
-		(1ull << 52) - 1,
-		1ull << 52,
-		0x000ffffffffff000,
-		0xfffffffffffff000,
-		0x5555555555555555,
-		/* the ends of the guest's and the hypervisor's addresses */
-		0x00007ffffffff000,
-		0x00007fffffffffff,
-		0x0000800000000000,
-		0xffff7fffffffffff,
-		0xffff800000000000,
-		0xffff807fffffffff,
-		0xffff820000000000,
-		0xffff830000000000,
-		0xffff87ffffffffff,
-		0xffff880000000000,
-		0xffffffff80000000,
-		0xfffffffffffff001,
-	};
 	uint64_t v = edges[edges_random(e, sizeof(edges) / sizeof(edges[0]))];
 
 	switch (edges_random(e, 8)) {
@@ -724,6 +725,15 @@ uint64_t edges_value(struct edges_env *e)
 	default:
 		return v;
 	}
+}
+
+bool edges_name_frame(uint64_t mfn)
+{
+	for (unsigned i = 0; i < sizeof(edges) / sizeof(edges[0]); i++)
+		for (uint64_t v = edges[i] - 1; v != edges[i] + 2; v++)
+			if (v == mfn || (uint32_t)v == mfn || (v & 0x000ffffffffff000) >> 12 == mfn)
+				return true;
+	return false;
 }
 
 /* ---- memory of the call ---- */
@@ -851,10 +861,10 @@ static uint64_t context(struct edges_env *e)
 		{ offsetof(struct vcpu_guest_context, gdt_frames[1]), one_of(e, e->pages) },
 		{ offsetof(struct vcpu_guest_context, ldt_ents), edges_random(e, 3) * 100 },
 		{ offsetof(struct vcpu_guest_context, ldt_base), one_of(e, e->va) },
-		{ offsetof(struct vcpu_guest_context, user_regs.rip), one_of(e, e->va) },
+		{ offsetof(struct vcpu_guest_context, user_regs.rip), one_of(e, e->code) },
 		{ offsetof(struct vcpu_guest_context, user_regs.cs),
 		  edges_random(e, 2) ? 0xe033 : edges_value(e) },
-		{ offsetof(struct vcpu_guest_context, event_callback_eip), one_of(e, e->va) },
+		{ offsetof(struct vcpu_guest_context, event_callback_eip), one_of(e, e->code) },
 		{ offsetof(struct vcpu_guest_context, debugreg[7]), edges_value(e) },
 		{ offsetof(struct vcpu_guest_context, user_regs.rflags), edges_value(e) },
 	};
@@ -877,7 +887,7 @@ static uint64_t traps(struct edges_env *e)
 		struct trap_info t = { .vector = (uint8_t)edges_value(e),
 			               .flags = (uint8_t)edges_value(e),
 			               .cs = (uint16_t)edges_value(e),
-			               .address = edges_random(e, 4) ? one_of(e, e->va) : edges_value(e) };
+			               .address = edges_random(e, 4) ? one_of(e, e->code) : edges_value(e) };
 
 		if (at + (i + 1) * sizeof(t) <= e->size)
 			memcpy(e->mem + at + i * sizeof(t), &t, sizeof(t));
@@ -956,8 +966,9 @@ static uint64_t plain_value(struct edges_env *e, const struct op *op, enum kind 
 	case PTE:
 		return pte(e);
 	case VA:
-	case ADDRESS:
 		return one_of(e, e->va);
+	case ADDRESS:
+		return one_of(e, e->code);
 	case PORT:
 		return edges_random(e, 12);
 	case VCPU:

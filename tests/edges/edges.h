@@ -27,6 +27,7 @@ struct edges_env {
 	uint64_t foreign[EDGES_FRAMES]; /* of other domains and of the hypervisor */
 	uint64_t root;                  /* an L4 that the caller can live on */
 	uint64_t va[EDGES_FRAMES];      /* addresses that may be remapped */
+	uint64_t code[EDGES_FRAMES];    /* addresses of code, to be entered at any time */
 	uint16_t domids[4];             /* of all domains that exist */
 	uint32_t vcpus;                 /* of the caller's */
 	uint64_t now_ns;
@@ -44,6 +45,8 @@ const char *edges_op_name(unsigned op);
 uint32_t edges_random(struct edges_env *e, uint32_t n);
 /* A value at an edge of something. */
 uint64_t edges_value(struct edges_env *e);
+/* Whether an edge is the number of this frame, or an address in it. */
+bool edges_name_frame(uint64_t mfn);
 /* Makes a call: of that operation, or of any where op is ~0. */
 void edges_make(struct edges_env *e, uint32_t op, struct edges_call *c);
 

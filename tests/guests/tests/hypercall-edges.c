@@ -2,11 +2,19 @@
 /*
  * Every hypercall with arguments and fields of structures at the edges of their ranges (tests/edges/), by one vcpu, or by
  * two that race where there are two; all references are recounted after each batch (debug key m). It lasts 5 s, or as long
- * as seconds=N on the command line says.
+ * as seconds=N on the command line says; seed=N makes other calls.
  *
  * What would end the guest or the machine when it is done as asked is left to the host test, which can replace what died:
- * shutdowns, watchdogs, the last vcpu that goes down, power off, and iret, also at the end of a multicall. Of the guest's
- * own frames and addresses, only spare ones are named; what others than the guest own is named freely.
+ * shutdowns, watchdogs, the last vcpu that goes down, power off, and iret, also at the end of a multicall. No value is left
+ * out. The guest survives what it asks for itself, as follows:
+ * 1. No frame that it lives on has a number that is an edge: those that have one are replaced at the start (settle()). All
+ *    frames with such numbers that can be had are its own, and mapped writable for good (hold_edges()): or one of them,
+ *    which is empty, would be a table to live on that has the guest nowhere.
+ * 2. A call may register an entry point that leads nowhere, and at once have something delivered there: an event or an
+ *    NMI, also by the other vcpu; and another entry of the list may have taken the handler of page faults away. So one page
+ *    of code is mapped wherever the guest maps nothing else (land_everywhere()), and whoever gets there goes on behind the
+ *    call (go_on()). Entry points and the like are set anew after each call (restore()).
+ * 3. What bounds the domain, such as its memory and its share of the processors, is set anew after each batch.
  */
 #include "guest.h"
 #include "../../edges/edges.h"
@@ -15,22 +23,54 @@
 
 const char test_name[] = "hypercall-edges";
 
-#define BATCH     512
-#define MEM_PAGES 8
-#define VCPUS     2
+#define BATCH       512
+#define MEM_PAGES   8
+#define VCPUS       2
+#define MAX_MEM_KIB 0x1000000
+#define HELD_MAX    160
+#define FRAMES_MAX  0x10002
 
 struct fuzzer {
 	struct edges_env env;
 	struct vcpu_info *info;
 	grant_entry_v1_t *grants;
 	void *va[EDGES_FRAMES];
-	unsigned long calls, skipped;
+	void *keep; /* of guard_call(): behind the call that is made */
+	unsigned long calls, skipped, strayed;
 };
+
+/* Places that are named as code: whoever comes here has strayed. */
+__asm__(".text\n"
+        "landings:\n"
+        ".rept 8\n"
+        "call landed\n"
+        ".balign 16\n"
+        ".endr");
+extern char landings[], _start[], text_end[];
+int guard_call(void (*fn)(void *), void *arg, void **keep);
+void guard_return(void *keep) __attribute__((noreturn));
+void landed(void) __attribute__((noreturn));
 
 static struct fuzzer fuzzers[VCPUS];
 static char stack1[16384] __attribute__((aligned(4096)));
 static volatile bool second_runs, stop, stopped;
 static unsigned long last_op[VCPUS];
+
+/* The number behind word= on the command line. */
+static unsigned long option(const char *word, unsigned long otherwise)
+{
+	const char *line = (const char *)start_info->cmd_line;
+	size_t length = strlen(word);
+	unsigned long n = 0;
+
+	for (; *line; line++)
+		if (!memcmp(line, word, length)) {
+			for (line += length; *line >= '0' && *line <= '9'; line++)
+				n = n * 10 + (unsigned long)(*line - '0');
+			return n;
+		}
+	return otherwise;
+}
 
 /* ---- what ends the guest ---- */
 
@@ -87,13 +127,56 @@ static void on_event(void)
 	fuzzers[self(&here)].info->evtchn_upcall_pending = 0;
 }
 
-/* NMIs and breakpoints that were asked for. */
+/* An iret that changes nothing but that NMIs are let in again, and events are masked. */
+static void leave_handler(void)
+{
+	__asm__ volatile("mov %%rsp, %%rcx\n"
+	                 "pushq $0xe02b\n"
+	                 "pushq %%rcx\n"
+	                 "pushq $2\n"
+	                 "pushq $0xe030\n"
+	                 "pushq $1f\n"
+	                 "pushq $0\n"
+	                 "pushq $0\n"
+	                 "pushq $0\n"
+	                 "pushq $0\n"
+	                 "mov $23, %%eax\n"
+	                 "syscall\n"
+	                 "1:"
+	                 :
+	                 :
+	                 : "rax", "rcx", "r11", "memory", "cc");
+}
+
+/* Behind the call that was made, whatever lies on the stack. */
+static void __attribute__((noreturn)) go_on(struct fuzzer *f)
+{
+	f->strayed++;
+	leave_handler();
+	guard_return(f->keep);
+}
+
+void landed(void)
+{
+	char here;
+
+	go_on(&fuzzers[self(&here)]);
+}
+
+/*
+ * NMIs and breakpoints that were asked for. Outside of the text the vcpu has strayed; the failsafe callback, of whose
+ * frame only the stack matters here, is registered at the stub of trap 0.
+ */
 static bool on_trap(struct regs *r)
 {
+	struct fuzzer *f = &fuzzers[self(r)];
+
 	if (r->vector == 2 || r->vector == 1)
 		return true;
+	if (f->keep && (!r->vector || r->rip < (uint64_t)_start || r->rip >= (uint64_t)text_end))
+		go_on(f);
 	print("vcpu %u: trap %lu after %s, call %lu", self(r), r->vector,
-	      edges_op_name((unsigned)last_op[self(r)]), fuzzers[self(r)].calls);
+	      edges_op_name((unsigned)last_op[self(r)]), f->calls);
 	return false;
 }
 
@@ -127,14 +210,34 @@ static void repair(struct fuzzer *f)
 	}
 }
 
-static void restore(struct fuzzer *f)
+static void restore(void *arg)
 {
+	struct fuzzer *f = arg;
+
+	f->info->evtchn_upcall_mask = 1;
 	entry_points();
 	HC(set_debugreg, 7, 0);
 	HC(fpu_taskswitch, 0);
 	HC(set_segment_base, SEGBASE_GS_KERNEL, 0);
 	HC(set_segment_base, SEGBASE_FS, 0);
-	f->info->evtchn_upcall_mask = 1;
+}
+
+/* What the calls of a batch may have taken from the domain. */
+static void restore_limits(void)
+{
+	static struct xen_domctl d;
+
+	d = (struct xen_domctl){ .cmd = XEN_DOMCTL_max_mem,
+		                 .interface_version = XEN_DOMCTL_INTERFACE_VERSION,
+		                 .domain = 0 };
+	d.u.max_mem.max_memkb = MAX_MEM_KIB;
+	(void)HC(domctl, &d);
+	d.cmd = XEN_DOMCTL_scheduler_op;
+	d.u.scheduler_op.sched_id = XEN_SCHEDULER_CREDIT2;
+	d.u.scheduler_op.cmd = XEN_DOMCTL_SCHEDOP_putinfo;
+	d.u.scheduler_op.u.credit2.weight = 256;
+	d.u.scheduler_op.u.credit2.cap = 0;
+	(void)HC(domctl, &d);
 }
 
 static void write_grant(struct fuzzer *f)
@@ -145,6 +248,37 @@ static void write_grant(struct fuzzer *f)
 	e->frame = (uint32_t)(edges_random(&f->env, 4) ? f->env.pages[edges_random(&f->env, EDGES_FRAMES)]
 	                                               : edges_value(&f->env));
 	e->flags = (uint16_t)(edges_random(&f->env, 5) ? GTF_permit_access : edges_value(&f->env));
+}
+
+/*
+ * Whoever blocks finds an event. A multicall that might take the fault handler away together with the event's does not get
+ * one, unless it blocks.
+ */
+static bool with_events(const struct fuzzer *f, const struct edges_call *c)
+{
+	bool entry_points_change = false;
+
+	if (c->number == __HYPERVISOR_sched_op || c->number == __HYPERVISOR_sched_op_compat)
+		return true;
+	if (c->number != __HYPERVISOR_multicall)
+		return false;
+	for (uint64_t i = 0, at = c->arg[0];
+	     i < (uint32_t)c->arg[1] && inside(f, at, sizeof(struct multicall_entry));
+	     i++, at += sizeof(struct multicall_entry)) {
+		const struct multicall_entry *m = (const void *)at;
+
+		if (m->op == __HYPERVISOR_sched_op || m->op == __HYPERVISOR_sched_op_compat)
+			return true;
+		entry_points_change |= m->op == __HYPERVISOR_set_trap_table;
+	}
+	return !entry_points_change;
+}
+
+static void make_call(void *arg)
+{
+	const struct edges_call *c = arg;
+
+	hypercall(c->number, c->arg[0], c->arg[1], c->arg[2], c->arg[3], c->arg[4]);
 }
 
 static void one_call(struct fuzzer *f, unsigned vcpu)
@@ -160,13 +294,12 @@ static void one_call(struct fuzzer *f, unsigned vcpu)
 		f->skipped++;
 		return;
 	}
-	/* Whoever blocks finds an event. */
 	f->info->evtchn_upcall_pending = 1;
-	f->info->evtchn_upcall_mask = c.number != __HYPERVISOR_sched_op &&
-	                              c.number != __HYPERVISOR_sched_op_compat &&
-	                              c.number != __HYPERVISOR_multicall;
-	hypercall(c.number, c.arg[0], c.arg[1], c.arg[2], c.arg[3], c.arg[4]);
-	restore(f);
+	f->info->evtchn_upcall_mask = !with_events(f, &c);
+	guard_call(make_call, &c, &f->keep);
+	while (guard_call(restore, f, &f->keep))
+		;
+	f->keep = NULL;
 }
 
 /* ---- start ---- */
@@ -198,6 +331,210 @@ static void destroy_others(void)
 	}
 }
 
+/* ---- frames to live on ---- */
+
+static char spare_page[PAGE] __attribute__((aligned(4096)));
+
+/* For the page at va, with no edge's number; those that have one are the price, and stay the guest's. */
+static unsigned long other_frame(const void *va)
+{
+	unsigned long *list = (unsigned long *)start_info->mfn_list,
+	              pfn = ((unsigned long)va - VIRT_BASE) / PAGE;
+	struct xen_memory_reservation r = { .nr_extents = 1, .domid = DOMID_SELF };
+	xen_pfn_t frame;
+
+	set_xen_guest_handle(r.extent_start, &frame);
+	do {
+		frame = pfn;
+		EXPECT_EQ(HC(memory_op, XENMEM_populate_physmap, &r), 1);
+	} while (edges_name_frame(frame));
+	list[pfn] = frame;
+	return frame;
+}
+
+/* update_va_mapping of a page that was copied just before: with no use of the stack in between, which may lie there. */
+static long copy_and_map(void *to, const void *va, uint64_t pte)
+{
+	register uint64_t where __asm__("r8") = (uint64_t)va, entry __asm__("r9") = pte;
+	uint64_t count = PAGE / 8;
+	const void *from = va;
+	long rc;
+
+	__asm__ volatile("rep movsq\n"
+	                 "movq %%r8, %%rdi\n"
+	                 "movq %%r9, %%rsi\n"
+	                 "movl %[flush], %%edx\n"
+	                 "movl %[number], %%eax\n"
+	                 "syscall"
+	                 : "=a"(rc), "+D"(to), "+S"(from), "+c"(count)
+	                 : "r"(where), "r"(entry), [flush] "i"((int)(UVMF_INVLPG | UVMF_ALL)),
+	                   [number] "i"(__HYPERVISOR_update_va_mapping)
+	                 : "rdx", "r10", "r11", "memory", "cc");
+	return rc;
+}
+
+static void move_page(void *va)
+{
+	unsigned long mfn = other_frame(va);
+
+	EXPECT_EQ(map(spare_page, PTE(mfn)), 0);
+	EXPECT_EQ(copy_and_map(spare_page, va, PTE(mfn)), 0);
+}
+
+/* The table of this level on the way to va. */
+static void move_table(const void *va, int level)
+{
+	unsigned long own = mfn_of(spare_page), old, mfn;
+	uint64_t *copy = (uint64_t *)spare_page, entry;
+	uint64_t *table = (uint64_t *)((uint64_t)entry_of(va, level) & ~(PAGE - 1));
+
+	old = mfn_of(table);
+	mfn = other_frame(table);
+	EXPECT_EQ(map(spare_page, PTE(mfn)), 0);
+	memcpy(copy, table, PAGE);
+	if (level == 1 && (uint64_t)va >> 21 == (uint64_t)spare_page >> 21)
+		copy[(uint64_t)spare_page >> 12 & 511] = PTE(own);
+	EXPECT_EQ(map(spare_page, PTE(own)), 0);
+	if (level == 4) {
+		EXPECT_EQ(mmuext(MMUEXT_PIN_L4_TABLE, mfn, 0), 0);
+		EXPECT_EQ(mmuext(MMUEXT_NEW_BASEPTR, mfn, 0), 0);
+		EXPECT_EQ(mmuext(MMUEXT_UNPIN_TABLE, old, 0), 0);
+	} else {
+		entry = *entry_of(va, level + 1);
+		EXPECT_EQ(mmu_update(entry_maddr(va, level + 1), (entry & ~ADDR) | mfn * PAGE), 0);
+	}
+	EXPECT_EQ(mmuext(MMUEXT_TLB_FLUSH_LOCAL, 0, 0), 0);
+	EXPECT_EQ(map(table, PTE_RO(mfn)), 0);
+}
+
+static void settle(void)
+{
+	char *end = (char *)start_info->pt_base + start_info->nr_pt_frames * PAGE;
+	unsigned pages = 0, moved = 0;
+
+	for (int level = 4; level; level--)
+		for (char *va = (char *)VIRT_BASE; va < end; va += 512 * PAGE)
+			if (edges_name_frame(mfn_of(entry_of(va, level)))) {
+				move_table(va, level);
+				moved++;
+			}
+	for (char *va = (char *)VIRT_BASE; va < end; va += PAGE, pages++)
+		if ((*entry_of(va, 1) & RW) && edges_name_frame(mfn_of(va))) {
+			move_page(va);
+			moved++;
+		}
+	EXPECT_EQ(map(spare_page, PTE(mfn_of(spare_page))), 0);
+	print("%u pages, %u of them moved", pages, moved);
+}
+
+static uint64_t *landing_l1;
+static void *landing_page;
+
+static void fill_table(uint64_t *table, const void *with, uint64_t flags)
+{
+	for (unsigned i = 0; i < 512; i++)
+		table[i] = mfn_of(with) * PAGE | flags;
+	EXPECT_EQ(map_read_only(table), 0);
+}
+
+/* Code that goes to landed() from wherever it is entered, at all addresses that are left: one table of each level. */
+static void land_everywhere(void)
+{
+	static const uint8_t jump[] = {
+		0x48, 0xc7, 0xc0, 0, 0, 0, 0, 0xff, 0xe0
+	}; /* mov $landed, %rax; jmp *%rax */
+	const uint64_t flags = P | RW | US | A;
+	uint64_t *l2 = page_alloc(), *l3 = page_alloc();
+	uint64_t own_l3 = entry_maddr((void *)VIRT_BASE, 3) & ~(PAGE - 1);
+	uint64_t own_l4 = entry_maddr((void *)VIRT_BASE, 4) & ~(PAGE - 1);
+	uint32_t to = (uint32_t)(uint64_t)landed;
+
+	landing_page = page_alloc();
+	landing_l1 = page_alloc();
+	memset(landing_page, 0x90, PAGE);
+	memcpy((char *)landing_page + 0xe00, jump, sizeof(jump));
+	memcpy((char *)landing_page + 0xe03, &to, sizeof(to));
+	EXPECT_EQ(map((void *)VIRT_BASE, PTE_RO(mfn_of(landing_page))), 0); /* its address is an edge */
+	fill_table(landing_l1, landing_page, P | US | A);
+	fill_table(l2, landing_l1, flags);
+	fill_table(l3, l2, flags);
+	for (unsigned i = 0; i < 512; i++)
+		if (!(((const uint64_t *)start_info->pt_base)[i] & P) && (i < 256 || i > 271))
+			EXPECT_EQ(mmu_update(own_l4 + 8 * i, mfn_of(l3) * PAGE | flags), 0);
+	for (unsigned i = 0; i < 512; i++)
+		if (i != (VIRT_BASE >> 30 & 511))
+			EXPECT_EQ(mmu_update(own_l3 + 8 * i, mfn_of(l2) * PAGE | flags), 0);
+}
+
+static void restore_landings(void)
+{
+	(void)map((void *)VIRT_BASE, PTE_RO(mfn_of(landing_page)));
+	for (unsigned i = 0; i < 512; i++)
+		if ((landing_l1[i] & ~(A | D)) != (mfn_of(landing_page) * PAGE | P | US))
+			(void)mmu_update(mfn_of(landing_l1) * PAGE + 8 * i,
+			                 mfn_of(landing_page) * PAGE | P | US | A);
+}
+
+/* Frames with an edge's number: where each is mapped as soon as the guest owns it. */
+static struct {
+	unsigned long mfn;
+	void *va; /* NULL: not yet */
+} held[HELD_MAX];
+static unsigned held_count;
+static xen_pfn_t frames[FRAMES_MAX];
+
+static void hold_edges(void)
+{
+	static void *va; /* of the next one */
+
+	for (unsigned i = 0; i < held_count; i++) {
+		if (!va)
+			va = page_alloc();
+		if (!held[i].va && !map(va, PTE(held[i].mfn))) {
+			held[i].va = va;
+			va = NULL;
+		}
+	}
+}
+
+static unsigned long memory_call(unsigned cmd, xen_pfn_t *list, unsigned long n)
+{
+	struct xen_memory_reservation r = { .domid = DOMID_SELF };
+	unsigned long done = 0;
+
+	while (done < n) {
+		r.nr_extents = n - done < 1024 ? n - done : 1024;
+		set_xen_guest_handle(r.extent_start, list + done);
+		unsigned long now = (unsigned long)HC(memory_op, cmd, &r);
+
+		done += now;
+		if (now != r.nr_extents)
+			break;
+	}
+	return done;
+}
+
+/* Takes all memory that there is, holds the frames with an edge's number, and gives the others back. */
+static void find_edges(void)
+{
+	unsigned long last = (unsigned long)HC(memory_op, XENMEM_maximum_ram_page, NULL), n, back = 0;
+
+	for (unsigned long mfn = 0; mfn <= last && mfn < FRAMES_MAX; mfn++)
+		if (edges_name_frame(mfn)) {
+			EXPECT(held_count < HELD_MAX);
+			held[held_count++].mfn = mfn;
+		}
+	n = memory_call(XENMEM_populate_physmap, frames, FRAMES_MAX);
+	hold_edges();
+	for (unsigned long i = 0; i < n; i++)
+		if (!edges_name_frame(frames[i]))
+			frames[back++] = frames[i];
+	EXPECT_EQ(memory_call(XENMEM_decrease_reservation, frames, back), back);
+	for (unsigned i = n = 0; i < held_count; i++)
+		n += held[i].va != NULL;
+	print("%lu of %u frames with an edge's number held", n, held_count);
+}
+
 static void tables(struct fuzzer *f)
 {
 	uint64_t *t[EDGES_FRAMES];
@@ -218,7 +555,9 @@ static void root(struct fuzzer *f)
 {
 	uint64_t *l4 = page_alloc();
 
-	l4[511] = ((const uint64_t *)start_info->pt_base)[511];
+	for (unsigned i = 0; i < 512; i++)
+		if (i < 256 || i > 271)
+			l4[i] = ((const uint64_t *)start_info->pt_base)[i];
 	EXPECT_EQ(map_read_only(l4), 0);
 	EXPECT_EQ(mmuext(MMUEXT_PIN_L4_TABLE, mfn_of(l4), 0), 0);
 	f->env.root = mfn_of(l4);
@@ -230,7 +569,7 @@ static void prepare(unsigned vcpu, grant_entry_v1_t *grants)
 	char *page = page_alloc();
 	struct vcpu_register_vcpu_info info = { .mfn = mfn_of(page) };
 
-	f->env.seed = 20261127 + 0x9e3779b97f4a7c15 * vcpu;
+	f->env.seed = option("seed=", 20261127) + 0x9e3779b97f4a7c15 * vcpu;
 	f->env.privileged = true;
 	f->env.vcpus = VCPUS;
 	f->grants = grants;
@@ -247,6 +586,7 @@ static void prepare(unsigned vcpu, grant_entry_v1_t *grants)
 		f->va[i] = page_alloc();
 		f->env.va[i] = (uint64_t)f->va[i];
 		f->env.pages[i] = mfn_of(f->va[i]);
+		f->env.code[i] = (uint64_t)landings + 16 * i;
 	}
 	tables(f);
 	root(f);
@@ -301,20 +641,6 @@ static void start_second(void)
 		HC(sched_op, SCHEDOP_yield, NULL);
 }
 
-static unsigned long seconds(void)
-{
-	const char *word = "seconds=", *line = (const char *)start_info->cmd_line;
-	unsigned long n = 0;
-
-	for (; *line; line++)
-		if (!memcmp(line, word, 8)) {
-			for (line += 8; *line >= '0' && *line <= '9'; line++)
-				n = n * 10 + (unsigned long)(*line - '0');
-			return n;
-		}
-	return 5;
-}
-
 void run(void)
 {
 	struct gnttab_setup_table setup = { .dom = DOMID_SELF, .nr_frames = 1 };
@@ -326,6 +652,10 @@ void run(void)
 	set_xen_guest_handle(setup.frame_list, &frame);
 	EXPECT_EQ(HC(grant_table_op, GNTTABOP_setup_table, &setup, 1), 0);
 	EXPECT_EQ(map(grants, PTE(frame)), 0);
+	restore_limits();
+	settle();
+	find_edges();
+	land_everywhere();
 	trap_hook = on_trap;
 	event_hook = on_event;
 	prepare(0, (grant_entry_v1_t *)grants);
@@ -333,10 +663,13 @@ void run(void)
 		prepare(1, (grant_entry_v1_t *)grants);
 		start_second();
 	}
-	for (end = now_ns(0) + seconds() * 1000000000ul; now_ns(0) < end; batches++) {
+	for (end = now_ns(0) + option("seconds=", 5) * 1000000000ul; now_ns(0) < end; batches++) {
 		fuzz(0);
 		recount();
 		destroy_others();
+		restore_limits();
+		hold_edges();
+		restore_landings();
 		if (two)
 			(void)HC(vcpu_op, VCPUOP_up, 1, NULL);
 	}
@@ -344,8 +677,9 @@ void run(void)
 	while (two && !stopped)
 		HC(sched_op, SCHEDOP_yield, NULL);
 	recount();
-	print("%lu batches, %lu calls of vcpu 0 and %lu of vcpu 1, %lu left out", batches, fuzzers[0].calls,
-	      fuzzers[1].calls, fuzzers[0].skipped + fuzzers[1].skipped);
+	print("%lu batches, %lu calls of vcpu 0 and %lu of vcpu 1, %lu left out, strayed %lu times", batches,
+	      fuzzers[0].calls, fuzzers[1].calls, fuzzers[0].skipped + fuzzers[1].skipped,
+	      fuzzers[0].strayed + fuzzers[1].strayed);
 	EXPECT(fuzzers[0].calls >= BATCH);
 	EXPECT(!two || fuzzers[1].calls > 100);
 }

@@ -497,6 +497,7 @@ static void make_guest(unsigned i)
 	for (unsigned k = 0; k < EDGES_FRAMES; k++) {
 		g->env.pages[k] = frame_of(g).m;
 		g->env.va[k] = (uint64_t)k << PAGE_SHIFT;
+		g->env.code[k] = g->env.va[k];
 	}
 	tree(g, g->env.tables);
 	tree(g, g->env.tables + 4);
