@@ -95,7 +95,11 @@ static int64_t clock_offset(const struct guestconf *conf)
 	time_t now = time(NULL);
 	struct tm local;
 
-	if (conf->clock_base != CLOCK_LOCALTIME || !localtime_r(&now, &local))
+	if (conf->clock_base != CLOCK_LOCALTIME)
+		return conf->clock_adjustment_s;
+	/* The host's zone may be another one than when this daemon started. */
+	tzset();
+	if (!localtime_r(&now, &local))
 		return conf->clock_adjustment_s;
 	return conf->clock_adjustment_s + local.tm_gmtoff;
 }

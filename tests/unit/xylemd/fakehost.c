@@ -209,7 +209,7 @@ int xyl_domain_unpause(struct xyl *x, uint32_t domid)
 
 int xyl_domain_set_time_offset(struct xyl *x, uint32_t domid, int64_t seconds)
 {
-	DOMAIN_CALL((void)seconds);
+	DOMAIN_CALL(d->time_offset_s = seconds);
 }
 
 int xyl_memory_set_max(struct xyl *x, uint32_t domid, uint64_t kib)

@@ -25,6 +25,7 @@ struct fake_domain {
 	uint8_t affinity[2]; /* of the first vcpus */
 	uint64_t max_kib;
 	bool link_down;
+	int64_t time_offset_s;
 };
 
 /* By number; 0 is domain 0. Look at them with fake_lock() held. */

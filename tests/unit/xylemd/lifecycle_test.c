@@ -154,6 +154,8 @@ struct test_guest {
 	struct call *under_way; /* the call that brought it into its state */
 };
 
+static const char *clock_base = "utc"; /* of the guests that are made */
+
 static GVariant *configuration(const struct test_guest *g)
 {
 	GVariantBuilder b, disks, nics, one;
@@ -166,6 +168,7 @@ static GVariant *configuration(const struct test_guest *g)
 	g_variant_builder_add(&b, "{sv}", "vcpus", g_variant_new_uint32(1));
 	g_variant_builder_add(&b, "{sv}", "max_vcpus", g_variant_new_uint32(2));
 	g_variant_builder_add(&b, "{sv}", "kernel", g_variant_new_string("/kernel"));
+	g_variant_builder_add(&b, "{sv}", "clock_offset", g_variant_new_string(clock_base));
 	g_variant_builder_init(&one, G_VARIANT_TYPE_VARDICT);
 	g_variant_builder_add(&one, "{sv}", "vdev", g_variant_new_string("xvda"));
 	g_variant_builder_add(&one, "{sv}", "source", g_variant_new_string("/disk"));
@@ -602,11 +605,33 @@ static GLogWriterOutput quiet(GLogLevelFlags level, const GLogField *fields, gsi
 	               : G_LOG_WRITER_HANDLED;
 }
 
+/* The host's time zone may be changed while the daemon runs. */
+static void test_time_zone(void)
+{
+	static const char *const zones[] = { "AAA-1", "BBB-5:30" };
+	static const int64_t offsets[] = { 3600, 19800 };
+	guint i;
+
+	clock_base = "localtime";
+	for (i = 0; i < G_N_ELEMENTS(zones); i++) {
+		struct test_guest g;
+
+		g_setenv("TZ", zones[i], TRUE);
+		reach(&g, RUNNING);
+		ok(fake_domains[fake_find(g.id)].time_offset_s == offsets[i],
+		   "a guest with the host's local time begins in the zone that the host has then, %s",
+		   zones[i]);
+		end(make("Destroy", g_variant_new("(s)", g.uuid)));
+	}
+	clock_base = "utc";
+}
+
 int main(void)
 {
 	g_log_set_writer_func(quiet, NULL, NULL);
 	set_up();
 	test_names();
+	test_time_zone();
 	test_calls_in_states();
 	test_attach_without_frontend();
 	test_adopt_dead_disk();
