@@ -426,6 +426,8 @@ void process_adopt(virDomainObj *vm, virDomainDef *live, const struct xyl_dominf
 	if (vm->def != live)
 		install_live(vm, live);
 	priv->foreign = foreign;
+	/* Its state file is lost: what the lock manager has of it is let go at its end. */
+	priv->locked = !foreign && xylem->lock_manager;
 	priv->life++;
 	priv->why_reason = priv->why_detail = -1;
 	priv->missing_ms = 0;
