@@ -3,7 +3,7 @@
  * The hypervisor's part of every address space: L4 slots 256 to 271, the range that Xen's ABI reserves
  * (HYPERVISOR_VIRT_START .. HYPERVISOR_VIRT_END). Also read by assembly.
  *
- *   256  M2P table, read-only for guests (ABI: MACH2PHYS_VIRT_START)
+ *   256  M2P table, read-only for guests' kernels (ABI: MACH2PHYS_VIRT_START)
  *   260  per-domain windows: GDT and LDT of each vcpu (differs from domain to domain)
  *   261  hypervisor image, CPU areas, frame table, writable M2P, device mappings
  *   262- direct map of all memory, 512 GiB per slot, up to slot 271

@@ -293,6 +293,9 @@ static int new_baseptr(struct vcpu *v, mfn_t mfn, bool user)
 
 	if (rc)
 		return rc;
+	/* One table for both is the guest's choice. */
+	if (!none)
+		pt_show_m2p(&v->domain->mm, mfn, !user || mfn_eq(mfn, v->l4_kernel));
 	*slot = none ? INVALID_MFN : mfn;
 	/* The processor leaves the old tables before they are released. */
 	if (!user)

@@ -95,6 +95,9 @@ int pt_grant_unmap(struct domain_mm *d, mfn_t l4, uint64_t host_addr, mfn_t fram
 mfn_t pt_idle_l4(void); /* the hypervisor's own tables */
 /* Writes the hypervisor's slots into a frame that becomes an L4 of d. */
 void pt_fill_hv_slots(struct domain_mm *d, uint64_t *l4);
+/* The machine-to-physical table is for a guest's kernel; its user programs have no use for where other domains'
+ * memory lies. The caller holds l4, which it is about to load for one of the two. */
+void pt_show_m2p(struct domain_mm *d, mfn_t l4, bool show);
 /* The per-domain window: page 0..31 of one vcpu (hw/layout.h). mfn INVALID_MFN unmaps; the tables on the way
  * are made either way. No flush. 0, -EINVAL, -ENOMEM. */
 int perdomain_map(struct domain_mm *d, unsigned vcpu, unsigned page, mfn_t mfn, bool writable) __must_check;

@@ -7,6 +7,7 @@
 #include "mm/internal.h"
 #include "hw/paging.h"
 
+#define M2P_SLOT       256
 #define PERDOMAIN_SLOT 260
 #define WINDOW_FLAGS   (PTE_P | PTE_A | PTE_D | PTE_NX)
 #define LINK_FLAGS     (PTE_P | PTE_RW | PTE_A | PTE_D)
@@ -19,6 +20,18 @@ void pt_fill_hv_slots(struct domain_mm *d, uint64_t *l4)
 		l4[i] = idle[i];
 	l4[PERDOMAIN_SLOT] =
 	        mfn_eq(d->perdomain_l3, INVALID_MFN) ? 0 : d->perdomain_l3.m << PAGE_SHIFT | LINK_FLAGS;
+}
+
+void pt_show_m2p(struct domain_mm *d, mfn_t l4, bool show)
+{
+	uint64_t *slot = (uint64_t *)mfn_map(l4) + M2P_SLOT;
+	const uint64_t *idle = mfn_map(pt_idle_l4());
+
+	/* The processor may have marked it as accessed. */
+	if (likely(!!(PTE_P & READ_ONCE(*slot)) == show))
+		return;
+	WRITE_ONCE(*slot, show ? idle[M2P_SLOT] : 0);
+	__atomic_fetch_add(&d->l4_generation, 1, __ATOMIC_SEQ_CST);
 }
 
 /* Index of a page of the window at each level below L4. */

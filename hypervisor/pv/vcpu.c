@@ -47,12 +47,14 @@ static int take_tables(struct vcpu *v, const struct vcpu_guest_context *c)
 		err = pt_get(mm, kernel, PTYPE_L4, true);
 		if (err)
 			return err;
+		pt_show_m2p(mm, kernel, true);
 		v->l4_kernel = kernel;
 	}
 	if (user.m && mfn_eq(v->l4_user, INVALID_MFN)) {
 		err = pt_get(mm, user, PTYPE_L4, true);
 		if (err)
 			return err;
+		pt_show_m2p(mm, user, mfn_eq(user, v->l4_kernel));
 		v->l4_user = user;
 	}
 	return 0;
