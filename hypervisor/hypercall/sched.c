@@ -111,6 +111,19 @@ int64_t hc_sched_op_compat(struct hc_args *a)
 	}
 }
 
+#define FAR_NS  (1ull << 50) /* 13 days */
+#define SOON_NS 100000000u
+
+/* Old kernels' counters wrap, and they ask for a time that never comes where they have work to do now; others mean no
+ * time by that. Xen's way between the two: it comes soon. */
+static uint64_t timeout_within_reach(uint64_t timeout_ns)
+{
+	uint64_t now = time_now_ns();
+	bool far = timeout_ns > now && timeout_ns - now >= FAR_NS;
+
+	return (int64_t)timeout_ns < 0 || far ? now + SOON_NS : timeout_ns;
+}
+
 /* set_timer_op(timeout): absolute system time in nanoseconds; 0 stops the timer. */
 int64_t hc_set_timer_op(struct hc_args *a)
 {
@@ -119,6 +132,6 @@ int64_t hc_set_timer_op(struct hc_args *a)
 	if (!a->arg[0])
 		timer_stop(&v->singleshot_timer);
 	else
-		vcpu_set_singleshot(v, a->arg[0]);
+		vcpu_set_singleshot(v, timeout_within_reach(a->arg[0]));
 	return 0;
 }

@@ -33,6 +33,26 @@ static void on_event(void)
 		shared->evtchn_pending[i] = 0;
 }
 
+/* What is over is an event at once. So is, nearly, what an old kernel's counter has wrapped to, and what is further away
+ * than anybody waits for: such kernels would wait for ever. */
+static void odd_times(evtchn_port_t port)
+{
+	static const uint64_t odd[] = { 1, 1ul << 55, 1ul << 63, ~0ul - 1, ~0ul };
+	struct sched_poll poll = { .nr_ports = 1 };
+
+	set_xen_guest_handle(poll.ports, &port);
+	for (unsigned i = 0; i < sizeof(odd) / sizeof(odd[0]); i++) {
+		shared->evtchn_pending[port / 64] = 0;
+		shared->vcpu_info[0].evtchn_upcall_pending = 0;
+		EXPECT_EQ(HC(set_timer_op, odd[i]), 0);
+		poll.timeout = now() + 3000000000;
+		EXPECT_EQ(HC(sched_op, SCHEDOP_poll, &poll), 0);
+		if (!(shared->evtchn_pending[port / 64] >> port % 64 & 1))
+			FAIL("no event for %#lx", odd[i]);
+	}
+	EXPECT_EQ(HC(set_timer_op, 0), 0);
+}
+
 void run(void)
 {
 	struct evtchn_bind_virq timer = { .virq = VIRQ_TIMER, .vcpu = 0 };
@@ -64,4 +84,5 @@ void run(void)
 	poll.timeout = begin + 10000000;
 	EXPECT_EQ(HC(sched_op, SCHEDOP_poll, &poll), 0);
 	EXPECT(now() - begin >= 5000000);
+	odd_times(timer.port);
 }
