@@ -163,14 +163,25 @@ static void event_destroyed(virDomainObj *vm, const char *detail)
 		set_why(priv, VIR_DOMAIN_SHUTOFF_DESTROYED, VIR_DOMAIN_EVENT_STOPPED_DESTROYED);
 }
 
+/* A guest that is known as paused, and has rebooted, was let run by somebody, and runs when it is there again. */
+static void event_rebuilding(virDomainObj *vm)
+{
+	struct domain_private *priv = vm->privateData;
+
+	priv->rebuilding = true;
+	if (virDomainObjGetState(vm, NULL) != VIR_DOMAIN_PAUSED)
+		return;
+	virDomainObjSetState(vm, VIR_DOMAIN_RUNNING, VIR_DOMAIN_RUNNING_UNPAUSED);
+	domain_event(virDomainEventLifecycleNewFromObj(vm, VIR_DOMAIN_EVENT_RESUMED,
+	                                               VIR_DOMAIN_EVENT_RESUMED_UNPAUSED));
+}
+
 static void event_died(virDomainObj *vm, unsigned int domid, const char *detail)
 {
 	struct domain_private *priv = vm->privateData;
 
-	if (STREQ(detail, "restart")) {
-		priv->rebuilding = true;
-		return;
-	}
+	if (STREQ(detail, "restart"))
+		return event_rebuilding(vm);
 	if (STREQ(detail, "failed")) {
 		priv->rebuilding = false;
 		priv->why_reason = VIR_DOMAIN_SHUTOFF_FAILED;

@@ -968,6 +968,25 @@ static void test_call(enum state state, size_t call)
 	clear();
 }
 
+/* A paused guest that others let run, and that reboots at once, before anybody has looked. */
+static void test_resumed_by_others(void)
+{
+	redefine("preserve");
+	must(lifecycle_create_flags(dom, VIR_DOMAIN_START_PAUSED), "start");
+	g_mutex_lock(&lock);
+	guest.paused = false;
+	guest.shutdown = true;
+	guest.reason = XYL_SHUTDOWN_REBOOT;
+	g_mutex_unlock(&lock);
+	say(guest.domid, "shutdown", "reboot");
+	domain_goes("restart");
+	ok(do_state() == 0 && is_told(&guest, &guest) && told.state == VIR_DOMAIN_RUNNING,
+	   "a paused guest that others let run, between death and rebuild, is running");
+	leave(BETWEEN);
+	ok(do_state() == 0 && told.state == VIR_DOMAIN_RUNNING && agrees(), "and afterwards");
+	clear();
+}
+
 /* A guest that reboots: the scripts see an end and a start, and one that says no to the start ends it. */
 static void test_hooks(void)
 {
@@ -1054,6 +1073,7 @@ int main(void)
 		for (call = 0; call < G_N_ELEMENTS(calls); call++)
 			test_call(state, call);
 	}
+	test_resumed_by_others();
 	test_hooks();
 	printf("1..%d\n", number);
 	return failures || system(remove) ? 1 : 0;
