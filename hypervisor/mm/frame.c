@@ -58,9 +58,9 @@ enum ptype frame_type(mfn_t mfn, bool *pinned)
 	return x & TYPE_COUNT ? type_of(x) : PTYPE_NONE;
 }
 
-bool frame_is_table(mfn_t mfn, const struct domain_mm *d)
+bool frame_is_l1_table(mfn_t mfn, const struct domain_mm *d)
 {
-	return frame_owner(mfn) == d && type_is_table(type_of(READ_ONCE(frame_at(mfn.m)->type)));
+	return frame_owner(mfn) == d && type_of(READ_ONCE(frame_at(mfn.m)->type)) == PTYPE_L1;
 }
 
 void m2p_set(mfn_t mfn, uint64_t pfn)

@@ -91,8 +91,8 @@ void frames_share_with_dom0(mfn_t first, uint64_t n, bool writable);
 /* Takes one if the frame is RAM, allocated and owned by d. False otherwise; nothing changed. */
 bool frame_get(mfn_t mfn, const struct domain_mm *d) __must_check;
 void frame_put(mfn_t mfn); /* the last one frees the frame into the heap */
-/* Whether the frame is d's and a page table now (a store to it may be worth emulating); may change at once. */
-bool frame_is_table(mfn_t mfn, const struct domain_mm *d);
+/* Whether the frame is d's and an L1 table now (a store to it may be worth emulating); may change at once. */
+bool frame_is_l1_table(mfn_t mfn, const struct domain_mm *d);
 /* Current owner, without a reference: may change at once unless one is held. */
 struct domain_mm *frame_owner(mfn_t mfn);
 

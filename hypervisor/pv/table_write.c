@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Writable page tables (VMASST_TYPE_writable_pagetables): a guest's kernel stores into a page table as if it
+ * Writable page tables (VMASST_TYPE_writable_pagetables): a guest's kernel stores into an L1 table as if it
  * were ordinary memory. The store faults, since tables are never mapped writable; here it is decoded, and its
- * effect goes through the same validation as mmu_update.
+ * effect goes through the same validation as mmu_update. A store into a table of a higher level is the guest's page
+ * fault, as on Xen.
  */
 #include "pv/pv.h"
 #include "pv/decode.h"
@@ -221,7 +222,7 @@ bool pv_emulate_table_write(struct vcpu *v, struct cpu_user_regs *regs, gva_t cr
 
 	pt_walk(v->l4_kernel, cr2, &w);
 	table = PTE_MFN(w.e[0]);
-	if (w.level != 1 || (w.e[0] & PTE_RW) || !frame_is_table(table, mm))
+	if (w.level != 1 || (w.e[0] & PTE_RW) || !frame_is_l1_table(table, mm))
 		return false;
 	/* Held, since the old entry is shown to the guest: it must not be another domain's memory by then. */
 	if (!frame_get(table, mm))
