@@ -25,6 +25,7 @@
 #include "lib/log.h"
 #include "lib/string.h"
 #include "mm/heap.h"
+#include "mm/pagetable.h"
 #include "pv/cpuid.h"
 #include "pv/pv.h"
 
@@ -178,6 +179,7 @@ static void boot_on_stack(void)
 	for (unsigned cpu = 0; cpu < cpu_count; cpu++) {
 		cpu_info_of(cpu)->spec_flags = spec_policy.flags;
 		init_idle(cpu);
+		pt_copies_init(cpu);
 		if (spec_policy.xpti_dom0 || spec_policy.xpti_domu)
 			pv_address_init(cpu);
 	}

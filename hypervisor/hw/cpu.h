@@ -21,7 +21,7 @@ struct cpu_info {
 	struct vcpu *current;      /* never NULL after bring-up: a guest's vcpu or the CPU's idle one */
 	uint32_t cpu;
 	uint32_t work;      /* WORK_* bits: looked at before each return to a guest; set by any CPU, atomic */
-	uint64_t hv_cr3;    /* xpti: the full address space, loaded on entry; 0 when not in use */
+	uint64_t hv_cr3;    /* xpti, linear page tables: the full one, loaded on entry; 0 when not in use */
 	uint64_t guest_cr3; /* xpti: the reduced address space, loaded on exit; 0 when not in use */
 	uint64_t scratch[3];      /* entry code's own */
 	uint32_t spec_flags;      /* SPEC_* of hw/spec.h: mitigations on entry and exit */

@@ -14,6 +14,7 @@
 
 struct tally {
 	uint32_t count, type;
+	int32_t linear;
 };
 
 struct audit {
@@ -44,6 +45,27 @@ static void count_own(struct audit *a, const struct frame *f)
 		add(a, mfn, 1, 0);
 }
 
+/* Of the hypervisor's slots a linear L4 entry must not lead to any. */
+static void count_linear(struct audit *a, const struct frame *f, enum ptype level, uint64_t e)
+{
+	const struct frame *t = frame_at(PTE_MFN(e).m);
+	const uint64_t *table = mfn_map(PTE_MFN(e));
+	bool bad = e & PTE_RW;
+
+	for (unsigned i = HV_L4_FIRST; i <= HV_L4_LAST; i++)
+		bad |= level == PTYPE_L4 && table[i];
+	if (bad) {
+		a->differences++;
+		log_err("audit: linear entry %lx in frame %lx", (unsigned long)e,
+		        (unsigned long)frame_mfn(f).m);
+	}
+	if (t == f)
+		return;
+	add(a, PTE_MFN(e).m, 1, 1);
+	a->tally[frame_mfn(f).m].linear++;
+	a->tally[PTE_MFN(e).m].linear--;
+}
+
 static void count_entries(struct audit *a, const struct frame *f)
 {
 	const uint64_t *table = mfn_map(frame_mfn(f));
@@ -61,7 +83,10 @@ static void count_entries(struct audit *a, const struct frame *f)
 
 		if (!(e & PTE_P) || slot_is_hv(level, i) || (level == PTYPE_L1 && (e & PTE_GRANT)))
 			continue;
-		add(a, PTE_MFN(e).m, 1, level > PTYPE_L1 || (e & PTE_RW));
+		if (level > PTYPE_L1 && type_entry_is_linear(level, e))
+			count_linear(a, f, level, e);
+		else
+			add(a, PTE_MFN(e).m, 1, level > PTYPE_L1 || (e & PTE_RW));
 	}
 }
 
@@ -85,6 +110,7 @@ static void compare(struct audit *a, const struct domain_mm *d, const struct fra
 	bad |= (a->exact && count != t->count) || (exact_type && type != t->type);
 	bad |= (f->type & TYPE_PINNED) && !(f->type & TYPE_VALID);
 	bad |= (f->type & TYPE_VALID) && !type;
+	bad |= f->linear != t->linear;
 	if (!bad)
 		return;
 	a->differences++;

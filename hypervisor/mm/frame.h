@@ -39,6 +39,7 @@ struct frame {
 	struct frame *next_release; /* tables to be released; owner's mm lock */
 	uint32_t tlb_stamp;         /* tlb_clock() when the last typed use ended, or when it was freed */
 	uint16_t progress;          /* building, releasing: entries that hold references; owner's mm lock */
+	int16_t linear;             /* table: entries of its level in it, or (< 0) to it; owner's mm lock */
 	uint8_t order;              /* of a free block; heap lock */
 	uint8_t flags;              /* FRAME_*: heap lock, or the one who owns the frame */
 } __aligned_to(64);
@@ -61,7 +62,10 @@ struct domain_mm {
 	uint64_t claimed_pages; /* XENMEM_claim_pages: set aside in the heap */
 	struct rangeset iomem;  /* machine frames outside of RAM that the domain may map */
 	cpumask_t dirty_cpus;   /* CPUs whose TLB may hold this domain's translations; set at switch-in */
-	uint64_t l4_generation; /* grows with each change of an L4 entry: xpti's copies follow it; atomic */
+	uint64_t l4_generation; /* grows with each change of an L4 entry: copies of L4s follow it; atomic */
+	bool linear_tables;     /* has or had a linear entry of any level; lock */
+	bool linear_l4;         /* and of L4: CPUs run on copies (mm/l4copy.c); lock, never cleared */
+	bool l4_copied;         /* that, or the layer above uses copies of its own (xpti) */
 	bool pat_used;
 	/* per-domain window (L4 slot 260) */
 	mfn_t perdomain_l3;

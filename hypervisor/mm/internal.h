@@ -165,8 +165,22 @@ void type_flush_ahead(const struct domain_mm *d, uint64_t mfn, enum ptype t);
 int type_get_table(struct domain_mm *d, uint64_t mfn, enum ptype level, struct slice *s);
 void type_put_table(struct domain_mm *d, struct frame *f);
 int type_drain(struct domain_mm *d, struct slice *s);
+/* The same for what a present entry e of table f, of a level above L1, names: a table of the level below, or a valid
+ * one of the same level (linear page tables). */
+int type_get_entry(struct domain_mm *d, struct frame *f, enum ptype level, uint64_t e, struct slice *s);
+void type_put_entry(struct domain_mm *d, struct frame *f, enum ptype level, uint64_t e);
+/* Whether a live entry of a table of that level is of the second kind. */
+bool type_entry_is_linear(enum ptype level, uint64_t e);
 /* An unfinished build of d is undone. */
 void type_abandon(struct domain_mm *d, struct frame *f);
+
+/* ---- l4copy.c: all under d's lock ---- */
+/* Linear L4 entries are about to be: 0 when no CPU runs on an L4 of d itself, nor will; -ERESTART_HV: some still do. */
+int l4_leave(struct domain_mm *d);
+void l4_close(struct frame *f); /* takes the hypervisor's slots out of an L4 that no CPU runs on */
+/* Entry i of an L4 of d is *pe now: the copies follow. */
+void l4_copies_write(struct domain_mm *d, mfn_t l4, unsigned i, const uint64_t *pe);
+void l4_copies_forget(const struct domain_mm *d); /* d is no more */
 
 /* ---- validate.c ---- */
 /* Checks a present or non-present entry, adds what the hypervisor adds, and (L1) takes the references that it
@@ -183,6 +197,8 @@ int upper_check(struct domain_mm *d, enum ptype level, uint64_t *entry);
 bool descriptors_check(uint64_t *page);
 
 /* ---- perdomain.c ---- */
+#define M2P_SLOT HV_L4_FIRST
+
 /* The window's top table, which all L4s of d share: exists before the first of them is validated. d's lock
  * held (at creation not needed). 0 or -ENOMEM. */
 int perdomain_init(struct domain_mm *d);

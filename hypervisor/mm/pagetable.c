@@ -194,6 +194,7 @@ static int l1_write(struct domain_mm *d, struct domain_mm *pg_owner, uint64_t *p
 static int upper_write(struct domain_mm *d, enum ptype level, unsigned i, uint64_t *pe, uint64_t new,
                        enum pt_write how, uint64_t *old)
 {
+	struct frame *f = mfn_frame(mfn_of(pe));
 	uint64_t cur = READ_ONCE(*pe);
 	struct slice s = SLICE(true);
 	bool same;
@@ -209,21 +210,25 @@ static int upper_write(struct domain_mm *d, enum ptype level, unsigned i, uint64
 	if (rc)
 		return rc;
 	same = (PTE_P & cur & new) && !((cur ^ new) & PTE_ADDR);
+	if (same && (PTE_RW & new & ~cur) && type_entry_is_linear(level, cur))
+		return -EINVAL;
 	if ((PTE_P & new) && !same) {
-		rc = type_get_table(d, PTE_MFN(new).m, level - 1, &s);
+		rc = type_get_entry(d, f, level, new, &s);
 		if (rc)
 			return rc;
 	}
 	if (!install(pe, &cur, new, how)) {
 		if ((PTE_P & new) && !same)
-			type_put_table(d, frame_at(PTE_MFN(new).m));
+			type_put_entry(d, f, level, new);
 		*old = cur;
 		return -EAGAIN;
 	}
-	if (level == PTYPE_L4)
+	if (level == PTYPE_L4) {
 		__atomic_fetch_add(&d->l4_generation, 1, __ATOMIC_SEQ_CST);
+		l4_copies_write(d, frame_mfn(f), i, pe);
+	}
 	if ((cur & PTE_P) && !same)
-		type_put_table(d, frame_at(PTE_MFN(cur).m));
+		type_put_entry(d, f, level, cur);
 	(void)type_drain(d, &s);
 	return 0;
 }
@@ -385,6 +390,9 @@ static uint64_t *va_entry(struct domain_mm *d, mfn_t l4, gva_t va)
 			return NULL;
 		table = PTE_MFN(e);
 	}
+	/* Through a linear entry one comes to tables of higher levels. */
+	if (unlikely(d->linear_tables) && valid_table(d, table.m, &page) != PTYPE_L1)
+		return NULL;
 	return (uint64_t *)mfn_map(table) + va_index(va, PTYPE_L1);
 }
 

@@ -91,6 +91,16 @@ int pt_grant_map(struct domain_mm *d, mfn_t l4, uint64_t host_addr, mfn_t frame,
 int pt_grant_unmap(struct domain_mm *d, mfn_t l4, uint64_t host_addr, mfn_t frame, unsigned flags,
                    uint64_t new_addr) __must_check;
 
+/* ---- copies of L4s, for domains with linear L4 entries (l4copy.c) ---- */
+void pt_copies_init(unsigned cpu); /* bring-up: a switch cannot allocate */
+/* Where d->linear_l4 is set: the table that this CPU loads in the place of l4, which the current vcpu holds; one for its
+ * kernel and one for its user mode; m2p: with the machine-to-physical table. Interrupts off until it is loaded. */
+mfn_t pt_copy(struct domain_mm *d, mfn_t l4, bool kernel, bool m2p);
+void pt_copy_loaded(const struct domain_mm *d); /* and then, not before: it is loaded */
+/* Whether this CPU, which runs d, does so on a copy. If not it has to load one on its way to the guest: the one that
+ * wants to make a linear entry waits for it. */
+bool pt_on_copy(const struct domain_mm *d);
+
 /* ---- hypervisor's part of the address space ---- */
 mfn_t pt_idle_l4(void); /* the hypervisor's own tables */
 /* Writes the hypervisor's slots into a frame that becomes an L4 of d. */

@@ -7,7 +7,6 @@
 #include "mm/internal.h"
 #include "hw/paging.h"
 
-#define M2P_SLOT       256
 #define PERDOMAIN_SLOT 260
 #define WINDOW_FLAGS   (PTE_P | PTE_A | PTE_D | PTE_NX)
 #define LINK_FLAGS     (PTE_P | PTE_RW | PTE_A | PTE_D)
@@ -30,8 +29,12 @@ void pt_show_m2p(struct domain_mm *d, mfn_t l4, bool show)
 	/* The processor may have marked it as accessed. */
 	if (likely(!!(PTE_P & READ_ONCE(*slot)) == show))
 		return;
-	WRITE_ONCE(*slot, show ? idle[M2P_SLOT] : 0);
-	__atomic_fetch_add(&d->l4_generation, 1, __ATOMIC_SEQ_CST);
+	spin_lock(&d->lock);
+	if (!d->linear_l4) { /* else the copies have it or have it not */
+		WRITE_ONCE(*slot, show ? idle[M2P_SLOT] : 0);
+		__atomic_fetch_add(&d->l4_generation, 1, __ATOMIC_SEQ_CST);
+	}
+	spin_unlock(&d->lock);
 }
 
 /* Index of a page of the window at each level below L4. */
@@ -133,6 +136,7 @@ mfn_t perdomain_lookup(struct domain_mm *d, unsigned vcpu, unsigned page)
 void domain_mm_destroy(struct domain_mm *d)
 {
 	CHECK(!d->tot_pages && !d->shared_count && !d->release_head);
+	l4_copies_forget(d);
 	rangeset_free(&d->iomem);
 	hv_free(d->map);
 	if (mfn_eq(d->perdomain_l3, INVALID_MFN))

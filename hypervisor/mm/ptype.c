@@ -15,7 +15,8 @@
  *  - an entry of a table in state VALID holds one general and one typed reference (L1: typed where writable) on
  *    what it names; of BUILDING and RELEASING tables the entries [0, progress) do;
  *  - levels fall strictly from a table to what it names, so that neither building nor releasing needs more than
- *    four frames at a time, and there are no cycles.
+ *    four frames at a time, and there are no cycles; but for linear page tables, whose entries name a table of
+ *    their own level that is valid already, one level deep (tests/model/linear.pml).
  *
  * It does not decide which entries are allowed (validate.c) and does not write live entries (pagetable.c).
  */
@@ -196,6 +197,79 @@ static int table_hold(struct domain_mm *d, uint64_t mfn, enum ptype level, struc
 	return -EINVAL;
 }
 
+/*
+ * Linear page tables: an entry of table f that names a table of f's own level. The processor then takes the named
+ * table for one of the level below, and its entries for entries of that level, down to page tables as data. So the
+ * entry must not permit writing, the named table is validated already, and nothing is built or released in a circle:
+ * a table either has such entries (linear above 0, one for each) or is named by them (below 0). An entry that names
+ * its own table stands for no reference.
+ */
+static bool linear_take(struct domain_mm *d, struct frame *f, struct frame *t, enum ptype level)
+{
+	uint64_t x;
+
+	if (f->linear < 0 || f->linear == INT16_MAX || !count_get_owned(t, d))
+		return false;
+	x = READ_ONCE(t->type);
+	if (type_of(x) != level || !(x & TYPE_VALID) || (x & TYPE_COUNT) >= TYPE_LIMIT || t->linear > 0 ||
+	    t->linear == INT16_MIN) {
+		count_dec(t);
+		return false;
+	}
+	/* Under the lock nobody else changes the word of a valid table. */
+	__atomic_store_n(&t->type, x + 1, __ATOMIC_SEQ_CST);
+	f->linear++;
+	t->linear--;
+	return true;
+}
+
+static int linear_hold(struct domain_mm *d, struct frame *f, enum ptype level, uint64_t e)
+{
+	uint64_t mfn = PTE_MFN(e).m;
+	struct frame *t;
+	int rc;
+
+	if ((e & PTE_RW) || !frame_is_ram(mfn))
+		return -EINVAL;
+	t = frame_at(mfn);
+	if (READ_ONCE(t->owner) != d || type_of(READ_ONCE(t->type)) != level)
+		return -EINVAL;
+	rc = level == PTYPE_L4 ? l4_leave(d) : 0;
+	if (rc)
+		return rc;
+	if (t != f && !linear_take(d, f, t, level))
+		return -EINVAL;
+	if (level == PTYPE_L4)
+		l4_close(t);
+	d->linear_tables = true;
+	return 0;
+}
+
+bool type_entry_is_linear(enum ptype level, uint64_t e)
+{
+	return type_of(READ_ONCE(frame_at(PTE_MFN(e).m)->type)) == level;
+}
+
+int type_get_entry(struct domain_mm *d, struct frame *f, enum ptype level, uint64_t e, struct slice *s)
+{
+	int rc = type_get_table(d, PTE_MFN(e).m, level - 1, s);
+
+	return rc == -EINVAL ? linear_hold(d, f, level, e) : rc;
+}
+
+void type_put_entry(struct domain_mm *d, struct frame *f, enum ptype level, uint64_t e)
+{
+	struct frame *t = frame_at(PTE_MFN(e).m);
+
+	if (t == f)
+		return;
+	if (type_entry_is_linear(level, e)) {
+		f->linear--;
+		t->linear++;
+	}
+	type_put_table(d, t);
+}
+
 static void release_push(struct domain_mm *d, struct frame *f, enum ptype level)
 {
 	WRITE_ONCE(f->tlb_stamp, tlb_clock());
@@ -256,7 +330,10 @@ static int build_step(struct domain_mm *d, struct frame *f, enum ptype level, st
 			break;
 		}
 		if (slot_is_hv(level, i)) {
-			pt_fill_hv_slots(d, table);
+			if (d->linear_l4)
+				l4_close(f);
+			else
+				pt_fill_hv_slots(d, table);
 			i = HV_L4_LAST + 1;
 			continue;
 		}
@@ -270,8 +347,11 @@ static int build_step(struct domain_mm *d, struct frame *f, enum ptype level, st
 			rc = l1e_get(d, d, &e);
 		} else {
 			rc = upper_check(d, level, &e);
-			if (!rc && (e & PTE_P))
+			if (!rc && (e & PTE_P)) {
 				rc = table_hold(d, PTE_MFN(e).m, level - 1, child);
+				if (rc == -EINVAL)
+					rc = linear_hold(d, f, level, e);
+			}
 		}
 		if (rc)
 			break;
@@ -378,7 +458,7 @@ static int release_step(struct domain_mm *d, struct frame *f, struct slice *s)
 		} else if ((e & PTE_P) && level == PTYPE_L1) {
 			l1e_put(e);
 		} else if (e & PTE_P) {
-			type_put_table(d, frame_at(PTE_MFN(e).m));
+			type_put_entry(d, f, level, e);
 			if (d->release_head != f) {
 				f->progress = (uint16_t)i;
 				return 0;

@@ -4,7 +4,7 @@
  *
  * A 64-bit guest kernel runs in ring 3, so every present entry of a guest gets the user bit; the guest sees
  * it. No global translations: the switch between guest kernel and guest user must drop the kernel's. No
- * superpages, no linear page tables (a table never names one of its own level). RAM is mapped write-back
+ * superpages. RAM is mapped write-back
  * only, so that no mapping contradicts the hypervisor's own. What is no RAM a domain maps within its ranges, and
  * the hypervisor's own devices are in nobody's: registers of devices without a cache (a type that caches becomes
  * UC-, which leaves the last word to the MTRRs), what the firmware keeps in memory as the domain likes.

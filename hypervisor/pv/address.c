@@ -4,7 +4,8 @@
  *
  * Without XPTI the guest's own L4 is loaded. With XPTI the hypervisor runs on the guest's L4 and the guest on
  * a reduced copy of it, one per CPU and mode, whose hypervisor slots hold only the M2P table, the per-domain
- * window and what entry code touches. A copy is as new as the domain's l4_generation says.
+ * window and what entry code touches. A copy is as new as the domain's l4_generation says. Where the guest has linear L4
+ * entries, a full copy stands in the place of its L4, with XPTI or without (mm/l4copy.c).
  */
 #include "pv/pv.h"
 #include "lib/errno.h"
@@ -50,7 +51,8 @@ void pv_address_init(unsigned cpu)
 	}
 }
 
-static uint64_t reduced_cr3(struct vcpu *v, mfn_t l4)
+/* full: l4, or the copy that the hypervisor runs on in its place. */
+static uint64_t reduced_cr3(struct vcpu *v, mfn_t l4, mfn_t full)
 {
 	struct reduced *r = &reduced_tables[this_cpu()][v->pv.kernel_mode];
 	const uint64_t *from = mfn_map(l4);
@@ -59,7 +61,7 @@ static uint64_t reduced_cr3(struct vcpu *v, mfn_t l4)
 	if (!mfn_eq(r->of, l4) || r->generation != generation || r->domain != v->domain) {
 		memcpy(r->l4, from, HV_L4_FIRST * 8);
 		memcpy(r->l4 + HV_L4_LAST + 1, from + HV_L4_LAST + 1, (511 - HV_L4_LAST) * 8);
-		fill_reduced_slots(r->l4, from);
+		fill_reduced_slots(r->l4, mfn_map(full));
 		r->of = l4;
 		r->domain = v->domain;
 		r->generation = generation;
@@ -67,16 +69,21 @@ static uint64_t reduced_cr3(struct vcpu *v, mfn_t l4)
 	return mfn_to_maddr(mfn_of(r->l4)).a;
 }
 
-static void load_reduced(struct vcpu *v, mfn_t l4)
+static void load_copies(struct vcpu *v, mfn_t l4)
 {
 	struct cpu_info *info = cpu_info();
 	uint64_t flags = irq_save();
+	bool linear = READ_ONCE(v->domain->mm.linear_l4);
+	bool m2p = v->pv.kernel_mode || mfn_eq(l4, v->l4_kernel);
+	mfn_t full = linear ? pt_copy(&v->domain->mm, l4, v->pv.kernel_mode, m2p) : l4;
 
-	info->hv_cr3 = mfn_to_maddr(l4).a;
-	cr3_load(mfn_to_maddr(l4).a);
+	info->hv_cr3 = mfn_to_maddr(full).a;
+	cr3_load(mfn_to_maddr(full).a);
+	if (linear)
+		pt_copy_loaded(&v->domain->mm);
 	/* After the load, which counts as this CPU's flush: whoever drops an L4 entry that the copy still has asks for another
 	 * flush then, and so makes the CPU look again. */
-	info->guest_cr3 = reduced_cr3(v, l4);
+	info->guest_cr3 = v->domain->xpti ? reduced_cr3(v, l4, full) : 0;
 	irq_restore(flags);
 }
 
@@ -84,17 +91,19 @@ void pv_load_address_space(struct vcpu *v)
 {
 	mfn_t l4 = v->pv.kernel_mode ? v->l4_kernel : v->l4_user;
 
-	if (unlikely(v->domain->xpti))
-		load_reduced(v, l4);
+	if (unlikely(READ_ONCE(v->domain->mm.l4_copied)))
+		load_copies(v, l4);
 	else
 		cr3_load(mfn_to_maddr(l4).a);
 }
 
-bool pv_refresh_reduced_tables(struct vcpu *v)
+bool pv_refresh_copies(struct vcpu *v)
 {
 	const struct reduced *r = &reduced_tables[this_cpu()][v->pv.kernel_mode];
+	const struct domain_mm *mm = &v->domain->mm;
+	bool new = !v->domain->xpti || r->generation == READ_ONCE(mm->l4_generation);
 
-	if (!v->domain->xpti || r->generation == READ_ONCE(v->domain->mm.l4_generation))
+	if (new && (!READ_ONCE(mm->linear_l4) || pt_on_copy(mm)))
 		return false;
 	pv_load_address_space(v);
 	return true;

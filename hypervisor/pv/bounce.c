@@ -273,8 +273,8 @@ void guest_exit_prepare(struct cpu_user_regs *regs)
 	struct vcpu *v = current_vcpu();
 
 	/* Whoever drops an L4 entry flushes this CPU's TLB, and that is how the CPU comes by here. */
-	if (unlikely(v->domain->xpti))
-		pv_refresh_reduced_tables(v);
+	if (unlikely(READ_ONCE(v->domain->mm.l4_copied)))
+		pv_refresh_copies(v);
 	if (unlikely(v->pv.failsafe_pending)) {
 		v->pv.failsafe_pending = false;
 		failsafe(v);

@@ -21,9 +21,9 @@ void pv_load_address_space(struct vcpu *v);
 void pv_toggle_mode(struct vcpu *v);
 /* Copies from the current vcpu's kernel, also while its user mode runs. Bytes not copied. */
 size_t pv_kernel_copy_in(struct vcpu *v, void *dst, gva_t src, size_t n) __must_check;
-/* An L4 entry of the current vcpu's domain may have changed elsewhere: true when this CPU's reduced tables
- * were old and have been renewed (xpti). */
-bool pv_refresh_reduced_tables(struct vcpu *v);
+/* An L4 entry of the current vcpu's domain may have changed elsewhere, or its first linear one is awaited: true when
+ * this CPU's copies of its tables (xpti, linear_l4) were old or not in use, and have been loaded anew. */
+bool pv_refresh_copies(struct vcpu *v);
 /* MMUEXT_SET_LDT and set_gdt; v current or paused. Frames are typed as descriptors, old ones released. 0 or
  * -EINVAL. All pages of an LDT must be mapped at the time of the call. */
 int pv_set_ldt(struct vcpu *v, gva_t base, unsigned entries) __must_check;

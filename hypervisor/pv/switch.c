@@ -117,7 +117,7 @@ void pv_enter(struct vcpu *v)
 
 	cpu_info()->regs = v->regs;
 	spec_ctrl_load((uint32_t)v->pv.spec_ctrl);
-	/* Of the vcpu before; pv_load_address_space() sets them anew where this one has xpti. */
+	/* Of the vcpu before; pv_load_address_space() sets them anew where this one runs on copies. */
 	cpu_info()->hv_cr3 = cpu_info()->guest_cr3 = 0;
 	/* The areas that the guest registered lie in its kernel's address space. */
 	v->pv.kernel_mode = true;

@@ -17,7 +17,7 @@ static void page_fault(struct vcpu *v, struct cpu_user_regs *regs)
 	uint32_t error_code = regs->error_code;
 
 	irq_enable();
-	if (unlikely(v->domain->xpti) && pv_refresh_reduced_tables(v))
+	if (unlikely(v->domain->xpti) && pv_refresh_copies(v))
 		return;
 	if ((error_code & (PF_PRESENT | PF_WRITE | PF_RSVD)) == (PF_PRESENT | PF_WRITE) && pv_in_kernel(v) &&
 	    pv_emulate_table_write(v, regs, cr2))

@@ -261,7 +261,7 @@ static int domain_create_pv(struct domain *d)
 	if (!d->cpu_policy)
 		return -ENOMEM;
 	*d->cpu_policy = policy_pv_default;
-	d->xpti = d->privileged ? spec_policy.xpti_dom0 : spec_policy.xpti_domu;
+	d->xpti = d->mm.l4_copied = d->privileged ? spec_policy.xpti_dom0 : spec_policy.xpti_domu;
 	return 0;
 }
 

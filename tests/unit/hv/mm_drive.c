@@ -49,14 +49,23 @@ static uint64_t pick(unsigned domain)
 	return frame_count[domain] ? frames[domain][below(frame_count[domain])] : 0;
 }
 
-/* One of the few addresses that the sequences play with: all levels have neighbours. */
+/* One of the few addresses that the sequences play with: all levels have neighbours, and are L4s for linear entries. */
+static uint64_t va_of(unsigned b)
+{
+	static const uint64_t upper[] = { 0, 1, 272, 256, 260, 271, 0, 1 };
+	uint64_t l4 = b & 1 ? 272 : b >> 9 & 1;
+	uint64_t l3 = b & 0x40 ? upper[b >> 1 & 7] : b >> 1 & 1,
+	         l2 = b & 0x80 ? upper[b >> 3 & 7] : b >> 2 & 1;
+
+	return (b & 1 ? 0xffff000000000000 : 0) | l4 << 39 | l3 << 30 | l2 << 21 |
+	       (b & 0x100 ? upper[b >> 3 & 7] : b >> 3 & 3) << 12;
+}
+
 static uint64_t pick_va(void)
 {
 	unsigned b = byte();
-	uint64_t l4 = b & 1 ? 272 : 0;
 
-	return (b & 1 ? 0xffff000000000000 : 0) | l4 << 39 | (uint64_t)(b >> 1 & 1) << 30 |
-	       (uint64_t)(b >> 2 & 1) << 21 | (uint64_t)(b >> 3 & 3) << 12;
+	return va_of(b & 0x20 ? b | byte() << 8 : b & 0x1f);
 }
 
 static unsigned pick_index(enum ptype level)
@@ -139,6 +148,7 @@ static void guest_fill(unsigned domain, uint64_t mfn)
 		do {                                                      \
 			(rc) = (call);                                    \
 			mm_drive_stats.preempted += (rc) == -ERESTART_HV; \
+			fake_exits();                                     \
 		} while ((rc) == -ERESTART_HV && --tries);                \
 		mm_drive_stats.refused += (rc) && (rc) != -ERESTART_HV;   \
 	} while (0)
@@ -195,6 +205,36 @@ static uint64_t pick_unused(unsigned d, const uint64_t *taken, unsigned count)
 	return mfn;
 }
 
+static enum ptype table_level(uint64_t mfn)
+{
+	uint64_t x = frame_at(mfn)->type;
+
+	return (x & TYPE_VALID) && type_is_table(type_of(x)) ? type_of(x) : PTYPE_NONE;
+}
+
+/* A table of d of this level (PTYPE_NONE: any) if there is one: most writes should hit. */
+static uint64_t pick_table(unsigned d, enum ptype level)
+{
+	unsigned at = below(FRAMES_MAX);
+
+	for (unsigned i = 0; i < frame_count[d]; i++) {
+		uint64_t mfn = frames[d][(at + i) % frame_count[d]];
+		enum ptype is = table_level(mfn);
+
+		if (is != PTYPE_NONE && (level == PTYPE_NONE || level == is))
+			return mfn;
+	}
+	return pick(d);
+}
+
+/* An entry of a table of that level that names the table or another one of its level. */
+static uint64_t linear_entry(unsigned d, uint64_t table, enum ptype level)
+{
+	uint64_t e = (byte() % 4 ? table : pick_table(d, level)) << PAGE_SHIFT | PTE_P | PTE_US;
+
+	return byte() % 8 ? e : e | PTE_RW;
+}
+
 static void op_build(unsigned d)
 {
 	uint64_t t[4], e;
@@ -220,6 +260,9 @@ static void op_build(unsigned d)
 		if (byte() % 8 == 0)
 			guest_store(d, t[i], pick_index(PTYPE_L1 + i), pick_entry(d));
 	}
+	for (unsigned i = 1; i < 4; i++)
+		if (byte() % 8 == 0)
+			guest_store(d, t[i], byte() % 2, linear_entry(d, t[i], PTYPE_L1 + i));
 	UNTIL_DONE(rc, pt_pin(mm_of(d), MFN(t[3]), PTYPE_L4));
 	mm_drive_stats.built += !rc;
 }
@@ -240,28 +283,6 @@ static void op_unpin(unsigned d)
 	mm_drive_stats.refused += !!rc;
 }
 
-static enum ptype table_level(uint64_t mfn)
-{
-	uint64_t x = frame_at(mfn)->type;
-
-	return (x & TYPE_VALID) && type_is_table(type_of(x)) ? type_of(x) : PTYPE_NONE;
-}
-
-/* A table of d of this level (PTYPE_NONE: any) if there is one: most writes should hit. */
-static uint64_t pick_table(unsigned d, enum ptype level)
-{
-	unsigned at = below(FRAMES_MAX);
-
-	for (unsigned i = 0; i < frame_count[d]; i++) {
-		uint64_t mfn = frames[d][(at + i) % frame_count[d]];
-		enum ptype is = table_level(mfn);
-
-		if (is != PTYPE_NONE && (level == PTYPE_NONE || level == is))
-			return mfn;
-	}
-	return pick(d);
-}
-
 static void op_entry_write(unsigned d)
 {
 	uint64_t mfn = byte() % 8 ? pick_table(d, byte() % 3 ? PTYPE_L1 : PTYPE_NONE) : pick(d), old = 0, e;
@@ -280,6 +301,8 @@ static void op_entry_write(unsigned d)
 
 		if (table_level(child) == level - 1)
 			e = child << PAGE_SHIFT | PTE_P | PTE_RW | PTE_US;
+		if (byte() % 4 == 0)
+			e = linear_entry(d, mfn, level);
 	}
 	old = ((uint64_t *)mfn_map(MFN(mfn)))[index];
 	UNTIL_DONE(rc,
@@ -288,6 +311,8 @@ static void op_entry_write(unsigned d)
 		mm_drive_stats.entries++;
 	if (!rc && level > PTYPE_L1)
 		mm_drive_stats.links++;
+	if (!rc && level > PTYPE_L1 && (e & PTE_P))
+		mm_drive_stats.linear += table_level(PTE_MFN(e).m) == level;
 }
 
 static void op_va_write(unsigned d, unsigned cpu)
@@ -507,6 +532,7 @@ static void op_hypercall(unsigned d, unsigned cpu)
 				learn_frame(d, out);
 			}
 		}
+		fake_exits();
 	} while (rc == -ERESTART_HV && which != 3 && --tries);
 	mm_drive_stats.preempted += tries < 64;
 	(void)cpu;
@@ -526,11 +552,9 @@ static void other_cpus_touch(void)
 		hook_seed = hook_seed * 1103515245 + 12345;
 		if (hook_seed >> 16 & 1) {
 			unsigned b = hook_seed >> 17;
-			uint64_t va = (b & 1 ? 0xffff000000000000 | 272ull << 39 : 0) |
-			              (uint64_t)(b >> 1 & 1) << 30 | (uint64_t)(b >> 2 & 1) << 21 |
-			              (uint64_t)(b >> 3 & 3) << 12;
 
-			mm_drive_stats.touches += fake_touch(cpu, va, b >> 5 & 1);
+			mm_drive_stats.touches +=
+			        fake_touch(cpu, va_of(b & 0x400 ? b : b & 0x1f), b >> 5 & 1);
 		}
 	}
 	if (fake_tlb_check())

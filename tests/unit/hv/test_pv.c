@@ -187,7 +187,7 @@ static void reduced_tables_are_not_older_than_the_flush(void)
 	unsigned flushes;
 
 	begin();
-	d2->xpti = true;
+	d2->xpti = d2->mm.l4_copied = true;
 	pv_address_init(0);
 	cpu_set_current(v);
 	cpumask_set(&d2->mm.dirty_cpus, 0);
@@ -200,7 +200,7 @@ static void reduced_tables_are_not_older_than_the_flush(void)
 	CHECK_THAT(!pt_entry_write(&d2->mm, &d2->mm, MADDR(mfn_to_maddr(t.l4).a | 511 * 8), 0x200, PT_WRITE,
 	                           NULL));
 	fake_hook = drop_link;
-	CHECK_THAT(pv_refresh_reduced_tables(v));
+	CHECK_THAT(pv_refresh_copies(v));
 	CHECK_THAT(!fake_hook);
 	flushes = fake_flushes;
 	CHECK_THAT(!frame_get_type(t.l3, &d2->mm, PTYPE_WRITABLE));
@@ -208,7 +208,7 @@ static void reduced_tables_are_not_older_than_the_flush(void)
 	CHECK_THAT(!(copy[0] & PTE_P) || fake_flushes > flushes);
 	CHECK_THAT(cpu_info()->hv_cr3 == mfn_to_maddr(t.l4).a);
 	frame_put_type(t.l3);
-	d2->xpti = false;
+	d2->xpti = d2->mm.l4_copied = false;
 	v->l4_kernel = INVALID_MFN;
 	CHECK_THAT(!pt_put(&d2->mm, t.l4, false));
 	tap_ok(good,

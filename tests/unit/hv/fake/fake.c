@@ -75,6 +75,7 @@ void fake_init(unsigned frames, unsigned high)
 	if (high)
 		heap_add(MFN(high_first), high);
 	for (unsigned cpu = 0; cpu < FAKE_CPUS; cpu++) {
+		pt_copies_init(cpu);
 		cpumask_set(&cpus_online, cpu);
 		fake_load(cpu, NULL, INVALID_MFN);
 	}

@@ -27,7 +27,9 @@ struct vcpu;
 void fake_set_vcpu(struct vcpu *v); /* of the thread's CPU */
 /* CPU loads these tables (INVALID_MFN: the idle ones), which flushes it. */
 void fake_load(unsigned cpu, struct domain_mm *d, mfn_t l4);
-mfn_t fake_loaded(unsigned cpu);
+/* All CPUs go through the exit path once: those that have to load the copy of their L4 do so. */
+void fake_exits(void);
+mfn_t fake_loaded(unsigned cpu); /* the guest's L4, also where its copy is loaded */
 /* A memory access of what runs on that CPU, through its TLB and the tables; false: page fault. */
 bool fake_touch(unsigned cpu, uint64_t va, bool write);
 /* Number of cached translations that would break isolation if the processor used them now; says which. */

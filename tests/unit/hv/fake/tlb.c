@@ -19,13 +19,14 @@ struct leaf {
 struct table_ref {
 	uint64_t va, mfn; /* va: with the bits below the table's reach cleared */
 	enum ptype level;
-	bool valid;
+	bool valid, writable; /* by the entries on the way */
+	enum ptype type;      /* the frame's then; a higher level's where a linear entry led to it */
 	const struct domain_mm *owner;
 };
 
 static struct fake_tlb {
 	struct domain_mm *d;
-	mfn_t l4;
+	mfn_t root, l4; /* the guest's L4, and what is loaded: that, or its copy */
 	struct leaf leaf[LEAVES];
 	struct table_ref table[TABLES];
 	unsigned next_leaf, next_table;
@@ -34,6 +35,7 @@ static struct fake_tlb {
 
 static uint32_t clock_now = 1;
 static bool enabled = true;
+static unsigned hv_walks; /* that came to the hypervisor's slots later than in their first step */
 unsigned fake_flushes;
 
 void fake_tlb_enable(bool on)
@@ -121,26 +123,56 @@ void cr3_load(uint64_t cr3)
 		fake_hook();
 	if (cr3 >> PAGE_SHIFT >= max_mfn)
 		panic("CR3 is loaded with %lx", (unsigned long)cr3);
-	tlbs[this_cpu()].l4 = MFN((cr3 & PTE_ADDR) >> PAGE_SHIFT);
+	tlbs[this_cpu()].root = tlbs[this_cpu()].l4 = MFN((cr3 & PTE_ADDR) >> PAGE_SHIFT);
 	forget(&tlbs[this_cpu()]);
 }
 
 void fake_load(unsigned cpu, struct domain_mm *d, mfn_t l4)
 {
 	struct fake_tlb *t = &tlbs[cpu];
+	unsigned self = this_cpu();
+	mfn_t load = l4;
 
+	if (d && d->linear_l4 && !mfn_eq(l4, INVALID_MFN)) {
+		fake_set_cpu(cpu);
+		load = pt_copy(d, l4, true, true);
+		fake_set_cpu(self);
+	}
 	if (d)
 		cpumask_set(&d->dirty_cpus, cpu);
 	forget(t);
 	if (t->d && t->d != d)
 		cpumask_clear(&t->d->dirty_cpus, cpu);
 	t->d = d;
-	t->l4 = l4;
+	t->root = l4;
+	t->l4 = load;
+	if (!mfn_eq(load, l4)) {
+		fake_set_cpu(cpu);
+		pt_copy_loaded(d);
+		fake_set_cpu(self);
+	}
+}
+
+void fake_exits(void)
+{
+	unsigned self = this_cpu();
+
+	for (unsigned cpu = 0; cpu < FAKE_CPUS; cpu++) {
+		struct fake_tlb *t = &tlbs[cpu];
+
+		fake_set_cpu(cpu);
+		if (!t->d || !t->d->linear_l4 || pt_on_copy(t->d))
+			continue;
+		fake_load(cpu, t->d, t->root);
+		if (mfn_eq(t->root, INVALID_MFN))
+			cpumask_clear(&t->d->dirty_cpus, cpu);
+	}
+	fake_set_cpu(self);
 }
 
 mfn_t fake_loaded(unsigned cpu)
 {
-	return tlbs[cpu].l4;
+	return tlbs[cpu].root;
 }
 
 /* ---- walks ---- */
@@ -150,54 +182,64 @@ static unsigned shift_of(enum ptype level)
 	return PAGE_SHIFT + 9 * (unsigned)(level - 1);
 }
 
-static void remember_table(struct fake_tlb *t, uint64_t va, enum ptype level, uint64_t mfn)
+static void remember_table(struct fake_tlb *t, uint64_t va, enum ptype level, uint64_t mfn, bool writable)
 {
 	struct table_ref *r = &t->table[t->next_table++ % TABLES];
 
 	*r = (struct table_ref){ .va = va >> shift_of(level + 1),
 		                 .mfn = mfn,
 		                 .level = level,
+		                 .type = type_of(READ_ONCE(mfn_frame(MFN(mfn))->type)),
 		                 .valid = true,
+		                 .writable = writable,
 		                 .owner = frame_owner(MFN(mfn)) };
 }
 
 /* Where a walk for va starts: a remembered table, the lowest there is, or the root. */
-static uint64_t walk_start(const struct fake_tlb *t, uint64_t va, enum ptype *level)
+static uint64_t walk_start(const struct fake_tlb *t, uint64_t va, enum ptype *level, bool *writable)
 {
+	*writable = true;
 	for (*level = PTYPE_L1; *level < PTYPE_L4; (*level)++)
 		for (unsigned i = 0; i < TABLES; i++)
 			if (t->table[i].valid && t->table[i].level == *level &&
-			    t->table[i].va == va >> shift_of(*level + 1))
+			    t->table[i].va == va >> shift_of(*level + 1)) {
+				*writable = t->table[i].writable;
 				return t->table[i].mfn;
+			}
 	return t->l4.m;
 }
 
 static bool walk(struct fake_tlb *t, uint64_t va, bool write)
 {
+	bool writable;
 	enum ptype level;
-	uint64_t mfn = walk_start(t, va, &level);
+	uint64_t mfn = walk_start(t, va, &level, &writable);
 
 	for (;; level--) {
 		uint64_t *pe = (uint64_t *)mfn_map(MFN(mfn)) + (va >> shift_of(level) & 511);
 		uint64_t e = READ_ONCE(*pe), seen;
 
+		if (level < PTYPE_L4 && type_of(READ_ONCE(mfn_frame(MFN(mfn))->type)) == PTYPE_L4 &&
+		    slot_is_hv(PTYPE_L4, va >> shift_of(level) & 511) && (e & PTE_P))
+			hv_walks++;
 		do {
 			seen = e;
-			if (!(e & PTE_P) || (write && !(e & PTE_RW)) || !(e & PTE_US))
+			if (!(e & PTE_P) || (write && !(writable && (e & PTE_RW))) || !(e & PTE_US))
 				return false;
 		} while (!word_cas(pe, &e, seen | PTE_A | (write && level == PTYPE_L1 ? PTE_D : 0)));
 		mfn = PTE_MFN(e).m;
+		writable = writable && (e & PTE_RW);
 		if (level == PTYPE_L1) {
 			struct leaf *l = &t->leaf[t->next_leaf++ % LEAVES];
 
 			*l = (struct leaf){ .va = va & PAGE_MASK,
 				            .mfn = mfn,
 				            .valid = frame_is_ram(mfn),
-				            .writable = e & PTE_RW,
+				            .writable = writable,
 				            .owner = frame_owner(MFN(mfn)) };
 			return true;
 		}
-		remember_table(t, va, level - 1, mfn);
+		remember_table(t, va, level - 1, mfn, writable);
 	}
 }
 
@@ -235,7 +277,7 @@ static bool table_bad(const struct table_ref *r)
 {
 	const struct frame *f = &frame_table[r->mfn];
 
-	return !waits_for_flush(f) && (f->owner != r->owner || type_of(READ_ONCE(f->type)) != r->level);
+	return !waits_for_flush(f) && (f->owner != r->owner || type_of(READ_ONCE(f->type)) != r->type);
 }
 
 unsigned fake_tlb_check(void)
@@ -259,6 +301,11 @@ unsigned fake_tlb_check(void)
 				       (unsigned long)frame_table[t->table[i].mfn].type);
 				bad++;
 			}
+	}
+	if (hv_walks) {
+		printf("# %u walks through linear entries came to the hypervisor's slots\n", hv_walks);
+		bad += hv_walks;
+		hv_walks = 0;
 	}
 	return bad;
 }

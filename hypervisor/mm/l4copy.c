@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Copies of L4 tables, for domains with linear L4 entries (an L4 entry that names an L4).
+ *
+ * Through such an entry the processor takes an L4 for a table of a lower level, at addresses outside of the hypervisor's
+ * range. If that L4 held the hypervisor's slots, a hypercall that is given such an address, or a processor that does not
+ * heed the user bit under speculation, would read the hypervisor's tables and memory. So:
+ *
+ *  - an L4 that a linear entry names has empty slots in the hypervisor's place, always (l4_close());
+ *  - no CPU loads an L4 of such a domain itself: each loads a copy with the guest's slots of the L4 and the hypervisor's
+ *    own, and nothing a guest can write ever names a copy.
+ *
+ * Then a walk finds the hypervisor's slots in its first step or not at all, whoever walks, in whichever ring, and however
+ * often it comes through linear entries. No access to guest memory needs a check of its own.
+ *
+ * The first linear L4 entry of a domain is refused with -ERESTART_HV until all its CPUs have left its L4s, which each does
+ * on its way back to the guest (guest_exit_prepare()): l4_leave(). A copy follows its L4 at once: whoever writes an entry
+ * writes it to the copies before he drops what the old entry held. tests/model/l4copy.pml is both in Promela.
+ */
+#include "mm/internal.h"
+
+static struct l4_copies {
+	spinlock_t lock;
+	const struct domain_mm *d; /* whose copy was loaded last; NULL: none */
+	struct l4_copy {
+		uint64_t *l4;
+		mfn_t of;
+		const struct domain_mm *d;
+		uint64_t generation; /* the domain's when it was made */
+	} copy[2];                   /* user, kernel */
+} copies[NR_CPUS];
+
+void pt_copies_init(unsigned cpu)
+{
+	copies[cpu].lock = SPINLOCK(RANK_L4_COPY);
+	for (unsigned i = 0; i < 2; i++) {
+		mfn_t page = heap_alloc(0, 0);
+
+		if (mfn_eq(page, INVALID_MFN))
+			panic("no memory for the copies of page tables");
+		copies[cpu].copy[i].l4 = mfn_map(page);
+		copies[cpu].copy[i].of = INVALID_MFN;
+	}
+}
+
+mfn_t pt_copy(struct domain_mm *d, mfn_t l4, bool kernel, bool m2p)
+{
+	struct l4_copies *c = &copies[this_cpu()];
+	struct l4_copy *copy = &c->copy[kernel];
+	const uint64_t *from = mfn_map(l4);
+	uint64_t flags = spin_lock_irqsave(&c->lock);
+	uint64_t generation = __atomic_load_n(&d->l4_generation, __ATOMIC_SEQ_CST);
+
+	if (copy->d != d || !mfn_eq(copy->of, l4) || copy->generation != generation) {
+		for (unsigned i = 0; i < TABLE_ENTRIES; i++)
+			if (!slot_is_hv(PTYPE_L4, i))
+				WRITE_ONCE(copy->l4[i], READ_ONCE(from[i]));
+		pt_fill_hv_slots(d, copy->l4);
+		copy->d = d;
+		copy->of = l4;
+		copy->generation = generation;
+	}
+	WRITE_ONCE(copy->l4[M2P_SLOT], m2p ? ((const uint64_t *)mfn_map(pt_idle_l4()))[M2P_SLOT] : 0);
+	spin_unlock_irqrestore(&c->lock, flags);
+	return mfn_of(copy->l4);
+}
+
+void pt_copy_loaded(const struct domain_mm *d)
+{
+	WRITE_ONCE(copies[this_cpu()].d, d);
+}
+
+bool pt_on_copy(const struct domain_mm *d)
+{
+	return copies[this_cpu()].d == d;
+}
+
+int l4_leave(struct domain_mm *d)
+{
+	cpumask_t cpus;
+	unsigned cpu;
+
+	WRITE_ONCE(d->linear_l4, true);
+	/* A CPU that begins to run d is in dirty_cpus before it looks at this. */
+	__atomic_store_n(&d->l4_copied, true, __ATOMIC_SEQ_CST);
+	cpus = cpumask_and(&d->dirty_cpus, &cpus_online);
+	for_each_cpu_in(cpu, &cpus)
+		if (READ_ONCE(copies[cpu].d) == d)
+			cpumask_clear(&cpus, cpu);
+	if (cpumask_empty(&cpus))
+		return 0;
+	tlb_flush(&cpus); /* so that they come by the exit path */
+	return -ERESTART_HV;
+}
+
+void l4_close(struct frame *f)
+{
+	uint64_t *l4 = mfn_map(frame_mfn(f));
+
+	for (unsigned i = HV_L4_FIRST; i <= HV_L4_LAST; i++)
+		WRITE_ONCE(l4[i], 0);
+}
+
+void l4_copies_write(struct domain_mm *d, mfn_t l4, unsigned i, const uint64_t *pe)
+{
+	for (unsigned cpu = 0; d->linear_l4 && cpu < cpu_count; cpu++) {
+		struct l4_copies *c = &copies[cpu];
+		uint64_t flags = spin_lock_irqsave(&c->lock);
+
+		for (unsigned k = 0; k < 2; k++)
+			if (c->copy[k].d == d && mfn_eq(c->copy[k].of, l4))
+				WRITE_ONCE(c->copy[k].l4[i], READ_ONCE(*pe));
+		spin_unlock_irqrestore(&c->lock, flags);
+	}
+}
+
+void l4_copies_forget(const struct domain_mm *d)
+{
+	for (unsigned cpu = 0; d->linear_l4 && cpu < cpu_count; cpu++) {
+		struct l4_copies *c = &copies[cpu];
+		uint64_t flags = spin_lock_irqsave(&c->lock);
+
+		if (c->d == d)
+			c->d = NULL;
+		for (unsigned k = 0; k < 2; k++)
+			if (c->copy[k].d == d)
+				c->copy[k].d = NULL;
+		spin_unlock_irqrestore(&c->lock, flags);
+	}
+}
