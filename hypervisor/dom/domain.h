@@ -59,7 +59,11 @@ struct pv_vcpu {
 	bool kernel_mode;     /* guest kernel, not guest user, runs or ran */
 	/* MSRs that belong to the guest */
 	uint64_t spec_ctrl, tsc_aux, misc_features;
-	bool nmi_pending, nmi_masked;
+	bool nmi_pending;
+	/* For the fast path (pv/fastpath.S), which takes neither: looked at together. */
+	bool nmi_masked, iopl_in_frames;
+	/* Likewise, kept by pv_fastpath_update(): where SYSCALL's frame begins on the kernel's stack; 0: not there. */
+	uint64_t syscall_frame;
 	bool failsafe_pending; /* a segment register could not be loaded: ds .. gs say what it was */
 };
 

@@ -136,11 +136,6 @@ void irq_disable(void)
 	__asm__ volatile("cli" : : : "memory");
 }
 
-void irq_enable(void)
-{
-	__asm__ volatile("sti" : : : "memory");
-}
-
 static uint64_t flags_read(void)
 {
 	uint64_t flags;

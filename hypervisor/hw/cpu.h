@@ -113,7 +113,14 @@ void dr_write(unsigned n, uint64_t value); /* DR0 to DR3, DR7 */
 uint64_t dr6_take(void);                   /* reads DR6 and sets it to its initial value */
 uint64_t rdtsc(void);
 void irq_disable(void);
+#if __STDC_HOSTED__
 void irq_enable(void);
+#else
+static inline void irq_enable(void)
+{
+	__asm__ volatile("sti" ::: "memory");
+}
+#endif
 uint64_t irq_save(void); /* disables; returns the former flags */
 void irq_restore(uint64_t flags);
 bool irq_enabled(void);

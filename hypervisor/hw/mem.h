@@ -7,7 +7,14 @@
 #include "hw/layout.h"
 
 /* The hypervisor's view of a frame of RAM: 4096 bytes, always mapped. In a host build a fake memory's. */
+#if __STDC_HOSTED__
 void *mfn_map(mfn_t mfn);
+#else
+static inline void *mfn_map(mfn_t mfn)
+{
+	return (void *)(DIRECTMAP_BASE + (mfn.m << PAGE_SHIFT));
+}
+#endif
 mfn_t mfn_of(const void *direct_map_va);
 /* Uncached mapping of device registers; permanent. NULL when the window is full. */
 void *device_map(maddr_t base, size_t size);

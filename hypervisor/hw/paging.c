@@ -38,11 +38,6 @@ static uint64_t device_small_next, device_large_next = DEVICE_SMALL;
 static spinlock_t device_lock = SPINLOCK(RANK_APIC);
 static bool paging_ready;
 
-void *mfn_map(mfn_t mfn)
-{
-	return (void *)(DIRECTMAP_BASE + (mfn.m << PAGE_SHIFT));
-}
-
 mfn_t mfn_of(const void *direct_map_va)
 {
 	return MFN(((uintptr_t)direct_map_va - DIRECTMAP_BASE) >> PAGE_SHIFT);

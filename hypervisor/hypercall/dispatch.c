@@ -46,27 +46,31 @@ static hc_fn *const handlers[] = {
 	[__HYPERVISOR_mca] = hc_mca,
 };
 
-/*
- * True: *result is the call's. False: it was preempted, and a->arg has what it goes on with. What a debug
- * register holds is the guest's choice: it is not taken for a preemption.
- */
-static bool call(uint64_t number, struct hc_args *a, int64_t *result)
+static inline int64_t call(uint64_t number, struct hc_args *a)
 {
-	hc_fn *handler = NULL;
+	hc_fn *handler;
 
-	if (number < ARRAY_SIZE(handlers))
-		handler = handlers[index_nospec(number, ARRAY_SIZE(handlers))];
-	*result = handler ? handler(a) : -ENOSYS;
-	return *result != -ERESTART_HV || number == __HYPERVISOR_get_debugreg;
+	if (unlikely(number >= ARRAY_SIZE(handlers)))
+		return -ENOSYS;
+	handler = handlers[index_nospec(number, ARRAY_SIZE(handlers))];
+	return likely(handler) ? handler(a) : -ENOSYS;
+}
+
+/* Whether the call was preempted: what it goes on with is in its arguments then. What a debug register holds is the
+ * guest's choice: it is not taken for a preemption. */
+static inline bool preempted(uint64_t number, int64_t result)
+{
+	return unlikely(result == -ERESTART_HV) && number != __HYPERVISOR_get_debugreg;
 }
 
 void hypercall_from_guest(struct vcpu *v, struct cpu_user_regs *regs)
 {
 	struct hc_args a = { { regs->rdi, regs->rsi, regs->rdx, regs->r10, regs->r8, regs->r9 } };
-	int64_t result;
+	uint64_t number = regs->rax;
+	int64_t result = call(number, &a);
 
 	(void)v;
-	if (unlikely(!call(regs->rax, &a, &result))) {
+	if (preempted(number, result)) {
 		regs->rdi = a.arg[0];
 		regs->rsi = a.arg[1];
 		regs->rdx = a.arg[2];
@@ -108,8 +112,7 @@ int64_t hc_multicall(struct hc_args *a)
 		gva_t result_at = GVA(at.v + offsetof(struct multicall_entry, result));
 		struct multicall_entry e;
 		struct hc_args inner;
-		int64_t result = -EINVAL;
-		bool done = true;
+		int64_t result;
 
 		if (i && work_pending()) {
 			a->arg[0] = at.v;
@@ -122,9 +125,8 @@ int64_t hc_multicall(struct hc_args *a)
 			return multicall_iret(result_at);
 		for (unsigned n = 0; n < 6; n++)
 			inner.arg[n] = e.args[n];
-		if (e.op != __HYPERVISOR_multicall)
-			done = call(e.op, &inner, &result);
-		if (!done) {
+		result = e.op != __HYPERVISOR_multicall ? call(e.op, &inner) : -EINVAL;
+		if (preempted(e.op, result)) {
 			for (unsigned n = 0; n < 6; n++)
 				e.args[n] = inner.arg[n];
 			if (guest_copy_out(at, &e, sizeof(e)))

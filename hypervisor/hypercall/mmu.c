@@ -35,14 +35,10 @@ static void domain_done(struct domain *d)
 }
 
 /* 0 or -ESRCH. */
-static int pg_owner_find(uint16_t domid, struct pg_owner *o)
+static int pg_owner_find_other(struct domain *me, uint16_t domid, struct pg_owner *o)
 {
-	struct domain *me = current_domain();
-
 	*o = (struct pg_owner){ .permitted = me->privileged };
-	if (domid == DOMID_SELF) {
-		*o = (struct pg_owner){ .d = me, .mm = &me->mm, .permitted = true };
-	} else if (domid == DOMID_IO) {
+	if (domid == DOMID_IO) {
 		o->permitted = true;
 	} else if (domid == DOMID_XEN) {
 		o->mm = &xen_mm;
@@ -52,6 +48,16 @@ static int pg_owner_find(uint16_t domid, struct pg_owner *o)
 			return -ESRCH;
 		o->mm = &o->d->mm;
 	}
+	return 0;
+}
+
+static inline int pg_owner_find(uint16_t domid, struct pg_owner *o)
+{
+	struct domain *me = current_domain();
+
+	if (unlikely(domid != DOMID_SELF))
+		return pg_owner_find_other(me, domid, o);
+	*o = (struct pg_owner){ .d = me, .mm = &me->mm, .permitted = true };
 	return 0;
 }
 
@@ -82,6 +88,7 @@ static void done_out(gva_t pdone, uint32_t done)
 struct mmu_target {
 	struct domain *tables; /* with a reference unless it is the caller */
 	struct pg_owner frames;
+	bool permitted; /* entries of tables, all but MMU_MACHPHYS_UPDATE */
 };
 
 static int machphys_update(const struct mmu_target *t, uint64_t ptr, uint64_t pfn)
@@ -97,11 +104,6 @@ static int machphys_update(const struct mmu_target *t, uint64_t ptr, uint64_t pf
 	return 0;
 }
 
-static bool may_update(const struct mmu_target *t)
-{
-	return t->frames.permitted && (t->tables == current_domain() || current_domain()->privileged);
-}
-
 static int one_update(const struct mmu_target *t, const struct pt_request *req)
 {
 	uint64_t ptr = req->ptr & ~7ull;
@@ -109,13 +111,13 @@ static int one_update(const struct mmu_target *t, const struct pt_request *req)
 	switch (req->ptr & 7) {
 	case MMU_NORMAL_PT_UPDATE:
 	case MMU_PT_UPDATE_NO_TRANSLATE:
-		return may_update(t) ? pt_entry_write(&t->tables->mm, t->frames.mm, MADDR(ptr), req->val,
-		                                      PT_WRITE, NULL)
-		                     : -EPERM;
+		return t->permitted ? pt_entry_write(&t->tables->mm, t->frames.mm, MADDR(ptr), req->val,
+		                                     PT_WRITE, NULL)
+		                    : -EPERM;
 	case MMU_PT_UPDATE_PRESERVE_AD:
-		return may_update(t) ? pt_entry_write(&t->tables->mm, t->frames.mm, MADDR(ptr), req->val,
-		                                      PT_WRITE_PRESERVE_AD, NULL)
-		                     : -EPERM;
+		return t->permitted ? pt_entry_write(&t->tables->mm, t->frames.mm, MADDR(ptr), req->val,
+		                                     PT_WRITE_PRESERVE_AD, NULL)
+		                    : -EPERM;
 	case MMU_MACHPHYS_UPDATE:
 		return machphys_update(t, req->ptr, req->val);
 	default:
@@ -138,7 +140,7 @@ static int do_updates(const struct mmu_target *t, gva_t ureqs, uint32_t count, u
 
 		n -= (left + sizeof(*req) - 1) / sizeof(*req);
 		for (k = 0; k < n && !rc;) {
-			if (may_update(t))
+			if (likely(t->permitted))
 				k += pt_entries_write(&t->tables->mm, t->frames.mm, req + k, n - k);
 			if (k < n)
 				rc = one_update(t, &req[k]);
@@ -171,6 +173,8 @@ static int update_target(uint32_t foreigndom, gva_t ureqs, uint32_t count, struc
 	}
 	if (!rc)
 		rc = pg_owner_find((uint16_t)foreigndom, &t->frames);
+	t->permitted = t->frames.permitted &&
+	               (!tables || current_domain()->privileged || t->tables == current_domain());
 	if (!rc)
 		rc = pt_drain(&t->tables->mm, true);
 	return rc ? rc : do_updates(t, ureqs, count, done);

@@ -42,6 +42,7 @@ int64_t hc_set_callbacks(struct hc_args *a)
 	pv->event_callback = a->arg[0];
 	pv->failsafe_callback = a->arg[1];
 	pv->syscall_callback = a->arg[2];
+	pv_fastpath_update(current_vcpu());
 	return 0;
 }
 
@@ -58,6 +59,7 @@ static int callback_set(struct pv_vcpu *pv, uint16_t type, uint64_t address, boo
 	case CALLBACKTYPE_syscall:
 		pv->syscall_callback = address;
 		pv->syscall_masks_events = mask;
+		pv_fastpath_update(current_vcpu());
 		return 0;
 	case CALLBACKTYPE_syscall32:
 		pv->syscall32_callback = address;
@@ -106,5 +108,6 @@ int64_t hc_stack_switch(struct hc_args *a)
 
 	pv->kernel_ss = (uint16_t)(a->arg[0] | 3);
 	pv->kernel_sp = a->arg[1];
+	pv_fastpath_update(current_vcpu());
 	return 0;
 }

@@ -4,6 +4,7 @@
 #include "hypercall/hypercall.h"
 #include "hypercall/settings.h"
 #include "hw/layout.h"
+#include "pv/pv.h"
 #include "lib/string.h"
 #include "hw/options.h"
 #include <xen/features.h>
@@ -88,10 +89,13 @@ int64_t hc_vm_assist(struct hc_args *a)
 	switch ((uint32_t)a->arg[0]) {
 	case VMASST_CMD_enable:
 		bit_set(&d->vm_assist, type);
-		return 0;
+		break;
 	case VMASST_CMD_disable:
 		bit_clear(&d->vm_assist, type);
-		return 0;
+		break;
+	default:
+		return -ENOSYS;
 	}
-	return -ENOSYS;
+	pv_fastpath_update_all(d);
+	return 0;
 }

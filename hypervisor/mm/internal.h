@@ -86,6 +86,17 @@ static inline struct frame *frame_at(uint64_t mfn)
 	return &frame_table[index_nospec(mfn, max_mfn)];
 }
 
+/* The frame of RAM with that number, or NULL; also under speculation none behind the table. */
+static inline struct frame *ram_frame(uint64_t mfn)
+{
+	struct frame *f;
+
+	if (unlikely(mfn >= max_mfn))
+		return NULL;
+	f = &frame_table[index_nospec(mfn, max_mfn)];
+	return likely(f->flags & FRAME_RAM) ? f : NULL;
+}
+
 void frame_free(struct frame *f); /* the last general reference went */
 
 /* One more general reference, unless there is none yet or too many. */
@@ -102,11 +113,12 @@ static inline bool count_inc(struct frame *f)
 
 static inline void count_dec(struct frame *f)
 {
-	uint64_t old = __atomic_fetch_sub(&f->count, 1, __ATOMIC_SEQ_CST);
+	uint64_t old = __atomic_fetch_sub(&f->count, 1, __ATOMIC_SEQ_CST) & COUNT_MASK;
 
-	CHECK(old & COUNT_MASK);
-	if (unlikely((old & COUNT_MASK) == 1))
-		frame_free(f);
+	if (likely(old > 1))
+		return;
+	CHECK(old);
+	frame_free(f);
 }
 
 static inline bool count_get_owned(struct frame *f, const struct domain_mm *d)
@@ -154,6 +166,18 @@ static inline int type_get_writable(struct frame *f, const struct domain_mm *map
 	return likely(type_get_writable_again(f, mapper)) ? 0 : type_get_writable_slow(f, mapper);
 }
 
+/* Drops a reference of type_get_writable(). The last one leaves a stamp. */
+static inline void type_put_writable(struct frame *f)
+{
+	uint64_t x = READ_ONCE(f->type);
+
+	/* As type_put_plain() would make it: the generation grows. */
+	if (unlikely((x & TYPE_COUNT) <= 1) ||
+	    unlikely(!word_cas(&f->type, &x,
+	                       ((x + TYPE_GEN_ONE) & TYPE_GEN_MASK) | ((x - 1) & ~TYPE_GEN_MASK))))
+		type_put_plain(f);
+}
+
 /* A hint, without lock or reference: d's frame is about to become t. The flush that this needs happens now
  * rather than under the lock, where other vcpus would wait for it; if the hint is wrong, nothing but a flush
  * is wasted. */
@@ -187,7 +211,50 @@ void l4_copies_forget(const struct domain_mm *d); /* d is no more */
  * stands for. 0; -EINVAL: flags; L1 also -EBUSY: the frame is not pg_owner's or in another use, -EPERM: no
  * RAM, and not the domain's to map. */
 int l1e_get(struct domain_mm *d, struct domain_mm *pg_owner, uint64_t *entry);
-void l1e_put(uint64_t entry);
+
+/* What an entry of the frequent kind has: present, and of RAM, cached as RAM is. */
+#define L1E_PLAIN (PTE_P | PTE_RW | PTE_US | PTE_A | PTE_D | PTE_AVAIL | PTE_ADDR | PTE_NX)
+
+/* The bits that make an entry, with PTE_P inverted, another one than plain. */
+static inline uint64_t l1e_not_plain(void)
+{
+	return ~(uint64_t)(L1E_PLAIN & ~PTE_P) | (likely(cpu_features.nx) ? 0 : PTE_NX);
+}
+
+/*
+ * The references that a plain entry stands for; not_plain is l1e_not_plain(). False: none are taken, and l1e_get()
+ * decides. It makes no difference but in time which of the two takes them.
+ */
+static inline bool l1e_get_plain(struct domain_mm *d, const struct domain_mm *pg_owner, uint64_t entry,
+                                 uint64_t not_plain)
+{
+	struct frame *f;
+
+	if (unlikely((entry ^ PTE_P) & not_plain) || unlikely(pg_owner->dying))
+		return false;
+	f = ram_frame(PTE_MFN(entry).m);
+	if (unlikely(!f) || unlikely(!count_get_owned(f, pg_owner)))
+		return false;
+	if (!(entry & PTE_RW) || likely(!type_get_writable(f, d)))
+		return true;
+	count_dec(f);
+	return false;
+}
+
+static inline void l1e_put(uint64_t entry)
+{
+	struct frame *f;
+
+	if ((entry & (PTE_P | PTE_GRANT)) != PTE_P)
+		return;
+	f = ram_frame(PTE_MFN(entry).m);
+	if (unlikely(!f))
+		return;
+	if (entry & PTE_RW)
+		type_put_writable(f);
+	count_dec(f);
+}
+
 /* An entry that names no RAM: memory-mapped I/O that both the mapper and, if named, its owner may use. 0,
  * -EPERM; -EINVAL: no address at all. */
 int l1e_get_io(struct domain_mm *d, struct domain_mm *pg_owner, uint64_t mfn);

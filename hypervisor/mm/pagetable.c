@@ -31,13 +31,11 @@ void domain_mm_init(struct domain_mm *d, uint16_t domid, bool privileged)
 
 /* ---- tables as a whole ---- */
 
-int pt_drain(struct domain_mm *d, bool preemptible)
+int pt_drain_queue(struct domain_mm *d, bool preemptible)
 {
 	struct slice s = SLICE(preemptible);
 	int rc;
 
-	if (likely(!READ_ONCE(d->release_head)))
-		return 0;
 	spin_lock(&d->lock);
 	rc = type_drain(d, &s);
 	spin_unlock(&d->lock);
@@ -164,9 +162,8 @@ static int l1_write_flags(struct domain_mm *d, struct domain_mm *pg_owner, uint6
 	return 0;
 }
 
-/* Lock held, *pe in a valid L1 table of d. */
-static int l1_write(struct domain_mm *d, struct domain_mm *pg_owner, uint64_t *pe, uint64_t new,
-                    enum pt_write how, uint64_t *old)
+static int l1_write_in_full(struct domain_mm *d, struct domain_mm *pg_owner, uint64_t *pe, uint64_t new,
+                            enum pt_write how, uint64_t *old)
 {
 	uint64_t cur = READ_ONCE(*pe);
 	int rc;
@@ -188,6 +185,48 @@ static int l1_write(struct domain_mm *d, struct domain_mm *pg_owner, uint64_t *p
 	}
 	l1e_put(cur);
 	return 0;
+}
+
+/*
+ * Other flags for a plain entry of the same frame, or a plain entry in the place of none. False: nothing was done, and
+ * l1_write_in_full() decides. It makes no difference but in time which of the two does it.
+ */
+static inline bool l1_write_plain(struct domain_mm *d, struct domain_mm *pg_owner, uint64_t *pe, uint64_t new,
+                                  enum pt_write how, uint64_t not_plain)
+{
+	uint64_t cur = READ_ONCE(*pe);
+	struct frame *f = NULL;
+
+	if (unlikely((new ^ PTE_P) & not_plain) || unlikely(!pg_owner))
+		return false;
+	if (!(cur & PTE_P)) {
+		if (!l1e_get_plain(d, pg_owner, new, not_plain))
+			return false;
+		(void)install(pe, &cur, new | PTE_US, how);
+		return true;
+	}
+	if (((cur ^ new) & PTE_ADDR) || (cur & (PTE_CACHE | PTE_GRANT)))
+		return false;
+	if ((cur ^ new) & PTE_RW) {
+		f = ram_frame(PTE_MFN(new).m);
+		if (unlikely(!f))
+			return false;
+		if ((PTE_RW & new) && (f->owner != pg_owner || pg_owner->dying || type_get_writable(f, d)))
+			return false;
+	}
+	(void)install(pe, &cur, new | PTE_US, how);
+	if (f && (cur & PTE_RW))
+		type_put_writable(f);
+	return true;
+}
+
+/* Lock held, *pe in a valid L1 table of d. */
+static inline int l1_write(struct domain_mm *d, struct domain_mm *pg_owner, uint64_t *pe, uint64_t new,
+                           enum pt_write how, uint64_t *old)
+{
+	if (how != PT_CMPXCHG && likely(l1_write_plain(d, pg_owner, pe, new, how, l1e_not_plain())))
+		return 0;
+	return l1_write_in_full(d, pg_owner, pe, new, how, old);
 }
 
 /* Lock held, *pe entry i of a valid table of d of a level above L1. */
@@ -244,9 +283,9 @@ static inline enum ptype valid_table(struct domain_mm *d, uint64_t mfn, uint64_t
 	struct frame *f;
 	uint64_t x;
 
-	if (unlikely(!frame_is_ram(mfn)))
+	f = ram_frame(mfn);
+	if (unlikely(!f))
 		return PTYPE_NONE;
-	f = frame_at(mfn);
 	owner = READ_ONCE(f->owner);
 	*page = mfn_map(MFN(same_nospec(mfn, (uintptr_t)owner ^ (uintptr_t)d)));
 	if (unlikely(owner != d))
@@ -255,72 +294,65 @@ static inline enum ptype valid_table(struct domain_mm *d, uint64_t mfn, uint64_t
 	return (x & TYPE_VALID) && type_is_table(type_of(x)) ? type_of(x) : PTYPE_NONE;
 }
 
-/* An ordinary page with a writable reference of ours, while requests for it follow each other. */
-struct plain {
-	struct frame *f; /* NULL: none */
-	uint64_t mfn;
-	uint64_t *words;
-};
-
-static void plain_put(struct plain *p)
+static inline bool is_entry_write(uint64_t ptr)
 {
-	if (p->f) {
-		type_put_plain(p->f);
-		count_dec(p->f);
-	}
-	p->f = NULL;
+	return (ptr & 7) <= MMU_PT_UPDATE_NO_TRANSLATE && (ptr & 7) != MMU_MACHPHYS_UPDATE;
 }
 
-static inline bool plain_is(const struct plain *p, uint64_t mfn)
+/*
+ * Writes that follow each other to one ordinary page, under one writable reference; the first names it. How many were
+ * done; none where it may take a flush, which has to wait until the lock is dropped.
+ */
+static unsigned plain_writes(struct domain_mm *d, const struct pt_request *req, unsigned count)
 {
-	return p->f && p->mfn == mfn;
-}
+	uint64_t mfn = req->ptr >> PAGE_SHIFT, *words = mfn_map(MFN(index_nospec(mfn, max_mfn)));
+	struct frame *f = ram_frame(mfn);
+	unsigned n = 0;
 
-/* False where it may take a flush, which has to wait until the lock is dropped. */
-static bool plain_hold(struct domain_mm *d, uint64_t mfn, struct plain *p)
-{
-	struct frame *f;
-
-	plain_put(p);
-	if (!frame_is_ram(mfn))
-		return false;
-	f = frame_at(mfn);
-	if (!count_get_owned(f, d))
-		return false;
-	if (!type_get_writable_again(f, d)) {
-		count_dec(f);
-		return false;
+	if (!f || !count_get_owned(f, d))
+		return 0;
+	if (type_get_writable_again(f, d)) {
+		for (; n < count && req[n].ptr >> PAGE_SHIFT == mfn && is_entry_write(req[n].ptr) &&
+		       (req[n].ptr & 7) != MMU_PT_UPDATE_PRESERVE_AD;
+		     n++)
+			WRITE_ONCE(words[req[n].ptr % PAGE_SIZE / sizeof(*words)], req[n].val);
+		type_put_writable(f);
 	}
-	*p = (struct plain){ .f = f, .mfn = mfn, .words = mfn_map(MFN(mfn)) };
-	return true;
+	count_dec(f);
+	return n;
 }
 
 unsigned pt_entries_write(struct domain_mm *d, struct domain_mm *pg_owner, const struct pt_request *req,
                           unsigned count)
 {
-	struct plain plain = { .f = NULL };
-	uint64_t *table;
-	unsigned n;
+	uint64_t *table = NULL, table_mfn = 0, not_plain = l1e_not_plain();
+	unsigned n = 0, done;
 
 	spin_lock(&d->lock);
-	for (n = 0; n < count && !d->dying; n++) {
-		uint64_t mfn = req[n].ptr >> PAGE_SHIFT;
-		unsigned i = (req[n].ptr % PAGE_SIZE) / sizeof(uint64_t);
-		enum pt_write how =
-		        (req[n].ptr & 7) == MMU_PT_UPDATE_PRESERVE_AD ? PT_WRITE_PRESERVE_AD : PT_WRITE;
+	while (n < count && likely(!d->dying)) {
+		uint64_t ptr = req[n].ptr, mfn = ptr >> PAGE_SHIFT, *pe;
+		enum pt_write how = (ptr & 7) == MMU_PT_UPDATE_PRESERVE_AD ? PT_WRITE_PRESERVE_AD : PT_WRITE;
 
-		if ((req[n].ptr & 7) == MMU_MACHPHYS_UPDATE || (req[n].ptr & 7) > MMU_PT_UPDATE_NO_TRANSLATE)
+		if (unlikely(!is_entry_write(ptr)))
 			break;
-		if (!plain_is(&plain, mfn) && valid_table(d, mfn, &table) == PTYPE_L1) {
-			if (l1_write(d, pg_owner, table + i, req[n].val, how, NULL))
-				break;
-			continue;
+		/* An L1 table stays what it is as long as the lock is held: nothing here ends its use. */
+		if (!table || mfn != table_mfn) {
+			if (unlikely(valid_table(d, mfn, &table) != PTYPE_L1)) {
+				table = NULL;
+				done = how == PT_WRITE ? plain_writes(d, req + n, count - n) : 0;
+				if (!done)
+					break;
+				n += done;
+				continue;
+			}
+			table_mfn = mfn;
 		}
-		if (how != PT_WRITE || (!plain_is(&plain, mfn) && !plain_hold(d, mfn, &plain)))
+		pe = table + ptr % PAGE_SIZE / sizeof(*pe);
+		if (unlikely(!l1_write_plain(d, pg_owner, pe, req[n].val, how, not_plain)) &&
+		    l1_write_in_full(d, pg_owner, pe, req[n].val, how, NULL))
 			break;
-		WRITE_ONCE(plain.words[i], req[n].val);
+		n++;
 	}
-	plain_put(&plain);
 	spin_unlock(&d->lock);
 	return n;
 }

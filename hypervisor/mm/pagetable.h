@@ -48,7 +48,11 @@ int pt_pin(struct domain_mm *d, mfn_t table, enum ptype level) __must_check;
 int pt_unpin(struct domain_mm *d, mfn_t table) __must_check; /* -EINVAL: not pinned; else 0, like pt_put() */
 /* Works off what pt_put(), pt_unpin() and dropped links left. Each call that changes tables begins with it.
  * 0, -ERESTART_HV (preemptible). */
-int pt_drain(struct domain_mm *d, bool preemptible) __must_check;
+int pt_drain_queue(struct domain_mm *d, bool preemptible) __must_check;
+static inline int __must_check pt_drain(struct domain_mm *d, bool preemptible)
+{
+	return likely(!READ_ONCE(d->release_head)) ? 0 : pt_drain_queue(d, preemptible);
+}
 
 enum pt_write { PT_WRITE, PT_WRITE_PRESERVE_AD, PT_CMPXCHG };
 /*

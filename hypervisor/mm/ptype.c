@@ -42,9 +42,9 @@ void type_flush_ahead(const struct domain_mm *d, uint64_t mfn, enum ptype t)
 	struct frame *f;
 	uint64_t x;
 
-	if (!frame_is_ram(mfn))
+	f = ram_frame(mfn);
+	if (!f)
 		return;
-	f = frame_at(mfn);
 	x = READ_ONCE(f->type);
 	if (READ_ONCE(f->owner) != d || type_of(x) == PTYPE_NONE || type_of(x) == t ||
 	    (x & (TYPE_COUNT | TYPE_FOREIGN | TYPE_BUILDING | TYPE_RELEASING)))
@@ -168,10 +168,8 @@ static int table_hold(struct domain_mm *d, uint64_t mfn, enum ptype level, struc
 	struct frame *f;
 	uint64_t x;
 
-	if (!frame_is_ram(mfn))
-		return -EINVAL;
-	f = *out = frame_at(mfn);
-	if (!count_get_owned(f, d))
+	f = *out = ram_frame(mfn);
+	if (unlikely(!f) || !count_get_owned(f, d))
 		return -EINVAL;
 	x = READ_ONCE(f->type);
 	for (;;) {
@@ -313,6 +311,40 @@ static unsigned zeroes_begin(const uint64_t *table, unsigned i)
 	return i;
 }
 
+/* build_step() of an L1 table, from the entry in f->progress. */
+static int build_l1(struct domain_mm *d, struct frame *f, struct slice *s)
+{
+	uint64_t *table = mfn_map(frame_mfn(f)), not_plain = l1e_not_plain();
+	unsigned i = f->progress;
+	int rc = 0;
+
+	while (i < TABLE_ENTRIES) {
+		uint64_t e = table[i];
+		unsigned first = i;
+
+		if (slice_over(s)) {
+			rc = -ERESTART_HV;
+			break;
+		}
+		if (!e) {
+			i = zeroes_end(table, i, TABLE_ENTRIES);
+			slice_charge_zeroes(s, i - first);
+			continue;
+		}
+		if (likely(l1e_get_plain(d, d, e, not_plain)))
+			e |= PTE_US;
+		else
+			rc = l1e_get(d, d, &e);
+		if (unlikely(rc))
+			break;
+		if (table[i] != e)
+			WRITE_ONCE(table[i], e);
+		i++;
+	}
+	f->progress = (uint16_t)i;
+	return rc;
+}
+
 /* Builds the next entries of one table. 0: complete; 1: *child has to be built first; -EINVAL, -ERESTART_HV. */
 static int build_step(struct domain_mm *d, struct frame *f, enum ptype level, struct slice *s,
                       struct frame **child)
@@ -321,6 +353,8 @@ static int build_step(struct domain_mm *d, struct frame *f, enum ptype level, st
 	unsigned i = f->progress;
 	int rc = 0;
 
+	if (level == PTYPE_L1)
+		return build_l1(d, f, s);
 	while (i < TABLE_ENTRIES) {
 		uint64_t e = table[i];
 		unsigned first = i;
@@ -343,15 +377,11 @@ static int build_step(struct domain_mm *d, struct frame *f, enum ptype level, st
 			slice_charge_zeroes(s, i - first);
 			continue;
 		}
-		if (level == PTYPE_L1) {
-			rc = l1e_get(d, d, &e);
-		} else {
-			rc = upper_check(d, level, &e);
-			if (!rc && (e & PTE_P)) {
-				rc = table_hold(d, PTE_MFN(e).m, level - 1, child);
-				if (rc == -EINVAL)
-					rc = linear_hold(d, f, level, e);
-			}
+		rc = upper_check(d, level, &e);
+		if (!rc && (e & PTE_P)) {
+			rc = table_hold(d, PTE_MFN(e).m, level - 1, child);
+			if (rc == -EINVAL)
+				rc = linear_hold(d, f, level, e);
 		}
 		if (rc)
 			break;
@@ -453,10 +483,10 @@ static int release_step(struct domain_mm *d, struct frame *f, struct slice *s)
 		}
 		i--;
 		e = READ_ONCE(table[i]);
-		if (slot_is_hv(level, i)) {
-			table[i] = 0;
-		} else if ((e & PTE_P) && level == PTYPE_L1) {
+		if (level == PTYPE_L1) {
 			l1e_put(e);
+		} else if (slot_is_hv(level, i)) {
+			table[i] = 0;
 		} else if (e & PTE_P) {
 			type_put_entry(d, f, level, e);
 			if (d->release_head != f) {

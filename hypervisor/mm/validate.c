@@ -112,18 +112,6 @@ int l1e_get(struct domain_mm *d, struct domain_mm *pg_owner, uint64_t *entry)
 	return 0;
 }
 
-void l1e_put(uint64_t entry)
-{
-	struct frame *f;
-
-	if ((entry & (PTE_P | PTE_GRANT)) != PTE_P || unlikely(!frame_is_ram(PTE_MFN(entry).m)))
-		return;
-	f = frame_at(PTE_MFN(entry).m);
-	if (entry & PTE_RW)
-		type_put_plain(f);
-	count_dec(f);
-}
-
 int upper_check(struct domain_mm *d, enum ptype level, uint64_t *entry)
 {
 	uint64_t allowed =

@@ -197,19 +197,8 @@ void pv_iret(struct vcpu *v, struct cpu_user_regs *regs)
 
 /* ---- entries that the guest registered by themselves ---- */
 
-void syscall_from_guest(struct cpu_user_regs *regs)
+static __attribute__((noinline)) void syscall_from_user(struct vcpu *v, struct cpu_user_regs *regs)
 {
-	struct vcpu *v = current_vcpu();
-
-	if (pv_in_kernel(v)) {
-		if (likely(regs->rax == __HYPERVISOR_iret)) {
-			pv_iret(v, regs);
-			return;
-		}
-		irq_enable();
-		hypercall_from_guest(v, regs);
-		return;
-	}
 	if (unlikely(!v->pv.syscall_callback)) {
 		regs->rip -= 2;
 		pv_inject_exception(v, TRAP_UD, 0);
@@ -218,6 +207,20 @@ void syscall_from_guest(struct cpu_user_regs *regs)
 	bounce_to(v, regs,
 	          &(struct bounce){ .address = v->pv.syscall_callback,
 	                            .mask_events = v->pv.syscall_masks_events });
+}
+
+void syscall_from_guest(struct cpu_user_regs *regs)
+{
+	struct vcpu *v = current_vcpu();
+
+	if (likely(pv_in_kernel(v) && regs->rax != __HYPERVISOR_iret)) {
+		irq_enable();
+		hypercall_from_guest(v, regs);
+	} else if (pv_in_kernel(v)) {
+		pv_iret(v, regs);
+	} else {
+		syscall_from_user(v, regs);
+	}
 }
 
 void syscall32_from_guest(struct cpu_user_regs *regs)
@@ -268,10 +271,8 @@ void exit_fault_from_guest(struct cpu_user_regs *regs)
 	pv_inject_exception(current_vcpu(), regs->entry_vector & 31, regs->error_code);
 }
 
-void guest_exit_prepare(struct cpu_user_regs *regs)
+static __attribute__((noinline)) void exit_prepare(struct vcpu *v, struct cpu_user_regs *regs)
 {
-	struct vcpu *v = current_vcpu();
-
 	/* Whoever drops an L4 entry flushes this CPU's TLB, and that is how the CPU comes by here. */
 	if (unlikely(READ_ONCE(v->domain->mm.l4_copied)))
 		pv_refresh_copies(v);
@@ -287,4 +288,13 @@ void guest_exit_prepare(struct cpu_user_regs *regs)
 	}
 	if (vcpu_event_pending(v))
 		bounce_to(v, regs, &(struct bounce){ .address = v->pv.event_callback, .mask_events = true });
+}
+
+void guest_exit_prepare(struct cpu_user_regs *regs)
+{
+	struct vcpu *v = current_vcpu();
+
+	if (unlikely(v->domain->xpti) || unlikely(v->pv.failsafe_pending) || unlikely(v->pv.nmi_pending) ||
+	    unlikely(READ_ONCE(v->info->evtchn_upcall_pending)))
+		exit_prepare(v, regs);
 }

@@ -56,40 +56,31 @@ static bool take(struct cursor *c, unsigned bytes, int64_t *value)
 /* Opcodes that belong together stand in one line. */
 /* clang-format off */
 
-/* Immediate and ModRM of the one-byte opcodes that are known here. */
+/* The one-byte opcodes that are known here: immediate and ModRM, and those whose operand is a byte where they are even. */
+#define KNOWN	0x80
+#define MODRM	0x40
+#define BYTE	0x20
+#define PAIR(op, form) [op] = (form) | KNOWN | BYTE, [(op) + 1] = (form) | KNOWN
+static const uint8_t one_byte_forms[256] = {
+	/* add or and sub xor: register to memory */
+	PAIR(0x00, MODRM), PAIR(0x08, MODRM), PAIR(0x20, MODRM), PAIR(0x28, MODRM), PAIR(0x30, MODRM),
+	PAIR(0x86, MODRM), PAIR(0x88, MODRM), PAIR(0x8a, MODRM), /* xchg, mov both ways */
+	[0x80] = MODRM | IMM_8 | KNOWN | BYTE, [0x81] = MODRM | IMM_Z | KNOWN, [0x83] = MODRM | IMM_8 | KNOWN,
+	[0xc6] = MODRM | IMM_8 | KNOWN | BYTE, [0xc7] = MODRM | IMM_Z | KNOWN,
+	PAIR(0x6c, 0), PAIR(0x6e, 0), PAIR(0xec, 0), PAIR(0xee, 0), /* ins, outs; in, out by dx */
+	PAIR(0xe4, IMM_8), PAIR(0xe6, IMM_8), /* in, out by immediate */
+	PAIR(0xa4, 0), PAIR(0xaa, 0), /* movs, stos */
+	[0xcd] = IMM_8 | KNOWN, /* int n */
+	[0xf4] = KNOWN, [0xfa] = KNOWN, [0xfb] = KNOWN, /* hlt, cli, sti */
+};
+
 static enum imm one_byte_form(uint8_t op, bool *modrm, bool *byte_operand)
 {
-	*byte_operand = !(op & 1);
-	*modrm = true;
-	switch (op) {
-	case 0x00: case 0x01: case 0x08: case 0x09: case 0x20: case 0x21: case 0x28: case 0x29:
-	case 0x30: case 0x31: /* add or and sub xor: register to memory */
-	case 0x86: case 0x87: case 0x88: case 0x89: /* xchg, mov */
-		return IMM_NONE;
-	case 0x8a: case 0x8b: /* mov from memory */
-		return IMM_NONE;
-	case 0x80: case 0xc6:
-		return IMM_8;
-	case 0x81: case 0xc7:
-		return IMM_Z;
-	case 0x83:
-		*byte_operand = false;
-		return IMM_8;
-	}
-	*modrm = false;
-	switch (op) {
-	case 0x6c: case 0x6d: case 0x6e: case 0x6f: /* ins, outs */
-	case 0xec: case 0xed: case 0xee: case 0xef: /* in, out by dx */
-	case 0xa4: case 0xa5: case 0xaa: case 0xab: /* movs, stos */
-		return IMM_NONE;
-	case 0xe4: case 0xe5: case 0xe6: case 0xe7: /* in, out by immediate */
-	case 0xcd:				    /* int n */
-		return IMM_8;
-	case 0xf4: case 0xfa: case 0xfb: /* hlt, cli, sti */
-		*byte_operand = false;
-		return IMM_NONE;
-	}
-	return IMM_UNKNOWN;
+	uint8_t form = one_byte_forms[op];
+
+	*modrm = form & MODRM;
+	*byte_operand = form & BYTE;
+	return form & KNOWN ? (enum imm)(form & 3) : IMM_UNKNOWN;
 }
 
 static enum imm two_byte_form(uint8_t op, bool *modrm, bool *byte_operand)
@@ -123,6 +114,8 @@ static enum imm two_byte_form(uint8_t op, bool *modrm, bool *byte_operand)
 static void take_prefixes(struct cursor *c, bool mode64, struct insn *insn, bool *operand_override)
 {
 	for (; c->at < c->end; c->at++) {
+		if (*c->at >= 0x68 && *c->at < 0xf0) /* of no prefix */
+			return;
 		switch (*c->at) {
 		case 0xf0:
 			insn->lock = true;

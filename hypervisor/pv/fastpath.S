@@ -19,8 +19,6 @@
 /* A field of struct cpu_info, once rdi, rsi and rdx are saved (SAVE_SOME). */
 #define INFO(offset) ((offset) - UREGS_rdx)(%rsp)
 
-#define FRAME_BYTES 56 /* of an entry without error code: rcx, r11, rip, cs, rflags, rsp, ss */
-
 /* An access to the guest's memory. */
 .macro GUEST fault, insn:vararg
 .Lguest\@:
@@ -93,19 +91,12 @@ syscall_fastpath:
 
 	/* ---- from a user program ---- */
 	SAVE_SOME
-	movq	V_syscall_callback(%rdi), %rcx
-	CHECK_ADDRESS %rcx, %rax, decline /* SYSRET needs a canonical one; 0: none is registered */
-	movq	V_kernel_sp(%rdi), %rsi
-	andq	$-16, %rsi
-	subq	$FRAME_BYTES, %rsi
-	CHECK_ADDRESS %rsi, %rax, decline
+	movq	V_syscall_frame(%rdi), %rsi /* 0: pv_fastpath_update() found something rare; it checked both addresses */
+	testq	%rsi, %rsi
+	jz	decline
 	cmpb	$0, INFO_mask(%rdx)
 	jne	decline
-	cmpb	$0, V_syscall_masks_events(%rdi)
-	je	decline
-	movq	V_domain(%rdi), %rax
-	testb	$ASSIST_IOPL, D_vm_assist(%rax)
-	jnz	decline
+	movq	V_syscall_callback(%rdi), %rcx
 
 	movb	$1, V_kernel_mode(%rdi)
 	swapgs
@@ -159,11 +150,8 @@ from_kernel:
 	cmpq	$HYPERCALL_IRET, (CI_scratch0 - UREGS_error)(%rsp)
 	jne	other_hypercall
 	SAVE_SOME
-	cmpb	$0, V_nmi_masked(%rdi)
+	cmpw	$0, V_nmi_masked(%rdi) /* and V_iopl_in_frames */
 	jne	decline
-	movq	V_domain(%rdi), %rax
-	testb	$ASSIST_IOPL, D_vm_assist(%rax)
-	jnz	decline
 	movq	INFO(UREGS_rsp), %rsi
 	CHECK_ADDRESS %rsi, %rax, decline
 	cmpq	$-IRET_BYTES, %rsi

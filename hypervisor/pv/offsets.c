@@ -20,16 +20,13 @@ void offsets(void)
 	OFFSET(CI_scratch2, struct cpu_info, scratch[2]);
 	OFFSET(UREGS_rdx, struct cpu_user_regs, rdx);
 
-	OFFSET(V_domain, struct vcpu, domain);
 	OFFSET(V_info, struct vcpu, info);
 	OFFSET(V_l4_kernel, struct vcpu, l4_kernel);
 	OFFSET(V_l4_user, struct vcpu, l4_user);
 	OFFSET(V_kernel_mode, struct vcpu, pv.kernel_mode);
-	OFFSET(V_kernel_sp, struct vcpu, pv.kernel_sp);
 	OFFSET(V_nmi_masked, struct vcpu, pv.nmi_masked);
 	OFFSET(V_syscall_callback, struct vcpu, pv.syscall_callback);
-	OFFSET(V_syscall_masks_events, struct vcpu, pv.syscall_masks_events);
-	OFFSET(D_vm_assist, struct domain, vm_assist);
+	OFFSET(V_syscall_frame, struct vcpu, pv.syscall_frame);
 	OFFSET(INFO_pending, struct vcpu_info, evtchn_upcall_pending);
 	OFFSET(INFO_mask, struct vcpu_info, evtchn_upcall_mask);
 
@@ -45,7 +42,8 @@ void offsets(void)
 	DEFINE(IRET_BYTES, sizeof(struct iret_context));
 	DEFINE(IRET_IN_SYSCALL, VGCF_in_syscall);
 	DEFINE(HYPERCALL_IRET, __HYPERVISOR_iret);
-	DEFINE(ASSIST_IOPL, 1u << VMASST_TYPE_architectural_iopl);
+	_Static_assert(offsetof(struct vcpu, pv.iopl_in_frames) == offsetof(struct vcpu, pv.nmi_masked) + 1,
+	               "one word");
 
 	OFFSET(TLB_now, struct tlb_clock, now);
 	OFFSET(TLB_noted, struct tlb_clock, noted);

@@ -2,6 +2,7 @@
 /* The complete register context of a vcpu, as toolstacks and VCPUOP_initialise hand it over (struct
  * vcpu_guest_context). */
 #include "pv/pv.h"
+#include "hw/layout.h"
 #include "pv/cpuid.h"
 #include "dom/sched.h"
 #include "hw/entry.h"
@@ -113,6 +114,30 @@ static void set_callbacks(struct vcpu *v, const struct vcpu_guest_context *c)
 	v->pv.syscall_masks_events = c->flags & VGCF_syscall_disables_events;
 }
 
+/* ---- what the fast path goes by ---- */
+
+#define SYSCALL_FRAME_BYTES 56 /* rcx, r11, rip, cs, rflags, rsp, ss */
+
+void pv_fastpath_update(struct vcpu *v)
+{
+	bool iopl = READ_ONCE(v->domain->vm_assist) & 1u << VMASST_TYPE_architectural_iopl;
+	uint64_t frame = (v->pv.kernel_sp & ~15ull) - SYSCALL_FRAME_BYTES;
+
+	/* SYSRET needs a canonical address, which also those of the hypervisor's range are not to be. */
+	if (iopl || !v->pv.syscall_masks_events || v->pv.syscall_callback < HV_VIRT_END ||
+	    frame < HV_VIRT_END)
+		frame = 0;
+	WRITE_ONCE(v->pv.iopl_in_frames, iopl);
+	WRITE_ONCE(v->pv.syscall_frame, frame);
+}
+
+void pv_fastpath_update_all(struct domain *d)
+{
+	for (unsigned i = 0; i < d->max_vcpus; i++)
+		if (READ_ONCE(d->vcpus[i]))
+			pv_fastpath_update(d->vcpus[i]);
+}
+
 int pv_vcpu_set_context(struct vcpu *v, const struct vcpu_guest_context *c)
 {
 	uint64_t gdt[16];
@@ -151,6 +176,7 @@ int pv_vcpu_set_context(struct vcpu *v, const struct vcpu_guest_context *c)
 		        ((1ull << VMASST_TYPE_4gb_segments) | (1ull << VMASST_TYPE_writable_pagetables) |
 		         (1ull << VMASST_TYPE_architectural_iopl) |
 		         (1ull << VMASST_TYPE_runstate_update_flag) | (1ull << VMASST_TYPE_m2p_strict));
+	pv_fastpath_update_all(v->domain);
 	v->initialised = true;
 	if (c->flags & VGCF_online)
 		bit_clear(&v->pause_flags, PAUSE_DOWN);
