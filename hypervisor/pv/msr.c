@@ -138,7 +138,8 @@ int pv_msr_write(struct vcpu *v, uint32_t msr, uint64_t value)
 		wrmsr(MSR_PRED_CMD, value);
 		return 0;
 	case MSR_FLUSH_CMD:
-		if (!cpu_features.l1d_flush || (value & ~1ull))
+		if (!cpu_features.l1d_flush || (value & ~1ull) ||
+		    !cpu_policy_has(v->domain->cpu_policy, 9, F(L1D_FLUSH)))
 			return -EINVAL;
 		wrmsr(MSR_FLUSH_CMD, value);
 		return 0;

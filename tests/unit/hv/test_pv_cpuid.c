@@ -228,6 +228,7 @@ static void msrs(void)
 	CHECK_THAT(pv_msr_write(&v, 0x48, 8) && pv_msr_write(&v, 0x48, 1ull << 32));
 	CHECK_THAT(!pv_msr_write(&v, 0x49, 1) ==
 	           (cpu_features.ibpb && (d7 & F(IBRSB) || see(0x80000008, 0).ebx & F(IBPB))));
+	CHECK_THAT(!pv_msr_write(&v, 0x10b, 1) == (cpu_features.l1d_flush && d7 & F(L1D_FLUSH)));
 	CHECK_THAT(!pv_msr_write(&v, 0xc0000103, 5) == !!(see(0x80000001, 0).edx & F(RDTSCP)));
 	CHECK_THAT(pv_msr_write(&v, 0xc0000082, 0) && pv_msr_write(&v, 0xc0000080, 0x100) &&
 	           pv_msr_read(&v, 0x10a, &value));
