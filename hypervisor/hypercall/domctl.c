@@ -166,8 +166,15 @@ static int getdomaininfo(struct xen_domctl *op, bool *out)
 }
 
 /* What each frame is in use as, for who saves the domain. */
-static int getpageframeinfo3(struct domain *d, const struct xen_domctl_getpageframeinfo3 *q)
+/* How far a continued call came stands above the command in cmd, where no command has bits. */
+#define CMD_BITS   16
+#define CMD_MASK   ((1u << CMD_BITS) - 1)
+#define LIST_SLICE 64
+
+/* Answers stand where the questions did: a continuation goes on behind them. */
+static int getpageframeinfo3(struct domain *d, struct xen_domctl *op)
 {
+	const struct xen_domctl_getpageframeinfo3 *q = &op->u.getpageframeinfo3;
 	static const uint32_t types[] = { [PTYPE_L1] = XEN_DOMCTL_PFINFO_L1TAB,
 		                          [PTYPE_L2] = XEN_DOMCTL_PFINFO_L2TAB,
 		                          [PTYPE_L3] = XEN_DOMCTL_PFINFO_L3TAB,
@@ -177,11 +184,15 @@ static int getpageframeinfo3(struct domain *d, const struct xen_domctl_getpagefr
 
 	if (q->num > 1024)
 		return -E2BIG;
-	for (unsigned i = 0; i < q->num; i++) {
+	for (unsigned first = op->cmd >> CMD_BITS, i = first; i < q->num; i++) {
 		bool pinned = false;
 		xen_pfn_t entry;
 		mfn_t mfn;
 
+		if (i != first && i % LIST_SLICE == 0 && work_pending()) {
+			op->cmd = XEN_DOMCTL_getpageframeinfo3 | i << CMD_BITS;
+			return -ERESTART_HV;
+		}
 		if (copy_from_handle(&entry, q->array, i, 1))
 			return -EFAULT;
 		mfn = MFN(entry);
@@ -257,6 +268,8 @@ static int on_domain(struct domain *d, struct xen_domctl *op, bool *out)
 {
 	if (READ_ONCE(d->life) != DOMAIN_ALIVE && !allowed_while_dying(op->cmd))
 		return -EINVAL;
+	if ((op->cmd & CMD_MASK) == XEN_DOMCTL_getpageframeinfo3)
+		return getpageframeinfo3(d, op);
 	switch (op->cmd) {
 	case XEN_DOMCTL_destroydomain:
 		return domain_destroy(d);
@@ -288,8 +301,6 @@ static int on_domain(struct domain *d, struct xen_domctl *op, bool *out)
 		op->u.address_size.size = 64;
 		*out = true;
 		return 0;
-	case XEN_DOMCTL_getpageframeinfo3:
-		return getpageframeinfo3(d, &op->u.getpageframeinfo3);
 	case XEN_DOMCTL_setnodeaffinity:
 		return nodeaffinity_in(&op->u.nodeaffinity.nodemap);
 	case XEN_DOMCTL_getnodeaffinity:
@@ -340,6 +351,7 @@ int64_t hc_domctl(struct hc_args *a)
 	gva_t at = GVA(a->arg[0]);
 	struct xen_domctl op;
 	bool out = false;
+	uint32_t cmd;
 	int rc;
 
 	if (!current_domain()->privileged)
@@ -350,8 +362,13 @@ int64_t hc_domctl(struct hc_args *a)
 		return -EACCES;
 	if (!spin_trylock(&domctl_lock))
 		return -ERESTART_HV;
+	cmd = op.cmd;
 	rc = dispatch(&op, &out);
 	spin_unlock(&domctl_lock);
+	if (rc != -ERESTART_HV)
+		op.cmd = (op.cmd & CMD_MASK) == XEN_DOMCTL_getpageframeinfo3 ? op.cmd & CMD_MASK : op.cmd;
+	if (op.cmd != cmd && guest_copy_out(at, &op.cmd, sizeof(op.cmd)))
+		return -EFAULT;
 	if (out && rc != -ERESTART_HV && guest_copy_out(at, &op, sizeof(op)))
 		rc = -EFAULT;
 	return rc;

@@ -30,15 +30,30 @@ static int iomem_permission(struct domain *d, uint64_t first, uint64_t count, bo
 	return rc;
 }
 
+/* Of a map's word, the bits of ports [first, end), which it has some of. */
+static uint64_t port_bits(unsigned word, unsigned first, unsigned end)
+{
+	unsigned from = MAX(first, word * BITS_PER_WORD) % BITS_PER_WORD;
+	unsigned count = MIN(end, (word + 1) * BITS_PER_WORD) - MAX(first, word * BITS_PER_WORD);
+
+	return ~0ull >> (BITS_PER_WORD - count) << from;
+}
+
+/* All 65,536 ports are 1,024 words: done at once. */
 static int ioport_permission(struct domain *d, const struct xen_domctl_ioport_permission *q)
 {
 	const uint64_t *own = current_domain()->ioports;
 	uint64_t *map = d->ioports;
+	unsigned first = q->first_port, end = first + q->nr_ports;
 
 	if (q->first_port >= PORTS || q->nr_ports > PORTS - q->first_port)
 		return -EINVAL;
-	for (unsigned i = 0; i < q->nr_ports; i++)
-		if (!own || !bit_test(own, q->first_port + i))
+	if (!q->nr_ports)
+		return 0;
+	if (!own)
+		return -EPERM;
+	for (unsigned i = first / BITS_PER_WORD; i * BITS_PER_WORD < end; i++)
+		if (port_bits(i, first, end) & ~READ_ONCE(own[i]))
 			return -EPERM;
 	if (!map && q->allow_access) {
 		map = hv_alloc(PORTS / 8);
@@ -46,11 +61,11 @@ static int ioport_permission(struct domain *d, const struct xen_domctl_ioport_pe
 			return -ENOMEM;
 		__atomic_store_n(&d->ioports, map, __ATOMIC_RELEASE);
 	}
-	for (unsigned i = 0; map && i < q->nr_ports; i++) {
+	for (unsigned i = first / BITS_PER_WORD; map && i * BITS_PER_WORD < end; i++) {
 		if (q->allow_access)
-			bit_set(map, q->first_port + i);
+			__atomic_fetch_or(&map[i], port_bits(i, first, end), __ATOMIC_SEQ_CST);
 		else
-			bit_clear(map, q->first_port + i);
+			__atomic_fetch_and(&map[i], ~port_bits(i, first, end), __ATOMIC_SEQ_CST);
 	}
 	return 0;
 }

@@ -12,6 +12,10 @@
 #include "lib/string.h"
 #include "mm/heap.h"
 
+#define CMD_BITS   16
+#define CMD_MASK   ((1u << CMD_BITS) - 1)
+#define LIST_SLICE 16 /* domains with all their vcpus */
+
 /* ---- console and domains ---- */
 
 static int readconsole(struct xen_sysctl_readconsole *q)
@@ -35,14 +39,26 @@ static int readconsole(struct xen_sysctl_readconsole *q)
 	return 0;
 }
 
-static int getdomaininfolist(struct xen_sysctl_getdomaininfolist *q)
+/*
+ * Each domain costs as much as the last one, however many there are. A continuation finds the next number, plus one, above
+ * the command in cmd, where no command has bits, and how many it has told in num_domains.
+ */
+static int getdomaininfolist(struct xen_sysctl *op)
 {
+	struct xen_sysctl_getdomaininfolist *q = &op->u.getdomaininfolist;
 	struct xen_domctl_getdomaininfo info;
-	unsigned domid = q->first_domain, n = 0;
+	unsigned next = op->cmd >> CMD_BITS, domid = next ? next - 1 : q->first_domain;
+	unsigned n = next ? q->num_domains : 0, first = n;
 
 	while (n < q->max_domains && domid < DOMID_FIRST_RESERVED) {
-		struct domain *d = domain_get_next((uint16_t)domid);
+		struct domain *d;
 
+		if (n != first && n % LIST_SLICE == 0 && work_pending()) {
+			op->cmd = XEN_SYSCTL_getdomaininfolist | (domid + 1) << CMD_BITS;
+			q->num_domains = n;
+			return -ERESTART_HV;
+		}
+		d = domain_get_next((uint16_t)domid);
 		if (!d)
 			break;
 		domctl_info(d, &info);
@@ -193,12 +209,14 @@ static int availheap(struct xen_sysctl_availheap *q)
 /* Where devices are: with one node there is nothing to tell, which has a value of its own. */
 static int pcitopoinfo(struct xen_sysctl_pcitopoinfo *q)
 {
-	uint32_t node = XEN_INVALID_NODE_ID, n = MIN(q->num_devs, 4096u);
+	uint32_t nodes[64], n = MIN(q->num_devs, 4096u);
 
 	if (handle_is_null(q->devs) || handle_is_null(q->nodes))
 		return -EINVAL;
-	for (unsigned i = 0; i < n; i++)
-		if (copy_to_handle(q->nodes, i, &node, 1))
+	for (unsigned i = 0; i < ARRAY_SIZE(nodes); i++)
+		nodes[i] = XEN_INVALID_NODE_ID;
+	for (unsigned i = 0; i < n; i += ARRAY_SIZE(nodes))
+		if (copy_to_handle(q->nodes, i, nodes, MIN(n - i, (unsigned)ARRAY_SIZE(nodes))))
 			return -EFAULT;
 	q->num_devs = n;
 	return 0;
@@ -301,6 +319,8 @@ static int get_policy(struct xen_sysctl_cpu_policy *q)
 
 static int dispatch(struct xen_sysctl *op)
 {
+	if ((op->cmd & CMD_MASK) == XEN_SYSCTL_getdomaininfolist)
+		return getdomaininfolist(op);
 	switch (op->cmd) {
 	case XEN_SYSCTL_readconsole:
 		return readconsole(&op->u.readconsole);
@@ -311,8 +331,6 @@ static int dispatch(struct xen_sysctl *op)
 	case XEN_SYSCTL_sched_id:
 		op->u.sched_id.sched_id = sched_id();
 		return 0;
-	case XEN_SYSCTL_getdomaininfolist:
-		return getdomaininfolist(&op->u.getdomaininfolist);
 	case XEN_SYSCTL_getcpuinfo:
 		return getcpuinfo(&op->u.getcpuinfo);
 	case XEN_SYSCTL_availheap:
@@ -348,6 +366,7 @@ int64_t hc_sysctl(struct hc_args *a)
 {
 	gva_t at = GVA(a->arg[0]);
 	struct xen_sysctl op;
+	uint32_t cmd;
 	int rc;
 
 	if (!current_domain()->privileged)
@@ -356,7 +375,15 @@ int64_t hc_sysctl(struct hc_args *a)
 		return -EFAULT;
 	if (op.interface_version != XEN_SYSCTL_INTERFACE_VERSION)
 		return -EACCES;
+	cmd = op.cmd;
 	rc = dispatch(&op);
+	if (rc == -ERESTART_HV)
+		return guest_copy_out(at, &op, sizeof(op)) ? -EFAULT : rc;
+	if ((cmd & CMD_MASK) == XEN_SYSCTL_getdomaininfolist && cmd != (cmd & CMD_MASK)) {
+		op.cmd &= CMD_MASK;
+		if (guest_copy_out(at, &op.cmd, sizeof(op.cmd)))
+			return -EFAULT;
+	}
 	if ((!rc || rc == -ENOBUFS) && guest_copy_out(at, &op, sizeof(op)))
 		rc = -EFAULT;
 	return rc;

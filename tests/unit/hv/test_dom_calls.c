@@ -496,13 +496,128 @@ static void topology_of_two_cpus(void)
 	       "and so does cputopoinfo");
 }
 
+#define MANY 70
+
+static void sysctl_lists_are_preempted(void)
+{
+	struct xen_sysctl *op = (void *)fake_guest;
+	struct xen_domctl_getdomaininfo *info = (void *)(fake_guest + 4096);
+	struct domain *d[MANY];
+	unsigned before = restarts, told;
+	bool good = true;
+
+	for (unsigned i = 0; i < MANY; i++)
+		d[i] = machine_domain((uint16_t)(100 + 3 * i), 1);
+	memset(fake_guest, 0, sizeof(fake_guest));
+	op->cmd = XEN_SYSCTL_getdomaininfolist;
+	op->interface_version = XEN_SYSCTL_INTERFACE_VERSION;
+	op->u.getdomaininfolist.first_domain = 100;
+	op->u.getdomaininfolist.max_domains = MANY + 5;
+	op->u.getdomaininfolist.buffer.p = (void *)4096;
+	fake_preempt = 1;
+	call(hc_sysctl, 0, 0, 0);
+	fake_preempt = 0;
+	told = op->u.getdomaininfolist.num_domains;
+	for (unsigned i = 0; i < MANY; i++)
+		good &= info[i].domain == 100 + 3 * i;
+	printf("# %u domains, %u times preempted\n", told, restarts - before);
+	tap_ok(told == MANY && good, "getdomaininfolist tells each domain once, also when it is preempted");
+	tap_ok(restarts - before >= MANY / 16, "and looks for other work every 16 domains");
+	tap_ok(op->cmd == XEN_SYSCTL_getdomaininfolist && op->u.getdomaininfolist.first_domain == 100 &&
+	               op->u.getdomaininfolist.max_domains == MANY + 5,
+	       "the question is as it was");
+	for (unsigned i = 0; i < MANY; i++)
+		machine_destroy(d[i]);
+	machine_run(0);
+	machine_become(0, dom0->vcpus[0]);
+}
+
+static bool domain_owns(const struct domain *d, unsigned mfn)
+{
+	return mfn_is_ram(MFN(mfn)) && frame_owner(MFN(mfn)) == &d->mm;
+}
+
+static void frame_types_are_preempted(void)
+{
+	struct xen_domctl *op = (void *)fake_guest;
+	xen_pfn_t *list = (void *)(fake_guest + 16384);
+	struct domain *d = machine_domain(9, 1);
+	unsigned before = restarts;
+	bool good = true;
+
+	memset(fake_guest, 0, sizeof(fake_guest));
+	op->cmd = XEN_DOMCTL_getpageframeinfo3;
+	op->interface_version = XEN_DOMCTL_INTERFACE_VERSION;
+	op->domain = 9;
+	op->u.getpageframeinfo3.num = 1024;
+	op->u.getpageframeinfo3.array.p = (void *)16384;
+	for (unsigned i = 0; i < 1024; i++)
+		list[i] = i;
+	fake_preempt = 1;
+	call(hc_domctl, 0, 0, 0);
+	fake_preempt = 0;
+	for (unsigned i = 0; i < 1024; i++)
+		good &= list[i] == (domain_owns(d, i) ? 0 : XEN_DOMCTL_PFINFO_XTAB);
+	tap_ok(good && op->cmd == XEN_DOMCTL_getpageframeinfo3 && restarts - before == 15,
+	       "getpageframeinfo3 looks for other work every 64 frames, and answers each once");
+	machine_destroy(d);
+	machine_run(0);
+	machine_become(0, dom0->vcpus[0]);
+}
+
+static int permit_ports(unsigned first, unsigned count, bool allow)
+{
+	struct xen_domctl *op = (void *)fake_guest;
+	struct hc_args a = { { 0 } };
+
+	memset(fake_guest, 0, sizeof(*op));
+	op->cmd = XEN_DOMCTL_ioport_permission;
+	op->interface_version = XEN_DOMCTL_INTERFACE_VERSION;
+	op->domain = 9;
+	op->u.ioport_permission.first_port = first;
+	op->u.ioport_permission.nr_ports = count;
+	op->u.ioport_permission.allow_access = allow;
+	return (int)hc_domctl(&a);
+}
+
+/* Word by word, and so bounded by 1,024 of them: the same as port by port. */
+static void ports_in_words(void)
+{
+	static uint64_t own[1024], want[1024];
+	struct domain *d = machine_domain(9, 1);
+	uint64_t *before = dom0->ioports;
+	bool good = true;
+
+	memset(own, 0xff, sizeof(own));
+	dom0->ioports = own;
+	for (unsigned i = 0; i < 2000; i++) {
+		unsigned first = rnd(65536), count = rnd(2) ? rnd(200) : rnd(65536);
+		bool allow = rnd(2), fits = count <= 65536 - first;
+
+		good &= permit_ports(first, count, allow) == (fits ? 0 : -EINVAL);
+		for (unsigned port = first; fits && port < first + count; port++)
+			(allow ? bit_set : bit_clear)(want, port);
+		good &= !d->ioports || !memcmp(d->ioports, want, sizeof(want));
+	}
+	tap_ok(good && d->ioports, "ports are permitted in words, exactly those asked for");
+	bit_clear(own, 1000);
+	tap_ok(permit_ports(0, 1000, true) == 0 && permit_ports(1001, 64535, true) == 0 &&
+	               permit_ports(1000, 1, true) == -EPERM && permit_ports(0, 65536, true) == -EPERM &&
+	               permit_ports(900, 200, true) == -EPERM,
+	       "and none that dom0 has not");
+	dom0->ioports = before;
+	machine_destroy(d);
+	machine_run(0);
+	machine_become(0, dom0->vcpus[0]);
+}
+
 int main(int argc, char **argv)
 {
 	uint64_t before;
 	unsigned gone = 0;
 
 	seed = argc > 1 ? strtoull(argv[1], NULL, 0) | 1 : 20260101;
-	tap_plan(7);
+	tap_plan(13);
 	machine_init(16384, 2);
 	dom0 = machine_domain(0, 2);
 	dom0->cpu_policy = &policy;
@@ -512,6 +627,9 @@ int main(int argc, char **argv)
 	machine_become(0, dom0->vcpus[0]);
 	wall_clock_of_a_built_guest();
 	topology_of_two_cpus();
+	sysctl_lists_are_preempted();
+	frame_types_are_preempted();
+	ports_in_words();
 	before = heap_free_pages();
 	fake_preempt = 7;
 	for (unsigned i = 1; i < 4; i++)
