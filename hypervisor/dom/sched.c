@@ -19,9 +19,9 @@
  * 6. A vcpu runs outside of its soft affinity only where a CPU would be idle otherwise: it goes back at the end
  *    of a slice when somebody else waits, or a CPU of that set is idle.
  *
- * Locks: a queue's lock (RANK_SCHED) guards the queue and the vcpus whose .cpu names it. sched_account_lock (same
- * rank, never held together with a queue's) guards the lists of domains and vcpus that accounting walks, and
- * weights. Credit is changed atomically.
+ * Locks: a queue's lock (RANK_SCHED) guards the queue and the vcpus whose .cpu names it. sched_account_lock guards the
+ * lists of domains and vcpus that accounting walks, and weights; it is taken with interrupts on, since the walk takes as
+ * long as there are vcpus. Credit is changed atomically.
  */
 #include "dom/sched_private.h"
 #include "dom/evtchn.h"
@@ -40,7 +40,7 @@ enum sched_class { CLASS_BOOST, CLASS_UNDER, CLASS_OVER, CLASS_NONE };
 
 struct sched_cpu sched_cpus[NR_CPUS];
 static cpumask_t idle_cpus; /* CPUs whose curr is the idle vcpu; atomic */
-spinlock_t sched_account_lock = SPINLOCK(RANK_SCHED);
+spinlock_t sched_account_lock = SPINLOCK(RANK_ACCOUNT);
 static struct list account_domains = { &account_domains, &account_domains };
 static struct timer account_timer;
 static uint64_t paid_ns; /* by all vcpus since the last accounting; atomic */
@@ -604,17 +604,19 @@ static void account_pay(struct sched_domain *sd)
 
 static void account(void *unused)
 {
-	uint64_t flags = spin_lock_irqsave(&sched_account_lock),
-	         paid = __atomic_exchange_n(&paid_ns, 0, __ATOMIC_RELAXED);
-	unsigned cpu, weights = account_active();
+	uint64_t paid;
+	unsigned cpu, weights;
 	bool waiting = false;
 	struct list *l;
 
 	(void)unused;
+	spin_lock(&sched_account_lock);
+	paid = __atomic_exchange_n(&paid_ns, 0, __ATOMIC_RELAXED);
+	weights = account_active();
 	account_share((int64_t)paid, weights);
 	list_for_each(l, &account_domains)
 		account_pay(list_entry(l, struct sched_domain, link));
-	spin_unlock_irqrestore(&sched_account_lock, flags);
+	spin_unlock(&sched_account_lock);
 
 	/* Whom a cap kept from running may go on now, also on another CPU than where it waits. */
 	for_each_cpu_in(cpu, &cpus_online)
@@ -734,28 +736,25 @@ int vcpu_set_affinity(struct vcpu *v, const cpumask_t *hard, const cpumask_t *so
 int sched_domain_init(struct domain *d)
 {
 	struct sched_domain *sd = hv_alloc(sizeof(*sd));
-	uint64_t flags;
 
 	if (!sd)
 		return -ENOMEM;
 	sd->weight = SCHED_WEIGHT_DEFAULT;
 	list_init(&sd->vcpus);
 	d->sched = sd;
-	flags = spin_lock_irqsave(&sched_account_lock);
+	spin_lock(&sched_account_lock);
 	list_add_tail(&sd->link, &account_domains);
-	spin_unlock_irqrestore(&sched_account_lock, flags);
+	spin_unlock(&sched_account_lock);
 	return 0;
 }
 
 void sched_domain_destroy(struct domain *d)
 {
-	uint64_t flags;
-
 	if (!d->sched)
 		return;
-	flags = spin_lock_irqsave(&sched_account_lock);
+	spin_lock(&sched_account_lock);
 	list_del(&d->sched->link);
-	spin_unlock_irqrestore(&sched_account_lock, flags);
+	spin_unlock(&sched_account_lock);
 	hv_free(d->sched);
 	d->sched = NULL;
 }
@@ -763,7 +762,6 @@ void sched_domain_destroy(struct domain *d)
 int sched_vcpu_init(struct vcpu *v)
 {
 	struct sched_vcpu *sv = hv_alloc(sizeof(*sv));
-	uint64_t flags;
 
 	if (!sv)
 		return -ENOMEM;
@@ -782,9 +780,9 @@ int sched_vcpu_init(struct vcpu *v)
 		v->cpu = v->id % cpu_count;
 		cpumask_set(&v->hard_affinity, v->cpu);
 	}
-	flags = spin_lock_irqsave(&sched_account_lock);
+	spin_lock(&sched_account_lock);
 	list_add_tail(&sv->link, &v->domain->sched->vcpus);
-	spin_unlock_irqrestore(&sched_account_lock, flags);
+	spin_unlock(&sched_account_lock);
 	return 0;
 }
 
@@ -792,14 +790,13 @@ int sched_vcpu_init(struct vcpu *v)
 void sched_vcpu_destroy(struct vcpu *v)
 {
 	struct sched_vcpu *sv = v->sched_private;
-	uint64_t flags;
 
 	if (!sv)
 		return;
 	assert(list_empty(&v->run_link) && !v->running);
-	flags = spin_lock_irqsave(&sched_account_lock);
+	spin_lock(&sched_account_lock);
 	list_del(&sv->link);
-	spin_unlock_irqrestore(&sched_account_lock, flags);
+	spin_unlock(&sched_account_lock);
 	v->sched_private = NULL;
 	hv_free(sv);
 }

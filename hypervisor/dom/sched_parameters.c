@@ -61,7 +61,6 @@ static int domain_set(struct domain *d, const struct xen_domctl_sched_credit *p)
 
 int sched_adjust(struct domain *d, struct xen_domctl_scheduler_op *op)
 {
-	uint64_t flags;
 	int rc = 0;
 
 	_Static_assert(offsetof(struct xen_domctl_sched_credit, cap) ==
@@ -71,7 +70,7 @@ int sched_adjust(struct domain *d, struct xen_domctl_scheduler_op *op)
 	               "credit and credit2 have the same fields");
 	if (op->sched_id != face)
 		return -EINVAL;
-	flags = spin_lock_irqsave(&sched_account_lock);
+	spin_lock(&sched_account_lock);
 	switch (op->cmd) {
 	case XEN_DOMCTL_SCHEDOP_getinfo:
 		op->u.credit.weight = (uint16_t)d->sched->weight;
@@ -83,7 +82,7 @@ int sched_adjust(struct domain *d, struct xen_domctl_scheduler_op *op)
 	default: /* settings for each vcpu are rtds' */
 		rc = -EINVAL;
 	}
-	spin_unlock_irqrestore(&sched_account_lock, flags);
+	spin_unlock(&sched_account_lock);
 	return rc;
 }
 

@@ -19,6 +19,7 @@ enum lock_rank {
 	RANK_PIRQ,        /* pirq bindings */
 	RANK_OWNED_PAGES, /* a domain's list of frames */
 	RANK_HEAP,        /* free frames */
+	RANK_ACCOUNT,     /* the scheduler's lists of domains and vcpus, weights */
 	RANK_SCHED,       /* run queues; irqsave; others' are only tried */
 	RANK_TIMER,       /* a CPU's timers; irqsave */
 	RANK_IRQ,         /* interrupt descriptors; irqsave */

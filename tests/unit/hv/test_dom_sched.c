@@ -529,9 +529,15 @@ static void test_credit_face(void)
 	       "and read back");
 }
 
+static void test_accounting_lets_interrupts_in(void)
+{
+	tap_ok(sched_account_lock.seen == 1 && sched_cpus[0].lock.seen == 2,
+	       "accounting walks all vcpus with interrupts on");
+}
+
 int main(void)
 {
-	tap_plan(6 + 5 + 6 + 1 + 1 + 1 + 5 + 4 + 2 + 15 + 9);
+	tap_plan(6 + 5 + 6 + 1 + 1 + 1 + 5 + 4 + 2 + 15 + 9 + 1);
 	machine_init(4096, 3);
 	dom0 = machine_domain(0, 1);
 	for (unsigned i = 1; i < 6; i++) {
@@ -550,5 +556,6 @@ int main(void)
 	test_chaos();
 	test_parameters();
 	test_credit_face();
+	test_accounting_lets_interrupts_in();
 	return tap_done();
 }

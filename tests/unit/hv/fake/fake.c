@@ -244,7 +244,8 @@ bool spin_trylock(spinlock_t *l)
 	return true;
 }
 
-void spin_lock(spinlock_t *l)
+/* seen as in debug builds: taken with interrupts on (1), off (2). */
+static void take_lock(spinlock_t *l, uint8_t seen)
 {
 	const char *fault = lock_rank_fault(&held, l, false);
 	uint16_t ticket;
@@ -257,6 +258,12 @@ void spin_lock(spinlock_t *l)
 	while (__atomic_load_n(&l->owner, __ATOMIC_SEQ_CST) != ticket)
 		syscall(SYS_sched_yield); /* the C library's name for it is dom/sched.c's too */
 	taken(l);
+	l->seen |= seen;
+}
+
+void spin_lock(spinlock_t *l)
+{
+	take_lock(l, 1);
 }
 
 void spin_unlock(spinlock_t *l)
@@ -273,7 +280,7 @@ bool spin_is_locked(const spinlock_t *l)
 
 uint64_t spin_lock_irqsave(spinlock_t *l)
 {
-	spin_lock(l);
+	take_lock(l, 2);
 	return 0;
 }
 
