@@ -333,6 +333,18 @@ static void destroy_others(void)
 
 /* ---- frames to live on ---- */
 
+/* The hypervisor's on one machine, the guest's on another; devices. */
+static const uint64_t named_frames[] = { 0x200, 0x210, 0x280, 0xa0, 0xfee00, 0x9f };
+
+/* Whether a call may name the frame by itself, and not as one of the spare ones. */
+static bool is_named(uint64_t mfn)
+{
+	for (unsigned i = 0; i < sizeof(named_frames) / sizeof(named_frames[0]); i++)
+		if (named_frames[i] == mfn)
+			return true;
+	return edges_name_frame(mfn);
+}
+
 static char spare_page[PAGE] __attribute__((aligned(4096)));
 
 /* For the page at va, with no edge's number; those that have one are the price, and stay the guest's. */
@@ -347,7 +359,7 @@ static unsigned long other_frame(const void *va)
 	do {
 		frame = pfn;
 		EXPECT_EQ(HC(memory_op, XENMEM_populate_physmap, &r), 1);
-	} while (edges_name_frame(frame));
+	} while (is_named(frame));
 	list[pfn] = frame;
 	return frame;
 }
@@ -414,12 +426,12 @@ static void settle(void)
 
 	for (int level = 4; level; level--)
 		for (char *va = (char *)VIRT_BASE; va < end; va += 512 * PAGE)
-			if (edges_name_frame(mfn_of(entry_of(va, level)))) {
+			if (is_named(mfn_of(entry_of(va, level)))) {
 				move_table(va, level);
 				moved++;
 			}
 	for (char *va = (char *)VIRT_BASE; va < end; va += PAGE, pages++)
-		if ((*entry_of(va, 1) & RW) && edges_name_frame(mfn_of(va))) {
+		if ((*entry_of(va, 1) & RW) && is_named(mfn_of(va))) {
 			move_page(va);
 			moved++;
 		}
@@ -520,14 +532,14 @@ static void find_edges(void)
 	unsigned long last = (unsigned long)HC(memory_op, XENMEM_maximum_ram_page, NULL), n, back = 0;
 
 	for (unsigned long mfn = 0; mfn <= last && mfn < FRAMES_MAX; mfn++)
-		if (edges_name_frame(mfn)) {
+		if (is_named(mfn)) {
 			EXPECT(held_count < HELD_MAX);
 			held[held_count++].mfn = mfn;
 		}
 	n = memory_call(XENMEM_populate_physmap, frames, FRAMES_MAX);
 	hold_edges();
 	for (unsigned long i = 0; i < n; i++)
-		if (!edges_name_frame(frames[i]))
+		if (!is_named(frames[i]))
 			frames[back++] = frames[i];
 	EXPECT_EQ(memory_call(XENMEM_decrease_reservation, frames, back), back);
 	for (unsigned i = n = 0; i < held_count; i++)
@@ -594,7 +606,7 @@ static void prepare(unsigned vcpu, grant_entry_v1_t *grants)
 	f->env.foreign[0] = start_info->shared_info / PAGE;
 	f->env.foreign[1] = (*entry_of(grants, 1) & ADDR) / PAGE;
 	for (unsigned i = 2; i < EDGES_FRAMES; i++)
-		f->env.foreign[i] = (const uint64_t[]){ 0x200, 0x210, 0x280, 0xa0, 0xfee00, 0x9f }[i - 2];
+		f->env.foreign[i] = named_frames[i - 2];
 	f->env.domids[1] = 1;
 	f->env.domids[2] = DOMID_SELF;
 	f->env.domids[3] = 2;
