@@ -211,7 +211,13 @@ def wait_state(vm, name, state, timeout=300):
 def in_guest(vm, where, script, timeout=60):
     """Runs a shell script in the test guest at address where; returns its output, stripped."""
     request = "POST /cgi-bin/sh HTTP/1.0\r\nContent-Length: %d\r\n\r\n%s" % (len(script), script)
-    done = vm.ssh("nc -w %d %s 80" % (timeout * xylemvm.SCALE, where), timeout + 30, check=False, stdin=request)
+    end = time.monotonic() + timeout * xylemvm.SCALE
+    while True:
+        done = vm.ssh("nc -w %d %s 80" % (timeout * xylemvm.SCALE, where), timeout + 30, check=False, stdin=request)
+        # Its network is up before its server is: refused, nothing has run.
+        if done.stdout or done.returncode != 1 or time.monotonic() > end:
+            break
+        time.sleep(0.5)
     head, _, body = done.stdout.replace("\r\n", "\n").partition("\n\n")
     if " 200 " not in head:
         raise Failure("the guest at %s does not run scripts: exit %d, %r" % (where, done.returncode, done.stdout[-300:]))
