@@ -144,6 +144,6 @@ int main(void)
 		LLVMFuzzerTestOneInput(script, 1 + x % sizeof(script));
 	}
 	ok(true, "20,000 random scripts left the store sound");
-	return tap_done();
+	return tap_end();
 }
 #endif

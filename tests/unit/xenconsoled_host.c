@@ -16,16 +16,9 @@
 #include "../../libxenctrl/common/daemon.h"
 #include "../../libxenctrl/common/events.h"
 #include "../../libxenctrl/xenconsoled/console.h"
+#include "../lib/tap.h"
 
 #define GUESTS 3 /* domids 1 to 3; the port of a guest is its domid */
-
-static int count, failed;
-
-static void ok(bool good, const char *what)
-{
-	failed += !good;
-	printf("%s %d - %s\n", good ? "ok" : "not ok", ++count, what);
-}
 
 /* ---- the hypervisor ------------------------------------------------------------------------------ */
 
@@ -267,17 +260,17 @@ static void test_flood(void)
 	       (unsigned int)((g_get_monotonic_time() - begun) / 1000 + 1) * LOOKS_PER_SECOND / 1000 + 2;
 	printf("# looked %u times at one that writes, %u at one that kicks; %u allowed\n", guests[1].looks,
 	       guests[2].looks, most);
-	ok(guests[1].taken / sizeof(guests[1].page->out) <= most,
-	   "a guest that writes without end is slowed down");
+	tap_ok(guests[1].taken / sizeof(guests[1].page->out) <= most,
+	       "a guest that writes without end is slowed down");
 	/* While it is held it may kick once for each time. */
 	most += (unsigned int)((g_get_monotonic_time() - begun) / HOLD_US) + 1;
-	ok(guests[2].looks <= most, "so is one that kicks without end");
-	ok(guests[1].taken > sizeof(guests[1].page->out) * LOOKS_AT_ONCE, "and still goes on");
+	tap_ok(guests[2].looks <= most, "so is one that kicks without end");
+	tap_ok(guests[1].taken > sizeof(guests[1].page->out) * LOOKS_AT_ONCE, "and still goes on");
 	tty = open(c[2]->tty, O_RDWR | O_NOCTTY | O_NONBLOCK);
 	say(3, "hello\n");
 	run_for(G_USEC_PER_SEC / 5);
-	ok(read(tty, line, sizeof(line) - 1) == 6 && !strcmp(line, "hello\n"),
-	   "another guest's line comes through");
+	tap_ok(read(tty, line, sizeof(line) - 1) == 6 && !strcmp(line, "hello\n"),
+	       "another guest's line comes through");
 	close(tty);
 	for (int i = 0; i < GUESTS; i++)
 		console_free(c[i]);
@@ -301,7 +294,7 @@ static void test_stale_tty(void)
 	set_up();
 	a = open_console(1);
 	path = xyl_console_tty(NULL, 1, &tty);
-	ok(path && tty >= 0 && !strcmp(path, a->tty), "the terminal of a guest's console");
+	tap_ok(path && tty >= 0 && !strcmp(path, a->tty), "the terminal of a guest's console");
 	free(path);
 	close(tty);
 	console_free(a);
@@ -309,16 +302,16 @@ static void test_stale_tty(void)
 		abort();
 	name_stale(name);
 	path = xyl_console_tty(NULL, 1, &tty);
-	ok(!path && errno == ESTALE, "a terminal that is a shell's by now is not opened");
+	tap_ok(!path && errno == ESTALE, "a terminal that is a shell's by now is not opened");
 	close(master);
 	close(slave);
 	b = open_console(2);
 	name_stale(b->tty);
 	path = xyl_console_tty(NULL, 1, &tty);
-	ok(!path && errno == ESTALE, "nor one that is another guest's");
+	tap_ok(!path && errno == ESTALE, "nor one that is another guest's");
 	a = open_console(1);
 	path = xyl_console_tty(NULL, 1, &tty);
-	ok(path && !strcmp(path, a->tty), "a new xenconsoled's terminal is");
+	tap_ok(path && !strcmp(path, a->tty), "a new xenconsoled's terminal is");
 	free(path);
 	close(tty);
 	console_free(a);
@@ -337,17 +330,17 @@ static void test_odd_tty(void)
 
 	set_up();
 	path = xyl_console_tty(NULL, 1, &tty);
-	ok(!path && errno == ENOENT, "there may be none yet");
+	tap_ok(!path && errno == ENOENT, "there may be none yet");
 	for (size_t i = 0; i < G_N_ELEMENTS(odd); i++) {
 		put("/local/domain/1/console/tty", odd[i]);
 		all &= !xyl_console_tty(NULL, 1, &tty) && errno == ENXIO;
 	}
-	ok(all, "only pseudo-terminals are opened");
+	tap_ok(all, "only pseudo-terminals are opened");
 	if (openpty(&master, &slave, NULL, NULL, NULL) || ttyname_r(slave, name, sizeof(name)))
 		abort();
 	put("/local/domain/1/console/tty", name);
 	path = xyl_console_tty(NULL, 1, &tty);
-	ok(path && !strcmp(path, name), "the terminal of an xenconsoled that locks nothing");
+	tap_ok(path && !strcmp(path, name), "the terminal of an xenconsoled that locks nothing");
 	free(path);
 	close(tty);
 	close(master);
@@ -360,6 +353,5 @@ int main(void)
 	test_flood();
 	test_stale_tty();
 	test_odd_tty();
-	printf("1..%d\n", count);
-	return failed != 0;
+	return tap_end();
 }

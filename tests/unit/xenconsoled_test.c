@@ -11,14 +11,7 @@
 #include "../../libxenctrl/xenconsoled/consring.h"
 #include "../../libxenctrl/xenconsoled/logwriter.h"
 #include "../../libxenctrl/xenconsoled/output.h"
-
-static int count, failed;
-
-static void ok(bool good, const char *what)
-{
-	failed += !good;
-	printf("%s %d - %s\n", good ? "ok" : "not ok", ++count, what);
-}
+#include "../lib/tap.h"
 
 static void test_ring(void)
 {
@@ -30,35 +23,36 @@ static void test_ring(void)
 	p->out_cons = p->out_prod = 0xfffffc00u;
 	p->in_cons = p->in_prod = 0xfffffff0u;
 	consring_adopt(&r, p);
-	ok(consring_read(&r, buf, sizeof(buf)) == 0, "an empty ring");
+	tap_ok(consring_read(&r, buf, sizeof(buf)) == 0, "an empty ring");
 	for (uint32_t i = 0; i < 2048; i++)
 		p->out[MASK_XENCONS_IDX(p->out_prod + i, p->out)] = (char)(i * 7);
 	p->out_prod += 2048;
-	ok(consring_read(&r, buf, 2000) == 2000 && consring_read(&r, buf + 2000, 2000) == 48 &&
-	           p->out_cons == p->out_prod,
-	   "a full ring, across the wrap of its indices");
+	tap_ok(consring_read(&r, buf, 2000) == 2000 && consring_read(&r, buf + 2000, 2000) == 48 &&
+	               p->out_cons == p->out_prod,
+	       "a full ring, across the wrap of its indices");
 	for (int i = 0; i < 2048; i++)
 		good &= buf[i] == (char)(i * 7);
-	ok(good, "every byte in its place");
-	ok(consring_room(&r) == 1024 && consring_write(&r, buf, 4096) == 1024 &&
-	           consring_write(&r, buf, 1) == 0,
-	   "input stops when the ring is full");
+	tap_ok(good, "every byte in its place");
+	tap_ok(consring_room(&r) == 1024 && consring_write(&r, buf, 4096) == 1024 &&
+	               consring_write(&r, buf, 1) == 0,
+	       "input stops when the ring is full");
 	p->in_cons += 3;
-	ok(consring_room(&r) == 3 && consring_write(&r, buf, 10) == 3, "and goes on when the guest has read");
+	tap_ok(consring_room(&r) == 3 && consring_write(&r, buf, 10) == 3,
+	       "and goes on when the guest has read");
 	p->in_cons = r.in_prod + 1;
-	ok(consring_room(&r) == 0 && consring_write(&r, buf, 1) == 0,
-	   "an input index ahead of ours: no room");
+	tap_ok(consring_room(&r) == 0 && consring_write(&r, buf, 1) == 0,
+	       "an input index ahead of ours: no room");
 	p->in_cons = r.in_prod - 5000;
-	ok(consring_write(&r, buf, 1) == 0, "or one too far behind");
+	tap_ok(consring_write(&r, buf, 1) == 0, "or one too far behind");
 	p->out_prod = r.out_cons + 2049;
-	ok(consring_read(&r, buf, sizeof(buf)) == -1 && p->out_cons == p->out_prod,
-	   "an impossible producer is caught up with");
-	ok(consring_read(&r, buf, sizeof(buf)) == 0, "and is then empty");
+	tap_ok(consring_read(&r, buf, sizeof(buf)) == -1 && p->out_cons == p->out_prod,
+	       "an impossible producer is caught up with");
+	tap_ok(consring_read(&r, buf, sizeof(buf)) == 0, "and is then empty");
 	p->out_prod = r.out_cons - 1;
-	ok(consring_read(&r, buf, sizeof(buf)) == -1, "a producer that went back");
+	tap_ok(consring_read(&r, buf, sizeof(buf)) == -1, "a producer that went back");
 	p->out_prod = r.out_cons + 5;
 	p->out_cons = 99;
-	ok(consring_read(&r, buf, sizeof(buf)) == 5, "a guest that writes our index changes nothing");
+	tap_ok(consring_read(&r, buf, sizeof(buf)) == 5, "a guest that writes our index changes nothing");
 	for (uint32_t i = 0; i < 100000; i++) {
 		p->out_prod = i * 2654435761u;
 		p->in_cons = i * 40503u;
@@ -66,7 +60,7 @@ static void test_ring(void)
 
 		good &= n >= -1 && n <= 2048 && w >= 0 && w <= 1024;
 	}
-	ok(good, "100,000 wild indices");
+	tap_ok(good, "100,000 wild indices");
 	g_free(p);
 }
 
@@ -81,7 +75,7 @@ static void test_backlog(void)
 	backlog_init(&b, 100);
 	backlog_put(&b, big, 60);
 	backlog_put(&b, big + 60, 60);
-	ok(b.used == 100 && b.dropped == 20, "the oldest bytes make room");
+	tap_ok(b.used == 100 && b.dropped == 20, "the oldest bytes make room");
 	while (b.used) {
 		const char *p = backlog_peek(&b, &n);
 
@@ -89,10 +83,10 @@ static void test_backlog(void)
 		got += n;
 		backlog_take(&b, n);
 	}
-	ok(got == 100 && !memcmp(out, big + 20, 100), "the newest remain, in order");
+	tap_ok(got == 100 && !memcmp(out, big + 20, 100), "the newest remain, in order");
 	backlog_put(&b, big, 300);
 	backlog_peek(&b, &n);
-	ok(b.used == 100 && b.dropped == 220, "more at once than it holds");
+	tap_ok(b.used == 100 && b.dropped == 220, "more at once than it holds");
 	backlog_fini(&b);
 }
 
@@ -114,31 +108,31 @@ static void test_log(void)
 	char line[101];
 
 	memset(line, 'x', 100);
-	ok(!logfile_open(&l, path, &limits, 0), "a log is made");
+	tap_ok(!logfile_open(&l, path, &limits, 0), "a log is made");
 	for (int i = 0; i < 25; i++)
 		logfile_write(&l, line, 100, 0);
 	logfile_close(&l);
 	text = contents(dir, "g.log.2");
-	ok(text && strlen(text) == 1000, "it rotates by size");
+	tap_ok(text && strlen(text) == 1000, "it rotates by size");
 	g_free(text);
 	logfile_open(&l, path, &limits, 0);
 	for (int i = 0; i < 25; i++)
 		logfile_write(&l, line, 100, 0);
 	text = contents(dir, "g.log.3");
-	ok(!text, "old files go");
-	ok(l.size == 1000, "a reopened log goes on");
+	tap_ok(!text, "old files go");
+	tap_ok(l.size == 1000, "a reopened log goes on");
 	for (int i = 0; i < 100; i++)
 		logfile_write(&l, line, 100, 0);
-	ok(l.dropped == 7500, "more than the rate allows is dropped and counted");
+	tap_ok(l.dropped == 7500, "more than the rate allows is dropped and counted");
 	logfile_write(&l, "end\n", 4, 10 * G_USEC_PER_SEC);
 	text = contents(dir, "g.log");
-	ok(text && strstr(text, "[xenconsoled: 7500 bytes were dropped]") && strstr(text, "end\n"),
-	   "and mentioned later");
+	tap_ok(text && strstr(text, "[xenconsoled: 7500 bytes were dropped]") && strstr(text, "end\n"),
+	       "and mentioned later");
 	g_free(text);
 	logfile_close(&l);
 	g_unlink(path);
-	ok(!symlink("/dev/null", path) && logfile_open(&l, path, &limits, 0) != 0,
-	   "a symbolic link is not followed");
+	tap_ok(!symlink("/dev/null", path) && logfile_open(&l, path, &limits, 0) != 0,
+	       "a symbolic link is not followed");
 	logfile_close(&l);
 	for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
 		g_autofree char *file = g_build_filename(dir, names[i], NULL);
@@ -177,9 +171,9 @@ static void test_dead_disk(void)
 	log_put(l, "first\n", 6);
 	for (int i = 0; i < 100000; i++)
 		log_put(l, line, sizeof(line));
-	ok(g_get_monotonic_time() - begun < 10 * G_USEC_PER_SEC,
-	   "a disk that does not answer keeps nobody waiting");
-	ok(!logwriter_free(w, 100000), "nor the daemon's end");
+	tap_ok(g_get_monotonic_time() - begun < 10 * G_USEC_PER_SEC,
+	       "a disk that does not answer keeps nobody waiting");
+	tap_ok(!logwriter_free(w, 100000), "nor the daemon's end");
 	g_mutex_unlock(&disk);
 	/* What was dropped is told with the next bytes. */
 	for (int i = 0; i < 1000 && !text; i++) {
@@ -188,8 +182,8 @@ static void test_dead_disk(void)
 		if (text && strlen(text) < 65536)
 			g_clear_pointer(&text, g_free);
 	}
-	ok(text && g_str_has_prefix(text, "first\n") && strlen(text) <= 2 * 65536 + 100,
-	   "it has the first bytes when it is back, and a bounded number of the others");
+	tap_ok(text && g_str_has_prefix(text, "first\n") && strlen(text) <= 2 * 65536 + 100,
+	       "it has the first bytes when it is back, and a bounded number of the others");
 	g_unlink(path);
 	g_rmdir(dir);
 	g_free(dir);
@@ -206,9 +200,9 @@ static void test_last_words(void)
 
 	log_put(l, "last words\n", 11);
 	log_end(l);
-	ok(logwriter_free(w, 10 * G_USEC_PER_SEC), "a writer ends when all is written");
+	tap_ok(logwriter_free(w, 10 * G_USEC_PER_SEC), "a writer ends when all is written");
 	text = contents(dir, "g.log");
-	ok(text && !strcmp(text, "last words\n"), "what was said before the end is in the file");
+	tap_ok(text && !strcmp(text, "last words\n"), "what was said before the end is in the file");
 	g_unlink(path);
 	g_rmdir(dir);
 	g_free(dir);
@@ -227,14 +221,14 @@ static void test_reopen(void)
 	memset(line, 'x', sizeof(line));
 	logfile_open(&l, path, &limits, 0);
 	logfile_write(&l, line, sizeof(line), 0);
-	ok(!rename(dir, away), "the folder is away");
+	tap_ok(!rename(dir, away), "the folder is away");
 	logfile_write(&l, line, sizeof(line), 0);
-	ok(!rename(away, dir), "and back");
+	tap_ok(!rename(away, dir), "and back");
 	logfile_write(&l, "too soon\n", 9, G_USEC_PER_SEC);
 	logfile_write(&l, "again\n", 6, 6 * G_USEC_PER_SEC);
 	text = contents(dir, "g.log");
-	ok(text && strstr(text, "[xenconsoled: 99 bytes were dropped]") && strstr(text, "again\n"),
-	   "the log is opened again, and says what is missing");
+	tap_ok(text && strstr(text, "[xenconsoled: 99 bytes were dropped]") && strstr(text, "again\n"),
+	       "the log is opened again, and says what is missing");
 	logfile_close(&l);
 	for (int i = 0; i < 2; i++) {
 		g_autofree char *old = g_strconcat(path, i ? ".1" : "", NULL);
@@ -273,7 +267,7 @@ static void test_path_is_its_own(void)
 		       strlen(path) - strlen("/log/") + strlen(".1000") <= 255;
 		all &= g_hash_table_add(seen, path);
 	}
-	ok(all, "names with blanks, tabs, dots, of 255 bytes: each has a log of its own");
+	tap_ok(all, "names with blanks, tabs, dots, of 255 bytes: each has a log of its own");
 }
 
 static void test_path(void)
@@ -285,9 +279,9 @@ static void test_path(void)
 	a = log_path("/log", name);
 	b = log_path("/log", other);
 	c = log_path("/log", "../a\nb");
-	ok(strlen(a) - strlen("/log/") + strlen(".1000") <= 255 && strcmp(a, b),
-	   "a name of 255 bytes has a log, and one of its own");
-	ok(!strcmp(c, "/log/guest-..%2fa%0ab.log"), "a name is no path");
+	tap_ok(strlen(a) - strlen("/log/") + strlen(".1000") <= 255 && strcmp(a, b),
+	       "a name of 255 bytes has a log, and one of its own");
+	tap_ok(!strcmp(c, "/log/guest-..%2fa%0ab.log"), "a name is no path");
 	test_path_is_its_own();
 }
 
@@ -301,16 +295,16 @@ static void test_throttle(void)
 	throttle_init(&t, now);
 	while (throttle_take(&t, now, &wait_us))
 		taken++;
-	ok(taken == LOOKS_AT_ONCE, "a burst is let through");
+	tap_ok(taken == LOOKS_AT_ONCE, "a burst is let through");
 	taken = 0;
 	for (now += wait_us; now < 10 * G_USEC_PER_SEC;
 	     now += throttle_take(&t, now, &wait_us) ? taken++, 0 : wait_us)
 		;
-	ok(taken > 9 * LOOKS_PER_SECOND && taken <= 10 * LOOKS_PER_SECOND, "then so many a second");
+	tap_ok(taken > 9 * LOOKS_PER_SECOND && taken <= 10 * LOOKS_PER_SECOND, "then so many a second");
 	now += INT64_C(3600) * G_USEC_PER_SEC;
 	for (taken = 0; throttle_take(&t, now, &wait_us); taken++)
 		;
-	ok(taken == LOOKS_AT_ONCE, "and a burst again after a rest");
+	tap_ok(taken == LOOKS_AT_ONCE, "and a burst again after a rest");
 }
 
 int main(void)
@@ -323,6 +317,5 @@ int main(void)
 	test_path();
 	test_throttle();
 	test_dead_disk();
-	printf("1..%d\n", count);
-	return failed != 0;
+	return tap_end();
 }

@@ -869,5 +869,5 @@ int main(void)
 	test_request_costs();
 	test_path_hash();
 	test_ring();
-	return tap_done();
+	return tap_end();
 }

@@ -502,5 +502,5 @@ int main(void)
 	test_broken_again();
 	close(client);
 	io_stop(io);
-	return tap_done();
+	return tap_end();
 }

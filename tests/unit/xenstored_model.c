@@ -304,5 +304,5 @@ int main(void)
 	conn_free(watcher);
 	store_free(s);
 	g_hash_table_destroy(model);
-	return tap_done();
+	return tap_end();
 }

@@ -9,21 +9,11 @@
 #include <string.h>
 
 #include "../../libxenctrl/xenstored/store.h"
-
-static int tap_count, tap_failed;
+#include "../lib/tap.h"
 
 static inline void ok(bool good, const char *what)
 {
-	tap_count++;
-	tap_failed += !good;
-	printf("%s %d - %s\n", good ? "ok" : "not ok", tap_count, what);
-	fflush(stdout);
-}
-
-static inline int tap_done(void)
-{
-	printf("1..%d\n", tap_count);
-	return tap_failed != 0;
+	tap_ok(good, "%s", what);
 }
 
 static unsigned int fake_dead_domid = 9; /* the hypervisor knows every domain but this one */

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "../lib/tap.h"
 #include "conf.h"
 #include "locking/domain_lock.h"
 #include "viraccessmanager.h"
@@ -25,15 +26,10 @@
 
 struct xylem_driver *xylem;
 
-static int number, failures;
-
 static void ok(bool good, const char *name)
 {
-	printf("%s %d - %s\n", good ? "ok" : "not ok", ++number, name);
-	if (!good)
+	if (!tap_ok(good, "%s", name))
 		printf("# last error: %s\n", virGetLastErrorMessage());
-	fflush(stdout);
-	failures += !good;
 }
 
 /* ---- xylemd and the hypervisor ---- */
@@ -815,6 +811,5 @@ int main(void)
 		test_destroy(dom);
 		virObjectUnref(dom);
 	}
-	printf("1..%d\n", number);
-	return failures || system(remove) ? 1 : 0;
+	return tap_end() || system(remove) ? 1 : 0;
 }

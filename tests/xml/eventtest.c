@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "../lib/tap.h"
 #include "conf.h"
 #include "viraccessmanager.h"
 #include "virthread.h"
@@ -554,7 +555,7 @@ int main(void)
 		return 1;
 	}
 	good = walk();
-	printf("%s 1 - in %d steps, with %u events, a client that knows a guest by events knows its state\n1..1\n",
-	       good ? "ok" : "not ok", STEPS, event_count);
-	return good && !system(remove) ? 0 : 1;
+	tap_ok(good, "in %d steps, with %u events, a client that knows a guest by events knows its state",
+	       STEPS, event_count);
+	return tap_end() || system(remove) ? 1 : 0;
 }

@@ -13,16 +13,8 @@
 
 static char shimtest_dir[256];
 
+#include "../lib/tap.h"
 #include "shim.c"
-
-static int number;
-static int failures;
-
-static void ok(bool good, const char *name)
-{
-	printf("%s %d - %s\n", good ? "ok" : "not ok", ++number, name);
-	failures += !good;
-}
 
 /* Compiles a shared object from one line of C at path. */
 static bool compile(const char *path, const char *source)
@@ -52,8 +44,7 @@ int main(void)
 	snprintf(release, sizeof(release), "%s/%lu.%lu.%lu", base, version / 1000000, version / 1000 % 1000,
 	         version % 1000);
 	snprintf(path, sizeof(path), "%s/driver.so", release);
-	printf("1..5\n");
-	ok(libxlRegister() == 0, "no driver for this release: 0");
+	tap_ok(libxlRegister() == 0, "no driver for this release: 0");
 	if (mkdir(release, 0700) < 0) {
 		printf("Bail out! %s: %s\n", release, strerror(errno));
 		return 1;
@@ -63,10 +54,11 @@ int main(void)
 		fputs("not an object\n", file);
 		fclose(file);
 	}
-	ok(libxlRegister() == 0, "a broken driver: 0");
+	tap_ok(libxlRegister() == 0, "a broken driver: 0");
 	unlink(path);
-	ok(compile(path, "int unrelated(void); int unrelated(void) { return 7; }\n") && libxlRegister() == 0,
-	   "a driver without entry point: 0");
+	tap_ok(compile(path, "int unrelated(void); int unrelated(void) { return 7; }\n") &&
+	               libxlRegister() == 0,
+	       "a driver without entry point: 0");
 	unlink(path);
 	rmdir(release);
 	/* Another folder: what has been opened under one name stays. */
@@ -78,14 +70,14 @@ int main(void)
 		printf("Bail out! %s: %s\n", release, strerror(errno));
 		return 1;
 	}
-	ok(compile(path, "int xylemRegister(void); int xylemRegister(void) { return 42; }\n") &&
-	           libxlRegister() == 42,
-	   "a good driver: its own answer");
+	tap_ok(compile(path, "int xylemRegister(void); int xylemRegister(void) { return 42; }\n") &&
+	               libxlRegister() == 42,
+	       "a good driver: its own answer");
 	unlink(path);
 	rmdir(release);
 	rmdir(shimtest_dir);
 	memset(shimtest_dir, 'x', sizeof(shimtest_dir) - 1);
-	ok(libxlRegister() == 0, "a path that is no path: 0");
+	tap_ok(libxlRegister() == 0, "a path that is no path: 0");
 	rmdir(base);
-	return failures != 0;
+	return tap_end();
 }

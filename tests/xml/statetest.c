@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "../lib/tap.h"
 #include "conf.h"
 #include "viraccessmanager.h"
 #include "virhook.h"
@@ -29,15 +30,6 @@
 	"<devices>" DISK_A NIC("") "</devices></domain>"
 
 struct xylem_driver *xylem;
-
-static int number, failures;
-
-static void ok(bool good, const char *name)
-{
-	printf("%s %d - %s\n", good ? "ok" : "not ok", ++number, name);
-	fflush(stdout);
-	failures += !good;
-}
 
 /* ---- the guest, as hypervisor and xylemd have it ---- */
 
@@ -951,14 +943,14 @@ static void test_call(enum state state, size_t call)
 	leave(state);
 	over = at_once || ends(&c, WAIT_US);
 	if (!over) {
-		ok(false, name);
+		tap_ok(false, name);
 		printf("Bail out! it does not end\n");
 		exit(1);
 	}
 	virThreadJoin(&c.thread);
 	word = true_word(&c) && (!calls[call].reads || (c.good && at_once));
 	same = agrees();
-	ok(word && same, name);
+	tap_ok(word && same, name);
 	printf("# %s%s%s%s\n",
 	       at_once ? "at once: " : "later: ", c.good ? "done" : "refused: ", c.good ? "" : c.error,
 	       c.so ? "; it is so" : "");
@@ -980,10 +972,10 @@ static void test_resumed_by_others(void)
 	g_mutex_unlock(&lock);
 	say(guest.domid, "shutdown", "reboot");
 	domain_goes("restart");
-	ok(do_state() == 0 && is_told(&guest, &guest) && told.state == VIR_DOMAIN_RUNNING,
-	   "a paused guest that others let run, between death and rebuild, is running");
+	tap_ok(do_state() == 0 && is_told(&guest, &guest) && told.state == VIR_DOMAIN_RUNNING,
+	       "a paused guest that others let run, between death and rebuild, is running");
 	leave(BETWEEN);
-	ok(do_state() == 0 && told.state == VIR_DOMAIN_RUNNING && agrees(), "and afterwards");
+	tap_ok(do_state() == 0 && told.state == VIR_DOMAIN_RUNNING && agrees(), "and afterwards");
 	clear();
 }
 
@@ -995,7 +987,7 @@ static void test_hooks(void)
 	hooks_present = true;
 	redefine("preserve");
 	must(lifecycle_create(dom), "start");
-	ok(STREQ(hooks->str, " prepare start started"), "hooks of a start");
+	tap_ok(STREQ(hooks->str, " prepare start started"), "hooks of a start");
 	g_string_truncate(hooks, 0);
 	reach(OFF);
 	stop_guest(XYL_SHUTDOWN_REBOOT, "shutdown", "reboot");
@@ -1010,8 +1002,8 @@ static void test_hooks(void)
 		if (all)
 			break;
 	}
-	ok(STREQ(hooks->str, " stopped release prepare start started") && define_is_active(dom) == 1,
-	   "hooks of a guest's own reboot");
+	tap_ok(STREQ(hooks->str, " stopped release prepare start started") && define_is_active(dom) == 1,
+	       "hooks of a guest's own reboot");
 	g_string_truncate(hooks, 0);
 	refused_op = VIR_HOOK_LIBXL_OP_START;
 	stop_guest(XYL_SHUTDOWN_REBOOT, "shutdown", "reboot");
@@ -1021,8 +1013,8 @@ static void test_hooks(void)
 		if (define_is_active(dom) == 0)
 			break;
 	}
-	ok(define_is_active(dom) == 0 && !guest.exists && agrees(),
-	   "a script that says no to the new start ends the guest");
+	tap_ok(define_is_active(dom) == 0 && !guest.exists && agrees(),
+	       "a script that says no to the new start ends the guest");
 	refused_op = -1;
 	hooks_present = false;
 }
@@ -1075,6 +1067,5 @@ int main(void)
 	}
 	test_resumed_by_others();
 	test_hooks();
-	printf("1..%d\n", number);
-	return failures || system(remove) ? 1 : 0;
+	return tap_end() || system(remove) ? 1 : 0;
 }

@@ -10,6 +10,7 @@
  * Run with XYLEM_UPDATE=1 to write the expected files anew, and read the difference.
  */
 #include "conf.h"
+#include "../lib/tap.h"
 
 #include <glib/gstdio.h>
 #include <stdio.h>
@@ -115,7 +116,6 @@ int main(void)
 	g_autoptr(GPtrArray) stems = g_ptr_array_new_with_free_func(g_free);
 	virDomainXMLOption *xmlopt;
 	const char *name;
-	bool failed = false;
 	GDir *files;
 	guint i;
 
@@ -129,15 +129,13 @@ int main(void)
 			g_ptr_array_add(stems, g_strndup(name, strlen(name) - 4));
 	}
 	g_ptr_array_sort(stems, by_name);
-	printf("1..%u\n", stems->len);
 	for (i = 0; i < stems->len; i++) {
-		bool good = check_one(dir, g_ptr_array_index(stems, i), xmlopt);
+		const char *stem = g_ptr_array_index(stems, i);
 
-		printf("%s %u - %s\n", good ? "ok" : "not ok", i + 1, (char *)g_ptr_array_index(stems, i));
-		failed = failed || !good;
+		tap_ok(check_one(dir, stem, xmlopt), "%s", stem);
 	}
 	if (files)
 		g_dir_close(files);
 	virObjectUnref(xmlopt);
-	return failed || stems->len == 0;
+	return tap_end() || stems->len == 0;
 }

@@ -7,7 +7,7 @@
 #include "boot/boot.h"
 #include "hw/options.h"
 #include "lib/log.h"
-#include "tap.h"
+#include "../../lib/tap.h"
 
 static char told[4096];
 

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "boot/boot.h"
-#include "tap.h"
+#include "../../lib/tap.h"
 
 #define NO_LIMIT UINT64_MAX
 

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "lib/option.h"
-#include "tap.h"
+#include "../../lib/tap.h"
 
 static void size_is(const char *text, uint64_t bytes, const char *rest)
 {

@@ -9,7 +9,7 @@
 #undef vsnprintf
 #include <stdio.h>
 
-#include "tap.h"
+#include "../../lib/tap.h"
 
 int hv_vsnprintf(char *buf, size_t size, const char *fmt, va_list ap);
 int hv_snprintf(char *buf, size_t size, const char *fmt, ...);

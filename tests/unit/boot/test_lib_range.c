@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "lib/range.h"
-#include "tap.h"
+#include "../../lib/tap.h"
 
 #define SPACE 64
 

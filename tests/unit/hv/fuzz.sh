@@ -41,6 +41,6 @@ fi
 fuzz fuzz_mm 4096 "$u/mm_drive.c" "$u/fake/dom.c" "$h/hypercall/mmu.c" "$h/hypercall/memory.c" "$h/hypercall/target.c"
 # shellcheck disable=SC2086
 fuzz fuzz_pv 52 "$u/fake/pv.c" "$u/fake/pv_parts.c" "$h/hw/fpu_area.c" "$h/pv/address.c" "$h/pv/debugreg.c" "$h/pv/decode.c" "$h/pv/io.c" "$h/pv/privileged.c" \
-	"$h/pv/switch.c" "$h/pv/table_write.c" "$h/pv/vcpu.c" $capstone
+	"$h/pv/switch.c" "$h/dom/switch.c" "$h/pv/table_write.c" "$h/pv/vcpu.c" $capstone
 echo "1..$n"
 exit $failed

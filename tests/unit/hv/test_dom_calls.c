@@ -652,5 +652,5 @@ int main(int argc, char **argv)
 	/* dom0's own tables grew: its grant frames and tracks, event channels, and the slabs they lie in. */
 	printf("# %lu pages more in use\n", (unsigned long)before);
 	tap_ok(before < 64, "and their memory is back");
-	return tap_done();
+	return tap_end();
 }

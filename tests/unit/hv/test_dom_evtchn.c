@@ -389,5 +389,5 @@ int main(void)
 	test_two_numbers();
 	test_unmap_race();
 	test_dead_pirqs();
-	return tap_done();
+	return tap_end();
 }

@@ -584,5 +584,5 @@ int main(void)
 	machine_run(0);
 	machine_become(0, dom0->vcpus[0]);
 	tap_ok(heap_free_pages() == start, "when all are gone not a page is missing");
-	return tap_done();
+	return tap_end();
 }

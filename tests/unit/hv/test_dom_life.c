@@ -286,5 +286,5 @@ int main(void)
 	test_nmi();
 	test_wallclock_of_the_dead();
 	test_no_trace();
-	return tap_done();
+	return tap_end();
 }

@@ -557,5 +557,5 @@ int main(void)
 	test_parameters();
 	test_credit_face();
 	test_accounting_lets_interrupts_in();
-	return tap_done();
+	return tap_end();
 }

@@ -179,5 +179,5 @@ int main(void)
 	test_order();
 	test_rearm_and_kill();
 	test_kill_after_move();
-	return tap_done();
+	return tap_end();
 }

@@ -389,5 +389,5 @@ int main(void)
 	test_mca();
 	test_pm();
 	test_refusals();
-	return tap_done();
+	return tap_end();
 }

@@ -5,6 +5,7 @@
  */
 #include "hw/lock.c"
 #include "hw/lock_rank.h"
+#include "../../lib/tap.h"
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -140,11 +141,6 @@ static bool overtakes(void)
 	return got && waiter_done;
 }
 
-static void tell(unsigned n, bool good, const char *what)
-{
-	printf("%s %u - %s\n", good ? "ok" : "not ok", n, what);
-}
-
 /* On the same CPU the ranks forbid it. */
 static bool trylock(void)
 {
@@ -180,13 +176,12 @@ static bool ranks(void)
 int main(void)
 {
 	signal(SIGUSR1, without_cpu);
-	printf("1..6\n");
-	tell(1, exclusive(), "fair locks exclude");
-	tell(2, !overtakes(), "and are taken in turn");
+	tap_ok(exclusive(), "fair locks exclude");
+	tap_ok(!overtakes(), "and are taken in turn");
 	cpu_features.hypervisor = true;
-	tell(3, exclusive(), "on a hypervisor they exclude too");
-	tell(4, overtakes(), "but a waiter whose CPU was taken away holds nobody up");
-	tell(5, trylock(), "a lock that is held is not taken by another CPU");
-	tell(6, ranks(), "locks are taken in rising rank, two of event channels' by address");
-	return 0;
+	tap_ok(exclusive(), "on a hypervisor they exclude too");
+	tap_ok(overtakes(), "but a waiter whose CPU was taken away holds nobody up");
+	tap_ok(trylock(), "a lock that is held is not taken by another CPU");
+	tap_ok(ranks(), "locks are taken in rising rank, two of event channels' by address");
+	return tap_end();
 }

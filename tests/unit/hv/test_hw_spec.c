@@ -4,7 +4,7 @@
 #include "hw/options.h"
 #include "hw/spec.h"
 #include "lib/log.h"
-#include "../lib/tap.h"
+#include "../../lib/tap.h"
 #include <stdarg.h>
 #include <string.h>
 

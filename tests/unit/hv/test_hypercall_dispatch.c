@@ -6,7 +6,7 @@
 #include "hypercall/hypercall.h"
 #include "lib/string.h"
 #include "pv/pv.h"
-#include "../lib/tap.h"
+#include "../../lib/tap.h"
 
 #define LIST     64 /* where lists stand in the guest's memory */
 #define READABLE 4096

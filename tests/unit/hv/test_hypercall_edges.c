@@ -872,5 +872,5 @@ int main(int argc, char **argv)
 		numbers += !!reached[i];
 	printf("# %u hypercall numbers were called\n", numbers);
 	tap_ok(!left, "every case label of every hypercall was reached");
-	return tap_done();
+	return tap_end();
 }

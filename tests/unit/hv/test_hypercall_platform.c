@@ -7,7 +7,7 @@
 #include "hw/time.h"
 #include "lib/log.h"
 #include "lib/string.h"
-#include "../lib/tap.h"
+#include "../../lib/tap.h"
 #include <xen/platform.h>
 
 #define OP     64

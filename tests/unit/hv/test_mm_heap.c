@@ -224,5 +224,5 @@ int main(void)
 	scrub();
 	stamps();
 	zones();
-	return tap_done();
+	return tap_end();
 }

@@ -538,5 +538,5 @@ int main(void)
 	run(hypervisor_slots, "no walk through linear entries comes to the hypervisor's slots");
 	run(compare_and_exchange, "a compare-and-exchange that fails gives the linear reference back");
 	run(next_domain, "copies of a domain that is no more are nobody's");
-	return tap_done();
+	return tap_end();
 }

@@ -47,5 +47,5 @@ int main(void)
 	               mm_drive_stats.grants > rounds / 8 && mm_drive_stats.preempted > rounds &&
 	               mm_drive_stats.touches > rounds,
 	       "the sequences reach trees, entries, links, linear ones, grants and preemption");
-	return tap_done();
+	return tap_end();
 }

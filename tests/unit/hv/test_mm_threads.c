@@ -160,5 +160,5 @@ int main(void)
 		domain_mm_destroy(domains[d]);
 	}
 	tap_ok(good && heap_free_pages() == free_before, "all memory is back");
-	return tap_done();
+	return tap_end();
 }

@@ -1007,5 +1007,5 @@ int main(void)
 	}
 	fresh();
 	tap_ok(heap_free_pages() == free_before, "all memory is back");
-	return tap_done();
+	return tap_end();
 }

@@ -414,5 +414,5 @@ int main(void)
 	io_bitmap_is_the_kernels();
 	clamped_addresses();
 	immediate_behind_both_size_prefixes();
-	return tap_done();
+	return tap_end();
 }

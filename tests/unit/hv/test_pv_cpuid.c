@@ -11,7 +11,7 @@
 #include "lib/log.h"
 #include "pv/cpuid.h"
 #include "pv/pv.h"
-#include "../lib/tap.h"
+#include "../../lib/tap.h"
 #include "cpuid_models.h"
 #include <stdlib.h>
 #include <string.h>

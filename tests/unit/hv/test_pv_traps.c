@@ -536,5 +536,5 @@ int main(void)
 	faulting_cpuid();
 	fpu_of_a_context(false);
 	fpu_of_a_context(true);
-	return tap_done();
+	return tap_end();
 }

@@ -7,7 +7,7 @@
 #include "hypervisor/lib/elf.h"
 #include "hypervisor/lib/pvbuild.h"
 #include "makeelf.h"
-#include "tap.h"
+#include "../../lib/tap.h"
 
 /* Parses an exact-size copy, so that the address sanitizer sees each byte read beyond it. */
 static int parse(const uint8_t *image, size_t bytes)

@@ -13,7 +13,7 @@
 #include "hypervisor/lib/decompress.h"
 #include "hypervisor/lib/pverror.h"
 #include "makeelf.h"
-#include "tap.h"
+#include "../../lib/tap.h"
 
 #define ROOM        (1u << 20)
 #define SETUP_SECTS 7u

@@ -14,7 +14,7 @@
 #include "hypervisor/lib/pvbuild.h"
 #include "fakemem.h"
 #include "makeelf.h"
-#include "tap.h"
+#include "../../lib/tap.h"
 
 #define PTE_P      0x1u
 #define PTE_W      0x2u

@@ -15,7 +15,7 @@
 #include <xen/io/xs_wire.h>
 
 #include "libxenctrl/include/xenctrl.h"
-#include "tap.h"
+#include "../../lib/tap.h"
 
 #define BODY_MAX 65536u
 

@@ -19,7 +19,7 @@
 #include <xen/io/console.h>
 
 #include "libxenctrl/include/xenctrl.h"
-#include "tap.h"
+#include "../../lib/tap.h"
 
 #define GUEST_KIB    (96u * 1024)
 #define GUEST_WAIT_S 300

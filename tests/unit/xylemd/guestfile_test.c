@@ -3,7 +3,7 @@
 #include <glib/gstdio.h>
 #include <string.h>
 
-#include "../lib/tap.h"
+#include "../../lib/tap.h"
 #include "xenctl.h"
 
 static char *path;

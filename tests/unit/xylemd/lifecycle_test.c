@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "../../lib/tap.h"
 #include "fakehost.h"
 #include "guest.h"
 
@@ -17,25 +18,9 @@
 #define MAC       "02:00:00:00:00:01"
 #define DEADLINE  (60 * G_USEC_PER_SEC)
 
-static int count, failed;
 static GDBusConnection *server, *client;
 static char *dir;
 static unsigned int serial;
-
-static void ok(bool good, const char *format, ...) G_GNUC_PRINTF(2, 3);
-
-static void ok(bool good, const char *format, ...)
-{
-	g_autofree char *what = NULL;
-	va_list ap;
-
-	va_start(ap, format);
-	what = g_strdup_vprintf(format, ap);
-	va_end(ap);
-	failed += !good;
-	printf("%s %d - %s\n", good ? "ok" : "not ok", ++count, what);
-	fflush(stdout);
-}
 
 /* ---- the main loop ---- */
 
@@ -429,18 +414,18 @@ static void try_in_state(const char *method, enum state state)
 	settle(&g);
 	domid = fake_find(g.id);
 	if (call->good)
-		ok(has_happened(&g, method, domid), "%s of a guest that is %s: reported, and so it is",
-		   method, state_names[state]);
+		tap_ok(has_happened(&g, method, domid), "%s of a guest that is %s: reported, and so it is",
+		       method, state_names[state]);
 	else
-		ok(may_fail, "%s of a guest that is %s: refused (%s)", method, state_names[state],
-		   call->error);
+		tap_ok(may_fail, "%s of a guest that is %s: refused (%s)", method, state_names[state],
+		       call->error);
 	if (call->good && holds_after_reboot(method) && domid) {
 		fake_stop(domid, XYL_SHUTDOWN_REBOOT);
 		settle(&g);
 		UNTIL(fake_find(g.id) && fake_find(g.id) != domid);
 		settle(&g);
-		ok(has_happened(&g, method, fake_find(g.id)),
-		   "%s of a guest that was %s: it holds after a reboot", method, state_names[state]);
+		tap_ok(has_happened(&g, method, fake_find(g.id)),
+		       "%s of a guest that was %s: it holds after a reboot", method, state_names[state]);
 	}
 	end(call);
 	if (g.under_way) {
@@ -473,14 +458,14 @@ static void test_attach_without_frontend(void)
 	call = make("AttachDevice", g_variant_new("(s@a{sv})", g.uuid, disk_argument()));
 	if (call->good)
 		made = g_variant_get_child_value(call->answer, 0);
-	ok(made && g_variant_lookup(made, "device", "&s", &device) && !strcmp(device, "/dev/loop7"),
-	   "attaching gives the device as it became");
-	ok(g_get_monotonic_time() - begun < 10 * G_USEC_PER_SEC,
-	   "and does not wait for a frontend that is not there");
+	tap_ok(made && g_variant_lookup(made, "device", "&s", &device) && !strcmp(device, "/dev/loop7"),
+	       "attaching gives the device as it became");
+	tap_ok(g_get_monotonic_time() - begun < 10 * G_USEC_PER_SEC,
+	       "and does not wait for a frontend that is not there");
 	g_clear_pointer(&made, g_variant_unref);
 	end(call);
 	call = make("DetachDevice", g_variant_new("(s@a{sv})", g.uuid, key_argument("xvdb")));
-	ok(call->good && g_get_monotonic_time() - begun < 10 * G_USEC_PER_SEC, "nor does detaching");
+	tap_ok(call->good && g_get_monotonic_time() - begun < 10 * G_USEC_PER_SEC, "nor does detaching");
 	end(call);
 	end(make("Destroy", g_variant_new("(s)", g.uuid)));
 	fake_frontends = true;
@@ -503,8 +488,8 @@ static void test_stuck_teardowns(void)
 	new_guest(&g);
 	call = begin("Create", g_variant_new("(@a{sv}u)", configuration(&g), 0));
 	UNTIL(call->done);
-	ok(call->good, "%d stuck teardowns do not keep another guest from starting",
-	   (int)G_N_ELEMENTS(stuck));
+	tap_ok(call->good, "%d stuck teardowns do not keep another guest from starting",
+	       (int)G_N_ELEMENTS(stuck));
 	end(call);
 	fake_gate(GATE_GONE, true);
 	for (size_t i = 0; i < G_N_ELEMENTS(stuck); i++) {
@@ -525,18 +510,18 @@ static void test_held_memory(void)
 	create(&g, false);
 	fake_held = true;
 	call = make("Destroy", g_variant_new("(s)", g.uuid));
-	ok(call->good && g_get_monotonic_time() - begun < 30 * G_USEC_PER_SEC,
-	   "a guest whose memory another one keeps is destroyed");
+	tap_ok(call->good && g_get_monotonic_time() - begun < 30 * G_USEC_PER_SEC,
+	       "a guest whose memory another one keeps is destroyed");
 	end(call);
 	call = make("Create", g_variant_new("(@a{sv}u)", configuration(&g), 0));
-	ok(call->good && fake_find(g.id), "and can be started again");
+	tap_ok(call->good && fake_find(g.id), "and can be started again");
 	end(call);
 	call = make("Get", g_variant_new("(s)", g.uuid));
-	ok(call->good, "and is found by its UUID");
+	tap_ok(call->good, "and is found by its UUID");
 	end(call);
 	fake_held = false;
 	end(make("Destroy", g_variant_new("(s)", g.uuid)));
-	ok(!fake_find(g.id), "and destroyed again, where nobody keeps it");
+	tap_ok(!fake_find(g.id), "and destroyed again, where nobody keeps it");
 	fake_lock();
 	for (unsigned i = 1; i < FAKE_DOMAINS; i++)
 		fake_domains[i].there = fake_domains[i].there && !fake_domains[i].dying;
@@ -560,13 +545,13 @@ static void test_adopt_dead_disk(void)
 	scan_adopt_all();
 	UNTIL(fake_waiting(GATE_ADOPT));
 	call = make("Get", g_variant_new("(s)", g.uuid));
-	ok(call->good, "a guest on a dead disk is adopted, and shown");
+	tap_ok(call->good, "a guest on a dead disk is adopted, and shown");
 	end(call);
 	new_guest(&other);
 	create(&other, false);
-	ok(fake_find(other.id) != 0, "another one is started meanwhile");
+	tap_ok(fake_find(other.id) != 0, "another one is started meanwhile");
 	call = make("Shutdown", g_variant_new("(ss)", g.uuid, "poweroff"));
-	ok(call->good, "and the first can be asked to shut down");
+	tap_ok(call->good, "and the first can be asked to shut down");
 	end(call);
 	fake_gate(GATE_ADOPT, true);
 	end(make("Destroy", g_variant_new("(s)", g.uuid)));
@@ -584,14 +569,14 @@ static void test_names(void)
 	create(&g, false);
 	number = g_strdup_printf("%u", fake_find(g.id));
 	call = make("Destroy", g_variant_new("(s)", number));
-	ok(!call->good && !g_strcmp0(call->error, "org.xylem.Error.InvalidArgument") && fake_find(g.id),
-	   "a guest's number does not name it");
+	tap_ok(!call->good && !g_strcmp0(call->error, "org.xylem.Error.InvalidArgument") && fake_find(g.id),
+	       "a guest's number does not name it");
 	end(call);
 	call = make("Destroy", g_variant_new("(s)", "0"));
-	ok(!call->good, "domain 0 is not destroyed");
+	tap_ok(!call->good, "domain 0 is not destroyed");
 	end(call);
 	call = make("Destroy", g_variant_new("(s)", "ab000000-0000-0000-0000-0000000fffff"));
-	ok(!call->good && !g_strcmp0(call->error, "org.xylem.Error.NotFound"), "an unknown UUID");
+	tap_ok(!call->good && !g_strcmp0(call->error, "org.xylem.Error.NotFound"), "an unknown UUID");
 	end(call);
 	end(make("Destroy", g_variant_new("(s)", g.uuid)));
 }
@@ -618,7 +603,7 @@ static void test_time_zone(void)
 
 		g_setenv("TZ", zones[i], TRUE);
 		reach(&g, RUNNING);
-		ok(fake_domains[fake_find(g.id)].time_offset_s == offsets[i],
+		tap_ok(fake_domains[fake_find(g.id)].time_offset_s == offsets[i],
 		   "a guest with the host's local time begins in the zone that the host has then, %s",
 		   zones[i]);
 		end(make("Destroy", g_variant_new("(s)", g.uuid)));
@@ -637,8 +622,7 @@ int main(void)
 	test_adopt_dead_disk();
 	test_held_memory();
 	test_stuck_teardowns();
-	printf("1..%d\n", count);
 	g_rmdir(dir);
 	g_free(dir);
-	return failed != 0;
+	return tap_end();
 }

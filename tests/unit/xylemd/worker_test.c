@@ -19,7 +19,7 @@
 #include "xenctrl.h"
 
 #include "../lib/makeelf.h"
-#include "../lib/tap.h"
+#include "../../lib/tap.h"
 #include "error.h"
 #include "worker.h"
 /* confine() is private to it. */

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../lib/tap.h"
+#include "../../lib/tap.h"
 #include "error.h"
 #include "guestconf.h"
 #include "journal.h"

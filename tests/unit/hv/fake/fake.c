@@ -392,30 +392,3 @@ size_t guest_clear(gva_t dst, size_t n)
 		memset(fake_guest + dst.v, 0, have);
 	return n - have;
 }
-
-/* ---- TAP ---- */
-
-static unsigned planned, run, failed;
-
-void tap_plan(unsigned n)
-{
-	planned = n;
-	printf("1..%u\n", n);
-	fflush(stdout);
-}
-
-void tap_ok(bool good, const char *name)
-{
-	printf("%s %u - %s\n", good ? "ok" : "not ok", ++run, name);
-	fflush(stdout);
-	failed += !good;
-}
-
-int tap_done(void)
-{
-	if (run != planned) {
-		printf("# %u tests planned, %u run\n", planned, run);
-		return 1;
-	}
-	return failed ? 1 : 0;
-}

@@ -11,6 +11,7 @@
 #ifndef FAKE_FAKE_H
 #define FAKE_FAKE_H
 
+#include "../../../lib/tap.h"
 #include "mm/pagetable.h"
 #include "mm/heap.h"
 #include <stdio.h>
@@ -54,10 +55,5 @@ void fake_rank_check(unsigned rank);
 
 /* Guest memory as guest_copy_in() and guest_copy_out() see it: offsets into this, up to fake_guest_bytes. */
 extern uint8_t fake_guest[65536];
-
-/* TAP */
-void tap_plan(unsigned n);
-void tap_ok(bool good, const char *name);
-int tap_done(void); /* exit status */
 
 #endif

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* TAP for the tests of this folder: tap_ok() per verdict, tap_end() prints the plan and gives main's result. */
+/*
+ * TAP, for every test in C: tap_ok() per verdict, and tap_end() prints the plan and gives main's result. With tap_plan()
+ * before the first verdict another number of them is a failure too.
+ */
 #ifndef XYLEM_TEST_TAP_H
 #define XYLEM_TEST_TAP_H
 
@@ -7,7 +10,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-static unsigned tap_count, tap_failed;
+static unsigned tap_count, tap_failed, tap_planned;
 
 static inline bool __attribute__((format(printf, 2, 3))) tap_ok(bool ok, const char *format, ...)
 {
@@ -28,10 +31,17 @@ static inline void tap_skip(const char *name, const char *why)
 	printf("ok %u - %s # SKIP %s\n", ++tap_count, name, why);
 }
 
+static inline void tap_plan(unsigned count)
+{
+	tap_planned = count;
+}
+
 static inline int tap_end(void)
 {
-	printf("1..%u\n", tap_count);
-	return tap_failed ? 1 : 0;
+	printf("1..%u\n", tap_planned ? tap_planned : tap_count);
+	if (tap_planned && tap_planned != tap_count)
+		printf("# %u verdicts planned, %u given\n", tap_planned, tap_count);
+	return tap_failed || (tap_planned && tap_planned != tap_count) ? 1 : 0;
 }
 
 #endif
