@@ -186,11 +186,11 @@ static int check_memory(const virDomainDef *def)
 
 	if (check_absent(list, G_N_ELEMENTS(list)) < 0)
 		return -1;
-	if (mem->cur_balloon < CONF_MEMORY_MIN_KIB)
+	if (mem->cur_balloon < GUEST_MEMORY_MIN_KIB)
 		return refuse("<currentMemory>: %llu KiB, a guest needs %llu", mem->cur_balloon,
-		              CONF_MEMORY_MIN_KIB);
-	if (total > CONF_MEMORY_MAX_KIB)
-		return refuse("<memory>: %llu KiB, a guest has at most %llu", total, CONF_MEMORY_MAX_KIB);
+		              GUEST_MEMORY_MIN_KIB);
+	if (total > GUEST_MEMORY_MAX_KIB)
+		return refuse("<memory>: %llu KiB, a guest has at most %llu", total, GUEST_MEMORY_MAX_KIB);
 	if (total % 4)
 		return refuse("<memory>: %llu KiB are no whole pages of 4 KiB", total);
 	if (mem->cur_balloon % 4)
@@ -217,9 +217,9 @@ static int check_cpu(const virDomainDef *def)
 
 	if (check_absent(list, G_N_ELEMENTS(list)) < 0)
 		return -1;
-	if (virDomainDefGetVcpusMax(def) > CONF_VCPUS_MAX)
+	if (virDomainDefGetVcpusMax(def) > GUEST_VCPUS_MAX)
 		return refuse("<vcpu>%u</vcpu>: a guest has at most %d", virDomainDefGetVcpusMax(def),
-		              CONF_VCPUS_MAX);
+		              GUEST_VCPUS_MAX);
 	if (tune->sharesSpecified && (tune->shares < 1 || tune->shares > GUEST_WEIGHT_MAX))
 		return refuse("<cputune><shares>%llu</shares>: the scheduler's weights are 1..65535",
 		              tune->shares);

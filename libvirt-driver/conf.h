@@ -12,10 +12,6 @@
 
 #include "../libxenctrl/src/guestlimits.h"
 
-#define CONF_VCPUS_MAX      GUEST_VCPUS_MAX
-#define CONF_MEMORY_MIN_KIB ((unsigned long long)GUEST_MEMORY_MIN_KIB)
-#define CONF_MEMORY_MAX_KIB GUEST_MEMORY_MAX_KIB
-
 /*
  * The guest configuration that xylemd's Create takes (docs/xylemd-protocol.md, "Guest", without "opaque"): an
  * a{sv}, floating. Refuses what check_domain refuses. Disks of storage pools and interfaces of networks must

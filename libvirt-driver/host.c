@@ -130,7 +130,7 @@ char *host_capabilities(virConnectPtr conn)
 
 static void fill_domain_capabilities(virDomainCaps *caps)
 {
-	caps->maxvcpus = CONF_VCPUS_MAX;
+	caps->maxvcpus = GUEST_VCPUS_MAX;
 	caps->cpu.hostPassthrough = true;
 	caps->os.supported = VIR_TRISTATE_BOOL_YES;
 	caps->os.loader.supported = VIR_TRISTATE_BOOL_NO;
@@ -214,7 +214,7 @@ int host_max_vcpus(virConnectPtr conn, const char *type)
 		virReportError(VIR_ERR_INVALID_ARG, "type '%s': the only one is 'xen'", type);
 		return -1;
 	}
-	return CONF_VCPUS_MAX;
+	return GUEST_VCPUS_MAX;
 }
 
 unsigned long long host_free_memory(virConnectPtr conn)

@@ -16,8 +16,6 @@
 
 VIR_LOG_INIT("xylem.process");
 
-#define OPAQUE_BYTES_MAX (256 * 1024) /* xylemd's limit */
-
 static int resolve_net(virDomainDef *def, virDomainNetDef *net, virConnectPtr *conn)
 {
 	if (net->type != VIR_DOMAIN_NET_TYPE_NETWORK)
@@ -94,7 +92,7 @@ static GVariant *with_opaque(GVariant *guest, virDomainDef *def)
 
 	g_variant_ref_sink(guest);
 	g_variant_dict_init(&dict, guest);
-	if (xml && strlen(xml) <= OPAQUE_BYTES_MAX)
+	if (xml && strlen(xml) <= GUEST_OPAQUE_MAX)
 		g_variant_dict_insert(&dict, "opaque", "s", xml);
 	else
 		VIR_WARN(

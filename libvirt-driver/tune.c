@@ -89,9 +89,9 @@ static int set_vcpus(virDomainObj *vm, unsigned long value, unsigned int flags)
 	                        &config) < 0)
 		return -1;
 	/* Before libvirt makes room for them. */
-	if (count < 1 || count > CONF_VCPUS_MAX) {
+	if (count < 1 || count > GUEST_VCPUS_MAX) {
 		virReportError(VIR_ERR_INVALID_ARG, "%u vcpus for %s: a guest has 1 to %d", count,
-		               vm->def->name, CONF_VCPUS_MAX);
+		               vm->def->name, GUEST_VCPUS_MAX);
 		return -1;
 	}
 	if (flags & VIR_DOMAIN_VCPU_MAXIMUM) {
@@ -417,9 +417,9 @@ static int set_memory(virDomainObj *vm, unsigned long kib, unsigned int flags)
 	                        &config) < 0)
 		return -1;
 	/* What is stored must be a definition that starts, and even one that libvirt can read again. */
-	if (kib < CONF_MEMORY_MIN_KIB || kib > CONF_MEMORY_MAX_KIB) {
+	if (kib < GUEST_MEMORY_MIN_KIB || kib > GUEST_MEMORY_MAX_KIB) {
 		virReportError(VIR_ERR_INVALID_ARG, "%lu KiB for %s: a guest has %llu to %llu", kib,
-		               vm->def->name, CONF_MEMORY_MIN_KIB, CONF_MEMORY_MAX_KIB);
+		               vm->def->name, GUEST_MEMORY_MIN_KIB, GUEST_MEMORY_MAX_KIB);
 		return -1;
 	}
 	if (kib % 4) {

@@ -6,7 +6,7 @@
 #define GUEST_VCPUS_MAX      128
 #define GUEST_DISKS_MAX      64
 #define GUEST_NICS_MAX       32
-#define GUEST_MEMORY_MIN_KIB 4096
+#define GUEST_MEMORY_MIN_KIB 4096ULL
 #define GUEST_MEMORY_MAX_KIB (16ULL << 30) /* 16 TiB: what a 64-bit PV guest can map */
 #define GUEST_CMDLINE_MAX    1023          /* bytes */
 #define GUEST_CLOCK_MAX_S    (100LL * 366 * 86400)

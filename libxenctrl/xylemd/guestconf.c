@@ -502,7 +502,7 @@ static bool parse_memory(struct guestconf *conf, GVariantDict *dict, const char 
 	    conf->memory_kib % 4)
 		return xd_fail(error, XD_ERROR_INVALID_ARGUMENT,
 		               "%s: memory_kib %" G_GUINT64_FORMAT
-		               " is not a multiple of 4 between %u and 2^34",
+		               " is not a multiple of 4 between %llu and 2^34",
 		               what, conf->memory_kib, GUEST_MEMORY_MIN_KIB);
 	if (conf->max_memory_kib < conf->memory_kib || conf->max_memory_kib > GUEST_MEMORY_MAX_KIB ||
 	    conf->max_memory_kib % 4)

@@ -41,7 +41,7 @@ void op_set_memory(struct op *op)
 	if (kib < GUEST_MEMORY_MIN_KIB || kib % 4 || kib > conf->max_memory_kib)
 		xd_fail(&error, XD_ERROR_INVALID_ARGUMENT,
 		        "guest \"%s\": memory_kib %" G_GUINT64_FORMAT
-		        " is not a multiple of 4 from %d to %" G_GUINT64_FORMAT,
+		        " is not a multiple of 4 from %llu to %" G_GUINT64_FORMAT,
 		        op->guest->name, kib, GUEST_MEMORY_MIN_KIB, conf->max_memory_kib);
 	else if (set_limit(op, kib, &error) &&
 	         xyl_store_printf(storeio_store(xylemd.io), XYL_TX_NONE, path, "%" G_GUINT64_FORMAT, kib)) {
