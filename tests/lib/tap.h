@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * TAP, for every test in C: tap_ok() per verdict, and tap_end() prints the plan and gives main's result. With tap_plan()
  * before the first verdict another number of them is a failure too.

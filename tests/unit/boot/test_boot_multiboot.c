@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "boot/boot.h"
-#include "tap.h"
+#include "../../lib/tap.h"
 
 #define LOW_BYTES    65536
 #define INFO         0x100

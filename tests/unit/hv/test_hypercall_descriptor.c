@@ -204,5 +204,5 @@ int main(void)
 	gdt();
 	ldt();
 	bases();
-	return tap_done();
+	return tap_end();
 }

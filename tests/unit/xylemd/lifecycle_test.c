@@ -604,8 +604,8 @@ static void test_time_zone(void)
 		g_setenv("TZ", zones[i], TRUE);
 		reach(&g, RUNNING);
 		tap_ok(fake_domains[fake_find(g.id)].time_offset_s == offsets[i],
-		   "a guest with the host's local time begins in the zone that the host has then, %s",
-		   zones[i]);
+		       "a guest with the host's local time begins in the zone that the host has then, %s",
+		       zones[i]);
 		end(make("Destroy", g_variant_new("(s)", g.uuid)));
 	}
 	clock_base = "utc";
