@@ -57,12 +57,23 @@ struct extent_op {
 	bool have_list;
 };
 
+/* A large extent is cleared in parts, before it is taken. Whoever frees memory faster than this clears it, waits. */
+static int clear_ahead(const struct domain *d, unsigned order, unsigned flags)
+{
+	for (unsigned i = 0; i < 2u << order && heap_clear_ahead(&d->mm, order, flags); i += FRAMES_SLICE)
+		if (work_pending())
+			return -ERESTART_HV;
+	return 0;
+}
+
 static int extent_populate(const struct extent_op *op, XEN_GUEST_HANDLE(xen_pfn_t) list, uint64_t i)
 {
 	xen_pfn_t pfn = 0;
 	mfn_t mfn;
-	int rc;
+	int rc = clear_ahead(op->d, op->order, op->flags);
 
+	if (rc)
+		return rc;
 	if (op->cmd == XENMEM_populate_physmap) {
 		if (copy_from_handle(&pfn, list, i, 1))
 			return -EFAULT;
@@ -186,7 +197,11 @@ static int chunk_alloc(struct exchange *e)
 	unsigned extents = 1u << (e->order - e->x.out.extent_order);
 
 	for (unsigned i = 0; i < extents; i++) {
-		mfn_t mfn = heap_alloc_for(&e->d->mm, e->x.out.extent_order, e->flags);
+		int rc = clear_ahead(e->d, e->x.out.extent_order, e->flags);
+		mfn_t mfn = rc ? INVALID_MFN : heap_alloc_for(&e->d->mm, e->x.out.extent_order, e->flags);
+
+		if (rc)
+			return rc;
 
 		if (mfn_eq(mfn, INVALID_MFN))
 			return -ENOMEM;

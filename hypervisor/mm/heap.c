@@ -2,12 +2,13 @@
 /*
  * Free memory.
  *
- * A buddy allocator with two zones, below and above 4 GiB; guests' ordinary allocations leave a reserve of
- * the low zone for the exchange of frames that dom0's devices need (swiotlb). A frame that was a domain's is
- * handed out only after all CPUs have flushed since it was freed, and cleared, unless the caller overwrites
- * it. Idle CPUs do both ahead of time (heap_scrub()): in a free list, blocks that they have finished lie at
- * the end. Small objects of the hypervisor's own lie in slabs of one frame, by powers of two; each struct
- * frame keeps its slab's books. One lock for all of it; clearing and flushing happen outside.
+ * A buddy allocator with two zones, below and above 4 GiB; guests' ordinary allocations leave a reserve of the low
+ * zone for the exchange of frames that dom0's devices need (swiotlb). A frame that was a domain's is handed out only
+ * after all CPUs have flushed since it was freed, and cleared, unless the caller overwrites it. Idle CPUs do both
+ * ahead of time (heap_scrub()): in a free list, blocks that they have finished lie at the end. Whoever is handed a
+ * block waits until nobody clears frames of it any more. Small objects of the hypervisor's own lie in slabs of one
+ * frame, by powers of two; each struct frame keeps its slab's books. One lock for all of it; clearing and flushing
+ * happen outside.
  */
 #include "mm/internal.h"
 
@@ -19,8 +20,9 @@
 #define SLAB_MIN_SHIFT   4
 #define SLAB_CLASSES     8 /* 16 .. 2048 bytes */
 #define OBJECT_MAX_ORDER 4
-#define SCRUB_LOOK       64 /* frames that heap_scrub() looks at, and clears, in one go under the lock */
+#define SCRUB_LOOK       64 /* frames that heap_scrub() looks at, and clears, in one go */
 #define SCRUB_CLEAR      8
+#define AHEAD_CLEAR      64 /* heap_clear_ahead() likewise */
 
 static spinlock_t heap_lock = SPINLOCK(RANK_HEAP);
 static struct list free_lists[2][HEAP_MAX_ORDER + 1];
@@ -30,7 +32,12 @@ static struct list slabs[SLAB_CLASSES];      /* frames with a free object */
 static struct {
 	struct frame *block; /* free, of frames that may hold something; NULL: look for one */
 	uint64_t done;       /* of its frames */
+	/* Who clears frames does it without the lock, one CPU at a time. */
+	bool busy;
+	struct frame *claimed;   /* the free block that they are of; NULL when it was taken meanwhile */
+	uint64_t writing, count; /* they are among [writing, writing + count) */
 } scrub;
+static uint32_t scrub_writes;       /* odd while frames are written; atomic */
 static bool heap_ready, heap_dirty; /* dirty: heap_scrub() may find something */
 
 static void heap_init(void)
@@ -71,6 +78,8 @@ static bool block_remove(struct frame *f)
 
 	if (scrub.block == f)
 		scrub.block = NULL;
+	if (scrub.claimed == f)
+		scrub.claimed = NULL;
 	f->flags &= ~(FRAME_FREE | FRAME_CLEAN);
 	list_del(&f->link);
 	return clean;
@@ -184,50 +193,108 @@ static struct frame *dirty_block(void)
 	return scrub.block;
 }
 
-/* Lock held. True: a free frame is clear, and nobody reaches it. False: the CPUs of the mask must flush first. */
-static bool frame_scrub(struct frame *f, cpumask_t *cpus)
+/* Lock held. Whether nobody reaches a free frame any more; else the CPUs of the mask must flush first. */
+static bool frame_unreached(struct frame *f, cpumask_t *cpus)
 {
-	if (f->flags & FRAME_ZERO)
+	if (!(f->flags & FRAME_FLUSH))
 		return true;
-	if (f->flags & FRAME_FLUSH) {
-		if (!f->tlb_stamp) /* from when the clock had wrapped: a later one does no harm, and a flush makes it true */
-			f->tlb_stamp = tlb_clock();
-		*cpus = cpus_online;
-		tlb_filter(cpus, f->tlb_stamp);
-		if (!cpumask_empty(cpus))
-			return false;
+	if (!f->tlb_stamp) /* from when the clock had wrapped: a later one does no harm, and a flush makes it true */
+		f->tlb_stamp = tlb_clock();
+	*cpus = cpus_online;
+	tlb_filter(cpus, f->tlb_stamp);
+	return cpumask_empty(cpus);
+}
+
+/* What of a free block is cleared in one go. */
+struct sweep {
+	struct frame *block;
+	uint64_t at, end; /* its frames from here on; at moves on */
+	unsigned looks, clears;
+	struct frame *frames[AHEAD_CLEAR];
+	unsigned count;
+	cpumask_t cpus; /* that must flush before it can go on */
+};
+
+/* Lock held, nobody else clears: chooses frames. */
+static void sweep_begin(struct sweep *w)
+{
+	uint64_t first = w->at;
+
+	for (; w->at < w->end && w->looks && w->count < w->clears; w->at++, w->looks--) {
+		struct frame *f = &w->block[w->at];
+
+		if (f->flags & FRAME_ZERO)
+			continue;
+		if (!frame_unreached(f, &w->cpus))
+			break;
+		w->frames[w->count++] = f;
 	}
-	memset(mfn_map(frame_mfn(f)), 0, PAGE_SIZE);
-	f->flags = (f->flags & ~FRAME_FLUSH) | FRAME_ZERO;
-	return true;
+	if (!w->count)
+		return;
+	scrub.busy = true;
+	scrub.claimed = w->block;
+	scrub.writing = frame_mfn(w->block).m + first;
+	scrub.count = w->at - first;
+	__atomic_fetch_add(&scrub_writes, 1, __ATOMIC_SEQ_CST);
+}
+
+/* Without the lock. */
+static void sweep_clear(const struct sweep *w)
+{
+	if (!w->count)
+		return;
+	for (unsigned i = 0; i < w->count; i++)
+		memset(mfn_map(frame_mfn(w->frames[i])), 0, PAGE_SIZE);
+	__atomic_fetch_add(&scrub_writes, 1, __ATOMIC_SEQ_CST);
+}
+
+/* Lock held. False: somebody took the block meanwhile, and what was done counts for nothing. */
+static bool sweep_end(const struct sweep *w)
+{
+	bool claimed = scrub.claimed == w->block;
+
+	scrub.claimed = NULL;
+	scrub.busy = false;
+	for (unsigned i = 0; i < w->count && claimed; i++)
+		w->frames[i]->flags = (w->frames[i]->flags & ~FRAME_FLUSH) | FRAME_ZERO;
+	return claimed;
 }
 
 bool heap_scrub(void)
 {
-	unsigned looked = 0, cleared = 0;
-	cpumask_t cpus = { { 0 } };
+	struct sweep w = { .looks = SCRUB_LOOK, .clears = SCRUB_CLEAR };
 	struct frame *f;
 
 	/* What is right only under the lock is looked at again there. */
 	if (!READ_ONCE(heap_dirty))
 		return false;
 	spin_lock(&heap_lock);
-	f = dirty_block();
-	for (; f && scrub.done < 1ull << f->order && looked < SCRUB_LOOK && cleared < SCRUB_CLEAR;
-	     scrub.done++, looked++) {
-		cleared += !(f[scrub.done].flags & FRAME_ZERO);
-		if (!frame_scrub(&f[scrub.done], &cpus))
-			break;
+	f = scrub.busy ? NULL : dirty_block();
+	if (!f) {
+		heap_dirty = scrub.busy;
+		spin_unlock(&heap_lock);
+		return false;
 	}
-	if (f && scrub.done == 1ull << f->order) {
-		block_remove(f);
-		block_insert(frame_mfn(f).m, f->order, true);
+	w.block = f;
+	w.at = scrub.done;
+	w.end = 1ull << f->order;
+	sweep_begin(&w);
+	if (w.count) {
+		spin_unlock(&heap_lock);
+		sweep_clear(&w);
+		spin_lock(&heap_lock);
 	}
-	heap_dirty = f;
+	if (!w.count || sweep_end(&w)) {
+		scrub.done = w.at;
+		if (w.at == w.end) {
+			block_remove(f);
+			block_insert(frame_mfn(f).m, f->order, true);
+		}
+	}
 	spin_unlock(&heap_lock);
-	if (!cpumask_empty(&cpus))
-		tlb_flush(&cpus);
-	return f;
+	if (!cpumask_empty(&w.cpus))
+		tlb_flush(&w.cpus);
+	return true;
 }
 
 /* Whether a domain may take n frames of the zone: it leaves the low reserve and what others have claimed. */
@@ -242,27 +309,87 @@ static bool domain_may_take(const struct domain_mm *d, unsigned zone, unsigned f
 	       zone_free[ZONE_LOW] >= n + reserve;
 }
 
+/* Lock held: the zone that d (NULL: the hypervisor) is given such a block from, if it has one. */
+static int zone_for(const struct domain_mm *d, unsigned order, unsigned flags, int zone)
+{
+	while (zone >= ZONE_LOW && d && !domain_may_take(d, (unsigned)zone, flags, 1ull << order))
+		zone--;
+	return zone;
+}
+
+static int first_zone(unsigned flags)
+{
+	return flags & HEAP_LOW ? ZONE_LOW : ZONE_HIGH;
+}
+
+/* Lock held: whether somebody clears frames of the block now; *writes: what scrub_writes is as long as he does. */
+static bool is_written(mfn_t first, unsigned order, uint32_t *writes)
+{
+	*writes = __atomic_load_n(&scrub_writes, __ATOMIC_SEQ_CST);
+	return (*writes & 1) && first.m < scrub.writing + scrub.count &&
+	       scrub.writing < first.m + (1ull << order);
+}
+
 static mfn_t alloc_block(struct domain_mm *d, unsigned order, unsigned flags)
 {
 	mfn_t mfn = INVALID_MFN;
+	uint32_t writes = 0;
+	bool wait;
 
 	if (order > HEAP_MAX_ORDER)
 		return mfn;
 	spin_lock(&heap_lock);
-	for (int zone = flags & HEAP_LOW ? ZONE_LOW : ZONE_HIGH; zone >= ZONE_LOW && mfn_eq(mfn, INVALID_MFN);
-	     zone--)
-		if (!d || domain_may_take(d, (unsigned)zone, flags, 1ull << order))
-			mfn = block_alloc((unsigned)zone, order, !(flags & HEAP_NOSCRUB));
+	for (int zone = zone_for(d, order, flags, first_zone(flags));
+	     zone >= ZONE_LOW && mfn_eq(mfn, INVALID_MFN); zone = zone_for(d, order, flags, zone - 1))
+		mfn = block_alloc((unsigned)zone, order, !(flags & HEAP_NOSCRUB));
 	if (d && !mfn_eq(mfn, INVALID_MFN)) {
 		uint64_t used = MIN(d->claimed_pages, 1ull << order);
 
 		d->claimed_pages -= used;
 		claimed_total -= used;
 	}
+	wait = !mfn_eq(mfn, INVALID_MFN) && is_written(mfn, order, &writes);
 	spin_unlock(&heap_lock);
+	while (wait && __atomic_load_n(&scrub_writes, __ATOMIC_SEQ_CST) == writes)
+		cpu_relax();
 	if (!mfn_eq(mfn, INVALID_MFN))
 		block_prepare(mfn, order, flags);
 	return mfn;
+}
+
+/* Lock held: the block whose first frames block_alloc() would hand out, zeroed, or NULL. */
+static struct frame *block_next(unsigned zone, unsigned order)
+{
+	for (unsigned o = order; o <= HEAP_MAX_ORDER; o++)
+		if (!list_empty(&free_lists[zone][o]))
+			return list_entry(free_lists[zone][o].prev, struct frame, link);
+	return NULL;
+}
+
+bool heap_clear_ahead(const struct domain_mm *d, unsigned order, unsigned flags)
+{
+	struct sweep w = { .end = 1ull << order, .clears = AHEAD_CLEAR, .looks = ~0u };
+	bool busy;
+
+	if (w.end <= AHEAD_CLEAR || order > HEAP_MAX_ORDER)
+		return false;
+	spin_lock(&heap_lock);
+	busy = scrub.busy;
+	for (int zone = zone_for(d, order, flags, first_zone(flags)); zone >= ZONE_LOW && !w.block && !busy;
+	     zone = zone_for(d, order, flags, zone - 1))
+		w.block = block_next((unsigned)zone, order);
+	if (w.block)
+		sweep_begin(&w);
+	spin_unlock(&heap_lock);
+	if (w.count) {
+		sweep_clear(&w);
+		spin_lock(&heap_lock);
+		(void)sweep_end(&w);
+		spin_unlock(&heap_lock);
+	}
+	if (!cpumask_empty(&w.cpus))
+		tlb_flush(&w.cpus);
+	return busy || w.count || !cpumask_empty(&w.cpus);
 }
 
 mfn_t heap_alloc(unsigned order, unsigned flags)

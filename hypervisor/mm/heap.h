@@ -22,6 +22,9 @@ void heap_free(mfn_t mfn, unsigned order);
 /* The idle loop's work: clears a few free frames, and has the TLBs flushed that could still reach them, so
  * that nobody waits for that later. A few microseconds; interrupts on. False: nothing was left to do. */
 bool heap_scrub(void);
+/* Some of what an allocation of that order for d would have to clear, 64 frames at most: true, and call it again; false:
+ * there is nothing to do ahead. What is done stays done, whether the allocation comes or not. */
+bool heap_clear_ahead(const struct domain_mm *d, unsigned order, unsigned flags);
 uint64_t heap_free_pages(void);    /* frames */
 uint64_t heap_claimed_pages(void); /* of the free ones, those set aside by claims */
 /* 2^order frames out of d's claim and outside of what is set aside; domain_frame_alloc() is for all but mm. */

@@ -2,6 +2,7 @@
 /* The allocator: zones, buddies, the low reserve, small objects. */
 #include "mm/internal.h"
 #include "fake/dom.h"
+#include <pthread.h>
 
 #define LOW_FRAMES  4096
 #define HIGH_FRAMES 1024
@@ -213,9 +214,126 @@ static void stamps(void)
 	       "a stamp of when the clock stood still means everybody");
 }
 
+static unsigned locked_clears, clears, most_clears;
+
+static void note_clear(mfn_t mfn)
+{
+	(void)mfn;
+	locked_clears += fake_locks_held() != 0;
+	clears++;
+}
+
+/* All free memory holds something. */
+static void dirty_all(void)
+{
+	static mfn_t taken[LOW_FRAMES + HIGH_FRAMES];
+	unsigned n = 0;
+
+	while (n < ARRAY_SIZE(taken) && !mfn_eq(taken[n] = heap_alloc(0, HEAP_NOSCRUB), INVALID_MFN))
+		n++;
+	for (unsigned i = 0; i < n; i++)
+		memset(mfn_map(taken[i]), 0xee, PAGE_SIZE);
+	while (n)
+		heap_free(taken[--n], 0);
+}
+
+static void scrubbing_without_the_lock(void)
+{
+	dirty_all();
+	fake_map_hook = note_clear;
+	locked_clears = clears = 0;
+	while (heap_scrub())
+		;
+	fake_map_hook = NULL;
+	tap_ok(clears > 1000 && !locked_clears, "idle CPUs clear free frames without the heap's lock");
+}
+
+static void taken_while_scrubbed(void)
+{
+	uint64_t before;
+	bool clear = true;
+	mfn_t big;
+
+	dirty_all();
+	before = heap_free_pages();
+	(void)heap_scrub();
+	big = heap_alloc(9, 0);
+	for (unsigned i = 0; i < 512; i++)
+		for (unsigned w = 0; w < 512; w++)
+			clear &= !((uint64_t *)mfn_map(mfn_add(big, i)))[w];
+	tap_ok(clear, "what was cleared in part is clear when it is handed out");
+	heap_free(big, 9);
+	tap_ok(heap_free_pages() == before, "and all of it comes back");
+}
+
+static volatile bool stop;
+
+static void *scrubber(void *arg)
+{
+	fake_set_cpu(1);
+	while (!stop)
+		(void)heap_scrub();
+	return arg;
+}
+
+/* Frames come and go while another CPU clears free ones: what their owner writes stays. */
+static void owned_while_scrubbed(void)
+{
+	pthread_t thread;
+	bool good = true;
+
+	dirty_all();
+	if (pthread_create(&thread, NULL, scrubber, NULL))
+		abort();
+	for (unsigned i = 0; i < 20000 && good; i++) {
+		unsigned order = i % 5;
+		mfn_t mfn = heap_alloc(order, i & 8 ? HEAP_NOSCRUB : 0);
+
+		for (unsigned k = 0; k < 1u << order; k++)
+			memset(mfn_map(mfn_add(mfn, k)), 0x5a, PAGE_SIZE);
+		for (unsigned k = 0; k < 1u << order; k++)
+			for (unsigned w = 0; w < 512; w += 7)
+				good &= ((uint64_t *)mfn_map(mfn_add(mfn, k)))[w] == 0x5a5a5a5a5a5a5a5a;
+		heap_free(mfn, order);
+	}
+	stop = true;
+	pthread_join(thread, NULL);
+	tap_ok(good, "nobody clears a frame that has an owner");
+}
+
+static void look_for_work(void)
+{
+	most_clears = MAX(most_clears, clears);
+	clears = 0;
+}
+
+static void large_extents_are_cleared_in_parts(void)
+{
+	struct domain_mm *d0 = &fake_domains[0].mm;
+	mfn_t mfn;
+	unsigned calls = 0;
+
+	dirty_all();
+	fake_map_hook = note_clear;
+	clears = most_clears = locked_clears = 0;
+	while (heap_clear_ahead(d0, 9, 0)) {
+		calls++;
+		look_for_work();
+	}
+	tap_ok(calls >= 8 && most_clears <= 64 && !locked_clears,
+	       "a large block is cleared ahead, 64 frames at a time");
+	clears = 0;
+	tap_ok(!domain_frame_alloc(d0, 9, 0, &mfn) && clears == 0,
+	       "and nothing is left to clear when it is taken");
+	fake_map_hook = NULL;
+	for (unsigned i = 0; i < 512; i++)
+		if (domain_frame_release(d0, mfn_add(mfn, i)))
+			abort();
+}
+
 int main(void)
 {
-	tap_plan(25);
+	tap_plan(25 + 6);
 	fake_init(LOW_FRAMES, HIGH_FRAMES);
 	for (unsigned i = 0; i < 2; i++)
 		fake_domain_create(i, 1 << 20);
@@ -223,6 +341,10 @@ int main(void)
 	objects();
 	scrub();
 	stamps();
+	scrubbing_without_the_lock();
+	taken_while_scrubbed();
+	owned_while_scrubbed();
+	large_extents_are_cleared_in_parts();
 	zones();
 	return tap_end();
 }

@@ -81,8 +81,12 @@ void fake_init(unsigned frames, unsigned high)
 	}
 }
 
+void (*fake_map_hook)(mfn_t mfn);
+
 void *mfn_map(mfn_t mfn)
 {
+	if (fake_map_hook)
+		fake_map_hook(mfn);
 	if (mfn.m >= max_mfn) {
 		printf("# mfn_map(%lx)\n", (unsigned long)mfn.m);
 		abort();

@@ -54,6 +54,8 @@ unsigned fake_locks_held(void);
 void fake_rank_check(unsigned rank);
 
 /* Guest memory as guest_copy_in() and guest_copy_out() see it: offsets into this, up to fake_guest_bytes. */
+/* Called where a frame is about to be looked at or written. */
+extern void (*fake_map_hook)(mfn_t mfn);
 extern uint8_t fake_guest[65536];
 
 #endif
