@@ -970,3 +970,32 @@ void grant_domain_free(struct domain *d)
 	hv_free(t);
 	d->grant = NULL;
 }
+
+/* ---- for those who look ---- */
+
+struct grant_look grant_look(struct domain *d)
+{
+	struct grant_table *t = d->grant;
+	struct grant_look l;
+
+	spin_lock(&t->lock);
+	l = (struct grant_look){ t->frame_count, t->frame_max, t->track_count, t->track_max, entry_count(t) };
+	spin_unlock(&t->lock);
+	return l;
+}
+
+bool grant_look_entry(struct domain *d, unsigned ref, struct grant_use *use)
+{
+	struct grant_table *t = d->grant;
+	bool used = false;
+
+	spin_lock(&t->lock);
+	if (ref < entry_count(t)) {
+		const struct active *a = active_of(t, ref);
+
+		*use = (struct grant_use){ a->domid, a->readers, a->writers, a->frame.m };
+		used = a->readers || a->writers;
+	}
+	spin_unlock(&t->lock);
+	return used;
+}

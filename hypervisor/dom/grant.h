@@ -22,4 +22,17 @@ int grant_table_frame(struct domain *d, unsigned index, mfn_t *mfn) __must_check
 unsigned grant_table_frames(const struct domain *d);
 unsigned grant_table_frames_max(const struct domain *d);
 
+struct grant_look {
+	unsigned frames, frames_max, tracks, tracks_max;
+	uint64_t entries; /* that may be in use */
+};
+struct grant_use {
+	uint16_t domid; /* the user */
+	uint32_t readers, writers;
+	uint64_t mfn;
+};
+/* The size of a domain's table, and one entry of it; false where nobody uses that one. */
+struct grant_look grant_look(struct domain *d);
+bool grant_look_entry(struct domain *d, unsigned ref, struct grant_use *use);
+
 #endif

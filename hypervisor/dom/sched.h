@@ -27,6 +27,15 @@ int sched_adjust_global(struct xen_sysctl_scheduler_op *op) __must_check;
  * it may use counts for nothing. */
 int vcpu_set_affinity(struct vcpu *v, const cpumask_t *hard, const cpumask_t *soft) __must_check;
 
+/* Copies up to max vcpus that wait for a CPU, in their order; returns how many there are. */
+struct sched_view {
+	uint16_t domid;
+	unsigned vcpu;
+	int64_t credit_ns;
+	bool boosted;
+};
+unsigned sched_look(unsigned cpu, struct sched_view *out, unsigned max);
+
 /* SCHEDOP_*, of the current vcpu. */
 void vcpu_yield(void);
 void vcpu_block(void);

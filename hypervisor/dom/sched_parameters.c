@@ -131,3 +131,23 @@ int sched_adjust_global(struct xen_sysctl_scheduler_op *op)
 		op->u.sched_credit2.ratelimit_us = ratelimit_us;
 	return 0;
 }
+
+unsigned sched_look(unsigned cpu, struct sched_view *out, unsigned max)
+{
+	struct sched_cpu *sc = &sched_cpus[cpu];
+	uint64_t flags = spin_lock_irqsave(&sc->lock);
+	struct list *l;
+	unsigned n = 0;
+
+	list_for_each(l, &sc->queue) {
+		const struct vcpu *v = list_entry(l, struct vcpu, run_link);
+		const struct sched_vcpu *sv = v->sched_private;
+
+		if (n < max)
+			out[n] = (struct sched_view){ v->domain->domid, v->id, READ_ONCE(sv->credit),
+				                      sv->boosted };
+		n++;
+	}
+	spin_unlock_irqrestore(&sc->lock, flags);
+	return n;
+}

@@ -228,3 +228,32 @@ void timers_init_cpu(unsigned cpu)
 	if (cpu == 0)
 		work_register(WORK_TIMER, timers_run);
 }
+
+/* The timer after t in a walk of the whole heap: children first, then siblings, then those of the parents. */
+static const struct timer *heap_after(const struct timer *t)
+{
+	if (t->child)
+		return t->child;
+	while (t && !t->next) {
+		/* prev leads to the first sibling, whose prev is the parent. */
+		while (t->prev && t->prev->child != t)
+			t = t->prev;
+		t = t->prev;
+	}
+	return t ? t->next : NULL;
+}
+
+unsigned timers_look(unsigned cpu, struct timer_view *out, unsigned max)
+{
+	struct timer_heap *h = &heaps[cpu];
+	uint64_t flags = spin_lock_irqsave(&h->lock);
+	unsigned n = 0;
+
+	for (const struct timer *t = h->root; t; t = heap_after(t)) {
+		if (n < max)
+			out[n] = (struct timer_view){ t->expires_ns, t->fn, t->data };
+		n++;
+	}
+	spin_unlock_irqrestore(&h->lock, flags);
+	return n;
+}

@@ -21,4 +21,12 @@ void timer_stop(struct timer *t);
 void timer_kill(struct timer *t); /* waits until it does not run; it cannot be set again */
 void timer_migrate(struct timer *t, unsigned cpu);
 
+struct timer_view {
+	uint64_t expires_ns;
+	void (*fn)(void *data);
+	void *data;
+};
+/* Copies up to max timers of a CPU, the one that is next first and the others in no order; returns how many there are. */
+unsigned timers_look(unsigned cpu, struct timer_view *out, unsigned max);
+
 #endif

@@ -133,3 +133,17 @@ int ioapic_guest_read(maddr_t apic, uint32_t reg, uint32_t *value)
 	}
 	return -EINVAL;
 }
+
+bool ioapic_look(unsigned gsi, uint64_t *entry)
+{
+	unsigned i = find(gsi), pin;
+	uint64_t flags;
+
+	if (i == ioapic_count)
+		return false;
+	pin = gsi - ioapics[i].gsi_base;
+	flags = spin_lock_irqsave(&lock);
+	*entry = reg_read(i, 0x10 + 2 * pin) | (uint64_t)reg_read(i, 0x11 + 2 * pin) << 32;
+	spin_unlock_irqrestore(&lock, flags);
+	return true;
+}

@@ -45,6 +45,9 @@ int msi_restore(uint16_t segment, uint8_t bus, uint8_t devfn) __must_check;
 /* Indirect I/O APIC registers as a guest may read them (PHYSDEVOP_apic_read): id, version, redirection. */
 int ioapic_guest_read(maddr_t apic, uint32_t reg, uint32_t *value) __must_check;
 
+/* The redirection entry of a GSI; false where no I/O APIC has it. */
+bool ioapic_look(unsigned gsi, uint64_t *entry);
+
 uint32_t pci_read(uint16_t seg, uint8_t bus, uint8_t devfn, unsigned reg, unsigned width);
 void pci_write(uint16_t seg, uint8_t bus, uint8_t devfn, unsigned reg, unsigned width, uint32_t value);
 

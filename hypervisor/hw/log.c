@@ -82,6 +82,15 @@ void log_line(enum log_level level, const char *fmt, ...)
 	va_end(ap);
 }
 
+void log_answer(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	emit("", fmt, ap);
+	va_end(ap);
+}
+
 void log_guest(enum log_level level, unsigned domid, const char *fmt, ...)
 {
 	char prefix[40];

@@ -7,6 +7,7 @@
 #include "hw/trap.h"
 #include "hw/cpu.h"
 #include "hw/internal.h"
+#include "hw/snapshot.h"
 #include "hw/msr.h"
 #include "hw/rflags.h"
 #include "lib/log.h"
@@ -85,6 +86,7 @@ void trap_nmi(struct cpu_user_regs *regs)
 
 	if (__atomic_load_n(&stopping, __ATOMIC_SEQ_CST))
 		halt_here();
+	snapshot_nmi(regs);
 	/* SERR (bit 7) and IOCHK (bit 6) mean that data may be lost; anything else is counted and ignored. */
 	reason = port_in(PORT_SYSTEM_CONTROL_B, 1);
 	if (reason & 0xc0)

@@ -18,6 +18,8 @@ enum log_level { LOG_ERR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 
 /* Writes one line (a newline is added) to the console and its ring. Any context but NMI. */
 void log_line(enum log_level level, const char *fmt, ...) __printf(2, 3);
+/* What a person asked for: written whatever the level is. */
+void log_answer(const char *fmt, ...) __printf(1, 2);
 /* The same for what a guest caused; dropped and counted beyond a rate. */
 void log_guest(enum log_level level, unsigned domid, const char *fmt, ...) __printf(3, 4);
 /* Stops the machine: message, registers, stack with symbols, current domain; reboots unless noreboot. */

@@ -5,8 +5,8 @@
  * as seconds=N on the command line says; seed=N makes other calls.
  *
  * What would end the guest or the machine when it is done as asked is left to the host test, which can replace what died:
- * shutdowns, watchdogs, the last vcpu that goes down, power off, and iret, also at the end of a multicall. No value is left
- * out. The guest survives what it asks for itself, as follows:
+ * shutdowns, watchdogs, the last vcpu that goes down, power off, debug key R, and iret, also at the end of a multicall. No
+ * value is left out. The guest survives what it asks for itself, as follows:
  * 1. No frame that it lives on has a number that is an edge: those that have one are replaced at the start (settle()). All
  *    frames with such numbers that can be had are its own, and mapped writable for good (hold_edges()): or one of them,
  *    which is empty, would be a table to live on that has the guest nowhere.
@@ -79,6 +79,16 @@ static bool inside(const struct fuzzer *f, uint64_t at, unsigned bytes)
 	return at >= f->env.base && at - f->env.base <= f->env.size - bytes;
 }
 
+static bool reboots(const struct fuzzer *f, const struct xen_sysctl *op)
+{
+	uint64_t keys = (uint64_t)op->u.debug_keys.keys.p;
+
+	for (uint32_t i = 0; op->cmd == XEN_SYSCTL_debug_keys && i < op->u.debug_keys.nr_keys; i++)
+		if (inside(f, keys + i, 1) && *(const char *)(keys + i) == 'R')
+			return true;
+	return false;
+}
+
 static bool lethal(const struct fuzzer *f, uint32_t number, const uint64_t *arg)
 {
 	uint32_t cmd = (uint32_t)arg[0];
@@ -96,6 +106,8 @@ static bool lethal(const struct fuzzer *f, uint32_t number, const uint64_t *arg)
 	case __HYPERVISOR_platform_op:
 		return inside(f, arg[0], sizeof(struct xen_platform_op)) &&
 		       ((struct xen_platform_op *)arg[0])->cmd == XENPF_enter_acpi_sleep;
+	case __HYPERVISOR_sysctl:
+		return inside(f, arg[0], sizeof(struct xen_sysctl)) && reboots(f, (const void *)arg[0]);
 	case __HYPERVISOR_multicall:
 		for (uint64_t i = 0, at = arg[0];
 		     i < (uint32_t)arg[1] && inside(f, at, sizeof(struct multicall_entry));

@@ -572,10 +572,12 @@ static void one_call(struct guest *g, struct vcpu *v, struct edges_env *e)
 		        (long)c.arg[0], (long)c.arg[1], (long)c.arg[2], (long)c.arg[3], (long)c.arg[4]);
 	MACHINE_EXPECT_POWER(rc = enter(v, &c));
 	if (machine_power) {
-		/* By remote_shutdown, whose reference to dom0 it did not live to drop. */
 		__atomic_fetch_add(&powered, 1, __ATOMIC_RELAXED);
-		dom0->shutdown_code = SHUTDOWN_CODE_NONE;
-		domain_put(dom0);
+		/* By remote_shutdown, whose reference to dom0 it did not live to drop, or by a debug key. */
+		if (dom0->shutdown_code != SHUTDOWN_CODE_NONE) {
+			dom0->shutdown_code = SHUTDOWN_CODE_NONE;
+			domain_put(dom0);
+		}
 	}
 	if (fake_locks_held())
 		panic("%s leaves a lock held", c.name);

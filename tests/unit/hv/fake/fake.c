@@ -24,6 +24,7 @@ struct options options = { .sched_slice_ms = 30 };
 unsigned fake_preempt;
 uint64_t fake_time_ns = 1000000000;
 bool fake_quiet;
+void (*fake_answer)(const char *line);
 void (*fake_hook)(void);
 void (*fake_copy_hook)(void);
 uint8_t fake_guest[65536];
@@ -307,6 +308,18 @@ void log_line(enum log_level level, const char *fmt, ...)
 	vprintf(fmt, ap);
 	va_end(ap);
 	printf("\n");
+}
+
+void log_answer(const char *fmt, ...)
+{
+	char line[400];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	if (fake_answer)
+		fake_answer(line);
 }
 
 void log_guest(enum log_level level, unsigned domid, const char *fmt, ...)

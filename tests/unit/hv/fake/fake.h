@@ -44,7 +44,8 @@ extern void (*fake_hook)(void);
 extern void (*fake_copy_hook)(void);
 /* What work_pending() answers: true once in this many calls; 0: never. */
 extern unsigned fake_preempt;
-extern bool fake_quiet; /* what the hypervisor logs is not printed */
+extern void (*fake_answer)(const char *line); /* what log_answer() writes */
+extern bool fake_quiet;                       /* what the hypervisor logs is not printed */
 extern uint64_t fake_time_ns;
 extern unsigned fake_flushes; /* CPUs flushed on demand of another one or of themselves, whole TLB */
 
