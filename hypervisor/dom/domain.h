@@ -34,6 +34,8 @@ struct trap_gate {
 };
 
 /* State of a paravirtual vcpu that is not in a register frame. Guard: the vcpu itself, or it is paused. */
+#define MCE_BANKS 2 /* machine-check banks of a guest */
+
 struct pv_vcpu {
 	struct trap_gate traps[256];
 	uint64_t event_callback, failsafe_callback, syscall_callback;
@@ -65,6 +67,7 @@ struct pv_vcpu {
 	/* Likewise, kept by pv_fastpath_update(): where SYSCALL's frame begins on the kernel's stack; 0: not there. */
 	uint64_t syscall_frame;
 	bool failsafe_pending; /* a segment register could not be loaded: ds .. gs say what it was */
+	uint64_t mcg_status, mci_ctl2[MCE_BANKS]; /* likewise the guest's (mce.c) */
 };
 
 enum vcpu_state {

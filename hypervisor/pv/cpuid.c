@@ -5,8 +5,8 @@
  * (SDM Vol. 2, CPUID).
  *
  * A PV guest gets no feature that needs ring 0 or that the hypervisor does not switch between vcpus: no
- * FSGSBASE (the bases are kept by hypercall), no superpages, no MTRRs, no machine checks, no XSAVES, no
- * monitor, nothing for its own guests.
+ * FSGSBASE (the bases are kept by hypercall), no superpages, no MTRRs, no XSAVES, no monitor, nothing for its
+ * own guests. Of machine checks it gets registers that report none (mce.c).
  */
 #include "pv/cpuid.h"
 #include "pv/pv.h"
@@ -58,7 +58,7 @@ static const struct {
 #define WORD_ARCH_CAPS 16
 
 static const uint32_t pv_mask[FEATURESET_WORDS] = {
-	[0] = F(FPU) | F(DE) | F(TSC) | F(MSR) | F(PAE) | F(CX8) | F(APIC) | F(SEP) | F(CMOV) | F(PAT) |
+	[0] = F(FPU) | F(DE) | F(TSC) | F(MSR) | F(PAE) | F(CX8) | F(MCE) | F(MCA) | F(APIC) | F(SEP) | F(CMOV) | F(PAT) |
 	      F(CLFLUSH) | F(MMX) | F(FXSR) | F(SSE) | F(SSE2) | F(SS) | F(HTT),
 	[1] = F(SSE3) | F(PCLMULQDQ) | F(SSSE3) | F(FMA) | F(CX16) | F(SSE4_1) | F(SSE4_2) | F(MOVBE) |
 	      F(POPCNT) | F(AESNI) | F(XSAVE) | F(AVX) | F(F16C) | F(RDRAND) | F(HYPERVISOR),

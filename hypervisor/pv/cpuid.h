@@ -42,6 +42,10 @@ bool cpu_policy_has(const struct cpu_policy *p, unsigned word, uint32_t bits);
 struct cpuid_regs pv_cpuid(struct vcpu *v, uint32_t leaf, uint32_t subleaf);
 
 /* ---- msr.c: 0, or -EINVAL: #GP ---- */
+/* Those of machine checks, which any guest may read and write (mce.c). */
+bool pv_mce_msr(uint32_t msr);
+uint64_t pv_mce_read(const struct vcpu *v, uint32_t msr);
+int pv_mce_write(struct vcpu *v, uint32_t msr, uint64_t value) __must_check;
 int pv_msr_read(struct vcpu *v, uint32_t msr, uint64_t *value) __must_check;
 int pv_msr_write(struct vcpu *v, uint32_t msr, uint64_t value) __must_check;
 

@@ -97,6 +97,10 @@ int pv_msr_read(struct vcpu *v, uint32_t msr, uint64_t *value)
 			return -EINVAL;
 		return rdmsr_safe(msr, value) ? -EINVAL : 0;
 	}
+	if (pv_mce_msr(msr)) {
+		*value = pv_mce_read(v, msr);
+		return 0;
+	}
 	if (readable_as_is(msr))
 		return rdmsr_safe(msr, value) ? -EINVAL : 0;
 	return -EINVAL;
@@ -144,6 +148,8 @@ int pv_msr_write(struct vcpu *v, uint32_t msr, uint64_t value)
 		wrmsr(MSR_FLUSH_CMD, value);
 		return 0;
 	}
+	if (pv_mce_msr(msr))
+		return pv_mce_write(v, msr, value);
 	/* Writing what is there already changes nothing. */
 	if (!pv_msr_read(v, msr, &now) && now == value)
 		return 0;

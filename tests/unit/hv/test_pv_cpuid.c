@@ -122,8 +122,7 @@ static void limits(void)
 /* Bits that no paravirtual guest can have. */
 static void forbidden(void)
 {
-	CHECK_THAT(!(see(1, 0).edx &
-	             (F(VME) | F(PSE) | F(MCE) | F(MTRR) | F(PGE) | F(MCA) | F(PSE36) | F(ACPI))));
+	CHECK_THAT(!(see(1, 0).edx & (F(VME) | F(PSE) | F(MTRR) | F(PGE) | F(PSE36) | F(ACPI))));
 	CHECK_THAT(!(see(1, 0).ecx & (F(MONITOR) | F(VMX) | F(SMX) | F(PCID) | F(X2APIC) | F(TSC_DEADLINE))));
 	CHECK_THAT(see(1, 0).ecx & F(HYPERVISOR));
 	CHECK_THAT(
@@ -235,6 +234,42 @@ static void msrs(void)
 	CHECK_THAT(pv_msr_write(&v, 0xc0000100, 1) && !pv_msr_write(&v, 0xc0000100, 0));
 }
 
+static uint64_t msr(uint32_t number)
+{
+	uint64_t value = 0xbad;
+
+	CHECK_THAT(!pv_msr_read(&v, number, &value));
+	return value;
+}
+
+/* As Xen 4.17's dom0 reads and writes them through /dev/cpu/0/msr (on an Intel processor). */
+static void machine_checks(void)
+{
+	uint64_t value;
+
+	CHECK_THAT(see(1, 0).edx & F(MCE) && see(1, 0).edx & F(MCA));
+	CHECK_THAT(msr(0x179) == (cpu_features.is_intel ? 0x1000c02 : 2));
+	CHECK_THAT(!msr(0x17a) && !pv_msr_write(&v, 0x17a, 4) && msr(0x17a) == 4 &&
+	           !pv_msr_write(&v, 0x17a, 0));
+	CHECK_THAT(!msr(0x17b) && !pv_msr_write(&v, 0x17b, 5) && !msr(0x17b));
+	CHECK_THAT(!pv_msr_write(&v, 0x179, 1) && msr(0x179) != 1);
+	for (uint32_t bank = 0x400; bank < 0x408; bank += 4) {
+		CHECK_THAT(msr(bank) == ~0ull && !pv_msr_write(&v, bank, 0) && msr(bank) == ~0ull);
+		for (uint32_t i = 1; i < 4; i++)
+			CHECK_THAT(!msr(bank + i) && !pv_msr_write(&v, bank + i, 0) &&
+			           pv_msr_write(&v, bank + i, 1));
+	}
+	for (uint32_t other = 0x408; other < 0x480; other++)
+		CHECK_THAT(!msr(other) && !pv_msr_write(&v, other, 1) && !msr(other));
+	CHECK_THAT(pv_msr_read(&v, 0x4d0, &value) && pv_msr_read(&v, 0x17d, &value));
+	if (!cpu_features.is_intel) {
+		CHECK_THAT(pv_msr_read(&v, 0x280, &value) && pv_msr_write(&v, 0x280, 0));
+		return;
+	}
+	CHECK_THAT(!msr(0x280) && !pv_msr_write(&v, 0x280, 1) && msr(0x280) == 1 && !msr(0x281));
+	CHECK_THAT(!pv_msr_write(&v, 0x280, 0) && !pv_msr_write(&v, 0x282, 1) && !msr(0x282) && !msr(0x29f));
+}
+
 static void osxsave(void)
 {
 	uint32_t has = see(1, 0).ecx & F(XSAVE);
@@ -254,6 +289,7 @@ static void agrees(void)
 	extended_state();
 	topology();
 	msrs();
+	machine_checks();
 	osxsave();
 }
 
