@@ -105,6 +105,17 @@ static int idle_time_get(struct xenpf_getidletime *get)
 	return copy_to_handle(get->cpumap_bitmap, 0, map, (count + 7) / 8);
 }
 
+/* Power management by what dom0 reads in ACPI's tables: C1 alone is used. Linux takes -EINVAL for "no such CPU". */
+static int pminfo(const struct xenpf_set_processor_pminfo *q)
+{
+	if (q->type > XEN_PM_PX)
+		return -EINVAL;
+	for (unsigned cpu = 0; cpu < cpu_count; cpu++)
+		if (cpu_acpi_id(cpu) == q->id)
+			return -EOPNOTSUPP;
+	return -EINVAL;
+}
+
 /* platform_op(op): struct xen_platform_op, read and, where something comes back, written. dom0 only. */
 int64_t hc_platform_op(struct hc_args *a)
 {
@@ -139,9 +150,11 @@ int64_t hc_platform_op(struct hc_args *a)
 		err = idle_time_get(&op.u.getidletime);
 		break;
 	case XENPF_cpu_online:
-		return op.u.cpu_ol.cpuid < cpu_count ? 0 : -EOPNOTSUPP;
-	case XENPF_set_processor_pminfo:
+		return op.u.cpu_ol.cpuid < cpu_count ? 0 : -EINVAL;
 	case XENPF_cpu_offline:
+		return op.u.cpu_ol.cpuid < cpu_count ? -EOPNOTSUPP : -EINVAL;
+	case XENPF_set_processor_pminfo:
+		return pminfo(&op.u.set_pminfo);
 	case XENPF_cpu_hotadd:
 	case XENPF_mem_hotadd:
 	case XENPF_core_parking:

@@ -234,6 +234,24 @@ static int movedomain(const struct xen_sysctl_cpupool_op *q)
 	return q->cpupool_id ? -ENOENT : 0;
 }
 
+/* There is one pool, with all CPUs in it: what Xen says of pools and CPUs that are not there, or in use. */
+static int change_pool(const struct xen_sysctl_cpupool_op *q)
+{
+	bool none = q->cpu >= cpu_count && q->cpu != XEN_SYSCTL_CPUPOOL_PAR_ANY;
+
+	switch (q->op) {
+	case XEN_SYSCTL_CPUPOOL_OP_CREATE:
+		return q->cpupool_id ? -EOPNOTSUPP : -EEXIST;
+	case XEN_SYSCTL_CPUPOOL_OP_DESTROY:
+		return q->cpupool_id ? -ENOENT : -EBUSY;
+	case XEN_SYSCTL_CPUPOOL_OP_ADDCPU:
+		return q->cpupool_id ? -ENOENT : none ? -EINVAL : -ENODEV;
+	case XEN_SYSCTL_CPUPOOL_OP_RMCPU:
+		return q->cpupool_id ? -ENOENT : none ? -EINVAL : -EOPNOTSUPP;
+	}
+	return -ENOSYS;
+}
+
 static int cpupool_op(struct xen_sysctl_cpupool_op *q)
 {
 	cpumask_t none = { { 0 } };
@@ -250,7 +268,7 @@ static int cpupool_op(struct xen_sysctl_cpupool_op *q)
 	case XEN_SYSCTL_CPUPOOL_OP_MOVEDOMAIN:
 		return movedomain(q);
 	default:
-		return -EOPNOTSUPP;
+		return change_pool(q);
 	}
 }
 
