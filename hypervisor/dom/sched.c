@@ -39,6 +39,7 @@
 enum sched_class { CLASS_BOOST, CLASS_UNDER, CLASS_OVER, CLASS_NONE };
 
 struct sched_cpu sched_cpus[NR_CPUS];
+cpumask_t cpus_in_use, cpus_leaving;
 static cpumask_t idle_cpus; /* CPUs whose curr is the idle vcpu; atomic */
 spinlock_t sched_account_lock = SPINLOCK(RANK_ACCOUNT);
 static struct list account_domains = { &account_domains, &account_domains };
@@ -124,9 +125,9 @@ static void burn(struct vcpu *v, uint64_t now)
 
 static cpumask_t allowed_cpus(const struct vcpu *v)
 {
-	cpumask_t m = cpumask_and(&v->hard_affinity, &cpus_online);
+	cpumask_t m = cpumask_and(&v->hard_affinity, &cpus_in_use);
 
-	return cpumask_empty(&m) ? cpus_online : m;
+	return cpumask_empty(&m) ? cpus_in_use : m;
 }
 
 /* Those of them that are in its soft affinity, or all where none is. */
@@ -359,7 +360,7 @@ static struct vcpu *steal(unsigned cpu, enum sched_class limit, bool preferred)
 		struct sched_cpu *sc = &sched_cpus[other];
 		struct vcpu *v;
 
-		if (!cpumask_test(&cpus_online, other) || list_empty(&sc->queue))
+		if (list_empty(&sc->queue))
 			continue;
 		if (!spin_trylock(&sc->lock)) {
 			/* Whoever holds it may have missed that this CPU is going idle: look again. */
@@ -708,7 +709,7 @@ uint64_t cpu_idle_ns(unsigned cpu)
 
 int vcpu_set_affinity(struct vcpu *v, const cpumask_t *hard, const cpumask_t *soft)
 {
-	cpumask_t usable = cpumask_and(hard, &cpus_online), preferred;
+	cpumask_t usable = cpumask_and(hard, &cpus_in_use), preferred;
 	struct sched_cpu *sc;
 	uint64_t flags;
 	bool requeue = false;
@@ -729,6 +730,25 @@ int vcpu_set_affinity(struct vcpu *v, const cpumask_t *hard, const cpumask_t *so
 	if (requeue)
 		vcpu_wake(v);
 	return 0;
+}
+
+void vcpu_leave_cpu(struct vcpu *v, unsigned cpu)
+{
+	uint64_t flags;
+	struct sched_cpu *sc = vcpu_lock(v, &flags);
+
+	if (v->cpu == cpu && sc->curr != v) {
+		list_del(&v->run_link);
+		sc = settle(sc, v, &flags);
+		if (off_queue(sc, v) && vcpu_runnable(v))
+			enqueue(sc, v);
+	}
+	spin_unlock_irqrestore(&sc->lock, flags);
+}
+
+bool sched_cpu_idle(unsigned cpu)
+{
+	return READ_ONCE(sched_cpus[cpu].curr) == sched_cpus[cpu].idle;
 }
 
 /* ---- life ---- */
@@ -775,6 +795,8 @@ int sched_vcpu_init(struct vcpu *v)
 	if (v->is_idle)
 		return 0;
 	v->cpu = (v->domain->domid + v->id) % cpu_count;
+	if (!cpumask_test(&cpus_in_use, v->cpu))
+		v->cpu = bit_next(cpus_in_use.bits, NR_CPUS, 0);
 	if (v->domain->privileged && options.dom0_vcpus_pin) {
 		v->hard_affinity = (cpumask_t){ { 0 } };
 		v->cpu = v->id % cpu_count;
@@ -809,6 +831,7 @@ void sched_init_cpu(unsigned cpu)
 	CHECK(sc->idle);
 	sc->curr = sc->idle;
 	sc->idle->running = true;
+	cpumask_set(&cpus_in_use, cpu);
 	cpumask_set(&idle_cpus, cpu);
 	cpu_set_current(sc->idle);
 }

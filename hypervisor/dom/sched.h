@@ -23,9 +23,15 @@ const char *sched_name(void);
 /* XEN_DOMCTL_scheduler_op get and put. 0 or -EINVAL. */
 int sched_adjust(struct domain *d, struct xen_domctl_scheduler_op *op) __must_check;
 int sched_adjust_global(struct xen_sysctl_scheduler_op *op) __must_check;
-/* Where it may run, and where it had rather. -EINVAL: no CPU of hard is online. A soft set without a CPU that
+/* Where it may run, and where it had rather. -EINVAL: no CPU of hard is in use. A soft set without a CPU that
  * it may use counts for nothing. */
 int vcpu_set_affinity(struct vcpu *v, const cpumask_t *hard, const cpumask_t *soft) __must_check;
+
+/* CPUs that vcpus run on, and those that are being taken out of use (hotplug.c); atomic. */
+extern cpumask_t cpus_in_use, cpus_leaving;
+/* Gives a vcpu that waits or sleeps on this CPU another one that is in use. */
+void vcpu_leave_cpu(struct vcpu *v, unsigned cpu);
+bool sched_cpu_idle(unsigned cpu);
 
 /* Copies up to max vcpus that wait for a CPU, in their order; returns how many there are. */
 struct sched_view {

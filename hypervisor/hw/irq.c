@@ -184,6 +184,13 @@ void irq_set_affinity(unsigned irq, unsigned cpu)
 	spin_unlock_irqrestore(&irq_lock, flags);
 }
 
+void irqs_leave_cpu(unsigned cpu, unsigned to)
+{
+	for (unsigned irq = 0; irq < IRQ_MAX; irq++)
+		if (READ_ONCE(irq_table[irq].cpu) == cpu)
+			irq_set_affinity(irq, to);
+}
+
 int irq_gsi_setup(unsigned gsi, bool level, bool active_low)
 {
 	struct irq_source *s;

@@ -45,6 +45,9 @@ int msi_restore(uint16_t segment, uint8_t bus, uint8_t devfn) __must_check;
 /* Indirect I/O APIC registers as a guest may read them (PHYSDEVOP_apic_read): id, version, redirection. */
 int ioapic_guest_read(maddr_t apic, uint32_t reg, uint32_t *value) __must_check;
 
+/* All that is delivered to one CPU goes to another one. What is on its way still comes there. */
+void irqs_leave_cpu(unsigned cpu, unsigned to);
+
 /* The redirection entry of a GSI; false where no I/O APIC has it. */
 bool ioapic_look(unsigned gsi, uint64_t *entry);
 

@@ -95,7 +95,7 @@ static int set_affinity(struct vcpu *v, struct xen_domctl_vcpuaffinity *q)
 	rc = vcpu_set_affinity(v, &hard, &soft);
 	if (rc)
 		return rc;
-	effective = cpumask_and(&hard, &cpus_online);
+	effective = cpumask_and(&hard, &cpus_in_use);
 	if ((q->flags & XEN_VCPUAFFINITY_HARD) && bitmap_out(&q->cpumap_hard, &effective))
 		return -EFAULT;
 	if (q->flags & XEN_VCPUAFFINITY_SOFT) {

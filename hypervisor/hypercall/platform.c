@@ -3,7 +3,9 @@
  * platform_op: what dom0 does for the machine (xen/platform.h): wall clock, sleep states, facts about
  * processors. Firmware of the PC BIOS kind has no more to tell (-ESRCH ends the caller's enumeration).
  */
+#include "hypercall/domctl.h"
 #include "hypercall/hypercall.h"
+#include "dom/hotplug.h"
 #include "dom/sched.h"
 #include "hw/power.h"
 #include "hw/smp.h"
@@ -63,7 +65,7 @@ static int cpu_info_get(struct xenpf_pcpuinfo *info)
 		info->flags = XEN_PCPU_FLAGS_INVALID;
 		return 0;
 	}
-	info->flags = XEN_PCPU_FLAGS_ONLINE;
+	info->flags = cpumask_test(&cpus_in_use, info->xen_cpuid) ? XEN_PCPU_FLAGS_ONLINE : 0;
 	info->apic_id = cpu_apic_id(info->xen_cpuid);
 	info->acpi_id = cpu_acpi_id(info->xen_cpuid);
 	return 0;
@@ -103,6 +105,20 @@ static int idle_time_get(struct xenpf_getidletime *get)
 	}
 	get->now = time_now_ns();
 	return copy_to_handle(get->cpumap_bitmap, 0, map, (count + 7) / 8);
+}
+
+/* As by sysctl, but for what is said when there is nothing to do. */
+static int cpu_switch(uint32_t cmd, uint32_t cpu)
+{
+	int rc;
+
+	if (cmd == XENPF_cpu_offline && !cpu)
+		return -EOPNOTSUPP;
+	if (!spin_trylock(&domctl_lock))
+		return -ERESTART_HV;
+	rc = cmd == XENPF_cpu_online ? cpu_put_back(cpu) : cpu_take_out(cpu);
+	spin_unlock(&domctl_lock);
+	return rc == -EEXIST ? 0 : rc;
 }
 
 /* Power management by what dom0 reads in ACPI's tables: C1 alone is used. Linux takes -EINVAL for "no such CPU". */
@@ -150,9 +166,8 @@ int64_t hc_platform_op(struct hc_args *a)
 		err = idle_time_get(&op.u.getidletime);
 		break;
 	case XENPF_cpu_online:
-		return op.u.cpu_ol.cpuid < cpu_count ? 0 : -EINVAL;
 	case XENPF_cpu_offline:
-		return op.u.cpu_ol.cpuid < cpu_count ? -EOPNOTSUPP : -EINVAL;
+		return cpu_switch(op.cmd, op.u.cpu_ol.cpuid);
 	case XENPF_set_processor_pminfo:
 		return pminfo(&op.u.set_pminfo);
 	case XENPF_cpu_hotadd:

@@ -17,7 +17,7 @@ static uint32_t sched_smt; /* told and kept; vcpus are not placed by cores */
 
 static bool cpu_valid(uint32_t cpu)
 {
-	return cpu < cpu_count && cpumask_test(&cpus_online, cpu);
+	return cpu < cpu_count && cpumask_test(&cpus_in_use, cpu);
 }
 
 static int idle_times(unsigned cpu, struct pm_cx_stat *q)

@@ -4,6 +4,7 @@
  * one cpupool. What is not there answers in unavailable.c.
  */
 #include "hypercall/domctl.h"
+#include "dom/hotplug.h"
 #include "hw/console.h"
 #include "hw/cpu.h"
 #include "hw/mem.h"
@@ -78,7 +79,7 @@ static unsigned online_cpus(void)
 {
 	unsigned n = 0, cpu;
 
-	for_each_cpu_in(cpu, &cpus_online)
+	for_each_cpu_in(cpu, &cpus_in_use)
 		n++;
 	return n;
 }
@@ -262,7 +263,7 @@ static int cpupool_op(struct xen_sysctl_cpupool_op *q)
 			return -ENOENT;
 		q->sched_id = sched_id();
 		q->n_dom = domain_count();
-		return bitmap_out(&q->cpumap, &cpus_online);
+		return bitmap_out(&q->cpumap, &cpus_in_use);
 	case XEN_SYSCTL_CPUPOOL_OP_FREEINFO:
 		return bitmap_out(&q->cpumap, &none);
 	case XEN_SYSCTL_CPUPOOL_OP_MOVEDOMAIN:
@@ -333,6 +334,21 @@ static int get_policy(struct xen_sysctl_cpu_policy *q)
 	return policy_out(policies[q->index], q->leaves, &q->nr_leaves, q->msrs, &q->nr_msrs);
 }
 
+/* No SMT to be switched: cores are not told from threads. */
+static int cpu_hotplug(const struct xen_sysctl_cpu_hotplug *q)
+{
+	int rc = -EOPNOTSUPP;
+
+	if (!spin_trylock(&domctl_lock))
+		return -ERESTART_HV;
+	if (q->op == XEN_SYSCTL_CPU_HOTPLUG_ONLINE)
+		rc = cpu_put_back(q->cpu);
+	else if (q->op == XEN_SYSCTL_CPU_HOTPLUG_OFFLINE)
+		rc = cpu_take_out(q->cpu);
+	spin_unlock(&domctl_lock);
+	return rc;
+}
+
 /* ---- dispatch ---- */
 
 static int dispatch(struct xen_sysctl *op)
@@ -363,6 +379,8 @@ static int dispatch(struct xen_sysctl *op)
 		return cpupool_op(&op->u.cpupool_op);
 	case XEN_SYSCTL_scheduler_op:
 		return scheduler_op(&op->u.scheduler_op);
+	case XEN_SYSCTL_cpu_hotplug:
+		return cpu_hotplug(&op->u.cpu_hotplug);
 	case XEN_SYSCTL_get_cpu_levelling_caps:
 		op->u.cpu_levelling_caps.caps =
 		        cpu_features.cpuid_faulting ? XEN_SYSCTL_CPU_LEVELCAP_faulting : 0;

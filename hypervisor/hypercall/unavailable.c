@@ -107,19 +107,6 @@ int domctl_unavailable(struct domain *d, struct xen_domctl *op, bool *out)
 
 /* ---- sysctl ---- */
 
-static int cpu_hotplug(const struct xen_sysctl_cpu_hotplug *q)
-{
-	bool online = q->cpu < cpu_count && cpumask_test(&cpus_online, q->cpu);
-
-	switch (q->op) {
-	case XEN_SYSCTL_CPU_HOTPLUG_ONLINE:
-		return q->cpu >= cpu_count ? -EINVAL : online ? -EEXIST : -EOPNOTSUPP;
-	case XEN_SYSCTL_CPU_HOTPLUG_OFFLINE:
-		return q->cpu >= cpu_count || !q->cpu ? -EINVAL : !online ? -EEXIST : -EOPNOTSUPP;
-	}
-	return -EOPNOTSUPP;
-}
-
 /* No payload is ever loaded. */
 static int livepatch_op(struct xen_sysctl_livepatch_op *q)
 {
@@ -165,8 +152,6 @@ static int page_offline_op(const struct xen_sysctl_page_offline_op *q)
 int sysctl_unavailable(struct xen_sysctl *op)
 {
 	switch (op->cmd) {
-	case XEN_SYSCTL_cpu_hotplug:
-		return cpu_hotplug(&op->u.cpu_hotplug);
 	case XEN_SYSCTL_livepatch_op:
 		return livepatch_op(&op->u.livepatch);
 	case XEN_SYSCTL_page_offline_op:

@@ -163,6 +163,13 @@ void irq_set_affinity(unsigned irq, unsigned cpu)
 	(void)cpu;
 }
 
+unsigned machine_irqs_left;
+
+void irqs_leave_cpu(unsigned cpu, unsigned to)
+{
+	machine_irqs_left = cpu * 16 + to;
+}
+
 static unsigned msi_next = 24;
 
 int msi_setup(const struct msi_request *req, unsigned *first)
