@@ -33,4 +33,7 @@ struct options {
 	int xpti_dom0, xpti_domu;                /* -1: by CPU; 0, 1 */
 };
 
+/* The bytes by which the linker names this build of the hypervisor. */
+const void *build_id(size_t *bytes);
+
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Names of functions: the table that symbols.awk made from the first link. */
+/* Names of functions, from the table that symbols.awk made of the first link, and of the build. */
 #include "hw/internal.h"
+#include "hw/options.h"
 
 struct symbol {
 	uint64_t address;
@@ -10,6 +11,15 @@ extern const struct symbol symbol_table[];
 extern const char symbol_names[];
 extern const uint64_t symbol_count;
 extern char text_start[], text_end[];
+
+/* An ELF note: sizes of its name and its content, its type, "GNU", the content. */
+extern const uint32_t build_id_note[];
+
+const void *build_id(size_t *bytes)
+{
+	*bytes = build_id_note[1];
+	return build_id_note + 4;
+}
 
 bool symbol_find(uint64_t address, struct symbol_hit *hit)
 {

@@ -43,6 +43,7 @@ static hc_fn *const handlers[] = {
 	[__HYPERVISOR_domctl] = hc_domctl,
 	[__HYPERVISOR_hvm_op] = hc_hvm_op,
 	[__HYPERVISOR_hypfs_op] = hc_hypfs_op,
+	[__HYPERVISOR_dm_op] = hc_dm_op,
 	[__HYPERVISOR_mca] = hc_mca,
 };
 

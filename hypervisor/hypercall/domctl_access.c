@@ -70,9 +70,22 @@ static int ioport_permission(struct domain *d, const struct xen_domctl_ioport_pe
 	return 0;
 }
 
+/* A paravirtual guest maps what it is permitted by itself. */
+static int memory_mapping(const struct xen_domctl_memory_mapping *q)
+{
+	uint64_t last = q->first_mfn + q->nr_mfns - 1, limit = 1ull << (cpu_features.phys_bits - PAGE_SHIFT);
+
+	return !q->nr_mfns || last < q->first_mfn || last >= limit ||
+	                       q->first_gfn + q->nr_mfns - 1 < q->first_gfn
+	               ? -EINVAL
+	               : 0;
+}
+
 static int set_tsc(struct domain *d, const struct xen_domctl_tsc_info *q)
 {
 	/* The guest reads the machine's own TSC: to emulate another is not offered. */
+	if (q->tsc_mode > 3)
+		return -EINVAL;
 	if (q->tsc_mode != 0 /* default */ && q->tsc_mode != 2 /* never emulate */)
 		return -EOPNOTSUPP;
 	d->tsc_mode = q->tsc_mode;
@@ -123,8 +136,8 @@ int domctl_access(struct domain *d, struct xen_domctl *op, bool *out)
 	case XEN_DOMCTL_iomem_permission:
 		return iomem_permission(d, op->u.iomem_permission.first_mfn, op->u.iomem_permission.nr_mfns,
 		                        op->u.iomem_permission.allow_access);
-	case XEN_DOMCTL_memory_mapping: /* a paravirtual guest maps what it is permitted by itself */
-		return 0;
+	case XEN_DOMCTL_memory_mapping:
+		return memory_mapping(&op->u.memory_mapping);
 	case XEN_DOMCTL_ioport_permission:
 		return ioport_permission(d, &op->u.ioport_permission);
 	case XEN_DOMCTL_settscinfo:

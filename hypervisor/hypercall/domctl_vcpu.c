@@ -17,10 +17,8 @@ static int set_context(struct domain *d, const struct xen_domctl_vcpucontext *q)
 	struct vcpu_guest_context *c;
 	int rc = -EFAULT;
 
-	if (d == current_domain())
+	if (d == current_domain() || !v)
 		return -EINVAL;
-	if (!v)
-		return -ESRCH;
 	if (handle_is_null(q->ctxt))
 		return -EOPNOTSUPP;
 	c = hv_alloc(sizeof(*c));
@@ -47,7 +45,7 @@ static int get_context(struct domain *d, const struct xen_domctl_vcpucontext *q)
 	int rc;
 
 	if (!v)
-		return -ESRCH;
+		return -EINVAL;
 	if (!v->initialised)
 		return -ENODATA;
 	if (v == current_vcpu())
@@ -69,7 +67,7 @@ static int get_info(struct domain *d, struct xen_domctl_getvcpuinfo *q, bool *ou
 	struct vcpu_runstate_info r;
 
 	if (!v)
-		return -ESRCH;
+		return q->vcpu < d->max_vcpus ? -ESRCH : -EINVAL;
 	vcpu_runstate_get(v, &r);
 	q->online = !bit_test(&v->pause_flags, PAUSE_DOWN);
 	q->blocked = bit_test(&v->pause_flags, PAUSE_BLOCKED) || bit_test(&v->pause_flags, PAUSE_POLL);
@@ -120,7 +118,7 @@ static int affinity(struct domain *d, struct xen_domctl_vcpuaffinity *q, bool se
 	struct vcpu *v = vcpu_of(d, q->vcpu);
 
 	if (!v)
-		return -ESRCH;
+		return q->vcpu < d->max_vcpus ? -ESRCH : -EINVAL;
 	return set ? set_affinity(v, q) : get_affinity(v, q);
 }
 

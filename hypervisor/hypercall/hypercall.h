@@ -30,7 +30,7 @@ hc_fn hc_set_timer_op, hc_vcpu_op, hc_physdev_op, hc_physdev_op_compat;
 hc_fn hc_set_trap_table, hc_set_gdt, hc_update_descriptor, hc_stack_switch, hc_set_callbacks, hc_callback_op;
 hc_fn hc_fpu_taskswitch, hc_set_debugreg, hc_get_debugreg, hc_set_segment_base;
 hc_fn hc_xen_version, hc_console_io, hc_vm_assist, hc_multicall, hc_domctl, hc_sysctl, hc_platform_op;
-hc_fn hc_hypfs_op, hc_mca, hc_hvm_op;
+hc_fn hc_hypfs_op, hc_mca, hc_hvm_op, hc_dm_op;
 
 /* target.c: FOREIGNDOM and domid arguments: the caller itself, or a domain that the caller controls (dom0 any).
  * 0 with a reference in *d, -ESRCH or -EPERM. */

@@ -544,6 +544,8 @@ static int64_t acquire_resource(struct hc_args *a, uint64_t start)
 		return -ESRCH;
 	if (d == current_domain() || !current_domain()->privileged)
 		rc = -EPERM;
+	else if (r.type == XENMEM_resource_ioreq_server || r.type == XENMEM_resource_vmtrace_buf)
+		rc = -EINVAL; /* of hardware-virtualised domains */
 	else if (r.type != XENMEM_resource_grant_table)
 		rc = -EOPNOTSUPP;
 	else if (r.id != XENMEM_resource_grant_table_id_shared)

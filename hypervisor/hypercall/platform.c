@@ -175,8 +175,8 @@ int64_t hc_platform_op(struct hc_args *a)
 	case XENPF_core_parking:
 	case XENPF_resource_op:
 		return -EOPNOTSUPP;
-	case XENPF_microcode_update: /* the firmware's stays */
-		return -EINVAL;
+	case XENPF_microcode_update: /* the firmware's stays: none is found to be newer */
+		return -ENOENT;
 	default:
 		return -ENOSYS;
 	}

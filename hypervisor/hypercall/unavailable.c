@@ -51,6 +51,17 @@ static int monitor_op(const struct domain *d, struct xen_domctl_monitor_op *q, b
 	return -EOPNOTSUPP;
 }
 
+/* Nobody has a device model that runs in a domain of its own. */
+static int set_target(uint32_t target)
+{
+	struct domain *d = target < DOMID_FIRST_RESERVED ? domain_get((uint16_t)target) : NULL;
+
+	if (!d)
+		return -ESRCH;
+	domain_put(d);
+	return -EINVAL;
+}
+
 int domctl_unavailable(struct domain *d, struct xen_domctl *op, bool *out)
 {
 	switch (op->cmd) {
@@ -60,6 +71,8 @@ int domctl_unavailable(struct domain *d, struct xen_domctl *op, bool *out)
 		return vm_event_op(d, &op->u.vm_event_op, out);
 	case XEN_DOMCTL_monitor_op:
 		return monitor_op(d, &op->u.monitor_op, out);
+	case XEN_DOMCTL_set_target:
+		return set_target(op->u.set_target.target);
 	/* of hardware-virtualised domains */
 	case XEN_DOMCTL_sethvmcontext:
 	case XEN_DOMCTL_gethvmcontext:
@@ -86,7 +99,6 @@ int domctl_unavailable(struct domain *d, struct xen_domctl *op, bool *out)
 	case XEN_DOMCTL_test_assign_device:
 	case XEN_DOMCTL_get_device_group:
 	/* on Xen only */
-	case XEN_DOMCTL_set_target:
 	case XEN_DOMCTL_subscribe:
 	case XEN_DOMCTL_set_access_required:
 	case XEN_DOMCTL_setvnumainfo:
@@ -160,13 +172,26 @@ int sysctl_unavailable(struct xen_sysctl *op)
 	case XEN_SYSCTL_psr_alloc:
 		return -ENODEV;
 	case XEN_SYSCTL_coverage_op: /* Xen has it in special builds */
-	case XEN_SYSCTL_tbuf_op:     /* on Xen only */
 		return -EOPNOTSUPP;
+	case XEN_SYSCTL_tbuf_op: /* on Xen only */
+		return op->u.tbuf_op.cmd > XEN_SYSCTL_TBUFOP_disable ? -EINVAL : -EOPNOTSUPP;
 	}
 	return -ENOSYS; /* performance counters and lock profiles too: Xen has them in special builds */
 }
 
-/* ---- hvm_op ---- */
+/* ---- of hardware-virtualised domains ---- */
+
+/* dm_op(domain, buffers): a device model's. */
+int64_t hc_dm_op(struct hc_args *a)
+{
+	struct domain *d = domain_get_self_or((uint16_t)a->arg[0]);
+	bool own = d == current_domain();
+
+	if (!d)
+		return -ESRCH;
+	domain_put(d);
+	return !current_domain()->privileged || own ? -EPERM : -EINVAL;
+}
 
 /* hvm_op(command, argument): of parameters, no paravirtual domain has one. */
 int64_t hc_hvm_op(struct hc_args *a)

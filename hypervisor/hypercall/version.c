@@ -34,6 +34,26 @@ static int64_t get_features(gva_t to)
 	return guest_copy_out(to, &f, sizeof(f)) ? -EFAULT : 0;
 }
 
+/* The bytes by which the linker names this build; their number without a buffer. */
+static int64_t get_build_id(gva_t to)
+{
+	uint32_t room;
+	size_t bytes;
+	const void *id = build_id(&bytes);
+
+	if (!current_domain()->privileged)
+		return -EPERM;
+	if (!to.v)
+		return (int64_t)bytes;
+	if (guest_copy_in(&room, to, sizeof(room)))
+		return -EFAULT;
+	if (!room)
+		return -EINVAL;
+	if (room < bytes)
+		return -ENOBUFS;
+	return guest_copy_out(GVA(to.v + sizeof(room)), id, bytes) ? -EFAULT : (int64_t)bytes;
+}
+
 /* xen_version(command, buffer). */
 int64_t hc_xen_version(struct hc_args *a)
 {
@@ -67,7 +87,7 @@ int64_t hc_xen_version(struct hc_args *a)
 		return put_text(to, current_domain()->privileged ? options.command_line : "<denied>",
 		                sizeof(xen_commandline_t));
 	case XENVER_build_id:
-		return -ENODATA;
+		return get_build_id(to);
 	}
 	return -ENOSYS;
 }

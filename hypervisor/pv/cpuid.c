@@ -58,8 +58,8 @@ static const struct {
 #define WORD_ARCH_CAPS 16
 
 static const uint32_t pv_mask[FEATURESET_WORDS] = {
-	[0] = F(FPU) | F(DE) | F(TSC) | F(MSR) | F(PAE) | F(CX8) | F(MCE) | F(MCA) | F(APIC) | F(SEP) | F(CMOV) | F(PAT) |
-	      F(CLFLUSH) | F(MMX) | F(FXSR) | F(SSE) | F(SSE2) | F(SS) | F(HTT),
+	[0] = F(FPU) | F(DE) | F(TSC) | F(MSR) | F(PAE) | F(CX8) | F(MCE) | F(MCA) | F(APIC) | F(SEP) |
+	      F(CMOV) | F(PAT) | F(CLFLUSH) | F(MMX) | F(FXSR) | F(SSE) | F(SSE2) | F(SS) | F(HTT),
 	[1] = F(SSE3) | F(PCLMULQDQ) | F(SSSE3) | F(FMA) | F(CX16) | F(SSE4_1) | F(SSE4_2) | F(MOVBE) |
 	      F(POPCNT) | F(AESNI) | F(XSAVE) | F(AVX) | F(F16C) | F(RDRAND) | F(HYPERVISOR),
 	[2] = F(SYSCALL) | F(NX) | F(MMXEXT) | F(FFXSR) | F(RDTSCP) | F(LM) | F(3DNOWEXT) | F(3DNOW),

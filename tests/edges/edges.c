@@ -240,6 +240,7 @@ static const struct op ops[] = {
 	PLAIN(xen_version, XENVER_build_id, P_BYTES),
 	PLAIN(console_io, CONSOLEIO_write, SMALL, P_BYTES),
 	PLAIN(console_io, CONSOLEIO_read, SMALL, P_BYTES),
+	PLAIN(dm_op, 0, SMALL, P_BYTES),
 	PLAIN(vm_assist, VMASST_CMD_enable, SMALL),
 	PLAIN(vm_assist, VMASST_CMD_disable, SMALL),
 	PLAIN(vm_assist, VMASST_CMD_enable, BITS),

@@ -89,7 +89,7 @@ static int64_t stand_in(const char *name, struct hc_args *a)
 	X(physdev_op_compat, 19) X(grant_table_op, 20) X(vm_assist, 21) \
 	X(update_va_mapping_otherdomain, 22) X(vcpu_op, 24) X(set_segment_base, 25) X(mmuext_op, 26) \
 	X(sched_op, 29) X(callback_op, 30) X(event_channel_op, 32) X(physdev_op, 33) X(hvm_op, 34) \
-	X(sysctl, 35) X(domctl, 36) X(hypfs_op, 42) X(mca, 48)
+	X(sysctl, 35) X(domctl, 36) X(dm_op, 41) X(hypfs_op, 42) X(mca, 48)
 /* clang-format on */
 
 #define STAND_IN(name, number)               \
@@ -137,7 +137,7 @@ static void single_calls(void)
 		unsigned number;
 	} rows[] = { CALLS(ROW) };
 	static const uint64_t none[] = { 11, 23, 27, 28, 31, 37, 38,         39,         40,
-		                         41, 47, 49, 50, 63, 64, 1ull << 31, 1ull << 32, ~0ull };
+		                         43, 47, 49, 50, 63, 64, 1ull << 31, 1ull << 32, ~0ull };
 	bool good = true;
 
 	for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {

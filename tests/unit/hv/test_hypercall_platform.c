@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* platform_op: who may, versions, the wall clock of all domains, sleep, facts about processors, idle times. */
+#include "hypercall/domctl.h"
 #include "hypercall/hypercall.h"
+#include "dom/hotplug.h"
 #include "dom/sched.h"
 #include "hw/power.h"
 #include "hw/smp.h"
@@ -103,6 +105,34 @@ uint64_t cpu_idle_ns(unsigned cpu)
 	return 1000 * (cpu + 1);
 }
 
+/* CPUs that are taken out of use: the last one is busy the first time, CPU 1 is out. */
+cpumask_t cpus_in_use = { { 5 } };
+spinlock_t domctl_lock;
+static bool locked;
+static unsigned taken, put;
+
+bool spin_trylock(spinlock_t *l)
+{
+	return l == &domctl_lock && !locked;
+}
+
+void spin_unlock(spinlock_t *l)
+{
+	(void)l;
+}
+
+int cpu_take_out(unsigned cpu)
+{
+	taken = cpu;
+	return cpu == 1 ? -EEXIST : cpu >= CPUS ? -EINVAL : 0;
+}
+
+int cpu_put_back(unsigned cpu)
+{
+	put = cpu;
+	return cpu == 0 ? -EEXIST : cpu >= CPUS ? -EINVAL : 0;
+}
+
 void log_line(enum log_level level, const char *fmt, ...)
 {
 	(void)level;
@@ -135,10 +165,9 @@ static void entry(void)
 {
 	struct hc_args bad = { { sizeof(memory) - sizeof(op) + 1 } };
 	int64_t unprivileged, version, address;
-	static const uint32_t refused[] = {
-		XENPF_set_processor_pminfo, XENPF_cpu_offline,  XENPF_cpu_hotadd,
-		XENPF_mem_hotadd,           XENPF_core_parking, XENPF_resource_op
-	};
+	static const uint32_t refused[] = { XENPF_cpu_offline, /* of CPU 0 */
+		                            XENPF_cpu_hotadd, XENPF_mem_hotadd, XENPF_core_parking,
+		                            XENPF_resource_op };
 	bool good = true;
 
 	begin(XENPF_settime64);
@@ -156,6 +185,15 @@ static void entry(void)
 		good = call() == -EOPNOTSUPP && good;
 	}
 	begin(XENPF_microcode_update);
+	good = call() == -ENOENT && good;
+	/* States of a processor that is there, of none, of no kind that is known. */
+	begin(XENPF_set_processor_pminfo);
+	op.u.set_pminfo.id = 11;
+	good = call() == -EOPNOTSUPP && good;
+	op.u.set_pminfo.id = 1;
+	good = call() == -EINVAL && good;
+	op.u.set_pminfo.id = 11;
+	op.u.set_pminfo.type = 9;
 	good = call() == -EINVAL && good;
 	begin(0);
 	good = call() == -ENOSYS && good;
@@ -239,11 +277,27 @@ static void processors(void)
 	begin(XENPF_get_cpu_version);
 	op.u.pcpu_version.xen_cpuid = CPUS;
 	tap_ok(call() == -EINVAL, "of none there is no version");
+	begin(XENPF_get_cpuinfo);
+	op.u.pcpu_info.xen_cpuid = 1;
+	rc = call();
+	tap_ok(rc == 0 && !op.u.pcpu_info.flags && op.u.pcpu_info.apic_id == 2,
+	       "one that is out of use is not on line");
 	begin(XENPF_cpu_online);
 	op.u.cpu_ol.cpuid = CPUS - 1;
 	rc = call();
+	op.u.cpu_ol.cpuid = 0;
+	tap_ok(rc == 0 && put == CPUS - 1 && call() == 0,
+	       "a processor comes back; one that is there is no error");
 	op.u.cpu_ol.cpuid = CPUS;
-	tap_ok(rc == 0 && call() == -EOPNOTSUPP, "all are online, and no others come");
+	tap_ok(call() == -EINVAL, "no others come");
+	begin(XENPF_cpu_offline);
+	op.u.cpu_ol.cpuid = 2;
+	rc = call();
+	op.u.cpu_ol.cpuid = 1;
+	tap_ok(rc == 0 && taken == 2 && call() == 0, "a processor goes; one that is out is no error");
+	locked = true;
+	tap_ok(call() == -ERESTART_HV, "the call waits for other toolstack operations");
+	locked = false;
 	begin(XENPF_get_cpuinfo);
 	unwritable = OP;
 	tap_ok(call() == -EFAULT, "an answer that cannot be written is told");

@@ -7,6 +7,7 @@
  *	dom0_calls map DOMID N   maps N frames of a domain; prints the error of each
  *	dom0_calls race N        N domains are made and destroyed while others map their frames and grants, bind their
  *	                         event channels and ask about them
+ *	dom0_calls hotplug N     CPU 1 is taken out of use and put back N times, with busy processes beside
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -513,7 +514,7 @@ static const struct flow {
 	  { M(xen_foreign_memory_map, domid, DOM_LIVING), M(xen_foreign_memory_map, map.nr_entries, 1),
 	    M(xen_foreign_memory_map, map.buffer.p, ROOM) } },
 	{ "libxl restore: soft reset", DOMCTL(soft_reset), { { 0 } } },
-	/* tools */
+	/* tools; not vm_event_op of a paravirtual domain with a vcpu, which ends stock Xen */
 	{ "xen-livepatch: too long a list",
 	  SYSCTL(livepatch_op),
 	  { S(livepatch.cmd, 2), S(livepatch.u.list.nr, 1025) } },
@@ -557,8 +558,6 @@ static const struct flow {
 	{ "xenlockprof", SYSCTL(lockprof_op), { S(lockprof_op.cmd, 2) } },
 	{ "xencov", SYSCTL(coverage_op), { { 0 } } },
 	{ "xentrace: no such operation", SYSCTL(tbuf_op), { S(tbuf_op.cmd, 99) } },
-	{ "xen-access: monitor ring", DOMCTL(vm_event_op), { D(vm_event_op.op, 0), D(vm_event_op.mode, 2) } },
-	{ "xenpaging: paging ring", DOMCTL(vm_event_op), { D(vm_event_op.op, 0), D(vm_event_op.mode, 1) } },
 	{ "xen-memshare: control", DOMCTL(mem_sharing_op), { { 0 } } },
 	{ "xen-access: what can be monitored", DOMCTL(monitor_op), { D(monitor_op.op, 2) } },
 	{ "xen-access: monitor an event", DOMCTL(monitor_op), { { 0 } } },
@@ -726,6 +725,50 @@ static int race(unsigned n)
 	return 0;
 }
 
+/* ---- a CPU that goes and comes ---- */
+
+static long cpu_hotplug(unsigned cpu, unsigned op)
+{
+	struct xen_sysctl *s = (void *)page;
+
+	memset(page, 0, PAGE);
+	s->cmd = XEN_SYSCTL_cpu_hotplug;
+	s->interface_version = XEN_SYSCTL_INTERFACE_VERSION;
+	s->u.cpu_hotplug.cpu = cpu;
+	s->u.cpu_hotplug.op = op;
+	return hypercall(__HYPERVISOR_sysctl, (uintptr_t)page, 0, 0, 0);
+}
+
+static int hotplug(unsigned n)
+{
+	unsigned gone = 0, back = 0, busy = 0;
+	pid_t child[4];
+	long rc;
+
+	for (unsigned i = 0; i < 4; i++) {
+		child[i] = fork();
+		for (unsigned k = 0; !child[i]; k++)
+			usleep(k % 4096 ? 0 : i * 500);
+	}
+	for (unsigned i = 0; i < n; i++) {
+		/* On Xen somebody else may be at it. */
+		while ((rc = cpu_hotplug(1, XEN_SYSCTL_CPU_HOTPLUG_OFFLINE)) == -EBUSY && busy++ < 1000)
+			usleep(1000);
+		gone += !rc;
+		usleep(i % 7 * 300);
+		while ((rc = cpu_hotplug(1, XEN_SYSCTL_CPU_HOTPLUG_ONLINE)) == -EBUSY && busy++ < 1000)
+			usleep(1000);
+		back += !rc;
+		usleep(i % 5 * 300);
+	}
+	for (unsigned i = 0; i < 4; i++) {
+		kill(child[i], SIGKILL);
+		waitpid(child[i], NULL, 0);
+	}
+	printf("hotplug: %u tries, %u gone, %u back\n", n, gone, back);
+	return gone == n && back == n ? 0 : 1;
+}
+
 int main(int argc, char **argv)
 {
 	privcmd = open("/dev/xen/privcmd", O_RDWR | O_CLOEXEC);
@@ -749,6 +792,8 @@ int main(int argc, char **argv)
 	}
 	if (argc == 3 && !strcmp(argv[1], "race"))
 		return race((unsigned)atoi(argv[2]));
-	fprintf(stderr, "usage: dom0_calls args | map DOMID COUNT | race COUNT\n");
+	if (argc == 3 && !strcmp(argv[1], "hotplug"))
+		return hotplug((unsigned)atoi(argv[2]));
+	fprintf(stderr, "usage: dom0_calls args | map DOMID COUNT | race COUNT | hotplug COUNT\n");
 	return 2;
 }
