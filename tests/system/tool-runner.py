@@ -1,59 +1,73 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Runs in dom0, for compare-tools: each command of a JSON list under strace; one JSON object per command comes back.
+"""Runs in dom0, for compare-tools: each command of a JSON list, with ioctls.so preloaded; one JSON object per command comes back.
 
-{"status": exit status or "timeout", "errors": what the hypervisor and Linux's Xen drivers refused, as
-"call EXXX" in the order of first appearance, "output": the end of what the command wrote}
+{"status": exit status, "timeout" or "stuck" (not even SIGKILL ends it), "seconds": how long it took,
+"errors": what the hypervisor and Linux's Xen drivers refused, as "device EXXX" in the order of first appearance,
+"output": what the command wrote, without its middle if it is long}
 """
 
+import errno
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
+import time
 
-FAILED = re.compile(r"ioctl\(\d+, (.*?), .*\) = -1 (E\w+)")
-# Magic numbers of the ioctls of /dev/xen/privcmd, evtchn and gntdev.
-DEVICES = {"0x50": "privcmd", "0x45": "evtchn", "0x47": "gntdev"}
+DEVICES = {"P": "privcmd", "E": "evtchn", "G": "gntdev"}
 # Said while something is awaited, or of what is no device of ours.
 PASSING = ("EAGAIN", "EINTR", "ENOTTY")
 
 
-def refused(trace):
-    """The refused ioctls in a trace, each once."""
+def refused(path):
+    """The ioctls that failed, each once."""
     found = []
-    with open(trace, errors="replace") as f:
+    if not os.path.exists(path):
+        return found
+    with open(path) as f:
         for line in f:
-            match = FAILED.search(line)
-            number = match and re.search(r"_IOC\([^,]*, (0x\w+), (0x\w+|0)", match.group(1))
-            if not number or number.group(1) not in DEVICES or match.group(2) in PASSING:
-                continue
-            text = "%s %s" % (DEVICES[number.group(1)], match.group(2))
-            if text not in found:
+            device, number = line.split()
+            name = errno.errorcode.get(int(number), number)
+            text = "%s %s" % (DEVICES[device], name)
+            if name not in PASSING and text not in found:
                 found.append(text)
     return found
 
 
-def run(command, seconds):
-    trace = "/tmp/tool-trace"
-    argv = ["strace", "-f", "--seccomp-bpf", "-qq", "-e", "trace=ioctl", "-e", "signal=none", "-o", trace, "sh", "-c", command]
-    with open("/tmp/tool-output", "wb") as out, \
-            subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, start_new_session=True) as child:
-        try:
-            status = child.wait(seconds)
-        except subprocess.TimeoutExpired:
-            status = "timeout"
-            os.killpg(child.pid, signal.SIGKILL)
-            child.wait()
-    with open("/tmp/tool-output", "rb") as f:
+def finish(child, seconds):
+    """Waits for the command; its exit status, "timeout" or "stuck"."""
+    try:
+        return child.wait(seconds)
+    except subprocess.TimeoutExpired:
+        os.killpg(child.pid, signal.SIGKILL)
+    try:
+        child.wait(20)
+        return "timeout"
+    except subprocess.TimeoutExpired:
+        return "stuck"
+
+
+def run(command, seconds, number):
+    failures, written = "/tmp/tool-ioctls.%d" % number, "/tmp/tool-output.%d" % number
+    started = time.monotonic()
+    with open(written, "wb") as out:
+        # pylint: disable=consider-using-with
+        child = subprocess.Popen(["sh", "-c", command], stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
+                                 start_new_session=True,
+                                 env=dict(os.environ, LD_PRELOAD="/root/ioctls.so", XYLEM_IOCTLS=failures))
+        status = finish(child, seconds)
+    with open(written, "rb") as f:
         output = f.read().decode("utf-8", "replace")
-    return {"status": status, "errors": refused(trace), "output": output[:6000] if len(output) < 6000 else output[:3000] + "\n...\n" + output[-3000:]}
+    os.unlink(written)
+    if len(output) >= 6000:
+        output = output[:3000] + "\n...\n" + output[-3000:]
+    return {"status": status, "seconds": round(time.monotonic() - started, 1), "errors": refused(failures), "output": output}
 
 
 def main():
     with open(sys.argv[1]) as f:
-        for command, seconds in json.load(f):
-            print(json.dumps(run(command, seconds)), flush=True)
+        for number, (command, seconds) in enumerate(json.load(f)):
+            print(json.dumps(run(command, seconds, number)), flush=True)
 
 
 main()

@@ -5,6 +5,7 @@ subcommands and usual options, in an order that leaves the host as it was.
 A line is one command of a shell in dom0. Behind " ## " stand words for the test:
   want=REGEX   its output holds this on both hypervisors (underscores stand for blanks)
   slow         it may take three minutes
+  deadly       stock Xen does not outlive it: it runs on ours alone, which refuses it
 Guests that are there: one (runs, with an interface), two (paused, two vcpus). /root/three.cfg is a third.
 Lines that begin with "-" are steps between them: what they say is not compared.
 """
@@ -56,6 +57,7 @@ xl rename two zwei
 xl rename zwei two
 xl rename two one
 xl rename Domain-0 other
+- xl rename other Domain-0
 xl mem-max one 96
 xl mem-max one 128
 xl mem-max nosuch 96
@@ -361,8 +363,8 @@ xen-livepatch unload nosuch
 xen-livepatch help
 xen-lowmemd -h & sleep 1; kill $!
 xen-mceinj -h
-xen-mceinj -c 0 -p 0x1000 -t 0
-xen-mceinj -t 1
+xen-mceinj -c 0 -p 0x1000 -t 0 ## deadly
+xen-mceinj -t 1 ## deadly
 xen-mceinj -l
 xen-memshare info ## want=used
 xen-memshare enable
@@ -500,6 +502,7 @@ pygrub --help
 xendomains status
 xencov_split /dev/null
 xl sysrq one s
+- xl destroy two
 xl shutdown -w -a ## slow
 xl list ## want=Domain-0
 """
