@@ -40,7 +40,8 @@ static void buddies(void)
 static void zones(void)
 {
 	struct domain_mm *d0 = &fake_domains[0].mm, *d1 = &fake_domains[1].mm;
-	uint64_t low = 0, high = 0;
+	/* The CPUs' own pages come from there too. */
+	uint64_t low = 0, high = LOW_FRAMES - 1 + HIGH_FRAMES - heap_free_pages();
 	mfn_t mfn;
 
 	mfn = heap_alloc(0, HEAP_LOW);
