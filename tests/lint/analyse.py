@@ -167,6 +167,7 @@ def cppcheck(files, jobs):
         calls.append((f, ["cppcheck", "--quiet", "--std=c11", "--enable=warning,portability,performance", "--inline-suppr",
                           "--suppressions-list=" + os.path.join(ROOT, "tests", "lint", "cppcheck.txt"),
                           "-DXEN_GUEST_HANDLE(x)=void *", "-DXEN_GUEST_HANDLE_64(x)=void *",
+                          "-DG_DEFINE_AUTOPTR_CLEANUP_FUNC(type, free)=",
                           "--template={file}:{line}: {id}: {message}"] + keep + [os.path.join(ROOT, f)]))
     for _, text in parallel(jobs, calls):
         for line in text.split("\n"):

@@ -233,7 +233,7 @@ static void test_bounds(void)
 	tap_ok(!press(many) && count <= 240 + 3 * 16, "nor one key many times");
 	tap_ok(debug_keys(&k) == -E2BIG, "17 keys are refused");
 	k.nr_keys = 2;
-	set_xen_guest_handle(k.keys, (char *)0 + sizeof(fake_guest) - 1);
+	set_xen_guest_handle(k.keys, (char *)(sizeof(fake_guest) - 1));
 	tap_ok(debug_keys(&k) == -EFAULT, "keys that cannot be read are refused");
 	k.nr_keys = 0;
 	tap_ok(!debug_keys(&k), "no keys are no error");

@@ -47,6 +47,9 @@ struct guest {
 };
 
 static struct guest guests[GUESTS];
+#define PAGES_MAX \
+	256 /* of each domain, behind a batch: a call of dom0's may have let it take all there are */
+
 static struct domain *idle_dom0, *keeper; /* keeper becomes dom0 when that is destroyed */
 static uint64_t seed = 20261127;
 static unsigned long calls, good, restarts, powered, deaths, audits, reached[64];
@@ -493,11 +496,15 @@ static void make_guest(unsigned i)
 	struct guest *g = &guests[i];
 	struct domain *d;
 
-	while ((d = domain_get(++last)))
-		domain_put(d);
+	do {
+		last = last + 1u < DOMID_FIRST_RESERVED ? (uint16_t)(last + 1) : 1;
+		d = domain_get(last);
+		if (d)
+			domain_put(d);
+	} while (d);
 	g->d = new_domain(last, i == 2 || !i ? 2 : 1 + i % 3, !i);
 	domain_ref(g->d);
-	g->d->mm.max_pages = 256;
+	g->d->mm.max_pages = PAGES_MAX;
 	seed += 0x9e3779b97f4a7c15;
 	g->env = (struct edges_env){ .seed = seed, .privileged = !i };
 	for (unsigned k = 0; k < EDGES_FRAMES; k++) {
@@ -697,10 +704,26 @@ static void reap(void)
 	}
 }
 
+static void shrink(struct domain *d)
+{
+	static mfn_t surplus[16384];
+	struct list *pos;
+	unsigned n = 0, kept = 0;
+
+	d->mm.max_pages = PAGES_MAX;
+	list_for_each(pos, &d->mm.pages)
+		if (++kept > PAGES_MAX && n < ARRAY_SIZE(surplus))
+			surplus[n++] = frame_mfn(list_entry(pos, struct frame, link));
+	while (n--)
+		if (domain_frame_release(&d->mm, surplus[n]))
+			printf("# domain %u: frame %lx is given back already\n", d->domid,
+			       (unsigned long)surplus[n].m);
+}
+
 /* What a guest has lost of its pages, it gets anew. */
 static void repair(struct guest *g)
 {
-	g->d->mm.max_pages = 256;
+	shrink(g->d);
 	for (unsigned k = 0; k < EDGES_FRAMES; k++) {
 		mfn_t mfn;
 
@@ -725,6 +748,8 @@ static void between(void)
 	run_idle();
 	machine_become(0, keeper->vcpus[0]);
 	reap();
+	if (idle_dom0->life == DOMAIN_ALIVE)
+		shrink(idle_dom0);
 	for (unsigned k = 0; k < GUESTS; k++) {
 		repair(&guests[k]);
 		refresh(k);
