@@ -294,7 +294,7 @@ void guest_exit_prepare(struct cpu_user_regs *regs)
 {
 	struct vcpu *v = current_vcpu();
 
-	if (unlikely(v->domain->xpti) || unlikely(v->pv.failsafe_pending) || unlikely(v->pv.nmi_pending) ||
-	    unlikely(READ_ONCE(v->info->evtchn_upcall_pending)))
+	if (unlikely(READ_ONCE(v->domain->mm.l4_copied)) || unlikely(v->pv.failsafe_pending) ||
+	    unlikely(v->pv.nmi_pending) || unlikely(READ_ONCE(v->info->evtchn_upcall_pending)))
 		exit_prepare(v, regs);
 }
