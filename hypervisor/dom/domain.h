@@ -62,9 +62,9 @@ struct pv_vcpu {
 	/* MSRs that belong to the guest */
 	uint64_t spec_ctrl, tsc_aux, misc_features;
 	bool nmi_pending;
-	/* For the fast path (pv/fastpath.S), which takes neither: looked at together. */
+	/* For the fast paths (pv/fastpath.S), which take neither: looked at together. iopl_in_frames: domain lock */
 	bool nmi_masked, iopl_in_frames;
-	/* Likewise, kept by pv_fastpath_update(): where SYSCALL's frame begins on the kernel's stack; 0: not there. */
+	/* Likewise, the vcpu's own (pv_fastpath_update()): where SYSCALL's frame begins on the kernel's stack; 0: not there. */
 	uint64_t syscall_frame;
 	bool failsafe_pending; /* a segment register could not be loaded: ds .. gs say what it was */
 	uint64_t mcg_status, mci_ctl2[MCE_BANKS]; /* likewise the guest's (mce.c) */

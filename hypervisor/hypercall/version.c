@@ -102,20 +102,18 @@ int64_t hc_vm_assist(struct hc_args *a)
 	                              1u << VMASST_TYPE_architectural_iopl |
 	                              1u << VMASST_TYPE_runstate_update_flag | 1ull << VMASST_TYPE_m2p_strict;
 	struct domain *d = current_domain();
-	uint32_t type = (uint32_t)a->arg[1];
+	uint32_t command = (uint32_t)a->arg[0], type = (uint32_t)a->arg[1];
 
 	if (type >= 64 || !(known >> type & 1))
 		return -EINVAL;
-	switch ((uint32_t)a->arg[0]) {
-	case VMASST_CMD_enable:
-		bit_set(&d->vm_assist, type);
-		break;
-	case VMASST_CMD_disable:
-		bit_clear(&d->vm_assist, type);
-		break;
-	default:
+	if (command != VMASST_CMD_enable && command != VMASST_CMD_disable)
 		return -ENOSYS;
-	}
-	pv_fastpath_update_all(d);
+	spin_lock(&d->lock);
+	if (command == VMASST_CMD_enable)
+		bit_set(&d->vm_assist, type);
+	else
+		bit_clear(&d->vm_assist, type);
+	pv_assist_update(d);
+	spin_unlock(&d->lock);
 	return 0;
 }

@@ -94,6 +94,8 @@ syscall_fastpath:
 	movq	V_syscall_frame(%rdi), %rsi /* 0: pv_fastpath_update() found something rare; it checked both addresses */
 	testq	%rsi, %rsi
 	jz	decline
+	cmpb	$0, V_iopl_in_frames(%rdi)
+	jne	decline
 	cmpb	$0, INFO_mask(%rdx)
 	jne	decline
 	movq	V_syscall_callback(%rdi), %rcx

@@ -25,6 +25,7 @@ void offsets(void)
 	OFFSET(V_l4_user, struct vcpu, l4_user);
 	OFFSET(V_kernel_mode, struct vcpu, pv.kernel_mode);
 	OFFSET(V_nmi_masked, struct vcpu, pv.nmi_masked);
+	OFFSET(V_iopl_in_frames, struct vcpu, pv.iopl_in_frames);
 	OFFSET(V_syscall_callback, struct vcpu, pv.syscall_callback);
 	OFFSET(V_syscall_frame, struct vcpu, pv.syscall_frame);
 	OFFSET(INFO_pending, struct vcpu_info, evtchn_upcall_pending);

@@ -52,10 +52,10 @@ static inline bool pv_in_kernel(const struct vcpu *v)
 }
 
 /* ---- vcpu.c ---- */
-/* After a change of what the fast path of SYSCALL and iret depends on: callbacks, the kernel's stack; for all vcpus:
- * vm_assist. */
+/* After a change of what the fast paths of SYSCALL and iret go by. Callbacks and the kernel's stack: v is current or does
+ * not run. vm_assist: the domain lock is held, or no vcpu runs. */
 void pv_fastpath_update(struct vcpu *v);
-void pv_fastpath_update_all(struct domain *d);
+void pv_assist_update(struct domain *d);
 extern const struct guest_kind pv_guest;
 /* Sets all registers of a paused vcpu from a toolstack's or guest's context; takes references to its tables
  * and descriptors. 0, -EINVAL, -EBUSY (initialised already), -ERESTART_HV: call again. */

@@ -120,22 +120,22 @@ static void set_callbacks(struct vcpu *v, const struct vcpu_guest_context *c)
 
 void pv_fastpath_update(struct vcpu *v)
 {
-	bool iopl = READ_ONCE(v->domain->vm_assist) & 1u << VMASST_TYPE_architectural_iopl;
 	uint64_t frame = (v->pv.kernel_sp & ~15ull) - SYSCALL_FRAME_BYTES;
 
 	/* SYSRET needs a canonical address, which also those of the hypervisor's range are not to be. */
-	if (iopl || !v->pv.syscall_masks_events || v->pv.syscall_callback < HV_VIRT_END ||
-	    frame < HV_VIRT_END)
+	if (!v->pv.syscall_masks_events || v->pv.syscall_callback < HV_VIRT_END || frame < HV_VIRT_END)
 		frame = 0;
-	WRITE_ONCE(v->pv.iopl_in_frames, iopl);
-	WRITE_ONCE(v->pv.syscall_frame, frame);
+	v->pv.syscall_frame = frame;
 }
 
-void pv_fastpath_update_all(struct domain *d)
+/* Nothing else of a vcpu that may be running is written: its own stack_switch could be undone by it. */
+void pv_assist_update(struct domain *d)
 {
+	bool iopl = READ_ONCE(d->vm_assist) & 1u << VMASST_TYPE_architectural_iopl;
+
 	for (unsigned i = 0; i < d->max_vcpus; i++)
 		if (READ_ONCE(d->vcpus[i]))
-			pv_fastpath_update(d->vcpus[i]);
+			WRITE_ONCE(d->vcpus[i]->pv.iopl_in_frames, iopl);
 }
 
 int pv_vcpu_set_context(struct vcpu *v, const struct vcpu_guest_context *c)
@@ -176,7 +176,8 @@ int pv_vcpu_set_context(struct vcpu *v, const struct vcpu_guest_context *c)
 		        ((1ull << VMASST_TYPE_4gb_segments) | (1ull << VMASST_TYPE_writable_pagetables) |
 		         (1ull << VMASST_TYPE_architectural_iopl) |
 		         (1ull << VMASST_TYPE_runstate_update_flag) | (1ull << VMASST_TYPE_m2p_strict));
-	pv_fastpath_update_all(v->domain);
+	pv_assist_update(v->domain);
+	pv_fastpath_update(v);
 	v->initialised = true;
 	if (c->flags & VGCF_online)
 		bit_clear(&v->pause_flags, PAUSE_DOWN);

@@ -374,6 +374,28 @@ static void iopl_in_frames(void)
 	tap_ok(good, "architectural_iopl: frames carry the level, and iret takes it");
 }
 
+/* stack_switch of one vcpu while another one changes vm_assist: between the new stack and what the fast path goes by. */
+static void assist_beside_stack_switch(void)
+{
+	struct vcpu *other = d->vcpus[1];
+
+	begin();
+	other->pv.syscall_masks_events = true;
+	other->pv.syscall_callback = 0xffffffff80001000;
+	other->pv.kernel_sp = 0xffffffff80020000;
+	pv_fastpath_update(other);
+	CHECK_THAT(other->pv.syscall_frame == 0xffffffff80020000 - 56);
+	other->pv.syscall_frame =
+	        0xffffffff80030000 - 56; /* its next stack's; kernel_sp was read too early */
+	d->vm_assist = 1u << VMASST_TYPE_architectural_iopl;
+	pv_assist_update(d);
+	CHECK_THAT(other->pv.iopl_in_frames && other->pv.syscall_frame == 0xffffffff80030000 - 56);
+	d->vm_assist = 0;
+	pv_assist_update(d);
+	CHECK_THAT(!other->pv.iopl_in_frames && other->pv.syscall_frame == 0xffffffff80030000 - 56);
+	tap_ok(good, "vm_assist leaves the stack of another vcpu that is switching it alone");
+}
+
 /* ---- the end of an emulated instruction ---- */
 
 static void single_steps(void)
@@ -514,13 +536,13 @@ int main(void)
 	fake_init(4096, 0);
 	cpu_features.xsave_size = 576;
 	cpu_features.xcr0_mask = 3;
-	d = fake_pv_domain(1, 1);
+	d = fake_pv_domain(1, 2);
 	v = d->vcpus[0];
 	v->l4_kernel = tables();
 	v->l4_user = tables();
 	cpu_set_current(v);
 	regs = &cpu_info()->regs;
-	tap_plan(15);
+	tap_plan(16);
 	frame_from_the_kernel();
 	frame_from_user_mode();
 	frames_that_cannot_be();
@@ -531,6 +553,7 @@ int main(void)
 	irets();
 	io_privilege();
 	iopl_in_frames();
+	assist_beside_stack_switch();
 	single_steps();
 	single_steps_of_a_repeated_one();
 	faulting_cpuid();
