@@ -221,26 +221,38 @@ static int save_new_def(virDomainObj *vm, virDomainDef **def)
 	return 0;
 }
 
+/* What the flags ask for: the device of the running guest, and that of a copy of the definition; each NULL where it is not
+ * asked for. done: "attached", "updated". */
+static int parse_both(virDomainObj *vm, const char *xml, unsigned int flags, const char *done,
+                      virDomainDeviceDef **live, virDomainDef **def, virDomainDeviceDef **config)
+{
+	if (virDomainObjUpdateModificationImpact(vm, &flags) < 0)
+		return -1;
+	if (flags & VIR_DOMAIN_AFFECT_LIVE) {
+		*live = parse_device(xml, vm->def, xylem->xmlopt, VIR_DOMAIN_DEF_PARSE_INACTIVE);
+		if (!*live || refuse_kind(*live, done) < 0)
+			return -1;
+	}
+	if (flags & VIR_DOMAIN_AFFECT_CONFIG) {
+		*def = virDomainObjCopyPersistentDef(vm, xylem->xmlopt, NULL);
+		if (!*def)
+			return -1;
+		*config = parse_device(xml, *def, xylem->xmlopt, VIR_DOMAIN_DEF_PARSE_INACTIVE);
+		if (!*config || refuse_kind(*config, done) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 static int attach(virDomainObj *vm, const char *xml, unsigned int flags)
 {
 	g_autoptr(virDomainDeviceDef) config = NULL;
 	g_autoptr(virDomainDeviceDef) live = NULL;
 	g_autoptr(virDomainDef) def = NULL;
 
-	if (virDomainObjUpdateModificationImpact(vm, &flags) < 0)
+	if (parse_both(vm, xml, flags, "attached", &live, &def, &config) < 0)
 		return -1;
-	if (flags & VIR_DOMAIN_AFFECT_LIVE) {
-		live = parse_device(xml, vm->def, xylem->xmlopt, VIR_DOMAIN_DEF_PARSE_INACTIVE);
-		if (!live || refuse_kind(live, "attached") < 0)
-			return -1;
-	}
-	if (flags & VIR_DOMAIN_AFFECT_CONFIG) {
-		def = virDomainObjCopyPersistentDef(vm, xylem->xmlopt, NULL);
-		if (!def)
-			return -1;
-		config = parse_device(xml, def, xylem->xmlopt, VIR_DOMAIN_DEF_PARSE_INACTIVE);
-		if (!config || refuse_kind(config, "attached") < 0)
-			return -1;
+	if (config) {
 		/* A generated address is the same one in both. */
 		if (live && live->type == VIR_DOMAIN_DEVICE_NET)
 			live->data.net->mac = config->data.net->mac;
@@ -392,21 +404,9 @@ static int update(virDomainObj *vm, const char *xml, unsigned int flags)
 	g_autoptr(virDomainDeviceDef) live = NULL;
 	g_autoptr(virDomainDef) def = NULL;
 
-	if (virDomainObjUpdateModificationImpact(vm, &flags) < 0)
+	if (parse_both(vm, xml, flags, "updated", &live, &def, &config) < 0 ||
+	    (config && update_config(def, config) < 0))
 		return -1;
-	if (flags & VIR_DOMAIN_AFFECT_LIVE) {
-		live = parse_device(xml, vm->def, xylem->xmlopt, VIR_DOMAIN_DEF_PARSE_INACTIVE);
-		if (!live || refuse_kind(live, "updated") < 0)
-			return -1;
-	}
-	if (flags & VIR_DOMAIN_AFFECT_CONFIG) {
-		def = virDomainObjCopyPersistentDef(vm, xylem->xmlopt, NULL);
-		if (!def)
-			return -1;
-		config = parse_device(xml, def, xylem->xmlopt, VIR_DOMAIN_DEF_PARSE_INACTIVE);
-		if (!config || refuse_kind(config, "updated") < 0 || update_config(def, config) < 0)
-			return -1;
-	}
 	if (live && update_live(vm, live) < 0)
 		return -1;
 	return def ? save_new_def(vm, &def) : 0;

@@ -165,13 +165,10 @@ static int getdomaininfo(struct xen_domctl *op, bool *out)
 	return 0;
 }
 
-/* What each frame is in use as, for who saves the domain. */
-/* How far a continued call came stands above the command in cmd, where no command has bits. */
-#define CMD_BITS   16
-#define CMD_MASK   ((1u << CMD_BITS) - 1)
-#define LIST_SLICE 64
+#define FRAMES_SLICE 64
 
-/* Answers stand where the questions did: a continuation goes on behind them. */
+/* What each frame is in use as, for who saves the domain. Answers stand where the questions did: a continuation goes on
+ * behind them. */
 static int getpageframeinfo3(struct domain *d, struct xen_domctl *op)
 {
 	const struct xen_domctl_getpageframeinfo3 *q = &op->u.getpageframeinfo3;
@@ -189,7 +186,7 @@ static int getpageframeinfo3(struct domain *d, struct xen_domctl *op)
 		xen_pfn_t entry;
 		mfn_t mfn;
 
-		if (i != first && i % LIST_SLICE == 0 && work_pending()) {
+		if (i != first && i % FRAMES_SLICE == 0 && work_pending()) {
 			op->cmd = XEN_DOMCTL_getpageframeinfo3 | i << CMD_BITS;
 			return -ERESTART_HV;
 		}
@@ -365,8 +362,8 @@ int64_t hc_domctl(struct hc_args *a)
 	cmd = op.cmd;
 	rc = dispatch(&op, &out);
 	spin_unlock(&domctl_lock);
-	if (rc != -ERESTART_HV)
-		op.cmd = (op.cmd & CMD_MASK) == XEN_DOMCTL_getpageframeinfo3 ? op.cmd & CMD_MASK : op.cmd;
+	if (rc != -ERESTART_HV && (op.cmd & CMD_MASK) == XEN_DOMCTL_getpageframeinfo3)
+		op.cmd &= CMD_MASK;
 	if (op.cmd != cmd && guest_copy_out(at, &op.cmd, sizeof(op.cmd)))
 		return -EFAULT;
 	if (out && rc != -ERESTART_HV && guest_copy_out(at, &op, sizeof(op)))

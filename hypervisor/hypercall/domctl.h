@@ -14,6 +14,10 @@
  * waiting for the vcpu that asks to leave its CPU. */
 extern spinlock_t domctl_lock;
 
+/* How far a list came that is continued stands in its cmd, above the command, where none has bits. */
+#define CMD_BITS 16
+#define CMD_MASK ((1u << CMD_BITS) - 1)
+
 void domctl_info(struct domain *d, struct xen_domctl_getdomaininfo *info);
 
 /* The toolstack's bitmaps: any length on its side; bits beyond ours are dropped (in) or zero (out). 0 or -EFAULT. */

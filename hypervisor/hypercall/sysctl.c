@@ -13,9 +13,7 @@
 #include "lib/string.h"
 #include "mm/heap.h"
 
-#define CMD_BITS   16
-#define CMD_MASK   ((1u << CMD_BITS) - 1)
-#define LIST_SLICE 16 /* domains with all their vcpus */
+#define DOMAINS_SLICE 16 /* with all their vcpus */
 
 /* ---- console and domains ---- */
 
@@ -42,7 +40,7 @@ static int readconsole(struct xen_sysctl_readconsole *q)
 
 /*
  * Each domain costs as much as the last one, however many there are. A continuation finds the next number, plus one, above
- * the command in cmd, where no command has bits, and how many it has told in num_domains.
+ * the command in cmd, and how many it has told in num_domains.
  */
 static int getdomaininfolist(struct xen_sysctl *op)
 {
@@ -54,7 +52,7 @@ static int getdomaininfolist(struct xen_sysctl *op)
 	while (n < q->max_domains && domid < DOMID_FIRST_RESERVED) {
 		struct domain *d;
 
-		if (n != first && n % LIST_SLICE == 0 && work_pending()) {
+		if (n != first && n % DOMAINS_SLICE == 0 && work_pending()) {
 			op->cmd = XEN_SYSCTL_getdomaininfolist | (domid + 1) << CMD_BITS;
 			q->num_domains = n;
 			return -ERESTART_HV;

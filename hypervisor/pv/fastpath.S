@@ -6,8 +6,8 @@
  * the guest's stack, it has changed nothing that matters and leaves the way through C to decide.
  *
  * There is no call, return or indirect branch here, so that what a guest has taught the branch predictor has no effect:
- * SPEC_CTRL stays the guest's, and its return stack is left alone. An address that a guest supplies is forced into its
- * own range by arithmetic as well (Spectre v1).
+ * SPEC_CTRL stays the guest's, and its return stack is left alone. An address that a guest supplies was checked when it
+ * was set, or is forced into its own range by arithmetic as well (Spectre v1).
  *
  * Entered with interrupts off from hw/entry.S: struct cpu_user_regs is complete from error_code on, the guest's rax is
  * in cpu_info.scratch[0], the other registers are the guest's; rax, rcx and r11 are free.
