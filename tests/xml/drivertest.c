@@ -11,8 +11,8 @@
 
 #include "../lib/tap.h"
 #include "conf.h"
+#include "played.h"
 #include "locking/domain_lock.h"
-#include "viraccessmanager.h"
 #include "virthread.h"
 #include "virxml.h"
 
@@ -23,8 +23,6 @@
 #define XML                                                                                                     \
 	"<domain type='xen'><name>one</name><uuid>5f2b7e10-0000-4000-8000-000000000001</uuid><title>%s</title>" \
 	"<memory unit='KiB'>65536</memory><vcpu>1</vcpu><os><type>linux</type><kernel>/k</kernel></os></domain>"
-
-struct xylem_driver *xylem;
 
 static void ok(bool good, const char *name)
 {
@@ -167,20 +165,6 @@ int xyl_host_info(struct xyl *x G_GNUC_UNUSED, struct xyl_hostinfo *info)
 	return 0;
 }
 
-char *xyl_store_readf(struct xyl_store *s G_GNUC_UNUSED, xyl_tx tx G_GNUC_UNUSED,
-                      const char *format G_GNUC_UNUSED, ...)
-{
-	errno = ENOENT;
-	return NULL;
-}
-
-char **xyl_store_directory(struct xyl_store *s G_GNUC_UNUSED, xyl_tx tx G_GNUC_UNUSED,
-                           const char *path G_GNUC_UNUSED, size_t *count G_GNUC_UNUSED)
-{
-	errno = ENOENT;
-	return NULL;
-}
-
 int xyl_domain_destroy(struct xyl *x G_GNUC_UNUSED, uint32_t domid G_GNUC_UNUSED)
 {
 	g_atomic_int_inc(&kills);
@@ -232,8 +216,6 @@ int virDomainLockImageDetach(virLockManagerPlugin *plugin G_GNUC_UNUSED, virDoma
 }
 
 /* ---- calls on threads ---- */
-
-static virConnectPtr conn;
 
 struct caller {
 	virThread thread;
@@ -753,40 +735,13 @@ static void test_destroy(virDomainPtr dom)
 	   "destroy kills a guest also when xylemd hangs");
 }
 
-static virHypervisorDriver table = { .name = "Xen" };
-
-static bool setup(const char *dir)
-{
-	virAccessManager *access;
-
-	if (virInitialize() < 0 || !(access = virAccessManagerNew("none")))
-		return false;
-	virAccessManagerSetDefault(access);
-	xylem = g_new0(struct xylem_driver, 1);
-	if (virMutexInit(&xylem->lock) < 0 || virCondInit(&xylem->slot_free) < 0)
-		return false;
-	xylem->domains = virDomainObjListNew();
-	xylem->events = virObjectEventStateNew();
-	xylem->xmlopt = xmlopt_new(&domain_private_data);
-	xylem->config_dir = g_strdup(dir);
-	xylem->autostart_dir = g_build_filename(dir, "autostart", NULL);
-	xylem->state_dir = g_build_filename(dir, "state", NULL);
-	xylem->save_dir = g_build_filename(dir, "save", NULL);
-	conn = virGetConnect();
-	if (!conn || !xylem->domains || !xylem->xmlopt || g_mkdir(xylem->state_dir, 0700))
-		return false;
-	conn->driver = &table;
-	conn->privateData = xylem;
-	return true;
-}
-
 int main(void)
 {
 	g_autofree char *dir = g_dir_make_tmp("xylem-driver-XXXXXX", NULL);
 	g_autofree char *remove = g_strdup_printf("rm -rf '%s'", dir);
 	virDomainPtr dom;
 
-	if (!dir || !setup(dir)) {
+	if (!dir || !played_setup(dir)) {
 		printf("Bail out! libvirt does not start: %s\n", virGetLastErrorMessage());
 		return 1;
 	}

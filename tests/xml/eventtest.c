@@ -12,7 +12,7 @@
 
 #include "../lib/tap.h"
 #include "conf.h"
-#include "viraccessmanager.h"
+#include "played.h"
 #include "virthread.h"
 
 #define STEPS     1000
@@ -22,8 +22,6 @@
 	"<domain type='xen'><name>one</name><uuid>" UUID         \
 	"</uuid><memory unit='KiB'>65536</memory><vcpu>1</vcpu>" \
 	"<os><type>linux</type><kernel>/k</kernel></os><on_crash>%s</on_crash></domain>"
-
-struct xylem_driver *xylem;
 
 enum belief { OFF, RUNNING, PAUSED, CRASHED, ENDED };
 
@@ -42,9 +40,7 @@ static struct {
 	unsigned int domid, reason;
 } guest;
 
-static monitor_event_fn *on_event;
 static void (*meanwhile)(void); /* what happens between a list of all domains and its use */
-static virConnectPtr conn;
 static virDomainPtr dom;
 
 /* ---- libvirt's events, seen as they are made ---- */
@@ -100,59 +96,6 @@ virObjectEvent *virDomainEventRebootNewFromObj(virDomainObj *obj G_GNUC_UNUSED)
 
 /* ---- xylemd ---- */
 
-struct message {
-	unsigned int domid;
-	const char *event, *detail;
-};
-
-static gboolean deliver(void *data)
-{
-	struct message *m = data;
-
-	on_event(m->domid, UUID, "one", m->event, m->detail);
-	g_free(m);
-	return G_SOURCE_REMOVE;
-}
-
-static void say(unsigned int domid, const char *event, const char *detail)
-{
-	struct message *m = g_new0(struct message, 1);
-
-	*m = (struct message){ domid, event, detail };
-	g_main_context_invoke(xylem->context, deliver, m);
-}
-
-static gboolean done(void *data)
-{
-	g_atomic_int_set((gint *)data, 1);
-	return G_SOURCE_REMOVE;
-}
-
-/* All that xylemd has said has been heard. */
-static void heard(void)
-{
-	gint over = 0;
-
-	g_main_context_invoke(xylem->context, done, &over);
-	while (!g_atomic_int_get(&over))
-		g_usleep(100);
-}
-
-struct monitor *monitor_new(GMainContext *context G_GNUC_UNUSED, monitor_event_fn *fn,
-                            void (*on_connected)(void) G_GNUC_UNUSED)
-{
-	on_event = fn;
-	return (struct monitor *)&guest;
-}
-
-void monitor_wait_first(struct monitor *m G_GNUC_UNUSED)
-{
-}
-
-void monitor_free(struct monitor *m G_GNUC_UNUSED)
-{
-}
-
 bool monitor_connected(struct monitor *m G_GNUC_UNUSED)
 {
 	return true;
@@ -185,8 +128,8 @@ int monitor_create(struct monitor *m G_GNUC_UNUSED, GVariant *config, bool pause
 	*devices = NULL;
 	g_variant_unref(g_variant_ref_sink(config));
 	*domid = built(paused);
-	say(*domid, "created", "");
-	say(*domid, "started", "");
+	played_say(UUID, *domid, "created", "");
+	played_say(UUID, *domid, "started", "");
 	return 0;
 }
 
@@ -198,14 +141,14 @@ static void take_down(const char *detail)
 	g_mutex_lock(&lock);
 	guest.dying = true;
 	g_mutex_unlock(&lock);
-	say(domid, "destroyed", detail);
-	heard();
+	played_say(UUID, domid, "destroyed", detail);
+	played_heard();
 	ignore_value(define_is_active(dom));
 	events_reconcile(false);
 	g_mutex_lock(&lock);
 	guest.exists = false;
 	g_mutex_unlock(&lock);
-	say(domid, "died", detail);
+	played_say(UUID, domid, "died", detail);
 }
 
 int monitor_destroy(struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED)
@@ -296,19 +239,6 @@ int xyl_host_info(struct xyl *x G_GNUC_UNUSED, struct xyl_hostinfo *info)
 	return 0;
 }
 
-char *xyl_store_readf(struct xyl_store *s G_GNUC_UNUSED, xyl_tx tx G_GNUC_UNUSED,
-                      const char *format G_GNUC_UNUSED, ...)
-{
-	errno = ENOENT;
-	return NULL;
-}
-
-struct xyl_watch *xyl_store_watch(struct xyl_store *s G_GNUC_UNUSED, const char *path G_GNUC_UNUSED,
-                                  xyl_watch_fn *fn G_GNUC_UNUSED, void *data G_GNUC_UNUSED)
-{
-	return NULL;
-}
-
 /* ---- steps ---- */
 
 static void guest_ends(unsigned int reason, const char *event, const char *detail)
@@ -318,17 +248,17 @@ static void guest_ends(unsigned int reason, const char *event, const char *detai
 	guest.paused = false;
 	guest.reason = reason;
 	g_mutex_unlock(&lock);
-	say(guest.domid, event, detail);
-	heard();
+	played_say(UUID, guest.domid, event, detail);
+	played_heard();
 	events_reconcile(false);
 }
 
 static void rebuild(const char *why)
 {
 	take_down("restart");
-	heard();
+	played_heard();
 	events_reconcile(false);
-	say(built(false), "rebooted", why);
+	played_say(UUID, built(false), "rebooted", why);
 }
 
 static void step_start(void)
@@ -388,8 +318,8 @@ static void step_rebuild_fails(void)
 {
 	guest_ends(XYL_SHUTDOWN_REBOOT, "shutdown", "reboot");
 	take_down("restart");
-	heard();
-	say(0, "died", "failed");
+	played_heard();
+	played_say(UUID, 0, "died", "failed");
 }
 
 static void step_domstats(void)
@@ -468,7 +398,7 @@ static bool settled(void)
 	bool same = false;
 
 	while (!same && g_get_monotonic_time() < until) {
-		heard();
+		played_heard();
 		g_mutex_lock(&lock);
 		same = belief == truth();
 		g_mutex_unlock(&lock);
@@ -513,34 +443,11 @@ static bool walk(void)
 	return false;
 }
 
-static virHypervisorDriver table = { .name = "Xen" };
-
 static bool setup(const char *dir)
 {
-	virAccessManager *access;
-
-	if (virInitialize() < 0 || !(access = virAccessManagerNew("none")))
-		return false;
-	virAccessManagerSetDefault(access);
 	history = g_string_new(NULL);
-	xylem = g_new0(struct xylem_driver, 1);
-	if (virMutexInit(&xylem->lock) < 0 || virCondInit(&xylem->slot_free) < 0)
-		return false;
-	xylem->context = g_main_context_new();
-	xylem->domains = virDomainObjListNew();
-	xylem->events = virObjectEventStateNew();
-	xylem->xmlopt = xmlopt_new(&domain_private_data);
-	xylem->config_dir = g_strdup(dir);
-	xylem->autostart_dir = g_build_filename(dir, "autostart", NULL);
-	xylem->state_dir = g_build_filename(dir, "state", NULL);
-	xylem->save_dir = g_build_filename(dir, "save", NULL);
-	conn = virGetConnect();
-	if (!conn || !xylem->domains || !xylem->xmlopt || g_mkdir(xylem->state_dir, 0700))
-		return false;
-	conn->driver = &table;
-	conn->privateData = xylem;
 	guest.domid = 1;
-	return events_start() == 0;
+	return played_setup(dir) && events_start() == 0;
 }
 
 int main(void)

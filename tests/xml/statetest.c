@@ -12,7 +12,7 @@
 
 #include "../lib/tap.h"
 #include "conf.h"
-#include "viraccessmanager.h"
+#include "played.h"
 #include "virhook.h"
 #include "virthread.h"
 
@@ -29,13 +29,10 @@
 	"<vcpu current='1'>2</vcpu><os><type>linux</type><kernel>/k</kernel></os><on_crash>%s</on_crash>" \
 	"<devices>" DISK_A NIC("") "</devices></domain>"
 
-struct xylem_driver *xylem;
-
 /* ---- the guest, as hypervisor and xylemd have it ---- */
 
 static GMutex lock;
 static GCond changed;
-static monitor_event_fn *on_event;
 
 static struct guest {
 	bool known;  /* xylemd has it */
@@ -157,44 +154,6 @@ int monitor_create(struct monitor *m G_GNUC_UNUSED, GVariant *config, bool pause
 	return ret;
 }
 
-struct message {
-	unsigned int domid;
-	const char *event, *detail;
-};
-
-static gboolean deliver(void *data)
-{
-	struct message *m = data;
-
-	on_event(m->domid, UUID, "one", m->event, m->detail);
-	g_free(m);
-	return G_SOURCE_REMOVE;
-}
-
-static void say(unsigned int domid, const char *event, const char *detail)
-{
-	struct message *m = g_new0(struct message, 1);
-
-	*m = (struct message){ domid, event, detail };
-	g_main_context_invoke(xylem->context, deliver, m);
-}
-
-static gboolean done(void *data)
-{
-	g_atomic_int_set((gint *)data, 1);
-	return G_SOURCE_REMOVE;
-}
-
-/* All that xylemd has said has been heard. */
-static void heard(void)
-{
-	gint over = 0;
-
-	g_main_context_invoke(xylem->context, done, &over);
-	while (!g_atomic_int_get(&over))
-		g_usleep(100);
-}
-
 int monitor_destroy(struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED)
 {
 	unsigned int domid = 0;
@@ -215,8 +174,8 @@ int monitor_destroy(struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_U
 	}
 	g_mutex_unlock(&lock);
 	if (ret == 0) {
-		say(domid, "destroyed", "request");
-		say(domid, "died", "request");
+		played_say(UUID, domid, "destroyed", "request");
+		played_say(UUID, domid, "died", "request");
 	}
 	return ret;
 }
@@ -304,21 +263,6 @@ GVariant *monitor_get(struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC
 		*known = !away && !hung;
 	g_mutex_unlock(&lock);
 	return there ? g_variant_ref_sink(g_variant_new("a{sv}", NULL)) : NULL;
-}
-
-struct monitor *monitor_new(GMainContext *context G_GNUC_UNUSED, monitor_event_fn *fn,
-                            void (*on_connected)(void) G_GNUC_UNUSED)
-{
-	on_event = fn;
-	return (struct monitor *)&guest;
-}
-
-void monitor_wait_first(struct monitor *m G_GNUC_UNUSED)
-{
-}
-
-void monitor_free(struct monitor *m G_GNUC_UNUSED)
-{
 }
 
 bool monitor_connected(struct monitor *m G_GNUC_UNUSED)
@@ -427,26 +371,6 @@ int xyl_vcpu_get_affinity(struct xyl *x, uint32_t domid, uint32_t vcpu G_GNUC_UN
 	return xyl_domain_info(x, domid, &domain);
 }
 
-char *xyl_store_readf(struct xyl_store *s G_GNUC_UNUSED, xyl_tx tx G_GNUC_UNUSED,
-                      const char *format G_GNUC_UNUSED, ...)
-{
-	errno = ENOENT;
-	return NULL;
-}
-
-char **xyl_store_directory(struct xyl_store *s G_GNUC_UNUSED, xyl_tx tx G_GNUC_UNUSED,
-                           const char *path G_GNUC_UNUSED, size_t *count G_GNUC_UNUSED)
-{
-	errno = ENOENT;
-	return NULL;
-}
-
-struct xyl_watch *xyl_store_watch(struct xyl_store *s G_GNUC_UNUSED, const char *path G_GNUC_UNUSED,
-                                  xyl_watch_fn *fn G_GNUC_UNUSED, void *data G_GNUC_UNUSED)
-{
-	return NULL;
-}
-
 /* ---- hook scripts ---- */
 
 static bool hooks_present;
@@ -477,7 +401,6 @@ int virHookCall(int driver G_GNUC_UNUSED, const char *id G_GNUC_UNUSED, int op, 
 
 /* ---- calls ---- */
 
-static virConnectPtr conn;
 static virDomainPtr dom;
 
 static int do_start(void)
@@ -788,22 +711,22 @@ static void stop_guest(unsigned int reason, const char *event, const char *detai
 	guest.shutdown = true;
 	guest.reason = reason;
 	g_mutex_unlock(&lock);
-	say(guest.domid, event, detail);
-	heard();
+	played_say(UUID, guest.domid, event, detail);
+	played_heard();
 }
 
 static void domain_goes(const char *detail)
 {
 	unsigned int domid = guest.domid;
 
-	say(domid, "destroyed", detail);
+	played_say(UUID, domid, "destroyed", detail);
 	g_mutex_lock(&lock);
 	guest.exists = guest.shutdown = guest.dying = false;
 	guest.known = STREQ(detail, "restart");
 	g_cond_broadcast(&changed);
 	g_mutex_unlock(&lock);
-	say(domid, "died", detail);
-	heard();
+	played_say(UUID, domid, "died", detail);
+	played_heard();
 }
 
 static void reach(enum state state)
@@ -841,8 +764,8 @@ static void reach(enum state state)
 		g_mutex_lock(&lock);
 		held = guest.dying = true;
 		g_mutex_unlock(&lock);
-		say(guest.domid, "destroyed", "other");
-		heard();
+		played_say(UUID, guest.domid, "destroyed", "other");
+		played_heard();
 		break;
 	case AWAY:
 	case HUNG:
@@ -870,7 +793,7 @@ static void leave(enum state state)
 	g_cond_broadcast(&changed);
 	g_mutex_unlock(&lock);
 	if (rebuilt)
-		say(guest.domid, "rebooted", "reboot");
+		played_say(UUID, guest.domid, "rebooted", "reboot");
 	if (state == STOPPING && guest.exists)
 		domain_goes("policy");
 	if (state == DYING && guest.exists)
@@ -879,7 +802,7 @@ static void leave(enum state state)
 		virThreadJoin(&builder.thread);
 		g_free(builder.error);
 	}
-	heard();
+	played_heard();
 }
 
 static bool agrees(void)
@@ -891,7 +814,7 @@ static bool agrees(void)
 		int active;
 
 		events_reconcile(false);
-		heard();
+		played_heard();
 		active = define_is_active(dom);
 		g_mutex_lock(&lock);
 		/* A transient one that has ended is not known any more. */
@@ -916,7 +839,7 @@ static void clear(void)
 {
 	if (define_is_active(dom) == 1)
 		must(lifecycle_destroy(dom), "destroy");
-	heard();
+	played_heard();
 	must(agrees() ? 0 : -1, "the guest is gone");
 	redefine("preserve");
 	must(define_is_active(dom), "a guest that is off");
@@ -970,7 +893,7 @@ static void test_resumed_by_others(void)
 	guest.shutdown = true;
 	guest.reason = XYL_SHUTDOWN_REBOOT;
 	g_mutex_unlock(&lock);
-	say(guest.domid, "shutdown", "reboot");
+	played_say(UUID, guest.domid, "shutdown", "reboot");
 	domain_goes("restart");
 	tap_ok(do_state() == 0 && is_told(&guest, &guest) && told.state == VIR_DOMAIN_RUNNING,
 	       "a paused guest that others let run, between death and rebuild, is running");
@@ -1019,34 +942,11 @@ static void test_hooks(void)
 	hooks_present = false;
 }
 
-static virHypervisorDriver table = { .name = "Xen" };
-
 static bool setup(const char *dir)
 {
-	virAccessManager *access;
-
-	if (virInitialize() < 0 || !(access = virAccessManagerNew("none")))
-		return false;
-	virAccessManagerSetDefault(access);
 	hooks = g_string_new(NULL);
-	xylem = g_new0(struct xylem_driver, 1);
-	if (virMutexInit(&xylem->lock) < 0 || virCondInit(&xylem->slot_free) < 0)
-		return false;
-	xylem->context = g_main_context_new();
-	xylem->domains = virDomainObjListNew();
-	xylem->events = virObjectEventStateNew();
-	xylem->xmlopt = xmlopt_new(&domain_private_data);
-	xylem->config_dir = g_strdup(dir);
-	xylem->autostart_dir = g_build_filename(dir, "autostart", NULL);
-	xylem->state_dir = g_build_filename(dir, "state", NULL);
-	xylem->save_dir = g_build_filename(dir, "save", NULL);
-	conn = virGetConnect();
-	if (!conn || !xylem->domains || !xylem->xmlopt || g_mkdir(xylem->state_dir, 0700))
-		return false;
-	conn->driver = &table;
-	conn->privateData = xylem;
 	guest.domid = 1;
-	return events_start() == 0;
+	return played_setup(dir) && events_start() == 0;
 }
 
 int main(void)

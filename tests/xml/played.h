@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What tests of the driver's calls have in common: libvirt and the driver set up in this process, a store with nothing in
+ * it, and xylemd's side of the events. The rest of xylemd and of the hypervisor is each test's own.
+ */
+#ifndef PLAYED_H
+#define PLAYED_H
+
+#include "xylem.h"
+
+extern virConnectPtr conn;
+
+/* dir: an empty folder, for the driver's files. False with libvirt's error. */
+bool played_setup(const char *dir);
+/* Has xylemd tell of an event of the guest; detail and event stay where they are. Any thread. */
+void played_say(const char *uuid, unsigned int domid, const char *event, const char *detail);
+/* Returns when all that xylemd has told has been heard. Not for the event thread. */
+void played_heard(void);
+
+#endif
