@@ -241,18 +241,18 @@ static int mceinject(uint32_t cpu)
 static int inject_v2(const struct xen_mc_inject_v2 *q)
 {
 	uint64_t map = 0;
-	unsigned cpu;
+	unsigned cpu, bits;
 
 	if ((q->flags & XEN_MC_INJECT_TYPE_MASK) !=
 	    XEN_MC_INJECT_TYPE_MCE) /* neither CMCI nor LMCE is used */
 		return -EINVAL;
 	if (q->flags & XEN_MC_INJECT_CPU_BROADCAST)
 		return mceinject(0);
-	if (guest_copy_in(&map, handle_gva(q->cpumap.bitmap),
-	                  MIN((q->cpumap.nr_bits + 7) / 8, (uint32_t)sizeof(map))))
+	bits = MIN(q->cpumap.nr_bits, BITS_PER_WORD);
+	if (guest_copy_in(&map, handle_gva(q->cpumap.bitmap), (bits + 7) / 8))
 		return -EFAULT;
-	cpu = bit_next(&map, MIN(q->cpumap.nr_bits, 64u), 0);
-	return mceinject(cpu);
+	cpu = bit_next(&map, bits, 0);
+	return cpu < bits ? mceinject(cpu) : -EINVAL;
 }
 
 /* mca(op): struct xen_mc, read and, where something comes back, written. */
