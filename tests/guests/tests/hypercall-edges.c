@@ -15,6 +15,8 @@
  *    of code is mapped wherever the guest maps nothing else (land_everywhere()), and whoever gets there goes on behind the
  *    call (go_on()). Entry points and the like are set anew after each call (restore()).
  * 3. What bounds the domain, such as its memory and its share of the processors, is set anew after each batch.
+ * 4. What calls answer is not what later calls ask with: the context of the other vcpu names its stack, and a grant mapped
+ *    there is what was asked for. The arguments' memory is put back after each call.
  */
 #include "guest.h"
 #include "../../edges/edges.h"
@@ -35,7 +37,8 @@ struct fuzzer {
 	struct vcpu_info *info;
 	grant_entry_v1_t *grants;
 	void *va[EDGES_FRAMES];
-	void *keep; /* of guard_call(): behind the call that is made */
+	uint8_t asked[MEM_PAGES * PAGE]; /* the arguments' memory before the call */
+	void *keep;                      /* of guard_call(): behind the call that is made */
 	unsigned long calls, skipped, strayed;
 };
 
@@ -308,7 +311,9 @@ static void one_call(struct fuzzer *f, unsigned vcpu)
 	}
 	f->info->evtchn_upcall_pending = 1;
 	f->info->evtchn_upcall_mask = !with_events(f, &c);
+	memcpy(f->asked, f->env.mem, sizeof(f->asked));
 	guard_call(make_call, &c, &f->keep);
+	memcpy(f->env.mem, f->asked, sizeof(f->asked));
 	while (guard_call(restore, f, &f->keep))
 		;
 	f->keep = NULL;
