@@ -375,8 +375,9 @@ bool op_submit(struct op *op)
 	g_mutex_lock(&xylemd.lock);
 	/* What follows from a guest's own end is never refused: there is at most one of it for each guest. */
 	op->bounded = op->call && op->run != op_destroy;
-	if (op->bounded && xylemd.outstanding - MIN(xylemd.stuck, STUCK_MAX) >=
-	                           OPERATIONS_RUNNING_MAX + OPERATIONS_WAITING_MAX) {
+	/* stuck is as old as the last look: what was stuck then may have finished. */
+	if (op->bounded && xylemd.outstanding >= OPERATIONS_RUNNING_MAX + OPERATIONS_WAITING_MAX +
+	                                                 MIN(xylemd.stuck, STUCK_MAX)) {
 		g_mutex_unlock(&xylemd.lock);
 		xd_fail(&error, XD_ERROR_LIMIT, "guest \"%s\": %d operations are under way already",
 		        op->guest->name, OPERATIONS_RUNNING_MAX + OPERATIONS_WAITING_MAX);

@@ -582,6 +582,29 @@ static void test_names(void)
 }
 
 /* Each message of the log, so that a test's output is not mixed with it. */
+/* What was at work for long has ended a moment ago: the next call is not one too many. */
+static void test_after_stuck_call(void)
+{
+	struct test_guest slow, g;
+	struct call *building, *call;
+
+	new_guest(&g);
+	create(&g, false);
+	fake_gate(GATE_BUILD, false);
+	new_guest(&slow);
+	building = begin("Create", g_variant_new("(@a{sv}u)", configuration(&slow), 0));
+	UNTIL(g_atomic_int_get(&xylemd.stuck) == 1);
+	fake_gate(GATE_BUILD, true);
+	UNTIL(building->done);
+	call = make("Pause", g_variant_new("(s)", g.uuid));
+	tap_ok(building->good && call->good, "a call right after one that took long is taken%s%s",
+	       call->good ? "" : ": ", call->good ? "" : call->error);
+	end(call);
+	end(building);
+	end(make("Destroy", g_variant_new("(s)", slow.uuid)));
+	end(make("Destroy", g_variant_new("(s)", g.uuid)));
+}
+
 static GLogWriterOutput quiet(GLogLevelFlags level, const GLogField *fields, gsize n, gpointer data)
 {
 	(void)fields, (void)n, (void)data;
@@ -622,6 +645,7 @@ int main(void)
 	test_adopt_dead_disk();
 	test_held_memory();
 	test_stuck_teardowns();
+	test_after_stuck_call();
 	g_rmdir(dir);
 	g_free(dir);
 	return tap_end();
