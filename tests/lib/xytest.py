@@ -11,6 +11,7 @@ import os
 import random
 import shlex
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -58,7 +59,6 @@ class Suite:
         p.add_argument("--keep", action="store_true", help="leave the last VM running")
         p.add_argument("--build", default=os.environ.get("XYLEM_BUILD", "."), help="build folder")
         p.add_argument("--install", default=os.environ.get("XYLEM_INSTALL"), help="DESTDIR of make install")
-        p.add_argument("--image", help="another image of our hypervisor: of a debug build, say")
         self.args = p.parse_args()
         # Told to end, it ends its VMs too.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
@@ -74,8 +74,6 @@ class Suite:
         self.install = a.install or os.path.join(a.build, "install")
 
     def hv_image(self):
-        if self.args.image:
-            return self.args.image
         for path in (os.path.join(self.install, "boot", "xylem.gz"),
                      os.path.join(self.args.build, "hypervisor", "xylem.gz")):
             if os.path.exists(path):
@@ -222,6 +220,20 @@ def in_guest(vm, where, script, timeout=60):
     if " 200 " not in head:
         raise Failure("the guest at %s does not run scripts: exit %d, %r" % (where, done.returncode, done.stdout[-300:]))
     return body.strip()
+
+
+def ask_store(vm, where, requests):
+    """Sends requests, (type, payload), from the test guest to the store; returns (type, payload) of each reply."""
+    script = ["exec 3<>/dev/xen/xenbus"]
+    for kind, payload in requests:
+        octal = "".join("\\%03o" % b for b in struct.pack("<IIII", kind, 1, 0, len(payload)) + payload)
+        script.append("printf '%s' >&3; dd bs=4096 count=1 <&3 2>/dev/null | hexdump -v -e '1/1 \"%%02x\"'; echo" % octal)
+    replies = []
+    for line in in_guest(vm, where, "\n".join(script)).split("\n"):
+        raw = bytes.fromhex(line)
+        got, _, _, length = struct.unpack("<IIII", raw[:16])
+        replies.append((got, raw[16:16 + length]))
+    return replies
 
 
 TYPE_CONSOLE = os.path.join(os.path.dirname(os.path.realpath(__file__)), "type-console.py")
