@@ -183,10 +183,10 @@ static void give_devices(struct domain *d)
 			bit_clear(d->ioports, port);
 	for (unsigned i = 0; i < 8 && console_serial_port(); i++)
 		bit_clear(d->ioports, console_serial_port() + i);
-	err = rangeset_add(&d->mm.iomem, 0, (1ull << (cpu_features.phys_bits - PAGE_SHIFT)) - 1);
+	err = mm_iomem_permit(&d->mm, 0, (1ull << (cpu_features.phys_bits - PAGE_SHIFT)) - 1, true);
 	for (unsigned i = 0; !err && i < machine_own_count; i++)
-		err = rangeset_remove(&d->mm.iomem, machine_own[i].start >> PAGE_SHIFT,
-		                      (machine_own[i].end - 1) >> PAGE_SHIFT);
+		err = mm_iomem_permit(&d->mm, machine_own[i].start >> PAGE_SHIFT,
+		                      (machine_own[i].end - 1) >> PAGE_SHIFT, false);
 	if (err)
 		panic("dom0: no memory for its device ranges");
 }

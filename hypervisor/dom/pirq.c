@@ -16,6 +16,7 @@
 #include "lib/errno.h"
 #include "lib/log.h"
 #include "mm/heap.h"
+#include "mm/pagetable.h"
 #include "hw/irq.h"
 #include "hw/mem.h"
 
@@ -263,6 +264,19 @@ static int map_gsi(struct domain *d, struct physdev_map_pirq *map)
 	return same ? 0 : map_range(t, &map->pirq, gsi, 1, false);
 }
 
+/*
+ * Whether an MSI-X entry may be here (PCI 3.0, 6.8.2: 16 bytes, tables are aligned to 8): not in memory, where what is
+ * written lands in somebody's page, and not in what the hypervisor keeps for itself.
+ */
+static bool is_device_table(const struct domain *d, uint64_t table, unsigned number)
+{
+	uint64_t entry = table + number * 16ull;
+	mfn_t first = maddr_to_mfn(MADDR(entry)), last = maddr_to_mfn(MADDR(entry + 15));
+
+	return !(entry & 7) && entry + 15 > table && !mfn_is_ram(first) && !mfn_is_ram(last) &&
+	       mm_iomem_contains(&d->mm, first.m, last.m);
+}
+
 static int map_msi(struct domain *d, struct physdev_map_pirq *map)
 {
 	struct msi_request req = { .count = 1 };
@@ -284,8 +298,7 @@ static int map_msi(struct domain *d, struct physdev_map_pirq *map)
 	} else {
 		req.entry = (uint16_t)map->entry_nr;
 		req.table_base = map->table_base;
-		/* A device's table is no memory: what is written there would land in somebody's page. */
-		if (mfn_is_ram(maddr_to_mfn(MADDR(map->table_base + req.entry * 16ull))) && map->table_base)
+		if (map->table_base && !is_device_table(d, map->table_base, req.entry))
 			return -EINVAL;
 	}
 	rc = msi_setup(&req, &first);

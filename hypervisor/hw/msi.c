@@ -26,10 +26,14 @@
 struct msi_device {
 	struct msi_request req;
 	unsigned cap, first, count;
-	bool used, is_64bit, maskable;
+	bool claimed; /* not free, for req */
+	bool used;    /* and installed */
+	bool is_64bit, maskable;
 	volatile uint32_t *entry; /* MSI-X: its four words */
 };
+/* Each has the page of device_map_page() with its own number. */
 static struct msi_device devices[IRQ_MAX / 2];
+_Static_assert(ARRAY_SIZE(devices) <= DEVICE_PAGES, "a page for each table entry");
 
 static unsigned find_capability(const struct msi_request *r, unsigned id)
 {
@@ -130,7 +134,7 @@ static void device_enable(struct msi_device *d)
 	cfg_write(d, 2, 2, control);
 }
 
-/* Checks the request against the device; fills d. */
+/* Checks the request against the device; fills d but for the table's entry. */
 static int decode(const struct msi_request *req, struct msi_device *d)
 {
 	uint32_t control;
@@ -143,9 +147,7 @@ static int decode(const struct msi_request *req, struct msi_device *d)
 	if (req->table_base) {
 		if (req->count != 1 || req->entry > (control & 0x7ff))
 			return -EINVAL;
-		d->entry = device_map(MADDR(req->table_base + (uint64_t)req->entry * MSIX_ENTRY_BYTES),
-		                      MSIX_ENTRY_BYTES);
-		return d->entry ? 0 : -ENOMEM;
+		return 0;
 	}
 	if (!req->count || req->count > 1u << (control >> 1 & 7))
 		return -EINVAL;
@@ -170,7 +172,7 @@ static unsigned find_irqs(unsigned count)
 static struct msi_device *find_free(void)
 {
 	for (unsigned i = 0; i < ARRAY_SIZE(devices); i++)
-		if (!devices[i].used)
+		if (!devices[i].claimed)
 			return &devices[i];
 	return NULL;
 }
@@ -180,23 +182,39 @@ static bool in_use(const struct msi_request *r)
 	for (unsigned i = 0; i < ARRAY_SIZE(devices); i++) {
 		const struct msi_request *q = &devices[i].req;
 
-		if (devices[i].used && q->segment == r->segment && q->bus == r->bus && q->devfn == r->devfn &&
-		    (!q->table_base || !r->table_base || q->entry == r->entry))
+		if (devices[i].claimed && q->segment == r->segment && q->bus == r->bus &&
+		    q->devfn == r->devfn && (!q->table_base || !r->table_base || q->entry == r->entry))
 			return true;
 	}
 	return false;
 }
 
-static int install(const struct msi_device *made, unsigned *first)
+/* Takes a place for it. */
+static int claim(const struct msi_device *made, struct msi_device **d)
 {
-	struct msi_device *d = find_free();
+	uint64_t flags = spin_lock_irqsave(&irq_lock);
+	int rc = 0;
 
-	*first = find_irqs(made->count);
-	if (in_use(&made->req))
-		return -EEXIST;
-	if (!d || *first == IRQ_MAX || !irq_vectors_take(*first, made->count))
+	*d = find_free();
+	if (in_use(&made->req)) {
+		rc = -EEXIST;
+	} else if (!*d) {
+		rc = -ENOSPC;
+	} else {
+		**d = *made;
+		(*d)->claimed = true;
+	}
+	spin_unlock_irqrestore(&irq_lock, flags);
+	return rc;
+}
+
+static int install(struct msi_device *d, unsigned *first)
+{
+	*first = find_irqs(d->count);
+	if (*first == IRQ_MAX || !irq_vectors_take(*first, d->count)) {
+		d->claimed = false;
 		return -ENOSPC;
-	*d = *made;
+	}
 	d->used = true;
 	d->first = *first;
 	for (unsigned i = 0; i < d->count; i++) {
@@ -217,17 +235,22 @@ static int install(const struct msi_device *made, unsigned *first)
 
 int msi_setup(const struct msi_request *req, unsigned *first)
 {
-	struct msi_device made;
+	struct msi_device made, *d;
 	uint64_t flags;
 	int rc;
 
 	if (!options.msi)
 		return -EOPNOTSUPP;
 	rc = decode(req, &made);
+	if (!rc)
+		rc = claim(&made, &d);
 	if (rc)
 		return rc;
+	if (req->table_base)
+		d->entry = device_map_page((unsigned)(d - devices),
+		                           MADDR(req->table_base + (uint64_t)req->entry * MSIX_ENTRY_BYTES));
 	flags = spin_lock_irqsave(&irq_lock);
-	rc = install(&made, first);
+	rc = install(d, first);
 	spin_unlock_irqrestore(&irq_lock, flags);
 	return rc;
 }
@@ -250,7 +273,7 @@ void msi_teardown(unsigned first)
 		irq_vector_release(d->first + i);
 		irq_table[d->first + i].msi = NULL;
 	}
-	d->used = false;
+	d->used = d->claimed = false;
 	for (unsigned i = 0; i < ARRAY_SIZE(devices); i++)
 		others = others ||
 		         (devices[i].used && devices[i].entry && devices[i].req.segment == d->req.segment &&

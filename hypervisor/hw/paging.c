@@ -3,8 +3,8 @@
  * The hypervisor's own tables. Text is read-only, all else is not executable; the direct map covers RAM and
  * the first MiB, so that no device's registers are ever cached through it.
  *
- * The device window is the one part that changes after bring-up: its tables exist from the start, mappings
- * are only added.
+ * The device window is the one part that changes after bring-up: its tables exist from the start; what driver code maps
+ * stays, and pages with a number (device_map_page()) are replaced.
  */
 #include "hw/paging.h"
 #include "hw/internal.h"
@@ -18,9 +18,10 @@
 #define DEVICE_L1S    32 /* tables for small mappings: 64 MiB of window */
 #define DEVICE_SMALL  ((uint64_t)DEVICE_L1S << 21)
 #define DEVICE_END    (2ull << 30) /* of the window: behind the small ones, 2 MiB pages */
-#define DEVICES_MAX   192
+#define DEVICES_MAX   64
 
 _Static_assert(DEVICE_BASE - CPU_AREA_BASE >= NR_CPUS * CPU_AREA_SIZE, "an area for each CPU");
+_Static_assert(DEVICE_PAGES *PAGE_SIZE <= DEVICE_SMALL / 2, "room for other small mappings");
 _Static_assert(DEVICE_END <= DEVICE_SIZE && DEVICE_BASE + DEVICE_SIZE <= M2P_RW_BASE,
                "the window of devices");
 
@@ -34,7 +35,8 @@ static struct {
 	uintptr_t va;
 } devices[DEVICES_MAX];
 static unsigned device_count;
-static uint64_t device_small_next, device_large_next = DEVICE_SMALL;
+/* The window begins with the pages of device_map_page(). */
+static uint64_t device_small_next = DEVICE_PAGES * PAGE_SIZE, device_large_next = DEVICE_SMALL;
 static spinlock_t device_lock = SPINLOCK(RANK_APIC);
 static bool paging_ready;
 
@@ -189,10 +191,15 @@ static void *device_find(uint64_t base, size_t size)
 	return NULL;
 }
 
+static uint64_t device_flags(void)
+{
+	return HV_PTE_P | HV_PTE_RW | HV_PTE_UC | HV_PTE_G | (cpu_features.nx ? HV_PTE_NX : 0);
+}
+
 static void *device_add(uint64_t base, size_t size)
 {
 	bool large = size >= 1ul << 21;
-	uint64_t page = large ? 1ull << 21 : PAGE_SIZE, flags = HV_PTE_P | HV_PTE_RW | HV_PTE_UC | HV_PTE_G;
+	uint64_t page = large ? 1ull << 21 : PAGE_SIZE, flags = device_flags();
 	uint64_t first = base & ~(page - 1), end = ROUND_UP(base + size, page);
 	uint64_t *next = large ? &device_large_next : &device_small_next,
 	         stop = large ? DEVICE_END : DEVICE_SMALL;
@@ -200,8 +207,6 @@ static void *device_add(uint64_t base, size_t size)
 
 	if (device_count == DEVICES_MAX || end - first > stop - *next)
 		return NULL;
-	if (cpu_features.nx)
-		flags |= HV_PTE_NX;
 	for (uint64_t at = first; at < end; at += page)
 		*device_entry(va + (at - first), large ? 2 : 1) = at | flags | (large ? HV_PTE_PSE : 0);
 	*next += end - first;
@@ -227,6 +232,18 @@ void *device_map(maddr_t base, size_t size)
 		va = device_add(base.a, size);
 	spin_unlock_irqrestore(&device_lock, flags);
 	return va;
+}
+
+void *device_map_page(unsigned number, maddr_t base)
+{
+	uintptr_t va = DEVICE_BASE + number * PAGE_SIZE;
+	uint64_t *entry = device_entry(va, 1), now = (base.a & ~(PAGE_SIZE - 1)) | device_flags();
+
+	if (READ_ONCE(*entry) != now) {
+		WRITE_ONCE(*entry, now);
+		tlb_flush_page(&cpus_online, GVA(va));
+	}
+	return (void *)(va + (base.a & (PAGE_SIZE - 1)));
 }
 
 /* ---- per CPU ---- */

@@ -16,15 +16,18 @@ static uint32_t all_ones(unsigned width)
 	return width == 4 ? ~0u : (1u << 8 * width) - 1;
 }
 
-/* The 4 KiB of one function; NULL where there is no memory-mapped access. */
+/* The 4 KiB of one function; NULL where there is no memory-mapped access. All buses are one mapping. */
 static volatile uint8_t *ecam(uint16_t seg, uint8_t bus, uint8_t devfn)
 {
 	for (unsigned i = 0; i < acpi_info.mcfg_count; i++) {
 		const struct acpi_mcfg *m = &acpi_info.mcfg[i];
+		volatile uint8_t *p;
 
-		if (m->segment == seg && bus >= m->first_bus && bus <= m->last_bus)
-			return device_map(MADDR(m->base + ((uint64_t)bus << 20 | (uint64_t)devfn << 12)),
-			                  PAGE_SIZE);
+		if (m->segment != seg || bus < m->first_bus || bus > m->last_bus)
+			continue;
+		p = device_map(MADDR(m->base + ((uint64_t)m->first_bus << 20)),
+		               (m->last_bus - m->first_bus + 1ul) << 20);
+		return p ? p + ((uint64_t)(bus - m->first_bus) << 20 | (uint64_t)devfn << 12) : NULL;
 	}
 	return NULL;
 }

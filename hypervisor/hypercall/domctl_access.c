@@ -9,25 +9,19 @@
 #include "lib/log.h"
 #include "lib/string.h"
 #include "mm/heap.h"
+#include "mm/pagetable.h"
 
 #define PORTS 65536
 
 static int iomem_permission(struct domain *d, uint64_t first, uint64_t count, bool allow)
 {
 	uint64_t last = first + count - 1;
-	int rc;
 
 	if (!count || last < first || last >= 1ull << (cpu_features.phys_bits - PAGE_SHIFT))
 		return -EINVAL;
-	if (!rangeset_contains(&current_domain()->mm.iomem, first, last))
+	if (!mm_iomem_contains(&current_domain()->mm, first, last))
 		return -EPERM;
-	spin_lock(&d->mm.lock);
-	if (allow)
-		rc = rangeset_add(&d->mm.iomem, first, last);
-	else
-		rc = rangeset_remove(&d->mm.iomem, first, last);
-	spin_unlock(&d->mm.lock);
-	return rc;
+	return mm_iomem_permit(&d->mm, first, last, allow);
 }
 
 /* Of a map's word, the bits of ports [first, end), which it has some of. */

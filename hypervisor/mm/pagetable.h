@@ -28,6 +28,9 @@ void domain_mm_init(struct domain_mm *d, uint16_t domid, bool privileged);
 /* Preemptible. Unpins and releases every frame; the domain must not run. 0 or -ERESTART_HV. */
 int domain_mm_relinquish(struct domain_mm *d) __must_check;
 void domain_mm_destroy(struct domain_mm *d); /* after relinquish and the last reference */
+/* Machine frames outside of RAM that the domain may map: [first, last]. 0, or -ENOMEM. */
+bool mm_iomem_contains(const struct domain_mm *d, uint64_t first, uint64_t last);
+int mm_iomem_permit(struct domain_mm *d, uint64_t first, uint64_t last, bool allow) __must_check;
 
 /* ---- tables ---- */
 /*

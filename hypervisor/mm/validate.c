@@ -44,13 +44,36 @@ int l1e_check_flags(struct domain_mm *d, uint64_t *entry)
 	return 0;
 }
 
+/* Of all domains: whoever maps asks for two of them, and neither's own lock guards the other's. */
+static spinlock_t iomem_lock = SPINLOCK(RANK_IOMEM);
+
+bool mm_iomem_contains(const struct domain_mm *d, uint64_t first, uint64_t last)
+{
+	bool contains;
+
+	spin_lock(&iomem_lock);
+	contains = rangeset_contains(&d->iomem, first, last);
+	spin_unlock(&iomem_lock);
+	return contains;
+}
+
+int mm_iomem_permit(struct domain_mm *d, uint64_t first, uint64_t last, bool allow)
+{
+	int rc;
+
+	spin_lock(&iomem_lock);
+	rc = allow ? rangeset_add(&d->iomem, first, last) : rangeset_remove(&d->iomem, first, last);
+	spin_unlock(&iomem_lock);
+	return rc;
+}
+
 int l1e_get_io(struct domain_mm *d, struct domain_mm *pg_owner, uint64_t mfn)
 {
 	if (mfn == PTE_ADDR >> PAGE_SHIFT)
 		return -EINVAL; /* no frame at all */
-	if (mfn >> (cpu_features.phys_bits - PAGE_SHIFT) || !rangeset_contains(&d->iomem, mfn, mfn))
+	if (mfn >> (cpu_features.phys_bits - PAGE_SHIFT) || !mm_iomem_contains(d, mfn, mfn))
 		return -EPERM;
-	if (pg_owner && pg_owner != d && !rangeset_contains(&pg_owner->iomem, mfn, mfn))
+	if (pg_owner && pg_owner != d && !mm_iomem_contains(pg_owner, mfn, mfn))
 		return -EPERM;
 	return 0;
 }

@@ -253,11 +253,31 @@ static void test_death(void)
 	tap_ok(heap_free_pages() >= before, "and its memory is back");
 }
 
+#define IO_FRAMES 0xf0000ull /* a device's; those of the frame before are the hypervisor's */
+
 static void test_pirqs(void)
 {
+	const struct {
+		uint64_t base;
+		uint16_t entry;
+		int answer;
+		const char *what;
+	} tables[] = {
+		{ FAKE_RAM_FIRST << PAGE_SHIFT, 0, -EINVAL, "in memory is refused" },
+		{ (FAKE_RAM_FIRST << PAGE_SHIFT) - 32, 2, -EINVAL, "behind a table that ends there too" },
+		{ (FAKE_RAM_FIRST << PAGE_SHIFT) - 8, 0, -EINVAL, "half in memory too" },
+		{ IO_FRAMES << PAGE_SHIFT | 4, 0, -EINVAL, "at an odd place too" },
+		{ (IO_FRAMES << PAGE_SHIFT) - 8, 0, -EINVAL, "half in registers of the hypervisor's too" },
+		{ (IO_FRAMES - 1) << PAGE_SHIFT, 0, -EINVAL, "in those too" },
+		{ ~0ull << 4, 2, -EINVAL, "behind the end of addresses too" },
+		{ IO_FRAMES << PAGE_SHIFT | 0x808, 3, 0, "in registers of a device is taken" },
+	};
 	struct physdev_map_pirq map = { .type = MAP_PIRQ_TYPE_GSI, .index = 5, .pirq = -1 };
 	evtchn_port_t p, q;
 
+	if (mm_iomem_permit(&dom0->mm, 0, (1ull << 34) - 1, true) ||
+	    mm_iomem_permit(&dom0->mm, IO_FRAMES - 1, IO_FRAMES - 1, false))
+		abort();
 	as(dom0);
 	machine_irq_level[5] = true;
 	tap_ok(!pirq_map(dom0, &map) && map.pirq == 5, "dom0 maps a GSI under its own number");
@@ -273,10 +293,13 @@ static void test_pirqs(void)
 	tap_ok(!evtchn_close(dom0, p) && machine_irq_eois[5] == 2 && !machine_irq_bound(5),
 	       "closing pays the EOI that is owed and frees the line");
 	tap_ok(!pirq_unmap(dom0, 5) && pirq_unmap(dom0, 5) == -EINVAL, "then it can, once");
-	map = (struct physdev_map_pirq){ .type = MAP_PIRQ_TYPE_MSI,
-		                         .pirq = -1,
-		                         .table_base = FAKE_RAM_FIRST << PAGE_SHIFT };
-	tap_ok(pirq_map(dom0, &map) == -EINVAL, "an MSI-X table in memory is refused");
+	for (unsigned i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
+		map = (struct physdev_map_pirq){ .type = MAP_PIRQ_TYPE_MSI,
+			                         .pirq = -1,
+			                         .entry_nr = tables[i].entry,
+			                         .table_base = tables[i].base };
+		tap_ok(pirq_map(dom0, &map) == tables[i].answer, "an MSI-X entry %s", tables[i].what);
+	}
 	map = (struct physdev_map_pirq){ .type = MAP_PIRQ_TYPE_MULTI_MSI, .entry_nr = 4, .pirq = -1 };
 	tap_ok(!pirq_map(dom0, &map) && map.pirq >= 24, "four MSIs get consecutive numbers");
 	tap_ok(!evtchn_bind_pirq((unsigned)map.pirq + 3, false, &p), "each can be bound");
@@ -372,7 +395,7 @@ static void test_dead_pirqs(void)
 
 int main(void)
 {
-	tap_plan(16 + 4 + 12 + 7 + 5 + 2 + 3 + 18 + 5 + 1 + 1);
+	tap_plan(16 + 4 + 12 + 7 + 5 + 2 + 3 + 25 + 5 + 1 + 1);
 	machine_init(4096, 2);
 	dom0 = machine_domain(0, 1);
 	a = machine_domain(1, 2);
