@@ -19,7 +19,8 @@
 #define MEMOP_CMD_MASK     ((1u << MEMOP_EXTENT_SHIFT) - 1)
 #define PROGRESS_SHIFT     32 /* in the command of a continuation: frames of an extent that are done */
 #define FRAMES_SLICE       64 /* between looks at work_pending() */
-#define EXTENT_ORDER_MAX   9  /* 2 MiB: what is cleared in one go */
+#define EXTENT_ORDER_MAX   9  /* 2 MiB */
+#define CLEAR_ORDER_MAX    6  /* what is cleared in one go */
 #define EXTENT_FRAMES_MAX  (1u << EXTENT_ORDER_MAX)
 #define RESOURCE_BATCH     32
 #define MAP_ENTRIES_MAX    128
@@ -70,7 +71,7 @@ static int extent_populate(const struct extent_op *op, XEN_GUEST_HANDLE(xen_pfn_
 {
 	xen_pfn_t pfn = 0;
 	mfn_t mfn;
-	int rc = clear_ahead(op->d, op->order, op->flags);
+	int rc = op->order > CLEAR_ORDER_MAX ? clear_ahead(op->d, op->order, op->flags) : 0;
 
 	if (rc)
 		return rc;
@@ -87,13 +88,14 @@ static int extent_populate(const struct extent_op *op, XEN_GUEST_HANDLE(xen_pfn_
 	return op->have_list ? copy_to_handle(list, i, &pfn, 1) : 0;
 }
 
-static int frame_give_back(struct domain_mm *mm, mfn_t mfn)
+/* *table: it was a pinned one, which had more to give back than itself. */
+static int frame_give_back(struct domain_mm *mm, mfn_t mfn, bool *table)
 {
 	int rc;
 
 	if (!frame_get(mfn, mm))
 		return -EINVAL;
-	rc = pt_unpin(mm, mfn); /* most frames are not pinned */
+	*table = !pt_unpin(mm, mfn);
 	rc = domain_frame_release(mm, mfn);
 	if (!rc)
 		m2p_set(mfn, M2P_INVALID);
@@ -108,11 +110,13 @@ static int extent_decrease(struct extent_op *op, XEN_GUEST_HANDLE(xen_pfn_t) lis
 	if (copy_from_handle(&first, list, i, 1))
 		return -EFAULT;
 	while (op->frames_done < 1u << op->order) {
-		int rc = frame_give_back(&op->d->mm, MFN(first + op->frames_done));
+		bool table;
+		int rc = frame_give_back(&op->d->mm, MFN(first + op->frames_done), &table);
 
 		if (rc)
 			return rc;
-		if (++op->frames_done % FRAMES_SLICE == 0 && op->frames_done < 1u << op->order &&
+		op->frames_done++;
+		if ((table || op->frames_done % FRAMES_SLICE == 0) && op->frames_done < 1u << op->order &&
 		    work_pending())
 			return -ERESTART_HV;
 	}
@@ -170,6 +174,7 @@ struct exchange {
 	unsigned flags;
 	uint64_t *taken, *given; /* EXTENT_FRAMES_MAX frames each */
 	unsigned taken_count, given_count;
+	unsigned cleared; /* small extents */
 };
 
 static int chunk_take(struct exchange *e, uint64_t chunk)
@@ -192,12 +197,28 @@ static int chunk_take(struct exchange *e, uint64_t chunk)
 	return 0;
 }
 
+/* What the next extent is cleared of ahead of time; a chunk may be 512 small ones. */
+static int extent_clear(struct exchange *e)
+{
+	unsigned order = e->x.out.extent_order;
+
+	if (order > CLEAR_ORDER_MAX)
+		return clear_ahead(e->d, order, e->flags);
+	if (!heap_clear_ahead(&e->d->mm, order, e->flags))
+		return 0;
+	e->cleared += 1u << order;
+	if (e->cleared < FRAMES_SLICE)
+		return 0;
+	e->cleared = 0;
+	return work_pending() ? -ERESTART_HV : 0;
+}
+
 static int chunk_alloc(struct exchange *e)
 {
 	unsigned extents = 1u << (e->order - e->x.out.extent_order);
 
 	for (unsigned i = 0; i < extents; i++) {
-		int rc = clear_ahead(e->d, e->x.out.extent_order, e->flags);
+		int rc = extent_clear(e);
 		mfn_t mfn = rc ? INVALID_MFN : heap_alloc_for(&e->d->mm, e->x.out.extent_order, e->flags);
 
 		if (rc)
@@ -246,8 +267,9 @@ static int exchange_chunk(struct exchange *e, uint64_t chunk)
 		rc = chunk_take(e, chunk);
 	if (!rc)
 		return chunk_give(e, chunk);
+	/* Clear as they are: an exchange that is preempted finds them so again. */
 	for (unsigned i = 0; i < e->given_count; i++)
-		heap_free(MFN(e->given[i]), e->x.out.extent_order);
+		heap_free_clear(MFN(e->given[i]), e->x.out.extent_order);
 	for (unsigned i = 0; i < e->taken_count; i++)
 		domain_frame_return(&e->d->mm, MFN(e->taken[i]));
 	return rc;

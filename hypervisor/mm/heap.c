@@ -85,8 +85,8 @@ static bool block_remove(struct frame *f)
 	return clean;
 }
 
-/* Lock held: joins a block with its free buddies. */
-static void block_free(uint64_t mfn, unsigned order)
+/* Lock held: joins a block with its free buddies. clean: as for block_insert(). */
+static void block_free(uint64_t mfn, unsigned order, bool clean)
 {
 	zone_free[zone_of(mfn)] += 1ull << order;
 	while (order < HEAP_MAX_ORDER) {
@@ -95,12 +95,12 @@ static void block_free(uint64_t mfn, unsigned order)
 		if (!frame_is_ram(buddy) || !(frame_table[buddy].flags & FRAME_FREE) ||
 		    frame_table[buddy].order != order)
 			break;
-		block_remove(&frame_table[buddy]);
+		clean = block_remove(&frame_table[buddy]) && clean;
 		mfn &= ~(1ull << order);
 		order++;
 	}
-	block_insert(mfn, order, false);
-	heap_dirty = true;
+	block_insert(mfn, order, clean);
+	heap_dirty |= !clean;
 }
 
 /* Lock held. zeroed: better one that is clean. */
@@ -140,7 +140,7 @@ void heap_add(mfn_t first, uint64_t count)
 		while ((1ull << order) > end - mfn)
 			order--;
 		zone_total[zone_of(mfn)] += 1ull << order;
-		block_free(mfn, order);
+		block_free(mfn, order, false);
 		mfn += 1ull << order;
 	}
 	spin_unlock(&heap_lock);
@@ -371,7 +371,7 @@ bool heap_clear_ahead(const struct domain_mm *d, unsigned order, unsigned flags)
 	struct sweep w = { .end = 1ull << order, .clears = AHEAD_CLEAR, .looks = ~0u };
 	bool busy;
 
-	if (w.end <= AHEAD_CLEAR || order > HEAP_MAX_ORDER)
+	if (order > HEAP_MAX_ORDER)
 		return false;
 	spin_lock(&heap_lock);
 	busy = scrub.busy;
@@ -405,7 +405,16 @@ mfn_t heap_alloc_for(struct domain_mm *d, unsigned order, unsigned flags)
 void heap_free(mfn_t mfn, unsigned order)
 {
 	spin_lock(&heap_lock);
-	block_free(mfn.m, order);
+	block_free(mfn.m, order, false);
+	spin_unlock(&heap_lock);
+}
+
+void heap_free_clear(mfn_t mfn, unsigned order)
+{
+	spin_lock(&heap_lock);
+	for (uint64_t i = 0; i < 1ull << order; i++)
+		frame_at(mfn.m + i)->flags |= FRAME_ZERO;
+	block_free(mfn.m, order, true);
 	spin_unlock(&heap_lock);
 }
 
@@ -549,7 +558,7 @@ void hv_free(void *p)
 		list_del(&f->link);
 		f->flags &= ~FRAME_SLAB;
 		f->type = 0;
-		block_free(mfn.m, 0);
+		block_free(mfn.m, 0, false);
 	}
 	spin_unlock(&heap_lock);
 }

@@ -19,6 +19,8 @@ void heap_add(mfn_t first, uint64_t count);
 /* 2^order frames of the hypervisor's own, contiguous, zeroed unless NOSCRUB. INVALID_MFN when out of memory. */
 mfn_t heap_alloc(unsigned order, unsigned flags);
 void heap_free(mfn_t mfn, unsigned order);
+/* What heap_alloc() handed out clear, and nobody has written or mapped since: it is not cleared again. */
+void heap_free_clear(mfn_t mfn, unsigned order);
 /* The idle loop's work: clears a few free frames, and has the TLBs flushed that could still reach them, so
  * that nobody waits for that later. A few microseconds; interrupts on. False: nothing was left to do. */
 bool heap_scrub(void);

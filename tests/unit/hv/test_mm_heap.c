@@ -332,9 +332,43 @@ static void large_extents_are_cleared_in_parts(void)
 			abort();
 }
 
+/* What was handed out and given back unwritten, as an exchange of frames that is preempted does. */
+static void unwritten_blocks_stay_clear(void)
+{
+	mfn_t block, again;
+	bool good;
+
+	dirty_all();
+	block = heap_alloc(5, 0);
+	heap_free_clear(block, 5);
+	clears = 0;
+	fake_map_hook = note_clear;
+	again = heap_alloc(5, 0);
+	fake_map_hook = NULL;
+	tap_ok(mfn_eq(again, block) && !clears && all_clear(again, 32),
+	       "a block that comes back unwritten is not cleared again");
+	memset(mfn_map(again), 0xee, PAGE_SIZE << 5);
+	heap_free(again, 5);
+	block = heap_alloc(5, 0);
+	good = all_clear(block, 32);
+	/* Beside one that was written it is no part of a clear block. */
+	again = heap_alloc(5, 0);
+	memset(mfn_map(block), 0xee, PAGE_SIZE << 5);
+	heap_free(block, 5);
+	heap_free_clear(again, 5);
+	good &= scrub_all();
+	clears = 0;
+	fake_map_hook = note_clear;
+	block = heap_alloc(6, 0);
+	fake_map_hook = NULL;
+	tap_ok(good && all_clear(block, 64) && !clears,
+	       "one that was written is, by idle CPUs if they come first");
+	heap_free(block, 6);
+}
+
 int main(void)
 {
-	tap_plan(25 + 6);
+	tap_plan(27 + 6);
 	fake_init(LOW_FRAMES, HIGH_FRAMES);
 	for (unsigned i = 0; i < 2; i++)
 		fake_domain_create(i, 1 << 20);
@@ -346,6 +380,7 @@ int main(void)
 	taken_while_scrubbed();
 	owned_while_scrubbed();
 	large_extents_are_cleared_in_parts();
+	unwritten_blocks_stay_clear();
 	zones();
 	return tap_end();
 }

@@ -22,6 +22,8 @@ struct cpu_features cpu_features = { .nx = true, .phys_bits = 46, .virt_bits = 4
 struct spec_policy spec_policy;
 struct options options = { .sched_slice_ms = 30 };
 unsigned fake_preempt;
+__thread unsigned fake_looks;
+unsigned fake_m2p_extents = 1;
 uint64_t fake_time_ns = 1000000000;
 bool fake_quiet;
 void (*fake_answer)(const char *line);
@@ -117,7 +119,7 @@ mfn_t hv_reduced_l3(unsigned cpu)
 
 unsigned m2p_extent_count(void)
 {
-	return 1;
+	return fake_m2p_extents;
 }
 
 mfn_t m2p_extent(unsigned i)
@@ -178,6 +180,7 @@ bool work_pending(void)
 {
 	static __thread unsigned calls;
 
+	fake_looks++;
 	if (fake_hook)
 		fake_hook();
 	return fake_preempt && !(++calls % fake_preempt);

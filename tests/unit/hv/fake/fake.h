@@ -44,6 +44,8 @@ extern void (*fake_hook)(void);
 extern void (*fake_copy_hook)(void);
 /* What work_pending() answers: true once in this many calls; 0: never. */
 extern unsigned fake_preempt;
+extern __thread unsigned fake_looks;          /* how often it was asked */
+extern unsigned fake_m2p_extents;             /* how many there are of the M2P */
 extern void (*fake_answer)(const char *line); /* what log_answer() writes */
 extern bool fake_quiet;                       /* what the hypervisor logs is not printed */
 extern uint64_t fake_time_ns;
