@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Sets of integer ranges. Invariant: sorted, and between two neighbours at least one number is missing.
+ * Sets of integer ranges. Invariant: sorted, and between two neighbours at least one number is missing. There are no
+ * more than RANGES_MAX: memory that a set holds, and what a call moves in it, are bounded by that.
  */
 #include "lib/range.h"
 #include "lib/errno.h"
@@ -29,7 +30,7 @@ static int make_room(struct rangeset *s)
 
 	if (s->count < s->capacity)
 		return 0;
-	if (capacity < s->capacity)
+	if (capacity > RANGES_MAX)
 		return -ENOMEM;
 	grown = range_realloc(s->ranges, s->capacity * sizeof(*grown), capacity * sizeof(*grown));
 	if (!grown)

@@ -6,6 +6,8 @@
 #include "lib/types.h"
 #include "lib/upward.h"
 
+#define RANGES_MAX 4096 /* 64 KiB */
+
 struct range {
 	uint64_t first, last; /* inclusive */
 };
@@ -15,7 +17,7 @@ struct rangeset {
 	unsigned count, capacity;
 };
 
-/* 0, or -ENOMEM; realloc hands out or grows memory and returns NULL when there is none. */
+/* 0, or -ENOMEM, also for more than RANGES_MAX ranges; realloc hands out or grows memory and returns NULL when there is none. */
 int rangeset_add(struct rangeset *s, uint64_t first, uint64_t last) __must_check;
 int rangeset_remove(struct rangeset *s, uint64_t first, uint64_t last) __must_check;
 bool rangeset_contains(const struct rangeset *s, uint64_t first, uint64_t last);

@@ -76,6 +76,25 @@ static void random_operations(void)
 	tap_ok(!s.count && !s.ranges && !allocated, "freeing gives all memory back");
 }
 
+/* Every second number, one range each, until that is too many. */
+static void bounded(void)
+{
+	struct rangeset s = { 0 };
+	bool good = true;
+
+	for (uint64_t i = 0; i < RANGES_MAX; i++)
+		good &= !rangeset_add(&s, 2 * i, 2 * i);
+	tap_ok(good && s.count == RANGES_MAX && rangeset_add(&s, 1ull << 40, 1ull << 40) == -ENOMEM,
+	       "4,096 ranges and no more");
+	tap_ok(!rangeset_add(&s, 2 * RANGES_MAX - 1, 1ull << 40) &&
+	               rangeset_remove(&s, 1ull << 39, 1ull << 39) == -ENOMEM &&
+	               rangeset_contains(&s, 1ull << 39, 1ull << 39) && s.count == RANGES_MAX,
+	       "also not by a hole in one, which grows none the less");
+	tap_ok(allocated <= RANGES_MAX * sizeof(s.ranges[0]), "they hold 64 KiB at most");
+	tap_ok(!rangeset_remove(&s, 0, UINT64_MAX) && !s.count, "and go all at once");
+	rangeset_free(&s);
+}
+
 int main(void)
 {
 	struct rangeset s = { 0 };
@@ -103,6 +122,7 @@ int main(void)
 	tap_ok(!rangeset_add(&s, 20, 40) && rangeset_contains(&s, 10, 40), "growing a range needs no memory");
 	allocations_left = 1 << 30;
 	rangeset_free(&s);
+	bounded();
 	random_operations();
 	return tap_end();
 }

@@ -478,6 +478,70 @@ static void test_quota_and_batch(void)
 	tap_ok(g1.table[REF].flags == GTF_permit_access, "to the last");
 }
 
+#define ELEMENTS 512
+
+/* An array of ELEMENTS at 16384, with work at every look: the most that was done in one go; ~0u: it was not all done. */
+static unsigned largest_slice(unsigned cmd)
+{
+	unsigned done = 0, before, largest = 0;
+	int rc;
+
+	fake_preempt = 1;
+	do {
+		before = done;
+		rc = grant_op(cmd, GVA(16384), ELEMENTS, &done);
+		largest = MAX(largest, done - before);
+	} while (rc == -ERESTART_HV && done > before);
+	fake_preempt = 0;
+	return rc || done != ELEMENTS ? ~0u : largest;
+}
+
+static void test_long_arrays(void)
+{
+	struct gnttab_map_grant_ref *m = (void *)(fake_guest + 16384);
+	struct gnttab_unmap_grant_ref *u = (void *)m;
+	struct gnttab_copy *c = (void *)m;
+	struct gnttab_transfer *t = (void *)m;
+	grant_handle_t handles[ELEMENTS];
+	bool good = true;
+
+	grant(&g1, REF, g2.d->domid, g1.page[0], GTF_permit_access);
+	as(&g2);
+	for (unsigned i = 0; i < ELEMENTS; i++)
+		m[i] = (struct gnttab_map_grant_ref){ .flags = GNTMAP_device_map,
+			                              .ref = REF,
+			                              .dom = g1.d->domid };
+	tap_ok(largest_slice(GNTTABOP_map_grant_ref) == 16, "512 grants are mapped in slices of 16");
+	for (unsigned i = 0; i < ELEMENTS; i++) {
+		good &= m[i].status == GNTST_okay;
+		handles[i] = m[i].handle;
+	}
+	for (unsigned i = 0; i < ELEMENTS; i++)
+		u[i] = (struct gnttab_unmap_grant_ref){ .dev_bus_addr = mfn_to_maddr(g1.page[0]).a,
+			                                .handle = handles[i] };
+	good &= largest_slice(GNTTABOP_unmap_grant_ref) == 32;
+	tap_ok(good && g1.table[REF].flags == GTF_permit_access, "and unmapped, in slices of 32");
+
+	for (unsigned i = 0; i < ELEMENTS; i++)
+		c[i] = (struct gnttab_copy){ .source = { .u.ref = REF, .domid = g1.d->domid },
+			                     .dest = { .u.gmfn = g2.page[0].m, .domid = DOMID_SELF },
+			                     .len = PAGE_SIZE,
+			                     .flags = GNTCOPY_source_gref };
+	tap_ok(largest_slice(GNTTABOP_copy) == 16 && c[ELEMENTS - 1].status == GNTST_okay,
+	       "512 pages are copied in slices of 16");
+
+	for (unsigned i = 0; i < ELEMENTS; i++)
+		t[i] = (struct gnttab_transfer){ .mfn = g2.page[0].m, .domid = g1.d->domid, .ref = REF };
+	tap_ok(largest_slice(GNTTABOP_transfer) == 16 && t[0].status == GNTST_general_error &&
+	               t[ELEMENTS - 1].status == GNTST_general_error,
+	       "512 transfers are tried in slices of 16");
+
+	memset(m, 0, ELEMENTS * sizeof(struct gnttab_swap_grant_ref));
+	tap_ok(largest_slice(GNTTABOP_swap_grant_ref) == 16, "512 entries are swapped in slices of 16");
+	memset(m, 0xff, ELEMENTS * sizeof(struct gnttab_unmap_and_replace));
+	tap_ok(largest_slice(GNTTABOP_unmap_and_replace) == 32, "512 mappings are replaced in slices of 32");
+}
+
 static void *map_storm(void *data)
 {
 	struct guest *g = data;
@@ -558,7 +622,7 @@ int main(void)
 {
 	uint64_t start;
 
-	tap_plan(6 + 13 + 16 + 6 + 9 + 11 + 5 + 3 + 2 + 9 + 1);
+	tap_plan(6 + 13 + 16 + 6 + 9 + 11 + 5 + 3 + 6 + 2 + 9 + 1);
 	machine_init(4096, 2);
 	dom0 = machine_domain(0, 1);
 	machine_destroy(machine_domain(5, 1)); /* so that what stays permanently is there */
@@ -576,6 +640,7 @@ int main(void)
 	test_large_table();
 	test_transfer();
 	test_quota_and_batch();
+	test_long_arrays();
 	test_threads();
 	test_death();
 	fake_load(1, NULL, INVALID_MFN);

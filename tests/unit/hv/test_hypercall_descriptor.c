@@ -166,6 +166,64 @@ static void ldt(void)
 	verdict("an LDT is found by its address, checked page by page, and a refused one leaves the old one");
 }
 
+static unsigned maps;
+
+static void note_map(mfn_t mfn)
+{
+	(void)mfn;
+	maps++;
+}
+
+/* The largest tables there are: 7,168 and 8,192 entries. All at once, so each page is looked at no more than once, and
+ * whoever still has them writable is flushed once. */
+static void largest(void)
+{
+	mfn_t page[17];
+	struct fake_pv_tree t;
+	unsigned flushes;
+
+	for (unsigned i = 0; i < 17; i++) {
+		page[i] = fake_pv_frame(d);
+		for (unsigned k = 0; k < 512; k++)
+			fake_pv_store(d, page[i], k, DATA);
+	}
+	cpumask_set(&d->mm.dirty_cpus, 0);
+	cpumask_set(&d->mm.dirty_cpus, 1);
+	put_list(64, page, GDT_PAGES_MAX);
+	maps = 0;
+	flushes = fake_flushes;
+	fake_map_hook = note_map;
+	CHECK_THAT(call(hc_set_gdt, 64, FIRST_RESERVED_GDT_ENTRY) == 0 && GDT_PAGES_MAX == 14);
+	fake_map_hook = NULL;
+	printf("# GDT: %u looks at pages, %u flushes\n", maps, fake_flushes - flushes);
+	CHECK_THAT(maps <= 14 * 5 && fake_flushes - flushes <= 2);
+	for (unsigned i = 0; i < 14; i++)
+		CHECK_THAT(is_segdesc(page[i]) && count_of(page[i]) == 2);
+	CHECK_THAT(call(hc_set_gdt, 64, 0) == 0);
+
+	t = fake_pv_tree(d, page[0], FLAGS & ~PTE_RW);
+	for (unsigned i = 1; i < 17; i++) {
+		fake_pv_store(d, page[i], 0, DATA);
+		fake_pv_store(d, t.l1, i, page[i].m << PAGE_SHIFT | (FLAGS & ~PTE_RW));
+	}
+	CHECK_THAT(!pt_get(&d->mm, t.l4, PTYPE_L4, false));
+	v->l4_kernel = t.l4;
+	for (unsigned again = 0; again < 2; again++) {
+		maps = 0;
+		flushes = fake_flushes;
+		fake_map_hook = note_map;
+		CHECK_THAT(pv_set_ldt(v, GVA(0), 8192) == 0);
+		fake_map_hook = NULL;
+		printf("# LDT: %u looks at pages, %u flushes\n", maps, fake_flushes - flushes);
+		CHECK_THAT(maps <= (again ? 168 : 136) && fake_flushes - flushes <= 2);
+	}
+	for (unsigned i = 0; i < 16; i++)
+		CHECK_THAT(is_segdesc(page[i]) && count_of(page[i]) == 3);
+	CHECK_THAT(pv_set_ldt(v, GVA(0), 8193) == -EINVAL && !is_segdesc(page[16]));
+	CHECK_THAT(pv_set_ldt(v, GVA(0), 0) == 0 && !is_segdesc(page[15]));
+	verdict("the largest GDT and LDT: each page is checked once, and one flush does for all of them");
+}
+
 static void bases(void)
 {
 	const struct fake_pv_cpu *c = &fake_pv_cpus[0];
@@ -192,7 +250,7 @@ static void bases(void)
 
 int main(void)
 {
-	tap_plan(5);
+	tap_plan(6);
 	fake_init(1024, 0);
 	fake_set_cpu(0);
 	d = fake_pv_domain(1, 1);
@@ -203,6 +261,7 @@ int main(void)
 	update();
 	gdt();
 	ldt();
+	largest();
 	bases();
 	return tap_end();
 }
