@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "error.h"
+#include "fileuse.h"
 
 #define LOOP_ATTEMPTS 256
 /* How long a new disk waits until those of the guests that were found running are known. */
@@ -190,80 +191,6 @@ static bool open_block(struct disk *disk, const struct disk_conf *conf, GError *
 	return true;
 }
 
-static bool is_same(const char *path, const struct stat *file)
-{
-	struct stat info;
-
-	return !stat(path, &info) && info.st_dev == file->st_dev && info.st_ino == file->st_ino;
-}
-
-/* Whether the process has the file open. */
-static bool process_has(const char *pid, const struct stat *file)
-{
-	g_autofree char *path = g_build_filename("/proc", pid, "fd", NULL);
-	g_autoptr(GDir) dir = g_dir_open(path, 0, NULL);
-	const char *name;
-
-	while (dir && (name = g_dir_read_name(dir)) != NULL) {
-		g_autofree char *fd = g_build_filename(path, name, NULL);
-
-		if (is_same(fd, file))
-			return true;
-	}
-	return false;
-}
-
-/* Whether a loop device of the kernel's has it. */
-static bool loop_has(const struct stat *file)
-{
-	g_autoptr(GDir) dir = g_dir_open("/sys/block", 0, NULL);
-	const char *name;
-
-	while (dir && (name = g_dir_read_name(dir)) != NULL) {
-		g_autofree char *path = g_build_filename("/sys/block", name, "loop", "backing_file", NULL);
-		g_autofree char *backing = NULL;
-
-		if (g_file_get_contents(path, &backing, NULL, NULL) && is_same(g_strchomp(backing), file))
-			return true;
-	}
-	return false;
-}
-
-/*
- * libvirt's lock manager locks a disk for its guest, and keeps it open for that. Root's own processes are trusted to be
- * what their name says.
- */
-static bool only_lock_manager_has(int fd)
-{
-	g_autoptr(GDir) dir = g_dir_open("/proc", 0, NULL);
-	const char *pid;
-	struct stat file;
-	bool found = false;
-
-	if (fstat(fd, &file) || loop_has(&file))
-		return false;
-	while (dir && (pid = g_dir_read_name(dir)) != NULL) {
-		g_autofree char *path = g_build_filename("/proc", pid, "comm", NULL);
-		g_autofree char *name = NULL;
-
-		if (!g_ascii_isdigit(*pid) || strtol(pid, NULL, 10) == getpid() || !process_has(pid, &file))
-			continue;
-		if (!g_file_get_contents(path, &name, NULL, NULL) || strcmp(g_strchomp(name), "virtlockd"))
-			return false;
-		found = true;
-	}
-	return found;
-}
-
-/* False when some other process has the file open for writing. File systems without leases do not say. */
-static bool file_is_quiet(int fd)
-{
-	if (fcntl(fd, F_SETLEASE, F_RDLCK))
-		return errno != EAGAIN || only_lock_manager_has(fd);
-	fcntl(fd, F_SETLEASE, F_UNLCK);
-	return true;
-}
-
 /* An open file, checked to be the one that is claimed, not empty, and (unless shareable) not written by others. */
 static int open_file(struct disk *disk, const struct disk_conf *conf, GError **error)
 {
@@ -272,7 +199,7 @@ static int open_file(struct disk *disk, const struct disk_conf *conf, GError **e
 
 	if (!disk->shareable && !claim_is_shared(disk)) {
 		probe = open(conf->source, O_RDONLY | flags);
-		if (probe >= 0 && !file_is_quiet(probe)) {
+		if (probe >= 0 && !fileuse_quiet(probe)) {
 			xd_fail(error, XD_ERROR_DEVICE,
 			        "guest \"%s\", disk %s: another process in dom0 has %s open for writing",
 			        disk->guest, disk->vdev, conf->source);
