@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glib.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -49,6 +50,20 @@ static bool loop_has(const struct stat *file)
 	return false;
 }
 
+/* Processes of this one's user, which is root, are trusted to be what their name says. */
+static bool is_lock_manager(const char *pid)
+{
+	g_autofree char *path = g_build_filename("/proc", pid, "status", NULL);
+	g_autofree char *text = NULL;
+	const char *uids;
+	unsigned effective;
+
+	if (!g_file_get_contents(path, &text, NULL, NULL) || !g_str_has_prefix(text, "Name:\tvirtlockd\n"))
+		return false;
+	uids = strstr(text, "\nUid:");
+	return uids && sscanf(uids, "\nUid: %*u %u", &effective) == 1 && effective == geteuid();
+}
+
 bool fileuse_only_lock_manager(int fd)
 {
 	g_autoptr(GDir) dir = g_dir_open("/proc", 0, NULL);
@@ -59,12 +74,9 @@ bool fileuse_only_lock_manager(int fd)
 	if (fstat(fd, &file) || loop_has(&file))
 		return false;
 	while (dir && (pid = g_dir_read_name(dir)) != NULL) {
-		g_autofree char *path = g_build_filename("/proc", pid, "comm", NULL);
-		g_autofree char *name = NULL;
-
 		if (!g_ascii_isdigit(*pid) || strtol(pid, NULL, 10) == getpid() || !process_has(pid, &file))
 			continue;
-		if (!g_file_get_contents(path, &name, NULL, NULL) || strcmp(g_strchomp(name), "virtlockd"))
+		if (!is_lock_manager(pid))
 			return false;
 		found = true;
 	}

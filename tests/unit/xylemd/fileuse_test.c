@@ -34,11 +34,13 @@ static void lock_range(int fd, short type, off_t first, off_t count)
 		_exit(1);
 }
 
+static uid_t start_as; /* 0: who runs the test */
+
 static void hold(const char *name, const char *file, int flags, unsigned ranges)
 {
 	int fd = open(file, flags);
 
-	if (fd < 0 || prctl(PR_SET_NAME, name))
+	if (fd < 0 || (start_as && setuid(start_as)) || prctl(PR_SET_NAME, name))
 		_exit(1);
 	for (unsigned i = 0; i < ranges; i++)
 		lock_range(fd, i % 2 ? F_RDLCK : F_WRLCK, 100 * i, 1 + i);
@@ -244,6 +246,23 @@ static void hidden(void)
 	tap_ok(WIFEXITED(status) && !WEXITSTATUS(status), "one that may not does not take it for that");
 }
 
+/* A name is anybody's to take. */
+static void of_another_user(void)
+{
+	static const char name[] = "a process of another user has the lock manager's name";
+	pid_t manager;
+
+	if (getuid()) {
+		tap_skip(name, "not root");
+		return;
+	}
+	start_as = NOBODY;
+	manager = start(LOCK_MANAGER, path, O_RDWR, 1);
+	start_as = 0;
+	says(false, false, name);
+	stop(manager);
+}
+
 static void loop_device(void)
 {
 	struct loop_config config = { .fd = (uint32_t)open(path, O_RDWR | O_CLOEXEC) };
@@ -271,7 +290,7 @@ int main(void)
 {
 	g_autofree char *dir = g_dir_make_tmp("fileuse-test-XXXXXX", NULL);
 
-	tap_plan(10 + 6 + 2 + 4 + 2 + 1);
+	tap_plan(10 + 6 + 2 + 4 + 2 + 1 + 1);
 	path = g_build_filename(dir, "disk", NULL);
 	other_path = g_build_filename(dir, "other", NULL);
 	if (chmod(dir, 0755) || !g_file_set_contents(path, "disk", 4, NULL) || chmod(path, 0666) ||
@@ -284,6 +303,7 @@ int main(void)
 	names_of_the_file();
 	deaths();
 	hidden();
+	of_another_user();
 	loop_device();
 	g_unlink(path);
 	g_unlink(other_path);
