@@ -268,7 +268,7 @@ static int map_gsi(struct domain *d, struct physdev_map_pirq *map)
  * Whether an MSI-X entry may be here (PCI 3.0, 6.8.2: 16 bytes, tables are aligned to 8): not in memory, where what is
  * written lands in somebody's page, and not in what the hypervisor keeps for itself.
  */
-static bool is_device_table(const struct domain *d, uint64_t table, unsigned number)
+static bool is_device_table(struct domain *d, uint64_t table, unsigned number)
 {
 	uint64_t entry = table + number * 16ull;
 	mfn_t first = maddr_to_mfn(MADDR(entry)), last = maddr_to_mfn(MADDR(entry + 15));

@@ -18,7 +18,6 @@ enum lock_rank {
 	RANK_EVTCHN,      /* a domain's event channels; two at once: lower address first */
 	RANK_PIRQ,        /* pirq bindings */
 	RANK_OWNED_PAGES, /* a domain's list of frames */
-	RANK_IOMEM,       /* which device frames domains may map */
 	RANK_HEAP,        /* free frames */
 	RANK_ACCOUNT,     /* the scheduler's lists of domains and vcpus, weights */
 	RANK_SCHED,       /* run queues; irqsave; others' are only tried */

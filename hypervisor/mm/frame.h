@@ -60,7 +60,7 @@ struct domain_mm {
 	uint64_t shared_count;         /* frames in shared_pages */
 	uint64_t transit_pages; /* of tot_pages: counted, but not in pages for the moment; pages_lock */
 	uint64_t claimed_pages; /* XENMEM_claim_pages: set aside in the heap */
-	struct rangeset iomem;  /* mm_iomem_*() */
+	struct rangeset iomem;  /* mm_iomem_*(); pages_lock */
 	cpumask_t dirty_cpus;   /* CPUs whose TLB may hold this domain's translations; set at switch-in */
 	uint64_t l4_generation; /* grows with each change of an L4 entry: copies of L4s follow it; atomic */
 	bool linear_tables;     /* has or had a linear entry of any level; lock */

@@ -29,7 +29,7 @@ void domain_mm_init(struct domain_mm *d, uint16_t domid, bool privileged);
 int domain_mm_relinquish(struct domain_mm *d) __must_check;
 void domain_mm_destroy(struct domain_mm *d); /* after relinquish and the last reference */
 /* Machine frames outside of RAM that the domain may map: [first, last]. 0, or -ENOMEM. */
-bool mm_iomem_contains(const struct domain_mm *d, uint64_t first, uint64_t last);
+bool mm_iomem_contains(struct domain_mm *d, uint64_t first, uint64_t last);
 int mm_iomem_permit(struct domain_mm *d, uint64_t first, uint64_t last, bool allow) __must_check;
 
 /* ---- tables ---- */

@@ -44,16 +44,14 @@ int l1e_check_flags(struct domain_mm *d, uint64_t *entry)
 	return 0;
 }
 
-/* Of all domains: whoever maps asks for two of them, and neither's own lock guards the other's. */
-static spinlock_t iomem_lock = SPINLOCK(RANK_IOMEM);
-
-bool mm_iomem_contains(const struct domain_mm *d, uint64_t first, uint64_t last)
+/* d need not be the domain whose tables are locked: pages_lock is a leaf for both. */
+bool mm_iomem_contains(struct domain_mm *d, uint64_t first, uint64_t last)
 {
 	bool contains;
 
-	spin_lock(&iomem_lock);
+	spin_lock(&d->pages_lock);
 	contains = rangeset_contains(&d->iomem, first, last);
-	spin_unlock(&iomem_lock);
+	spin_unlock(&d->pages_lock);
 	return contains;
 }
 
@@ -61,9 +59,9 @@ int mm_iomem_permit(struct domain_mm *d, uint64_t first, uint64_t last, bool all
 {
 	int rc;
 
-	spin_lock(&iomem_lock);
+	spin_lock(&d->pages_lock);
 	rc = allow ? rangeset_add(&d->iomem, first, last) : rangeset_remove(&d->iomem, first, last);
-	spin_unlock(&iomem_lock);
+	spin_unlock(&d->pages_lock);
 	return rc;
 }
 

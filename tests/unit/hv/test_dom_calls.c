@@ -11,8 +11,10 @@
 #include "hw/smp.h"
 #include "hw/uaccess.h"
 #include "lib/pvbuild.h"
+#include "mm/internal.h"
 #include "pv/pv.h"
 #include "fake/machine.h"
+#include <pthread.h>
 
 #define GUEST_PAGES 6
 
@@ -629,6 +631,51 @@ static void frames_in_ranges(void)
 	machine_become(0, dom0->vcpus[0]);
 }
 
+static bool looking, looked; /* atomic */
+
+/* Another CPU maps device memory of domain 9 for dom0: what was permitted all the time is found each time. */
+static void *look_at_ranges(void *data)
+{
+	struct domain *d = data;
+	unsigned long misses = 0, looks = 0;
+
+	fake_set_cpu(1);
+	for (; __atomic_load_n(&looking, __ATOMIC_SEQ_CST); looks++) {
+		misses += l1e_get_io(&dom0->mm, &d->mm, 8001) != 0;
+		__atomic_store_n(&looked, true, __ATOMIC_SEQ_CST);
+	}
+	printf("# %lu looks\n", looks);
+	return (void *)misses;
+}
+
+static void ranges_change_while_looked_at(void)
+{
+	struct domain *d = machine_domain(9, 1);
+	void *misses = NULL;
+	bool good = true;
+	pthread_t thread;
+
+	if (rangeset_add(&dom0->mm.iomem, 0, 10000))
+		abort();
+	for (unsigned i = 1; i <= 4000; i++)
+		good &= !permit_frames(2 * i + 1, 1, true);
+	__atomic_store_n(&looking, true, __ATOMIC_SEQ_CST);
+	if (pthread_create(&thread, NULL, look_at_ranges, d))
+		abort();
+	while (!__atomic_load_n(&looked, __ATOMIC_SEQ_CST))
+		;
+	for (unsigned i = 0; i < 300; i++)
+		good &= !permit_frames(1, 1, true) && !permit_frames(1, 1, false);
+	__atomic_store_n(&looking, false, __ATOMIC_SEQ_CST);
+	pthread_join(thread, &misses);
+	tap_ok(good && !misses, "ranges that are changed are the same for who looks at them: %lu misses",
+	       (unsigned long)misses);
+	rangeset_free(&dom0->mm.iomem);
+	machine_destroy(d);
+	machine_run(0);
+	machine_become(0, dom0->vcpus[0]);
+}
+
 /* Word by word, and so bounded by 1,024 of them: the same as port by port. */
 static void ports_in_words(void)
 {
@@ -667,7 +714,7 @@ int main(int argc, char **argv)
 	unsigned gone = 0;
 
 	seed = argc > 1 ? strtoull(argv[1], NULL, 0) | 1 : 20260101;
-	tap_plan(18);
+	tap_plan(19);
 	machine_init(16384, 2);
 	dom0 = machine_domain(0, 2);
 	dom0->cpu_policy = &policy;
@@ -681,6 +728,7 @@ int main(int argc, char **argv)
 	frame_types_are_preempted();
 	ports_in_words();
 	frames_in_ranges();
+	ranges_change_while_looked_at();
 	before = heap_free_pages();
 	fake_preempt = 7;
 	for (unsigned i = 1; i < 4; i++)
