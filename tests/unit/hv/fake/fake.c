@@ -27,6 +27,7 @@ unsigned fake_m2p_extents = 1;
 uint64_t fake_time_ns = 1000000000;
 bool fake_quiet;
 void (*fake_answer)(const char *line);
+void (*fake_panic)(const char *why);
 void (*fake_hook)(void);
 void (*fake_copy_hook)(void);
 uint8_t fake_guest[65536];
@@ -334,13 +335,15 @@ void log_guest(enum log_level level, unsigned domid, const char *fmt, ...)
 
 void panic(const char *fmt, ...)
 {
+	char why[256];
 	va_list ap;
 
-	printf("Bail out! panic: ");
 	va_start(ap, fmt);
-	vprintf(fmt, ap);
+	vsnprintf(why, sizeof(why), fmt, ap);
 	va_end(ap);
-	printf("\n");
+	if (fake_panic)
+		fake_panic(why);
+	printf("Bail out! panic: %s\n", why);
 	fflush(stdout);
 	abort();
 }

@@ -48,6 +48,7 @@ extern __thread unsigned fake_looks;          /* how often it was asked */
 extern unsigned fake_m2p_extents;             /* how many there are of the M2P */
 extern void (*fake_answer)(const char *line); /* what log_answer() writes */
 extern bool fake_quiet;                       /* what the hypervisor logs is not printed */
+extern void (*fake_panic)(const char *why);   /* does not return; NULL: a panic ends the test */
 extern uint64_t fake_time_ns;
 extern unsigned fake_flushes; /* CPUs flushed on demand of another one or of themselves, whole TLB */
 
