@@ -47,9 +47,9 @@ static uint64_t wanted_pages(void)
 		pages = free_pages - MIN(free_pages, (uint64_t)-options.dom0_mem_negative >> PAGE_SHIFT);
 	if (!pages)
 		pages = most;
+	pages = MAX(pages, options.dom0_mem_min >> PAGE_SHIFT);
 	if (options.dom0_mem_max)
 		pages = MIN(pages, options.dom0_mem_max >> PAGE_SHIFT);
-	pages = MAX(pages, options.dom0_mem_min >> PAGE_SHIFT);
 	if (pages > most) {
 		log_warn("dom0_mem: %lu MiB wanted, %lu MiB given (free memory less a reserve)", pages >> 8,
 		         most >> 8);
@@ -223,7 +223,7 @@ int dom0_build(const struct boot_module *kernel, const struct boot_module *initr
 		if (vcpu_create(b.d, i))
 			panic("dom0: no memory for vcpu %u", i);
 	b.pages = wanted_pages();
-	b.d->mm.max_pages = options.dom0_mem_max ? MAX(b.pages, options.dom0_mem_max >> PAGE_SHIFT) : b.pages;
+	b.d->mm.max_pages = options.dom0_mem_max ? options.dom0_mem_max >> PAGE_SHIFT : b.pages;
 	allocate(&b);
 	build(&b, &image, initrd, cmdline, &layout);
 	enter(&b, &layout);

@@ -707,6 +707,8 @@ static void test_sizes(void)
 		{ "dom0_mem=min:1000M,16M", 16, 1000, 0, 0, 0 },
 		{ "dom0_mem=min:60M,-140M", -140, 60, 0, 60, 0 },
 		{ "dom0_mem=min:16M,max:48M,32M", 32, 16, 48, 32, 0 },
+		{ "dom0_mem=min:64M,max:32M", 0, 64, 32, 32, 0 },
+		{ "dom0_mem=min:64M,max:32M,16M", 16, 64, 32, 32, 0 },
 	};
 
 	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++)
@@ -1022,7 +1024,7 @@ static void test_run_out(void)
 
 int main(void)
 {
-	tap_plan(852);
+	tap_plan(862);
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	machine_init(RAM_FRAMES, CPUS);
 	/* The first domain leaves what the layers keep for good. */
