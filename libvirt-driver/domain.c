@@ -27,12 +27,13 @@ static const struct {
 } slots_max[SLOT_KINDS] = {
 	/* Each build ends, but any of them may take long. */
 	[SLOT_BUILD] = { .taken = 5, .awaited = 3, .calm_ms = 0, .wait_ms = 300000 },
-	[SLOT_GUEST] = { .taken = 3, .awaited = 1, .calm_ms = 1000, .wait_ms = 30000 },
+	[SLOT_GUEST] = { .taken = 3, .awaited = 0, .calm_ms = 1000, .wait_ms = 30000 },
+	[SLOT_JOB] = { .taken = 1, .awaited = 0, .calm_ms = 1000, .wait_ms = 30000 },
 	[SLOT_ASK] = { .taken = 1, .awaited = 0, .calm_ms = 1000, .wait_ms = 5000 },
 	[SLOT_DISK] = { .taken = 1, .awaited = 0, .calm_ms = 1000, .wait_ms = 5000 },
 };
 
-G_STATIC_ASSERT(5 + 3 + 3 + 1 + 1 + 0 + 1 + 0 <= WAITING_MAX);
+G_STATIC_ASSERT(5 + 3 + 3 + 0 + 1 + 0 + 1 + 0 + 1 + 0 <= WAITING_MAX);
 
 static void *private_alloc(void *opaque G_GNUC_UNUSED)
 {
@@ -137,6 +138,7 @@ int slot_take(enum slot kind, virDomainObj *vm)
 	static const char *const for_what[SLOT_KINDS] = {
 		[SLOT_BUILD] = "for guests to be built",
 		[SLOT_GUEST] = "for answers of guests",
+		[SLOT_JOB] = "behind other calls for their guests",
 		[SLOT_ASK] = "for xylemd, which does not answer",
 		[SLOT_DISK] = "for a disk, which does not answer",
 	};
@@ -178,10 +180,10 @@ int domain_begin_job(virDomainObj *vm, virDomainJob job)
 	/* Without another's job in the way nothing is waited for. */
 	if (vm->job->active == VIR_JOB_NONE)
 		return virDomainObjBeginJob(vm, job) < 0 ? -1 : 0;
-	if (slot_take(SLOT_GUEST, vm) < 0)
+	if (slot_take(SLOT_JOB, vm) < 0)
 		return -1;
 	ret = virDomainObjBeginJob(vm, job);
-	slot_give(SLOT_GUEST);
+	slot_give(SLOT_JOB);
 	return ret < 0 ? -1 : 0;
 }
 

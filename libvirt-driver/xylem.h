@@ -35,9 +35,10 @@ typedef struct disk_locks disk_locks_t;
 
 /*
  * What a waiting call waits for: xylemd building a guest, which ends by itself; a guest, or the operations on one, which
- * may never end; xylemd alone; a disk.
+ * may never end; another call for the same guest, so that all calls for one guest take one place of SLOT_GUEST; xylemd
+ * alone; a disk.
  */
-enum slot { SLOT_BUILD, SLOT_GUEST, SLOT_ASK, SLOT_DISK, SLOT_KINDS };
+enum slot { SLOT_BUILD, SLOT_GUEST, SLOT_JOB, SLOT_ASK, SLOT_DISK, SLOT_KINDS };
 
 struct xylem_driver {
 	/* Immutable after initialisation; these have locks of their own. */

@@ -718,6 +718,36 @@ static void test_hung_daemon(virDomainPtr dom)
 	ok(callers[0].ret == 0, "and when it answers again, all is well");
 }
 
+/* A guest hangs: of the calls for it one waits for its answer and one behind that, the places of other guests are free. */
+static void test_hung_guest(virDomainPtr dom)
+{
+	struct caller callers[6];
+	gint64 until = g_get_monotonic_time() + 60 * G_USEC_PER_SEC;
+	unsigned int guest, job;
+	int refused = 0;
+	size_t i;
+
+	g_mutex_lock(&gate);
+	for (i = 0; i < G_N_ELEMENTS(callers); i++) {
+		callers[i] = (struct caller){ .dom = dom };
+		begin(&callers[i], call_set_memory);
+	}
+	while (refused < (int)G_N_ELEMENTS(callers) - 2 && g_get_monotonic_time() < until) {
+		g_usleep(1000);
+		for (refused = 0, i = 0; i < G_N_ELEMENTS(callers); i++)
+			refused += g_atomic_int_get(&callers[i].ret) == -1;
+	}
+	virMutexLock(&xylem->lock);
+	guest = xylem->slots[SLOT_GUEST].taken;
+	job = xylem->slots[SLOT_JOB].taken;
+	virMutexUnlock(&xylem->lock);
+	g_mutex_unlock(&gate);
+	for (i = 0; i < G_N_ELEMENTS(callers); i++)
+		virThreadJoin(&callers[i].thread);
+	ok(guest == 1 && job == 1 && refused == 4,
+	   "of six calls for a guest that hangs one waits for it, one behind that, the others are told so");
+}
+
 /* Destroy kills, whatever has become of xylemd. */
 static void test_destroy(virDomainPtr dom)
 {
@@ -763,6 +793,7 @@ int main(void)
 		test_links(dom);
 		test_same_mac();
 		test_hung_daemon(dom);
+		test_hung_guest(dom);
 		test_destroy(dom);
 		virObjectUnref(dom);
 	}
