@@ -299,6 +299,7 @@ static void make_call(void *arg)
 static void one_call(struct fuzzer *f, unsigned vcpu)
 {
 	struct edges_call c;
+	bool masked;
 
 	write_grant(f);
 	f->env.now_ns = now_ns(vcpu);
@@ -309,9 +310,11 @@ static void one_call(struct fuzzer *f, unsigned vcpu)
 		f->skipped++;
 		return;
 	}
-	f->info->evtchn_upcall_pending = 1;
-	f->info->evtchn_upcall_mask = !with_events(f, &c);
 	memcpy(f->asked, f->env.mem, sizeof(f->asked));
+	masked = !with_events(f, &c);
+	/* Last of all: an interrupt in between would have the event delivered before the call, which then waits for good. */
+	f->info->evtchn_upcall_pending = 1;
+	f->info->evtchn_upcall_mask = masked;
 	guard_call(make_call, &c, &f->keep);
 	memcpy(f->env.mem, f->asked, sizeof(f->asked));
 	while (guard_call(restore, f, &f->keep))
