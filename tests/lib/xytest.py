@@ -59,6 +59,7 @@ class Suite:
         p.add_argument("--keep", action="store_true", help="leave the last VM running")
         p.add_argument("--build", default=os.environ.get("XYLEM_BUILD", "."), help="build folder")
         p.add_argument("--install", default=os.environ.get("XYLEM_INSTALL"), help="DESTDIR of make install")
+        p.add_argument("--image", help="another image of our hypervisor: of a debug build, say")
         self.args = p.parse_args()
         # Told to end, it ends its VMs too.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
@@ -74,6 +75,8 @@ class Suite:
         self.install = a.install or os.path.join(a.build, "install")
 
     def hv_image(self):
+        if self.args.image:
+            return self.args.image
         for path in (os.path.join(self.install, "boot", "xylem.gz"),
                      os.path.join(self.args.build, "hypervisor", "xylem.gz")):
             if os.path.exists(path):
