@@ -18,10 +18,10 @@
 #define DEVICE_L1S    32 /* tables for small mappings: 64 MiB of window */
 #define DEVICE_SMALL  ((uint64_t)DEVICE_L1S << 21)
 #define DEVICE_END    (2ull << 30) /* of the window: behind the small ones, 2 MiB pages */
-#define DEVICES_MAX   64
+#define DEVICES_MAX   192          /* most are ACPI tables, of which servers have dozens */
 
 _Static_assert(DEVICE_BASE - CPU_AREA_BASE >= NR_CPUS * CPU_AREA_SIZE, "an area for each CPU");
-_Static_assert(DEVICE_PAGES *PAGE_SIZE <= DEVICE_SMALL / 2, "room for other small mappings");
+_Static_assert(DEVICE_SMALL / 2 >= DEVICE_PAGES * PAGE_SIZE, "room for other small mappings");
 _Static_assert(DEVICE_END <= DEVICE_SIZE && DEVICE_BASE + DEVICE_SIZE <= M2P_RW_BASE,
                "the window of devices");
 
