@@ -567,33 +567,38 @@ static void frame_types_are_preempted(void)
 	machine_become(0, dom0->vcpus[0]);
 }
 
-static int permit_ports(unsigned first, unsigned count, bool allow)
+/* A call of dom0's for domain 9, to be filled in; it is made with no arguments of its own. */
+static struct xen_domctl *permission(uint32_t cmd)
 {
 	struct xen_domctl *op = (void *)fake_guest;
-	struct hc_args a = { { 0 } };
 
 	memset(fake_guest, 0, sizeof(*op));
-	op->cmd = XEN_DOMCTL_ioport_permission;
+	op->cmd = cmd;
 	op->interface_version = XEN_DOMCTL_INTERFACE_VERSION;
 	op->domain = 9;
-	op->u.ioport_permission.first_port = first;
-	op->u.ioport_permission.nr_ports = count;
-	op->u.ioport_permission.allow_access = allow;
+	return op;
+}
+
+static int permit_ports(unsigned first, unsigned count, bool allow)
+{
+	struct xen_domctl_ioport_permission *q =
+	        &permission(XEN_DOMCTL_ioport_permission)->u.ioport_permission;
+	struct hc_args a = { { 0 } };
+
+	q->first_port = first;
+	q->nr_ports = count;
+	q->allow_access = allow;
 	return (int)hc_domctl(&a);
 }
 
 static int permit_frames(uint64_t first, uint64_t count, bool allow)
 {
-	struct xen_domctl *op = (void *)fake_guest;
+	struct xen_domctl_iomem_permission *q = &permission(XEN_DOMCTL_iomem_permission)->u.iomem_permission;
 	struct hc_args a = { { 0 } };
 
-	memset(fake_guest, 0, sizeof(*op));
-	op->cmd = XEN_DOMCTL_iomem_permission;
-	op->interface_version = XEN_DOMCTL_INTERFACE_VERSION;
-	op->domain = 9;
-	op->u.iomem_permission.first_mfn = first;
-	op->u.iomem_permission.nr_mfns = count;
-	op->u.iomem_permission.allow_access = allow;
+	q->first_mfn = first;
+	q->nr_mfns = count;
+	q->allow_access = allow;
 	return (int)hc_domctl(&a);
 }
 

@@ -29,20 +29,6 @@ static void note_clear(mfn_t mfn)
 	most_clears = MAX(most_clears, clears);
 }
 
-/* All free memory holds something. */
-static void dirty_all(void)
-{
-	static mfn_t taken[LOW_FRAMES + HIGH_FRAMES];
-	unsigned n = 0;
-
-	while (n < ARRAY_SIZE(taken) && !mfn_eq(taken[n] = heap_alloc(0, HEAP_NOSCRUB), INVALID_MFN))
-		n++;
-	for (unsigned i = 0; i < n; i++)
-		memset(mfn_map(taken[i]), 0xee, PAGE_SIZE);
-	while (n)
-		heap_free(taken[--n], 0);
-}
-
 static bool is_clear(mfn_t mfn)
 {
 	const uint64_t *word = mfn_map(mfn);
@@ -143,7 +129,7 @@ static void exchanges(void)
 		int64_t rc;
 
 		fresh();
-		dirty_all();
+		fake_dirty_all();
 		rc = exchange(orders[i].in, orders[i].out, 0);
 		printf("# preempted %u times, at most %u frames cleared in one go\n", runs, most_clears);
 		tap_ok(rc == 0 && runs < 1100 && exchanged(orders[i].out),

@@ -224,23 +224,9 @@ static void note_clear(mfn_t mfn)
 	clears++;
 }
 
-/* All free memory holds something. */
-static void dirty_all(void)
-{
-	static mfn_t taken[LOW_FRAMES + HIGH_FRAMES];
-	unsigned n = 0;
-
-	while (n < ARRAY_SIZE(taken) && !mfn_eq(taken[n] = heap_alloc(0, HEAP_NOSCRUB), INVALID_MFN))
-		n++;
-	for (unsigned i = 0; i < n; i++)
-		memset(mfn_map(taken[i]), 0xee, PAGE_SIZE);
-	while (n)
-		heap_free(taken[--n], 0);
-}
-
 static void scrubbing_without_the_lock(void)
 {
-	dirty_all();
+	fake_dirty_all();
 	fake_map_hook = note_clear;
 	locked_clears = clears = 0;
 	while (heap_scrub())
@@ -255,7 +241,7 @@ static void taken_while_scrubbed(void)
 	bool clear = true;
 	mfn_t big;
 
-	dirty_all();
+	fake_dirty_all();
 	before = heap_free_pages();
 	(void)heap_scrub();
 	big = heap_alloc(9, 0);
@@ -283,7 +269,7 @@ static void owned_while_scrubbed(void)
 	pthread_t thread;
 	bool good = true;
 
-	dirty_all();
+	fake_dirty_all();
 	if (pthread_create(&thread, NULL, scrubber, NULL))
 		abort();
 	for (unsigned i = 0; i < 20000 && good; i++) {
@@ -314,7 +300,7 @@ static void large_extents_are_cleared_in_parts(void)
 	mfn_t mfn;
 	unsigned calls = 0;
 
-	dirty_all();
+	fake_dirty_all();
 	fake_map_hook = note_clear;
 	clears = most_clears = locked_clears = 0;
 	while (heap_clear_ahead(d0, 9, 0)) {
@@ -338,7 +324,7 @@ static void unwritten_blocks_stay_clear(void)
 	mfn_t block, again;
 	bool good;
 
-	dirty_all();
+	fake_dirty_all();
 	block = heap_alloc(5, 0);
 	heap_free_clear(block, 5);
 	clears = 0;

@@ -5,6 +5,7 @@
 #include "dom/grant.h"
 #include "pv/pv.h"
 #include "dom.h"
+#include <stdlib.h>
 
 struct domain fake_domains[FAKE_DOMAINS];
 struct domain *dom0 = &fake_domains[0];
@@ -25,6 +26,20 @@ void fake_domain_create(unsigned i, uint64_t max_pages)
 	d->shared_info = &shared[i];
 	domain_mm_init(&d->mm, (uint16_t)i, i == 0);
 	d->mm.max_pages = max_pages;
+}
+
+void fake_dirty_all(void)
+{
+	uint64_t n = 0, free_frames = heap_free_pages();
+	mfn_t *taken = calloc(free_frames, sizeof(*taken));
+
+	while (n < free_frames && !mfn_eq(taken[n] = heap_alloc(0, HEAP_NOSCRUB), INVALID_MFN))
+		n++;
+	for (uint64_t i = 0; i < n; i++)
+		memset(mfn_map(taken[i]), 0xee, PAGE_SIZE);
+	while (n)
+		heap_free(taken[--n], 0);
+	free(taken);
 }
 
 struct vcpu *fake_vcpu(unsigned cpu, unsigned domain)

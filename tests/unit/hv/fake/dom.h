@@ -14,5 +14,7 @@ extern unsigned fake_crashes;
 void fake_domain_create(unsigned i, uint64_t max_pages);
 /* The vcpu of that CPU, of that domain, without tables. */
 struct vcpu *fake_vcpu(unsigned cpu, unsigned domain);
+/* Afterwards all free memory holds something. */
+void fake_dirty_all(void);
 
 #endif
