@@ -393,3 +393,30 @@ void guest_main(struct start_info *si)
 	flush();
 	power_off();
 }
+
+/* ---- time ---- */
+
+uint64_t system_time_ns(void)
+{
+	volatile struct vcpu_time_info *t = &shared->vcpu_info[0].time;
+	uint32_t version, a, d;
+	uint64_t delta, ns;
+
+	do {
+		version = t->version;
+		__atomic_thread_fence(__ATOMIC_SEQ_CST);
+		__asm__ volatile("rdtsc" : "=a"(a), "=d"(d));
+		delta = (a | (uint64_t)d << 32) - t->tsc_timestamp;
+		delta = t->tsc_shift >= 0 ? delta << t->tsc_shift : delta >> -t->tsc_shift;
+		ns = t->system_time + (uint64_t)(((unsigned __int128)delta * t->tsc_to_system_mul) >> 32);
+		__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	} while ((version & 1) || version != t->version);
+	return ns;
+}
+
+void rest(void)
+{
+	struct sched_poll poll = { .timeout = system_time_ns() + 1000000 };
+
+	EXPECT_EQ(HC(sched_op, SCHEDOP_poll, &poll), 0);
+}

@@ -119,6 +119,12 @@ void events_enable(bool on);
 /* Registers the current vcpu's trap table and callbacks, as at the start. */
 void entry_points(void);
 
+/* ---- time ---- */
+uint64_t system_time_ns(void); /* by vcpu 0's time page */
+/* A millisecond without the CPU. Who waits for another domain does not yield, which on stock Xen's credit2 may hand the CPU
+ * back and forth between two vcpus only. */
+void rest(void);
+
 /* ---- user mode: runs fn(arg) in ring 3 "user" with the kernel's tables; back by syscall or exception ---- */
 struct user_result {
 	int vector; /* 256: syscall */

@@ -170,7 +170,7 @@ void child_wait_step(struct child *c, uint32_t step)
 		if (op.u.getdomaininfo.flags & XEN_DOMINF_shutdown && c->box->step < step)
 			FAIL("the guest has shut down (%#x) at step %u, %u was awaited",
 			     op.u.getdomaininfo.flags, c->box->step, step);
-		HC(sched_op, SCHEDOP_yield, NULL);
+		rest();
 	}
 	check_child(c);
 }
@@ -184,7 +184,7 @@ unsigned child_wait_end(struct child *c)
 		check_child(c);
 		if (op.u.getdomaininfo.flags & XEN_DOMINF_shutdown)
 			return op.u.getdomaininfo.flags >> XEN_DOMINF_shutdownshift & XEN_DOMINF_shutdownmask;
-		HC(sched_op, SCHEDOP_yield, NULL);
+		rest();
 	}
 }
 
@@ -247,6 +247,8 @@ static unsigned long pfn_of_store(void)
 void child_main(void)
 {
 	box = (struct mailbox *)(VIRT_BASE + pfn_of_store() * PAGE);
+	/* What a tool stack does to a new guest's vcpus. On stock Xen events are not masked before. */
+	shared->vcpu_info[0].evtchn_upcall_mask = 1;
 	child_run();
 }
 
@@ -269,5 +271,5 @@ void child_step(uint32_t step)
 void child_wait_go(uint32_t step)
 {
 	while (box->go < step)
-		HC(sched_op, SCHEDOP_yield, NULL);
+		rest();
 }
