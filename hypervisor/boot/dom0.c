@@ -69,7 +69,7 @@ static void allocate(struct building *b)
 	p2m = heap_alloc(b->p2m_order, HEAP_NOSCRUB);
 	if (mfn_eq(p2m, INVALID_MFN))
 		panic("dom0: no memory for its p2m list of %lu entries", b->pages);
-	b->p2m = mfn_map(p2m);
+	b->p2m = mfn_map_own(p2m);
 	while (pfn < b->pages) {
 		mfn_t first;
 
@@ -91,7 +91,7 @@ static void *page_map(void *ctx, uint64_t pfn)
 {
 	const struct building *b = ctx;
 
-	return mfn_map(MFN(b->p2m[pfn]));
+	return frame_map_to_write(MFN(b->p2m[pfn]));
 }
 
 static void page_unmap(void *ctx, uint64_t pfn, void *page)

@@ -92,7 +92,7 @@ static int decompress_isolated(const struct payload *payload, void *out, uint64_
 
 	if (mfn_eq(memory, INVALID_MFN))
 		return PV_ERR_MEMORY;
-	arena.start = mfn_map(memory);
+	arena.start = mfn_map_own(memory);
 	arena.used = 0;
 	arena.size = PAGE_SIZE << ARENA_ORDER;
 	flags = irq_save();
@@ -127,8 +127,8 @@ int kernel_unpack(const void *image, uint64_t bytes, struct unpacked *u)
 	if (mfn_eq(u->frame, INVALID_MFN))
 		return PV_ERR_MEMORY;
 	trim(u->frame, order, u->pages);
-	u->data = mfn_map(u->frame);
-	err = decompress_isolated(&payload, mfn_map(u->frame), u->pages * PAGE_SIZE, &u->bytes);
+	u->data = mfn_map_own(u->frame);
+	err = decompress_isolated(&payload, mfn_map_own(u->frame), u->pages * PAGE_SIZE, &u->bytes);
 	if (err)
 		kernel_unpacked_free(u);
 	return err;

@@ -119,7 +119,7 @@ static int domain_build(struct domain *d, const struct domain_config *c)
 	d->shared_info_mfn = share_alloc(&d->mm, true);
 	if (mfn_eq(d->shared_info_mfn, INVALID_MFN))
 		return -ENOMEM;
-	d->shared_info = mfn_map(d->shared_info_mfn);
+	d->shared_info = frame_map_to_write(d->shared_info_mfn);
 	rc = sched_domain_init(d);
 	if (!rc)
 		rc = evtchn_domain_init(d, c->max_evtchn_port);

@@ -72,7 +72,7 @@ static uint64_t entry_count(const struct grant_table *t)
 /* ref is below entry_count(). Table locked. */
 static grant_entry_v1_t *entry_of(const struct grant_table *t, unsigned ref)
 {
-	grant_entry_v1_t *page = mfn_map(t->frame[ref / ENTRIES_PER_FRAME]);
+	grant_entry_v1_t *page = frame_map_to_write(t->frame[ref / ENTRIES_PER_FRAME]);
 
 	return &page[ref % ENTRIES_PER_FRAME];
 }
@@ -536,7 +536,7 @@ static void copy_one(struct gnttab_copy *op)
 	if (rc == GNTST_okay)
 		rc = copy_acquire(&dst, &op->dest, op->flags & GNTCOPY_dest_gref, true);
 	if (rc == GNTST_okay)
-		memmove((char *)mfn_map(dst.frame) + op->dest.offset,
+		memmove((char *)frame_map_to_write(dst.frame) + op->dest.offset,
 		        (const char *)mfn_map(src.frame) + op->source.offset, op->len);
 	copy_release(&dst);
 	copy_release(&src);

@@ -171,7 +171,7 @@ int pirq_set_eoi_map(struct domain *d, mfn_t mfn, bool unmask)
 
 	if (rc)
 		return rc;
-	map = mfn_map(mfn);
+	map = frame_map_to_write(mfn);
 	flags = spin_lock_irqsave(&t->lock);
 	if (t->eoi_map) {
 		rc = -EBUSY;

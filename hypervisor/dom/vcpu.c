@@ -193,7 +193,7 @@ int vcpu_register_info(struct vcpu *v, mfn_t mfn, unsigned offset)
 	rc = frame_get_type(mfn, &v->domain->mm, PTYPE_WRITABLE);
 	if (rc)
 		return rc;
-	new = (struct vcpu_info *)((char *)mfn_map(mfn) + offset);
+	new = (struct vcpu_info *)((char *)frame_map_to_write(mfn) + offset);
 	memcpy(new, v->info, sizeof(*new));
 	spin_lock(&v->domain->lock);
 	if (!mfn_eq(v->info_mfn, INVALID_MFN)) {

@@ -300,7 +300,7 @@ void console_late_init(void)
 		size *= 2;
 	if (size == sizeof(early_ring))
 		return;
-	bigger = mfn_map(boot_alloc(size >> PAGE_SHIFT, 1));
+	bigger = mfn_map_own(boot_alloc(size >> PAGE_SHIFT, 1));
 	for (uint32_t i = ring_start; i != ring_head; i++)
 		bigger[i & (size - 1)] = ring[i & (ring_size - 1)];
 	ring = bigger;

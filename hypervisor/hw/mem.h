@@ -6,15 +6,23 @@
 #include "lib/types.h"
 #include "hw/layout.h"
 
-/* The hypervisor's view of a frame of RAM: 4096 bytes, always mapped. In a host build a fake memory's. */
+/*
+ * The hypervisor's view of a frame of RAM: 4096 bytes, always mapped. mfn_map() is for reading; mfn_map_own() for writing
+ * to a frame that no guest can write: the hypervisor's, or a page table, by mm. All other memory of guests is written
+ * through frame_map_to_write() (mm/frame.h) or the guest's own tables (hw/uaccess.h). In a host build a fake memory's.
+ */
 #if __STDC_HOSTED__
-void *mfn_map(mfn_t mfn);
+void *mfn_map_own(mfn_t mfn);
 #else
-static inline void *mfn_map(mfn_t mfn)
+static inline void *mfn_map_own(mfn_t mfn)
 {
 	return (void *)(DIRECTMAP_BASE + (mfn.m << PAGE_SHIFT));
 }
 #endif
+static inline const void *mfn_map(mfn_t mfn)
+{
+	return mfn_map_own(mfn);
+}
 mfn_t mfn_of(const void *direct_map_va);
 /* Uncached mapping of device registers; permanent. NULL when the window is full. */
 void *device_map(maddr_t base, size_t size);

@@ -58,8 +58,8 @@ mfn_t hv_l4_mfn(void)
 static uint64_t *new_table(mfn_t *mfn)
 {
 	*mfn = boot_alloc(1, 1);
-	memset(mfn_map(*mfn), 0, PAGE_SIZE);
-	return mfn_map(*mfn);
+	memset(mfn_map_own(*mfn), 0, PAGE_SIZE);
+	return mfn_map_own(*mfn);
 }
 
 /* The table that entry names, made when there is none. The flags of upper levels permit all that the lowest may. */
@@ -73,7 +73,7 @@ static uint64_t *table_below(uint64_t *entry, uint64_t flags)
 	}
 	/* A mapping for guests needs the user bit on all levels; what they see is decided at the lowest. */
 	*entry |= flags & HV_PTE_US;
-	return mfn_map(maddr_to_mfn(MADDR(*entry & PTE_ADDR_MASK)));
+	return mfn_map_own(maddr_to_mfn(MADDR(*entry & PTE_ADDR_MASK)));
 }
 
 static unsigned index_of(uintptr_t va, unsigned level)
@@ -179,7 +179,7 @@ static uint64_t *device_entry(uintptr_t va, unsigned level)
 	uint64_t *table = hv_l4;
 
 	for (unsigned l = 4; l > level; l--)
-		table = mfn_map(maddr_to_mfn(MADDR(table[index_of(va, l)] & PTE_ADDR_MASK)));
+		table = mfn_map_own(maddr_to_mfn(MADDR(table[index_of(va, l)] & PTE_ADDR_MASK)));
 	return &table[index_of(va, level)];
 }
 

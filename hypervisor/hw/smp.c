@@ -243,7 +243,7 @@ static bool start_one(unsigned cpu)
 
 static void install_trampoline(void)
 {
-	char *page = mfn_map(MFN(TRAMPOLINE >> PAGE_SHIFT));
+	char *page = mfn_map_own(MFN(TRAMPOLINE >> PAGE_SHIFT));
 	uint64_t cr3 = (uintptr_t)boot_l4 - IMAGE_BASE;
 
 	memcpy(page, trampoline_start, (size_t)(trampoline_end - trampoline_start));

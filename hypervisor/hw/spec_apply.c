@@ -17,7 +17,7 @@ void spec_apply(void)
 		uint8_t code[] = { 0x41, 0xff, (uint8_t)(0xe0 | (reg & 7)) };
 		unsigned skip = reg < 8;
 		uintptr_t at = (uintptr_t)indirect_thunks[reg];
-		uint8_t *to = mfn_map(maddr_to_mfn(MADDR(at - IMAGE_BASE)));
+		uint8_t *to = mfn_map_own(maddr_to_mfn(MADDR(at - IMAGE_BASE)));
 
 		memcpy(to + (at & (PAGE_SIZE - 1)), code + skip, sizeof(code) - skip);
 	}

@@ -56,7 +56,7 @@ void sysenter_entry(void);
  */
 static void stub_write(uint8_t *stub, struct cpu_info *info, void (*entry)(void))
 {
-	uint8_t *code = mfn_map(maddr_to_mfn(MADDR((uintptr_t)stub - IMAGE_BASE)));
+	uint8_t *code = mfn_map_own(maddr_to_mfn(MADDR((uintptr_t)stub - IMAGE_BASE)));
 	uint64_t scratch = (uintptr_t)&info->scratch[0], stack = (uintptr_t)&info->regs.es;
 	int32_t distance = (int32_t)((intptr_t)entry - (intptr_t)(stub + 28));
 

@@ -38,7 +38,7 @@ int64_t hc_update_descriptor(struct hc_args *a)
 		return -EINVAL;
 	if (frame_get_type(mfn, mm, PTYPE_SEGDESC) && frame_get_type(mfn, mm, PTYPE_WRITABLE))
 		return -EINVAL;
-	table = mfn_map(mfn);
+	table = frame_map_to_write(mfn);
 	__atomic_store_n(&table[(a->arg[0] & (PAGE_SIZE - 1)) / 8], descriptor, __ATOMIC_SEQ_CST);
 	frame_put_type(mfn);
 	return 0;

@@ -213,7 +213,7 @@ static int hypercall_init(struct domain *d, mfn_t mfn)
 
 	if (rc)
 		return -EACCES;
-	pv_hypercall_page(mfn_map(mfn));
+	pv_hypercall_page(frame_map_to_write(mfn));
 	frame_put_type(mfn);
 	return 0;
 }

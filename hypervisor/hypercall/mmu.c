@@ -316,9 +316,9 @@ static int clear_or_copy(struct domain_mm *mm, mfn_t dst, mfn_t src, bool copy)
 	rc = frame_get_type(dst, mm, PTYPE_WRITABLE);
 	if (!rc) {
 		if (copy)
-			memcpy(mfn_map(dst), mfn_map(src), PAGE_SIZE);
+			memcpy(frame_map_to_write(dst), mfn_map(src), PAGE_SIZE);
 		else
-			memset(mfn_map(dst), 0, PAGE_SIZE);
+			memset(frame_map_to_write(dst), 0, PAGE_SIZE);
 		frame_put_type(dst);
 	}
 	if (copy)

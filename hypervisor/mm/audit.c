@@ -152,7 +152,7 @@ int mm_audit(struct domain_mm *const *domains, unsigned domain_count, const stru
 	mem = heap_alloc(order, 0);
 	if (mfn_eq(mem, INVALID_MFN))
 		return -1;
-	a.tally = mfn_map(mem);
+	a.tally = mfn_map_own(mem);
 	for (unsigned i = 0; i < root_count; i++)
 		for (unsigned j = 0; j < 2; j++)
 			add(&a, roots[i].l4[j].m, 1, 1);

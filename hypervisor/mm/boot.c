@@ -47,7 +47,7 @@ static mfn_t big_page(int fill)
 	mfn_t mfn = boot_alloc(BIG_FRAMES, BIG_FRAMES);
 
 	for (uint64_t i = 0; i < BIG_FRAMES; i++)
-		memset(mfn_map(mfn_add(mfn, i)), fill, PAGE_SIZE);
+		memset(mfn_map_own(mfn_add(mfn, i)), fill, PAGE_SIZE);
 	return mfn;
 }
 

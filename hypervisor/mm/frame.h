@@ -83,6 +83,17 @@ struct frame *mfn_frame(mfn_t mfn); /* only for mfn_is_ram() frames */
 mfn_t frame_mfn(const struct frame *f);
 bool mfn_is_ram(mfn_t mfn); /* described by the frame table; guests may own it or not */
 
+/*
+ * A guest's frame, for the hypervisor to write to behind the guest's tables: what it shares with the guest, grants, contents.
+ * All such writes begin here (mfn_map() is const). So here, where an entry of a page table becomes live (install() in
+ * pagetable.c), and where a store through the guest's tables faults is all that has to know which frames have changed. A
+ * page that stays mapped (shared_info, vcpu_info, grant tables) may change at any time.
+ */
+static inline void *frame_map_to_write(mfn_t mfn)
+{
+	return mfn_map_own(mfn);
+}
+
 /* ---- frames of the hypervisor's own that dom0 may map, by DOMID_XEN ---- */
 /* Their owner: the machine-to-physical table is its, and what else is shared with dom0. It lives for ever and
  * has no tables of its own. */

@@ -172,7 +172,7 @@ static void block_prepare(mfn_t first, unsigned order, unsigned flags)
 		tlb_flush(&cpus);
 	for (struct frame *f = block; f < end; f++) {
 		if (!(flags & HEAP_NOSCRUB) && !(f->flags & FRAME_ZERO))
-			memset(mfn_map(frame_mfn(f)), 0, PAGE_SIZE);
+			memset(mfn_map_own(frame_mfn(f)), 0, PAGE_SIZE);
 		f->flags &= ~FRAME_ZERO;
 	}
 }
@@ -244,7 +244,7 @@ static void sweep_clear(const struct sweep *w)
 	if (!w->count)
 		return;
 	for (unsigned i = 0; i < w->count; i++)
-		memset(mfn_map(frame_mfn(w->frames[i])), 0, PAGE_SIZE);
+		memset(mfn_map_own(frame_mfn(w->frames[i])), 0, PAGE_SIZE);
 	__atomic_fetch_add(&scrub_writes, 1, __ATOMIC_SEQ_CST);
 }
 
@@ -470,7 +470,7 @@ static bool slab_grow(unsigned index)
 
 	if (mfn_eq(mfn, INVALID_MFN))
 		return false;
-	page = mfn_map(mfn);
+	page = mfn_map_own(mfn);
 	for (size_t at = PAGE_SIZE; at >= size; at -= size) {
 		*(char **)(page + at - size) = next;
 		next = page + at - size;
@@ -500,7 +500,7 @@ static void *large_alloc(size_t bytes)
 		return NULL;
 	frame_at(mfn.m)->flags |= FRAME_LARGE;
 	frame_at(mfn.m)->order = (uint8_t)order;
-	return mfn_map(mfn);
+	return mfn_map_own(mfn);
 }
 
 void *hv_alloc_aligned(size_t bytes, size_t align)

@@ -202,9 +202,8 @@ void type_abandon(struct domain_mm *d, struct frame *f);
 /* Linear L4 entries are about to be: 0 when no CPU runs on an L4 of d itself, nor will; -ERESTART_HV: some still do. */
 int l4_leave(struct domain_mm *d);
 void l4_close(struct frame *f); /* takes the hypervisor's slots out of an L4 that no CPU runs on */
-/* Entry i of an L4 of d is *pe now: the copies follow. */
-void l4_copies_write(struct domain_mm *d, mfn_t l4, unsigned i, const uint64_t *pe);
-void l4_copies_forget(const struct domain_mm *d); /* d is no more */
+void l4_written(struct domain_mm *d, const uint64_t *pe); /* an entry of an L4 of d: the copies follow */
+void l4_copies_forget(const struct domain_mm *d);         /* d is no more */
 
 /* ---- validate.c ---- */
 /* Checks a present or non-present entry, adds what the hypervisor adds, and (L1) takes the references that it

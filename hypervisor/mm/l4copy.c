@@ -38,12 +38,12 @@ void pt_copies_init(unsigned cpu)
 
 		if (mfn_eq(page, INVALID_MFN))
 			panic("no memory for the copies of page tables");
-		copies[cpu].copy[i].l4 = mfn_map(page);
+		copies[cpu].copy[i].l4 = mfn_map_own(page);
 		copies[cpu].copy[i].of = INVALID_MFN;
 	}
 }
 
-mfn_t pt_copy(struct domain_mm *d, mfn_t l4, bool kernel, bool m2p)
+static mfn_t copy_of(struct domain_mm *d, mfn_t l4, bool kernel, bool m2p)
 {
 	struct l4_copies *c = &copies[this_cpu()];
 	struct l4_copy *copy = &c->copy[kernel];
@@ -65,14 +65,20 @@ mfn_t pt_copy(struct domain_mm *d, mfn_t l4, bool kernel, bool m2p)
 	return mfn_of(copy->l4);
 }
 
-void pt_copy_loaded(const struct domain_mm *d)
+mfn_t pt_root(struct domain_mm *d, mfn_t l4, bool kernel, bool m2p)
 {
-	WRITE_ONCE(copies[this_cpu()].d, d);
+	return READ_ONCE(d->linear_l4) ? copy_of(d, l4, kernel, m2p) : l4;
 }
 
-bool pt_on_copy(const struct domain_mm *d)
+void pt_root_loaded(const struct domain_mm *d, mfn_t l4, mfn_t root)
 {
-	return copies[this_cpu()].d == d;
+	if (!mfn_eq(l4, root))
+		WRITE_ONCE(copies[this_cpu()].d, d);
+}
+
+bool pt_root_is_new(const struct domain_mm *d)
+{
+	return !READ_ONCE(d->linear_l4) || copies[this_cpu()].d == d;
 }
 
 int l4_leave(struct domain_mm *d)
@@ -95,14 +101,18 @@ int l4_leave(struct domain_mm *d)
 
 void l4_close(struct frame *f)
 {
-	uint64_t *l4 = mfn_map(frame_mfn(f));
+	uint64_t *l4 = mfn_map_own(frame_mfn(f));
 
 	for (unsigned i = HV_L4_FIRST; i <= HV_L4_LAST; i++)
 		WRITE_ONCE(l4[i], 0);
 }
 
-void l4_copies_write(struct domain_mm *d, mfn_t l4, unsigned i, const uint64_t *pe)
+void l4_written(struct domain_mm *d, const uint64_t *pe)
 {
+	mfn_t l4 = mfn_of(pe);
+	unsigned i = (uintptr_t)pe % PAGE_SIZE / sizeof(*pe);
+
+	__atomic_fetch_add(&d->l4_generation, 1, __ATOMIC_SEQ_CST);
 	for (unsigned cpu = 0; d->linear_l4 && cpu < cpu_count; cpu++) {
 		struct l4_copies *c = &copies[cpu];
 		uint64_t flags = spin_lock_irqsave(&c->lock);

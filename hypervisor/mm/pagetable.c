@@ -119,19 +119,29 @@ int pt_unpin(struct domain_mm *d, mfn_t table)
 
 /* ---- single entries ---- */
 
-/* Makes new live in *pe, which was *cur when its references were looked at. The lock is held, so only the
- * processor changes the entry meanwhile. False: PT_CMPXCHG and it did. */
-static inline bool install(uint64_t *pe, uint64_t *cur, uint64_t new, enum pt_write how)
+/*
+ * Makes new live in *pe, an entry of a valid table of that level, which was *cur when its references were looked at. The
+ * lock is held, so only the processor changes the entry meanwhile. False: PT_CMPXCHG and it did.
+ *
+ * The one place where an entry changes that processors may walk; what stands for tables in another way than by themselves
+ * follows from here: the copies of L4s.
+ */
+static inline bool install(struct domain_mm *d, enum ptype level, uint64_t *pe, uint64_t *cur, uint64_t new,
+                           enum pt_write how)
 {
 	uint64_t n = new;
 
-	do {
+	for (;;) {
 		if (how == PT_WRITE_PRESERVE_AD)
 			n = new | (*cur & (PTE_A | PTE_D));
 		if (likely(word_cas(pe, cur, n)))
-			return true;
-	} while (how != PT_CMPXCHG);
-	return false;
+			break;
+		if (how == PT_CMPXCHG)
+			return false;
+	}
+	if (level == PTYPE_L4)
+		l4_written(d, pe);
+	return true;
 }
 
 /* A change of flags only: the frame keeps its general reference. */
@@ -151,7 +161,7 @@ static int l1_write_flags(struct domain_mm *d, struct domain_mm *pg_owner, uint6
 		if (f->owner != pg_owner || pg_owner->dying || type_get_writable(f, d))
 			return -EBUSY;
 	}
-	if (unlikely(!install(pe, &cur, new, how))) {
+	if (unlikely(!install(d, PTYPE_L1, pe, &cur, new, how))) {
 		if (f && (PTE_RW & new & ~cur))
 			type_put_plain(f);
 		*old = cur;
@@ -178,7 +188,7 @@ static int l1_write_in_full(struct domain_mm *d, struct domain_mm *pg_owner, uin
 	rc = l1e_get(d, pg_owner, &new);
 	if (unlikely(rc))
 		return rc;
-	if (unlikely(!install(pe, &cur, new, how))) {
+	if (unlikely(!install(d, PTYPE_L1, pe, &cur, new, how))) {
 		l1e_put(new);
 		*old = cur;
 		return -EAGAIN;
@@ -202,7 +212,7 @@ static inline bool l1_write_plain(struct domain_mm *d, struct domain_mm *pg_owne
 	if (!(cur & PTE_P)) {
 		if (!l1e_get_plain(d, pg_owner, new, not_plain))
 			return false;
-		(void)install(pe, &cur, new | PTE_US, how);
+		(void)install(d, PTYPE_L1, pe, &cur, new | PTE_US, how);
 		return true;
 	}
 	if (((cur ^ new) & PTE_ADDR) || (cur & (PTE_CACHE | PTE_GRANT)))
@@ -214,7 +224,7 @@ static inline bool l1_write_plain(struct domain_mm *d, struct domain_mm *pg_owne
 		if ((PTE_RW & new) && (f->owner != pg_owner || pg_owner->dying || type_get_writable(f, d)))
 			return false;
 	}
-	(void)install(pe, &cur, new | PTE_US, how);
+	(void)install(d, PTYPE_L1, pe, &cur, new | PTE_US, how);
 	if (f && (cur & PTE_RW))
 		type_put_writable(f);
 	return true;
@@ -256,15 +266,11 @@ static int upper_write(struct domain_mm *d, enum ptype level, unsigned i, uint64
 		if (rc)
 			return rc;
 	}
-	if (!install(pe, &cur, new, how)) {
+	if (!install(d, level, pe, &cur, new, how)) {
 		if ((PTE_P & new) && !same)
 			type_put_entry(d, f, level, new);
 		*old = cur;
 		return -EAGAIN;
-	}
-	if (level == PTYPE_L4) {
-		__atomic_fetch_add(&d->l4_generation, 1, __ATOMIC_SEQ_CST);
-		l4_copies_write(d, frame_mfn(f), i, pe);
 	}
 	if ((cur & PTE_P) && !same)
 		type_put_entry(d, f, level, cur);
@@ -287,7 +293,7 @@ static inline enum ptype valid_table(struct domain_mm *d, uint64_t mfn, uint64_t
 	if (unlikely(!f))
 		return PTYPE_NONE;
 	owner = READ_ONCE(f->owner);
-	*page = mfn_map(MFN(same_nospec(mfn, (uintptr_t)owner ^ (uintptr_t)d)));
+	*page = mfn_map_own(MFN(same_nospec(mfn, (uintptr_t)owner ^ (uintptr_t)d)));
 	if (unlikely(owner != d))
 		return PTYPE_NONE;
 	x = READ_ONCE(f->type);
@@ -305,7 +311,7 @@ static inline bool is_entry_write(uint64_t ptr)
  */
 static unsigned plain_writes(struct domain_mm *d, const struct pt_request *req, unsigned count)
 {
-	uint64_t mfn = req->ptr >> PAGE_SHIFT, *words = mfn_map(MFN(index_nospec(mfn, max_mfn)));
+	uint64_t mfn = req->ptr >> PAGE_SHIFT, *words = frame_map_to_write(MFN(index_nospec(mfn, max_mfn)));
 	struct frame *f = ram_frame(mfn);
 	unsigned n = 0;
 
@@ -365,7 +371,7 @@ static int plain_write(struct domain_mm *d, maddr_t at, uint64_t new)
 
 	if (rc)
 		return rc;
-	WRITE_ONCE(*((uint64_t *)mfn_map(mfn) + (at.a % PAGE_SIZE) / sizeof(new)), new);
+	WRITE_ONCE(*((uint64_t *)frame_map_to_write(mfn) + (at.a % PAGE_SIZE) / sizeof(new)), new);
 	frame_put_type(mfn);
 	return 0;
 }
@@ -416,7 +422,7 @@ static uint64_t *va_entry(struct domain_mm *d, mfn_t l4, gva_t va)
 	if (slot_is_hv(PTYPE_L4, va_index(va, PTYPE_L4)) || valid_table(d, l4.m, &page) != PTYPE_L4)
 		return NULL;
 	for (enum ptype level = PTYPE_L4; level > PTYPE_L1; level--) {
-		uint64_t e = READ_ONCE(((uint64_t *)mfn_map(table))[va_index(va, level)]);
+		uint64_t e = READ_ONCE(((const uint64_t *)mfn_map(table))[va_index(va, level)]);
 
 		if (unlikely(!(e & PTE_P)))
 			return NULL;
@@ -425,7 +431,7 @@ static uint64_t *va_entry(struct domain_mm *d, mfn_t l4, gva_t va)
 	/* Through a linear entry one comes to tables of higher levels. */
 	if (unlikely(d->linear_tables) && valid_table(d, table.m, &page) != PTYPE_L1)
 		return NULL;
-	return (uint64_t *)mfn_map(table) + va_index(va, PTYPE_L1);
+	return (uint64_t *)mfn_map_own(table) + va_index(va, PTYPE_L1);
 }
 
 int pt_va_write(struct domain_mm *d, struct domain_mm *pg_owner, mfn_t l4, gva_t va, uint64_t new)
@@ -454,7 +460,7 @@ void pt_walk(mfn_t l4, gva_t va, struct pt_walk *w)
 		/* Tables may be changing hands while we read: only RAM is looked at. */
 		if (!frame_is_ram(table.m))
 			return;
-		e = READ_ONCE(((uint64_t *)mfn_map(table))[va_index(va, level)]);
+		e = READ_ONCE(((const uint64_t *)mfn_map(table))[va_index(va, level)]);
 		w->table[level - 1] = table;
 		w->e[level - 1] = e;
 		if (!(e & PTE_P))
@@ -496,7 +502,7 @@ int pt_grant_map(struct domain_mm *d, mfn_t l4, uint64_t host_addr, mfn_t frame,
 	pe = d->dying ? NULL : grant_entry(d, l4, host_addr, flags);
 	if (pe) {
 		cur = READ_ONCE(*pe);
-		(void)install(pe, &cur, e, PT_WRITE);
+		(void)install(d, PTYPE_L1, pe, &cur, e, PT_WRITE);
 		l1e_put(cur); /* another grant's holds nothing: its pin stays until it is mapped here again, or for good */
 		rc = GNTST_okay;
 	}
@@ -526,10 +532,10 @@ int pt_grant_unmap(struct domain_mm *d, mfn_t l4, uint64_t host_addr, mfn_t fram
 		if (!from || from == pe)
 			goto out;
 		gone = READ_ONCE(*from);
-		(void)install(from, &gone, 0, PT_WRITE);
+		(void)install(d, PTYPE_L1, from, &gone, 0, PT_WRITE);
 		new = gone;
 	}
-	(void)install(pe, &cur, new, PT_WRITE);
+	(void)install(d, PTYPE_L1, pe, &cur, new, PT_WRITE);
 	rc = GNTST_okay;
 out:
 	spin_unlock(&d->lock);

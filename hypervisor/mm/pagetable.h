@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Page tables of guests in direct mode: the guest's tables are the hardware's. Every entry is validated
- * before it is live. Entry writes go through here; a guest's CR3 is loaded by pv/switch.c and hw/entry.S.
+ * before it is live. Guest tables become real at two places: where an entry is written (install() in pagetable.c), and where
+ * a CR3 is loaded (pv_load_address_space() in pv/address.c, of what pt_root() says; pv/fastpath.S where mm.l4_copied is
+ * clear). Another way of paging would stand there.
  *
  * Preemption: functions that say so return -ERESTART_HV after a bounded amount of work when the CPU has other
  * work; progress is kept in the frame, and the same call continues it.
@@ -98,15 +100,15 @@ int pt_grant_map(struct domain_mm *d, mfn_t l4, uint64_t host_addr, mfn_t frame,
 int pt_grant_unmap(struct domain_mm *d, mfn_t l4, uint64_t host_addr, mfn_t frame, unsigned flags,
                    uint64_t new_addr) __must_check;
 
-/* ---- copies of L4s, for domains with linear L4 entries (l4copy.c) ---- */
+/* ---- what a CPU loads for an L4 of the guest: itself, or a copy where there are linear L4 entries (l4copy.c) ---- */
 void pt_copies_init(unsigned cpu); /* bring-up: a switch cannot allocate */
-/* Where d->linear_l4 is set: the table that this CPU loads in the place of l4, which the current vcpu holds; one for its
- * kernel and one for its user mode; m2p: with the machine-to-physical table. Interrupts off until it is loaded. */
-mfn_t pt_copy(struct domain_mm *d, mfn_t l4, bool kernel, bool m2p);
-void pt_copy_loaded(const struct domain_mm *d); /* and then, not before: it is loaded */
-/* Whether this CPU, which runs d, does so on a copy. If not it has to load one on its way to the guest: the one that
- * wants to make a linear entry waits for it. */
-bool pt_on_copy(const struct domain_mm *d);
+/* The table that this CPU loads in the place of l4, which the current vcpu holds; one for its kernel and one for its user
+ * mode; m2p: with the machine-to-physical table. Interrupts off until it is loaded. */
+mfn_t pt_root(struct domain_mm *d, mfn_t l4, bool kernel, bool m2p);
+void pt_root_loaded(const struct domain_mm *d, mfn_t l4, mfn_t root); /* and then, not before: it is loaded */
+/* Whether this CPU, which runs d, does so on such a table as pt_root() would give now. If not it has to load one on its way
+ * to the guest: the one that wants to make a linear entry waits for it. */
+bool pt_root_is_new(const struct domain_mm *d);
 
 /* ---- hypervisor's part of the address space ---- */
 mfn_t pt_idle_l4(void); /* the hypervisor's own tables */

@@ -23,7 +23,7 @@ void pt_fill_hv_slots(struct domain_mm *d, uint64_t *l4)
 
 void pt_show_m2p(struct domain_mm *d, mfn_t l4, bool show)
 {
-	uint64_t *slot = (uint64_t *)mfn_map(l4) + M2P_SLOT;
+	uint64_t *slot = (uint64_t *)mfn_map_own(l4) + M2P_SLOT;
 	const uint64_t *idle = mfn_map(pt_idle_l4());
 
 	/* The processor may have marked it as accessed. */
@@ -73,7 +73,7 @@ int perdomain_map(struct domain_mm *d, unsigned vcpu, unsigned page, mfn_t mfn, 
 	rc = perdomain_init(d);
 	if (rc)
 		goto out;
-	table = mfn_map(d->perdomain_l3);
+	table = mfn_map_own(d->perdomain_l3);
 	for (unsigned level = 2; level >= 1; level--) {
 		pe = &table[index[level]];
 		if (!(*pe & PTE_P)) {
@@ -85,7 +85,7 @@ int perdomain_map(struct domain_mm *d, unsigned vcpu, unsigned page, mfn_t mfn, 
 			}
 			WRITE_ONCE(*pe, next.m << PAGE_SHIFT | LINK_FLAGS);
 		}
-		table = mfn_map(PTE_MFN(*pe));
+		table = mfn_map_own(PTE_MFN(*pe));
 	}
 	WRITE_ONCE(table[index[0]], mfn_eq(mfn, INVALID_MFN)
 	                                    ? 0
@@ -103,13 +103,13 @@ bool perdomain_set(struct domain_mm *d, unsigned vcpu, unsigned page, mfn_t mfn,
 	if (page >= PERDOMAIN_VCPU_PAGES || mfn_eq(d->perdomain_l3, INVALID_MFN))
 		return false;
 	window_index(vcpu, page, index);
-	table = mfn_map(d->perdomain_l3);
+	table = mfn_map_own(d->perdomain_l3);
 	for (unsigned level = 2; level >= 1; level--) {
 		uint64_t e = READ_ONCE(table[index[level]]);
 
 		if (!(e & PTE_P))
 			return false;
-		table = mfn_map(PTE_MFN(e));
+		table = mfn_map_own(PTE_MFN(e));
 	}
 	WRITE_ONCE(table[index[0]], mfn.m << PAGE_SHIFT | WINDOW_FLAGS | (writable ? PTE_RW : 0));
 	return true;
@@ -124,7 +124,7 @@ mfn_t perdomain_lookup(struct domain_mm *d, unsigned vcpu, unsigned page)
 		return INVALID_MFN;
 	window_index(vcpu, page, index);
 	for (int level = 2; level >= 0; level--) {
-		uint64_t e = READ_ONCE(((uint64_t *)mfn_map(table))[index[level]]);
+		uint64_t e = READ_ONCE(((const uint64_t *)mfn_map(table))[index[level]]);
 
 		if (!(e & PTE_P))
 			return INVALID_MFN;
@@ -142,10 +142,10 @@ void domain_mm_destroy(struct domain_mm *d)
 	if (mfn_eq(d->perdomain_l3, INVALID_MFN))
 		return;
 	for (unsigned i = 0; i < TABLE_ENTRIES; i++) {
-		uint64_t l2e = ((uint64_t *)mfn_map(d->perdomain_l3))[i];
+		uint64_t l2e = ((const uint64_t *)mfn_map(d->perdomain_l3))[i];
 
 		for (unsigned j = 0; (l2e & PTE_P) && j < TABLE_ENTRIES; j++) {
-			uint64_t l1e = ((uint64_t *)mfn_map(PTE_MFN(l2e)))[j];
+			uint64_t l1e = ((const uint64_t *)mfn_map(PTE_MFN(l2e)))[j];
 
 			if (l1e & PTE_P)
 				heap_free(PTE_MFN(l1e), 0);

@@ -120,7 +120,7 @@ static int type_get_segdesc(struct frame *f)
 	} while (true);
 
 	x = f->type; /* ours alone while BUILDING */
-	if (!descriptors_check(mfn_map(frame_mfn(f)))) {
+	if (!descriptors_check(frame_map_to_write(frame_mfn(f)))) {
 		__atomic_store_n(&f->type, type_word(x, PTYPE_NONE, 0), __ATOMIC_SEQ_CST);
 		return -EINVAL;
 	}
@@ -314,7 +314,7 @@ static unsigned zeroes_begin(const uint64_t *table, unsigned i)
 /* build_step() of an L1 table, from the entry in f->progress. */
 static int build_l1(struct domain_mm *d, struct frame *f, struct slice *s)
 {
-	uint64_t *table = mfn_map(frame_mfn(f)), not_plain = l1e_not_plain();
+	uint64_t *table = mfn_map_own(frame_mfn(f)), not_plain = l1e_not_plain();
 	unsigned i = f->progress;
 	int rc = 0;
 
@@ -349,7 +349,7 @@ static int build_l1(struct domain_mm *d, struct frame *f, struct slice *s)
 static int build_step(struct domain_mm *d, struct frame *f, enum ptype level, struct slice *s,
                       struct frame **child)
 {
-	uint64_t *table = mfn_map(frame_mfn(f));
+	uint64_t *table = mfn_map_own(frame_mfn(f));
 	unsigned i = f->progress;
 	int rc = 0;
 
@@ -429,7 +429,7 @@ static int table_build(struct domain_mm *d, struct frame *root, struct slice *s)
 		if (!depth)
 			return 0;
 		f = stack[--depth];
-		((uint64_t *)mfn_map(frame_mfn(f)))[f->progress] |= PTE_US;
+		((uint64_t *)mfn_map_own(frame_mfn(f)))[f->progress] |= PTE_US;
 		f->progress++;
 	}
 }
@@ -465,7 +465,7 @@ void type_put_table(struct domain_mm *d, struct frame *f)
 static int release_step(struct domain_mm *d, struct frame *f, struct slice *s)
 {
 	enum ptype level = type_of(f->type);
-	uint64_t *table = mfn_map(frame_mfn(f));
+	uint64_t *table = mfn_map_own(frame_mfn(f));
 	unsigned i = f->progress;
 
 	while (i) {

@@ -46,7 +46,7 @@ void pv_address_init(unsigned cpu)
 
 		if (mfn_eq(page, INVALID_MFN))
 			panic("no memory for the reduced page tables that xpti needs");
-		reduced_tables[cpu][i].l4 = mfn_map(page);
+		reduced_tables[cpu][i].l4 = mfn_map_own(page);
 		reduced_tables[cpu][i].of = INVALID_MFN;
 	}
 }
@@ -72,15 +72,13 @@ static uint64_t reduced_cr3(struct vcpu *v, mfn_t l4, mfn_t full)
 static void load_copies(struct vcpu *v, mfn_t l4)
 {
 	struct cpu_info *info = cpu_info();
+	struct domain_mm *mm = &v->domain->mm;
 	uint64_t flags = irq_save();
-	bool linear = READ_ONCE(v->domain->mm.linear_l4);
-	bool m2p = v->pv.kernel_mode || mfn_eq(l4, v->l4_kernel);
-	mfn_t full = linear ? pt_copy(&v->domain->mm, l4, v->pv.kernel_mode, m2p) : l4;
+	mfn_t full = pt_root(mm, l4, v->pv.kernel_mode, v->pv.kernel_mode || mfn_eq(l4, v->l4_kernel));
 
 	info->hv_cr3 = mfn_to_maddr(full).a;
 	cr3_load(mfn_to_maddr(full).a);
-	if (linear)
-		pt_copy_loaded(&v->domain->mm);
+	pt_root_loaded(mm, l4, full);
 	/* After the load, which counts as this CPU's flush: whoever drops an L4 entry that the copy still has asks for another
 	 * flush then, and so makes the CPU look again. */
 	info->guest_cr3 = v->domain->xpti ? reduced_cr3(v, l4, full) : 0;
@@ -103,7 +101,7 @@ bool pv_refresh_copies(struct vcpu *v)
 	const struct domain_mm *mm = &v->domain->mm;
 	bool new = !v->domain->xpti || r->generation == READ_ONCE(mm->l4_generation);
 
-	if (new && (!READ_ONCE(mm->linear_l4) || pt_on_copy(mm)))
+	if (new &&pt_root_is_new(mm))
 		return false;
 	pv_load_address_space(v);
 	return true;

@@ -35,7 +35,7 @@ enum {
 
 static uint8_t *low;
 
-void *mfn_map(mfn_t mfn)
+void *mfn_map_own(mfn_t mfn)
 {
 	if (mfn.m)
 		abort();

@@ -183,7 +183,7 @@ static void decode(const uint8_t *code, size_t count, struct cpu_user_regs *regs
 
 static void table_store(const uint8_t *code, size_t count, struct cpu_user_regs *regs, uint8_t where)
 {
-	uint64_t before[512], *now = mfn_map(table);
+	uint64_t before[512], *now = mfn_map_own(table);
 	struct cpu_user_regs old = *regs;
 	struct insn insn;
 	uint64_t cr2;
@@ -409,7 +409,7 @@ static void reset(void)
 	for (unsigned i = 0; i < 8; i++)
 		fake_pv_cpus[0].dr[i] = 0;
 	for (unsigned i = 0; i < 33; i++)
-		if (((uint64_t *)mfn_map(table))[i])
+		if (((uint64_t *)mfn_map_own(table))[i])
 			MUST(!pt_entry_write(&d->mm, &d->mm, MADDR(mfn_to_maddr(table).a + i * 8), 0,
 			                     PT_WRITE, NULL));
 }

@@ -128,7 +128,7 @@ static void guest_store(unsigned domain, uint64_t mfn, unsigned index, uint64_t 
 {
 	if (frame_get_type(MFN(mfn), mm_of(domain), PTYPE_WRITABLE))
 		return;
-	((uint64_t *)mfn_map(MFN(mfn)))[index] = value;
+	((uint64_t *)mfn_map_own(MFN(mfn)))[index] = value;
 	frame_put_type(MFN(mfn));
 }
 
@@ -163,7 +163,7 @@ static void op_alloc(unsigned d)
 	if (frame_count[d] + (1u << order) > FRAMES_MAX || domain_frame_alloc(mm_of(d), order, 0, &mfn))
 		return;
 	for (unsigned i = 0; i < 1u << order; i++) {
-		const uint64_t *page = mfn_map(mfn_add(mfn, i));
+		const uint64_t *page = mfn_map_own(mfn_add(mfn, i));
 
 		for (unsigned w = 0; w < 512; w++)
 			if (page[w]) {
@@ -304,7 +304,7 @@ static void op_entry_write(unsigned d)
 		if (byte() % 4 == 0)
 			e = linear_entry(d, mfn, level);
 	}
-	old = ((uint64_t *)mfn_map(MFN(mfn)))[index];
+	old = ((uint64_t *)mfn_map_own(MFN(mfn)))[index];
 	UNTIL_DONE(rc,
 	           pt_entry_write(mm_of(d), pg_owner, MADDR(mfn << PAGE_SHIFT | index * 8), e, how, &old));
 	if (!rc && level == PTYPE_L1)

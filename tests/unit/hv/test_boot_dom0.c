@@ -74,7 +74,7 @@ static void fill_memory(void)
 {
 	fake_eat(0, HEAP_MAX_ORDER);
 	for (unsigned i = 0; i < fake_eaten_count; i++)
-		memset(mfn_map(fake_eaten[i].first), FILLING, PAGE_SIZE << fake_eaten[i].order);
+		memset(mfn_map_own(fake_eaten[i].first), FILLING, PAGE_SIZE << fake_eaten[i].order);
 	fake_give_back();
 }
 
@@ -215,7 +215,7 @@ static const void *look(uint64_t va, uint64_t *pte)
 		return NULL;
 	if (pte)
 		*pte = w.e[0];
-	return (const uint8_t *)mfn_map(PTE_MFN(w.e[0])) + va % PAGE_SIZE;
+	return (const uint8_t *)mfn_map_own(PTE_MFN(w.e[0])) + va % PAGE_SIZE;
 }
 
 static bool same(uint64_t va, const void *expected, uint64_t bytes)
@@ -343,7 +343,7 @@ static void check_ramdisk(const char *name, const struct files *f, const struct 
 	for (uint64_t i = 0; i < ROUND_UP(bytes, PAGE_SIZE); i++) {
 		const uint8_t *p =
 		        elf->mod_start_pfn
-		                ? (const uint8_t *)mfn_map(MFN(p2m(s->mod_start + i / PAGE_SIZE))) +
+		                ? (const uint8_t *)mfn_map_own(MFN(p2m(s->mod_start + i / PAGE_SIZE))) +
 		                          i % PAGE_SIZE
 		                : look(s->mod_start + i, NULL);
 
@@ -379,7 +379,7 @@ static void visit_leaf(struct mappings *m, uint64_t va, uint64_t e)
 static void visit(struct mappings *m, mfn_t table, int level, uint64_t va)
 {
 	for (uint64_t i = 0; i < TABLE_ENTRIES; i++) {
-		uint64_t e = ((const uint64_t *)mfn_map(table))[i];
+		uint64_t e = ((const uint64_t *)mfn_map_own(table))[i];
 		uint64_t at = va | i << (12 + 9 * (level - 1));
 
 		if (!(e & PTE_P) || (level == 4 && i >= HV_L4_FIRST && i <= HV_L4_LAST))
@@ -444,7 +444,7 @@ static void check_rest(const char *name, const struct makeelf *elf)
 	if (s->flags & SIF_MOD_START_PFN)
 		used = MAX(used, s->mod_start + ROUND_UP(s->mod_len, PAGE_SIZE) / PAGE_SIZE);
 	for (uint64_t pfn = 0; pfn < s->nr_pages; pfn++) {
-		const uint64_t *page = mfn_map(MFN(p2m(pfn)));
+		const uint64_t *page = mfn_map_own(MFN(p2m(pfn)));
 
 		if ((pfn >= kernel && pfn < stack) || (pfn >= s->first_p2m_pfn && pfn < used))
 			continue;
@@ -464,7 +464,7 @@ static void check_vcpus(const char *name, const struct makeelf *elf, unsigned vc
 	               v->regs.ss == SEL_RING3_DS && v->regs.rflags == 0x202 && v->pv.kernel_mode &&
 	               v->regs.rsp == s->pt_base + (s->nr_pt_frames + 1) * PAGE_SIZE &&
 	               look(v->regs.rsi, NULL) && !(v->regs.rsi % PAGE_SIZE) && v->info->evtchn_upcall_mask &&
-	               mfn_eq(v->l4_user, INVALID_MFN) && look(s->pt_base, NULL) == mfn_map(v->l4_kernel),
+	               mfn_eq(v->l4_user, INVALID_MFN) && look(s->pt_base, NULL) == mfn_map_own(v->l4_kernel),
 	       "%s: vcpu 0 stands at the kernel's entry", name);
 	for (unsigned i = 0; i < VCPUS_MAX; i++) {
 		const struct vcpu *w = dom0->vcpus[i];
@@ -586,7 +586,7 @@ static void ramdisk_at_end(const void *arg)
 	const struct layout_case *c = arg;
 	uint64_t pages = ROUND_UP(c->initrd_bytes, PAGE_SIZE) / PAGE_SIZE, mine = 0;
 	struct files f = files_of(c);
-	uint8_t *end = (uint8_t *)mfn_map(MFN(max_mfn - 1)) + PAGE_SIZE;
+	uint8_t *end = (uint8_t *)mfn_map_own(MFN(max_mfn - 1)) + PAGE_SIZE;
 
 	fake_eat(0, HEAP_MAX_ORDER);
 	for (unsigned i = 0; i < fake_eaten_count; i++)

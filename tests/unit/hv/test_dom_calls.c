@@ -184,7 +184,7 @@ static void grant_entries(struct domain *d)
 
 	if (grant_table_frame(d, rnd(3), &frame))
 		return;
-	e = (grant_entry_v1_t *)mfn_map(frame) + rnd(6);
+	e = (grant_entry_v1_t *)mfn_map_own(frame) + rnd(6);
 	e->domid = some_domid();
 	e->frame = rnd(6) ? (uint32_t)pages[rnd(4)][rnd(GUEST_PAGES)].m : (uint32_t)number(4096);
 	e->flags = (uint16_t)(rnd(5) ? GTF_permit_access | (rnd(4) ? 0 : GTF_readonly) : number(64));

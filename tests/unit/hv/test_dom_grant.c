@@ -40,14 +40,14 @@ static void guest_make(struct guest *g, uint16_t domid)
 		table[level] = page_of(g->d);
 	g->l1 = table[1];
 	for (unsigned level = 2; level <= 4; level++)
-		*(uint64_t *)mfn_map(table[level]) =
+		*(uint64_t *)mfn_map_own(table[level]) =
 		        table[level - 1].m << PAGE_SHIFT | PTE_P | PTE_RW | PTE_US | PTE_A;
 	if (pt_get(&g->d->mm, table[4], PTYPE_L4, false))
 		abort();
 	g->d->vcpus[0]->l4_kernel = table[4];
 	if (grant_table_frame(g->d, 0, &gt))
 		abort();
-	g->table = mfn_map(gt);
+	g->table = mfn_map_own(gt);
 }
 
 static void as(struct guest *g)
@@ -228,7 +228,7 @@ static int copy(struct guest *user, struct gnttab_copy *op)
 static void test_copy(void)
 {
 	uint16_t d1 = g1.d->domid, d2 = g2.d->domid;
-	uint8_t *from = mfn_map(g1.page[0]), *to = mfn_map(g2.page[0]);
+	uint8_t *from = mfn_map_own(g1.page[0]), *to = mfn_map_own(g2.page[0]);
 	struct gnttab_copy op = { .source = { .u.ref = REF, .domid = d1, .offset = 100 },
 		                  .dest = { .u.gmfn = g2.page[0].m, .domid = DOMID_SELF, .offset = 200 },
 		                  .len = 50,

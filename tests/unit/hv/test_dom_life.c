@@ -154,7 +154,7 @@ static void test_info_page(void)
 	if (domain_frame_alloc(&d->mm, 0, 0, &page) || domain_frame_alloc(&d->mm, 0, 0, &other))
 		abort();
 	machine_become(0, d->vcpus[0]);
-	info = (struct vcpu_info *)((char *)mfn_map(page) + 64);
+	info = (struct vcpu_info *)((char *)mfn_map_own(page) + 64);
 	tap_ok(vcpu_register_info(v, page, 4033) == -ENXIO &&
 	               vcpu_register_info(v, page, 0xfffffff0) == -ENXIO &&
 	               vcpu_register_info(v, page, 4) == -ENXIO,

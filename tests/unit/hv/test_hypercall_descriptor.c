@@ -82,13 +82,13 @@ static void update(void)
 	uint64_t at = page.m << PAGE_SHIFT;
 
 	CHECK_THAT(call(hc_update_descriptor, at + 8, CODE64 & ~(3ull << 45)) == 0);
-	CHECK_THAT(((uint64_t *)mfn_map(page))[1] == CODE64);
+	CHECK_THAT(((uint64_t *)mfn_map_own(page))[1] == CODE64);
 	CHECK_THAT(call(hc_update_descriptor, at + PAGE_SIZE - 8, DATA) == 0 &&
-	           ((uint64_t *)mfn_map(page))[511] == DATA);
+	           ((uint64_t *)mfn_map_own(page))[511] == DATA);
 	for (unsigned odd = 1; odd < 8; odd++)
 		CHECK_THAT(call(hc_update_descriptor, at + odd, DATA) == (uint64_t)-EINVAL);
 	CHECK_THAT(call(hc_update_descriptor, at + 8, 0x00008c0000000000) == (uint64_t)-EINVAL);
-	CHECK_THAT(((uint64_t *)mfn_map(page))[1] == CODE64);
+	CHECK_THAT(((uint64_t *)mfn_map_own(page))[1] == CODE64);
 	CHECK_THAT(call(hc_update_descriptor, other.m << PAGE_SHIFT, DATA) == (uint64_t)-EINVAL);
 	CHECK_THAT(call(hc_update_descriptor, 3ull << PAGE_SHIFT, DATA) == (uint64_t)-EINVAL);
 	CHECK_THAT(call(hc_update_descriptor, ~7ull, DATA) == (uint64_t)-EINVAL);
@@ -116,12 +116,12 @@ static void gdt(void)
 	put_list(64, a, 2);
 	CHECK_THAT(call(hc_set_gdt, 64, 513) == 0);
 	CHECK_THAT(is_segdesc(a[0]) && is_segdesc(a[1]) && v->pv.gdt_entries == 513);
-	CHECK_THAT(((uint64_t *)mfn_map(a[0]))[3] == CODE64);
+	CHECK_THAT(((uint64_t *)mfn_map_own(a[0]))[3] == CODE64);
 	CHECK_THAT(mfn_eq(perdomain_lookup(&d->mm, 0, 0), a[0]) &&
 	           mfn_eq(perdomain_lookup(&d->mm, 0, 1), a[1]));
 	CHECK_THAT(frame_get_type(a[0], &d->mm, PTYPE_WRITABLE) == -EINVAL);
 	CHECK_THAT(call(hc_update_descriptor, (a[0].m << PAGE_SHIFT) + 16, DATA) == 0 &&
-	           ((uint64_t *)mfn_map(a[0]))[2] == DATA);
+	           ((uint64_t *)mfn_map_own(a[0]))[2] == DATA);
 	/* A list with a bad frame changes nothing. */
 	list[0] = a[1];
 	list[1] = bad;
@@ -154,7 +154,7 @@ static void ldt(void)
 	CHECK_THAT(!pt_get(&d->mm, t.l4, PTYPE_L4, false));
 	v->l4_kernel = t.l4;
 	CHECK_THAT(pv_set_ldt(v, GVA(0), 512) == 0 && is_segdesc(page) &&
-	           ((uint64_t *)mfn_map(page))[7] == DATA);
+	           ((uint64_t *)mfn_map_own(page))[7] == DATA);
 	CHECK_THAT(mfn_eq(perdomain_lookup(&d->mm, 0, PERDOMAIN_LDT_PAGE), page));
 	CHECK_THAT(pv_set_ldt(v, GVA(0), 513) == -EINVAL); /* its second page has a gate */
 	CHECK_THAT(pv_set_ldt(v, GVA(0x2000), 1) == -EINVAL);

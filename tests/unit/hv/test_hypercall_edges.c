@@ -418,7 +418,7 @@ static void put_entry(struct guest *g, mfn_t table, unsigned index, uint64_t val
 {
 	if (frame_get_type(table, &g->d->mm, PTYPE_WRITABLE))
 		panic("a new frame cannot be written");
-	((uint64_t *)mfn_map(table))[index] = value;
+	((uint64_t *)mfn_map_own(table))[index] = value;
 	frame_put_type(table);
 }
 
@@ -534,7 +534,7 @@ static void write_grants(struct guest *g)
 
 	if (grant_table_frame(g->d, 0, &frame))
 		return;
-	e = (grant_entry_v1_t *)mfn_map(frame) + edges_random(&g->env, 12);
+	e = (grant_entry_v1_t *)mfn_map_own(frame) + edges_random(&g->env, 12);
 	e->domid = g->env.domids[edges_random(&g->env, 4)];
 	e->frame = (uint32_t)(edges_random(&g->env, 4) ? g->env.pages[edges_random(&g->env, EDGES_FRAMES)]
 	                                               : edges_value(&g->env));

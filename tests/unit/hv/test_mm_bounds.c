@@ -31,7 +31,7 @@ static void note_clear(mfn_t mfn)
 
 static bool is_clear(mfn_t mfn)
 {
-	const uint64_t *word = mfn_map(mfn);
+	const uint64_t *word = mfn_map_own(mfn);
 
 	for (unsigned i = 0; i < PAGE_SIZE / sizeof(*word); i++)
 		if (word[i])
@@ -184,7 +184,8 @@ static void pinned_tables(void)
 		abort();
 	for (unsigned i = 0; i < TABLES; i++) {
 		for (unsigned k = 0; k < TABLE_ENTRIES; k++)
-			((uint64_t *)mfn_map(mfn_add(tables, i)))[k] = page.m << PAGE_SHIFT | PTE_P | PTE_US;
+			((uint64_t *)mfn_map_own(mfn_add(tables, i)))[k] =
+			        page.m << PAGE_SHIFT | PTE_P | PTE_US;
 		if (pt_pin(d1, mfn_add(tables, i), PTYPE_L1))
 			abort();
 	}

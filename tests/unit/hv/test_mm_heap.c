@@ -17,7 +17,7 @@ static void buddies(void)
 	for (unsigned i = 0; i < 16; i++) {
 		a[i] = heap_alloc(i % 4, 0);
 		good &= !mfn_eq(a[i], INVALID_MFN) && !(a[i].m & ((1u << i % 4) - 1));
-		memset(mfn_map(a[i]), 0xee, PAGE_SIZE << i % 4);
+		memset(mfn_map_own(a[i]), 0xee, PAGE_SIZE << i % 4);
 		for (unsigned j = 0; j < i; j++)
 			good &= a[i].m + (1u << i % 4) <= a[j].m || a[j].m + (1u << j % 4) <= a[i].m;
 	}
@@ -28,7 +28,7 @@ static void buddies(void)
 	big = heap_alloc(9, 0);
 	for (unsigned i = 0; i < 512; i++)
 		for (unsigned w = 0; w < 512; w++)
-			clear &= !((uint64_t *)mfn_map(mfn_add(big, i)))[w];
+			clear &= !((uint64_t *)mfn_map_own(mfn_add(big, i)))[w];
 	tap_ok(!mfn_eq(big, INVALID_MFN) && !(big.m & 511) && clear,
 	       "freed blocks join again and are cleared");
 	heap_free(big, 9);
@@ -94,7 +94,7 @@ static void objects(void)
 
 static bool all_clear(mfn_t first, uint64_t n)
 {
-	const uint64_t *word = mfn_map(first);
+	const uint64_t *word = mfn_map_own(first);
 
 	for (uint64_t i = 0; i < n * (PAGE_SIZE / sizeof(*word)); i++)
 		if (word[i])
@@ -122,13 +122,13 @@ static void scrub(void)
 	unsigned flushes;
 	bool good;
 
-	memset(mfn_map(block), 0xee, PAGE_SIZE << 4);
+	memset(mfn_map_own(block), 0xee, PAGE_SIZE << 4);
 	heap_free(block, 4);
 	tap_ok(scrub_all() && all_clear(block, 16), "idle time clears free frames");
 	tap_ok(heap_free_pages() == before, "and they stay free all the while");
 	flushes = fake_flushes;
 	again = heap_alloc(4, 0);
-	memset(mfn_map(again), 0xdd, PAGE_SIZE << 4);
+	memset(mfn_map_own(again), 0xdd, PAGE_SIZE << 4);
 	heap_free(again, 4);
 	block = heap_alloc(4, 0);
 	tap_ok(all_clear(block, 16) && fake_flushes == flushes,
@@ -136,7 +136,7 @@ static void scrub(void)
 	heap_free(block, 4);
 
 	good = scrub_all() && !domain_frame_alloc(d1, 0, 0, &mine);
-	memset(mfn_map(mine), 0xcc, PAGE_SIZE);
+	memset(mfn_map_own(mine), 0xcc, PAGE_SIZE);
 	flushes = fake_flushes;
 	good &= !domain_frame_release(d1, mine);
 	(void)heap_scrub();
@@ -146,16 +146,16 @@ static void scrub(void)
 	flushes = fake_flushes;
 	again = heap_alloc(0, 0);
 	tap_ok(fake_flushes == flushes && all_clear(again, 1), "and taken without a further flush");
-	memset(mfn_map(again), 0xbb, PAGE_SIZE);
+	memset(mfn_map_own(again), 0xbb, PAGE_SIZE);
 	heap_free(again, 0);
 
 	/* A block that was half done when it was taken and freed again is not believed to be half done. */
 	block = heap_alloc(5, HEAP_NOSCRUB);
-	memset(mfn_map(block), 0xaa, PAGE_SIZE << 5);
+	memset(mfn_map_own(block), 0xaa, PAGE_SIZE << 5);
 	heap_free(block, 5);
 	(void)heap_scrub();
 	again = heap_alloc(5, HEAP_NOSCRUB);
-	memset(mfn_map(again), 0xaa, PAGE_SIZE << 5);
+	memset(mfn_map_own(again), 0xaa, PAGE_SIZE << 5);
 	heap_free(again, 5);
 	tap_ok(scrub_all() && all_clear(block, 32) && all_clear(again, 32),
 	       "a block freed in the middle of its clearing");
@@ -163,7 +163,7 @@ static void scrub(void)
 	for (unsigned order = 0; order <= 9; order++) {
 		block = heap_alloc(order, 0);
 		good &= !mfn_eq(block, INVALID_MFN) && all_clear(block, 1ull << order);
-		memset(mfn_map(block), 0x99, PAGE_SIZE << order);
+		memset(mfn_map_own(block), 0x99, PAGE_SIZE << order);
 		heap_free(block, order);
 	}
 	tap_ok(good, "blocks of all sizes are clear afterwards");
@@ -247,7 +247,7 @@ static void taken_while_scrubbed(void)
 	big = heap_alloc(9, 0);
 	for (unsigned i = 0; i < 512; i++)
 		for (unsigned w = 0; w < 512; w++)
-			clear &= !((uint64_t *)mfn_map(mfn_add(big, i)))[w];
+			clear &= !((uint64_t *)mfn_map_own(mfn_add(big, i)))[w];
 	tap_ok(clear, "what was cleared in part is clear when it is handed out");
 	heap_free(big, 9);
 	tap_ok(heap_free_pages() == before, "and all of it comes back");
@@ -277,10 +277,10 @@ static void owned_while_scrubbed(void)
 		mfn_t mfn = heap_alloc(order, i & 8 ? HEAP_NOSCRUB : 0);
 
 		for (unsigned k = 0; k < 1u << order; k++)
-			memset(mfn_map(mfn_add(mfn, k)), 0x5a, PAGE_SIZE);
+			memset(mfn_map_own(mfn_add(mfn, k)), 0x5a, PAGE_SIZE);
 		for (unsigned k = 0; k < 1u << order; k++)
 			for (unsigned w = 0; w < 512; w += 7)
-				good &= ((uint64_t *)mfn_map(mfn_add(mfn, k)))[w] == 0x5a5a5a5a5a5a5a5a;
+				good &= ((uint64_t *)mfn_map_own(mfn_add(mfn, k)))[w] == 0x5a5a5a5a5a5a5a5a;
 		heap_free(mfn, order);
 	}
 	stop = true;
@@ -333,13 +333,13 @@ static void unwritten_blocks_stay_clear(void)
 	fake_map_hook = NULL;
 	tap_ok(mfn_eq(again, block) && !clears && all_clear(again, 32),
 	       "a block that comes back unwritten is not cleared again");
-	memset(mfn_map(again), 0xee, PAGE_SIZE << 5);
+	memset(mfn_map_own(again), 0xee, PAGE_SIZE << 5);
 	heap_free(again, 5);
 	block = heap_alloc(5, 0);
 	good = all_clear(block, 32);
 	/* Beside one that was written it is no part of a clear block. */
 	again = heap_alloc(5, 0);
-	memset(mfn_map(block), 0xee, PAGE_SIZE << 5);
+	memset(mfn_map_own(block), 0xee, PAGE_SIZE << 5);
 	heap_free(block, 5);
 	heap_free_clear(again, 5);
 	good &= scrub_all();

@@ -32,13 +32,13 @@ static void store(struct domain_mm *d, mfn_t mfn, unsigned index, uint64_t value
 {
 	if (frame_get_type(mfn, d, PTYPE_WRITABLE))
 		abort();
-	((uint64_t *)mfn_map(mfn))[index] = value;
+	((uint64_t *)mfn_map_own(mfn))[index] = value;
 	frame_put_type(mfn);
 }
 
 static uint64_t entry(mfn_t table, unsigned index)
 {
-	return ((uint64_t *)mfn_map(table))[index];
+	return ((uint64_t *)mfn_map_own(table))[index];
 }
 
 static uint64_t pte(mfn_t mfn, uint64_t flags)
@@ -356,11 +356,11 @@ static mfn_t copy_of(unsigned cpu, mfn_t l4)
 	mfn_t copy;
 
 	fake_set_cpu(cpu);
-	copy = pt_copy(d1, l4, false, false); /* user mode's: without the M2P table */
+	copy = pt_root(d1, l4, false, false); /* user mode's: without the M2P table */
 	CHECK_THAT(!entry(copy, HV_L4_FIRST) && entry(copy, HV_L4_FIRST + 5) &&
-	           mfn_eq(pt_copy(d1, l4, false, true), copy));
+	           mfn_eq(pt_root(d1, l4, false, true), copy));
 	CHECK_THAT(entry(copy, HV_L4_FIRST));
-	copy = pt_copy(d1, l4, true, true);
+	copy = pt_root(d1, l4, true, true);
 	fake_set_cpu(1);
 	CHECK_THAT(!mfn_eq(copy, l4));
 	for (unsigned i = 0; i < 512; i++)
@@ -386,11 +386,11 @@ static void copies(void)
 	CHECK_THAT(entry(r.t[4], SLOT) == 0 && !slots_empty(r.t[4]));
 	fake_set_cpu(1);
 	fake_load(1, d1, r.t[4]);
-	CHECK_THAT(pt_on_copy(d1));
+	CHECK_THAT(pt_root_is_new(d1));
 	CHECK_THAT(pt_entry_write(d1, d1, at, pte(r.t[4], LINEAR), PT_WRITE, NULL) == -ERESTART_HV);
 	CHECK_THAT(entry(r.t[4], SLOT) == 0 && !slots_empty(r.t[4]));
 	fake_set_cpu(2);
-	CHECK_THAT(!pt_on_copy(d1));
+	CHECK_THAT(!pt_root_is_new(d1));
 	fake_load(2, d1, s.t[4]);
 	fake_set_cpu(1);
 	CHECK_THAT(pt_entry_write(d1, d1, at, pte(r.t[4], LINEAR), PT_WRITE, NULL) == 0);
@@ -499,7 +499,6 @@ static void next_domain(void)
 	CHECK_THAT(write_to(d1, r.t[4], SLOT, pte(r.t[4], LINEAR)) == 0);
 	finish();
 	fresh();
-	CHECK_THAT(!pt_on_copy(d1));
 	r = make_tree(d1);
 	l4 = r.t[4];
 	load(1, l4);

@@ -32,7 +32,7 @@ static void store(struct domain_mm *d, mfn_t mfn, unsigned index, uint64_t value
 {
 	if (frame_get_type(mfn, d, PTYPE_WRITABLE))
 		return;
-	WRITE_ONCE(((uint64_t *)mfn_map(mfn))[index], value);
+	WRITE_ONCE(((uint64_t *)mfn_map_own(mfn))[index], value);
 	frame_put_type(mfn);
 }
 

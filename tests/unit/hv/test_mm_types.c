@@ -33,7 +33,7 @@ static void store(struct domain_mm *d, mfn_t mfn, unsigned index, uint64_t value
 {
 	if (frame_get_type(mfn, d, PTYPE_WRITABLE))
 		abort();
-	((uint64_t *)mfn_map(mfn))[index] = value;
+	((uint64_t *)mfn_map_own(mfn))[index] = value;
 	frame_put_type(mfn);
 }
 
@@ -44,7 +44,7 @@ static void put(unsigned at, const void *what, size_t n)
 
 static uint64_t entry(mfn_t table, unsigned index)
 {
-	return ((uint64_t *)mfn_map(table))[index];
+	return ((uint64_t *)mfn_map_own(table))[index];
 }
 
 static uint64_t pte(mfn_t mfn, uint64_t flags)
@@ -333,7 +333,7 @@ static void freed_frame_is_cleared(void)
 	fake_load(1, d1, r.t[4]);
 	CHECK_THAT(write_to(d1, d1, r.t[1], 0, pte(page, PTE_P | PTE_RW)) == 0 &&
 	           fake_touch(1, VA_KERNEL, true));
-	memset(mfn_map(page), 0xa5, PAGE_SIZE);
+	memset(mfn_map_own(page), 0xa5, PAGE_SIZE);
 	CHECK_THAT(write_to(d1, d1, r.t[1], 0, 0) == 0);
 	CHECK_THAT(domain_frame_release(d1, page) == 0 && domain_frame_release(d1, page) == -EINVAL);
 	CHECK_THAT(m2p_get(page) == M2P_INVALID);

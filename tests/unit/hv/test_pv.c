@@ -194,7 +194,7 @@ static void reduced_tables_are_not_older_than_the_flush(void)
 	pv_load_address_space(v);
 	xpti_domain = d2;
 	xpti_l4 = t.l4;
-	copy = mfn_map(maddr_to_mfn(MADDR(cpu_info()->guest_cr3)));
+	copy = mfn_map_own(maddr_to_mfn(MADDR(cpu_info()->guest_cr3)));
 	CHECK_THAT(copy[0] & PTE_P);
 	/* Something else changed before, so that the copy is renewed at all. */
 	CHECK_THAT(!pt_entry_write(&d2->mm, &d2->mm, MADDR(mfn_to_maddr(t.l4).a | 511 * 8), 0x200, PT_WRITE,
@@ -204,7 +204,7 @@ static void reduced_tables_are_not_older_than_the_flush(void)
 	CHECK_THAT(!fake_hook);
 	flushes = fake_flushes;
 	CHECK_THAT(!frame_get_type(t.l3, &d2->mm, PTYPE_WRITABLE));
-	copy = mfn_map(maddr_to_mfn(MADDR(cpu_info()->guest_cr3)));
+	copy = mfn_map_own(maddr_to_mfn(MADDR(cpu_info()->guest_cr3)));
 	CHECK_THAT(!(copy[0] & PTE_P) || fake_flushes > flushes);
 	CHECK_THAT(cpu_info()->hv_cr3 == mfn_to_maddr(t.l4).a);
 	frame_put_type(t.l3);

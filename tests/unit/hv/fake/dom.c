@@ -36,7 +36,7 @@ void fake_dirty_all(void)
 	while (n < free_frames && !mfn_eq(taken[n] = heap_alloc(0, HEAP_NOSCRUB), INVALID_MFN))
 		n++;
 	for (uint64_t i = 0; i < n; i++)
-		memset(mfn_map(taken[i]), 0xee, PAGE_SIZE);
+		memset(mfn_map_own(taken[i]), 0xee, PAGE_SIZE);
 	while (n)
 		heap_free(taken[--n], 0);
 	free(taken);

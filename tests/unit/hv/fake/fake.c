@@ -74,7 +74,7 @@ void fake_init(unsigned frames, unsigned high)
 	/* The first frame is the idle L4; its hypervisor slots hold something that tests can recognise. */
 	idle_l4_mfn = MFN(FAKE_RAM_FIRST);
 	for (unsigned i = HV_L4_FIRST; i <= HV_L4_LAST; i++)
-		((uint64_t *)mfn_map(idle_l4_mfn))[i] = (uint64_t)i << 40 | PTE_P;
+		((uint64_t *)mfn_map_own(idle_l4_mfn))[i] = (uint64_t)i << 40 | PTE_P;
 	heap_add(MFN(FAKE_RAM_FIRST + 1), frames - 1);
 	if (high)
 		heap_add(MFN(high_first), high);
@@ -87,12 +87,12 @@ void fake_init(unsigned frames, unsigned high)
 
 void (*fake_map_hook)(mfn_t mfn);
 
-void *mfn_map(mfn_t mfn)
+void *mfn_map_own(mfn_t mfn)
 {
 	if (fake_map_hook)
 		fake_map_hook(mfn);
 	if (mfn.m >= max_mfn) {
-		printf("# mfn_map(%lx)\n", (unsigned long)mfn.m);
+		printf("# mfn_map_own(%lx)\n", (unsigned long)mfn.m);
 		abort();
 	}
 	return memory + mfn.m * PAGE_SIZE;

@@ -288,7 +288,7 @@ void fake_pv_store(struct domain *d, mfn_t mfn, unsigned index, uint64_t value)
 {
 	if (frame_get_type(mfn, &d->mm, PTYPE_WRITABLE))
 		abort();
-	((uint64_t *)mfn_map(mfn))[index] = value;
+	((uint64_t *)mfn_map_own(mfn))[index] = value;
 	frame_put_type(mfn);
 }
 

@@ -133,9 +133,9 @@ void fake_load(unsigned cpu, struct domain_mm *d, mfn_t l4)
 	unsigned self = this_cpu();
 	mfn_t load = l4;
 
-	if (d && d->linear_l4 && !mfn_eq(l4, INVALID_MFN)) {
+	if (d && !mfn_eq(l4, INVALID_MFN)) {
 		fake_set_cpu(cpu);
-		load = pt_copy(d, l4, true, true);
+		load = pt_root(d, l4, true, true);
 		fake_set_cpu(self);
 	}
 	if (d)
@@ -146,9 +146,9 @@ void fake_load(unsigned cpu, struct domain_mm *d, mfn_t l4)
 	t->d = d;
 	t->root = l4;
 	t->l4 = load;
-	if (!mfn_eq(load, l4)) {
+	if (d) {
 		fake_set_cpu(cpu);
-		pt_copy_loaded(d);
+		pt_root_loaded(d, l4, load);
 		fake_set_cpu(self);
 	}
 }
@@ -161,7 +161,7 @@ void fake_exits(void)
 		struct fake_tlb *t = &tlbs[cpu];
 
 		fake_set_cpu(cpu);
-		if (!t->d || !t->d->linear_l4 || pt_on_copy(t->d))
+		if (!t->d || pt_root_is_new(t->d))
 			continue;
 		fake_load(cpu, t->d, t->root);
 		if (mfn_eq(t->root, INVALID_MFN))
@@ -216,7 +216,7 @@ static bool walk(struct fake_tlb *t, uint64_t va, bool write)
 	uint64_t mfn = walk_start(t, va, &level, &writable);
 
 	for (;; level--) {
-		uint64_t *pe = (uint64_t *)mfn_map(MFN(mfn)) + (va >> shift_of(level) & 511);
+		uint64_t *pe = (uint64_t *)mfn_map_own(MFN(mfn)) + (va >> shift_of(level) & 511);
 		uint64_t e = READ_ONCE(*pe), seen;
 
 		if (level < PTYPE_L4 && type_of(READ_ONCE(mfn_frame(MFN(mfn))->type)) == PTYPE_L4 &&
