@@ -736,6 +736,22 @@ static void remove_in_transaction(struct conn *c, unsigned int *work)
 	*work += c->work;
 }
 
+static uint32_t made_in; /* the transaction that has made m and its children */
+
+static void list_made(struct conn *c, unsigned int *work)
+{
+	calls(c, XS_DIRECTORY, made_in, "m", &a);
+	*work += c->work;
+}
+
+static void remove_removed(struct conn *c, unsigned int *work)
+{
+	calls(c, XS_MKDIR, made_in, "m", &a);
+	*work += c->work;
+	calls(c, XS_RM, made_in, "m", &a);
+	*work += c->work;
+}
+
 /* What a request costs is counted, so that no client gets much more of the store's time than others. */
 static void test_request_costs(void)
 {
@@ -764,6 +780,20 @@ static void test_request_costs(void)
 	}
 	ok(unit_cost(g, remove_in_transaction, 20, "removing 990 nodes in a transaction") < 100 * plain,
 	   "nor a removal in a transaction that is given up");
+	calls(g, XS_RM, 0, "d", &a);
+	made_in = begin(g);
+	text[0] = 'm';
+	for (int i = 0; i < 1000; i++) {
+		snprintf(text + 200, sizeof(text) - 200, "%d|", i);
+		callb(g, XS_WRITE, made_in, text, &a);
+	}
+	ok(unit_cost(g, list_made, 50, "listing 1,000 nodes that the transaction has made") < 100 * plain &&
+	           g->work > 1000 / 8,
+	   "nor a list of what a transaction has made");
+	ok(unit_cost(g, remove_removed, 50, "removing them, and again what they were in") < 100 * plain &&
+	           g->work > 1000 / 8,
+	   "nor removals after that");
+	calls(g, XS_TRANSACTION_END, made_in, "F", &a);
 	guest(s, 2);
 	callb(g, XS_SET_PERMS, 0, "x|n1|r2|", &a);
 	ok(g->work == 1, "permissions of a domain that is known cost little");
