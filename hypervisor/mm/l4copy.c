@@ -75,6 +75,14 @@ bool pt_on_copy(const struct domain_mm *d)
 	return copies[this_cpu()].d == d;
 }
 
+/* One count for all: a domain decides how often it changes its entries, and copies may outlive it. */
+void l4_changed(struct domain_mm *d)
+{
+	static uint64_t last;
+
+	__atomic_store_n(&d->l4_generation, __atomic_add_fetch(&last, 1, __ATOMIC_SEQ_CST), __ATOMIC_SEQ_CST);
+}
+
 int l4_leave(struct domain_mm *d)
 {
 	cpumask_t cpus;

@@ -15,10 +15,8 @@
 
 void domain_mm_init(struct domain_mm *d, uint16_t domid, bool privileged)
 {
-	static uint64_t domains;
-
 	memset(d, 0, sizeof(*d));
-	d->l4_generation = __atomic_add_fetch(&domains, 1, __ATOMIC_SEQ_CST) << 32;
+	l4_changed(d);
 	d->domid = domid;
 	d->privileged = privileged;
 	d->l1tf_exempt = privileged;
@@ -263,7 +261,7 @@ static int upper_write(struct domain_mm *d, enum ptype level, unsigned i, uint64
 		return -EAGAIN;
 	}
 	if (level == PTYPE_L4) {
-		__atomic_fetch_add(&d->l4_generation, 1, __ATOMIC_SEQ_CST);
+		l4_changed(d);
 		l4_copies_write(d, frame_mfn(f), i, pe);
 	}
 	if ((cur & PTE_P) && !same)
