@@ -57,11 +57,12 @@ static inline int64_t call(uint64_t number, struct hc_args *a)
 	return likely(handler) ? handler(a) : -ENOSYS;
 }
 
-/* Whether the call was preempted: what it goes on with is in its arguments then. What a debug register holds is the
- * guest's choice: it is not taken for a preemption. */
-static inline bool preempted(uint64_t number, int64_t result)
+/* Whether the call was preempted: what it goes on with is in its arguments then. What a debug register holds, or rax
+ * after the IRET that ends a list (its count is 0 then), is the guest's choice: it is not taken for a preemption. */
+static inline bool preempted(uint64_t number, int64_t result, const struct hc_args *a)
 {
-	return unlikely(result == -ERESTART_HV) && number != __HYPERVISOR_get_debugreg;
+	return unlikely(result == -ERESTART_HV) && number != __HYPERVISOR_get_debugreg &&
+	       (number != __HYPERVISOR_multicall || a->arg[1]);
 }
 
 void hypercall_from_guest(struct vcpu *v, struct cpu_user_regs *regs)
@@ -71,7 +72,7 @@ void hypercall_from_guest(struct vcpu *v, struct cpu_user_regs *regs)
 	int64_t result = call(number, &a);
 
 	(void)v;
-	if (preempted(number, result)) {
+	if (preempted(number, result, &a)) {
 		regs->rdi = a.arg[0];
 		regs->rsi = a.arg[1];
 		regs->rdx = a.arg[2];
@@ -122,12 +123,14 @@ int64_t hc_multicall(struct hc_args *a)
 		}
 		if (guest_copy_in(&e, at, sizeof(e)))
 			return -EFAULT;
-		if (e.op == __HYPERVISOR_iret)
+		if (e.op == __HYPERVISOR_iret) {
+			a->arg[1] = 0;
 			return multicall_iret(result_at);
+		}
 		for (unsigned n = 0; n < 6; n++)
 			inner.arg[n] = e.args[n];
 		result = e.op != __HYPERVISOR_multicall ? call(e.op, &inner) : -EINVAL;
-		if (preempted(e.op, result)) {
+		if (preempted(e.op, result, &inner)) {
 			for (unsigned n = 0; n < 6; n++)
 				e.args[n] = inner.arg[n];
 			if (guest_copy_out(at, &e, sizeof(e)))

@@ -62,7 +62,7 @@ struct domain_mm {
 	uint64_t claimed_pages; /* XENMEM_claim_pages: set aside in the heap */
 	struct rangeset iomem;  /* mm_iomem_*(); pages_lock */
 	cpumask_t dirty_cpus;   /* CPUs whose TLB may hold this domain's translations; set at switch-in */
-	uint64_t l4_generation; /* grows with each change of an L4 entry: copies of L4s follow it; atomic */
+	uint64_t l4_generation; /* changes with each L4 entry, never comes again: copies follow it; lock */
 	bool linear_tables;     /* has or had a linear entry of any level; lock */
 	bool linear_l4;         /* and of L4: CPUs run on copies (mm/l4copy.c); lock, never cleared */
 	bool l4_copied;         /* that, or the layer above uses copies of its own (xpti) */

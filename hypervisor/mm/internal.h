@@ -199,6 +199,8 @@ bool type_entry_is_linear(enum ptype level, uint64_t e);
 void type_abandon(struct domain_mm *d, struct frame *f);
 
 /* ---- l4copy.c: all under d's lock ---- */
+/* An entry of an L4 of d is another one now, or d is new: no copy that was made before is as new. */
+void l4_changed(struct domain_mm *d);
 /* Linear L4 entries are about to be: 0 when no CPU runs on an L4 of d itself, nor will; -ERESTART_HV: some still do. */
 int l4_leave(struct domain_mm *d);
 void l4_close(struct frame *f); /* takes the hypervisor's slots out of an L4 that no CPU runs on */

@@ -81,6 +81,14 @@ bool pt_root_is_new(const struct domain_mm *d)
 	return !READ_ONCE(d->linear_l4) || copies[this_cpu()].d == d;
 }
 
+/* One count for all: a domain decides how often it changes its entries, and copies may outlive it. */
+void l4_changed(struct domain_mm *d)
+{
+	static uint64_t last;
+
+	__atomic_store_n(&d->l4_generation, __atomic_add_fetch(&last, 1, __ATOMIC_SEQ_CST), __ATOMIC_SEQ_CST);
+}
+
 int l4_leave(struct domain_mm *d)
 {
 	cpumask_t cpus;
@@ -112,7 +120,7 @@ void l4_written(struct domain_mm *d, const uint64_t *pe)
 	mfn_t l4 = mfn_of(pe);
 	unsigned i = (uintptr_t)pe % PAGE_SIZE / sizeof(*pe);
 
-	__atomic_fetch_add(&d->l4_generation, 1, __ATOMIC_SEQ_CST);
+	l4_changed(d);
 	for (unsigned cpu = 0; d->linear_l4 && cpu < cpu_count; cpu++) {
 		struct l4_copies *c = &copies[cpu];
 		uint64_t flags = spin_lock_irqsave(&c->lock);

@@ -15,10 +15,8 @@
 
 void domain_mm_init(struct domain_mm *d, uint16_t domid, bool privileged)
 {
-	static uint64_t domains;
-
 	memset(d, 0, sizeof(*d));
-	d->l4_generation = __atomic_add_fetch(&domains, 1, __ATOMIC_SEQ_CST) << 32;
+	l4_changed(d);
 	d->domid = domid;
 	d->privileged = privileged;
 	d->l1tf_exempt = privileged;

@@ -32,7 +32,7 @@ void pt_show_m2p(struct domain_mm *d, mfn_t l4, bool show)
 	spin_lock(&d->lock);
 	if (!d->linear_l4) { /* else the copies have it or have it not */
 		WRITE_ONCE(*slot, show ? idle[M2P_SLOT] : 0);
-		__atomic_fetch_add(&d->l4_generation, 1, __ATOMIC_SEQ_CST);
+		l4_changed(d);
 	}
 	spin_unlock(&d->lock);
 }

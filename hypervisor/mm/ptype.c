@@ -425,7 +425,7 @@ static int table_build(struct domain_mm *d, struct frame *root, struct slice *s)
 		}
 		__atomic_store_n(&f->type, type_word(f->type, level, TYPE_VALID | 1), __ATOMIC_SEQ_CST);
 		if (level == PTYPE_L4)
-			__atomic_fetch_add(&d->l4_generation, 1, __ATOMIC_SEQ_CST);
+			l4_changed(d);
 		if (!depth)
 			return 0;
 		f = stack[--depth];

@@ -24,7 +24,7 @@ struct reduced {
 	uint64_t *l4; /* NULL where no domain uses xpti */
 	mfn_t of;
 	const struct domain *domain;
-	/* No two domains have the same one, whatever becomes of their numbers and frames. */
+	/* No two domains ever have the same one, whatever becomes of their numbers and frames. */
 	uint64_t generation;
 };
 

@@ -132,7 +132,8 @@ struct watch_path {
 
 struct watch {
 	struct watch_path *at;
-	struct watch *path_prev, *path_next;
+	struct watch *path_prev, *path_next; /* those of one connection stand in a row */
+	struct watch *row_next;              /* of the first of a row: the first of the next one */
 	struct watch *conn_prev, *conn_next;
 	struct conn *conn;
 	struct message *ev_first, *ev_last; /* unsent events */

@@ -102,7 +102,7 @@ static void txn_charge(struct txn *t, size_t bytes)
 	t->conn->dom->memory_bytes += bytes;
 }
 
-/* So many paths looked up or noted in a transaction cost as much as a request. */
+/* So many paths looked up, noted or gone through in a transaction cost as much as a request. */
 #define PATHS_PER_WORK 4
 
 static struct node *find_at(struct store *s, const struct pathref *p)
@@ -302,9 +302,11 @@ static int txn_remove(struct txn *t, const char *path)
 			if (!err && below->cur && !below->linked)
 				g_ptr_array_add(todo, below);
 		}
-		for (struct tnode *made = tn->created_first; made; made = made->created_next)
+		for (struct tnode *made = tn->created_first; made && !err; made = made->created_next) {
+			s->work += !(++looked % PATHS_PER_WORK);
 			if (made->cur)
 				g_ptr_array_add(todo, made);
+		}
 	}
 	for (guint i = 0; !err && i < todo->len; i++) {
 		tn = todo->pdata[i];
@@ -359,9 +361,11 @@ int view_list(struct conn *c, struct txn *t, const char *path, GString *made_nam
 			list_name(made_names, child->ent.path);
 		c->store->work += !(++looked % PATHS_PER_WORK);
 	}
-	for (struct tnode *made = tn->created_first; made; made = made->created_next)
+	for (struct tnode *made = tn->created_first; made; made = made->created_next) {
 		if (made->cur)
 			list_name(made_names, made->ent.path);
+		c->store->work += !(++looked % PATHS_PER_WORK);
+	}
 	*names = made_names->str;
 	*bytes = made_names->len;
 	return 0;

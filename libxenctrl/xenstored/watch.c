@@ -3,7 +3,9 @@
  * Watches, indexed by the path they watch, and their events.
  *
  * A change at /a/b/c looks up "/", "/a", "/a/b" and "/a/b/c" in the index: its cost depends on the depth of
- * the path and on the watches that match, never on how many there are. A client that does not read cannot
+ * the path and on the watches that match, never on how many there are. At each path the watches of one
+ * connection stand in a row: a row whose client may not know of the change costs as much as one watch, so
+ * that nobody makes others' changes slow by watching what is not for him. A client that does not read cannot
  * make the store grow: when a connection has too many unsent events, those of a watch are merged into one
  * that names the watched path itself, which the protocol allows at any time and which tells the client to
  * look again.
@@ -24,15 +26,63 @@ static struct watch_path *path_get(struct store *s, const char *path)
 	return wp;
 }
 
+/* The first of c's watches at the path, or NULL; *before: that of the row in front, if there is one. */
+static struct watch *row_of(const struct watch_path *wp, const struct conn *c, struct watch **before)
+{
+	struct watch *row = wp ? wp->first : NULL;
+
+	for (*before = NULL; row && row->conn != c; row = row->row_next)
+		*before = row;
+	return row;
+}
+
 static struct watch *watch_find(struct conn *c, const char *path, const char *token)
 {
 	struct watch_path *wp = (struct watch_path *)pathtab_find(&c->store->watch_paths, path);
-	struct watch *w;
+	struct watch *before, *w;
 
-	for (w = wp ? wp->first : NULL; w; w = w->path_next)
-		if (w->conn == c && !strcmp(w->token, token))
+	for (w = row_of(wp, c, &before); w && w->conn == c; w = w->path_next)
+		if (!strcmp(w->token, token))
 			return w;
 	return NULL;
+}
+
+/* The youngest watch is the first of its row, a new row the first at its path. */
+static void path_link(struct watch *w)
+{
+	struct watch *before, *row = row_of(w->at, w->conn, &before);
+
+	w->path_next = row ? row : w->at->first;
+	w->path_prev = row ? row->path_prev : NULL;
+	w->row_next = row ? row->row_next : w->at->first;
+	if (w->path_next)
+		w->path_next->path_prev = w;
+	if (w->path_prev)
+		w->path_prev->path_next = w;
+	else
+		w->at->first = w;
+	if (row && before)
+		before->row_next = w;
+}
+
+static void path_unlink(struct watch *w)
+{
+	struct watch *before, *row = row_of(w->at, w->conn, &before), *next = w->path_next;
+
+	if (row == w) {
+		if (next && next->conn == w->conn)
+			next->row_next = w->row_next;
+		else
+			next = w->row_next;
+		if (before)
+			before->row_next = next;
+	}
+	if (w->path_prev)
+		w->path_prev->path_next = w->path_next;
+	else
+		w->at->first = w->path_next;
+	if (w->path_next)
+		w->path_next->path_prev = w->path_prev;
 }
 
 static size_t watch_bytes(const struct watch *w)
@@ -148,10 +198,7 @@ int watch_add(struct conn *c, const char *path, const char *token, uint32_t stri
 	w->token = g_strdup(token);
 	w->strip = strip;
 	w->at = path_get(s, path);
-	w->path_next = w->at->first;
-	if (w->path_next)
-		w->path_next->path_prev = w;
-	w->at->first = w;
+	path_link(w);
 	w->conn_next = c->watches;
 	if (w->conn_next)
 		w->conn_next->conn_prev = w;
@@ -176,12 +223,7 @@ static void watch_free(struct watch *w)
 	drop_events(w);
 	c->dom->watch_count--;
 	c->dom->memory_bytes -= watch_bytes(w);
-	if (w->path_prev)
-		w->path_prev->path_next = w->path_next;
-	else
-		wp->first = w->path_next;
-	if (w->path_next)
-		w->path_next->path_prev = w->path_prev;
+	path_unlink(w);
 	if (w->conn_prev)
 		w->conn_prev->conn_next = w->conn_next;
 	else
@@ -222,6 +264,12 @@ static bool may_know(const struct conn *c, const struct content *before, const s
 	       (parent && perm_for(c, parent) & PERM_READ);
 }
 
+static void send_row(struct watch *row, const char *path, size_t len)
+{
+	for (struct watch *w = row; w && w->conn == row->conn; w = w->path_next)
+		send_event(w, path, len);
+}
+
 struct change {
 	const char *path;
 	size_t len;
@@ -233,9 +281,9 @@ static void fire_at(struct store *s, size_t len, uint64_t hash, const struct cha
 	struct watch_path *wp =
 	        (struct watch_path *)pathtab_find_hashed(&s->watch_paths, ch->path, len, hash);
 
-	for (struct watch *w = wp ? wp->first : NULL; w; w = w->path_next)
-		if (may_know(w->conn, ch->before, ch->after, ch->parent))
-			send_event(w, ch->path, ch->len);
+	for (struct watch *row = wp ? wp->first : NULL; row; row = row->row_next)
+		if (may_know(row->conn, ch->before, ch->after, ch->parent))
+			send_row(row, ch->path, ch->len);
 }
 
 void watch_fire(struct store *s, const char *path, bool exact, const struct content *before,
@@ -260,7 +308,7 @@ void watch_fire_special(struct store *s, const char *path)
 	size_t len = strlen(path);
 	struct watch_path *wp = (struct watch_path *)pathtab_find(&s->watch_paths, path);
 
-	for (struct watch *w = wp ? wp->first : NULL; w; w = w->path_next)
-		if (perm_for(w->conn, perms) & PERM_READ)
-			send_event(w, path, len);
+	for (struct watch *row = wp ? wp->first : NULL; row; row = row->row_next)
+		if (perm_for(row->conn, perms) & PERM_READ)
+			send_row(row, path, len);
 }

@@ -736,6 +736,75 @@ static void remove_in_transaction(struct conn *c, unsigned int *work)
 	*work += c->work;
 }
 
+static double write_us(struct conn *c)
+{
+	gint64 start = g_get_monotonic_time();
+
+	for (int i = 0; i < 2000; i++)
+		callb(c, XS_WRITE, 0, "f|1", &a);
+	return (double)MAX(g_get_monotonic_time() - start, 1) / 2000;
+}
+
+/* Who watches what is not for him makes nobody's changes slow; and each watch that is left still hears. */
+static void test_many_watchers(void)
+{
+	struct conn *g1, *idle[20];
+	unsigned int heard[20] = { 0 }, wrong = 0;
+	double alone, among;
+	char text[64];
+
+	setup();
+	g1 = guest(s, 100);
+	guest_home(tools, 100);
+	alone = write_us(g1);
+	for (int i = 0; i < 20; i++) {
+		idle[i] = guest(s, 101 + (unsigned int)i);
+		for (int k = 0; k < 128; k++) {
+			snprintf(text, sizeof(text), "%s|%d|", k & 1 ? "/" : "/local/domain/100", k);
+			wrong += callb(idle[i], XS_WATCH, 0, text, &a) != 0;
+			drain(idle[i]);
+		}
+	}
+	among = write_us(g1);
+	printf("# WRITE %.2f us, %.2f us with 2,560 watches of others above it\n", alone, among);
+	ok(!wrong && among < alone * 4, "2,560 watches of those who may not know cost little");
+	for (int i = 0; i < 20; i++) /* one connection keeps no watch of "/", the next one, and so on */
+		for (int k = 1; k < 128; k += 2) {
+			snprintf(text, sizeof(text), "/|%d|", (k + 6 * i) % 128);
+			if ((k >> 1) % 21 <= i)
+				continue;
+			wrong += callb(idle[i], XS_UNWATCH, 0, text, &a) != 0;
+		}
+	callb(tools, XS_SET_PERMS, 0, "/|r0|", &a);
+	for (int i = 0; i < 20; i++) {
+		unsigned int left = 0;
+
+		for (int k = 1; k < 128; k += 2)
+			left += (k >> 1) % 21 <= i;
+		while (take(idle[i], &a))
+			heard[i] += a.type == XS_WATCH_EVENT && !strcmp(a.data, "/");
+		wrong += heard[i] != left || !left;
+	}
+	ok(!wrong, "each watch that is left hears of a change that is for all, once");
+	teardown("the tree is sound after many watchers");
+}
+
+static uint32_t made_in; /* the transaction that has made m and its children */
+
+static void list_made(struct conn *c, unsigned int *work)
+{
+	calls(c, XS_DIRECTORY, made_in, "m", &a);
+	*work += c->work;
+}
+
+static void remove_removed(struct conn *c, unsigned int *work)
+{
+	calls(c, XS_MKDIR, made_in, "m", &a);
+	*work += c->work;
+	calls(c, XS_RM, made_in, "m", &a);
+	*work += c->work;
+}
+
 /* What a request costs is counted, so that no client gets much more of the store's time than others. */
 static void test_request_costs(void)
 {
@@ -764,6 +833,20 @@ static void test_request_costs(void)
 	}
 	ok(unit_cost(g, remove_in_transaction, 20, "removing 990 nodes in a transaction") < 100 * plain,
 	   "nor a removal in a transaction that is given up");
+	calls(g, XS_RM, 0, "d", &a);
+	made_in = begin(g);
+	text[0] = 'm';
+	for (int i = 0; i < 1000; i++) {
+		snprintf(text + 200, sizeof(text) - 200, "%d|", i);
+		callb(g, XS_WRITE, made_in, text, &a);
+	}
+	ok(unit_cost(g, list_made, 50, "listing 1,000 nodes that the transaction has made") < 100 * plain &&
+	           g->work > 1000 / 8,
+	   "nor a list of what a transaction has made");
+	ok(unit_cost(g, remove_removed, 50, "removing them, and again what they were in") < 100 * plain &&
+	           g->work > 1000 / 8,
+	   "nor removals after that");
+	calls(g, XS_TRANSACTION_END, made_in, "F", &a);
 	guest(s, 2);
 	callb(g, XS_SET_PERMS, 0, "x|n1|r2|", &a);
 	ok(g->work == 1, "permissions of a domain that is known cost little");
@@ -867,6 +950,7 @@ int main(void)
 	test_dom0_kernel();
 	test_directory_cost();
 	test_request_costs();
+	test_many_watchers();
 	test_path_hash();
 	test_ring();
 	return tap_end();

@@ -23,6 +23,7 @@ static int64_t answer;         /* what it answers */
 static unsigned preempt_at;    /* the n-th call answers -ERESTART_HV, having changed its arguments; 0: none */
 static unsigned work_at, asks; /* the n-th question for pending work is answered with yes; 0: none */
 static unsigned irets;
+static uint64_t iret_rax;
 
 /* ---- the floor ---- */
 
@@ -66,7 +67,7 @@ size_t guest_copy_out(gva_t dst, const void *src, size_t n)
 void pv_iret(struct vcpu *v, struct cpu_user_regs *regs)
 {
 	irets += v == &vcpu;
-	regs->rax = 0x123456789abcull;
+	regs->rax = iret_rax;
 }
 
 static int64_t stand_in(const char *name, struct hc_args *a)
@@ -110,6 +111,7 @@ static void fresh(void)
 	called = NULL;
 	calls = preempt_at = work_at = asks = irets = 0;
 	answer = 0;
+	iret_rax = 0x123456789abcull;
 	regs = (struct cpu_user_regs){
 		.rdi = 1, .rsi = 2, .rdx = 3, .r10 = 4, .r8 = 5, .r9 = 6, .rcx = 77, .r11 = 88, .rip = 0x1000
 	};
@@ -300,6 +302,21 @@ static void iret_in_list(void)
 	enter_list(LIST, 1);
 	tap_ok(irets == 1 && regs.rax == (uint64_t)(int32_t)0x56789abc,
 	       "also where its result cannot be written");
+	fresh();
+	iret_rax = (uint32_t)-ERESTART_HV;
+	fill(0, __HYPERVISOR_iret);
+	enter_list(LIST, 1);
+	tap_ok(irets == 1 && regs.rax == (uint64_t)-ERESTART_HV && regs.rip == 0x1000 && regs.rdi == LIST &&
+	               regs.rdx == 3 && regs.r9 == 6,
+	       "nor is a program's rax of that value a preemption: its registers are its own");
+	fresh();
+	iret_rax = (uint64_t)-ERESTART_HV;
+	fill(0, __HYPERVISOR_xen_version);
+	fill(1, __HYPERVISOR_iret);
+	unwritable = LIST + sizeof(struct multicall_entry);
+	enter_list(LIST, 2);
+	tap_ok(irets == 1 && calls == 1 && regs.rax == (uint64_t)-ERESTART_HV && regs.rip == 0x1000,
+	       "wherever it stands in the list");
 }
 
 int main(void)

@@ -215,6 +215,39 @@ static void reduced_tables_are_not_older_than_the_flush(void)
 	       "xpti: a copy of the tables is never older than the flush that its CPU is taken to have done");
 }
 
+/*
+ * A domain changes its L4 more often than there are numbers up to its successor's, and dies. The successor gets its
+ * memory: struct domain and L4 are at the same place, and the CPU's copy is still the old one.
+ */
+static void reduced_tables_are_no_successors(void)
+{
+	struct vcpu *v = d2->vcpus[0];
+	struct fake_pv_tree t = give_tables(v);
+	uint64_t *l4 = mfn_map(t.l4), e = l4[0];
+	const uint64_t *copy;
+	struct domain_mm next;
+
+	begin();
+	d2->xpti = d2->mm.l4_copied = true;
+	cpu_set_current(v);
+	domain_mm_init(&next, d2->domid, false);
+	d2->mm.l4_generation = next.l4_generation - 1;
+	CHECK_THAT(!pt_entry_write(&d2->mm, &d2->mm, MADDR(mfn_to_maddr(t.l4).a | 511 * 8), 0x200, PT_WRITE,
+	                           NULL));
+	pv_load_address_space(v);
+	copy = mfn_map(maddr_to_mfn(MADDR(cpu_info()->guest_cr3)));
+	CHECK_THAT(copy[0] & PTE_P);
+	d2->mm.l4_generation = next.l4_generation;
+	l4[0] = 0;
+	pv_load_address_space(v);
+	CHECK_THAT(!(copy[0] & PTE_P));
+	l4[0] = e;
+	d2->xpti = d2->mm.l4_copied = false;
+	v->l4_kernel = INVALID_MFN;
+	CHECK_THAT(!pt_put(&d2->mm, t.l4, false));
+	tap_ok(good, "xpti: a copy of a dead domain's tables is nobody's, however often it changed them");
+}
+
 /* ---- contexts ---- */
 
 /* A context whose tables are good and whose GDT is not must not cost more than a slice to give up. */
@@ -405,6 +438,7 @@ int main(void)
 	emulated_store_reads_no_foreign_memory();
 	refused_context_is_given_up_in_slices();
 	reduced_tables_are_not_older_than_the_flush();
+	reduced_tables_are_no_successors();
 	give_tables(d1->vcpus[0]);
 	give_tables(d1->vcpus[3]);
 	give_tables(d2->vcpus[0]);
