@@ -25,10 +25,9 @@ static int create_check(const struct xen_domctl_createdomain *c)
 {
 	const uint32_t harmless = XEN_DOMCTL_CDF_s3_integrity | XEN_DOMCTL_CDF_oos_off;
 
-	if (c->flags & ~harmless) /* hardware-virtualised guests, IOMMU, nested, PMU, store domains */
-		return c->flags & ~(XEN_DOMCTL_CDF_MAX * 2 - 1) ? -EINVAL : -EOPNOTSUPP;
-	if (c->iommu_opts || c->vmtrace_size || c->arch.emulation_flags)
-		return -EOPNOTSUPP;
+	/* Hardware-virtualised guests, IOMMU, nested, PMU, store domains: as on a Xen without. */
+	if ((c->flags & ~harmless) || c->iommu_opts || c->vmtrace_size || c->arch.emulation_flags)
+		return -EINVAL;
 	if (!c->max_vcpus || c->max_vcpus > VCPUS_MAX)
 		return -EINVAL;
 	if (XEN_DOMCTL_GRANT_version(c->grant_opts) != 1 || c->grant_opts & ~XEN_DOMCTL_GRANT_version_mask)
@@ -337,7 +336,7 @@ static int dispatch(struct xen_domctl *op, bool *out)
 		return getdomaininfo(op, out);
 	d = domain_get_self_or(op->domain);
 	if (!d)
-		return -ESRCH;
+		return domctl_without_domain(op, out);
 	rc = on_domain(d, op, out);
 	domain_put(d);
 	return rc;

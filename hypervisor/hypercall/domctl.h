@@ -37,6 +37,8 @@ int domctl_access(struct domain *d, struct xen_domctl *op, bool *out) __must_che
 int debug_keys(const struct xen_sysctl_debug_keys *k) __must_check;
 /* unavailable.c: what is not there, with the number that Xen refuses it by. */
 int domctl_unavailable(struct domain *d, struct xen_domctl *op, bool *out) __must_check;
+/* The same for a domain that there is not: 0, or -ESRCH but for the few operations that name none. */
+int domctl_without_domain(struct xen_domctl *op, bool *out) __must_check;
 int sysctl_unavailable(struct xen_sysctl *op) __must_check;
 /* pm.c: XEN_SYSCTL_get_pmstat and XEN_SYSCTL_pm_op. */
 int pm_stat(struct xen_sysctl_get_pmstat *q) __must_check;

@@ -338,11 +338,25 @@ static int map_entry_out(const struct xen_memory_map *m, unsigned i, const struc
 	return guest_copy_out(to, e, sizeof(*e)) ? -EFAULT : 0;
 }
 
+/* The dom0's tools may replace the map while the guest reads it; a guest that asks then may see parts of both. */
+static bool map_region(struct domain_mm *mm, unsigned i, struct memory_region *r)
+{
+	bool found;
+
+	spin_lock(&mm->lock);
+	found = i < mm->map_count;
+	if (found)
+		*r = mm->map[i];
+	spin_unlock(&mm->lock);
+	return found;
+}
+
 static int64_t memory_map_op(struct hc_args *a, bool machine)
 {
 	XEN_GUEST_HANDLE(xen_memory_map_t) arg = { (void *)(uintptr_t)a->arg[1] };
-	const struct domain_mm *mm = &current_domain()->mm;
-	unsigned count = machine ? memory_map_count : mm->map_count;
+	struct domain_mm *mm = &current_domain()->mm;
+	unsigned count = machine ? memory_map_count : READ_ONCE(mm->map_count), i;
+	struct memory_region r;
 	struct xen_memory_map m;
 	int rc = 0;
 
@@ -356,13 +370,17 @@ static int64_t memory_map_op(struct hc_args *a, bool machine)
 		count = MIN(count, m.nr_entries);
 	if (m.nr_entries < count)
 		return -EINVAL;
-	for (unsigned i = 0; i < count && !rc; i++) {
-		const struct memory_region *r = machine ? &memory_map[i] : &mm->map[i];
-		struct e820_entry e = { .addr = r->start, .size = r->end - r->start, .type = r->type };
+	for (i = 0; i < count && !rc; i++) {
+		struct e820_entry e;
 
+		if (machine)
+			r = memory_map[i];
+		else if (!map_region(mm, i, &r))
+			break;
+		e = (struct e820_entry){ .addr = r.start, .size = r.end - r.start, .type = r.type };
 		rc = map_entry_out(&m, i, &e);
 	}
-	m.nr_entries = count;
+	m.nr_entries = i;
 	if (!rc)
 		rc = copy_to_handle(arg, 0, &m, 1);
 	return rc;
@@ -402,15 +420,10 @@ static int64_t set_memory_map(struct hc_args *a)
 	if (!rc) {
 		spin_lock(&d->mm.lock);
 		old = d->mm.map;
-		/* A guest that runs may be reading the old one: it is set once, before the domain starts. */
-		if (old) {
-			rc = -EBUSY;
-		} else {
-			d->mm.map = map;
-			__atomic_store_n(&d->mm.map_count, f.map.nr_entries, __ATOMIC_RELEASE);
-			map = NULL;
-		}
+		d->mm.map = map;
+		WRITE_ONCE(d->mm.map_count, f.map.nr_entries);
 		spin_unlock(&d->mm.lock);
+		map = old;
 	}
 	hv_free(map);
 	domain_put(d);

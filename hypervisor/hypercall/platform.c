@@ -132,6 +132,40 @@ static int pminfo(const struct xenpf_set_processor_pminfo *q)
 	return -EINVAL;
 }
 
+/* Lists of MSRs to be read and written. None may be: the first entry says so, and none is done. */
+static int resource_op(const struct xenpf_resource_op *q)
+{
+	xenpf_resource_entry_t e;
+
+	if (!q->nr_entries)
+		return 0;
+	if (q->nr_entries > 3)
+		return -EINVAL;
+	if (copy_from_handle(&e, q->entries, 0, 1))
+		return -EFAULT;
+	if (e.rsvd || (e.u.cmd <= XEN_RESOURCE_OP_MSR_WRITE && e.idx >> 32))
+		e.u.ret = (uint32_t)-EINVAL;
+	else
+		e.u.ret = (uint32_t)(e.u.cmd <= XEN_RESOURCE_OP_MSR_WRITE ? -EPERM : -EOPNOTSUPP);
+	return copy_to_handle(q->entries, 0, &e, 1);
+}
+
+/* The firmware's microcode stays: none is found to be newer. A file that is none at all is told so: Intel's begins with
+ * header version 1 and has loader revision 1 at byte 20 (SDM Vol. 3, 10.11), AMD's is a container with a magic number. */
+static int microcode_update(const struct xenpf_microcode_update *q)
+{
+	const uint32_t amd_container = 0x00414d44;
+	uint32_t header[12];
+
+	if (q->length < sizeof(header))
+		return -EINVAL;
+	if (guest_copy_in(header, GVA((uintptr_t)q->data.p), sizeof(header)))
+		return -EFAULT;
+	if (cpu_features.is_amd)
+		return header[0] == amd_container ? -ENOENT : -EINVAL;
+	return header[0] == 1 && header[5] == 1 ? -ENOENT : -EINVAL;
+}
+
 /* platform_op(op): struct xen_platform_op, read and, where something comes back, written. dom0 only. */
 int64_t hc_platform_op(struct hc_args *a)
 {
@@ -173,10 +207,11 @@ int64_t hc_platform_op(struct hc_args *a)
 	case XENPF_cpu_hotadd:
 	case XENPF_mem_hotadd:
 	case XENPF_core_parking:
-	case XENPF_resource_op:
 		return -EOPNOTSUPP;
-	case XENPF_microcode_update: /* the firmware's stays: none is found to be newer */
-		return -ENOENT;
+	case XENPF_resource_op:
+		return resource_op(&op.u.resource_op);
+	case XENPF_microcode_update:
+		return microcode_update(&op.u.microcode);
 	default:
 		return -ENOSYS;
 	}

@@ -83,6 +83,6 @@ int pm_op(struct xen_sysctl_pm_op *q)
 	}
 	if (!cpu_valid(q->cpuid) || (q->cmd & PM_PARA_CATEGORY_MASK) == CPUFREQ_PARA)
 		return -EINVAL;
-	return q->cmd == XEN_SYSCTL_pm_op_enable_turbo || q->cmd == XEN_SYSCTL_pm_op_disable_turbo ? -EINVAL
+	return q->cmd == XEN_SYSCTL_pm_op_enable_turbo || q->cmd == XEN_SYSCTL_pm_op_disable_turbo ? -EACCES
 	                                                                                           : -ENOSYS;
 }

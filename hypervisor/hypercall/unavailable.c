@@ -6,6 +6,7 @@
  * do not (docs/abi.md lists it), -ENOSYS what no Xen of that version knows.
  */
 #include "hypercall/domctl.h"
+#include "lib/string.h"
 #include <xen/vm_event.h>
 #include <xen/hvm/hvm_op.h>
 
@@ -21,13 +22,17 @@ static int shadow_op(const struct domain *d, const struct xen_domctl_shadow_op *
 	return -EINVAL;
 }
 
+static int vm_event_version(struct xen_domctl_vm_event_op *q, bool *out)
+{
+	q->u.version = VM_EVENT_INTERFACE_VERSION;
+	*out = true;
+	return 0;
+}
+
 static int vm_event_op(const struct domain *d, struct xen_domctl_vm_event_op *q, bool *out)
 {
-	if (q->op == XEN_VM_EVENT_GET_VERSION) {
-		q->u.version = VM_EVENT_INTERFACE_VERSION;
-		*out = true;
-		return 0;
-	}
+	if (q->op == XEN_VM_EVENT_GET_VERSION)
+		return vm_event_version(q, out);
 	return d == current_domain() || !d->max_vcpus || !d->vcpus[0] ||
 	                       q->mode == XEN_DOMCTL_VM_EVENT_OP_MONITOR
 	               ? -EINVAL
@@ -60,6 +65,21 @@ static int set_target(uint32_t target)
 		return -ESRCH;
 	domain_put(d);
 	return -EINVAL;
+}
+
+int domctl_without_domain(struct xen_domctl *op, bool *out)
+{
+	switch (op->cmd) {
+	case XEN_DOMCTL_assign_device:
+	case XEN_DOMCTL_deassign_device:
+		return op->domain == DOMID_IO ? -EOPNOTSUPP : -ESRCH; /* the device's quarantine */
+	case XEN_DOMCTL_test_assign_device:
+		return op->domain == DOMID_INVALID ? -EOPNOTSUPP : -ESRCH;
+	case XEN_DOMCTL_vm_event_op:
+		if (op->domain == DOMID_INVALID && op->u.vm_event_op.op == XEN_VM_EVENT_GET_VERSION)
+			return vm_event_version(&op->u.vm_event_op, out);
+	}
+	return -ESRCH;
 }
 
 int domctl_unavailable(struct domain *d, struct xen_domctl *op, bool *out)
@@ -108,16 +128,24 @@ int domctl_unavailable(struct domain *d, struct xen_domctl *op, bool *out)
 	case XEN_DOMCTL_getvcpuextstate:
 	case XEN_DOMCTL_get_vcpu_msrs:
 	case XEN_DOMCTL_set_vcpu_msrs:
-	case XEN_DOMCTL_gdbsx_guestmemio:
-	case XEN_DOMCTL_gdbsx_pausevcpu:
-	case XEN_DOMCTL_gdbsx_unpausevcpu:
-	case XEN_DOMCTL_gdbsx_domstatus:
 		return -EOPNOTSUPP;
 	}
-	return -ENOSYS;
+	return -ENOSYS; /* gdbsx's too: Xen has them in special builds */
 }
 
 /* ---- sysctl ---- */
+
+/* What is no ELF file is told so. */
+static int livepatch_upload(const struct xen_sysctl_livepatch_upload *q)
+{
+	uint8_t magic[4];
+
+	if (q->size < sizeof(magic))
+		return -EINVAL;
+	if (copy_from_handle(magic, q->payload, 0, sizeof(magic)))
+		return -EFAULT;
+	return memcmp(magic, "\177ELF", sizeof(magic)) ? -EINVAL : -EOPNOTSUPP;
+}
 
 /* No payload is ever loaded. */
 static int livepatch_op(struct xen_sysctl_livepatch_op *q)
@@ -134,6 +162,8 @@ static int livepatch_op(struct xen_sysctl_livepatch_op *q)
 			return -EINVAL;
 		l->nr = l->version = l->name_total_size = l->metadata_total_size = 0;
 		return 0;
+	case XEN_SYSCTL_LIVEPATCH_UPLOAD:
+		return livepatch_upload(&q->u.upload);
 	case XEN_SYSCTL_LIVEPATCH_GET:
 	case XEN_SYSCTL_LIVEPATCH_ACTION:
 		return -ENOENT;
@@ -141,7 +171,16 @@ static int livepatch_op(struct xen_sysctl_livepatch_op *q)
 	return -EOPNOTSUPP;
 }
 
-/* Every frame of RAM is on line. */
+static bool is_ram(uint64_t mfn)
+{
+	for (unsigned i = 0; i < memory_map_count; i++)
+		if (memory_map[i].type == 1 && mfn >= memory_map[i].start >> PAGE_SHIFT &&
+		    mfn < memory_map[i].end >> PAGE_SHIFT)
+			return true;
+	return false;
+}
+
+/* Every frame of RAM is on line, and stays so. */
 static int page_offline_op(const struct xen_sysctl_page_offline_op *q)
 {
 	uint32_t status = PG_OFFLINE_INVALID;
@@ -151,12 +190,10 @@ static int page_offline_op(const struct xen_sysctl_page_offline_op *q)
 		return -EINVAL;
 	if (q->cmd > sysctl_query_page_offline)
 		return -EINVAL;
-	if (q->cmd == sysctl_page_offline && mfn_is_ram(MFN(q->start)))
+	if (q->cmd == sysctl_page_offline && is_ram(q->start))
 		return -EOPNOTSUPP;
-	if (q->cmd == sysctl_page_online)
-		status = mfn_is_ram(MFN(q->start)) ? PG_ONLINE_FAILED : PG_OFFLINE_INVALID;
 	/* One at a time, as the tools ask. */
-	if (q->cmd == sysctl_query_page_offline && q->end == q->start && mfn_is_ram(MFN(q->start)))
+	if (q->cmd != sysctl_page_offline && q->end == q->start && is_ram(q->start))
 		rc = status = 0;
 	return copy_to_handle(q->status, 0, &status, 1) ? -EFAULT : rc;
 }

@@ -70,7 +70,7 @@ struct domain_mm {
 	/* per-domain window (L4 slot 260) */
 	mfn_t perdomain_l3;
 	void *perdomain_private;
-	struct memory_region *map; /* XENMEM_memory_map's answer, or NULL; set once */
+	struct memory_region *map; /* XENMEM_memory_map's answer, or NULL; lock */
 	unsigned map_count;
 	struct frame *release_head; /* tables whose references are being given back; lock */
 	/* teardown: phase and frames left to visit in it; only the one that destroys the domain */

@@ -171,6 +171,9 @@ static const struct tr_op ops[] = {
 	OP(XENMEM_claim_pages, struct xen_memory_reservation, offsetof(struct xen_memory_reservation, domid),
 	   fill_claim),
 	OP(XENMEM_set_memory_map, struct xen_foreign_memory_map, 0, fill_set_map, .no_self = true),
+	/* libxl gives a domain one map when it sets its memory, and another one with e820_host. */
+	OPN("XENMEM_set_memory_map, again", XENMEM_set_memory_map, struct xen_foreign_memory_map, 0,
+	    fill_set_map, .no_self = true),
 	OP(XENMEM_set_pod_target, struct xen_pod_target, offsetof(struct xen_pod_target, domid), NULL,
 	   .no_self = true),
 	OP(XENMEM_get_pod_target, struct xen_pod_target, offsetof(struct xen_pod_target, domid), NULL,

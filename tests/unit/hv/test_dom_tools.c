@@ -310,7 +310,7 @@ static void test_pm(void)
 	p.cmd = GET_CPUFREQ_PARA;
 	tap_ok(pm_op(&p) == -EINVAL, "frequencies are refused as without a driver");
 	p.cmd = XEN_SYSCTL_pm_op_enable_turbo;
-	tap_ok(pm_op(&p) == -EINVAL, "turbo mode too");
+	tap_ok(pm_op(&p) == -EACCES, "turbo mode is nobody's to switch");
 	p.cmd = ~0u;
 	tap_ok(pm_op(&p) == -EINVAL || pm_op(&p) == -ENOSYS, "and what is unknown");
 }
@@ -325,6 +325,68 @@ static int domctl(struct domain *d, unsigned cmd)
 	return domctl_unavailable(d, &op, &out);
 }
 
+static int without_domain(domid_t domid, unsigned cmd)
+{
+	struct xen_domctl op = { .cmd = cmd, .domain = domid };
+	bool out = false;
+
+	if (cmd == XEN_DOMCTL_vm_event_op)
+		op.u.vm_event_op.op = XEN_VM_EVENT_GET_VERSION;
+	return domctl_without_domain(&op, &out);
+}
+
+static void test_upload(void)
+{
+	struct xen_sysctl op = { .cmd = XEN_SYSCTL_livepatch_op,
+		                 .u.livepatch.cmd = XEN_SYSCTL_LIVEPATCH_UPLOAD };
+	int text, elf, cut;
+
+	op.u.livepatch.u.upload.payload.p = (void *)machine_put(0, "hostname", 8).v;
+	op.u.livepatch.u.upload.size = 8;
+	text = sysctl_unavailable(&op);
+	(void)machine_put(0, "\177ELF....", 8);
+	elf = sysctl_unavailable(&op);
+	op.u.livepatch.u.upload.size = 3;
+	cut = sysctl_unavailable(&op);
+	op.u.livepatch.u.upload.size = 8;
+	op.u.livepatch.u.upload.payload.p = (void *)~0ull;
+	tap_ok(text == -EINVAL && elf == -EOPNOTSUPP && cut == -EINVAL && sysctl_unavailable(&op) == -EFAULT,
+	       "a live patch is no ELF file, or is not supported");
+}
+
+/* Each frame of RAM by the memory map, also those that no guest can have, is on line. */
+static void test_page_status(void)
+{
+	struct xen_sysctl op = { .cmd = XEN_SYSCTL_page_offline_op };
+	struct xen_sysctl_page_offline_op *q = &op.u.page_offline;
+	unsigned count = memory_map_count;
+	uint32_t status[3] = { 9, 9, 9 };
+	int rc[3];
+
+	memory_map_count = 2;
+	memory_map[0] = (struct memory_region){ .start = 0, .end = 0x9fc00, .type = 1 };
+	memory_map[1] = (struct memory_region){ .start = 0xf0000, .end = 0x100000, .type = 2 };
+	q->status.p = (void *)(uintptr_t)DATA_AT;
+	for (unsigned cmd = 0; cmd < 3; cmd++) {
+		static const uint8_t cmds[] = { sysctl_query_page_offline, sysctl_page_online,
+			                        sysctl_page_offline };
+
+		q->cmd = cmds[cmd];
+		q->start = q->end = 0x10;
+		rc[cmd] = sysctl_unavailable(&op);
+		memcpy(&status[cmd], fake_guest + DATA_AT, sizeof(status[cmd]));
+	}
+	tap_ok(!rc[0] && !status[0] && !rc[1] && !status[1] && rc[2] == -EOPNOTSUPP,
+	       "RAM is on line, and is not taken off");
+	q->cmd = sysctl_query_page_offline;
+	q->start = q->end = 0x9f; /* the last frame of which a part is RAM only */
+	rc[0] = sysctl_unavailable(&op);
+	q->start = q->end = 0xf0;
+	rc[1] = sysctl_unavailable(&op);
+	tap_ok(rc[0] == -EINVAL && rc[1] == -EINVAL, "what is no RAM has no state");
+	memory_map_count = count;
+}
+
 static void test_refusals(void)
 {
 	struct xen_domctl shadow = { .cmd = XEN_DOMCTL_shadow_op };
@@ -332,6 +394,13 @@ static void test_refusals(void)
 	struct xen_hvm_param param = { .domid = 1 };
 	bool out = false;
 
+	tap_ok(without_domain(DOMID_IO, XEN_DOMCTL_deassign_device) == -EOPNOTSUPP &&
+	               without_domain(DOMID_INVALID, XEN_DOMCTL_deassign_device) == -ESRCH &&
+	               without_domain(DOMID_INVALID, XEN_DOMCTL_test_assign_device) == -EOPNOTSUPP &&
+	               without_domain(DOMID_INVALID, XEN_DOMCTL_vm_event_op) == 0 &&
+	               without_domain(DOMID_IO, XEN_DOMCTL_vm_event_op) == -ESRCH &&
+	               without_domain(4242, XEN_DOMCTL_getvcpuinfo) == -ESRCH,
+	       "operations that name no domain are refused as they are with one, all others name a domain");
 	shadow.u.shadow_op.op = XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY;
 	tap_ok(domctl_unavailable(guest, &shadow, &out) == -EOPNOTSUPP &&
 	               domctl_unavailable(dom0, &shadow, &out) == -EINVAL,
@@ -355,6 +424,8 @@ static void test_refusals(void)
 	tap_ok(sysctl_unavailable(&op) == -E2BIG, "and not asked for without bound");
 	op.u.livepatch.pad = 1;
 	tap_ok(sysctl_unavailable(&op) == -EINVAL, "padding is zero");
+	test_upload();
+	test_page_status();
 	op = (struct xen_sysctl){ .cmd = XEN_SYSCTL_page_offline_op };
 	op.u.page_offline.cmd = sysctl_query_page_offline;
 	op.u.page_offline.start = op.u.page_offline.end = ~0u;
@@ -371,7 +442,7 @@ static void test_refusals(void)
 
 int main(void)
 {
-	tap_plan(12 + 3 + 9 + 16 + 13 + 11);
+	tap_plan(12 + 3 + 9 + 16 + 13 + 15);
 	machine_init(4096, 3);
 	dom0 = machine_domain(0, 1);
 	guest = machine_domain(1, 1);

@@ -166,8 +166,7 @@ static void entry(void)
 	struct hc_args bad = { { sizeof(memory) - sizeof(op) + 1 } };
 	int64_t unprivileged, version, address;
 	static const uint32_t refused[] = { XENPF_cpu_offline, /* of CPU 0 */
-		                            XENPF_cpu_hotadd, XENPF_mem_hotadd, XENPF_core_parking,
-		                            XENPF_resource_op };
+		                            XENPF_cpu_hotadd, XENPF_mem_hotadd, XENPF_core_parking };
 	bool good = true;
 
 	begin(XENPF_settime64);
@@ -184,8 +183,6 @@ static void entry(void)
 		begin(refused[i]);
 		good = call() == -EOPNOTSUPP && good;
 	}
-	begin(XENPF_microcode_update);
-	good = call() == -ENOENT && good;
 	/* States of a processor that is there, of none, of no kind that is known. */
 	begin(XENPF_set_processor_pminfo);
 	op.u.set_pminfo.id = 11;
@@ -248,6 +245,69 @@ static void sleep_states(void)
 	op.u.enter_acpi_sleep.sleep_state = 5;
 	op.u.enter_acpi_sleep.flags = XENPF_ACPI_SLEEP_EXTENDED;
 	tap_ok(call() == -EOPNOTSUPP && !slept && good, "of the sleep states S5 alone, with both values");
+}
+
+#define DATA 2048
+
+/* Files of 64 bytes that begin so. */
+static int64_t microcode(uint32_t first, uint32_t loader, bool amd)
+{
+	uint32_t file[16] = { first, [5] = loader };
+	int64_t rc;
+
+	begin(XENPF_microcode_update);
+	memcpy(memory + DATA, file, sizeof(file));
+	op.u.microcode.data.p = (void *)DATA;
+	op.u.microcode.length = sizeof(file);
+	cpu_features.is_amd = amd;
+	rc = call();
+	cpu_features.is_amd = false;
+	return rc;
+}
+
+static void microcodes(void)
+{
+	int64_t cut, unmapped;
+
+	begin(XENPF_microcode_update);
+	op.u.microcode.length = 47;
+	cut = call();
+	begin(XENPF_microcode_update);
+	op.u.microcode.data.p = (void *)sizeof(memory);
+	op.u.microcode.length = 64;
+	unmapped = call();
+	tap_ok(microcode(1, 1, false) == -ENOENT && microcode(0x00414d44, 0, true) == -ENOENT &&
+	               microcode(0x00414d44, 0, false) == -EINVAL && microcode(1, 2, false) == -EINVAL &&
+	               microcode(1, 1, true) == -EINVAL && cut == -EINVAL && unmapped == -EFAULT,
+	       "no microcode is newer, and what is none is told so, by vendor");
+}
+
+/* The result, and in *ret what the entry says. */
+static int64_t resource(uint32_t entries, uint32_t cmd, uint64_t idx, int *ret)
+{
+	xenpf_resource_entry_t e = { .u.cmd = cmd, .idx = idx };
+	int64_t rc;
+
+	begin(XENPF_resource_op);
+	memcpy(memory + DATA, &e, sizeof(e));
+	op.u.resource_op.nr_entries = entries;
+	op.u.resource_op.entries.p = (void *)DATA;
+	rc = call();
+	memcpy(&e, memory + DATA, sizeof(e));
+	*ret = (int)e.u.ret;
+	return rc;
+}
+
+static void resources(void)
+{
+	int ret[5];
+
+	tap_ok(resource(1, XEN_RESOURCE_OP_MSR_READ, 0x122, &ret[0]) == 0 && ret[0] == -EPERM &&
+	               resource(3, XEN_RESOURCE_OP_MSR_WRITE, 0xc90, &ret[1]) == 0 && ret[1] == -EPERM &&
+	               resource(1, XEN_RESOURCE_OP_MSR_READ, 1ull << 32, &ret[2]) == 0 && ret[2] == -EINVAL &&
+	               resource(1, 2, 0, &ret[3]) == 0 && ret[3] == -EOPNOTSUPP &&
+	               resource(0, 0, 0, &ret[4]) == 0 && resource(4, 0, 0, &ret[4]) == -EINVAL,
+	       "no MSR is read or written for dom0, and the first entry of the list says so");
 }
 
 static void processors(void)
@@ -370,6 +430,8 @@ int main(void)
 	entry();
 	wall_clock();
 	sleep_states();
+	microcodes();
+	resources();
 	processors();
 	idle_times();
 	firmware_facts();

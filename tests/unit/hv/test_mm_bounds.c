@@ -252,14 +252,65 @@ static void physmap_batch(void)
 	       "add_to_physmap_batch of 65,535 pages reads its argument and no more");
 }
 
+/* ---- memory maps ---- */
+
+/* As E820 gives them. */
+struct map_entry {
+	uint64_t addr, size;
+	uint32_t type;
+} __packed;
+
+static int64_t map_set(unsigned count, uint64_t size)
+{
+	struct xen_foreign_memory_map f = { .domid = DOMID_SELF, .map.nr_entries = count };
+	struct map_entry e = { .size = size, .type = 1 };
+
+	for (unsigned i = 0; i < count; i++) {
+		e.addr = i * size;
+		memcpy(fake_guest + IN + i * sizeof(e), &e, sizeof(e));
+	}
+	f.map.buffer.p = (void *)IN;
+	memcpy(fake_guest + CALL, &f, sizeof(f));
+	return call(XENMEM_set_memory_map, NULL);
+}
+
+/* Entries that are told, or the error; the first one's size goes into *size. */
+static int64_t map_told(uint64_t *size)
+{
+	struct xen_memory_map m = { .nr_entries = 8 };
+	struct map_entry e;
+	int64_t rc;
+
+	m.buffer.p = (void *)OUT;
+	memcpy(fake_guest + CALL, &m, sizeof(m));
+	rc = call(XENMEM_memory_map, NULL);
+	memcpy(&m, fake_guest + CALL, sizeof(m));
+	memcpy(&e, fake_guest + OUT, sizeof(e));
+	*size = e.size;
+	return rc ? rc : (int64_t)m.nr_entries;
+}
+
+/* libxl sets a map twice (xl.cfg's e820_host). */
+static void memory_maps(void)
+{
+	uint64_t size;
+
+	fresh();
+	fake_domains[1].privileged = true;
+	tap_ok(map_told(&size) == -ENOSYS && !map_set(3, 4096) && map_told(&size) == 3 && size == 4096 &&
+	               !map_set(1, 8192) && map_told(&size) == 1 && size == 8192,
+	       "a domain's memory map is replaced by another one");
+}
+
 int main(void)
 {
-	tap_plan(2 * 7 + 5);
+	tap_plan(2 * 7 + 6);
 	fake_init(LOW_FRAMES, HIGH_FRAMES);
 	exchanges();
 	exchange_of_clear_frames();
 	pinned_tables();
 	machphys_list();
 	physmap_batch();
+	memory_maps();
 	return tap_end();
 }

@@ -223,7 +223,7 @@ static void reduced_tables_are_no_successors(void)
 {
 	struct vcpu *v = d2->vcpus[0];
 	struct fake_pv_tree t = give_tables(v);
-	uint64_t *l4 = mfn_map(t.l4), e = l4[0];
+	uint64_t *l4 = mfn_map_own(t.l4), e = l4[0];
 	const uint64_t *copy;
 	struct domain_mm next;
 
