@@ -271,7 +271,7 @@ struct xyl_sched {
 XYL_API int xyl_scheduler_id(struct xyl *x, enum xyl_scheduler *id) XYL_MUST_USE;
 /* "credit", "credit2", ...; "unknown" for others. */
 XYL_API const char *xyl_scheduler_name(enum xyl_scheduler id);
-/* Error: EOPNOTSUPP the host's scheduler knows no weights. */
+/* Error: EOPNOTSUPP its scheduler knows no weights. */
 XYL_API int xyl_sched_get(struct xyl *x, uint32_t domid, struct xyl_sched *params) XYL_MUST_USE;
 XYL_API int xyl_sched_set(struct xyl *x, uint32_t domid, const struct xyl_sched *params) XYL_MUST_USE;
 
