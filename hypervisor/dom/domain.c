@@ -9,6 +9,7 @@
  * Death, in steps that can be preempted: event channels, grants, interrupts, vcpus, memory.
  */
 #include "dom/domain.h"
+#include "dom/cpupool.h"
 #include "dom/evtchn.h"
 #include "dom/grant.h"
 #include "dom/guest.h"
@@ -82,6 +83,7 @@ static void domain_free(struct domain *d)
 	switch_forget(d);
 	d->kind->domain_destroy(d);
 	sched_domain_destroy(d);
+	cpupool_leave(d);
 	domain_mm_destroy(&d->mm);
 	hv_free(d->ioports);
 	hv_free(d);
@@ -120,13 +122,15 @@ static int domain_build(struct domain *d, const struct domain_config *c)
 	if (mfn_eq(d->shared_info_mfn, INVALID_MFN))
 		return -ENOMEM;
 	d->shared_info = frame_map_to_write(d->shared_info_mfn);
-	rc = sched_domain_init(d);
-	if (!rc)
-		rc = evtchn_domain_init(d, c->max_evtchn_port);
+	rc = evtchn_domain_init(d, c->max_evtchn_port);
 	if (!rc)
 		rc = grant_domain_init(d, c->max_grant_frames, c->max_maptrack_frames);
 	if (!rc)
 		rc = pirq_domain_init(d);
+	if (!rc)
+		rc = cpupool_join(d, c->cpupool_id);
+	if (!rc)
+		rc = sched_domain_init(d);
 	if (!rc)
 		rc = d->kind->domain_create(d);
 	return rc;
@@ -180,7 +184,17 @@ int domain_create(const struct domain_config *c, struct domain **out)
 
 /* ---- death ---- */
 
-enum relinquish { REL_STOP, REL_EVTCHN, REL_GRANT, REL_PIRQ, REL_VCPUS, REL_MEMORY, REL_SHARED, REL_DONE };
+enum relinquish {
+	REL_STOP,
+	REL_EVTCHN,
+	REL_GRANT,
+	REL_PIRQ,
+	REL_VCPUS,
+	REL_MEMORY,
+	REL_POOL,
+	REL_SHARED,
+	REL_DONE
+};
 
 static int relinquish_vcpus(struct domain *d)
 {
@@ -243,6 +257,9 @@ static int relinquish_step(struct domain *d)
 		break;
 	case REL_MEMORY:
 		rc = domain_mm_relinquish(&d->mm);
+		break;
+	case REL_POOL: /* what is left of it, perhaps for long, keeps no pool busy */
+		rc = cpupool_move_domain(d, &cpupool0);
 		break;
 	case REL_SHARED:
 		relinquish_shared(d);

@@ -128,6 +128,7 @@ struct guest_kind;   /* dom/guest.h */
 struct evtchn_table; /* dom/evtchn.c */
 struct grant_table;  /* dom/grant.c */
 struct pirq_table;   /* dom/pirq.c */
+struct cpupool;      /* dom/cpupool.h */
 
 struct domain {
 	struct domain *reap_next;      /* in the list of those to be freed; atomic */
@@ -165,6 +166,7 @@ struct domain {
 	uint64_t vm_assist;            /* VMASST_TYPE_* bits; domain lock */
 	int64_t time_offset_seconds;   /* domain lock */
 	struct sched_domain *sched;    /* weight, cap */
+	struct cpupool *pool;          /* domctl_lock; changed while no vcpu runs or waits */
 	struct cpu_policy *cpu_policy; /* CPUID and MSRs as this domain sees them; create, then domctl before
 	                                  first run */
 	bool xpti;                     /* create */
@@ -202,9 +204,10 @@ struct domain_config {
 	bool privileged;
 	unsigned max_vcpus, max_evtchn_port, max_grant_frames, max_maptrack_frames;
 	xen_domain_handle_t handle;
-	uint32_t ssidref;
+	uint32_t ssidref, cpupool_id;
 };
-/* Paused (one controller pause). 0, -EEXIST, -EINVAL, -ENOMEM. *out holds a reference for the list. */
+/* Paused (one controller pause). 0, -EEXIST, -EINVAL, -ENOMEM, -ESRCH and -ENODEV for its pool (cpupool.h). *out holds a
+ * reference for the list. */
 int domain_create(const struct domain_config *config, struct domain **out) __must_check;
 /* Domctl and the domain's own death: preemptible; 0 when dead, -ERESTART_HV, -EINVAL for dom0 itself. */
 int domain_destroy(struct domain *d) __must_check;

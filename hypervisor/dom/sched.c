@@ -18,6 +18,7 @@
  *    alone. What gives the CPU up by itself (blocks, yields, is paused) is not held back.
  * 6. A vcpu runs outside of its soft affinity only where a CPU would be idle otherwise: it goes back at the end
  *    of a slice when somebody else waits, or a CPU of that set is idle.
+ * 7. A vcpu runs on the CPUs of its domain's pool only (cpupool.c), and each pool's time is shared out by itself.
  *
  * Locks: a queue's lock (RANK_SCHED) guards the queue and the vcpus whose .cpu names it. sched_account_lock guards the
  * lists of domains and vcpus that accounting walks, and weights; it is taken with interrupts on, since the walk takes as
@@ -42,9 +43,7 @@ struct sched_cpu sched_cpus[NR_CPUS];
 cpumask_t cpus_in_use, cpus_leaving;
 static cpumask_t idle_cpus; /* CPUs whose curr is the idle vcpu; atomic */
 spinlock_t sched_account_lock = SPINLOCK(RANK_ACCOUNT);
-static struct list account_domains = { &account_domains, &account_domains };
 static struct timer account_timer;
-static uint64_t paid_ns; /* by all vcpus since the last accounting; atomic */
 
 /* ---- small pieces ---- */
 
@@ -118,16 +117,18 @@ static void burn(struct vcpu *v, uint64_t now)
 	if (READ_ONCE(v->domain->sched->cap))
 		__atomic_fetch_sub(&v->domain->sched->budget, (int64_t)(now - sv->burnt_ns),
 		                   __ATOMIC_RELAXED);
-	__atomic_fetch_add(&paid_ns, now - sv->burnt_ns, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&v->domain->pool->paid_ns, now - sv->burnt_ns, __ATOMIC_RELAXED);
 	sv->burnt_ns = now;
 	WRITE_ONCE(sv->ran, true);
 }
 
+/* Its pool does not change while it runs, waits or may be queued, whose queue's lock the caller holds (cpupool.c). */
 static cpumask_t allowed_cpus(const struct vcpu *v)
 {
-	cpumask_t m = cpumask_and(&v->hard_affinity, &cpus_in_use);
+	const struct cpupool *p = v->domain->pool;
+	cpumask_t m = cpumask_and(&v->hard_affinity, &p->cpus);
 
-	return cpumask_empty(&m) ? cpus_in_use : m;
+	return cpumask_empty(&m) ? p->cpus : m;
 }
 
 /* Those of them that are in its soft affinity, or all where none is. */
@@ -403,7 +404,7 @@ static struct vcpu *choose_next(struct sched_cpu *sc, unsigned cpu, const struct
 static uint64_t slice_of(const struct vcpu *v)
 {
 	const struct sched_domain *sd = v->domain->sched;
-	uint64_t slice = READ_ONCE(sched_slice_ns);
+	uint64_t slice = READ_ONCE(v->domain->pool->slice_ns);
 
 	if (sv_of(v)->boosted)
 		slice = MIN(slice, BOOST_NS);
@@ -441,10 +442,13 @@ static bool retire(struct sched_cpu *sc, struct vcpu *prev, unsigned cpu, uint64
 /* Until when the rate limit lets v go on; 0: it does not. Queue locked, v is its current vcpu. */
 static uint64_t held_until(const struct sched_cpu *sc, const struct vcpu *v, unsigned cpu, uint64_t now)
 {
-	uint64_t end = v->runstate.state_entry_time + READ_ONCE(sched_ratelimit_ns);
 	cpumask_t allowed;
+	uint64_t end;
 
-	if (v->is_idle || sc->slice_over || now >= end || !vcpu_runnable(v) || sv_of(v)->yielded ||
+	if (v->is_idle)
+		return 0;
+	end = v->runstate.state_entry_time + READ_ONCE(v->domain->pool->ratelimit_ns);
+	if (sc->slice_over || now >= end || !vcpu_runnable(v) || sv_of(v)->yielded ||
 	    class_of(v) == CLASS_NONE)
 		return 0;
 	allowed = allowed_cpus(v);
@@ -516,13 +520,13 @@ static void slice_expired(void *data)
 
 /* ---- accounting ---- */
 
-/* Counts the active vcpus of each domain and what it may use at the most. sched_account_lock. */
-static unsigned account_active(void)
+/* Counts the active vcpus of each domain of a pool and what it may use at the most. sched_account_lock. */
+static unsigned account_active(const struct cpupool *p)
 {
 	struct list *l, *m;
 	unsigned weights = 0;
 
-	list_for_each(l, &account_domains) {
+	list_for_each(l, &p->domains) {
 		struct sched_domain *sd = list_entry(l, struct sched_domain, link);
 
 		sd->active_count = 0;
@@ -545,7 +549,7 @@ static unsigned account_active(void)
 }
 
 /* Shares total out by weight; what a domain cannot use goes to the others. sched_account_lock. */
-static void account_share(int64_t total, unsigned weights)
+static void account_share(const struct cpupool *p, int64_t total, unsigned weights)
 {
 	bool again = true;
 
@@ -555,7 +559,7 @@ static void account_share(int64_t total, unsigned weights)
 		struct list *l;
 
 		again = false;
-		list_for_each(l, &account_domains) {
+		list_for_each(l, &p->domains) {
 			struct sched_domain *sd = list_entry(l, struct sched_domain, link);
 
 			if (sd->settled)
@@ -603,20 +607,27 @@ static void account_pay(struct sched_domain *sd)
 	fill_budget(sd);
 }
 
+/* sched_account_lock */
+static void account_pool(struct cpupool *p)
+{
+	uint64_t paid = __atomic_exchange_n(&p->paid_ns, 0, __ATOMIC_RELAXED);
+	struct list *l;
+
+	account_share(p, (int64_t)paid, account_active(p));
+	list_for_each(l, &p->domains)
+		account_pay(list_entry(l, struct sched_domain, link));
+}
+
 static void account(void *unused)
 {
-	uint64_t paid;
-	unsigned cpu, weights;
 	bool waiting = false;
 	struct list *l;
+	unsigned cpu;
 
 	(void)unused;
 	spin_lock(&sched_account_lock);
-	paid = __atomic_exchange_n(&paid_ns, 0, __ATOMIC_RELAXED);
-	weights = account_active();
-	account_share((int64_t)paid, weights);
-	list_for_each(l, &account_domains)
-		account_pay(list_entry(l, struct sched_domain, link));
+	list_for_each(l, &cpupools)
+		account_pool(list_entry(l, struct cpupool, link));
 	spin_unlock(&sched_account_lock);
 
 	/* Whom a cap kept from running may go on now, also on another CPU than where it waits. */
@@ -709,7 +720,7 @@ uint64_t cpu_idle_ns(unsigned cpu)
 
 int vcpu_set_affinity(struct vcpu *v, const cpumask_t *hard, const cpumask_t *soft)
 {
-	cpumask_t usable = cpumask_and(hard, &cpus_in_use), preferred;
+	cpumask_t usable = cpumask_and(hard, &v->domain->pool->cpus), preferred;
 	struct sched_cpu *sc;
 	uint64_t flags;
 	bool requeue = false;
@@ -763,9 +774,48 @@ int sched_domain_init(struct domain *d)
 	list_init(&sd->vcpus);
 	d->sched = sd;
 	spin_lock(&sched_account_lock);
-	list_add_tail(&sd->link, &account_domains);
+	list_add_tail(&sd->link, &d->pool->domains);
 	spin_unlock(&sched_account_lock);
 	return 0;
+}
+
+/* A CPU of its pool to begin with: neighbours get different ones. */
+static unsigned first_cpu(const struct vcpu *v)
+{
+	const cpumask_t *cpus = &v->domain->pool->cpus;
+	unsigned cpu = bit_next(cpus->bits, NR_CPUS, (v->domain->domid + v->id) % cpu_count);
+
+	if (cpu >= NR_CPUS)
+		cpu = bit_next(cpus->bits, NR_CPUS, 0);
+	CHECK(cpu < cpu_count);
+	return cpu;
+}
+
+void sched_domain_move(struct domain *d, struct cpupool *p)
+{
+	struct sched_domain *sd = d->sched;
+
+	spin_lock(&sched_account_lock);
+	list_del(&sd->link);
+	list_add_tail(&sd->link, &p->domains);
+	sd->weight = SCHED_WEIGHT_DEFAULT;
+	WRITE_ONCE(sd->cap, 0);
+	WRITE_ONCE(sd->budget, 0);
+	WRITE_ONCE(d->pool, p);
+	spin_unlock(&sched_account_lock);
+	for (unsigned i = 0; i < d->max_vcpus; i++) {
+		struct vcpu *v = d->vcpus[i];
+		struct sched_cpu *sc;
+		uint64_t flags;
+
+		if (!v)
+			continue;
+		sc = vcpu_lock(v, &flags);
+		assert(off_queue(sc, v) && !v->running);
+		v->hard_affinity = v->soft_affinity = cpumask_all();
+		WRITE_ONCE(v->cpu, first_cpu(v));
+		spin_unlock_irqrestore(&sc->lock, flags);
+	}
 }
 
 void sched_domain_destroy(struct domain *d)
@@ -794,9 +844,7 @@ int sched_vcpu_init(struct vcpu *v)
 	v->hard_affinity = v->soft_affinity = cpumask_all();
 	if (v->is_idle)
 		return 0;
-	v->cpu = (v->domain->domid + v->id) % cpu_count;
-	if (!cpumask_test(&cpus_in_use, v->cpu))
-		v->cpu = bit_next(cpus_in_use.bits, NR_CPUS, 0);
+	v->cpu = first_cpu(v);
 	if (v->domain->privileged && options.dom0_vcpus_pin) {
 		v->hard_affinity = (cpumask_t){ { 0 } };
 		v->cpu = v->id % cpu_count;
@@ -832,6 +880,7 @@ void sched_init_cpu(unsigned cpu)
 	sc->curr = sc->idle;
 	sc->idle->running = true;
 	cpumask_set(&cpus_in_use, cpu);
+	cpumask_set(&cpupool0.cpus, cpu);
 	cpumask_set(&idle_cpus, cpu);
 	cpu_set_current(sc->idle);
 }

@@ -18,18 +18,17 @@ int sched_vcpu_init(struct vcpu *v) __must_check;
 void sched_vcpu_destroy(struct vcpu *v);
 int sched_domain_init(struct domain *d) __must_check;
 void sched_domain_destroy(struct domain *d);
-unsigned sched_id(void); /* XEN_SCHEDULER_* that stock tools know */
-const char *sched_name(void);
-/* XEN_DOMCTL_scheduler_op get and put. 0 or -EINVAL. */
+const char *sched_name(unsigned id); /* XEN_SCHEDULER_CREDIT or XEN_SCHEDULER_CREDIT2 */
+/* XEN_DOMCTL_scheduler_op and XEN_SYSCTL_scheduler_op, get and put; domctl_lock. 0, -EINVAL, -ESRCH (no such pool). */
 int sched_adjust(struct domain *d, struct xen_domctl_scheduler_op *op) __must_check;
-int sched_adjust_global(struct xen_sysctl_scheduler_op *op) __must_check;
-/* Where it may run, and where it had rather. -EINVAL: no CPU of hard is in use. A soft set without a CPU that
+int sched_adjust_pool(struct xen_sysctl_scheduler_op *op) __must_check;
+/* Where it may run, and where it had rather. domctl_lock. -EINVAL: no CPU of hard is in its pool. A soft set without a CPU that
  * it may use counts for nothing. */
 int vcpu_set_affinity(struct vcpu *v, const cpumask_t *hard, const cpumask_t *soft) __must_check;
 
-/* CPUs that vcpus run on, and those that are being taken out of use (hotplug.c); atomic. */
+/* CPUs that are in a pool, leaving one, or free, and those that are being taken out of use (hotplug.c); atomic. */
 extern cpumask_t cpus_in_use, cpus_leaving;
-/* Gives a vcpu that waits or sleeps on this CPU another one that is in use. */
+/* Gives a vcpu that waits or sleeps on this CPU another one of its pool. */
 void vcpu_leave_cpu(struct vcpu *v, unsigned cpu);
 bool sched_cpu_idle(unsigned cpu);
 

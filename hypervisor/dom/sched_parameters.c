@@ -2,9 +2,8 @@
 /*
  * The scheduler's settings, as the toolstack reads and writes them.
  *
- * There is one scheduler with two faces. By default it shows itself as credit2, which is Xen's default:
- * weight, cap and rate limit. With sched=credit it shows itself as credit: the same, and a time slice.
- * Weights and caps mean the same in both.
+ * There is one scheduler with two faces, of which each pool has one. Credit2 is Pool-0's by default, as it is Xen's: weight, cap
+ * and rate limit. Credit (sched=credit, for Pool-0) has the same, and a time slice. Weights and caps mean the same in both.
  */
 #include "dom/sched_private.h"
 #include "hw/options.h"
@@ -12,49 +11,47 @@
 #include "lib/log.h"
 #include "lib/string.h"
 
-uint64_t sched_slice_ns = 30 * MS, sched_ratelimit_ns = 1 * MS;
-
-/* What it shows itself as; immutable after boot. */
-static unsigned face = XEN_SCHEDULER_CREDIT2;
-
-unsigned sched_id(void)
+const char *sched_name(unsigned id)
 {
-	return face;
+	return id == XEN_SCHEDULER_CREDIT ? "credit" : "credit2";
 }
 
-const char *sched_name(void)
+void sched_parameters_default(struct cpupool *p)
 {
-	return face == XEN_SCHEDULER_CREDIT ? "credit" : "credit2";
+	p->slice_ns = options.sched_slice_ms * MS;
+	p->ratelimit_ns = options.sched_ratelimit_us * 1000ull;
+	if (p->sched_id == XEN_SCHEDULER_CREDIT)
+		p->ratelimit_ns = MIN(p->ratelimit_ns, p->slice_ns);
 }
 
 void sched_parameters_init(void)
 {
-	face = XEN_SCHEDULER_CREDIT2;
+	cpupool0.sched_id = XEN_SCHEDULER_CREDIT2;
 	if (!strcmp(options.sched, "credit"))
-		face = XEN_SCHEDULER_CREDIT;
+		cpupool0.sched_id = XEN_SCHEDULER_CREDIT;
 	else if (options.sched[0] && strcmp(options.sched, "credit2"))
 		log_warn("option sched=%s has no effect: credit2 and credit are what there is",
 		         options.sched);
-	sched_ratelimit_ns = options.sched_ratelimit_us * 1000ull;
-	sched_slice_ns = options.sched_slice_ms * MS;
+	sched_parameters_default(&cpupool0);
 }
 
 /* The cap that means "as it is": credit has one, credit2 has none. */
-static bool cap_given(uint16_t cap)
+static bool cap_given(const struct cpupool *p, uint16_t cap)
 {
-	return face == XEN_SCHEDULER_CREDIT2 || cap != (uint16_t)~0;
+	return p->sched_id == XEN_SCHEDULER_CREDIT2 || cap != (uint16_t)~0;
 }
 
 /* Credit and credit2 have the same two fields. sched_account_lock. */
 static int domain_set(struct domain *d, const struct xen_domctl_sched_credit *p)
 {
 	struct sched_domain *sd = d->sched;
+	bool given = cap_given(d->pool, p->cap);
 
-	if (cap_given(p->cap) && p->cap > d->max_vcpus * 100u)
+	if (given && p->cap > d->max_vcpus * 100u)
 		return -EINVAL;
 	if (p->weight) /* 0 leaves it as it is */
 		sd->weight = p->weight;
-	if (cap_given(p->cap))
+	if (given)
 		WRITE_ONCE(sd->cap, p->cap);
 	return 0;
 }
@@ -68,7 +65,7 @@ int sched_adjust(struct domain *d, struct xen_domctl_scheduler_op *op)
 	                       sizeof(struct xen_domctl_sched_credit) ==
 	                               sizeof(struct xen_domctl_sched_credit2),
 	               "credit and credit2 have the same fields");
-	if (op->sched_id != face)
+	if (op->sched_id != d->pool->sched_id)
 		return -EINVAL;
 	spin_lock(&sched_account_lock);
 	switch (op->cmd) {
@@ -92,7 +89,7 @@ static bool ratelimit_valid(uint32_t us)
 	return !us || (us >= XEN_SYSCTL_SCHED_RATELIMIT_MIN && us <= XEN_SYSCTL_SCHED_RATELIMIT_MAX);
 }
 
-static int credit_set(const struct xen_sysctl_credit_schedule *p)
+static int credit_set(struct cpupool *pool, const struct xen_sysctl_credit_schedule *p)
 {
 	if (p->tslice_ms > XEN_SYSCTL_CSCHED_TSLICE_MAX || p->tslice_ms < XEN_SYSCTL_CSCHED_TSLICE_MIN)
 		return -EINVAL;
@@ -100,32 +97,41 @@ static int credit_set(const struct xen_sysctl_credit_schedule *p)
 		return -EINVAL;
 	if (p->vcpu_migr_delay_us) /* a vcpu moves as soon as a CPU is idle */
 		return -EINVAL;
-	WRITE_ONCE(sched_slice_ns, p->tslice_ms * MS);
-	WRITE_ONCE(sched_ratelimit_ns, p->ratelimit_us * 1000ull);
+	WRITE_ONCE(pool->slice_ns, p->tslice_ms * MS);
+	WRITE_ONCE(pool->ratelimit_ns, p->ratelimit_us * 1000ull);
 	return 0;
 }
 
-int sched_adjust_global(struct xen_sysctl_scheduler_op *op)
+static int credit2_set(struct cpupool *pool, const struct xen_sysctl_credit2_schedule *p)
 {
+	if (!ratelimit_valid(p->ratelimit_us))
+		return -EINVAL;
+	WRITE_ONCE(pool->ratelimit_ns, p->ratelimit_us * 1000ull);
+	return 0;
+}
+
+int sched_adjust_pool(struct xen_sysctl_scheduler_op *op)
+{
+	struct cpupool *p;
 	uint32_t ratelimit_us;
 	int rc = 0;
 
-	if (op->sched_id != face ||
-	    (op->cmd != XEN_SYSCTL_SCHEDOP_putinfo && op->cmd != XEN_SYSCTL_SCHEDOP_getinfo))
+	if (op->cmd != XEN_SYSCTL_SCHEDOP_putinfo && op->cmd != XEN_SYSCTL_SCHEDOP_getinfo)
 		return -EINVAL;
-	if (op->cmd == XEN_SYSCTL_SCHEDOP_putinfo && face == XEN_SCHEDULER_CREDIT) {
-		rc = credit_set(&op->u.sched_credit);
-	} else if (op->cmd == XEN_SYSCTL_SCHEDOP_putinfo) {
-		if (!ratelimit_valid(op->u.sched_credit2.ratelimit_us))
-			return -EINVAL;
-		WRITE_ONCE(sched_ratelimit_ns, op->u.sched_credit2.ratelimit_us * 1000ull);
-	}
+	p = cpupool_find(op->cpupool_id);
+	if (!p)
+		return -ESRCH;
+	if (op->sched_id != p->sched_id)
+		return -EINVAL;
+	if (op->cmd == XEN_SYSCTL_SCHEDOP_putinfo)
+		rc = p->sched_id == XEN_SCHEDULER_CREDIT ? credit_set(p, &op->u.sched_credit)
+		                                         : credit2_set(p, &op->u.sched_credit2);
 	if (rc)
 		return rc;
-	ratelimit_us = (uint32_t)(READ_ONCE(sched_ratelimit_ns) / 1000);
-	if (face == XEN_SCHEDULER_CREDIT)
+	ratelimit_us = (uint32_t)(READ_ONCE(p->ratelimit_ns) / 1000);
+	if (p->sched_id == XEN_SCHEDULER_CREDIT)
 		op->u.sched_credit = (struct xen_sysctl_credit_schedule){
-			.tslice_ms = (unsigned)(READ_ONCE(sched_slice_ns) / MS), .ratelimit_us = ratelimit_us
+			.tslice_ms = (unsigned)(READ_ONCE(p->slice_ns) / MS), .ratelimit_us = ratelimit_us
 		};
 	else
 		op->u.sched_credit2.ratelimit_us = ratelimit_us;

@@ -5,6 +5,7 @@
 #ifndef DOM_SCHED_PRIVATE_H
 #define DOM_SCHED_PRIVATE_H
 
+#include "dom/cpupool.h"
 #include "dom/sched.h"
 #include "dom/timer.h"
 
@@ -13,7 +14,7 @@
 #define SCHED_WEIGHT_DEFAULT 256
 
 struct sched_domain {
-	struct list link;  /* sched_account_lock, as all here */
+	struct list link;  /* cpupool.domains; sched_account_lock, as all here */
 	struct list vcpus; /* sched_vcpu.link */
 	unsigned weight;
 	unsigned cap; /* percent of one CPU; 0: none. Read without the lock */
@@ -45,11 +46,14 @@ struct sched_cpu {
 };
 
 extern struct sched_cpu sched_cpus[NR_CPUS];
-/* Guards weights, and the lists that accounting walks. */
+/* Guards weights, and the lists that accounting walks: pools, their domains, and these domains' vcpus. */
 extern spinlock_t sched_account_lock;
-extern uint64_t sched_slice_ns, sched_ratelimit_ns; /* READ_ONCE, WRITE_ONCE */
 
-/* Reads the options, at boot. */
+/* Reads the options, at boot: what Pool-0 is. */
 void sched_parameters_init(void);
+/* What the options say, for a pool whose sched_id is set. */
+void sched_parameters_default(struct cpupool *p);
+/* Of a paused domain: its vcpus are in the new pool, with weight, cap and affinities of a new domain. */
+void sched_domain_move(struct domain *d, struct cpupool *p);
 
 #endif

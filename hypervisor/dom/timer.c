@@ -143,6 +143,7 @@ void timer_set(struct timer *t, uint64_t expires_ns)
 	if (!t->killed) {
 		if (t->active)
 			heap_remove(h, t);
+		t->moving = false;
 		t->expires_ns = expires_ns;
 		heap_insert(h, t);
 		heap_changed(h, t->cpu);
@@ -155,6 +156,7 @@ void timer_stop(struct timer *t)
 	uint64_t flags;
 	struct timer_heap *h = timer_lock(t, &flags);
 
+	t->moving = false;
 	if (t->active) {
 		heap_remove(h, t);
 		heap_changed(h, t->cpu);
@@ -171,6 +173,7 @@ void timer_kill(struct timer *t)
 		return;
 	h = timer_lock(t, &flags);
 	t->killed = true;
+	t->moving = false;
 	if (t->active)
 		heap_remove(h, t);
 	spin_unlock_irqrestore(&h->lock, flags);
@@ -180,23 +183,33 @@ void timer_kill(struct timer *t)
 			cpu_relax();
 }
 
+/* The heaps are locked one after the other: between, others may set, stop, kill or move it, and theirs counts. */
 void timer_migrate(struct timer *t, unsigned cpu)
 {
 	uint64_t flags;
 	struct timer_heap *h = timer_lock(t, &flags);
-	bool active = t->active;
-	uint64_t expires_ns = t->expires_ns;
+	bool active;
 
 	if (t->cpu == cpu || t->killed) {
 		spin_unlock_irqrestore(&h->lock, flags);
 		return;
 	}
-	if (active)
+	active = t->active;
+	if (active) {
 		heap_remove(h, t);
+		t->moving = true;
+	}
 	WRITE_ONCE(t->cpu, cpu);
 	spin_unlock_irqrestore(&h->lock, flags);
-	if (active)
-		timer_set(t, expires_ns);
+	if (!active)
+		return;
+	h = timer_lock(t, &flags);
+	if (t->moving) {
+		t->moving = false;
+		heap_insert(h, t);
+		heap_changed(h, t->cpu);
+	}
+	spin_unlock_irqrestore(&h->lock, flags);
 }
 
 /* WORK_TIMER: runs what is due on this CPU and asks the hardware for the next. */

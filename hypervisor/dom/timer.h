@@ -12,6 +12,7 @@ struct timer {
 	unsigned cpu;                      /* whose heap; that heap's lock */
 	struct timer *child, *next, *prev; /* pairing heap; prev of a first child is its parent */
 	bool active, killed;
+	bool moving; /* out of one heap and not yet in the other; whoever sets or stops it ends that */
 };
 
 void timers_init_cpu(unsigned cpu);

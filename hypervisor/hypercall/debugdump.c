@@ -5,6 +5,7 @@
  * the caller's CPU runs no guest meanwhile.
  */
 #include "hypercall/debugdump.h"
+#include "dom/cpupool.h"
 #include "dom/evtchn.h"
 #include "dom/grant.h"
 #include "dom/sched.h"
@@ -278,10 +279,17 @@ void dump_memory(void)
 void dump_run_queues(void)
 {
 	struct sched_view views[VIEWS_MAX];
+	struct list *l;
 	unsigned cpu;
 
 	begin("run queues");
-	line("  scheduler %s", sched_name());
+	list_for_each(l, &cpupools) {
+		const struct cpupool *p = list_entry(l, struct cpupool, link);
+
+		line("  pool %u: scheduler %s, %u domains, CPUs %lx %lx", p->id, sched_name(p->sched_id),
+		     READ_ONCE(p->domain_count), (unsigned long)p->cpus.bits[0],
+		     (unsigned long)p->cpus.bits[1]);
+	}
 	for_each_cpu_in(cpu, &cpus_online) {
 		unsigned n = sched_look(cpu, views, VIEWS_MAX);
 

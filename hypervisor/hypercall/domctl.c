@@ -7,6 +7,7 @@
  */
 #include "hypercall/domctl.h"
 #include "hypercall/settings.h"
+#include "dom/cpupool.h"
 #include "dom/evtchn.h"
 #include "lib/log.h"
 #include "lib/pvbuild.h"
@@ -32,7 +33,7 @@ static int create_check(const struct xen_domctl_createdomain *c)
 		return -EINVAL;
 	if (XEN_DOMCTL_GRANT_version(c->grant_opts) != 1 || c->grant_opts & ~XEN_DOMCTL_GRANT_version_mask)
 		return -EINVAL;
-	return c->cpupool_id ? -EINVAL : 0;
+	return 0;
 }
 
 /* Creates the domain under a number of its own, counting up from the last one given, so that numbers return late. */
@@ -67,6 +68,7 @@ static int createdomain(struct xen_domctl *op, bool *out)
 		.max_maptrack_frames = c->max_maptrack_frames < 0 ? READ_ONCE(default_maptrack_frames)
 		                                                  : (unsigned)c->max_maptrack_frames,
 		.ssidref = c->ssidref,
+		.cpupool_id = c->cpupool_id,
 	};
 	struct domain *d;
 	int rc = create_check(c);
@@ -143,6 +145,7 @@ void domctl_info(struct domain *d, struct xen_domctl_getdomaininfo *info)
 	info->outstanding_pages = READ_ONCE(d->mm.claimed_pages);
 	info->shared_info_frame = d->shared_info_mfn.m;
 	info->ssidref = d->ssidref;
+	info->cpupool = cpupool_of(d);
 	memcpy(info->handle, d->handle, sizeof(info->handle));
 	info->gpaddr_bits = cpu_features.phys_bits;
 }

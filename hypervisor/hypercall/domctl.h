@@ -43,5 +43,7 @@ int sysctl_unavailable(struct xen_sysctl *op) __must_check;
 /* pm.c: XEN_SYSCTL_get_pmstat and XEN_SYSCTL_pm_op. */
 int pm_stat(struct xen_sysctl_get_pmstat *q) __must_check;
 int pm_op(struct xen_sysctl_pm_op *q) __must_check;
+/* cpupool.c: XEN_SYSCTL_cpupool_op. domctl_lock. */
+int sysctl_cpupool(struct xen_sysctl_cpupool_op *q) __must_check;
 
 #endif

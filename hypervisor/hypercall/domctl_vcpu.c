@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* domctl: operations on one vcpu of a domain. The caller holds domctl_lock and a reference. */
 #include "hypercall/domctl.h"
+#include "dom/cpupool.h"
 #include "lib/string.h"
 #include "mm/heap.h"
 #include "pv/pv.h"
@@ -93,7 +94,7 @@ static int set_affinity(struct vcpu *v, struct xen_domctl_vcpuaffinity *q)
 	rc = vcpu_set_affinity(v, &hard, &soft);
 	if (rc)
 		return rc;
-	effective = cpumask_and(&hard, &cpus_in_use);
+	effective = cpumask_and(&hard, &v->domain->pool->cpus);
 	if ((q->flags & XEN_VCPUAFFINITY_HARD) && bitmap_out(&q->cpumap_hard, &effective))
 		return -EFAULT;
 	if (q->flags & XEN_VCPUAFFINITY_SOFT) {

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * sysctl (xen/sysctl.h): what the toolstack asks of the whole machine. dom0 alone may call it. One NUMA node,
- * one cpupool. What is not there answers in unavailable.c.
+ * sysctl (xen/sysctl.h): what the toolstack asks of the whole machine. dom0 alone may call it. One NUMA node.
+ * Pools are in cpupool.c; what is not there answers in unavailable.c.
  */
 #include "hypercall/domctl.h"
+#include "dom/cpupool.h"
 #include "dom/hotplug.h"
 #include "hw/console.h"
 #include "hw/cpu.h"
@@ -221,59 +222,30 @@ static int pcitopoinfo(struct xen_sysctl_pcitopoinfo *q)
 	return 0;
 }
 
-/* ---- scheduler and the one pool ---- */
+/* ---- what changes CPUs and pools: one at a time, as domctl's operations ---- */
 
-static int movedomain(const struct xen_sysctl_cpupool_op *q)
+/* No SMT to be switched: cores are not told from threads. */
+static int cpu_hotplug(const struct xen_sysctl_cpu_hotplug *q)
 {
-	struct domain *d = domain_get_self_or((uint16_t)q->domid);
-
-	if (!d)
-		return -ESRCH;
-	domain_put(d);
-	return q->cpupool_id ? -ENOENT : 0;
+	if (q->op == XEN_SYSCTL_CPU_HOTPLUG_ONLINE)
+		return cpu_put_back(q->cpu);
+	return q->op == XEN_SYSCTL_CPU_HOTPLUG_OFFLINE ? cpu_take_out(q->cpu) : -EOPNOTSUPP;
 }
 
-/* There is one pool, with all CPUs in it: what Xen says of pools and CPUs that are not there, or in use. */
-static int change_pool(const struct xen_sysctl_cpupool_op *q)
+static int locked(struct xen_sysctl *op)
 {
-	bool none = q->cpu >= cpu_count && q->cpu != XEN_SYSCTL_CPUPOOL_PAR_ANY;
+	int rc = -ENOSYS;
 
-	switch (q->op) {
-	case XEN_SYSCTL_CPUPOOL_OP_CREATE:
-		return q->cpupool_id ? -EOPNOTSUPP : -EEXIST;
-	case XEN_SYSCTL_CPUPOOL_OP_DESTROY:
-		return q->cpupool_id ? -ENOENT : -EBUSY;
-	case XEN_SYSCTL_CPUPOOL_OP_ADDCPU:
-		return q->cpupool_id ? -ENOENT : none ? -EINVAL : -ENODEV;
-	case XEN_SYSCTL_CPUPOOL_OP_RMCPU:
-		return q->cpupool_id ? -ENOENT : none ? -EINVAL : -EOPNOTSUPP;
-	}
-	return -ENOSYS;
-}
-
-static int cpupool_op(struct xen_sysctl_cpupool_op *q)
-{
-	cpumask_t none = { { 0 } };
-
-	switch (q->op) {
-	case XEN_SYSCTL_CPUPOOL_OP_INFO: /* this pool or the next one */
-		if (q->cpupool_id)
-			return -ENOENT;
-		q->sched_id = sched_id();
-		q->n_dom = domain_count();
-		return bitmap_out(&q->cpumap, &cpus_in_use);
-	case XEN_SYSCTL_CPUPOOL_OP_FREEINFO:
-		return bitmap_out(&q->cpumap, &none);
-	case XEN_SYSCTL_CPUPOOL_OP_MOVEDOMAIN:
-		return movedomain(q);
-	default:
-		return change_pool(q);
-	}
-}
-
-static int scheduler_op(struct xen_sysctl_scheduler_op *q)
-{
-	return q->cpupool_id ? -ESRCH : sched_adjust_global(q);
+	if (!spin_trylock(&domctl_lock))
+		return -ERESTART_HV;
+	if (op->cmd == XEN_SYSCTL_cpupool_op)
+		rc = sysctl_cpupool(&op->u.cpupool_op);
+	else if (op->cmd == XEN_SYSCTL_scheduler_op)
+		rc = sched_adjust_pool(&op->u.scheduler_op);
+	else if (op->cmd == XEN_SYSCTL_cpu_hotplug)
+		rc = cpu_hotplug(&op->u.cpu_hotplug);
+	spin_unlock(&domctl_lock);
+	return rc;
 }
 
 /* ---- features ---- */
@@ -332,21 +304,6 @@ static int get_policy(struct xen_sysctl_cpu_policy *q)
 	return policy_out(policies[q->index], q->leaves, &q->nr_leaves, q->msrs, &q->nr_msrs);
 }
 
-/* No SMT to be switched: cores are not told from threads. */
-static int cpu_hotplug(const struct xen_sysctl_cpu_hotplug *q)
-{
-	int rc = -EOPNOTSUPP;
-
-	if (!spin_trylock(&domctl_lock))
-		return -ERESTART_HV;
-	if (q->op == XEN_SYSCTL_CPU_HOTPLUG_ONLINE)
-		rc = cpu_put_back(q->cpu);
-	else if (q->op == XEN_SYSCTL_CPU_HOTPLUG_OFFLINE)
-		rc = cpu_take_out(q->cpu);
-	spin_unlock(&domctl_lock);
-	return rc;
-}
-
 /* ---- dispatch ---- */
 
 static int dispatch(struct xen_sysctl *op)
@@ -361,7 +318,7 @@ static int dispatch(struct xen_sysctl *op)
 	case XEN_SYSCTL_physinfo:
 		return physinfo(&op->u.physinfo);
 	case XEN_SYSCTL_sched_id:
-		op->u.sched_id.sched_id = sched_id();
+		op->u.sched_id.sched_id = cpupool0.sched_id;
 		return 0;
 	case XEN_SYSCTL_getcpuinfo:
 		return getcpuinfo(&op->u.getcpuinfo);
@@ -374,11 +331,9 @@ static int dispatch(struct xen_sysctl *op)
 	case XEN_SYSCTL_pcitopoinfo:
 		return pcitopoinfo(&op->u.pcitopoinfo);
 	case XEN_SYSCTL_cpupool_op:
-		return cpupool_op(&op->u.cpupool_op);
 	case XEN_SYSCTL_scheduler_op:
-		return scheduler_op(&op->u.scheduler_op);
 	case XEN_SYSCTL_cpu_hotplug:
-		return cpu_hotplug(&op->u.cpu_hotplug);
+		return locked(op);
 	case XEN_SYSCTL_get_cpu_levelling_caps:
 		op->u.cpu_levelling_caps.caps =
 		        cpu_features.cpuid_faulting ? XEN_SYSCTL_CPU_LEVELCAP_faulting : 0;

@@ -102,11 +102,12 @@ struct xyl_create {
 	int32_t max_grant_frames;    /* -1: the hypervisor's default */
 	int32_t max_maptrack_frames; /* -1: the hypervisor's default */
 	bool iommu;                  /* devices may be passed through */
+	uint32_t cpupool;            /* its CPU pool, of which there must be one, with a CPU; 0: Pool-0 */
 };
 
 /*
  * Creates a 64-bit paravirtual domain without memory, paused, and gives it its vcpus (offline).
- * *domid is the new number. Errors: EEXIST number taken, ENOMEM, EINVAL.
+ * *domid is the new number. Errors: EEXIST number taken, ENOMEM, EINVAL, ESRCH no such pool, ENODEV no CPU in it.
  */
 XYL_API int xyl_domain_create(struct xyl *x, const struct xyl_create *config, uint32_t *domid) XYL_MUST_USE;
 /*
@@ -270,7 +271,7 @@ struct xyl_sched {
 XYL_API int xyl_scheduler_id(struct xyl *x, enum xyl_scheduler *id) XYL_MUST_USE;
 /* "credit", "credit2", ...; "unknown" for others. */
 XYL_API const char *xyl_scheduler_name(enum xyl_scheduler id);
-/* Error: EOPNOTSUPP the host's scheduler knows no weights. */
+/* Error: EOPNOTSUPP its scheduler knows no weights. */
 XYL_API int xyl_sched_get(struct xyl *x, uint32_t domid, struct xyl_sched *params) XYL_MUST_USE;
 XYL_API int xyl_sched_set(struct xyl *x, uint32_t domid, const struct xyl_sched *params) XYL_MUST_USE;
 

@@ -30,12 +30,17 @@ int xyl_domain_create(struct xyl *x, const struct xyl_create *config, uint32_t *
 	c->max_grant_frames = config->max_grant_frames;
 	c->max_maptrack_frames = config->max_maptrack_frames;
 	c->grant_opts = XEN_DOMCTL_GRANT_version(1);
+	c->cpupool_id = config->cpupool;
 	if (xyl_domctl(x, &op, "create it") < 0) {
 		int error = errno;
 
 		if (error == EEXIST)
 			return xyl_fail_text(error, "cannot create domain %u: the number is taken",
 			                     config->domid);
+		if (error == ESRCH || error == ENODEV)
+			return xyl_fail_text(error, "cannot create a domain in CPU pool %u: %s",
+			                     config->cpupool,
+			                     error == ESRCH ? "there is no such pool" : "it has no CPU");
 		return xyl_fail(error, "cannot create a domain with %u vcpus", config->max_vcpus);
 	}
 	*domid = op.domain;

@@ -32,16 +32,33 @@ const char *xyl_scheduler_name(enum xyl_scheduler id)
 	}
 }
 
+/* That of the domain's CPU pool; Pool-0 has the host's. */
+static int domain_scheduler(struct xyl *x, uint32_t domid, enum xyl_scheduler *id)
+{
+	struct xen_sysctl op = { .cmd = XEN_SYSCTL_cpupool_op };
+	struct xyl_dominfo info;
+
+	if (xyl_domain_info(x, domid, &info) < 0)
+		return -1;
+	if (!info.cpupool)
+		return xyl_scheduler_id(x, id);
+	op.u.cpupool_op.op = XEN_SYSCTL_CPUPOOL_OP_INFO;
+	op.u.cpupool_op.cpupool_id = info.cpupool;
+	if (xyl_sysctl(x, &op, "ask for a CPU pool's scheduler") < 0)
+		return -1;
+	*id = (enum xyl_scheduler)op.u.cpupool_op.sched_id;
+	return 0;
+}
+
 static int prepare(struct xyl *x, uint32_t domid, struct xen_domctl *op, uint32_t cmd)
 {
 	enum xyl_scheduler id;
 
-	if (xyl_scheduler_id(x, &id) < 0)
+	if (domain_scheduler(x, domid, &id) < 0)
 		return -1;
 	if (id != XYL_SCHED_CREDIT && id != XYL_SCHED_CREDIT2)
-		return xyl_fail_text(EOPNOTSUPP,
-		                     "domain %u: the host's scheduler (%s) knows no weights and caps", domid,
-		                     xyl_scheduler_name(id));
+		return xyl_fail_text(EOPNOTSUPP, "domain %u: its scheduler (%s) knows no weights and caps",
+		                     domid, xyl_scheduler_name(id));
 	memset(op, 0, sizeof(*op));
 	op->cmd = XEN_DOMCTL_scheduler_op;
 	op->domain = (domid_t)domid;

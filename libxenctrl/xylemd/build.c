@@ -109,11 +109,17 @@ static bool set_affinity(struct build *b, uint32_t vcpu, GBytes *map, GError **e
 	gsize bytes;
 	const uint8_t *cpus = g_bytes_get_data(map, &bytes);
 
-	if (xyl_vcpu_set_affinity(xylemd.xen, b->ids.domid, vcpu, cpus, NULL, bytes))
-		return xd_fail(error, XD_ERROR_HYPERVISOR,
-		               "guest \"%s\": CPUs of vcpu %u (cpumap, vcpu_pins): %s", b->conf->name, vcpu,
-		               xyl_error());
-	return true;
+	if (!xyl_vcpu_set_affinity(xylemd.xen, b->ids.domid, vcpu, cpus, NULL, bytes))
+		return true;
+	/* It was moved to a CPU pool that has none of them, and ran on all CPUs of that. */
+	if (errno == EINVAL && b->guest->journal->cpupool) {
+		g_warning(
+		        "guest \"%s\": vcpu %u may run on all CPUs of its CPU pool: it has none of those that it is bound to",
+		        b->conf->name, vcpu);
+		return true;
+	}
+	return xd_fail(error, XD_ERROR_HYPERVISOR, "guest \"%s\": CPUs of vcpu %u (cpumap, vcpu_pins): %s",
+	               b->conf->name, vcpu, xyl_error());
 }
 
 static bool set_scheduling(struct build *b, GError **error)
@@ -164,7 +170,8 @@ static bool make_domain(struct build *b, GError **error)
 	const struct guestconf *conf = b->conf;
 	struct xyl_create create = { .max_vcpus = conf->max_vcpus,
 		                     .max_grant_frames = -1,
-		                     .max_maptrack_frames = -1 };
+		                     .max_maptrack_frames = -1,
+		                     .cpupool = b->guest->journal->cpupool };
 	int64_t offset = clock_offset(conf);
 	struct xyl_pv_build request = { 0 };
 	struct xyl_pv_built built;

@@ -42,6 +42,7 @@ static GVariant *journal_to_variant(const struct journal *journal, GVariant *con
 	g_variant_builder_add(&b, "{sv}", "phase", g_variant_new_string(phase_names[journal->phase]));
 	g_variant_builder_add(&b, "{sv}", "domid", g_variant_new_uint32(journal->domid));
 	g_variant_builder_add(&b, "{sv}", "unpaused", g_variant_new_boolean(journal->unpaused));
+	g_variant_builder_add(&b, "{sv}", "cpupool", g_variant_new_uint32(journal->cpupool));
 	g_variant_builder_add(&b, "{sv}", "started_us", g_variant_new_int64(journal->policy.started_us));
 	g_variant_builder_add(&b, "{sv}", "quick_runs", g_variant_new_uint32(journal->policy.quick_runs));
 	g_variant_builder_add(&b, "{sv}", "nic_devids",
@@ -130,6 +131,7 @@ static bool journal_decode(struct journal *journal, GVariant *data, GError **err
 	    !g_variant_lookup(data, "quick_runs", "u", &journal->policy.quick_runs))
 		return xd_fail(error, XD_ERROR_INTERNAL, "a key is missing");
 	journal->unpaused = unpaused;
+	(void)g_variant_lookup(data, "cpupool", "u", &journal->cpupool); /* not in older ones */
 	for (i = 0; i < G_N_ELEMENTS(phase_names) && strcmp(phase, phase_names[i]); i++)
 		;
 	if (i == G_N_ELEMENTS(phase_names))

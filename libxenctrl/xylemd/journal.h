@@ -23,8 +23,9 @@ enum journal_phase {
 
 struct journal {
 	enum journal_phase phase;
-	uint32_t domid; /* 0: not known yet */
-	bool unpaused;  /* has run */
+	uint32_t domid;   /* 0: not known yet */
+	bool unpaused;    /* has run */
+	uint32_t cpupool; /* where its domain was when it was taken down, for the next one */
 	struct policy_state policy;
 	struct guestconf *conf;
 	GArray *nic_devids; /* uint32_t, one for each of conf->nics */

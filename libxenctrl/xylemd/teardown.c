@@ -173,6 +173,15 @@ void teardown_domain(uint32_t domid, const char *uuid)
 	wait_domain_gone(domid, NULL, what);
 }
 
+/* One that is dying already is in Pool-0, wherever it was. */
+static void remember_pool(struct journal *journal)
+{
+	struct xyl_dominfo info;
+
+	if (!xyl_domain_info(xylemd.xen, journal->domid, &info) && !info.dying)
+		journal->cpupool = info.cpupool;
+}
+
 void teardown_guest(struct guest *guest, bool keep_disks, const char *detail)
 {
 	g_autofree char *what = g_strdup_printf("guest \"%s\"", guest->name);
@@ -183,6 +192,7 @@ void teardown_guest(struct guest *guest, bool keep_disks, const char *detail)
 	if (domid && number_is_taken(domid, guest->id))
 		domid = 0;
 	if (domid) {
+		remember_pool(guest->journal);
 		guest_save(guest, keep_disks ? JOURNAL_RESTART : JOURNAL_TEARDOWN);
 		teardown_common(domid, guest->uuid, true, what);
 	}

@@ -29,7 +29,6 @@ UNREFERENCED = {
     "pv_iret": "declared with the other crossings of bounce.c",
     "wrmsr_safe": "the counterpart of rdmsr_safe",
     "sched_cpus": "declared for all files of the scheduler",
-    "sched_name": "the counterpart of sched_id",
 }
 
 

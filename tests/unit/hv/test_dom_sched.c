@@ -63,7 +63,8 @@ static uint64_t used_by(unsigned domid)
 
 static void set(struct domain *d, unsigned weight, unsigned cap)
 {
-	struct xen_domctl_scheduler_op op = { .sched_id = sched_id(), .cmd = XEN_DOMCTL_SCHEDOP_putinfo };
+	struct xen_domctl_scheduler_op op = { .sched_id = cpupool0.sched_id,
+		                              .cmd = XEN_DOMCTL_SCHEDOP_putinfo };
 
 	op.u.credit.weight = (uint16_t)weight;
 	op.u.credit.cap = (uint16_t)cap;
@@ -289,7 +290,7 @@ static bool set_ratelimit(unsigned us)
 		                             .cmd = XEN_SYSCTL_SCHEDOP_putinfo };
 
 	g.u.sched_credit2.ratelimit_us = us;
-	return !sched_adjust_global(&g) && g.u.sched_credit2.ratelimit_us == us;
+	return !sched_adjust_pool(&g) && g.u.sched_credit2.ratelimit_us == us;
 }
 
 /* Wakes v at each step, for a second; it blocks as soon as it ran. How often it ran; *late: the longest wait
@@ -441,7 +442,7 @@ static void test_chaos(void)
 
 static bool global_refused(struct xen_sysctl_scheduler_op g)
 {
-	return sched_adjust_global(&g) == -EINVAL;
+	return sched_adjust_pool(&g) == -EINVAL;
 }
 
 static void test_parameters(void)
@@ -452,7 +453,8 @@ static void test_parameters(void)
 		                             .cmd = XEN_SYSCTL_SCHEDOP_getinfo };
 	cpumask_t none = { { 1ull << 40 } };
 
-	tap_ok(sched_id() == XEN_SCHEDULER_CREDIT2 && !strcmp(sched_name(), "credit2"),
+	tap_ok(cpupool0.sched_id == XEN_SCHEDULER_CREDIT2 &&
+	               !strcmp(sched_name(cpupool0.sched_id), "credit2"),
 	       "by default it is credit2, as Xen's");
 	set(doms[1], 777, 33);
 	tap_ok(!sched_adjust(doms[1], &op) && op.u.credit2.weight == 777 && op.u.credit2.cap == 33,
@@ -477,7 +479,7 @@ static void test_parameters(void)
 	tap_ok(sched_adjust(doms[1], &op) == -EINVAL, "another scheduler's parameters are refused");
 	options.sched_ratelimit_us = 1000;
 	sched_parameters_init();
-	tap_ok(!sched_adjust_global(&g) && g.u.sched_credit2.ratelimit_us == 1000,
+	tap_ok(!sched_adjust_pool(&g) && g.u.sched_credit2.ratelimit_us == 1000,
 	       "the rate limit is the option's");
 	tap_ok(!set_ratelimit(99) && !set_ratelimit(500001) && !set_ratelimit(~0u),
 	       "rate limits outside of Xen's range are refused");
@@ -502,7 +504,7 @@ static void test_credit_face(void)
 
 	strcpy(options.sched, "credit");
 	sched_parameters_init();
-	tap_ok(sched_id() == XEN_SCHEDULER_CREDIT && !strcmp(sched_name(), "credit"),
+	tap_ok(cpupool0.sched_id == XEN_SCHEDULER_CREDIT && !strcmp(sched_name(cpupool0.sched_id), "credit"),
 	       "sched=credit shows it as credit");
 	set(doms[1], 512, 44);
 	op.u.credit.cap = 0xffff;
@@ -521,10 +523,10 @@ static void test_credit_face(void)
 	g.u.sched_credit.ratelimit_us = 10001;
 	tap_ok(global_refused(g), "a rate limit longer than the slice is refused");
 	g.u.sched_credit.ratelimit_us = 5000;
-	tap_ok(!sched_adjust_global(&g), "slice and rate limit are taken");
+	tap_ok(!sched_adjust_pool(&g), "slice and rate limit are taken");
 	g = (struct xen_sysctl_scheduler_op){ .sched_id = XEN_SCHEDULER_CREDIT,
 		                              .cmd = XEN_SYSCTL_SCHEDOP_getinfo };
-	tap_ok(!sched_adjust_global(&g) && g.u.sched_credit.tslice_ms == 10 &&
+	tap_ok(!sched_adjust_pool(&g) && g.u.sched_credit.tslice_ms == 10 &&
 	               g.u.sched_credit.ratelimit_us == 5000,
 	       "and read back");
 }

@@ -171,13 +171,73 @@ static void test_kill_after_move(void)
 	pthread_join(other, NULL);
 }
 
+/* What another CPU does between the two halves of a move. */
+static struct timer moved;
+static void (*between)(void);
+static unsigned locks;
+
+static void at_lock(void)
+{
+	if (++locks != 2)
+		return;
+	fake_hook = NULL;
+	between();
+}
+
+static void set_near(void)
+{
+	timer_set(&moved, fake_time_ns + 100);
+}
+
+static void stop(void)
+{
+	timer_stop(&moved);
+}
+
+static void move_back(void)
+{
+	timer_migrate(&moved, 0);
+}
+
+static void nothing(void *data)
+{
+	(void)data;
+}
+
+static void move_while(void (*fn)(void))
+{
+	fake_set_cpu(0);
+	timer_init(&moved, nothing, NULL, 0);
+	timer_set(&moved, fake_time_ns + 5000);
+	between = fn;
+	locks = 0;
+	fake_hook = at_lock;
+	timer_migrate(&moved, 1);
+	fake_hook = NULL;
+}
+
+static void test_change_while_moved(void)
+{
+	move_while(set_near);
+	tap_ok(moved.active && moved.cpu == 1 && moved.expires_ns == fake_time_ns + 100,
+	       "a time that is set while the timer is moved counts");
+	timer_stop(&moved);
+	move_while(stop);
+	tap_ok(!moved.active, "one that is stopped meanwhile does not go on");
+	move_while(move_back);
+	tap_ok(moved.active && moved.cpu == 0 && moved.expires_ns == fake_time_ns + 5000,
+	       "two who move it at once lose nothing");
+	timer_kill(&moved);
+}
+
 int main(void)
 {
-	tap_plan(7);
+	tap_plan(10);
 	machine_init(512, 3);
 	test_random();
 	test_order();
 	test_rearm_and_kill();
 	test_kill_after_move();
+	test_change_while_moved();
 	return tap_end();
 }

@@ -3,6 +3,7 @@
  * Calls of Xen's tools: hypfs_op, mca, idle states, and the numbers of what is refused. Each argument is tried at the
  * edges of its range; what is written beyond an answer's end shows.
  */
+#include "dom/cpupool.h"
 #include "hypercall/domctl.h"
 #include "hypercall/settings.h"
 #include "fake/machine.h"
@@ -15,6 +16,7 @@
 #define PATH_AT 0
 #define DATA_AT 4096
 
+spinlock_t domctl_lock = SPINLOCK(RANK_DOMCTL);
 unsigned default_grant_frames = 64, default_maptrack_frames = 1024;
 static struct domain *guest;
 
@@ -175,6 +177,61 @@ static void test_hypfs_write(void)
 	       "a pool with CPUs keeps its granularity");
 	options.loglvl_print = options.loglvl_rate = options.guest_loglvl_print = options.guest_loglvl_rate =
 	        0;
+}
+
+/* A machine whose cores have so many threads each. */
+static void machine_cores(unsigned threads)
+{
+	for (unsigned cpu = 0; cpu < cpu_count; cpu++)
+		cpu_ids[cpu] = (struct cpu_ids){ .core = cpu / threads };
+}
+
+static void test_hypfs_pools(void)
+{
+	struct cpupool *p[3];
+	char path[64];
+
+	tap_ok(!hypfs(XEN_HYPFS_OP_read, "/cpupool", 4096) && listed("0") && !listed("*") &&
+	               hypfs(XEN_HYPFS_OP_read, "/cpupool/1", 4096) == -ENOENT,
+	       "a pool that is not there has no folder");
+	if (cpupool_create(1, XEN_SCHEDULER_CREDIT2, &p[0]) ||
+	    cpupool_create(1234567, XEN_SCHEDULER_CREDIT, &p[1]) ||
+	    cpupool_create(CPUPOOL_ANY - 1, XEN_SCHEDULER_CREDIT, &p[2]))
+		abort();
+	tap_ok(!hypfs(XEN_HYPFS_OP_read, "/cpupool", 4096) && listed("0") && listed("1") &&
+	               listed("1234567") && listed("4294967294"),
+	       "one that is has");
+	tap_ok(!hypfs(XEN_HYPFS_OP_read, "/cpupool",
+	              sizeof(struct xen_hypfs_direntry) + answer()->content_len) &&
+	               hypfs(XEN_HYPFS_OP_read, "/cpupool",
+	                     sizeof(struct xen_hypfs_direntry) + answer()->content_len - 1) == -ENOBUFS,
+	       "the list takes as much as it says");
+	snprintf(path, sizeof(path), "/cpupool/%u/sched-gran", p[1]->id);
+	tap_ok(!hypfs(XEN_HYPFS_OP_read, "/cpupool/1", 4096) && listed("sched-gran") &&
+	               !hypfs(XEN_HYPFS_OP_read, path, 4096) && !strcmp(content(), "cpu"),
+	       "with its granularity");
+	tap_ok(hypfs(XEN_HYPFS_OP_read, "/cpupool/", 4096) == -ENOENT &&
+	               hypfs(XEN_HYPFS_OP_read, "/cpupool/*", 4096) == -ENOENT &&
+	               hypfs(XEN_HYPFS_OP_read, "/cpupool/1x", 4096) == -ENOENT &&
+	               hypfs(XEN_HYPFS_OP_read, "/cpupool/4294967295", 4096) == -ENOENT &&
+	               hypfs(XEN_HYPFS_OP_read, "/cpupool/18446744073709551617", 4096) == -ENOENT &&
+	               hypfs(XEN_HYPFS_OP_read, "/cpupool/1/nosuch", 4096) == -ENOENT &&
+	               hypfs(XEN_HYPFS_OP_read, "/cpupool/1/sched-gran/x", 4096) == -ENOTDIR,
+	       "other names do not exist");
+	machine_cores(1);
+	tap_ok(!hypfs_write(path, "core", 5) && !hypfs(XEN_HYPFS_OP_read, path, 4096) &&
+	               !strcmp(content(), "core") && !hypfs_write(path, "cpu", 4),
+	       "an empty pool may be by cores, where these are CPUs");
+	machine_cores(cpu_count);
+	tap_ok(hypfs_write(path, "core", 5) == -EOPNOTSUPP && !hypfs_write(path, "cpu", 4),
+	       "but not where they are several");
+	machine_cores(1);
+	cpu_ids[0].package = 7;
+	tap_ok(hypfs_write(path, "socket", 7) == -EINVAL, "nor where they differ");
+	machine_cores(1);
+	for (unsigned i = 0; i < ARRAY_SIZE(p); i++)
+		if (cpupool_destroy(p[i]))
+			abort();
 }
 
 /* ---- machine checks ---- */
@@ -442,7 +499,7 @@ static void test_refusals(void)
 
 int main(void)
 {
-	tap_plan(12 + 3 + 9 + 16 + 13 + 15);
+	tap_plan(12 + 3 + 9 + 8 + 16 + 13 + 15);
 	machine_init(4096, 3);
 	dom0 = machine_domain(0, 1);
 	guest = machine_domain(1, 1);
@@ -450,6 +507,7 @@ int main(void)
 	test_hypfs_read();
 	test_hypfs_arguments();
 	test_hypfs_write();
+	test_hypfs_pools();
 	test_mca();
 	test_pm();
 	test_refusals();

@@ -114,6 +114,7 @@ static void tell(uint32_t domid, struct xyl_dominfo *info)
 	info->shutdown = d->shutdown;
 	info->shutdown_reason = d->shutdown ? d->reason : -1;
 	info->paused = d->pauses > 0;
+	info->cpupool = d->dying ? 0 : d->cpupool; /* as hypervisors have it */
 	memcpy(info->uuid, d->uuid, 16);
 }
 
@@ -161,6 +162,7 @@ int xyl_domain_create(struct xyl *x, const struct xyl_create *config, uint32_t *
 	d->there = true;
 	d->pauses = 1;
 	d->weight = 256;
+	d->cpupool = config->cpupool;
 	memset(d->affinity, 0xff, sizeof(d->affinity));
 	memcpy(d->uuid, config->uuid, 16);
 	*domid = last_domid;

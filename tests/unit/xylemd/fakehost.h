@@ -21,7 +21,7 @@ struct fake_domain {
 	int reason;
 	unsigned int pauses;
 	uint8_t uuid[16];
-	uint32_t weight, cap;
+	uint32_t weight, cap, cpupool;
 	uint8_t affinity[2]; /* of the first vcpus */
 	uint64_t max_kib;
 	bool link_down;

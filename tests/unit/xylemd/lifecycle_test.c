@@ -351,6 +351,17 @@ static bool journal_is_there(const struct test_guest *g)
 	return !access(path, F_OK);
 }
 
+static uint32_t journal_pool(const struct test_guest *g)
+{
+	g_autofree char *path = g_build_filename(dir, g->uuid, NULL);
+	struct journal *journal = journal_load(path, NULL);
+	uint32_t pool = journal ? journal->cpupool : ~0u;
+
+	if (journal)
+		journal_free(journal);
+	return pool;
+}
+
 /* Whether what method asks for is so. domid: the guest's domain, 0 when it has none. */
 static bool has_happened(const struct test_guest *g, const char *method, uint32_t domid)
 {
@@ -581,6 +592,40 @@ static void test_names(void)
 	end(make("Destroy", g_variant_new("(s)", g.uuid)));
 }
 
+/* Whoever moved a guest to a CPU pool finds it there after its reboots. */
+static void test_cpupool(void)
+{
+	struct test_guest g;
+	uint32_t domid, again;
+
+	new_guest(&g);
+	create(&g, false);
+	domid = fake_find(g.id);
+	tap_ok(!fake_domains[domid].cpupool, "a new guest is in Pool-0");
+	fake_lock();
+	fake_domains[domid].cpupool = 3;
+	fake_unlock();
+	for (int i = 0; i < 2; i++) {
+		fake_stop(domid, XYL_SHUTDOWN_REBOOT);
+		settle(&g);
+		UNTIL(fake_find(g.id) && fake_find(g.id) != domid);
+		settle(&g);
+		again = fake_find(g.id);
+		tap_ok(fake_domains[again].cpupool == 3, "moved to another one, it is there after reboot %d",
+		       i + 1);
+		domid = again;
+	}
+	/* Should xylemd be killed before there is a new domain: the next one reads it. */
+	fake_gate(GATE_UNPACK, false);
+	fake_stop(domid, XYL_SHUTDOWN_REBOOT);
+	scan_request();
+	UNTIL(fake_waiting(GATE_UNPACK));
+	tap_ok(journal_pool(&g) == 3, "the journal says so meanwhile");
+	open_gates();
+	settle(&g);
+	end(make("Destroy", g_variant_new("(s)", g.uuid)));
+}
+
 /* Each message of the log, so that a test's output is not mixed with it. */
 /* What was at work for long has ended a moment ago: the next call is not one too many. */
 static void test_after_stuck_call(void)
@@ -642,6 +687,7 @@ int main(void)
 	test_time_zone();
 	test_calls_in_states();
 	test_attach_without_frontend();
+	test_cpupool();
 	test_adopt_dead_disk();
 	test_held_memory();
 	test_stuck_teardowns();

@@ -5,6 +5,7 @@
 #include "hw/power.h"
 
 unsigned machine_switches;
+void (*machine_on_switch)(const struct vcpu *next);
 __thread const char *machine_power;
 __thread jmp_buf machine_power_env;
 __thread bool machine_power_armed;
@@ -218,6 +219,8 @@ void vcpu_switch(struct vcpu *prev, struct vcpu *next)
 		abort();
 	}
 	machine_switches++;
+	if (machine_on_switch)
+		machine_on_switch(next);
 	fake_set_vcpu(next);
 	__atomic_store_n(&prev->running, false, __ATOMIC_RELEASE);
 	if (!switch_armed)

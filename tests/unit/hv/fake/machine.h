@@ -33,6 +33,8 @@ void machine_run(unsigned cpu);
 void machine_destroy(struct domain *d);
 
 extern unsigned machine_switches;
+/* Called at each switch, on the CPU where it happens; NULL: nobody looks. */
+extern void (*machine_on_switch)(const struct vcpu *next);
 /* Set to "halt" or "reboot" when the machine was told to; the caller of machine_expect_power() continues then. */
 extern __thread const char *machine_power;
 #define MACHINE_EXPECT_POWER(call)                  \
