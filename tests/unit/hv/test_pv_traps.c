@@ -21,8 +21,13 @@
 			good = false;                            \
 		}                                                \
 	} while (0)
+#define verdict(...)                       \
+	do {                               \
+		tap_ok(good, __VA_ARGS__); \
+		good = true;               \
+	} while (0)
 
-static bool good;
+static bool good = true; /* since the last verdict */
 static struct domain *d;
 static struct vcpu *v;
 static struct cpu_user_regs *regs;
@@ -73,7 +78,6 @@ void hypercall_from_guest(struct vcpu *of, struct cpu_user_regs *r)
 /* A kernel at CODE with a handler for everything, events open, on its stack. */
 static void begin(void)
 {
-	good = true;
 	fake_pv_crashes = 0;
 	memset(kernel_stack, 0xee, sizeof(kernel_stack));
 	memset(fake_guest, 0, sizeof(fake_guest));
@@ -132,7 +136,7 @@ static void frame_from_the_kernel(void)
 	CHECK_THAT(frame()[5] == KERNEL_TOP - 64 && frame()[6] == SEL_RING3_DS);
 	CHECK_THAT(regs->rflags == 0x202);
 	CHECK_THAT(!v->info->evtchn_upcall_mask && !fake_pv_crashes);
-	tap_ok(good, "an exception of the kernel: frame, flags of the handler");
+	verdict("an exception of the kernel: frame, flags of the handler");
 }
 
 static void frame_from_user_mode(void)
@@ -151,7 +155,7 @@ static void frame_from_user_mode(void)
 	CHECK_THAT(!(frame()[5] & RFLAGS_IF)); /* the mask's complement */
 	CHECK_THAT(frame()[6] == (uint64_t)(uintptr_t)(user_stack + 60));
 	CHECK_THAT(v->info->evtchn_upcall_mask == 1);
-	tap_ok(good, "an exception of user mode: error code, the kernel's tables and stack, the event mask");
+	verdict("an exception of user mode: error code, the kernel's tables and stack, the event mask");
 }
 
 static void frames_that_cannot_be(void)
@@ -174,8 +178,7 @@ static void frames_that_cannot_be(void)
 	regs->entry_vector = TRAP_OF;
 	trap_from_guest(regs);
 	CHECK_THAT(fake_pv_crashes == 1 && regs->rip == CODE);
-	tap_ok(good,
-	       "without a handler, or on a stack that is not the guest's, the domain crashes and nothing is written");
+	verdict("without a handler, or on a stack that is not the guest's, the domain crashes and nothing is written");
 }
 
 static void page_faults(void)
@@ -194,7 +197,7 @@ static void page_faults(void)
 	regs->error_code = PF_WRITE | PF_USER;
 	trap_from_guest(regs);
 	CHECK_THAT(frame()[2] == PF_WRITE); /* the kernel, which runs in ring 3, is supervisor to itself */
-	tap_ok(good, "page faults: address and error code of user and kernel");
+	verdict("page faults: address and error code of user and kernel");
 }
 
 static void software_interrupts(void)
@@ -223,7 +226,7 @@ static void software_interrupts(void)
 	regs->rip = CODE + 2;
 	trap_from_guest(regs);
 	CHECK_THAT(regs->rip == HANDLER + TRAP_GP && frame()[2] == 0x80 * 8 + 2 && frame()[3] == CODE);
-	tap_ok(good, "INT n: by a gate of its DPL, else a protection fault at the instruction");
+	verdict("INT n: by a gate of its DPL, else a protection fault at the instruction");
 }
 
 static void events_nmis_and_failsafe(void)
@@ -251,7 +254,7 @@ static void events_nmis_and_failsafe(void)
 	guest_exit_prepare(regs);
 	CHECK_THAT(regs->rip == CALLBACK && frame()[2] == 0x1111 && frame()[5] == 0x4444 &&
 	           frame()[6] == CODE);
-	tap_ok(good, "events, NMIs and the failsafe callback come once each");
+	verdict("events, NMIs and the failsafe callback come once each");
 }
 
 static void no_fpu(void)
@@ -263,7 +266,7 @@ static void no_fpu(void)
 	regs->entry_vector = TRAP_NM;
 	trap_from_guest(regs);
 	CHECK_THAT(regs->rip == HANDLER + TRAP_NM && !v->pv.cr0_ts_em && !fake_pv_cpus[0].ts);
-	tap_ok(good, "the handler of #NM finds CR0.TS clear");
+	verdict("the handler of #NM finds CR0.TS clear");
 }
 
 /* ---- the exit path ---- */
@@ -306,7 +309,7 @@ static void irets(void)
 	regs->rsp = HV_VIRT_END - 8;
 	pv_iret(v, regs);
 	CHECK_THAT(fake_pv_crashes == 1);
-	tap_ok(good, "iret: to user, to kernel, flags that it may set, a frame that is not the guest's");
+	verdict("iret: to user, to kernel, flags that it may set, a frame that is not the guest's");
 }
 
 /* ---- I/O privilege ---- */
@@ -348,8 +351,7 @@ static void io_privilege(void)
 				CHECK_THAT(runs(opcodes[i], true) == (iopl == 3));
 			}
 	d->ioports = NULL;
-	tap_ok(good,
-	       "IOPL 0 to 3, with and without architectural_iopl: CLI, STI, IN and OUT of kernel and user");
+	verdict("IOPL 0 to 3, with and without architectural_iopl: CLI, STI, IN and OUT of kernel and user");
 }
 
 static void iopl_in_frames(void)
@@ -371,7 +373,7 @@ static void iopl_in_frames(void)
 	regs->entry_vector = TRAP_DE;
 	trap_from_guest(regs);
 	CHECK_THAT((frame()[4] & RFLAGS_IOPL) == 1u << 12);
-	tap_ok(good, "architectural_iopl: frames carry the level, and iret takes it");
+	verdict("architectural_iopl: frames carry the level, and iret takes it");
 }
 
 /* stack_switch of one vcpu while another one changes vm_assist: between the new stack and what the fast path goes by. */
@@ -393,7 +395,7 @@ static void assist_beside_stack_switch(void)
 	d->vm_assist = 0;
 	pv_assist_update(d);
 	CHECK_THAT(!other->pv.iopl_in_frames && other->pv.syscall_frame == 0xffffffff80030000 - 56);
-	tap_ok(good, "vm_assist leaves the stack of another vcpu that is switching it alone");
+	verdict("vm_assist leaves the stack of another vcpu that is switching it alone");
 }
 
 /* ---- the end of an emulated instruction ---- */
@@ -434,7 +436,7 @@ static void single_steps(void)
 	memcpy(fake_guest + CODE, "\x0f\x31", 2);
 	trap_from_guest(regs);
 	CHECK_THAT(regs->rip == CODE + 2 && regs->rflags == 0x202);
-	tap_ok(good, "behind an emulated instruction RF is clear, and a set TF is a #DB");
+	verdict("behind an emulated instruction RF is clear, and a set TF is a #DB");
 }
 
 /* Where the processor lets CPUID fault, user mode's goes the same way as the kernel's. */
@@ -453,7 +455,7 @@ static void faulting_cpuid(void)
 		CHECK_THAT(regs->rip == CODE + 2 && v->pv.kernel_mode == !user);
 		CHECK_THAT(regs->rax == 7 && regs->rbx == 3 && regs->rcx == 1 && regs->rdx == 2);
 	}
-	tap_ok(good, "a CPUID that faults answers from the policy, in kernel and user mode");
+	verdict("a CPUID that faults answers from the policy, in kernel and user mode");
 }
 
 static void single_steps_of_a_repeated_one(void)
@@ -474,7 +476,7 @@ static void single_steps_of_a_repeated_one(void)
 		regs->rip = CODE;
 		in_kernel();
 	}
-	tap_ok(good, "a repeated instruction is single-stepped element by element");
+	verdict("a repeated instruction is single-stepped element by element");
 }
 
 /* ---- the FPU of a vcpu context ---- */
@@ -518,8 +520,8 @@ static void fpu_of_a_context(bool xsave)
 	free(c);
 	free(back);
 	cpu_features.xsave = false;
-	tap_ok(good, xsave ? "FPU state of a vcpu context, with XSAVE"
-	                   : "FPU state of a vcpu context, with FXSAVE");
+	verdict(xsave ? "FPU state of a vcpu context, with XSAVE"
+	              : "FPU state of a vcpu context, with FXSAVE");
 }
 
 static mfn_t tables(void)
