@@ -7,6 +7,7 @@
 #include "pv/decode.h"
 #include "hw/entry.h"
 #include "hw/fpu.h"
+#include "hw/trace.h"
 #include "hw/trap.h"
 #include "fake/pv.h"
 
@@ -533,6 +534,146 @@ static mfn_t tables(void)
 	return t.l4;
 }
 
+/* ---- trace records ---- */
+
+static struct t_buf *trace_buffer;
+static struct {
+	struct t_info t;
+	uint16_t offset[NR_CPUS];
+	uint32_t mfn;
+} trace_info;
+
+/* The record that the last entry left, or an empty one. */
+static struct t_rec traced(void)
+{
+	struct t_rec r = { 0 };
+	uint32_t bytes = trace_buffer->prod - trace_buffer->cons;
+
+	if (bytes <= sizeof(r))
+		memcpy(&r, (uint8_t *)(trace_buffer + 1) + trace_buffer->cons, bytes);
+	trace_buffer->cons = trace_buffer->prod;
+	if (bytes && bytes != 4u * (1 + 2 * r.cycles_included + r.extra_u32))
+		printf("# %u bytes of records\n", bytes);
+	return r;
+}
+
+/* At most six words; two of them are one address. */
+static bool traced_as(uint32_t event, unsigned n, uint64_t first, uint64_t second, uint64_t third)
+{
+	const uint32_t words[] = {
+		(uint32_t)first,          (uint32_t)(first >> 32), (uint32_t)second,
+		(uint32_t)(second >> 32), (uint32_t)third,         (uint32_t)(third >> 32)
+	};
+	struct t_rec r = traced();
+
+	return r.event == event && r.cycles_included && r.extra_u32 == n &&
+	       !memcmp(r.u.cycles.extra_u32, words, n * 4);
+}
+
+static void trap(unsigned vector, uint32_t error_code)
+{
+	regs->entry_vector = (uint16_t)vector;
+	regs->error_code = error_code;
+	trap_from_guest(regs);
+}
+
+static void trace_begin(void)
+{
+	mfn_t mfn = heap_alloc(0, 0);
+
+	trace_info.t.tbuf_size = 1;
+	trace_info.t.mfn_offset[0] = (uint16_t)(offsetof(__typeof__(trace_info), mfn) / 4);
+	trace_info.mfn = (uint32_t)mfn.m;
+	trace_buffer = mfn_map(mfn);
+	trace_set_buffers(&trace_info.t, 1);
+	trace_start();
+}
+
+static void traces_of_exceptions(void)
+{
+	begin();
+	in_user();
+	fake_pv_cpus[0].cr2 = 0x123456789000;
+	regs->rip = 0x7fff12345678;
+	trap(TRAP_PF, PF_WRITE | PF_USER);
+	CHECK_THAT(traced_as(TRC_PV_PAGE_FAULT | TRC_64_FLAG, 5, 0x7fff12345678, 0x123456789000,
+	                     PF_WRITE | PF_USER));
+	begin();
+	in_kernel();
+	trap(TRAP_GP, 0x1238);
+	CHECK_THAT(traced_as(TRC_PV_TRAP | TRC_64_FLAG, 3, CODE, 0x12388000 | TRAP_GP, 0));
+	begin();
+	in_kernel();
+	trap(TRAP_DE, 0x55);
+	CHECK_THAT(traced_as(TRC_PV_TRAP | TRC_64_FLAG, 3, CODE, TRAP_DE, 0));
+	begin();
+	in_user();
+	memcpy(fake_guest + CODE, "\xcd\x30", 2);
+	v->pv.traps[0x30] = (struct trap_gate){ .address = HANDLER + 0x30, .dpl = 3 };
+	trap(TRAP_GP, 0x30 * 8 + 2);
+	CHECK_THAT(traced_as(TRC_PV_TRAP | TRC_64_FLAG, 3, CODE + 2, 0x30, 0));
+	begin();
+	in_kernel();
+	v->pv.cr0_ts_em = 8;
+	trap(TRAP_NM, 0);
+	CHECK_THAT(traced_as(TRC_PV_TRAP | TRC_64_FLAG, 3, CODE, TRAP_NM, 0));
+	begin();
+	in_kernel();
+	trap(TRAP_NM, 0);
+	CHECK_THAT(traced_as(TRC_PV_MATH_STATE_RESTORE, 0, 0, 0, 0));
+	verdict("trace records of page faults, other exceptions, INT n and the FPU");
+}
+
+static void traces_of_emulation(void)
+{
+	struct fake_pv_tree t = fake_pv_tree(d, fake_pv_frame(d), LEAF_FLAGS), window;
+	mfn_t kernel = v->l4_kernel;
+	uint64_t entry = fake_pv_frame(d).m << PAGE_SHIFT | LEAF_FLAGS;
+
+	begin();
+	in_kernel();
+	memcpy(fake_guest + CODE, "\x0f\x31", 2); /* rdtsc */
+	trap(TRAP_GP, 0);
+	CHECK_THAT(traced_as(TRC_PV_EMULATE_PRIVOP | TRC_64_FLAG, 2, CODE + 2, 0, 0));
+	begin();
+	in_kernel();
+	memcpy(fake_guest + CODE, "\x0f\x0bxen\x0f\xa2", 7);
+	trap(TRAP_UD, 0);
+	CHECK_THAT(traced_as(TRC_PV_FORCED_INVALID_OP | TRC_64_FLAG, 2, CODE + 7, 0, 0));
+	begin();
+	put_iret(0x5000, 0xe030, 0, VGCF_in_syscall);
+	regs->rax = __HYPERVISOR_iret;
+	syscall_from_guest(regs);
+	CHECK_THAT(traced_as(TRC_PV_HYPERCALL_V2, 1, __HYPERVISOR_iret, 0, 0));
+	/* An L1 table in a mapping of its own, read-only: a store becomes a table write. */
+	if (pt_get(&d->mm, t.l4, PTYPE_L4, false))
+		abort();
+	window = fake_pv_tree(d, t.l1, LEAF_FLAGS & ~PTE_RW);
+	if (pt_get(&d->mm, window.l4, PTYPE_L4, false))
+		abort();
+	begin();
+	in_kernel();
+	v->l4_kernel = window.l4;
+	memcpy(fake_guest + CODE, "\x48\x89\x07", 3); /* mov %rax, (%rdi) */
+	regs->rax = entry;
+	regs->rdi = fake_pv_cpus[0].cr2 = 16;
+	trap(TRAP_PF, PF_PRESENT | PF_WRITE);
+	CHECK_THAT(regs->rip == CODE + 3 &&
+	           traced_as(TRC_PV_PTWR_EMULATION | TRC_64_FLAG, 6, entry, 16, CODE));
+	/* One that is refused is a page fault. */
+	regs->rip = CODE;
+	regs->rax = ~0ull;
+	trap(TRAP_PF, PF_PRESENT | PF_WRITE);
+	CHECK_THAT(traced_as(TRC_PV_PAGE_FAULT | TRC_64_FLAG, 5, CODE, 16, PF_PRESENT | PF_WRITE));
+	v->l4_kernel = kernel;
+	trace_stop();
+	begin();
+	in_kernel();
+	trap(TRAP_DE, 0);
+	CHECK_THAT(trace_buffer->prod == trace_buffer->cons);
+	verdict("of emulated instructions and table writes, and of iret; none while tracing is off");
+}
+
 int main(void)
 {
 	fake_init(4096, 0);
@@ -544,7 +685,7 @@ int main(void)
 	v->l4_user = tables();
 	cpu_set_current(v);
 	regs = &cpu_info()->regs;
-	tap_plan(16);
+	tap_plan(18);
 	frame_from_the_kernel();
 	frame_from_user_mode();
 	frames_that_cannot_be();
@@ -561,5 +702,8 @@ int main(void)
 	faulting_cpuid();
 	fpu_of_a_context(false);
 	fpu_of_a_context(true);
+	trace_begin();
+	traces_of_exceptions();
+	traces_of_emulation();
 	return tap_end();
 }
