@@ -41,5 +41,7 @@ int sysctl_unavailable(struct xen_sysctl *op) __must_check;
 /* pm.c: XEN_SYSCTL_get_pmstat and XEN_SYSCTL_pm_op. */
 int pm_stat(struct xen_sysctl_get_pmstat *q) __must_check;
 int pm_op(struct xen_sysctl_pm_op *q) __must_check;
+/* tbuf.c: XEN_SYSCTL_tbuf_op. */
+int tbuf_op(struct xen_sysctl_tbuf_op *q) __must_check;
 
 #endif
