@@ -24,6 +24,7 @@
 #include "hw/options.h"
 #include "hw/power.h"
 #include "hw/time.h"
+#include "hw/trace.h"
 
 struct domain *dom0;
 
@@ -103,14 +104,22 @@ static void domains_reap(void)
 		struct domain *next = d->reap_next;
 
 		log_debug("domain %u is gone", d->domid);
+		TRACE(TRC_DOM0_DOM_REM, d->domid);
 		domain_free(d);
 		evtchn_send_global_virq(VIRQ_DOM_EXC);
 		d = next;
 	}
 }
 
+/* WORK_TRACE: a trace buffer is half full. */
+static void trace_reader_notify(void)
+{
+	evtchn_send_global_virq(VIRQ_TBUF);
+}
+
 void domains_init(void)
 {
+	work_register(WORK_TRACE, trace_reader_notify);
 	work_register(WORK_DEFERRED, domains_reap);
 }
 
@@ -168,6 +177,7 @@ int domain_create(const struct domain_config *c, struct domain **out)
 	for (unsigned i = 0; i < ARRAY_SIZE(d->watchdog); i++)
 		timer_init(&d->watchdog[i], watchdog_expired, d, this_cpu());
 	domain_mm_init(&d->mm, c->domid, c->privileged);
+	TRACE(TRC_DOM0_DOM_ADD, d->domid);
 	rc = domain_build(d, c);
 	if (!rc)
 		rc = domtable_add(d);

@@ -24,6 +24,7 @@
 #include "mm/pagetable.h"
 #include "hw/mem.h"
 #include "hw/tlb.h"
+#include "hw/trace.h"
 #include "hw/uaccess.h"
 
 #define ENTRIES_PER_FRAME (PAGE_SIZE / sizeof(grant_entry_v1_t))
@@ -398,6 +399,7 @@ static void map_one(struct gnttab_map_grant_ref *op)
 			grant_unpin(rd, op->ref, write);
 	}
 	if (rc == GNTST_okay) {
+		TRACE(TRC_MEM_PAGE_GRANT_MAP, rd->domid);
 		op->dev_bus_addr = mfn_to_maddr(frame).a;
 		op->handle = handle;
 		track_ready(lt, handle,
@@ -433,6 +435,7 @@ static int unmap_begin(struct unmapping *u, uint32_t handle, uint64_t host_addr,
 	u->handle = handle;
 	if (!track_claim(ld->grant, handle, &u->track))
 		return GNTST_bad_handle;
+	TRACE(TRC_MEM_PAGE_GRANT_UNMAP, u->track.d->domid);
 	u->flags_left = u->track.flags &
 	                (GNTMAP_host_map | GNTMAP_device_map | GNTMAP_readonly | GNTMAP_contains_pte);
 	rt = u->track.d->grant;
@@ -608,6 +611,7 @@ static void transfer_one(struct gnttab_transfer *op)
 		}
 	}
 	if (op->status == GNTST_okay) {
+		TRACE(TRC_MEM_PAGE_GRANT_TRANSFER, rd->domid);
 		/* While it is nobody's: the M2P is the new owner's to read, and may be a third one's soon. */
 		m2p_set(mfn, pfn);
 		domain_frame_return(&rd->mm, mfn);

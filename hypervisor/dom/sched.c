@@ -33,6 +33,7 @@
 #include "mm/heap.h"
 #include "hw/options.h"
 #include "hw/time.h"
+#include "hw/trace.h"
 
 #define BOOST_NS     (10 * MS)
 #define SLICE_MIN_NS (1 * MS)
@@ -85,10 +86,19 @@ static enum sched_class class_of(const struct vcpu *v)
 	return sv->boosted ? CLASS_BOOST : CLASS_UNDER;
 }
 
+/* By itself, so that those who call it while tracing is on have no stack frame for it when it is off. */
+static __attribute__((noinline)) void trace_vcpu(uint32_t event, const struct vcpu *v)
+{
+	TRACE(event, v->domain->domid, v->id);
+}
+
 static void runstate_change(struct vcpu *v, int state, uint64_t now)
 {
 	struct vcpu_runstate_info *r = &v->runstate;
 
+	if (r->state != state)
+		TRACE(TRC_SCHED_RUNSTATE_CHANGE | (uint32_t)r->state << 8 | (uint32_t)state << 4,
+		      v->id | (uint32_t)v->domain->domid << 16);
 	if (now > r->state_entry_time) {
 		r->time[r->state] += now - r->state_entry_time;
 		r->state_entry_time = now;
@@ -211,7 +221,7 @@ static void tell_idle(const struct sched_cpu *sc)
 	}
 }
 
-void vcpu_wake(struct vcpu *v)
+static void wake(struct vcpu *v)
 {
 	uint64_t flags, now = time_now_ns();
 	struct sched_cpu *sc = vcpu_lock(v, &flags);
@@ -234,11 +244,20 @@ void vcpu_wake(struct vcpu *v)
 	spin_unlock_irqrestore(&sc->lock, flags);
 }
 
+void vcpu_wake(struct vcpu *v)
+{
+	if (trace_on())
+		trace_vcpu(TRC_SCHED_WAKE, v);
+	wake(v);
+}
+
 void vcpu_sleep(struct vcpu *v)
 {
 	uint64_t flags;
 	struct sched_cpu *sc = vcpu_lock(v, &flags);
 
+	if (trace_on())
+		trace_vcpu(TRC_SCHED_SLEEP, v);
 	if (sc->curr == v) {
 		work_raise(v->cpu, WORK_SCHEDULE);
 	} else if (!vcpu_runnable(v)) {
@@ -455,6 +474,47 @@ static uint64_t held_until(const struct sched_cpu *sc, const struct vcpu *v, uns
 	return cpumask_test(&allowed, cpu) ? MIN(end, now + slice_of(v)) : 0;
 }
 
+/* ---- switching ---- */
+
+uint32_t trace_who(void)
+{
+	const struct vcpu *v = sched_cpus[this_cpu()].curr;
+
+	return v->domain->domid | v->id << 16;
+}
+
+/* v goes on, for slice_ns. */
+static __attribute__((noinline)) void trace_continue(const struct vcpu *v, uint64_t now, uint64_t slice_ns)
+{
+	TRACE(TRC_SCHED_SWITCH_INFCONT, v->domain->domid, v->id,
+	      (uint32_t)(now - v->runstate.state_entry_time), (uint32_t)slice_ns);
+	TRACE(TRC_SCHED_CONTINUE_RUNNING, v->id | (uint32_t)v->domain->domid << 16);
+}
+
+static __attribute__((noinline)) void trace_switch(const struct vcpu *prev, const struct vcpu *next,
+                                                   uint64_t now, uint64_t slice_ns)
+{
+	const struct vcpu_runstate_info *p = &prev->runstate, *n = &next->runstate;
+
+	TRACE(TRC_SCHED_SWITCH_INFPREV, prev->domain->domid, prev->id, (uint32_t)(now - p->state_entry_time));
+	TRACE(TRC_SCHED_SWITCH_INFNEXT, next->domain->domid, next->id,
+	      n->state == RUNSTATE_runnable ? (uint32_t)(now - n->state_entry_time) : 0, (uint32_t)slice_ns);
+	TRACE(TRC_SCHED_SWITCH, prev->domain->domid, prev->id, next->domain->domid, next->id);
+}
+
+/*
+ * prev gives the CPU to next; queue locked. Readers of a trace take what follows the two changes of state for next's, and
+ * trace_who() has to say the same when records are lost: curr changes after them.
+ */
+static void change_curr(struct sched_cpu *sc, struct vcpu *prev, struct vcpu *next, uint64_t now)
+{
+	runstate_change(prev, prev->is_idle ? RUNSTATE_runnable : state_off_cpu(prev), now);
+	runstate_change(next, RUNSTATE_running, now);
+	sc->curr = next;
+	sv_of(next)->burnt_ns = now;
+	WRITE_ONCE(next->running, true);
+}
+
 /* WORK_SCHEDULE: decides who runs on this CPU. Returns if that is who runs already. */
 static void schedule(void)
 {
@@ -462,7 +522,7 @@ static void schedule(void)
 	struct sched_cpu *sc = &sched_cpus[cpu];
 	struct vcpu *prev = sc->curr, *next;
 	uint64_t now = time_now_ns(), irq = irq_save(), flags = spin_lock_irqsave(&sc->lock);
-	uint64_t until = held_until(sc, prev, cpu, now);
+	uint64_t until = held_until(sc, prev, cpu, now), slice = ~0ull;
 	bool move;
 
 	sc->held = until;
@@ -470,6 +530,8 @@ static void schedule(void)
 		burn(prev, now);
 		timer_set(&sc->slice, until);
 		tell_idle(sc);
+		if (trace_on())
+			trace_continue(prev, now, until - now);
 		spin_unlock_irqrestore(&sc->lock, flags);
 		prev->domain->kind->stay(prev);
 		irq_restore(irq);
@@ -478,25 +540,25 @@ static void schedule(void)
 	move = retire(sc, prev, cpu, now);
 	next = choose_next(sc, cpu, prev);
 	sc->slice_over = false;
-	sc->curr = next;
 	if (next->is_idle) {
 		cpumask_set(&idle_cpus, cpu);
 		timer_stop(&sc->slice);
 	} else {
 		cpumask_clear(&idle_cpus, cpu);
 		sv_of(next)->yielded = false;
-		timer_set(&sc->slice, now + slice_of(next));
+		slice = slice_of(next);
+		timer_set(&sc->slice, now + slice);
 		tell_idle(sc);
 	}
-	if (next != prev) {
-		sv_of(next)->burnt_ns = now;
-		runstate_change(prev, prev->is_idle ? RUNSTATE_runnable : state_off_cpu(prev), now);
-		runstate_change(next, RUNSTATE_running, now);
-		WRITE_ONCE(next->running, true);
-	}
+	if (trace_on() && next == prev)
+		trace_continue(next, now, slice);
+	else if (trace_on())
+		trace_switch(prev, next, now, slice);
+	if (next != prev)
+		change_curr(sc, prev, next, now);
 	spin_unlock_irqrestore(&sc->lock, flags);
 	if (move)
-		vcpu_wake(prev);
+		wake(prev);
 	if (next == prev) {
 		if (!next->is_idle)
 			next->domain->kind->stay(next);
@@ -649,6 +711,8 @@ void vcpu_yield(void)
 
 	sv_of(v)->yielded = true;
 	spin_unlock_irqrestore(&sc->lock, flags);
+	if (trace_on())
+		trace_vcpu(TRC_SCHED_YIELD, v);
 	work_raise(this_cpu(), WORK_SCHEDULE);
 }
 
@@ -659,10 +723,13 @@ void vcpu_block(void)
 	WRITE_ONCE(v->info->evtchn_upcall_mask, 0);
 	bit_set(&v->pause_flags, PAUSE_BLOCKED);
 	/* Full barrier in bit_set: an event that came before is seen here, a later one sees the bit. */
-	if (vcpu_event_pending(v) || vcpu_nmi_due(v))
+	if (vcpu_event_pending(v) || vcpu_nmi_due(v)) {
 		bit_clear(&v->pause_flags, PAUSE_BLOCKED);
-	else
-		work_raise(this_cpu(), WORK_SCHEDULE);
+		return;
+	}
+	if (trace_on())
+		trace_vcpu(TRC_SCHED_BLOCK, v);
+	work_raise(this_cpu(), WORK_SCHEDULE);
 }
 
 int vcpu_poll(const evtchn_port_t *ports, unsigned count, uint64_t timeout_ns)
@@ -690,6 +757,8 @@ int vcpu_poll(const evtchn_port_t *ports, unsigned count, uint64_t timeout_ns)
 		timer_migrate(&v->poll_timer, this_cpu());
 		timer_set(&v->poll_timer, timeout_ns);
 	}
+	if (trace_on())
+		trace_vcpu(TRC_SCHED_BLOCK, v);
 	work_raise(this_cpu(), WORK_SCHEDULE);
 	return 0;
 }
@@ -739,7 +808,7 @@ int vcpu_set_affinity(struct vcpu *v, const cpumask_t *hard, const cpumask_t *so
 	}
 	spin_unlock_irqrestore(&sc->lock, flags);
 	if (requeue)
-		vcpu_wake(v);
+		wake(v);
 	return 0;
 }
 
@@ -773,6 +842,7 @@ int sched_domain_init(struct domain *d)
 	sd->weight = SCHED_WEIGHT_DEFAULT;
 	list_init(&sd->vcpus);
 	d->sched = sd;
+	TRACE(TRC_SCHED_DOM_ADD, d->domid);
 	spin_lock(&sched_account_lock);
 	list_add_tail(&sd->link, &d->pool->domains);
 	spin_unlock(&sched_account_lock);
@@ -822,6 +892,7 @@ void sched_domain_destroy(struct domain *d)
 {
 	if (!d->sched)
 		return;
+	TRACE(TRC_SCHED_DOM_REM, d->domid);
 	spin_lock(&sched_account_lock);
 	list_del(&d->sched->link);
 	spin_unlock(&sched_account_lock);

@@ -7,6 +7,7 @@
  */
 #include "dom/sched_private.h"
 #include "hw/options.h"
+#include "hw/trace.h"
 #include "lib/errno.h"
 #include "lib/log.h"
 #include "lib/string.h"
@@ -80,6 +81,8 @@ int sched_adjust(struct domain *d, struct xen_domctl_scheduler_op *op)
 		rc = -EINVAL;
 	}
 	spin_unlock(&sched_account_lock);
+	if (!rc)
+		TRACE(TRC_SCHED_ADJDOM, d->domid);
 	return rc;
 }
 

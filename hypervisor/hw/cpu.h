@@ -29,7 +29,7 @@ struct cpu_info {
 };
 
 /* Bits of cpu_info.work, and their handlers below; the lowest bit is handled first. */
-enum { WORK_TIMER, WORK_SCHEDULE, WORK_DEFERRED, WORK_COUNT };
+enum { WORK_TIMER, WORK_SCHEDULE, WORK_DEFERRED, WORK_TRACE, WORK_COUNT };
 
 /* Registers the handler of one work bit; at bring-up only. */
 void work_register(unsigned bit, void (*handler)(void));

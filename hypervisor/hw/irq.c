@@ -14,10 +14,12 @@
 #include "hw/irq_table.h"
 #include "hw/lock.h"
 #include "hw/smp.h"
+#include "hw/trace.h"
 #include "hw/trap.h"
 #include "hw/vectors.h"
 #include "lib/errno.h"
 #include "lib/log.h"
+#include "lib/string.h"
 
 unsigned irq_gsi_count;
 
@@ -49,6 +51,16 @@ static unsigned vectors_find(unsigned count, unsigned align)
 	return 0;
 }
 
+/* An irq gets or loses a vector, which is one of all CPUs. */
+static void trace_vector(uint32_t event, unsigned irq, unsigned vector)
+{
+	uint32_t words[TRACE_EXTRA_MAX] = { irq | vector << 16 };
+
+	_Static_assert(sizeof(cpus_online) < sizeof(words), "room for the mask");
+	memcpy(words + 1, &cpus_online, sizeof(cpus_online));
+	trace_record(event, true, words, ARRAY_SIZE(words));
+}
+
 unsigned irq_vectors_take(unsigned first_irq, unsigned count)
 {
 	unsigned align = 1, v;
@@ -59,12 +71,16 @@ unsigned irq_vectors_take(unsigned first_irq, unsigned count)
 	for (unsigned i = 0; v && i < count; i++) {
 		vector_irq[v + i] = (uint16_t)(first_irq + i + 1);
 		irq_table[first_irq + i].vector = (uint8_t)(v + i);
+		if (trace_on())
+			trace_vector(TRC_HW_IRQ_ASSIGN_VECTOR, first_irq + i, v + i);
 	}
 	return v;
 }
 
 void irq_vector_release(unsigned irq)
 {
+	if (trace_on())
+		trace_vector(TRC_HW_IRQ_CLEAR_VECTOR, irq, irq_table[irq].vector);
 	vector_irq[irq_table[irq].vector] = 0;
 	irq_table[irq].vector = 0;
 }
@@ -229,12 +245,18 @@ static void device_interrupt(unsigned vector)
 			s->in_service = true;
 			apply_mask(irq);
 		}
+	} else {
+		TRACE(TRC_HW_IRQ_UNMAPPED_VECTOR, vector);
 	}
 	spin_unlock_irqrestore(&irq_lock, flags);
 	/* The line is masked by now where it must be: the local APIC may deliver the next one. */
 	apic_eoi();
-	if (handler)
+	if (handler) {
+		uint64_t begin = trace_on() ? rdtsc() : 0;
+
 		handler(irq, data);
+		TRACE(TRC_HW_IRQ_HANDLED, irq, (uint32_t)begin, (uint32_t)rdtsc());
+	}
 }
 
 void irq_entry(struct cpu_user_regs *regs)

@@ -67,6 +67,11 @@ void tlb_filter(cpumask_t *mask, uint32_t stamp)
 			mask->bits[cpu / BITS_PER_WORD] &= ~(1ull << (cpu % BITS_PER_WORD));
 }
 
+void fastpath_allow(bool allowed)
+{
+	WRITE_ONCE(tlb_time.fastpath_off, !allowed);
+}
+
 void cache_write_back(void *arg)
 {
 	(void)arg;

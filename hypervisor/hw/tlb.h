@@ -21,6 +21,8 @@ void tlb_flush_local(void);
 void tlb_flush_page_local(gva_t va);
 /* This CPU's data caches: written back and emptied. For cpu_call(); arg is not used. */
 void cache_write_back(void *arg);
+/* Whether plain cases of SYSCALL and iret may go past C (pv/fastpath.S), where nothing of them is recorded. */
+void fastpath_allow(bool allowed);
 /* Loads CR3, which flushes all translations of guests on this CPU. */
 #if __STDC_HOSTED__ /* host tests: the fake hardware layer supplies it */
 void cr3_load(uint64_t cr3);
@@ -29,6 +31,7 @@ void cr3_load(uint64_t cr3);
 extern struct tlb_clock {
 	uint32_t now;
 	bool noted;
+	bool fastpath_off; /* behind noted: pv/fastpath.S looks at both at once */
 } tlb_time;
 extern struct tlb_note {
 	uint32_t at; /* written by the CPU itself */

@@ -19,6 +19,10 @@ void exit_fault_from_guest(struct cpu_user_regs *regs);
 /* pv/fastpath.S, by a jump with the frame complete from error_code on; goes on at syscall_in_full when it declines. */
 void syscall_fastpath(void);
 
+/* ---- dom/ ---- */
+/* sched.c: the vcpu that this CPU runs, for trace records: its domain below, its number above. Interrupts off. */
+uint32_t trace_who(void);
+
 /* ---- boot/ ---- */
 /* cmdline.c: parsed once, immutable afterwards (hw/options.h). */
 struct options;

@@ -5,6 +5,7 @@
  * docs/abi.md lists what each one supports. A number without a handler answers -ENOSYS.
  */
 #include "hypercall/hypercall.h"
+#include "hw/trace.h"
 #include "pv/pv.h"
 #include <xen/xen.h>
 #include <xen/arch-x86/xen-mca.h>
@@ -69,9 +70,12 @@ void hypercall_from_guest(struct vcpu *v, struct cpu_user_regs *regs)
 {
 	struct hc_args a = { { regs->rdi, regs->rsi, regs->rdx, regs->r10, regs->r8, regs->r9 } };
 	uint64_t number = regs->rax;
-	int64_t result = call(number, &a);
+	int64_t result;
 
 	(void)v;
+	if (trace_on())
+		pv_trace_hypercall(TRC_PV_HYPERCALL_V2, number, a.arg);
+	result = call(number, &a);
 	if (preempted(number, result, &a)) {
 		regs->rdi = a.arg[0];
 		regs->rsi = a.arg[1];
@@ -123,6 +127,8 @@ int64_t hc_multicall(struct hc_args *a)
 		}
 		if (guest_copy_in(&e, at, sizeof(e)))
 			return -EFAULT;
+		if (trace_on())
+			pv_trace_hypercall(TRC_PV_HYPERCALL_SUBCALL, e.op, e.args);
 		if (e.op == __HYPERVISOR_iret) {
 			a->arg[1] = 0;
 			return multicall_iret(result_at);

@@ -45,5 +45,7 @@ int pm_stat(struct xen_sysctl_get_pmstat *q) __must_check;
 int pm_op(struct xen_sysctl_pm_op *q) __must_check;
 /* cpupool.c: XEN_SYSCTL_cpupool_op. domctl_lock. */
 int sysctl_cpupool(struct xen_sysctl_cpupool_op *q) __must_check;
+/* tbuf.c: XEN_SYSCTL_tbuf_op. */
+int tbuf_op(struct xen_sysctl_tbuf_op *q) __must_check;
 
 #endif

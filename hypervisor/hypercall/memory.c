@@ -10,6 +10,7 @@
 #include "lib/log.h"
 #include "lib/string.h"
 #include "hw/mem.h"
+#include "hw/trace.h"
 #include "mm/heap.h"
 #include "mm/pagetable.h"
 #include "dom/grant.h"
@@ -103,12 +104,22 @@ static int frame_give_back(struct domain_mm *mm, mfn_t mfn, bool *table)
 	return rc;
 }
 
+/* Without a time, as on Xen. */
+static void trace_decrease(const struct extent_op *op, uint64_t first)
+{
+	const uint32_t words[] = { (uint32_t)first, (uint32_t)(first >> 32), op->d->domid | op->order << 16 };
+
+	trace_record(TRC_MEM_DECREASE_RESERVATION, false, words, ARRAY_SIZE(words));
+}
+
 static int extent_decrease(struct extent_op *op, XEN_GUEST_HANDLE(xen_pfn_t) list, uint64_t i)
 {
 	xen_pfn_t first;
 
 	if (copy_from_handle(&first, list, i, 1))
 		return -EFAULT;
+	if (trace_on() && !op->frames_done)
+		trace_decrease(op, first);
 	while (op->frames_done < 1u << op->order) {
 		bool table;
 		int rc = frame_give_back(&op->d->mm, MFN(first + op->frames_done), &table);

@@ -3,6 +3,7 @@
 #include "hypercall/hypercall.h"
 #include "dom/sched.h"
 #include "hw/time.h"
+#include "hw/trace.h"
 #include "lib/log.h"
 
 #define POLL_PORTS_MAX 128
@@ -47,6 +48,7 @@ static int shutdown(gva_t at, bool now)
 
 	if (guest_copy_in(&op, at, sizeof(op)))
 		return -EFAULT;
+	TRACE(now ? TRC_SCHED_SHUTDOWN : TRC_SCHED_SHUTDOWN_CODE, d->domid, current_vcpu()->id, op.reason);
 	op.reason = (uint8_t)op.reason; /* any, told to the toolstack as it is */
 	if (now) {
 		log_guest(LOG_INFO, d->domid, "vcpu %u shuts the domain down, reason %u", current_vcpu()->id,
@@ -104,6 +106,7 @@ int64_t hc_sched_op_compat(struct hc_args *a)
 		vcpu_block();
 		return 0;
 	case SCHEDOP_shutdown:
+		TRACE(TRC_SCHED_SHUTDOWN, current_domain()->domid, current_vcpu()->id, (uint32_t)a->arg[1]);
 		domain_shutdown(current_domain(), (uint8_t)a->arg[1]);
 		return 0;
 	default:

@@ -346,6 +346,8 @@ static int dispatch(struct xen_sysctl *op)
 		return pm_stat(&op->u.get_pmstat);
 	case XEN_SYSCTL_pm_op:
 		return pm_op(&op->u.pm_op);
+	case XEN_SYSCTL_tbuf_op:
+		return tbuf_op(&op->u.tbuf_op);
 	default:
 		return sysctl_unavailable(op);
 	}

@@ -210,8 +210,6 @@ int sysctl_unavailable(struct xen_sysctl *op)
 		return -ENODEV;
 	case XEN_SYSCTL_coverage_op: /* Xen has it in special builds */
 		return -EOPNOTSUPP;
-	case XEN_SYSCTL_tbuf_op: /* on Xen only */
-		return op->u.tbuf_op.cmd > XEN_SYSCTL_TBUFOP_disable ? -EINVAL : -EOPNOTSUPP;
 	}
 	return -ENOSYS; /* performance counters and lock profiles too: Xen has them in special builds */
 }

@@ -10,6 +10,7 @@
 #include "lib/log.h"
 #include "hw/entry.h"
 #include "hw/rflags.h"
+#include "hw/trace.h"
 #include "hw/trap.h"
 #include "hw/uaccess_words.h"
 
@@ -99,15 +100,16 @@ static inline void bounce_to(struct vcpu *v, struct cpu_user_regs *regs, const s
 
 static bool has_error_code(unsigned vector)
 {
-	return (1u << vector & (1u << 8 | 0x1fu << 10 | 1u << 17 | 1u << 21)) != 0;
+	return vector < 32 && (1u << vector & (1u << 8 | 0x1fu << 10 | 1u << 17 | 1u << 21)) != 0;
 }
 
-void pv_inject_exception(struct vcpu *v, unsigned vector, uint32_t error_code)
+/* To the guest's handler of the vector, whoever has recorded it. */
+static void inject(struct vcpu *v, unsigned vector, uint32_t error_code)
 {
 	const struct trap_gate *gate = &v->pv.traps[vector];
 	struct bounce b = { .address = gate->address,
 		            .error_code = error_code,
-		            .extra = vector < 32 && has_error_code(vector) ? EXTRA_ERROR_CODE : EXTRA_NONE,
+		            .extra = has_error_code(vector) ? EXTRA_ERROR_CODE : EXTRA_NONE,
 		            .mask_events = gate->mask_events };
 
 	if (!gate->address) {
@@ -119,6 +121,13 @@ void pv_inject_exception(struct vcpu *v, unsigned vector, uint32_t error_code)
 	bounce_to(v, &cpu_info()->regs, &b);
 }
 
+void pv_inject_exception(struct vcpu *v, unsigned vector, uint32_t error_code)
+{
+	if (trace_on())
+		pv_trace_trap(vector, has_error_code(vector), error_code);
+	inject(v, vector, error_code);
+}
+
 void pv_inject_page_fault(struct vcpu *v, gva_t cr2, uint32_t error_code)
 {
 	error_code &= ~PF_USER;
@@ -126,7 +135,9 @@ void pv_inject_page_fault(struct vcpu *v, gva_t cr2, uint32_t error_code)
 		error_code |= PF_USER;
 	v->pv.cr2 = cr2.v;
 	v->info->arch.cr2 = cr2.v;
-	pv_inject_exception(v, TRAP_PF, error_code);
+	if (trace_on())
+		pv_trace_page_fault(cr2, error_code);
+	inject(v, TRAP_PF, error_code);
 }
 
 bool pv_software_interrupt(struct vcpu *v, unsigned vector, unsigned insn_bytes)
@@ -137,6 +148,8 @@ bool pv_software_interrupt(struct vcpu *v, unsigned vector, unsigned insn_bytes)
 	if (!gate->address || (gate->dpl < 3 && !pv_in_kernel(v)))
 		return false;
 	cpu_info()->regs.rip += insn_bytes;
+	if (trace_on())
+		pv_trace_trap(vector, false, 0);
 	bounce_to(v, &cpu_info()->regs, &b);
 	return true;
 }
@@ -217,6 +230,8 @@ void syscall_from_guest(struct cpu_user_regs *regs)
 		irq_enable();
 		hypercall_from_guest(v, regs);
 	} else if (pv_in_kernel(v)) {
+		if (trace_on())
+			pv_trace_hypercall(TRC_PV_HYPERCALL_V2, __HYPERVISOR_iret, NULL);
 		pv_iret(v, regs);
 	} else {
 		syscall_from_user(v, regs);

@@ -76,7 +76,7 @@
 	movq	%rcx, %rdi
 	cmpl	$0, INFO(CI_work)
 	jne	decline
-	cmpb	$0, tlb_time + TLB_noted(%rip)
+	cmpw	$0, tlb_time + TLB_noted(%rip) /* and fastpath_off */
 	jne	decline
 	movq	V_info(%rdi), %rdx
 .endm

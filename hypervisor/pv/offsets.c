@@ -48,6 +48,8 @@ void offsets(void)
 
 	OFFSET(TLB_now, struct tlb_clock, now);
 	OFFSET(TLB_noted, struct tlb_clock, noted);
+	_Static_assert(offsetof(struct tlb_clock, fastpath_off) == offsetof(struct tlb_clock, noted) + 1,
+	               "one word");
 	DEFINE(TLB_NOTE_SHIFT, __builtin_ctz(sizeof(struct tlb_note)));
 	OFFSET(FEATURES_smap, struct cpu_features, smap);
 

@@ -11,6 +11,7 @@
 #include "hw/rflags.h"
 #include "hw/segment.h"
 #include "hw/tlb.h"
+#include "hw/trace.h"
 #include "hw/uaccess.h"
 #include "lib/errno.h"
 #include "lib/log.h"
@@ -39,6 +40,8 @@ bool pv_emulate_forced_cpuid(struct vcpu *v, struct cpu_user_regs *regs)
 	cpuid_to_regs(v, regs);
 	regs->rip += sizeof(bytes);
 	pv_instruction_done(v, regs);
+	if (trace_on())
+		pv_trace_address(TRC_PV_FORCED_INVALID_OP, regs->rip);
 	return true;
 }
 

@@ -9,6 +9,7 @@
 #include "pv/decode.h"
 #include "hw/mem.h"
 #include "hw/rflags.h"
+#include "hw/trace.h"
 #include "hw/uaccess.h"
 #include "lib/errno.h"
 #include "lib/log.h"
@@ -82,6 +83,7 @@ static bool combine(const struct insn *insn, const struct cpu_user_regs *regs, u
 
 struct table_store {
 	struct vcpu *v;
+	gva_t va;       /* where the guest stores */
 	maddr_t entry;  /* machine address of the 8-byte entry */
 	unsigned shift; /* of the operand in it, in bits */
 	unsigned bytes;
@@ -102,9 +104,19 @@ static uint64_t entry_merge(const struct table_store *s, uint64_t whole, uint64_
 	return (whole & ~mask) | ((operand << s->shift) & mask);
 }
 
+static int entry_write(const struct table_store *s, uint64_t new, enum pt_write op, uint64_t *expected)
+{
+	struct domain_mm *mm = &s->v->domain->mm;
+	int err = pt_entry_write(mm, mm, s->entry, new, op, expected);
+
+	if (!err && trace_on())
+		pv_trace_table_write(s->va, entry_read(s));
+	return err;
+}
+
 static int entry_cmpxchg(const struct table_store *s, uint64_t *expected, uint64_t new)
 {
-	return pt_entry_write(&s->v->domain->mm, &s->v->domain->mm, s->entry, new, PT_CMPXCHG, expected);
+	return entry_write(s, new, PT_CMPXCHG, expected);
 }
 
 static int do_cmpxchg(const struct table_store *s, const struct insn *insn, struct cpu_user_regs *regs)
@@ -126,7 +138,6 @@ static int do_cmpxchg(const struct table_store *s, const struct insn *insn, stru
 
 static int do_store(const struct table_store *s, const struct insn *insn, struct cpu_user_regs *regs)
 {
-	struct domain_mm *mm = &s->v->domain->mm;
 	uint64_t whole = entry_read(s), old = whole >> s->shift & operand_mask(s->bytes), new,
 	         rflags = regs->rflags;
 	int err;
@@ -163,7 +174,7 @@ static int do_store(const struct table_store *s, const struct insn *insn, struct
 		return err;
 	}
 	if (s->bytes == 8)
-		return pt_entry_write(mm, mm, s->entry, new, PT_WRITE, NULL);
+		return entry_write(s, new, PT_WRITE, NULL);
 	return entry_cmpxchg(s, &whole, entry_merge(s, whole, new));
 }
 
@@ -185,7 +196,7 @@ static bool advance(struct vcpu *v, struct cpu_user_regs *regs, const struct ins
 static bool emulate(struct vcpu *v, struct cpu_user_regs *regs, gva_t cr2, mfn_t table)
 {
 	uint8_t bytes[INSN_MAX_BYTES];
-	struct table_store s = { .v = v };
+	struct table_store s = { .v = v, .va = cr2 };
 	struct insn insn;
 	size_t got;
 	int err;

@@ -7,6 +7,7 @@
 #include "hw/fpu.h"
 #include "hw/rflags.h"
 #include "hw/tlb.h"
+#include "hw/trace.h"
 #include "hw/trap.h"
 #include "hw/uaccess.h"
 #include "lib/log.h"
@@ -17,8 +18,11 @@ static void page_fault(struct vcpu *v, struct cpu_user_regs *regs)
 	uint32_t error_code = regs->error_code;
 
 	irq_enable();
-	if (unlikely(v->domain->xpti) && pv_refresh_copies(v))
+	if (unlikely(v->domain->xpti) && pv_refresh_copies(v)) {
+		if (trace_on())
+			pv_trace_addresses(TRC_PV_PAGING_FIXUP, regs->rip, cr2.v);
 		return;
+	}
 	if ((error_code & (PF_PRESENT | PF_WRITE | PF_RSVD)) == (PF_PRESENT | PF_WRITE) && pv_in_kernel(v) &&
 	    pv_emulate_table_write(v, regs, cr2))
 		return;
@@ -38,8 +42,14 @@ static bool software_interrupt(struct vcpu *v, struct cpu_user_regs *regs)
 static void general_protection(struct vcpu *v, struct cpu_user_regs *regs)
 {
 	irq_enable();
-	if (regs->error_code ? software_interrupt(v, regs) : pv_emulate_privileged(v, regs))
+	if (regs->error_code) {
+		if (software_interrupt(v, regs))
+			return;
+	} else if (pv_emulate_privileged(v, regs)) {
+		if (trace_on())
+			pv_trace_address(TRC_PV_EMULATE_PRIVOP, regs->rip);
 		return;
+	}
 	pv_inject_exception(v, TRAP_GP, regs->error_code);
 }
 
@@ -61,6 +71,8 @@ static void no_fpu(struct vcpu *v)
 	irq_enable();
 	if (wanted)
 		pv_inject_exception(v, TRAP_NM, 0);
+	else if (trace_on())
+		trace_record(TRC_PV_MATH_STATE_RESTORE, true, NULL, 0);
 }
 
 void trap_from_guest(struct cpu_user_regs *regs)

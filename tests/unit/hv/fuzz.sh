@@ -4,7 +4,7 @@
 # that a guest has emulated. $FUZZ_CC, $FUZZ_SRC and $FUZZ_BUILD come from the Makefile.
 h=$FUZZ_SRC/hypervisor
 u=$FUZZ_SRC/tests/unit/hv
-mm="$u/fake/fake.c $u/fake/tlb.c $h/hw/lock_rank.c $h/mm/audit.c $h/mm/frame.c $h/mm/heap.c $h/mm/l4copy.c $h/mm/pagetable.c $h/mm/perdomain.c
+mm="$u/fake/fake.c $u/fake/tlb.c $h/hw/lock_rank.c $h/hw/trace.c $h/mm/audit.c $h/mm/frame.c $h/mm/heap.c $h/mm/l4copy.c $h/mm/pagetable.c $h/mm/perdomain.c
 	$h/mm/ptype.c $h/mm/validate.c $h/lib/range.c"
 n=0
 failed=0
@@ -41,6 +41,6 @@ fi
 fuzz fuzz_mm 4096 "$u/mm_drive.c" "$u/fake/dom.c" "$h/hypercall/mmu.c" "$h/hypercall/memory.c" "$h/hypercall/target.c"
 # shellcheck disable=SC2086
 fuzz fuzz_pv 52 "$u/fake/pv.c" "$u/fake/pv_parts.c" "$h/hw/fpu_area.c" "$h/pv/address.c" "$h/pv/debugreg.c" "$h/pv/decode.c" "$h/pv/io.c" "$h/pv/privileged.c" \
-	"$h/pv/switch.c" "$h/dom/switch.c" "$h/pv/table_write.c" "$h/pv/vcpu.c" $capstone
+	"$h/pv/switch.c" "$h/dom/switch.c" "$h/pv/table_write.c" "$h/pv/trace.c" "$h/pv/vcpu.c" $capstone
 echo "1..$n"
 exit $failed

@@ -4,6 +4,7 @@
  * multicall, lists that end early. The calls themselves are stand-ins that say who was called with what.
  */
 #include "hypercall/hypercall.h"
+#include "hw/trace.h"
 #include "lib/string.h"
 #include "pv/pv.h"
 #include "../../lib/tap.h"
@@ -64,6 +65,22 @@ size_t guest_copy_out(gva_t dst, const void *src, size_t n)
 	return n - have;
 }
 
+struct trace_control trace_control;
+static unsigned records;
+static struct {
+	uint32_t event, n, words[TRACE_EXTRA_MAX];
+	unsigned calls_before;
+} record[8];
+
+void trace_record(uint32_t event, bool timed, const uint32_t *words, unsigned n)
+{
+	record[records].event = timed ? event : 0;
+	record[records].n = n;
+	record[records].calls_before = calls;
+	memcpy(record[records].words, words, n * sizeof(*words));
+	records = (records + 1) % ARRAY_SIZE(record);
+}
+
 void pv_iret(struct vcpu *v, struct cpu_user_regs *regs)
 {
 	irets += v == &vcpu;
@@ -109,6 +126,7 @@ static void fresh(void)
 	memset(memory, 0, sizeof(memory));
 	unwritable = 0;
 	called = NULL;
+	records = 0;
 	calls = preempt_at = work_at = asks = irets = 0;
 	answer = 0;
 	iret_rax = 0x123456789abcull;
@@ -319,11 +337,65 @@ static void iret_in_list(void)
 	       "wherever it stands in the list");
 }
 
+/* ---- traces ---- */
+
+static bool record_is(unsigned i, uint32_t event, uint64_t first, unsigned n, uint32_t second, uint32_t third)
+{
+	return record[i].event == event && record[i].words[0] == first && record[i].n == n &&
+	       (n < 2 || record[i].words[1] == second) && (n < 3 || record[i].words[2] == third);
+}
+
+static void traces(void)
+{
+	static const struct {
+		uint64_t number;
+		uint32_t first, n, second, third;
+	} rows[] = {
+		{ __HYPERVISOR_mmu_update, 1 | 0x00400000, 2, 2, 0 },
+		{ __HYPERVISOR_mmuext_op, 26 | 0x00400000, 2, 2, 0 },
+		{ __HYPERVISOR_grant_table_op, 20 | 0x01100000, 3, 1, 3 },
+		{ __HYPERVISOR_vcpu_op, 24 | 0x00500000, 3, 1, 2 },
+		{ __HYPERVISOR_sched_op, 29 | 0x00100000, 2, 1, 0 },
+		{ __HYPERVISOR_memory_op, 12, 1, 0, 0 },
+		{ 63, 63, 1, 0, 0 },
+		{ 0x100001, 0xfffff, 1, 0, 0 },
+		{ ~0ull, 0xfffff, 1, 0, 0 },
+	};
+	bool good = true;
+
+	fresh();
+	enter(__HYPERVISOR_memory_op);
+	tap_ok(!records, "while tracing is off, calls leave no record");
+	trace_control.on = true;
+	for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+		fresh();
+		enter(rows[i].number);
+		if (records != 1 || record[0].calls_before ||
+		    !record_is(0, TRC_PV_HYPERCALL_V2, rows[i].first, rows[i].n, rows[i].second,
+		               rows[i].third)) {
+			printf("# %#lx: %u records, %x, %u words\n", (unsigned long)rows[i].number, records,
+			       record[0].words[0], record[0].n);
+			good = false;
+		}
+	}
+	tap_ok(good, "each call is recorded before it is made, with the arguments that xen/trace.h names");
+	fresh();
+	fill(0, __HYPERVISOR_mmu_update);
+	fill(1, __HYPERVISOR_iret);
+	enter_list(LIST, 2);
+	tap_ok(records == 3 && record_is(0, TRC_PV_HYPERCALL_V2, 13 | 0x00400000, 2, 2, 0) &&
+	               record_is(1, TRC_PV_HYPERCALL_SUBCALL, 1 | 0x00400000, 2, 11, 0) &&
+	               record_is(2, TRC_PV_HYPERCALL_SUBCALL, __HYPERVISOR_iret, 1, 0, 0),
+	       "calls of a list are recorded as such");
+	trace_control.on = false;
+}
+
 int main(void)
 {
 	single_calls();
 	lists();
 	preempted_lists();
 	iret_in_list();
+	traces();
 	return tap_end();
 }

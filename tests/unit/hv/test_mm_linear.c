@@ -131,7 +131,6 @@ static void fresh(void)
 	}
 	fake_set_cpu(1);
 	fake_preempt = 0;
-	good = true;
 }
 
 static void finish(void)
@@ -513,6 +512,7 @@ static void run(void (*fn)(void), const char *name)
 {
 	uint64_t free_before = heap_free_pages();
 
+	good = true;
 	fresh();
 	fn();
 	finish();

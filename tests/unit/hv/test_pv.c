@@ -18,13 +18,17 @@
 			good = false;                            \
 		}                                                \
 	} while (0)
+#define verdict(...)                       \
+	do {                               \
+		tap_ok(good, __VA_ARGS__); \
+		good = true;               \
+	} while (0)
 
-static bool good;
+static bool good = true; /* since the last verdict */
 static struct domain *d0, *d1, *d2;
 
 static void begin(void)
 {
-	good = true;
 	fake_hook = NULL;
 	fake_pv_fault_point = NULL;
 	fake_preempt = 0;
@@ -80,7 +84,7 @@ static void switch_between_domains_keeps_a_gdt(void)
 	CHECK_THAT(fake_pv_cpus[0].gdt == PERDOMAIN_BASE);
 	fake_pv_switch(to, fake_pv_idle(0));
 	CHECK_THAT(!fake_pv_cpus[0].gdt);
-	tap_ok(good, "at a switch between domains there is a GDT at each instruction");
+	verdict("at a switch between domains there is a GDT at each instruction");
 }
 
 static unsigned barriers(void)
@@ -128,7 +132,7 @@ static void spec_ctrl_of_each_vcpu(void)
 	fake_pv_switch(d1->vcpus[0], idle);
 	fake_pv_cpus[0].info.spec_flags = fake_pv_cpus[0].info.guest_spec_ctrl = 0;
 	d1->vcpus[0]->pv.spec_ctrl = 0;
-	tap_ok(good, "a vcpu's SPEC_CTRL is the processor's while it runs, and no other vcpu's");
+	verdict("a vcpu's SPEC_CTRL is the processor's while it runs, and no other vcpu's");
 }
 
 static void barrier_between_domains_across_idle(void)
@@ -155,8 +159,7 @@ static void barrier_between_domains_across_idle(void)
 	fake_pv_switch(idle, d1->vcpus[0]);
 	CHECK_THAT(barriers() == 1);
 	fake_pv_switch(d1->vcpus[0], idle);
-	tap_ok(good,
-	       "branch predictions of one domain do not reach another one that runs after an idle time");
+	verdict("branch predictions of one domain do not reach another one that runs after an idle time");
 }
 
 /* ---- xpti ---- */
@@ -211,8 +214,7 @@ static void reduced_tables_are_not_older_than_the_flush(void)
 	d2->xpti = d2->mm.l4_copied = false;
 	v->l4_kernel = INVALID_MFN;
 	CHECK_THAT(!pt_put(&d2->mm, t.l4, false));
-	tap_ok(good,
-	       "xpti: a copy of the tables is never older than the flush that its CPU is taken to have done");
+	verdict("xpti: a copy of the tables is never older than the flush that its CPU is taken to have done");
 }
 
 /*
@@ -282,7 +284,7 @@ static void refused_context_is_given_up_in_slices(void)
 		;
 	CHECK_THAT(!(frame_table[t.l4.m].type & TYPE_COUNT));
 	free(c);
-	tap_ok(good, "a refused vcpu context gives its tables back in slices");
+	verdict("a refused vcpu context gives its tables back in slices");
 }
 
 /* ---- stores to page tables ---- */
@@ -332,7 +334,7 @@ static void emulated_store_reads_no_foreign_memory(void)
 		CHECK_THAT(!domain_frame_release(&d2->mm, taken[n]));
 	v->l4_kernel = INVALID_MFN;
 	CHECK_THAT(!pt_put(&d1->mm, t.l4, false));
-	tap_ok(good, "an emulated store sees nothing of a table that was given away meanwhile");
+	verdict("an emulated store sees nothing of a table that was given away meanwhile");
 }
 
 /* ---- lengths ---- */
@@ -349,7 +351,7 @@ static void immediate_behind_both_size_prefixes(void)
 	begin();
 	CHECK_THAT(!insn_decode(add, sizeof(add), &regs, true, &insn));
 	CHECK_THAT(insn.length == 8 && insn.operand_bytes == 8 && insn.immediate == 0x44332211);
-	tap_ok(good, "the immediate behind an operand-size prefix and REX.W has four bytes");
+	verdict("the immediate behind an operand-size prefix and REX.W has four bytes");
 }
 
 /* ---- guest addresses ---- */
@@ -377,8 +379,7 @@ static void clamped_addresses(void)
 	a = ~0ull - 7;
 	CHECK_THAT(guest_words_begin(&a, 8) && a == ~0ull - 7);
 	CHECK_THAT(!guest_words_begin(&a, 9));
-	tap_ok(good,
-	       "an address that is not the guest's is none of the hypervisor's under speculation either");
+	verdict("an address that is not the guest's is none of the hypervisor's under speculation either");
 }
 
 /* ---- ports ---- */
@@ -424,7 +425,7 @@ static void io_bitmap_is_the_kernels(void)
 	CHECK_THAT(!pv_emulate_io(v, &regs, &insn));
 	fake_copy_hook = NULL;
 	d1->ioports = NULL;
-	tap_ok(good, "the I/O bitmap of a user program is read in its kernel's address space");
+	verdict("the I/O bitmap of a user program is read in its kernel's address space");
 }
 
 int main(void)

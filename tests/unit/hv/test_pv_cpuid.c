@@ -25,13 +25,18 @@
 			good = false;                            \
 		}                                                \
 	} while (0)
+#define verdict(...)                       \
+	do {                               \
+		tap_ok(good, __VA_ARGS__); \
+		good = true;               \
+	} while (0)
 
 struct options options;
 static const struct cpuid_model *model;
 static struct cpu_info info;
 static struct domain d;
 static struct vcpu v;
-static bool good;
+static bool good = true; /* since the last verdict */
 
 /* ---- the processor ---- */
 
@@ -316,7 +321,6 @@ static void without(uint32_t leaf, uint32_t subleaf, uint32_t ecx, uint32_t ebx)
 
 static void begin(const struct cpuid_model *m)
 {
-	good = true;
 	model = m;
 	memset(&cpu_features, 0, sizeof(cpu_features));
 	memset(&policy_raw, 0, sizeof(policy_raw));
@@ -334,7 +338,7 @@ static void each(const struct cpuid_model *m)
 {
 	begin(m);
 	agrees();
-	tap_ok(good, "%s: what a guest sees agrees with itself", m->name);
+	verdict("%s: what a guest sees agrees with itself", m->name);
 	begin(m);
 	without(7, 0, 0, F(AVX2));
 	agrees();
@@ -343,7 +347,7 @@ static void each(const struct cpuid_model *m)
 	CHECK_THAT(!(see(0xd, 0).eax & 4) && !(see(7, 0).ebx & F(AVX512F)));
 	without(1, XEN_CPUID_NO_SUBLEAF, F(XSAVE), 0);
 	agrees();
-	tap_ok(good, "%s: so it does after a toolstack took AVX2, AVX and XSAVE away", m->name);
+	verdict("%s: so it does after a toolstack took AVX2, AVX and XSAVE away", m->name);
 	begin(m);
 	/* Numbers of a toolstack's own, or of another machine: sizes, limits. */
 	CHECK_THAT(!set_leaf(0xd, 2, (struct cpuid_regs){ 0xffff, 0xffff, 3, 4 }));
@@ -352,7 +356,7 @@ static void each(const struct cpuid_model *m)
 	                     (struct cpuid_regs){ 0x1f, see(0, 0).ebx, see(0, 0).ecx, see(0, 0).edx }));
 	agrees();
 	CHECK_THAT(set_leaf(7, 0, (struct cpuid_regs){ 0, F(SMAP), 0, 0 }) == -EINVAL);
-	tap_ok(good, "%s: and after it wrote sizes and limits that are not the processor's", m->name);
+	verdict("%s: and after it wrote sizes and limits that are not the processor's", m->name);
 }
 
 int main(void)

@@ -7,6 +7,7 @@
 #include "pv/decode.h"
 #include "hw/entry.h"
 #include "hw/fpu.h"
+#include "hw/trace.h"
 #include "hw/trap.h"
 #include "fake/pv.h"
 
@@ -21,8 +22,13 @@
 			good = false;                            \
 		}                                                \
 	} while (0)
+#define verdict(...)                       \
+	do {                               \
+		tap_ok(good, __VA_ARGS__); \
+		good = true;               \
+	} while (0)
 
-static bool good;
+static bool good = true; /* since the last verdict */
 static struct domain *d;
 static struct vcpu *v;
 static struct cpu_user_regs *regs;
@@ -73,7 +79,6 @@ void hypercall_from_guest(struct vcpu *of, struct cpu_user_regs *r)
 /* A kernel at CODE with a handler for everything, events open, on its stack. */
 static void begin(void)
 {
-	good = true;
 	fake_pv_crashes = 0;
 	memset(kernel_stack, 0xee, sizeof(kernel_stack));
 	memset(fake_guest, 0, sizeof(fake_guest));
@@ -132,7 +137,7 @@ static void frame_from_the_kernel(void)
 	CHECK_THAT(frame()[5] == KERNEL_TOP - 64 && frame()[6] == SEL_RING3_DS);
 	CHECK_THAT(regs->rflags == 0x202);
 	CHECK_THAT(!v->info->evtchn_upcall_mask && !fake_pv_crashes);
-	tap_ok(good, "an exception of the kernel: frame, flags of the handler");
+	verdict("an exception of the kernel: frame, flags of the handler");
 }
 
 static void frame_from_user_mode(void)
@@ -151,7 +156,7 @@ static void frame_from_user_mode(void)
 	CHECK_THAT(!(frame()[5] & RFLAGS_IF)); /* the mask's complement */
 	CHECK_THAT(frame()[6] == (uint64_t)(uintptr_t)(user_stack + 60));
 	CHECK_THAT(v->info->evtchn_upcall_mask == 1);
-	tap_ok(good, "an exception of user mode: error code, the kernel's tables and stack, the event mask");
+	verdict("an exception of user mode: error code, the kernel's tables and stack, the event mask");
 }
 
 static void frames_that_cannot_be(void)
@@ -174,8 +179,7 @@ static void frames_that_cannot_be(void)
 	regs->entry_vector = TRAP_OF;
 	trap_from_guest(regs);
 	CHECK_THAT(fake_pv_crashes == 1 && regs->rip == CODE);
-	tap_ok(good,
-	       "without a handler, or on a stack that is not the guest's, the domain crashes and nothing is written");
+	verdict("without a handler, or on a stack that is not the guest's, the domain crashes and nothing is written");
 }
 
 static void page_faults(void)
@@ -194,7 +198,7 @@ static void page_faults(void)
 	regs->error_code = PF_WRITE | PF_USER;
 	trap_from_guest(regs);
 	CHECK_THAT(frame()[2] == PF_WRITE); /* the kernel, which runs in ring 3, is supervisor to itself */
-	tap_ok(good, "page faults: address and error code of user and kernel");
+	verdict("page faults: address and error code of user and kernel");
 }
 
 static void software_interrupts(void)
@@ -223,7 +227,7 @@ static void software_interrupts(void)
 	regs->rip = CODE + 2;
 	trap_from_guest(regs);
 	CHECK_THAT(regs->rip == HANDLER + TRAP_GP && frame()[2] == 0x80 * 8 + 2 && frame()[3] == CODE);
-	tap_ok(good, "INT n: by a gate of its DPL, else a protection fault at the instruction");
+	verdict("INT n: by a gate of its DPL, else a protection fault at the instruction");
 }
 
 static void events_nmis_and_failsafe(void)
@@ -251,7 +255,7 @@ static void events_nmis_and_failsafe(void)
 	guest_exit_prepare(regs);
 	CHECK_THAT(regs->rip == CALLBACK && frame()[2] == 0x1111 && frame()[5] == 0x4444 &&
 	           frame()[6] == CODE);
-	tap_ok(good, "events, NMIs and the failsafe callback come once each");
+	verdict("events, NMIs and the failsafe callback come once each");
 }
 
 static void no_fpu(void)
@@ -263,7 +267,7 @@ static void no_fpu(void)
 	regs->entry_vector = TRAP_NM;
 	trap_from_guest(regs);
 	CHECK_THAT(regs->rip == HANDLER + TRAP_NM && !v->pv.cr0_ts_em && !fake_pv_cpus[0].ts);
-	tap_ok(good, "the handler of #NM finds CR0.TS clear");
+	verdict("the handler of #NM finds CR0.TS clear");
 }
 
 /* ---- the exit path ---- */
@@ -306,7 +310,7 @@ static void irets(void)
 	regs->rsp = HV_VIRT_END - 8;
 	pv_iret(v, regs);
 	CHECK_THAT(fake_pv_crashes == 1);
-	tap_ok(good, "iret: to user, to kernel, flags that it may set, a frame that is not the guest's");
+	verdict("iret: to user, to kernel, flags that it may set, a frame that is not the guest's");
 }
 
 /* ---- I/O privilege ---- */
@@ -348,8 +352,7 @@ static void io_privilege(void)
 				CHECK_THAT(runs(opcodes[i], true) == (iopl == 3));
 			}
 	d->ioports = NULL;
-	tap_ok(good,
-	       "IOPL 0 to 3, with and without architectural_iopl: CLI, STI, IN and OUT of kernel and user");
+	verdict("IOPL 0 to 3, with and without architectural_iopl: CLI, STI, IN and OUT of kernel and user");
 }
 
 static void iopl_in_frames(void)
@@ -371,7 +374,7 @@ static void iopl_in_frames(void)
 	regs->entry_vector = TRAP_DE;
 	trap_from_guest(regs);
 	CHECK_THAT((frame()[4] & RFLAGS_IOPL) == 1u << 12);
-	tap_ok(good, "architectural_iopl: frames carry the level, and iret takes it");
+	verdict("architectural_iopl: frames carry the level, and iret takes it");
 }
 
 /* stack_switch of one vcpu while another one changes vm_assist: between the new stack and what the fast path goes by. */
@@ -393,7 +396,7 @@ static void assist_beside_stack_switch(void)
 	d->vm_assist = 0;
 	pv_assist_update(d);
 	CHECK_THAT(!other->pv.iopl_in_frames && other->pv.syscall_frame == 0xffffffff80030000 - 56);
-	tap_ok(good, "vm_assist leaves the stack of another vcpu that is switching it alone");
+	verdict("vm_assist leaves the stack of another vcpu that is switching it alone");
 }
 
 /* ---- the end of an emulated instruction ---- */
@@ -434,7 +437,7 @@ static void single_steps(void)
 	memcpy(fake_guest + CODE, "\x0f\x31", 2);
 	trap_from_guest(regs);
 	CHECK_THAT(regs->rip == CODE + 2 && regs->rflags == 0x202);
-	tap_ok(good, "behind an emulated instruction RF is clear, and a set TF is a #DB");
+	verdict("behind an emulated instruction RF is clear, and a set TF is a #DB");
 }
 
 /* Where the processor lets CPUID fault, user mode's goes the same way as the kernel's. */
@@ -453,7 +456,7 @@ static void faulting_cpuid(void)
 		CHECK_THAT(regs->rip == CODE + 2 && v->pv.kernel_mode == !user);
 		CHECK_THAT(regs->rax == 7 && regs->rbx == 3 && regs->rcx == 1 && regs->rdx == 2);
 	}
-	tap_ok(good, "a CPUID that faults answers from the policy, in kernel and user mode");
+	verdict("a CPUID that faults answers from the policy, in kernel and user mode");
 }
 
 static void single_steps_of_a_repeated_one(void)
@@ -474,7 +477,7 @@ static void single_steps_of_a_repeated_one(void)
 		regs->rip = CODE;
 		in_kernel();
 	}
-	tap_ok(good, "a repeated instruction is single-stepped element by element");
+	verdict("a repeated instruction is single-stepped element by element");
 }
 
 /* ---- the FPU of a vcpu context ---- */
@@ -518,8 +521,8 @@ static void fpu_of_a_context(bool xsave)
 	free(c);
 	free(back);
 	cpu_features.xsave = false;
-	tap_ok(good, xsave ? "FPU state of a vcpu context, with XSAVE"
-	                   : "FPU state of a vcpu context, with FXSAVE");
+	verdict(xsave ? "FPU state of a vcpu context, with XSAVE"
+	              : "FPU state of a vcpu context, with FXSAVE");
 }
 
 static mfn_t tables(void)
@@ -529,6 +532,146 @@ static mfn_t tables(void)
 	if (pt_get(&d->mm, t.l4, PTYPE_L4, false))
 		abort();
 	return t.l4;
+}
+
+/* ---- trace records ---- */
+
+static struct t_buf *trace_buffer;
+static struct {
+	struct t_info t;
+	uint16_t offset[NR_CPUS];
+	uint32_t mfn;
+} trace_info;
+
+/* The record that the last entry left, or an empty one. */
+static struct t_rec traced(void)
+{
+	struct t_rec r = { 0 };
+	uint32_t bytes = trace_buffer->prod - trace_buffer->cons;
+
+	if (bytes <= sizeof(r))
+		memcpy(&r, (uint8_t *)(trace_buffer + 1) + trace_buffer->cons, bytes);
+	trace_buffer->cons = trace_buffer->prod;
+	if (bytes && bytes != 4u * (1 + 2 * r.cycles_included + r.extra_u32))
+		printf("# %u bytes of records\n", bytes);
+	return r;
+}
+
+/* At most six words; two of them are one address. */
+static bool traced_as(uint32_t event, unsigned n, uint64_t first, uint64_t second, uint64_t third)
+{
+	const uint32_t words[] = {
+		(uint32_t)first,          (uint32_t)(first >> 32), (uint32_t)second,
+		(uint32_t)(second >> 32), (uint32_t)third,         (uint32_t)(third >> 32)
+	};
+	struct t_rec r = traced();
+
+	return r.event == event && r.cycles_included && r.extra_u32 == n &&
+	       !memcmp(r.u.cycles.extra_u32, words, n * 4);
+}
+
+static void trap(unsigned vector, uint32_t error_code)
+{
+	regs->entry_vector = (uint16_t)vector;
+	regs->error_code = error_code;
+	trap_from_guest(regs);
+}
+
+static void trace_begin(void)
+{
+	mfn_t mfn = heap_alloc(0, 0);
+
+	trace_info.t.tbuf_size = 1;
+	trace_info.t.mfn_offset[0] = (uint16_t)(offsetof(__typeof__(trace_info), mfn) / 4);
+	trace_info.mfn = (uint32_t)mfn.m;
+	trace_buffer = mfn_map(mfn);
+	trace_set_buffers(&trace_info.t, 1);
+	trace_start();
+}
+
+static void traces_of_exceptions(void)
+{
+	begin();
+	in_user();
+	fake_pv_cpus[0].cr2 = 0x123456789000;
+	regs->rip = 0x7fff12345678;
+	trap(TRAP_PF, PF_WRITE | PF_USER);
+	CHECK_THAT(traced_as(TRC_PV_PAGE_FAULT | TRC_64_FLAG, 5, 0x7fff12345678, 0x123456789000,
+	                     PF_WRITE | PF_USER));
+	begin();
+	in_kernel();
+	trap(TRAP_GP, 0x1238);
+	CHECK_THAT(traced_as(TRC_PV_TRAP | TRC_64_FLAG, 3, CODE, 0x12388000 | TRAP_GP, 0));
+	begin();
+	in_kernel();
+	trap(TRAP_DE, 0x55);
+	CHECK_THAT(traced_as(TRC_PV_TRAP | TRC_64_FLAG, 3, CODE, TRAP_DE, 0));
+	begin();
+	in_user();
+	memcpy(fake_guest + CODE, "\xcd\x30", 2);
+	v->pv.traps[0x30] = (struct trap_gate){ .address = HANDLER + 0x30, .dpl = 3 };
+	trap(TRAP_GP, 0x30 * 8 + 2);
+	CHECK_THAT(traced_as(TRC_PV_TRAP | TRC_64_FLAG, 3, CODE + 2, 0x30, 0));
+	begin();
+	in_kernel();
+	v->pv.cr0_ts_em = 8;
+	trap(TRAP_NM, 0);
+	CHECK_THAT(traced_as(TRC_PV_TRAP | TRC_64_FLAG, 3, CODE, TRAP_NM, 0));
+	begin();
+	in_kernel();
+	trap(TRAP_NM, 0);
+	CHECK_THAT(traced_as(TRC_PV_MATH_STATE_RESTORE, 0, 0, 0, 0));
+	verdict("trace records of page faults, other exceptions, INT n and the FPU");
+}
+
+static void traces_of_emulation(void)
+{
+	struct fake_pv_tree t = fake_pv_tree(d, fake_pv_frame(d), LEAF_FLAGS), window;
+	mfn_t kernel = v->l4_kernel;
+	uint64_t entry = fake_pv_frame(d).m << PAGE_SHIFT | LEAF_FLAGS;
+
+	begin();
+	in_kernel();
+	memcpy(fake_guest + CODE, "\x0f\x31", 2); /* rdtsc */
+	trap(TRAP_GP, 0);
+	CHECK_THAT(traced_as(TRC_PV_EMULATE_PRIVOP | TRC_64_FLAG, 2, CODE + 2, 0, 0));
+	begin();
+	in_kernel();
+	memcpy(fake_guest + CODE, "\x0f\x0bxen\x0f\xa2", 7);
+	trap(TRAP_UD, 0);
+	CHECK_THAT(traced_as(TRC_PV_FORCED_INVALID_OP | TRC_64_FLAG, 2, CODE + 7, 0, 0));
+	begin();
+	put_iret(0x5000, 0xe030, 0, VGCF_in_syscall);
+	regs->rax = __HYPERVISOR_iret;
+	syscall_from_guest(regs);
+	CHECK_THAT(traced_as(TRC_PV_HYPERCALL_V2, 1, __HYPERVISOR_iret, 0, 0));
+	/* An L1 table in a mapping of its own, read-only: a store becomes a table write. */
+	if (pt_get(&d->mm, t.l4, PTYPE_L4, false))
+		abort();
+	window = fake_pv_tree(d, t.l1, LEAF_FLAGS & ~PTE_RW);
+	if (pt_get(&d->mm, window.l4, PTYPE_L4, false))
+		abort();
+	begin();
+	in_kernel();
+	v->l4_kernel = window.l4;
+	memcpy(fake_guest + CODE, "\x48\x89\x07", 3); /* mov %rax, (%rdi) */
+	regs->rax = entry;
+	regs->rdi = fake_pv_cpus[0].cr2 = 16;
+	trap(TRAP_PF, PF_PRESENT | PF_WRITE);
+	CHECK_THAT(regs->rip == CODE + 3 &&
+	           traced_as(TRC_PV_PTWR_EMULATION | TRC_64_FLAG, 6, entry, 16, CODE));
+	/* One that is refused is a page fault. */
+	regs->rip = CODE;
+	regs->rax = ~0ull;
+	trap(TRAP_PF, PF_PRESENT | PF_WRITE);
+	CHECK_THAT(traced_as(TRC_PV_PAGE_FAULT | TRC_64_FLAG, 5, CODE, 16, PF_PRESENT | PF_WRITE));
+	v->l4_kernel = kernel;
+	trace_stop();
+	begin();
+	in_kernel();
+	trap(TRAP_DE, 0);
+	CHECK_THAT(trace_buffer->prod == trace_buffer->cons);
+	verdict("of emulated instructions and table writes, and of iret; none while tracing is off");
 }
 
 int main(void)
@@ -542,7 +685,7 @@ int main(void)
 	v->l4_user = tables();
 	cpu_set_current(v);
 	regs = &cpu_info()->regs;
-	tap_plan(16);
+	tap_plan(18);
 	frame_from_the_kernel();
 	frame_from_user_mode();
 	frames_that_cannot_be();
@@ -559,5 +702,8 @@ int main(void)
 	faulting_cpuid();
 	fpu_of_a_context(false);
 	fpu_of_a_context(true);
+	trace_begin();
+	traces_of_exceptions();
+	traces_of_emulation();
 	return tap_end();
 }

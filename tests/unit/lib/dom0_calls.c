@@ -558,6 +558,8 @@ static const struct flow {
 	{ "xenlockprof", SYSCTL(lockprof_op), { S(lockprof_op.cmd, 2) } },
 	{ "xencov", SYSCTL(coverage_op), { { 0 } } },
 	{ "xentrace: no such operation", SYSCTL(tbuf_op), { S(tbuf_op.cmd, 99) } },
+	{ "xentrace_setsize: no pages", SYSCTL(tbuf_op), { S(tbuf_op.cmd, 3) } },
+	{ "xentrace: recording into no buffers", SYSCTL(tbuf_op), { S(tbuf_op.cmd, 4) } },
 	{ "xen-memshare: control", DOMCTL(mem_sharing_op), { { 0 } } },
 	{ "xen-access: what can be monitored", DOMCTL(monitor_op), { D(monitor_op.op, 2) } },
 	{ "xen-access: monitor an event", DOMCTL(monitor_op), { { 0 } } },

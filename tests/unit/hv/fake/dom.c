@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The layers above mm, as far as the memory hypercalls need them: domains without anything but memory. */
 #include "hypercall/hypercall.h"
+#include "hw/upward.h"
 #include "lib/string.h"
 #include "dom/grant.h"
 #include "pv/pv.h"
@@ -64,6 +65,16 @@ struct domain *domain_get_self_or(uint16_t domid)
 struct domain *domain_get(uint16_t domid)
 {
 	return domid < FAKE_DOMAINS ? &fake_domains[domid] : NULL;
+}
+
+uint64_t rdtsc(void)
+{
+	return fake_time_ns;
+}
+
+uint32_t trace_who(void)
+{
+	return current_domain()->domid;
 }
 
 void domain_put(struct domain *d)

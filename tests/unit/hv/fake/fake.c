@@ -189,9 +189,13 @@ bool work_pending(void)
 
 void cpu_call(const cpumask_t *mask, void (*fn)(void *), void *arg)
 {
-	(void)mask;
-	(void)fn; /* only wbinvd is asked for: it has no effect that a test could see */
-	(void)arg;
+	unsigned self = cpu_now, cpu;
+
+	for_each_cpu_in(cpu, mask) {
+		cpu_now = cpu;
+		fn(arg);
+	}
+	cpu_now = self;
 }
 
 void irq_disable(void)

@@ -99,6 +99,11 @@ void tlb_flush_page(const cpumask_t *mask, gva_t va)
 	}
 }
 
+void fastpath_allow(bool allowed)
+{
+	(void)allowed;
+}
+
 void cache_write_back(void *arg)
 {
 	(void)arg;
