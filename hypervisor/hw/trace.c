@@ -66,7 +66,7 @@ static void *buffer_page(unsigned n)
 {
 	const struct t_info *info = trace_control.info;
 
-	return mfn_map(MFN(((const uint32_t *)info)[info->mfn_offset[this_cpu()] + n]));
+	return mfn_map_own(MFN(((const uint32_t *)info)[info->mfn_offset[this_cpu()] + n]));
 }
 
 static void put_word(uint32_t *at, uint32_t word)

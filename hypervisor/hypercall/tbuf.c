@@ -68,7 +68,7 @@ static int begin(uint32_t pages)
 	tbuf.info_mfn = heap_alloc(tbuf.info_order, 0);
 	if (mfn_eq(tbuf.info_mfn, INVALID_MFN))
 		return -ENOMEM;
-	tbuf.info = mfn_map(tbuf.info_mfn);
+	tbuf.info = mfn_map_own(tbuf.info_mfn);
 	tbuf.info->tbuf_size = (uint16_t)tbuf.pages;
 	for (unsigned cpu = 0; cpu < cpu_count; cpu++)
 		tbuf.info->mfn_offset[cpu] = (uint16_t)(LIST_FIRST + cpu * tbuf.pages);

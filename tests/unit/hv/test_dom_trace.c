@@ -140,7 +140,7 @@ static void make(void)
 	rc = op(XEN_SYSCTL_TBUFOP_get_info, 0, 0, &q);
 	info_mfn = q.buffer_mfn;
 	info_bytes = q.size;
-	info = mfn_map(MFN(info_mfn));
+	info = mfn_map_own(MFN(info_mfn));
 	tap_ok(!rc && info_mfn && info_bytes == PAGE_SIZE && info->tbuf_size == PAGES &&
 	               before - heap_free_pages() == PAGES * CPUS + 1,
 	       "they take their frames, and one of struct t_info");
@@ -211,14 +211,14 @@ struct record {
 
 static struct t_buf *buffer(unsigned cpu)
 {
-	return mfn_map(MFN(buffer_mfn(cpu, 0)));
+	return mfn_map_own(MFN(buffer_mfn(cpu, 0)));
 }
 
 static uint32_t word(unsigned cpu, uint32_t at)
 {
 	uint32_t x = at % trace_control.data_bytes + (uint32_t)sizeof(struct t_buf);
 
-	return ((uint32_t *)mfn_map(MFN(buffer_mfn(cpu, x / PAGE_SIZE))))[x % PAGE_SIZE / 4];
+	return ((uint32_t *)mfn_map_own(MFN(buffer_mfn(cpu, x / PAGE_SIZE))))[x % PAGE_SIZE / 4];
 }
 
 /* The record at *at, which moves on behind it; false at prod. Fillers are passed over. */

@@ -34,7 +34,7 @@ unsigned this_cpu(void)
 	return cpu;
 }
 
-void *mfn_map(mfn_t mfn)
+void *mfn_map_own(mfn_t mfn)
 {
 	uint64_t i = (mfn.m - FIRST_MFN) / 3;
 
