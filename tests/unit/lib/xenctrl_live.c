@@ -16,6 +16,7 @@
 #include <unistd.h>
 #include <xen/xen.h>
 #include <xen/grant_table.h>
+#include <xen/sysctl.h>
 #include <xen/io/console.h>
 
 #include "libxenctrl/include/xenctrl.h"
@@ -462,6 +463,57 @@ static void test_bad_builds(const struct file *kernel, const struct file *packed
 	       (unsigned long long)after.free_pages);
 }
 
+/* One operation on CPU pools, for which the library has no call; returns the pool's number or -1. */
+static long pool_op(uint32_t op, uint32_t id)
+{
+	struct xen_sysctl *s = xyl_hypercall_alloc(x, sizeof(*s));
+	uint64_t args[5] = { (uintptr_t)s };
+	long rc;
+
+	s->cmd = XEN_SYSCTL_cpupool_op;
+	s->interface_version = XEN_SYSCTL_INTERFACE_VERSION;
+	s->u.cpupool_op.op = op;
+	s->u.cpupool_op.cpupool_id = id;
+	s->u.cpupool_op.cpu = 1;
+	s->u.cpupool_op.sched_id = XEN_SCHEDULER_CREDIT;
+	rc = xyl_hypercall(x, __HYPERVISOR_sysctl, args) < 0 ? -1 : (long)s->u.cpupool_op.cpupool_id;
+	xyl_hypercall_free(x, s, sizeof(*s));
+	return rc;
+}
+
+/* A domain in a pool whose scheduler is not the host's. */
+static void test_pool(void)
+{
+	struct xyl_create create = { .max_vcpus = 1, .max_grant_frames = -1, .max_maptrack_frames = -1 };
+	struct xyl_sched sched = { .weight = 300 }, again;
+	struct xyl_dominfo info;
+	long id = pool_op(XEN_SYSCTL_CPUPOOL_OP_CREATE, XEN_SYSCTL_CPUPOOL_PAR_ANY);
+	uint32_t domid;
+
+	if (!check(id > 0, "a pool is created"))
+		return;
+	create.cpupool = (uint32_t)id + 1;
+	check(xyl_domain_create(x, &create, &domid) < 0 && errno == ESRCH,
+	      "pool: no domain where there is none");
+	create.cpupool = (uint32_t)id;
+	check(xyl_domain_create(x, &create, &domid) < 0 && errno == ENODEV, "pool: nor without a CPU");
+	check(pool_op(XEN_SYSCTL_CPUPOOL_OP_RMCPU, 0) == 0 &&
+	              pool_op(XEN_SYSCTL_CPUPOOL_OP_ADDCPU, create.cpupool) == id,
+	      "pool: it gets CPU 1");
+	if (check(xyl_domain_create(x, &create, &domid) == 0, "pool: a domain is created there")) {
+		check(xyl_domain_info(x, domid, &info) == 0 && info.cpupool == create.cpupool,
+		      "pool: where it is");
+		check(xyl_sched_set(x, domid, &sched) == 0 && xyl_sched_get(x, domid, &again) == 0 &&
+		              again.weight == 300,
+		      "pool: its weight, by the pool's scheduler");
+		check(xyl_domain_destroy(x, domid) == 0 && gone(domid), "pool: it is destroyed");
+	}
+	check(pool_op(XEN_SYSCTL_CPUPOOL_OP_RMCPU, create.cpupool) == id &&
+	              pool_op(XEN_SYSCTL_CPUPOOL_OP_DESTROY, create.cpupool) == id &&
+	              pool_op(XEN_SYSCTL_CPUPOOL_OP_ADDCPU, 0) == 0,
+	      "pool: and all is as before");
+}
+
 int main(int argc, char **argv)
 {
 	x = xyl_open();
@@ -478,6 +530,7 @@ int main(int argc, char **argv)
 	test_self();
 	test_events();
 	test_store();
+	test_pool();
 	if (argc == 3) {
 		struct file kernel = slurp(argv[1]), ramdisk = slurp(argv[2]), elf = { 0 };
 		void *unpacked = NULL;
