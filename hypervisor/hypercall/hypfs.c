@@ -264,7 +264,7 @@ static int find_pool(char *path, struct cpupool **p)
 	return *p ? 0 : -ENOENT;
 }
 
-/* 0, -EINVAL (not absolute), -ENOENT, -ENOTDIR (something below a file). */
+/* 0, -EINVAL (not absolute), -ENOENT. */
 static int find(char *path, struct place *found)
 {
 	int rc;
@@ -277,14 +277,9 @@ static int find(char *path, struct place *found)
 	if (rc)
 		return rc;
 	for (size_t i = 0; i < ARRAY_SIZE(tree); i++) {
-		size_t len = strlen(tree[i].path);
-
 		found->node = &tree[i];
 		if (!strcmp(tree[i].path, path))
 			return 0;
-		if (tree[i].type != XEN_HYPFS_TYPE_DIR && !strncmp(tree[i].path, path, len) &&
-		    path[len] == '/')
-			return -ENOTDIR;
 	}
 	return -ENOENT;
 }

@@ -9,15 +9,12 @@
 int cmd_list(struct context *ctx, int argc, char **argv)
 {
 	g_autoptr(GVariant) domains = NULL;
-	GError *error = NULL;
 	gsize i;
 
 	(void)argc;
 	(void)argv;
-	if (!context_daemon(ctx))
+	if (!list_domains(ctx, &domains))
 		return 1;
-	if (!xd_xylemd1_call_list_sync(ctx->daemon, &domains, NULL, &error))
-		return fail_error(error);
 	printf("%-24s %5s %11s %5s %-9s %10s  %s\n", "Name", "ID", "Mem (KiB)", "Vcpus", "State", "Time (s)",
 	       "Owner");
 	for (i = 0; i < g_variant_n_children(domains); i++) {

@@ -3,14 +3,17 @@
 #include "config.h"
 
 #include <locale.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "xenctl.h"
 
 #define OBJECT_PATH      "/org/xylem/Xylemd1"
 #define PROTOCOL_VERSION 2
+#define ANSWER_S         60
 
 struct command {
 	const char *name;
@@ -96,6 +99,45 @@ struct xyl *context_xen(struct context *ctx)
 	return ctx->xen;
 }
 
+static void no_answer(int number)
+{
+	static const char text[] =
+	        "xenctl: xylemd does not answer: it hangs, or is stopped (\"systemctl status xylemd\")\n";
+
+	(void)number;
+	(void)!write(STDERR_FILENO, text, sizeof(text) - 1);
+	_exit(1);
+}
+
+/* Between the two xylemd has to answer at once, and does unless it hangs. */
+static void ask(void)
+{
+	const char *seconds = g_getenv("XENCTL_ANSWER_SECONDS");
+
+	signal(SIGALRM, no_answer);
+	alarm(seconds ? (unsigned)g_ascii_strtoull(seconds, NULL, 10) : ANSWER_S);
+}
+
+static void answered(void)
+{
+	alarm(0);
+}
+
+gboolean list_domains(struct context *ctx, GVariant **domains)
+{
+	GError *error = NULL;
+	gboolean got;
+
+	if (!context_daemon(ctx))
+		return FALSE;
+	ask();
+	got = xd_xylemd1_call_list_sync(ctx->daemon, domains, NULL, &error);
+	answered();
+	if (!got)
+		fail_error(error);
+	return got;
+}
+
 XdXylemd1 *context_daemon(struct context *ctx)
 {
 	g_autofree char *address = NULL;
@@ -105,17 +147,19 @@ XdXylemd1 *context_daemon(struct context *ctx)
 	if (ctx->daemon)
 		return ctx->daemon;
 	address = g_strdup_printf("unix:path=%s", ctx->socket_path);
+	ask();
 	connection = g_dbus_connection_new_for_address_sync(
 	        address, G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT, NULL, NULL, &error);
 	if (connection)
 		ctx->daemon = xd_xylemd1_proxy_new_sync(connection, G_DBUS_PROXY_FLAGS_NONE, NULL,
 		                                        OBJECT_PATH, NULL, &error);
+	answered();
 	if (!ctx->daemon) {
 		g_prefix_error(&error, "xylemd: ");
 		fail_error(error);
 		return NULL;
 	}
-	/* Waiting is bounded by the daemon, and by the person. */
+	/* How long it takes to do something is bounded by the daemon, and by the person. */
 	g_dbus_proxy_set_default_timeout(G_DBUS_PROXY(ctx->daemon), G_MAXINT);
 	if (xd_xylemd1_get_protocol_version(ctx->daemon) != PROTOCOL_VERSION) {
 		fail("xylemd speaks version %u of the protocol, this program %d",
@@ -128,7 +172,6 @@ XdXylemd1 *context_daemon(struct context *ctx)
 gboolean find_domain(struct context *ctx, const char *text, guint *domid)
 {
 	g_autoptr(GVariant) domains = NULL;
-	GError *error = NULL;
 	guint64 number;
 	gsize i;
 
@@ -136,12 +179,8 @@ gboolean find_domain(struct context *ctx, const char *text, guint *domid)
 		*domid = (guint)number;
 		return TRUE;
 	}
-	if (!context_daemon(ctx))
+	if (!list_domains(ctx, &domains))
 		return FALSE;
-	if (!xd_xylemd1_call_list_sync(ctx->daemon, &domains, NULL, &error)) {
-		fail_error(error);
-		return FALSE;
-	}
 	for (i = 0; i < g_variant_n_children(domains); i++) {
 		g_autoptr(GVariant) domain = g_variant_get_child_value(domains, i);
 		const char *name = "", *uuid = "", *state = "";
@@ -159,17 +198,12 @@ gboolean find_domain(struct context *ctx, const char *text, guint *domid)
 gboolean find_guest(struct context *ctx, const char *text, const char **id, gboolean *ours)
 {
 	g_autoptr(GVariant) domains = NULL;
-	GError *error = NULL;
 	guint64 number = G_MAXUINT64;
 	gsize i;
 
 	g_ascii_string_to_unsigned(text, 10, 0, XYL_DOMID_FIRST_RESERVED - 1, &number, NULL);
-	if (!context_daemon(ctx))
+	if (!list_domains(ctx, &domains))
 		return FALSE;
-	if (!xd_xylemd1_call_list_sync(ctx->daemon, &domains, NULL, &error)) {
-		fail_error(error);
-		return FALSE;
-	}
 	for (i = 0; i < g_variant_n_children(domains); i++) {
 		g_autoptr(GVariant) domain = g_variant_get_child_value(domains, i);
 		const char *name = "", *uuid = "", *state = "", *owner = "";

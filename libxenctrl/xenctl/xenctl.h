@@ -25,6 +25,9 @@ struct context {
 struct xyl *context_xen(struct context *ctx);
 XdXylemd1 *context_daemon(struct context *ctx);
 
+/* All domains, as xylemd's List gives them. False after printing why; where xylemd does not answer the program ends. */
+gboolean list_domains(struct context *ctx, GVariant **domains);
+
 /* Prints "xenctl: ..." to standard error and returns 1. */
 int fail(const char *format, ...) G_GNUC_PRINTF(1, 2);
 /* The same for a GError, without D-Bus' decoration; frees it. */
