@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * For compare-tools, preloaded into what it runs in dom0: each ioctl of /dev/xen/privcmd, evtchn and gntdev that fails goes
+ * For test-tools, preloaded into what it runs in dom0: each ioctl of /dev/xen/privcmd, evtchn and gntdev that fails goes
  * into the file that XYLEM_IOCTLS names, a line with the device's letter and the error number. strace tells the same at
  * eight times the cost. Built without a C library's own objects, so that the machine's may be newer than dom0's.
  */

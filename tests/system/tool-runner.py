@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Runs in dom0, for compare-tools: each command of a JSON list, with ioctls.so preloaded; one JSON object per command comes back.
+"""Runs in dom0, for test-tools: each command of a JSON list, with ioctls.so preloaded; one JSON object per command comes back.
 
 {"status": exit status, "timeout" or "stuck" (not even SIGKILL ends it), "seconds": how long it took,
 "errors": what the hypervisor and Linux's Xen drivers refused, as "device EXXX" in the order of first appearance,

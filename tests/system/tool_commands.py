@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What compare-tools runs: the programs of Debian's xen-utils-4.17, xen-utils-common and xenstore-utils, with their
+"""What test-tools runs: the programs of Debian's xen-utils-4.17, xen-utils-common and xenstore-utils, with their
 subcommands and usual options, in an order that leaves the host as it was.
 
 A line is one command of a shell in dom0. Behind " ## " stand words for the test:

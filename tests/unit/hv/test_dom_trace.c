@@ -4,6 +4,7 @@
  * may be mapped, what happens where memory runs out; and the records of dom/ themselves, read by xen/trace.h and checked
  * as xenalyze does: who runs on each CPU, in which state each vcpu is.
  */
+#include "dom/cpupool.h"
 #include "dom/sched_private.h"
 #include "hypercall/domctl.h"
 #include "hw/trace.h"
@@ -264,7 +265,8 @@ static void forget(void)
 
 static void lives(void)
 {
-	struct xen_domctl_scheduler_op set = { .sched_id = sched_id(), .cmd = XEN_DOMCTL_SCHEDOP_putinfo };
+	struct xen_domctl_scheduler_op set = { .sched_id = cpupool0.sched_id,
+		                               .cmd = XEN_DOMCTL_SCHEDOP_putinfo };
 	struct domain *d;
 
 	forget();

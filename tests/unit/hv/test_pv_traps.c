@@ -584,7 +584,7 @@ static void trace_begin(void)
 	trace_info.t.tbuf_size = 1;
 	trace_info.t.mfn_offset[0] = (uint16_t)(offsetof(__typeof__(trace_info), mfn) / 4);
 	trace_info.mfn = (uint32_t)mfn.m;
-	trace_buffer = mfn_map(mfn);
+	trace_buffer = mfn_map_own(mfn);
 	trace_set_buffers(&trace_info.t, 1);
 	trace_start();
 }
