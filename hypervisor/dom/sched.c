@@ -86,19 +86,24 @@ static enum sched_class class_of(const struct vcpu *v)
 	return sv->boosted ? CLASS_BOOST : CLASS_UNDER;
 }
 
-/* By itself, so that those who call it while tracing is on have no stack frame for it when it is off. */
-static __attribute__((noinline)) void trace_vcpu(uint32_t event, const struct vcpu *v)
+static __trace void trace_vcpu(uint32_t event, const struct vcpu *v)
 {
 	TRACE(event, v->domain->domid, v->id);
+}
+
+static __trace void trace_runstate(const struct vcpu *v, int state)
+{
+	if (v->runstate.state != state)
+		TRACE(TRC_SCHED_RUNSTATE_CHANGE | (uint32_t)v->runstate.state << 8 | (uint32_t)state << 4,
+		      v->id | (uint32_t)v->domain->domid << 16);
 }
 
 static void runstate_change(struct vcpu *v, int state, uint64_t now)
 {
 	struct vcpu_runstate_info *r = &v->runstate;
 
-	if (r->state != state)
-		TRACE(TRC_SCHED_RUNSTATE_CHANGE | (uint32_t)r->state << 8 | (uint32_t)state << 4,
-		      v->id | (uint32_t)v->domain->domid << 16);
+	if (trace_on())
+		trace_runstate(v, state);
 	if (now > r->state_entry_time) {
 		r->time[r->state] += now - r->state_entry_time;
 		r->state_entry_time = now;
@@ -484,15 +489,15 @@ uint32_t trace_who(void)
 }
 
 /* v goes on, for slice_ns. */
-static __attribute__((noinline)) void trace_continue(const struct vcpu *v, uint64_t now, uint64_t slice_ns)
+static __trace void trace_continue(const struct vcpu *v, uint64_t now, uint64_t slice_ns)
 {
 	TRACE(TRC_SCHED_SWITCH_INFCONT, v->domain->domid, v->id,
 	      (uint32_t)(now - v->runstate.state_entry_time), (uint32_t)slice_ns);
 	TRACE(TRC_SCHED_CONTINUE_RUNNING, v->id | (uint32_t)v->domain->domid << 16);
 }
 
-static __attribute__((noinline)) void trace_switch(const struct vcpu *prev, const struct vcpu *next,
-                                                   uint64_t now, uint64_t slice_ns)
+static __trace void trace_switch(const struct vcpu *prev, const struct vcpu *next, uint64_t now,
+                                 uint64_t slice_ns)
 {
 	const struct vcpu_runstate_info *p = &prev->runstate, *n = &next->runstate;
 

@@ -229,6 +229,14 @@ int irq_gsi_setup(unsigned gsi, bool level, bool active_low)
 
 /* ---- entry ---- */
 
+static __trace void handle_traced(unsigned irq, void (*handler)(unsigned, void *), void *data)
+{
+	uint64_t begin = rdtsc();
+
+	handler(irq, data);
+	TRACE(TRC_HW_IRQ_HANDLED, irq, (uint32_t)begin, (uint32_t)rdtsc());
+}
+
 static void device_interrupt(unsigned vector)
 {
 	uint64_t flags = spin_lock_irqsave(&irq_lock);
@@ -251,12 +259,12 @@ static void device_interrupt(unsigned vector)
 	spin_unlock_irqrestore(&irq_lock, flags);
 	/* The line is masked by now where it must be: the local APIC may deliver the next one. */
 	apic_eoi();
-	if (handler) {
-		uint64_t begin = trace_on() ? rdtsc() : 0;
-
+	if (!handler)
+		return;
+	if (trace_on())
+		handle_traced(irq, handler, data);
+	else
 		handler(irq, data);
-		TRACE(TRC_HW_IRQ_HANDLED, irq, (uint32_t)begin, (uint32_t)rdtsc());
-	}
 }
 
 void irq_entry(struct cpu_user_regs *regs)

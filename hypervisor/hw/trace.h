@@ -9,6 +9,14 @@
 #include "lib/bits.h"
 #include <xen/trace.h>
 
+/* What records something on a path that is often taken: it keeps all registers itself, so that its callers save none for it
+ * while tracing is off. */
+#if __STDC_HOSTED__
+#define __trace __attribute__((cold, noinline))
+#else
+#define __trace __attribute__((cold, noinline, no_caller_saved_registers))
+#endif
+
 /* In a cache line of its own. Changed by one toolstack operation at a time, and by a CPU that finds its buffer spoilt. */
 extern struct trace_control {
 	bool on;

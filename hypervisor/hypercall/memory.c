@@ -208,7 +208,7 @@ static int chunk_take(struct exchange *e, uint64_t chunk)
 	return 0;
 }
 
-/* What the next extent is cleared of ahead of time; a chunk may be 512 small ones. */
+/* Has memory for the next extent cleared before locks are taken; a chunk may be 512 small extents. */
 static int extent_clear(struct exchange *e)
 {
 	unsigned order = e->x.out.extent_order;

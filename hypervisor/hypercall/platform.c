@@ -157,6 +157,8 @@ static int microcode_update(const struct xenpf_microcode_update *q)
 	const uint32_t amd_container = 0x00414d44;
 	uint32_t header[12];
 
+	if (!q->length && !cpu_features.is_amd)
+		return -ENOENT;
 	if (q->length < sizeof(header))
 		return -EINVAL;
 	if (guest_copy_in(header, GVA((uintptr_t)q->data.p), sizeof(header)))

@@ -8,6 +8,7 @@
 
 #include "dom/domain.h"
 #include "dom/guest.h"
+#include "hw/trace.h"
 #include "pv/upward.h"
 #include <xen/arch-x86/xen.h>
 
@@ -93,12 +94,12 @@ static inline bool pv_iopl_allows(const struct vcpu *v)
 
 /* ---- trace.c: records of what the current vcpu entered for; while trace_on() ---- */
 /* TRC_PV_HYPERCALL_V2 or _SUBCALL. args: the first five at least, of calls whose arguments are recorded. */
-void pv_trace_hypercall(uint32_t event, uint64_t number, const uint64_t *args);
-void pv_trace_trap(unsigned vector, bool has_error_code, uint32_t error_code);
-void pv_trace_page_fault(gva_t cr2, uint32_t error_code);
-void pv_trace_address(uint32_t event, uint64_t address);
-void pv_trace_addresses(uint32_t event, uint64_t first, uint64_t second);
-void pv_trace_table_write(gva_t va, uint64_t entry);
+__trace void pv_trace_hypercall(uint32_t event, uint64_t number, const uint64_t *args);
+__trace void pv_trace_trap(unsigned vector, bool has_error_code, uint32_t error_code);
+__trace void pv_trace_page_fault(gva_t cr2, uint32_t error_code);
+__trace void pv_trace_address(uint32_t event, uint64_t address);
+__trace void pv_trace_addresses(uint32_t event, uint64_t first, uint64_t second);
+__trace void pv_trace_table_write(gva_t va, uint64_t entry);
 
 /* ---- emulation: each returns true when the instruction was carried out or an exception injected ---- */
 bool pv_emulate_privileged(struct vcpu *v, struct cpu_user_regs *regs); /* privileged.c */

@@ -295,7 +295,7 @@ xl create -p /root/three.cfg 'irqs=[3]' ## slow
 xl destroy three
 xenhypfs tree ## want=buildinfo
 xenhypfs ls / ## want=params
-xenhypfs ls /buildinfo ## want=compiler
+xenhypfs ls /buildinfo ## want=compileinfo
 xenhypfs ls /buildinfo/version
 xenhypfs ls /buildinfo/compileinfo
 xenhypfs ls /params

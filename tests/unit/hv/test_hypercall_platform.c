@@ -267,8 +267,10 @@ static int64_t microcode(uint32_t first, uint32_t loader, bool amd)
 
 static void microcodes(void)
 {
-	int64_t cut, unmapped;
+	int64_t cut, unmapped, empty;
 
+	begin(XENPF_microcode_update);
+	empty = call();
 	begin(XENPF_microcode_update);
 	op.u.microcode.length = 47;
 	cut = call();
@@ -278,7 +280,8 @@ static void microcodes(void)
 	unmapped = call();
 	tap_ok(microcode(1, 1, false) == -ENOENT && microcode(0x00414d44, 0, true) == -ENOENT &&
 	               microcode(0x00414d44, 0, false) == -EINVAL && microcode(1, 2, false) == -EINVAL &&
-	               microcode(1, 1, true) == -EINVAL && cut == -EINVAL && unmapped == -EFAULT,
+	               microcode(1, 1, true) == -EINVAL && cut == -EINVAL && unmapped == -EFAULT &&
+	               empty == -ENOENT,
 	       "no microcode is newer, and what is none is told so, by vendor");
 }
 
