@@ -14,22 +14,14 @@
 #include "mm/internal.h"
 #include "pv/pv.h"
 #include "fake/machine.h"
+#include "../../lib/random.h"
 #include <pthread.h>
 
 #define GUEST_PAGES 6
 
-static uint64_t seed;
 static struct domain *guests[4]; /* 1 .. 3; each with a reference of ours */
 static mfn_t pages[4][GUEST_PAGES];
 static unsigned good_calls, calls, restarts;
-
-static uint32_t rnd(uint32_t n)
-{
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return n ? (uint32_t)(seed >> 20) % n : 0;
-}
 
 /* Mostly a small number, sometimes one at an edge. */
 static uint64_t number(uint32_t n)
@@ -39,7 +31,7 @@ static uint64_t number(uint32_t n)
 		                          4096,       0x7ff0,     0x7fff,     0xffff, 0x7fffffff, 0x80000000,
 		                          0xffffffff, 1ull << 40, ~0ull >> 1, ~0ull };
 
-	return rnd(8) ? rnd(n) : edges[rnd(ARRAY_SIZE(edges))];
+	return random_below(8) ? random_below(n) : edges[random_below(ARRAY_SIZE(edges))];
 }
 
 /* ---- what higher layers and rarer hardware supply ---- */
@@ -156,25 +148,27 @@ static gva_t words(const uint32_t *w, unsigned n)
 	for (unsigned i = 0; i < 64; i++)
 		((uint32_t *)(void *)fake_guest)[i] = (uint32_t)number(40);
 	memcpy(fake_guest, w, n * sizeof(*w));
-	return rnd(30) ? GVA(0) : GVA(sizeof(fake_guest) - rnd(24));
+	return random_below(30) ? GVA(0) : GVA(sizeof(fake_guest) - random_below(24));
 }
 
 static uint16_t some_domid(void)
 {
-	return rnd(3) ? (uint16_t)rnd(4) : rnd(2) ? DOMID_SELF : (uint16_t)number(9);
+	return random_below(3)   ? (uint16_t)random_below(4)
+	       : random_below(2) ? DOMID_SELF
+	                         : (uint16_t)number(9);
 }
 
 static void event_call(void)
 {
 	uint32_t w[4] = { (uint32_t)number(12), (uint32_t)number(12), (uint32_t)number(12), 0 };
-	unsigned cmd = rnd(16);
+	unsigned cmd = random_below(16);
 
 	if (cmd == EVTCHNOP_alloc_unbound || cmd == EVTCHNOP_bind_interdomain || cmd == EVTCHNOP_reset ||
 	    cmd == EVTCHNOP_status)
 		w[0] = some_domid() | (uint32_t)some_domid() << 16;
 	if (cmd == EVTCHNOP_bind_interdomain)
 		w[1] = (uint32_t)number(12);
-	call(hc_event_channel_op, rnd(40) ? cmd : number(20), words(w, 3).v, 0);
+	call(hc_event_channel_op, random_below(40) ? cmd : number(20), words(w, 3).v, 0);
 }
 
 static void grant_entries(struct domain *d)
@@ -182,31 +176,34 @@ static void grant_entries(struct domain *d)
 	mfn_t frame;
 	grant_entry_v1_t *e;
 
-	if (grant_table_frame(d, rnd(3), &frame))
+	if (grant_table_frame(d, random_below(3), &frame))
 		return;
-	e = (grant_entry_v1_t *)mfn_map_own(frame) + rnd(6);
+	e = (grant_entry_v1_t *)mfn_map_own(frame) + random_below(6);
 	e->domid = some_domid();
-	e->frame = rnd(6) ? (uint32_t)pages[rnd(4)][rnd(GUEST_PAGES)].m : (uint32_t)number(4096);
-	e->flags = (uint16_t)(rnd(5) ? GTF_permit_access | (rnd(4) ? 0 : GTF_readonly) : number(64));
+	e->frame = random_below(6) ? (uint32_t)pages[random_below(4)][random_below(GUEST_PAGES)].m
+	                           : (uint32_t)number(4096);
+	e->flags = (uint16_t)(random_below(5) ? GTF_permit_access | (random_below(4) ? 0 : GTF_readonly)
+	                                      : number(64));
 }
 
 static void grant_call(void)
 {
 	struct gnttab_copy *c = (void *)fake_guest;
-	unsigned cmd = rnd(13), count = rnd(4) ? 1 : rnd(3);
+	unsigned cmd = random_below(13), count = random_below(4) ? 1 : random_below(3);
 	uint32_t w[8] = { 0 };
 	gva_t at;
 
 	grant_entries(current_domain());
 	switch (cmd) {
 	case GNTTABOP_map_grant_ref: /* host_addr, flags, ref, dom */
-		w[0] = rnd(16) << PAGE_SHIFT;
-		w[2] = rnd(3) ? GNTMAP_device_map | (rnd(2) ? GNTMAP_readonly : 0) : (uint32_t)number(64);
+		w[0] = random_below(16) << PAGE_SHIFT;
+		w[2] = random_below(3) ? GNTMAP_device_map | (random_below(2) ? GNTMAP_readonly : 0)
+		                       : (uint32_t)number(64);
 		w[3] = (uint32_t)number(6);
 		w[4] = some_domid();
 		break;
 	case GNTTABOP_unmap_grant_ref: /* host_addr, dev_bus_addr, handle */
-		w[2] = (uint32_t)(pages[rnd(4)][rnd(GUEST_PAGES)].m << PAGE_SHIFT);
+		w[2] = (uint32_t)(pages[random_below(4)][random_below(GUEST_PAGES)].m << PAGE_SHIFT);
 		w[4] = (uint32_t)number(8);
 		break;
 	case GNTTABOP_setup_table:
@@ -221,20 +218,22 @@ static void grant_call(void)
 		c->source.domid = some_domid();
 		c->source.u.ref = (uint32_t)number(6);
 		c->dest.domid = DOMID_SELF;
-		c->dest.u.gmfn = pages[rnd(4)][rnd(GUEST_PAGES)].m;
+		c->dest.u.gmfn = pages[random_below(4)][random_below(GUEST_PAGES)].m;
 		c->source.offset = (uint16_t)number(4096);
 		c->dest.offset = (uint16_t)number(4096);
 		c->len = (uint16_t)number(100);
-		c->flags = (uint16_t)(rnd(3) ? GNTCOPY_source_gref : number(4));
+		c->flags = (uint16_t)(random_below(3) ? GNTCOPY_source_gref : number(4));
 	}
-	call(hc_grant_table_op, rnd(40) ? cmd : number(20), at.v, rnd(40) ? count : number(4));
+	call(hc_grant_table_op, random_below(40) ? cmd : number(20), at.v,
+	     random_below(40) ? count : number(4));
 }
 
 static void vcpu_call(void)
 {
 	struct domain *d = current_domain();
-	uint32_t w[4] = { (uint32_t)pages[rnd(4)][rnd(GUEST_PAGES)].m, 0, (uint32_t)number(70) * 4, 0 };
-	unsigned cmd = rnd(15);
+	uint32_t w[4] = { (uint32_t)pages[random_below(4)][random_below(GUEST_PAGES)].m, 0,
+		          (uint32_t)number(70) * 4, 0 };
+	unsigned cmd = random_below(15);
 
 	if (cmd == VCPUOP_set_periodic_timer)
 		w[0] = (uint32_t)number(20000000);
@@ -249,37 +248,38 @@ static void vcpu_call(void)
 static void sched_call(void)
 {
 	uint32_t w[4] = { 8192, 0, (uint32_t)number(4), 0 };
-	unsigned cmd = rnd(8);
+	unsigned cmd = random_below(8);
 	bool end = cmd == SCHEDOP_shutdown || cmd == SCHEDOP_remote_shutdown || cmd == SCHEDOP_shutdown_code;
 
-	if (end && (current_domain() == dom0 || rnd(20)))
+	if (end && (current_domain() == dom0 || random_below(20)))
 		cmd = SCHEDOP_yield;
 	if (cmd == SCHEDOP_watchdog)
 		w[0] = (uint32_t)number(4), w[1] = 100000;
 	for (unsigned i = 0; i < 8; i++)
 		((uint32_t *)(void *)(fake_guest + 8192))[i] = (uint32_t)number(12);
-	if (rnd(4))
+	if (random_below(4))
 		call(hc_sched_op, cmd, words(w, 4).v, 0);
 	else
-		call(hc_set_timer_op, rnd(3) ? fake_time_ns + rnd(100000000) : number(9), 0, 0);
+		call(hc_set_timer_op, random_below(3) ? fake_time_ns + random_below(100000000) : number(9), 0,
+		     0);
 }
 
 static void physdev_call(void)
 {
 	uint32_t w[8] = { (uint32_t)number(30), (uint32_t)number(30), (uint32_t)number(30),
 		          (uint32_t)number(5) };
-	unsigned cmd = rnd(32);
+	unsigned cmd = random_below(32);
 
 	if (cmd == PHYSDEVOP_map_pirq) {
 		w[0] = some_domid();
 		w[1] = (uint32_t)number(4);
 		w[3] = (uint32_t)number(40);
 	} else if (cmd == PHYSDEVOP_pirq_eoi_gmfn_v1 || cmd == PHYSDEVOP_pirq_eoi_gmfn_v2) {
-		w[0] = (uint32_t)pages[rnd(4)][rnd(GUEST_PAGES)].m;
+		w[0] = (uint32_t)pages[random_below(4)][random_below(GUEST_PAGES)].m;
 		w[1] = 0;
 	}
-	call(hc_physdev_op, rnd(40) ? cmd : number(40), words(w, 5).v, 0);
-	machine_irq_fire(rnd(64));
+	call(hc_physdev_op, random_below(40) ? cmd : number(40), words(w, 5).v, 0);
+	machine_irq_fire(random_below(64));
 }
 
 /* ---- the toolstack ---- */
@@ -292,7 +292,7 @@ static void forget(unsigned i)
 
 static void make_guest(unsigned i)
 {
-	struct domain *d = machine_domain((uint16_t)i, 1 + rnd(3));
+	struct domain *d = machine_domain((uint16_t)i, 1 + random_below(3));
 
 	domain_ref(d);
 	d->cpu_policy = &policy;
@@ -323,25 +323,25 @@ static void quiesce(bool on)
 static void domctl_call(void)
 {
 	struct xen_domctl *op = (void *)fake_guest;
-	unsigned who = 1 + rnd(3);
-	uint32_t cmd = rnd(90);
+	unsigned who = 1 + random_below(3);
+	uint32_t cmd = random_below(90);
 
 	for (unsigned i = 0; i < sizeof(*op) / 4; i++)
 		((uint32_t *)op)[i] = (uint32_t)number(50);
 	/* Handles point into the guest's memory, mostly behind the operation. */
 	for (unsigned i = 0; i < 16; i++)
-		if (rnd(2))
-			((uint64_t *)(void *)&op->u)[i] = 1024 + rnd(60000);
+		if (random_below(2))
+			((uint64_t *)(void *)&op->u)[i] = 1024 + random_below(60000);
 	op->cmd = cmd;
-	op->interface_version = rnd(50) ? XEN_DOMCTL_INTERFACE_VERSION : number(50);
-	op->domain = rnd(10) ? (uint16_t)who : some_domid();
+	op->interface_version = random_below(50) ? XEN_DOMCTL_INTERFACE_VERSION : number(50);
+	op->domain = random_below(10) ? (uint16_t)who : some_domid();
 	/* Numbers of the test's own guests are its to give; what it creates by chance it could not find again. */
 	if (cmd == XEN_DOMCTL_createdomain || cmd == XEN_DOMCTL_max_mem)
 		return;
 	if (cmd == XEN_DOMCTL_destroydomain)
-		op->domain = rnd(4) ? DOMID_INVALID : (uint16_t)who;
+		op->domain = random_below(4) ? DOMID_INVALID : (uint16_t)who;
 	if (cmd == XEN_DOMCTL_iomem_permission)
-		op->u.iomem_permission.nr_mfns = 1 + rnd(9);
+		op->u.iomem_permission.nr_mfns = 1 + random_below(9);
 	call(hc_domctl, 0, 0, 0);
 }
 
@@ -352,10 +352,10 @@ static void sysctl_call(void)
 	for (unsigned i = 0; i < sizeof(*op) / 4; i++)
 		((uint32_t *)op)[i] = (uint32_t)number(50);
 	for (unsigned i = 0; i < 16; i++)
-		if (rnd(2))
-			((uint64_t *)(void *)&op->u)[i] = 1024 + rnd(60000);
-	op->cmd = rnd(32);
-	op->interface_version = rnd(50) ? XEN_SYSCTL_INTERFACE_VERSION : number(50);
+		if (random_below(2))
+			((uint64_t *)(void *)&op->u)[i] = 1024 + random_below(60000);
+	op->cmd = random_below(32);
+	op->interface_version = random_below(50) ? XEN_SYSCTL_INTERFACE_VERSION : number(50);
 	call(hc_sysctl, 0, 0, 0);
 }
 
@@ -376,7 +376,7 @@ static void reap(void)
 
 		if (d && d->life == DOMAIN_DEAD)
 			forget(i);
-		else if (d && d->shut_down && !rnd(10))
+		else if (d && d->shut_down && !random_below(10))
 			kill_guest(i);
 	}
 	for (unsigned cpu = 0; cpu < cpu_count; cpu++)
@@ -396,25 +396,25 @@ static void reap(void)
 static void one(void)
 {
 	static void (*const any[])(void) = { event_call, grant_call, vcpu_call, sched_call, physdev_call };
-	unsigned who = rnd(4);
+	unsigned who = random_below(4);
 	struct domain *d = who ? guests[who] : dom0;
 
 	if (!d || d->life != DOMAIN_ALIVE)
 		return;
-	machine_become(rnd(cpu_count), d->vcpus[rnd(d->max_vcpus)]);
+	machine_become(random_below(cpu_count), d->vcpus[random_below(d->max_vcpus)]);
 	if (current_vcpu()->running) /* another CPU's: the scheduler decides, not the test */
 		return;
-	if (d == dom0 && !rnd(3)) {
+	if (d == dom0 && !random_below(3)) {
 		quiesce(true);
-		(rnd(3) ? domctl_call : sysctl_call)();
+		(random_below(3) ? domctl_call : sysctl_call)();
 		quiesce(false);
 	} else
-		any[rnd(ARRAY_SIZE(any))]();
+		any[random_below(ARRAY_SIZE(any))]();
 }
 
 static void step_time(void)
 {
-	fake_time_ns += rnd(5000000);
+	fake_time_ns += random_below(5000000);
 	for (unsigned cpu = 0; cpu < cpu_count; cpu++) {
 		fake_set_cpu(cpu);
 		work_raise(cpu, WORK_TIMER);
@@ -692,8 +692,9 @@ static void ports_in_words(void)
 	memset(own, 0xff, sizeof(own));
 	dom0->ioports = own;
 	for (unsigned i = 0; i < 2000; i++) {
-		unsigned first = rnd(65536), count = rnd(2) ? rnd(200) : rnd(65536);
-		bool allow = rnd(2), fits = count <= 65536 - first;
+		unsigned first = random_below(65536),
+		         count = random_below(2) ? random_below(200) : random_below(65536);
+		bool allow = random_below(2), fits = count <= 65536 - first;
 
 		good &= permit_ports(first, count, allow) == (fits ? 0 : -EINVAL);
 		for (unsigned port = first; fits && port < first + count; port++)
@@ -718,7 +719,7 @@ int main(int argc, char **argv)
 	uint64_t before;
 	unsigned gone = 0;
 
-	seed = argc > 1 ? strtoull(argv[1], NULL, 0) | 1 : 20260101;
+	random_seed = argc > 1 ? strtoull(argv[1], NULL, 0) | 1 : 20260101;
 	tap_plan(19);
 	machine_init(16384, 2);
 	dom0 = machine_domain(0, 2);
@@ -740,9 +741,9 @@ int main(int argc, char **argv)
 		make_guest(i);
 	for (unsigned i = 0; i < 60000; i++) {
 		one();
-		if (!rnd(4))
+		if (!random_below(4))
 			step_time();
-		if (!rnd(8))
+		if (!random_below(8))
 			reap();
 	}
 	fake_preempt = 0;

@@ -204,14 +204,7 @@ int main(void)
 	tap_plan(12 + 4 + 3);
 	options.sched_ratelimit_us = 0;
 	machine_init(8192, CPUS);
-	for (unsigned i = 0; i <= GUESTS; i++) {
-		doms[i] = machine_domain((uint16_t)i, VCPUS);
-		if (!i)
-			dom0 = doms[0];
-		for (unsigned j = 0; j < VCPUS; j++)
-			doms[i]->vcpus[j]->initialised = true;
-		machine_start(doms[i]);
-	}
+	machine_domains(doms, GUESTS + 1, VCPUS);
 	test_answers();
 	test_pinned();
 	test_random();

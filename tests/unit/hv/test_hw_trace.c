@@ -6,6 +6,7 @@
  */
 #include "hw/trace.c" /* its writers' places are its own */
 #include "lib/string.h"
+#include "../../lib/random.h"
 #include "../../lib/tap.h"
 #include <stdlib.h>
 
@@ -325,16 +326,6 @@ static void lost(void)
 
 /* ---- at random, with a reader now and then, and NMIs that record in the middle of a record ---- */
 
-static uint64_t seed = 88172645463325252ull;
-
-static uint32_t random_below(uint32_t n)
-{
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return (uint32_t)(seed >> 20) % n;
-}
-
 static unsigned nmis, nmi_in;
 
 static void nmi(void)
@@ -413,7 +404,7 @@ static bool one_hostile(uint32_t cons, unsigned n)
 	bool possible, good = true;
 
 	b->cons = cons;
-	b->prod = random_below(2) ? cons : (uint32_t)seed; /* never read */
+	b->prod = random_below(2) ? cons : (uint32_t)random_seed; /* never read */
 	used = (at - cons + 2 * size) % (2 * size);
 	possible = !(cons & 3) && cons < 2 * size && used <= size;
 	memcpy(copy, memory[cpu * PAGES_MAX], sizeof(copy));
@@ -468,8 +459,8 @@ static void hostile(unsigned n)
 			                   at - size,
 			                   at - size - 4,
 			                   at + size - 40,
-			                   seed,
-			                   seed & ~3u,
+			                   random_seed,
+			                   random_seed & ~3u,
 			                   random_below(2 * size) & ~3u,
 			                   3 * size,
 			                   4 * size,
@@ -482,7 +473,7 @@ static void hostile(unsigned n)
 		}
 		/* What lies in the data is nobody's concern. */
 		for (unsigned i = 0; i < 100; i++)
-			*word(random_below(size) & ~3u) = (uint32_t)seed;
+			*word(random_below(size) & ~3u) = (uint32_t)random_seed;
 		buffer()->cons = writers[cpu].prod;
 	}
 	tap_ok(!wrong,

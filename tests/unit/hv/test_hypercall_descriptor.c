@@ -5,19 +5,12 @@
 #include "hypercall/hypercall.h"
 #include "fake/pv.h"
 #include "hw/segment.h"
+#include "../../lib/check.h"
 
 #define CODE64 0x00affb000000ffffull
 #define DATA   0x00cff3000000ffffull
 #define FLAGS  (PTE_P | PTE_RW | PTE_US | PTE_A | PTE_D)
-#define CHECK_THAT(x)                                            \
-	do {                                                     \
-		if (!(x)) {                                      \
-			printf("# line %d: %s\n", __LINE__, #x); \
-			good = false;                            \
-		}                                                \
-	} while (0)
 
-static bool good = true;
 static struct domain *d;
 static struct vcpu *v;
 static unsigned gs_loaded;
@@ -25,12 +18,6 @@ static unsigned gs_loaded;
 void segment_user_gs_load(uint16_t selector)
 {
 	gs_loaded = selector;
-}
-
-static void verdict(const char *name)
-{
-	tap_ok(good, name);
-	good = true;
 }
 
 static uint64_t call(hc_fn *fn, uint64_t a, uint64_t b)

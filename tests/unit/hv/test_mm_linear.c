@@ -3,20 +3,13 @@
 #include "mm/internal.h"
 #include "hypercall/hypercall.h"
 #include "fake/dom.h"
+#include "../../lib/check.h"
 #include <xen/grant_table.h>
 
 #define TABLE_FLAGS (PTE_P | PTE_RW | PTE_US | PTE_A)
 #define LINEAR      (PTE_P | PTE_US | PTE_A)
 #define SLOT        5 /* of linear entries; lower half */
-#define CHECK_THAT(x)                                            \
-	do {                                                     \
-		if (!(x)) {                                      \
-			printf("# line %d: %s\n", __LINE__, #x); \
-			good = false;                            \
-		}                                                \
-	} while (0)
 
-static bool good;
 static struct domain_mm *d0, *d1;
 
 static mfn_t frame_of(struct domain_mm *d)

@@ -4,20 +4,13 @@
 #include "hypercall/hypercall.h"
 #include "hw/spec.h"
 #include "fake/dom.h"
+#include "../../lib/check.h"
 #include <xen/grant_table.h>
 #include <xen/memory.h>
 
 #define TABLE_FLAGS (PTE_P | PTE_RW | PTE_US | PTE_A)
 #define VA_KERNEL   (0xffff000000000000 | 272ull << 39)
-#define CHECK_THAT(x)                                            \
-	do {                                                     \
-		if (!(x)) {                                      \
-			printf("# line %d: %s\n", __LINE__, #x); \
-			good = false;                            \
-		}                                                \
-	} while (0)
 
-static bool good;
 static struct domain_mm *d0, *d1, *d2;
 
 static mfn_t frame_of(struct domain_mm *d)

@@ -6,25 +6,13 @@
 #include "pv/decode.h"
 #include "dom/sched.h"
 #include "fake/pv.h"
+#include "../../lib/check.h"
 #include <xen/grant_table.h>
 
 #define LEAF_FLAGS    (PTE_P | PTE_RW | PTE_US | PTE_A | PTE_D)
 #define MSR_SPEC_CTRL 0x48
 #define MSR_PRED_CMD  0x49
-#define CHECK_THAT(x)                                            \
-	do {                                                     \
-		if (!(x)) {                                      \
-			printf("# line %d: %s\n", __LINE__, #x); \
-			good = false;                            \
-		}                                                \
-	} while (0)
-#define verdict(...)                       \
-	do {                               \
-		tap_ok(good, __VA_ARGS__); \
-		good = true;               \
-	} while (0)
 
-static bool good = true; /* since the last verdict */
 static struct domain *d0, *d1, *d2;
 
 static void begin(void)

@@ -11,32 +11,19 @@
 #include "lib/log.h"
 #include "pv/cpuid.h"
 #include "pv/pv.h"
-#include "../../lib/tap.h"
+#include "../../lib/check.h"
 #include "cpuid_models.h"
 #include <stdlib.h>
 #include <string.h>
 #include <xen/arch-x86/cpufeatureset.h>
 
 #define F(name) (1u << (XEN_X86_FEATURE_##name % 32))
-#define CHECK_THAT(x)                                            \
-	do {                                                     \
-		if (!(x)) {                                      \
-			printf("# line %d: %s\n", __LINE__, #x); \
-			good = false;                            \
-		}                                                \
-	} while (0)
-#define verdict(...)                       \
-	do {                               \
-		tap_ok(good, __VA_ARGS__); \
-		good = true;               \
-	} while (0)
 
 struct options options;
 static const struct cpuid_model *model;
 static struct cpu_info info;
 static struct domain d;
 static struct vcpu v;
-static bool good = true; /* since the last verdict */
 
 /* ---- the processor ---- */
 

@@ -10,25 +10,13 @@
 #include "hw/trace.h"
 #include "hw/trap.h"
 #include "fake/pv.h"
+#include "../../lib/check.h"
 
 #define LEAF_FLAGS (PTE_P | PTE_RW | PTE_US | PTE_A | PTE_D)
 #define HANDLER    0x401000ull
 #define CALLBACK   0x402000ull
 #define CODE       0x100
-#define CHECK_THAT(x)                                            \
-	do {                                                     \
-		if (!(x)) {                                      \
-			printf("# line %d: %s\n", __LINE__, #x); \
-			good = false;                            \
-		}                                                \
-	} while (0)
-#define verdict(...)                       \
-	do {                               \
-		tap_ok(good, __VA_ARGS__); \
-		good = true;               \
-	} while (0)
 
-static bool good = true; /* since the last verdict */
 static struct domain *d;
 static struct vcpu *v;
 static struct cpu_user_regs *regs;

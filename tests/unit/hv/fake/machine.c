@@ -76,6 +76,18 @@ void machine_start(struct domain *d)
 	must(domain_controller_unpause(d), "domain_controller_unpause");
 }
 
+void machine_domains(struct domain **doms, unsigned count, unsigned vcpus)
+{
+	for (unsigned i = 0; i < count; i++) {
+		doms[i] = machine_domain((uint16_t)i, vcpus);
+		if (!i)
+			dom0 = doms[0];
+		for (unsigned j = 0; j < vcpus; j++)
+			doms[i]->vcpus[j]->initialised = true;
+		machine_start(doms[i]);
+	}
+}
+
 void machine_become(unsigned cpu, struct vcpu *v)
 {
 	fake_set_cpu(cpu);

@@ -24,6 +24,8 @@ void machine_init(unsigned frames, unsigned cpus);
 struct domain *machine_domain(uint16_t domid, unsigned vcpus);
 /* Lets them run: up, and the domain unpaused. */
 void machine_start(struct domain *d);
+/* Domains 0, which is dom0, to count - 1 of so many vcpus, initialised, and all of them run. */
+void machine_domains(struct domain **doms, unsigned count, unsigned vcpus);
 /* The calling thread becomes this vcpu on this CPU, without asking the scheduler. */
 void machine_become(unsigned cpu, struct vcpu *v);
 extern const struct guest_kind pv_guest; /* machine_pv.c, or the real one */
