@@ -104,6 +104,7 @@ static void domains_reap(void)
 		struct domain *next = d->reap_next;
 
 		log_debug("domain %u is gone", d->domid);
+		TRACE(TRC_SCHED_DOM_REM, d->domid);
 		TRACE(TRC_DOM0_DOM_REM, d->domid);
 		domain_free(d);
 		evtchn_send_global_virq(VIRQ_DOM_EXC);
@@ -177,7 +178,6 @@ int domain_create(const struct domain_config *c, struct domain **out)
 	for (unsigned i = 0; i < ARRAY_SIZE(d->watchdog); i++)
 		timer_init(&d->watchdog[i], watchdog_expired, d, this_cpu());
 	domain_mm_init(&d->mm, c->domid, c->privileged);
-	TRACE(TRC_DOM0_DOM_ADD, d->domid);
 	rc = domain_build(d, c);
 	if (!rc)
 		rc = domtable_add(d);
@@ -185,6 +185,8 @@ int domain_create(const struct domain_config *c, struct domain **out)
 		domain_free(d);
 		return rc;
 	}
+	TRACE(TRC_DOM0_DOM_ADD, d->domid);
+	TRACE(TRC_SCHED_DOM_ADD, d->domid);
 	domain_wallclock_update(d);
 	if (c->privileged && c->domid == 0)
 		dom0 = d;

@@ -847,7 +847,6 @@ int sched_domain_init(struct domain *d)
 	sd->weight = SCHED_WEIGHT_DEFAULT;
 	list_init(&sd->vcpus);
 	d->sched = sd;
-	TRACE(TRC_SCHED_DOM_ADD, d->domid);
 	spin_lock(&sched_account_lock);
 	list_add_tail(&sd->link, &d->pool->domains);
 	spin_unlock(&sched_account_lock);
@@ -897,7 +896,6 @@ void sched_domain_destroy(struct domain *d)
 {
 	if (!d->sched)
 		return;
-	TRACE(TRC_SCHED_DOM_REM, d->domid);
 	spin_lock(&sched_account_lock);
 	list_del(&d->sched->link);
 	spin_unlock(&sched_account_lock);

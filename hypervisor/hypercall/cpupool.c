@@ -56,6 +56,9 @@ static int move_domain(const struct xen_sysctl_cpupool_op *q)
 		return -ESRCH;
 	if (d == current_domain())
 		rc = -EPERM;
+	else if (READ_ONCE(d->life) !=
+	         DOMAIN_ALIVE) /* it is in Pool-0, or on its way: it shall keep no pool from its end */
+		rc = -EINVAL;
 	else
 		rc = p ? cpupool_move_domain(d, p) : -ENOENT;
 	domain_put(d);

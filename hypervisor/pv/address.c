@@ -99,9 +99,9 @@ bool pv_refresh_copies(struct vcpu *v)
 {
 	const struct reduced *r = &reduced_tables[this_cpu()][v->pv.kernel_mode];
 	const struct domain_mm *mm = &v->domain->mm;
-	bool new = !v->domain->xpti || r->generation == READ_ONCE(mm->l4_generation);
+	bool fresh = !v->domain->xpti || r->generation == READ_ONCE(mm->l4_generation);
 
-	if (new &&pt_root_is_new(mm))
+	if (fresh && pt_root_is_new(mm))
 		return false;
 	pv_load_address_space(v);
 	return true;

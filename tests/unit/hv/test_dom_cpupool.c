@@ -398,6 +398,8 @@ static void test_life(void)
 	machine_destroy(d);
 	run(4);
 	tap_ok(cpupool_of(d) == 0 && is(7, 7, 0, 8) && is(0, 0, GUESTS + 1, 5), "a dead one is Pool-0's");
+	tap_ok(simple(XEN_SYSCTL_CPUPOOL_OP_MOVEDOMAIN, 7, 0, 9) == -EINVAL && is(7, 7, 0, 8),
+	       "and stays there");
 	domain_put(d);
 	run(4);
 	tap_ok(is(0, 0, GUESTS, 5), "until its last reference goes");
@@ -548,19 +550,12 @@ static void test_random(void)
 
 int main(void)
 {
-	tap_plan(12 + 9 + 12 + 7 + 1 + 1 + 9 + 8 + 3);
+	tap_plan(12 + 9 + 12 + 7 + 1 + 1 + 10 + 8 + 3);
 	options.sched_ratelimit_us = 0;
 	options.sched_slice_ms = 30;
 	machine_init(8192, CPUS);
 	machine_on_switch = look;
-	for (unsigned i = 0; i <= GUESTS; i++) {
-		doms[i] = machine_domain((uint16_t)i, VCPUS);
-		if (!i)
-			dom0 = doms[0];
-		for (unsigned j = 0; j < VCPUS; j++)
-			doms[i]->vcpus[j]->initialised = true;
-		machine_start(doms[i]);
-	}
+	machine_domains(doms, GUESTS + 1, VCPUS);
 	test_pools();
 	test_cpus();
 	test_moving();

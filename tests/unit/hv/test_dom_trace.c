@@ -10,6 +10,7 @@
 #include "hw/trace.h"
 #include "mm/internal.h"
 #include "fake/machine.h"
+#include "../../lib/random.h"
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -267,13 +268,23 @@ static void lives(void)
 {
 	struct xen_domctl_scheduler_op set = { .sched_id = cpupool0.sched_id,
 		                               .cmd = XEN_DOMCTL_SCHEDOP_putinfo };
-	struct domain *d;
+	const struct domain_config taken = { .kind = &pv_guest,
+		                             .domid = 9,
+		                             .max_vcpus = 1,
+		                             .max_evtchn_port = 100,
+		                             .max_grant_frames = 4,
+		                             .max_maptrack_frames = 2 };
+	struct domain *d, *other;
 
 	forget();
 	d = machine_domain(9, 1);
 	tap_ok(count(TRC_DOM0_DOM_ADD, 9) == 1 && count(TRC_SCHED_DOM_ADD, 9) == 1, "a domain comes");
 	set.u.credit.weight = 100;
 	tap_ok(!sched_adjust(d, &set) && count(TRC_SCHED_ADJDOM, 9) == 1, "gets another weight");
+	forget();
+	tap_ok(domain_create(&taken, &other) == -EEXIST && !count(TRC_DOM0_DOM_ADD, 9) &&
+	               !count(TRC_SCHED_DOM_ADD, 9) && !count(TRC_SCHED_DOM_REM, 9),
+	       "one that is refused has not come, nor gone");
 	machine_destroy(d);
 	machine_run(0);
 	tap_ok(count(TRC_DOM0_DOM_REM, 9) == 1 && count(TRC_SCHED_DOM_REM, 9) == 1, "and goes");
@@ -380,25 +391,15 @@ static void read_all(void)
 	}
 }
 
-static uint64_t seed = 88172645463325252ull;
-
-static unsigned below(unsigned n)
-{
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return (unsigned)(seed >> 20) % n;
-}
-
 /* Some records of the CPU that is writing one now: that makes room between any two of them. */
 static void read_in_between(mfn_t mfn)
 {
-	unsigned cpu = this_cpu(), n = 1 + below(20);
+	unsigned cpu = this_cpu(), n = 1 + random_below(20);
 	uint32_t at;
 	struct record r;
 
 	(void)mfn;
-	if (below(1000))
+	if (random_below(1000))
 		return;
 	fake_map_hook = NULL;
 	at = buffer(cpu)->cons;
@@ -415,13 +416,13 @@ static void act(unsigned cpu)
 
 	fake_set_cpu(cpu);
 	v = current_vcpu();
-	switch (below(v->is_idle ? 3 : 6)) {
+	switch (random_below(v->is_idle ? 3 : 6)) {
 	case 0: /* somebody gets an event */
-		v = below(3) ? guest->vcpus[below(3)] : dom0->vcpus[0];
+		v = random_below(3) ? guest->vcpus[random_below(3)] : dom0->vcpus[0];
 		vcpu_mark_events_pending(v);
 		break;
 	case 1:
-		fake_time_ns += below(20) * MS;
+		fake_time_ns += random_below(20) * MS;
 		work_raise(cpu, WORK_TIMER);
 		break;
 	case 2:
@@ -450,9 +451,9 @@ static void live(unsigned rounds, unsigned reads)
 	for (unsigned i = 0; i < rounds; i++) {
 		fake_time_ns += MS / 4;
 		fake_map_hook = losing ? read_in_between : NULL;
-		act(below(CPUS));
+		act(random_below(CPUS));
 		fake_map_hook = NULL;
-		if (!below(reads))
+		if (!random_below(reads))
 			read_all();
 	}
 	read_all();
