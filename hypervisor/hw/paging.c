@@ -50,6 +50,16 @@ static mfn_t image_mfn(const void *va)
 	return MFN(((uintptr_t)va - IMAGE_BASE) >> PAGE_SHIFT);
 }
 
+void text_write(void *at, const uint8_t *bytes, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		uint8_t *page =
+		        mfn_map_own(image_mfn((uint8_t *)at + i)); /* text itself is mapped read-only */
+
+		WRITE_ONCE(page[((uintptr_t)at + i) % PAGE_SIZE], bytes[i]);
+	}
+}
+
 mfn_t hv_l4_mfn(void)
 {
 	return image_mfn(hv_l4);

@@ -2,7 +2,7 @@
 /*
  * The hypervisor's own page tables (L4 slots of hw/layout.h), and memory for bring-up before there is a heap.
  *
- * Everything here but device_map() is for bring-up on the boot CPU. The tables of slots 256 .. 271 are
+ * Everything here but device_map() and text_write() is for bring-up on the boot CPU. The tables of slots 256 .. 271 are
  * complete, at the level that the L4 names, before the first guest's L4 is made: a guest's L4 copies the
  * entries of these slots.
  */
@@ -31,6 +31,9 @@ void hv_map(uintptr_t va, mfn_t mfn, uint64_t pages, uint64_t flags);
 /* An L3 table for slot 261 that maps only what entry code of this CPU touches (xpti): text, IDT, its own
  * stack, TSS, GDT. */
 mfn_t hv_reduced_l3(unsigned cpu);
+
+/* Writes over the hypervisor's own text, at any time; who may run there meanwhile is the caller's concern. */
+void text_write(void *at, const uint8_t *bytes, unsigned n);
 
 /* Frames that are never given back, not cleared; align_pages is a power of two. Panics when there are none. Until the heap
  * takes over. */

@@ -5,7 +5,7 @@
  */
 #include "hw/cpu.h"
 #include "hw/entry.h"
-#include "hw/mem.h"
+#include "hw/paging.h"
 #include "lib/string.h"
 
 #define OFFSET_IS(field, value) \
@@ -50,23 +50,20 @@ void syscall_entry(void);
 void syscall32_entry(void);
 void sysenter_entry(void);
 
-/*
- * movabs %rax, scratch[0]; mov %rsp, %rax; movabs $regs.es, %rsp; jmp entry. Written through the direct map,
- * since text is mapped read-only.
- */
+/* movabs %rax, scratch[0]; mov %rsp, %rax; movabs $regs.es, %rsp; jmp entry. */
 static void stub_write(uint8_t *stub, struct cpu_info *info, void (*entry)(void))
 {
-	uint8_t *code = mfn_map_own(maddr_to_mfn(MADDR((uintptr_t)stub - IMAGE_BASE)));
+	uint8_t code[28];
 	uint64_t scratch = (uintptr_t)&info->scratch[0], stack = (uintptr_t)&info->regs.es;
-	int32_t distance = (int32_t)((intptr_t)entry - (intptr_t)(stub + 28));
+	int32_t distance = (int32_t)((intptr_t)entry - (intptr_t)(stub + sizeof(code)));
 
-	code += (uintptr_t)stub & (PAGE_SIZE - 1);
 	memcpy(code, "\x48\xa3", 2);
 	memcpy(code + 2, &scratch, 8);
 	memcpy(code + 10, "\x48\x89\xe0\x48\xbc", 5);
 	memcpy(code + 15, &stack, 8);
 	code[23] = 0xe9;
 	memcpy(code + 24, &distance, 4);
+	text_write(stub, code, sizeof(code));
 }
 
 void syscall_init_cpu(unsigned cpu)

@@ -181,7 +181,7 @@ void trace_record(uint32_t event, bool timed, const uint32_t *words, unsigned n)
 		return;
 	flags = irq_save();
 	/* Asked again: trace_stop() interrupts each CPU once it has cleared it. */
-	if (!trace_on()) {
+	if (!READ_ONCE(trace_control.on)) {
 		;
 	} else if (READ_ONCE(writers[cpu].busy)) {
 		count_lost(cpu);
@@ -209,6 +209,7 @@ void trace_start(void)
 	CHECK(trace_control.info);
 	fastpath_allow(false); /* it records nothing */
 	__atomic_store_n(&trace_control.on, true, __ATOMIC_RELEASE);
+	trace_places_set(true);
 }
 
 static void forget_lost(void *unused)
@@ -220,6 +221,7 @@ static void forget_lost(void *unused)
 void trace_stop(void)
 {
 	__atomic_store_n(&trace_control.on, false, __ATOMIC_SEQ_CST);
+	trace_places_set(false);
 	fastpath_allow(true);
 	cpu_call(&cpus_online, forget_lost, NULL);
 }

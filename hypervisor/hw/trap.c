@@ -10,6 +10,7 @@
 #include "hw/snapshot.h"
 #include "hw/msr.h"
 #include "hw/rflags.h"
+#include "hw/trace.h"
 #include "lib/log.h"
 
 #define PORT_SYSTEM_CONTROL_B 0x61
@@ -42,6 +43,8 @@ void trap_in_hypervisor(struct cpu_user_regs *regs)
 {
 	unsigned vector = regs->entry_vector & 31;
 
+	if (vector == TRAP_BP && trace_places_breakpoint(regs))
+		return;
 	if (vector != TRAP_BP && fixup(regs)) {
 		/* For exit_fault, which passes them on. */
 		cpu_info()->scratch[1] = (uint64_t)vector << 32 | regs->error_code;

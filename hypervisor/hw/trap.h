@@ -13,7 +13,7 @@
 
 /* hw/trap.c */
 void trap_in_hypervisor(
-        struct cpu_user_regs *regs); /* exception table fix-up (uaccess, rdmsr_safe, ...), or panic */
+        struct cpu_user_regs *regs); /* exception table fix-up (uaccess, rdmsr_safe, ...), a trace place, or panic */
 void trap_debug_in_hypervisor(struct cpu_user_regs *regs);
 void trap_nmi(struct cpu_user_regs *regs);
 void trap_machine_check(struct cpu_user_regs *regs);

@@ -85,6 +85,11 @@ void fastpath_allow(bool allowed)
 	fast = allowed;
 }
 
+void trace_places_set(bool on)
+{
+	bad |= on != trace_control.on || interrupts_off;
+}
+
 uint32_t trace_who(void)
 {
 	return 7 | 3 << 16;
