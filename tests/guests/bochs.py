@@ -5,6 +5,7 @@ One image holds a hypervisor and all guests, with one menu entry each; a run wor
 menu's default is another. Bochs wants a terminal and, where it has its debugger in it, the word "c" to begin.
 """
 import fcntl
+import glob
 import os
 import pty
 import re
@@ -14,6 +15,7 @@ import subprocess
 import sys
 import termios
 import threading
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "lib"))
 import xyimages  # noqa: E402
@@ -85,8 +87,10 @@ class Machine:
                                         stdin=slave, stdout=slave, stderr=slave, cwd=folder, start_new_session=True,
                                         env=dict(os.environ, TERM="xterm"))
         os.close(slave)
-        self.screen = threading.Thread(target=self._drain, args=(master,), daemon=True)
-        self.screen.start()
+        self.screens = [threading.Thread(target=self._drain, args=(master,), daemon=True),
+                        threading.Thread(target=self._drain_own, daemon=True)]
+        for screen in self.screens:
+            screen.start()
 
     @staticmethod
     def _drain(master):
@@ -98,6 +102,20 @@ class Machine:
             except OSError:
                 break
         os.close(master)
+
+    def _drain_own(self):
+        """Bochs with its debugger draws on a terminal that it opens itself, and stops when nobody reads it for long."""
+        while self.process.poll() is None:
+            for fd in glob.glob("/proc/%d/fdinfo/*" % self.process.pid):
+                try:
+                    with open(fd) as f:
+                        index = re.search(r"^tty-index:\s*(\d+)", f.read(), re.M)
+                    if index:
+                        self._drain(os.open("/dev/pts/" + index.group(1), os.O_RDONLY | os.O_NOCTTY))
+                        return
+                except OSError:
+                    pass  # just closed, or not unlocked yet
+            time.sleep(0.2)
 
     def lines(self):
         """Serial output; ends with Bochs."""
@@ -126,5 +144,6 @@ class Machine:
         self.process.kill()
         self.process.wait()
         os.close(self.serial)
-        self.screen.join()
+        for screen in self.screens:
+            screen.join()
         os.unlink(os.path.join(self.folder, "disk.img"))
