@@ -566,6 +566,7 @@ static int64_t enter(struct vcpu *v, const struct edges_call *c)
 		__atomic_fetch_add(&restarts, 1, __ATOMIC_RELAXED);
 		if (n == AGAIN)
 			panic("%s makes no progress", c->name);
+		fake_exit(); /* it is made again from the guest */
 	}
 }
 
@@ -748,9 +749,13 @@ static void between(void)
 	recount();
 	run_idle();
 	machine_become(0, keeper->vcpus[0]);
-	reap();
+	/* First of all: new guests need frames, and one of these may have taken all. */
 	if (idle_dom0->life == DOMAIN_ALIVE)
 		shrink(idle_dom0);
+	for (unsigned k = 0; k < GUESTS; k++)
+		if (guests[k].d->life == DOMAIN_ALIVE)
+			shrink(guests[k].d);
+	reap();
 	for (unsigned k = 0; k < GUESTS; k++) {
 		repair(&guests[k]);
 		refresh(k);

@@ -28,7 +28,8 @@ struct vcpu;
 void fake_set_vcpu(struct vcpu *v); /* of the thread's CPU */
 /* CPU loads these tables (INVALID_MFN: the idle ones), which flushes it. */
 void fake_load(unsigned cpu, struct domain_mm *d, mfn_t l4);
-/* All CPUs go through the exit path once: those that have to load the copy of their L4 do so. */
+/* The thread's CPU, or all of them, go through the exit path once: those that have to load the copy of their L4 do so. */
+void fake_exit(void);
 void fake_exits(void);
 mfn_t fake_loaded(unsigned cpu); /* the guest's L4, also where its copy is loaded */
 /* A memory access of what runs on that CPU, through its TLB and the tables; false: page fault. */

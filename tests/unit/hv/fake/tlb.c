@@ -164,19 +164,25 @@ void fake_load(unsigned cpu, struct domain_mm *d, mfn_t l4)
 	}
 }
 
+void fake_exit(void)
+{
+	unsigned cpu = this_cpu();
+	struct fake_tlb *t = &tlbs[cpu];
+
+	if (!t->d || pt_root_is_new(t->d))
+		return;
+	fake_load(cpu, t->d, t->root);
+	if (mfn_eq(t->root, INVALID_MFN))
+		cpumask_clear(&t->d->dirty_cpus, cpu);
+}
+
 void fake_exits(void)
 {
 	unsigned self = this_cpu();
 
 	for (unsigned cpu = 0; cpu < FAKE_CPUS; cpu++) {
-		struct fake_tlb *t = &tlbs[cpu];
-
 		fake_set_cpu(cpu);
-		if (!t->d || pt_root_is_new(t->d))
-			continue;
-		fake_load(cpu, t->d, t->root);
-		if (mfn_eq(t->root, INVALID_MFN))
-			cpumask_clear(&t->d->dirty_cpus, cpu);
+		fake_exit();
 	}
 	fake_set_cpu(self);
 }
