@@ -85,7 +85,7 @@ static int once(struct xen_sysctl_cpupool_op *q)
 /* As a call is continued: others run meanwhile. The caller's own vcpu is the scheduler's again then. */
 static int op(struct xen_sysctl_cpupool_op *q)
 {
-	struct vcpu *was = on_cpu(0);
+	struct vcpu *was;
 	int rc = -ERESTART_HV;
 
 	for (unsigned tries = 0; tries < 50 && rc == -ERESTART_HV; tries++) {
