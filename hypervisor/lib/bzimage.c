@@ -34,7 +34,7 @@ static const struct {
 	{ PAYLOAD_LZMA, 3, { 0x5d, 0x00, 0x00 }, "lzma" },
 	{ PAYLOAD_LZO, 5, { 0x89, 'L', 'Z', 'O', 0x00 }, "lzo" },
 	{ PAYLOAD_LZ4, 4, { 0x02, 0x21, 0x4c, 0x18 }, "lz4" },
-	{ PAYLOAD_LZ4, 4, { 0x04, 0x22, 0x4d, 0x18 }, "lz4" }, /* the frame that the lz4 program writes */
+	{ PAYLOAD_LZ4_FRAME, 4, { 0x04, 0x22, 0x4d, 0x18 }, "lz4 in frames (not lz4 -l)" },
 };
 
 #define KIND_COUNT (sizeof(kinds) / sizeof(kinds[0]))

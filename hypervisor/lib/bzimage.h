@@ -15,10 +15,11 @@ enum payload_kind {
 	PAYLOAD_GZIP,
 	PAYLOAD_XZ,
 	PAYLOAD_ZSTD,
-	PAYLOAD_BZIP2, /* recognised, so that the error can name it; not unpacked, as the ones below */
 	PAYLOAD_LZMA,
 	PAYLOAD_LZO,
-	PAYLOAD_LZ4,
+	PAYLOAD_LZ4,       /* in the legacy format of Linux's build */
+	PAYLOAD_BZIP2,     /* for guests alone */
+	PAYLOAD_LZ4_FRAME, /* what the lz4 program writes; recognised, so that the error can name it */
 	PAYLOAD_UNKNOWN,
 };
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Unpacking by the three libraries; see decompress.h. Only their memory-to-memory entry points are used,
+ * Unpacking by the libraries; see decompress.h. Only their memory-to-memory entry points are used,
  * which need neither files nor threads, so that the same code runs in the hypervisor.
  */
 #include <limits.h>
@@ -10,6 +10,7 @@
 #include <zstd.h>
 
 #include "decompress.h"
+#include "decompress_blocks.h"
 #include "pverror.h"
 
 /* What liblzma may allocate: the kernel's own build needs 33 MiB. */
@@ -67,6 +68,34 @@ static int unpack_xz(const struct payload *payload, uint8_t *out, uint64_t out_b
 	}
 }
 
+/* The format that came before xz. It has no checksum, and a stream need not tell its length. */
+static int unpack_lzma(const struct payload *payload, uint8_t *out, uint64_t out_bytes, uint64_t *produced)
+{
+	lzma_stream stream = LZMA_STREAM_INIT;
+	lzma_ret rc;
+
+	if (lzma_alone_decoder(&stream, DECOMPRESS_HEAP_MAX) != LZMA_OK)
+		return PV_ERR_MEMORY;
+	stream.next_in = payload->data;
+	stream.avail_in = payload->bytes;
+	stream.next_out = out;
+	stream.avail_out = out_bytes;
+	do
+		rc = lzma_code(&stream, LZMA_FINISH);
+	while (rc == LZMA_OK);
+	*produced = stream.total_out;
+	lzma_end(&stream);
+	switch (rc) {
+	case LZMA_STREAM_END:
+		return PV_OK;
+	case LZMA_MEM_ERROR:
+	case LZMA_MEMLIMIT_ERROR:
+		return PV_ERR_MEMORY;
+	default:
+		return *produced == out_bytes ? PV_ERR_OUTPUT : PV_ERR_CORRUPT;
+	}
+}
+
 static int unpack_zstd(const struct payload *payload, uint8_t *out, uint64_t out_bytes, uint64_t *produced)
 {
 	/* The frame alone: a kernel's payload may be padded behind it. */
@@ -102,6 +131,12 @@ int decompress(const struct payload *payload, void *out, uint64_t out_bytes, uin
 		return unpack_xz(payload, out, out_bytes, produced);
 	case PAYLOAD_ZSTD:
 		return unpack_zstd(payload, out, out_bytes, produced);
+	case PAYLOAD_LZMA:
+		return unpack_lzma(payload, out, out_bytes, produced);
+	case PAYLOAD_LZ4:
+		return unpack_lz4(payload, out, out_bytes, produced);
+	case PAYLOAD_LZO:
+		return unpack_lzo(payload, out, out_bytes, produced);
 	default:
 		return PV_ERR_COMPRESSION;
 	}

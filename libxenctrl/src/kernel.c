@@ -3,6 +3,8 @@
  * Unpacking of guest kernels. No handle, no files, no threads: memory alone, so that a confined process can
  * do it.
  */
+#include <bzlib.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -54,6 +56,29 @@ static int check_unpacked_once(const struct payload *outer, const void *image, s
 	        payload_kind_name(outer->kind), payload_kind_name(inner.kind));
 }
 
+/* As decompress(). */
+static int unpack_bzip2(const struct payload *payload, void *out, size_t room, uint64_t *produced)
+{
+	unsigned int n = room > UINT_MAX ? UINT_MAX : (unsigned int)room;
+	int rc;
+
+	if (payload->bytes > UINT_MAX)
+		return PV_ERR_CORRUPT;
+	rc = BZ2_bzBuffToBuffDecompress(out, &n, (char *)(uintptr_t)payload->data,
+	                                (unsigned int)payload->bytes, 0, 0);
+	*produced = n;
+	switch (rc) {
+	case BZ_OK:
+		return PV_OK;
+	case BZ_MEM_ERROR:
+		return PV_ERR_MEMORY;
+	case BZ_OUTBUFF_FULL:
+		return PV_ERR_OUTPUT;
+	default:
+		return PV_ERR_CORRUPT;
+	}
+}
+
 int xyl_kernel_unpack(const void *image, size_t image_bytes, size_t max_bytes, void **out, size_t *out_bytes)
 {
 	struct payload payload;
@@ -67,10 +92,11 @@ int xyl_kernel_unpack(const void *image, size_t image_bytes, size_t max_bytes, v
 	rc = payload_find(image, image_bytes, &payload);
 	if (rc != PV_OK)
 		return xyl_fail_text(xyl_kernel_errno(rc), "cannot unpack the kernel: %s", pv_error_text(rc));
-	if (payload.kind > PAYLOAD_ZSTD)
+	if (payload.kind > PAYLOAD_BZIP2)
 		return xyl_fail_text(
 		        ENOEXEC,
-		        "cannot unpack the kernel: it is compressed by %s; gzip, xz and zstd are supported",
+		        "cannot unpack the kernel: it is compressed by %s; gzip, bzip2, lzma, xz, lzo, lz4 -l "
+		        "and zstd are supported",
 		        payload_kind_name(payload.kind));
 	room = payload.unpacked_bytes ? payload.unpacked_bytes : UNPACKED_GUESS;
 	if (room > max_bytes && payload.unpacked_bytes)
@@ -82,7 +108,8 @@ int xyl_kernel_unpack(const void *image, size_t image_bytes, size_t max_bytes, v
 	buffer = malloc(room);
 	if (!buffer)
 		return xyl_fail(ENOMEM, "cannot unpack the kernel");
-	rc = decompress(&payload, buffer, room, &produced);
+	rc = payload.kind == PAYLOAD_BZIP2 ? unpack_bzip2(&payload, buffer, room, &produced)
+	                                   : decompress(&payload, buffer, room, &produced);
 	if (rc != PV_OK)
 		xyl_fail_text(xyl_kernel_errno(rc), "cannot use the kernel: %s", pv_error_text(rc));
 	if (rc != PV_OK || check_unpacked_once(&payload, buffer, produced) ||

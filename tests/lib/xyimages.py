@@ -29,7 +29,7 @@ IMAGES = os.path.join(os.path.dirname(HERE), "images")
 
 DOM0_PACKAGES = [
     "bash", "busybox-static", "ca-certificates", "e2fsprogs", "iproute2", "iputils-ping", "kmod",
-    "libglib2.0-0", "liblzma5", "libnl-3-200", "libnl-route-3-200", "libseccomp2", "libvirt-clients",
+    "libglib2.0-0", "liblzma5", "liblzo2-2", "libnl-3-200", "libnl-route-3-200", "libseccomp2", "libvirt-clients",
     "libvirt-daemon", "libvirt-daemon-driver-xen", "libxml2", "libzstd1", "lvm2", "mount", "netcat-openbsd",
     "openssh-server", "procps", "python3-libvirt", "strace", "util-linux", "xen-utils-4.17",
     "xenstore-utils", "zlib1g",
@@ -584,7 +584,7 @@ def grub_disk(target, entries, files, default=0):
 
 HOST_PACKAGES = [
     "apparmor", "bridge-utils", "dbus", "e2fsprogs", "ifupdown", "initramfs-tools", "iproute2", "isc-dhcp-client", "kmod",
-    "libglib2.0-0", "libnl-3-200", "libnl-route-3-200", "libseccomp2", "libvirt-clients", "libvirt-daemon-driver-xen",
+    "libglib2.0-0", "liblzo2-2", "libnl-3-200", "libnl-route-3-200", "libseccomp2", "libvirt-clients", "libvirt-daemon-driver-xen",
     "libvirt-daemon-system", "libzstd1", "linux-image-amd64", "lvm2", "openssh-server", "procps", "systemd-sysv", "udev",
 ]
 HOST_BOOT_MIB, HOST_ROOT_MIB, HOST_LVM_MIB = 192, 1536, 512

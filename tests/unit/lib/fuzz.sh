@@ -13,8 +13,8 @@ for target in elf_fuzz bzimage_fuzz; do
 	fi
 	out=$FUZZ_BUILD/$target
 	if "$FUZZ_CC" -std=gnu11 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -D_GNU_SOURCE \
-		-D__XEN_TOOLS__ -I"$FUZZ_SRC" -o "$out" "$FUZZ_SRC/tests/unit/lib/$target.c" "$h/bzimage.c" "$h/decompress.c" \
-		"$h/elf.c" "$h/pvbuild.c" "$h/pverror.c" "$h/pvimage.c" "$h/pvlayout.c" -lz -llzma -lzstd >"$out.log" 2>&1 &&
+		-D__XEN_TOOLS__ -I"$FUZZ_SRC" -o "$out" "$FUZZ_SRC/tests/unit/lib/$target.c" "$h/bzimage.c" "$h/decompress.c" "$h/decompress_blocks.c" \
+		"$h/elf.c" "$h/pvbuild.c" "$h/pverror.c" "$h/pvimage.c" "$h/pvlayout.c" -lz -llzma -lzstd -llz4 -llzo2 >"$out.log" 2>&1 &&
 		"$out" -seed="${FUZZ_SEED:-1}" -max_total_time="${FUZZ_SECONDS:-5}" -max_len=65536 -rss_limit_mb=2048 -timeout=60 \
 			-artifact_prefix="$FUZZ_BUILD/" >>"$out.log" 2>&1; then
 		echo "ok $n - $target ($(sed -n 's/^Done \([0-9]*\) runs.*/\1/p' "$out.log") runs)"

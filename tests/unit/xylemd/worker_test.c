@@ -4,6 +4,7 @@
  * missing kernels, with a worker that is killed, and its confinement. Not under the sanitizers, whose
  * run-time does not live behind the worker's filter.
  */
+#include <bzlib.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
 #include <signal.h>
@@ -50,6 +51,16 @@ static gsize gzip_bytes(const void *in, gsize size, guint8 *out, gsize room)
 	return z.total_out;
 }
 
+static gsize bzip2_bytes(const void *in, gsize size, guint8 *out, gsize room)
+{
+	unsigned int n = (unsigned int)room;
+
+	if (BZ2_bzBuffToBuffCompress((char *)out, &n, (char *)(uintptr_t)in, (unsigned int)size, 9, 0, 0) !=
+	    BZ_OK)
+		g_error("bzip2");
+	return n;
+}
+
 static void check_unpacked(struct worker *worker, const char *path, const void *want, gsize size,
                            const char *what)
 {
@@ -93,6 +104,7 @@ static void test_worker(void)
 	guint8 *again = g_malloc0(2 * MAKEELF_BYTES);
 	g_autofree char *twice =
 	        write_file("twice", again, gzip_bytes(packed, packed_size, again, 2 * MAKEELF_BYTES));
+	g_autofree char *bz2 = write_file("bz2", again, bzip2_bytes(elf, size, again, 2 * MAKEELF_BYTES));
 	g_autofree char *framed = write_file("framed", "\x04\x22\x4d\x18\x64\x40\xa7\0\0\0\0\0\0\0\0\0", 16);
 	struct worker *worker = worker_new("/proc/self/exe");
 	pid_t pid;
@@ -104,7 +116,8 @@ static void test_worker(void)
 	check_refused(worker, damaged, "kernel", "a damaged one is refused");
 	check_refused(worker, twice, "packed twice, by gzip what is packed by gzip",
 	              "one that is packed twice");
-	check_refused(worker, framed, "compressed by lz4", "an ELF in an LZ4 frame");
+	check_unpacked(worker, bz2, elf, size, "one that is packed with bzip2");
+	check_refused(worker, framed, "compressed by lz4 in frames", "an ELF in an LZ4 frame");
 	check_refused(worker, text, "kernel", "text is no kernel");
 	check_refused(worker, empty, "bytes", "an empty file");
 	check_refused(worker, "/nonexistent", "No such file", "a missing file");
