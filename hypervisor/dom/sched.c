@@ -7,8 +7,11 @@
  *    handed out anew: to domains in proportion to their weight, limited by their cap and by the number of their
  *    active vcpus, and within a domain evenly to its active vcpus. What was paid, and not the time of all CPUs:
  *    affinity may keep CPUs idle, and credit in excess of what can be used would make weights meaningless.
+ *    Whoever is in debt counts as active, also asleep: debt is paid back from the domain's share alone. Else vcpus
+ *    that take turns would have their debts forgiven, and be boosted one after the other.
  * 3. A CPU takes from its queue by class: boosted (woken while in credit), in credit, in debt; in order of
- *    arrival within a class. Credit only orders; a capped domain's vcpus pay from its budget besides, which is
+ *    arrival within the first two, and of those in debt the one that owes least: when nobody is in credit, weights
+ *    show in how deep the debts are. Credit only orders; a capped domain's vcpus pay from its budget besides, which is
  *    filled each time with the cap's share, and do not run at all while that is spent.
  * 4. A CPU that would run something in debt, or nothing, takes a better one from another CPU's queue; a CPU
  *    that leaves somebody waiting notifies an idle one. Who goes idle says so before it looks at the other queues,
@@ -347,20 +350,32 @@ void vcpu_kick(struct vcpu *v)
 
 /* ---- choosing ---- */
 
-/* The best of CPU cpu's own queue that is better than limit, the first of its class; of another CPU's queue
- * (with preferred: of those who would rather be here). */
+/* Orders those of CLASS_OVER. One that yielded stands behind them by a period's worth, whatever it has: somebody else is
+ * meant to run before it, and not everybody for long. */
+static int64_t credit_in_turn(const struct vcpu *v)
+{
+	const struct sched_vcpu *sv = sv_of(v);
+	int64_t credit = READ_ONCE(sv->credit);
+
+	return sv->yielded ? MIN(credit, 0) - (int64_t)ACCOUNT_NS : credit;
+}
+
+/* The best of CPU cpu's own queue that is in a better class than limit; of another CPU's queue (with preferred: of those
+ * who would rather be here). */
 static struct vcpu *queue_best(struct sched_cpu *sc, unsigned cpu, enum sched_class limit,
                                const struct vcpu *prev, bool preferred)
 {
 	struct vcpu *best = NULL;
+	int64_t most = 0;
 	struct list *l;
 
 	list_for_each(l, &sc->queue) {
 		struct vcpu *v = list_entry(l, struct vcpu, run_link);
 		enum sched_class c = class_of(v);
+		int64_t credit = c == CLASS_OVER ? credit_in_turn(v) : 0;
 		cpumask_t cpus;
 
-		if (c >= limit)
+		if (c > limit || (c == limit && !(best && c == CLASS_OVER && credit > most)))
 			continue;
 		if (v != prev && __atomic_load_n(&v->running, __ATOMIC_ACQUIRE)) {
 			/* Its registers are still being saved by another CPU: look again when that is done. */
@@ -373,6 +388,7 @@ static struct vcpu *queue_best(struct sched_cpu *sc, unsigned cpu, enum sched_cl
 			continue;
 		best = v;
 		limit = c;
+		most = credit;
 	}
 	return best;
 }
@@ -600,7 +616,8 @@ static unsigned account_active(const struct cpupool *p)
 		list_for_each(m, &sd->vcpus) {
 			struct sched_vcpu *sv = list_entry(m, struct sched_vcpu, link);
 
-			if (READ_ONCE(sv->vcpu->runstate.state) <= RUNSTATE_runnable)
+			if (READ_ONCE(sv->vcpu->runstate.state) <= RUNSTATE_runnable ||
+			    READ_ONCE(sv->credit) < 0)
 				WRITE_ONCE(sv->ran, true);
 			sd->active_count += READ_ONCE(sv->ran);
 		}
@@ -664,8 +681,8 @@ static void account_pay(struct sched_domain *sd)
 		if (READ_ONCE(sv->ran))
 			/* It may have run since it was counted: then there is no share. */
 			paid = sd->share / (int64_t)MAX(sd->active_count, 1u);
-		else /* sleepers recover from debt and keep no wealth */
-			paid = old < 0 ? MIN(-old, (int64_t)ACCOUNT_NS) : -old / 2;
+		else /* sleepers keep no wealth */
+			paid = -old / 2;
 		WRITE_ONCE(sv->ran, false);
 		new = MIN(old + paid, (int64_t)ACCOUNT_NS);
 		new = MAX(new, -(int64_t)(2 * ACCOUNT_NS));
@@ -685,6 +702,21 @@ static void account_pool(struct cpupool *p)
 		account_pay(list_entry(l, struct sched_domain, link));
 }
 
+/* What runs pays for the time up to now: what is paid in a period is then the time of that period, and no domain's limit
+ * cuts off what it paid for an earlier one. */
+static void burn_running(void)
+{
+	unsigned cpu;
+
+	for_each_cpu_in(cpu, &cpus_online) {
+		struct sched_cpu *sc = &sched_cpus[cpu];
+		uint64_t flags = spin_lock_irqsave(&sc->lock);
+
+		burn(sc->curr, time_now_ns());
+		spin_unlock_irqrestore(&sc->lock, flags);
+	}
+}
+
 static void account(void *unused)
 {
 	bool waiting = false;
@@ -692,6 +724,7 @@ static void account(void *unused)
 	unsigned cpu;
 
 	(void)unused;
+	burn_running();
 	spin_lock(&sched_account_lock);
 	list_for_each(l, &cpupools)
 		account_pool(list_entry(l, struct cpupool, link));

@@ -11,7 +11,8 @@
 #define STEP  (MS / 2)
 #define VCPUS 8
 
-static struct domain *doms[7];  /* the last one has 8 vcpus and runs in test_cap_turns() only */
+static struct domain
+        *doms[7]; /* the last one has 8 vcpus and runs in test_cap_turns() and test_turns() only */
 static uint64_t used[7][VCPUS]; /* nanoseconds that each vcpu ran */
 static unsigned where[7];       /* CPUs that the vcpus of a domain were seen on */
 static unsigned twice;
@@ -132,6 +133,20 @@ static void test_shares(void)
 	set(doms[2], 256, 0);
 	run_for(second);
 	tap_ok(about(used_by(1), second, 67, 6), "weight 512 gets twice the time of weight 256");
+	/* One vcpu each. */
+	bit_set(&doms[1]->vcpus[1]->pause_flags, PAUSE_DOWN);
+	vcpu_sleep(doms[1]->vcpus[1]);
+	for (unsigned i = 0; i < 4; i++) {
+		static const unsigned weights[] = { 3, 4, 16, 65535 };
+
+		set(doms[1], weights[i] < 65535 ? 256 * weights[i] : 65535, 0);
+		set(doms[2], weights[i] < 65535 ? 256 : 1, 0);
+		run_for(second);
+		tap_ok(about(used_by(2), second, 100 / (1 + weights[i]), 2), "weight %u to 1", weights[i]);
+	}
+	bit_clear(&doms[1]->vcpus[1]->pause_flags, PAUSE_DOWN);
+	vcpu_wake(doms[1]->vcpus[1]);
+	set(doms[2], 256, 0);
 	set(doms[1], 256, 25);
 	run_for(second);
 	tap_ok(about(used_by(1), second, 25, 4) && about(used_by(2), second, 75, 4),
@@ -242,6 +257,59 @@ static void test_cap_turns(void)
 	}
 	tap_ok(about(sum, 3000 * MS, 30, 4), "a cap holds for a domain whose vcpus take turns");
 	domain_pause_nosync(d);
+	run_for(10 * MS);
+}
+
+/* Vcpus that take turns: each runs for less than a boost lasts, kicks the next one, which has slept, and blocks. */
+static uint64_t take_turns(struct domain *d, uint64_t ns)
+{
+	uint64_t sum = 0, turn = 0;
+	unsigned k = 0;
+
+	for (unsigned i = 1; i < d->max_vcpus; i++) {
+		bit_set(&d->vcpus[i]->pause_flags, PAUSE_BLOCKED);
+		vcpu_sleep(d->vcpus[i]);
+	}
+	vcpu_kick(d->vcpus[0]);
+	for (uint64_t t = 0; t < ns; t += STEP) {
+		step();
+		if (on_cpu(0) != d->vcpus[k])
+			continue;
+		sum += STEP;
+		turn += STEP;
+		if (turn < 8 * MS)
+			continue;
+		turn = 0;
+		vcpu_kick(d->vcpus[(k + 1) % d->max_vcpus]);
+		bit_set(&d->vcpus[k]->pause_flags, PAUSE_BLOCKED);
+		work_raise(0, WORK_SCHEDULE);
+		machine_run(0);
+		k = (k + 1) % d->max_vcpus;
+	}
+	return sum;
+}
+
+/* The same without a cap, against one vcpu that never sleeps. */
+static void test_turns(void)
+{
+	struct domain *d = doms[6];
+	uint64_t second = 3000 * MS;
+
+	set(d, 256, 0);
+	for (unsigned k = 0; k < d->max_vcpus; k++)
+		affinity(d->vcpus[k], 1);
+	affinity(doms[2]->vcpus[0], 1);
+	only(2);
+	domain_pause_nosync(doms[1]);
+	domain_unpause(d);
+	(void)take_turns(d, second); /* the debts settle */
+	tap_ok(about(take_turns(d, second), second, 50, 4), "vcpus that take turns get their domain's share");
+	set(doms[2], 1024, 0);
+	(void)take_turns(d, second); /* the debts settle */
+	tap_ok(about(take_turns(d, second), second, 20, 4), "also where it is a fifth");
+	set(doms[2], 256, 0);
+	domain_pause_nosync(d);
+	domain_unpause(doms[1]);
 	run_for(10 * MS);
 }
 
@@ -539,7 +607,7 @@ static void test_accounting_lets_interrupts_in(void)
 
 int main(void)
 {
-	tap_plan(6 + 5 + 6 + 1 + 1 + 1 + 5 + 4 + 2 + 15 + 9 + 1);
+	tap_plan(10 + 5 + 6 + 1 + 2 + 1 + 1 + 5 + 4 + 2 + 15 + 9 + 1);
 	machine_init(4096, 3);
 	dom0 = machine_domain(0, 1);
 	for (unsigned i = 1; i < 6; i++) {
@@ -551,6 +619,7 @@ int main(void)
 	test_cpus();
 	test_soft();
 	test_cap_turns();
+	test_turns();
 	test_time_page();
 	test_wake();
 	test_ratelimit();
