@@ -212,15 +212,15 @@ def unpacked(package):
     return made(path, make)
 
 
-def kernel_package():
-    """Name of the kernel package behind linux-image-amd64."""
+def kernel_package(meta="linux-image-amd64"):
+    """Name of the kernel package behind one that only depends on it."""
     def ask():
-        for line in output(["apt-cache", "show", "--no-all-versions", "linux-image-amd64"]).split("\n"):
+        for line in output(["apt-cache", "show", "--no-all-versions", meta]).split("\n"):
             if line.startswith("Depends:"):
                 return line.split()[1]
-        raise ImageError("linux-image-amd64 has no dependency")
+        raise ImageError(meta + " has no dependency")
 
-    return apt_answer("kernel", ask)
+    return apt_answer("kernel" if meta == "linux-image-amd64" else "kernel " + meta, ask)
 
 
 def depmod(tree, release):
@@ -231,8 +231,8 @@ def depmod(tree, release):
 class Kernel:
     """The unpacked stock kernel: .release, .vmlinuz, .modules (folder with modules.dep)."""
 
-    def __init__(self):
-        tree = unpacked(kernel_package())
+    def __init__(self, meta="linux-image-amd64"):
+        tree = unpacked(kernel_package(meta))
         self.release = sorted(os.listdir(os.path.join(tree, "lib", "modules")))[0]
         self.vmlinuz = os.path.join(tree, "boot", "vmlinuz-" + self.release)
         self.modules = os.path.join(tree, "lib", "modules", self.release)
@@ -355,8 +355,16 @@ def busybox():
     return path if os.path.exists(path) else os.path.join(unpacked("busybox-static"), "bin", "busybox")
 
 
-def _ramdisk(name, init, modules, extra=()):
-    kernel = Kernel()
+def _module(path):
+    """Name and bytes of a module; what is packed by xz is unpacked, for busybox's insmod does not."""
+    with open(path, "rb") as f:
+        data = f.read()
+    name = os.path.basename(path)
+    return (name[:-3], lzma.decompress(data)) if name.endswith(".xz") else (name, data)
+
+
+def _ramdisk(name, init, modules, extra=(), kernel=None):
+    kernel = kernel or Kernel()
     files = kernel.closure(modules)
     key = digest(kernel.release, init, busybox(), " ".join(APPLETS), " ".join(files),
                  *[p for _, p in extra])
@@ -374,9 +382,11 @@ def _ramdisk(name, init, modules, extra=()):
                 cpio.link("bin/" + applet, "busybox")
             for applet in ("init", "poweroff", "halt", "reboot", "modprobe"):
                 cpio.link("sbin/" + applet, "../bin/busybox")
+            order = ""
             for path in files:
-                cpio.copy("lib/modules/" + os.path.basename(path), os.path.join(kernel.modules, path))
-            order = "".join("/lib/modules/%s\n" % os.path.basename(p) for p in files)
+                module, data = _module(os.path.join(kernel.modules, path))
+                cpio.file("lib/modules/" + module, data)
+                order += "/lib/modules/%s\n" % module
             cpio.file("lib/modules/order", order.encode())
             cpio.copy("init", init, 0o755)
             for inside, path in extra:
@@ -391,11 +401,11 @@ def dom0_initrd():
     return _ramdisk("dom0-initrd", os.path.join(IMAGES, "dom0", "initrd-init"), INITRD_MODULES)
 
 
-def guest_initrd():
-    """The whole user space of the small test guest; tests/README.md tells its command line."""
+def guest_initrd(kernel=None):
+    """The whole user space of the small test guest, with its drivers of that kernel; tests/README.md tells its command line."""
     guest = os.path.join(IMAGES, "guest")
     return _ramdisk("guest-initrd", os.path.join(guest, "init"), GUEST_MODULES,
-                    [("etc/inittab", os.path.join(guest, "inittab")), ("etc/rc", os.path.join(guest, "rc"))])
+                    [("etc/inittab", os.path.join(guest, "inittab")), ("etc/rc", os.path.join(guest, "rc"))], kernel)
 
 
 def mke2fs(tree, image, size_mib, label, fakeroot_setup=""):

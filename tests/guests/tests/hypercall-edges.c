@@ -16,7 +16,8 @@
  *    call (go_on()). Entry points and the like are set anew after each call (restore()).
  * 3. What bounds the domain, such as its memory and its share of the processors, is set anew after each batch.
  * 4. What calls answer is not what later calls ask with: the context of the other vcpu names its stack, and a grant mapped
- *    there is what was asked for. The arguments' memory is put back after each call.
+ *    there is what was asked for. The arguments' memory is put back after each call,
+ *    and mapped again where it is not any more.
  */
 #include "guest.h"
 #include "../../edges/edges.h"
@@ -38,6 +39,7 @@ struct fuzzer {
 	grant_entry_v1_t *grants;
 	void *va[EDGES_FRAMES];
 	uint8_t asked[MEM_PAGES * PAGE]; /* the arguments' memory before the call */
+	uint64_t mem_mfn[MEM_PAGES];     /* and its frames */
 	void *keep;                      /* of guard_call(): behind the call that is made */
 	unsigned long calls, skipped, strayed;
 };
@@ -289,6 +291,18 @@ static bool with_events(const struct fuzzer *f, const struct edges_call *c)
 	return !entry_points_change;
 }
 
+/* A call may take the mapping of its own arguments away, by unmap_and_replace for one, or put a grant there. */
+static void remap_arguments(struct fuzzer *f)
+{
+	for (unsigned i = 0; i < MEM_PAGES; i++) {
+		const char *va = (const char *)f->env.mem + i * PAGE;
+		uint64_t pte = PTE(f->mem_mfn[i]);
+
+		if ((*entry_of(va, 1) ^ pte) & (ADDR | P | RW))
+			EXPECT_EQ(map((void *)va, pte), 0);
+	}
+}
+
 static void make_call(void *arg)
 {
 	const struct edges_call *c = arg;
@@ -316,6 +330,7 @@ static void one_call(struct fuzzer *f, unsigned vcpu)
 	f->info->evtchn_upcall_pending = 1;
 	f->info->evtchn_upcall_mask = masked;
 	guard_call(make_call, &c, &f->keep);
+	remap_arguments(f);
 	memcpy(f->env.mem, f->asked, sizeof(f->asked));
 	while (guard_call(restore, f, &f->keep))
 		;
@@ -610,6 +625,7 @@ static void prepare(unsigned vcpu, grant_entry_v1_t *grants)
 
 		if (!i)
 			f->env.mem = mem;
+		f->mem_mfn[i] = mfn_of(mem);
 	}
 	EXPECT_EQ(map(page_alloc(), 0), 0); /* behind them */
 	f->env.base = (uint64_t)f->env.mem;
