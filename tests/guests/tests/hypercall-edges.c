@@ -5,8 +5,9 @@
  * as seconds=N on the command line says; seed=N makes other calls.
  *
  * What would end the guest or the machine when it is done as asked is left to the host test, which can replace what died:
- * shutdowns, watchdogs, the last vcpu that goes down, power off, debug key R, and iret, also at the end of a multicall. No
- * value is left out. The guest survives what it asks for itself, as follows:
+ * shutdowns, watchdogs, the last vcpu that goes down, power off, debug key R, and iret, also at the end of a multicall; and
+ * what would last for hours: writing gigabytes to the serial line, since there is memory at all addresses here. No value is
+ * left out. The guest survives what it asks for itself, as follows:
  * 1. No frame that it lives on has a number that is an edge: those that have one are replaced at the start (settle()). All
  *    frames with such numbers that can be had are its own, and mapped writable for good (hold_edges()): or one of them,
  *    which is empty, would be a table to live on that has the guest nowhere.
@@ -32,6 +33,7 @@ const char test_name[] = "hypercall-edges";
 #define MAX_MEM_KIB 0x1000000
 #define HELD_MAX    160
 #define FRAMES_MAX  0x10002
+#define CONSOLE_MAX 0x10000 /* bytes */
 
 struct fuzzer {
 	struct edges_env env;
@@ -108,6 +110,8 @@ static bool lethal(const struct fuzzer *f, uint32_t number, const uint64_t *arg)
 		return cmd == VCPUOP_down;
 	case __HYPERVISOR_iret:
 		return true;
+	case __HYPERVISOR_console_io:
+		return cmd == CONSOLEIO_write && (uint32_t)arg[1] > CONSOLE_MAX;
 	case __HYPERVISOR_platform_op:
 		return inside(f, arg[0], sizeof(struct xen_platform_op)) &&
 		       ((struct xen_platform_op *)arg[0])->cmd == XENPF_enter_acpi_sleep;
