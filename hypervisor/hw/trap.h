@@ -12,8 +12,8 @@
 #include <xen/xen.h>
 
 /* hw/trap.c */
-void trap_in_hypervisor(
-        struct cpu_user_regs *regs); /* exception table fix-up (uaccess, rdmsr_safe, ...), a trace place, or panic */
+/* Exception table fix-up (uaccess, rdmsr_safe, ...), a place of trace_on(), or panic. */
+void trap_in_hypervisor(struct cpu_user_regs *regs);
 void trap_debug_in_hypervisor(struct cpu_user_regs *regs);
 void trap_nmi(struct cpu_user_regs *regs);
 void trap_machine_check(struct cpu_user_regs *regs);
