@@ -3,7 +3,7 @@
  * The credit scheduler.
  *
  * 1. Each CPU has a run queue of the vcpus that wait for it; the vcpu that runs is not in it.
- * 2. A vcpu pays one unit of credit per nanosecond that it runs. Every ACCOUNT_NS as much as was paid is
+ * 2. (sched_account.c) A vcpu pays one unit of credit per nanosecond that it runs. Every ACCOUNT_NS as much as was paid is
  *    handed out anew: to domains in proportion to their weight, limited by their cap and by the number of their
  *    active vcpus, and within a domain evenly to its active vcpus. What was paid, and not the time of all CPUs:
  *    affinity may keep CPUs idle, and credit in excess of what can be used would make weights meaningless.
@@ -46,15 +46,9 @@ enum sched_class { CLASS_BOOST, CLASS_UNDER, CLASS_OVER, CLASS_NONE };
 struct sched_cpu sched_cpus[NR_CPUS];
 cpumask_t cpus_in_use, cpus_leaving;
 static cpumask_t idle_cpus; /* CPUs whose curr is the idle vcpu; atomic */
-spinlock_t sched_account_lock = SPINLOCK(RANK_ACCOUNT);
 static struct timer account_timer;
 
 /* ---- small pieces ---- */
-
-static struct sched_vcpu *sv_of(const struct vcpu *v)
-{
-	return v->sched_private;
-}
 
 static struct sched_cpu *vcpu_lock(struct vcpu *v, uint64_t *flags)
 {
@@ -123,21 +117,6 @@ static int state_off_cpu(const struct vcpu *v)
 	    !(READ_ONCE(v->pause_flags) & (1ull << PAUSE_DOWN)))
 		return RUNSTATE_blocked;
 	return RUNSTATE_offline;
-}
-
-static void burn(struct vcpu *v, uint64_t now)
-{
-	struct sched_vcpu *sv = sv_of(v);
-
-	if (v->is_idle || now <= sv->burnt_ns)
-		return;
-	__atomic_fetch_sub(&sv->credit, (int64_t)(now - sv->burnt_ns), __ATOMIC_RELAXED);
-	if (READ_ONCE(v->domain->sched->cap))
-		__atomic_fetch_sub(&v->domain->sched->budget, (int64_t)(now - sv->burnt_ns),
-		                   __ATOMIC_RELAXED);
-	__atomic_fetch_add(&v->domain->pool->paid_ns, now - sv->burnt_ns, __ATOMIC_RELAXED);
-	sv->burnt_ns = now;
-	WRITE_ONCE(sv->ran, true);
 }
 
 /* Its pool does not change while it runs, waits or may be queued, whose queue's lock the caller holds (cpupool.c). */
@@ -460,7 +439,7 @@ static bool retire(struct sched_cpu *sc, struct vcpu *prev, unsigned cpu, uint64
 	struct sched_vcpu *sv = sv_of(prev);
 	cpumask_t allowed, preferred;
 
-	burn(prev, now);
+	sched_burn(prev, now);
 	if (prev->is_idle || !vcpu_runnable(prev))
 		return false;
 	if (sc->slice_over || sv->yielded)
@@ -548,7 +527,7 @@ static void schedule(void)
 
 	sc->held = until;
 	if (until) {
-		burn(prev, now);
+		sched_burn(prev, now);
 		timer_set(&sc->slice, until);
 		tell_idle(sc);
 		if (trace_on())
@@ -601,135 +580,13 @@ static void slice_expired(void *data)
 	work_raise((unsigned)(sc - sched_cpus), WORK_SCHEDULE);
 }
 
-/* ---- accounting ---- */
-
-/* Counts the active vcpus of each domain of a pool and what it may use at the most. sched_account_lock. */
-static unsigned account_active(const struct cpupool *p)
-{
-	struct list *l, *m;
-	unsigned weights = 0;
-
-	list_for_each(l, &p->domains) {
-		struct sched_domain *sd = list_entry(l, struct sched_domain, link);
-
-		sd->active_count = 0;
-		list_for_each(m, &sd->vcpus) {
-			struct sched_vcpu *sv = list_entry(m, struct sched_vcpu, link);
-
-			if (READ_ONCE(sv->vcpu->runstate.state) <= RUNSTATE_runnable ||
-			    READ_ONCE(sv->credit) < 0)
-				WRITE_ONCE(sv->ran, true);
-			sd->active_count += READ_ONCE(sv->ran);
-		}
-		sd->limit = (int64_t)(sd->active_count * ACCOUNT_NS);
-		if (sd->cap)
-			sd->limit = MIN(sd->limit, (int64_t)(sd->cap * ACCOUNT_NS / 100));
-		sd->share = 0;
-		sd->settled = !sd->active_count;
-		if (!sd->settled)
-			weights += sd->weight;
-	}
-	return weights;
-}
-
-/* Shares total out by weight; what a domain cannot use goes to the others. sched_account_lock. */
-static void account_share(const struct cpupool *p, int64_t total, unsigned weights)
-{
-	bool again = true;
-
-	while (again && weights) {
-		int64_t left = total;
-		unsigned weights_left = weights;
-		struct list *l;
-
-		again = false;
-		list_for_each(l, &p->domains) {
-			struct sched_domain *sd = list_entry(l, struct sched_domain, link);
-
-			if (sd->settled)
-				continue;
-			sd->share = total * sd->weight / weights;
-			if (sd->share < sd->limit)
-				continue;
-			sd->share = sd->limit;
-			sd->settled = again = true;
-			left -= sd->limit;
-			weights_left -= sd->weight;
-		}
-		total = MAX(left, 0);
-		weights = weights_left;
-	}
-}
-
-/* Fills what a cap leaves; debt is kept. Two periods' worth may be saved, for those who wait for a CPU meanwhile. */
-static void fill_budget(struct sched_domain *sd)
-{
-	int64_t old = READ_ONCE(sd->budget), share = (int64_t)(sd->cap * ACCOUNT_NS / 100);
-	int64_t new = sd->cap ? MIN(old + share, 2 * share) : 0;
-
-	__atomic_fetch_add(&sd->budget, new - old, __ATOMIC_RELAXED);
-}
-
-static void account_pay(struct sched_domain *sd)
-{
-	struct list *m;
-
-	list_for_each(m, &sd->vcpus) {
-		struct sched_vcpu *sv = list_entry(m, struct sched_vcpu, link);
-		int64_t old = READ_ONCE(sv->credit), new, paid;
-
-		if (READ_ONCE(sv->ran))
-			/* It may have run since it was counted: then there is no share. */
-			paid = sd->share / (int64_t)MAX(sd->active_count, 1u);
-		else /* sleepers keep no wealth */
-			paid = -old / 2;
-		WRITE_ONCE(sv->ran, false);
-		new = MIN(old + paid, (int64_t)ACCOUNT_NS);
-		new = MAX(new, -(int64_t)(2 * ACCOUNT_NS));
-		__atomic_fetch_add(&sv->credit, new - old, __ATOMIC_RELAXED);
-	}
-	fill_budget(sd);
-}
-
-/* sched_account_lock */
-static void account_pool(struct cpupool *p)
-{
-	uint64_t paid = __atomic_exchange_n(&p->paid_ns, 0, __ATOMIC_RELAXED);
-	struct list *l;
-
-	account_share(p, (int64_t)paid, account_active(p));
-	list_for_each(l, &p->domains)
-		account_pay(list_entry(l, struct sched_domain, link));
-}
-
-/* What runs pays for the time up to now: what is paid in a period is then the time of that period, and no domain's limit
- * cuts off what it paid for an earlier one. */
-static void burn_running(void)
-{
-	unsigned cpu;
-
-	for_each_cpu_in(cpu, &cpus_online) {
-		struct sched_cpu *sc = &sched_cpus[cpu];
-		uint64_t flags = spin_lock_irqsave(&sc->lock);
-
-		burn(sc->curr, time_now_ns());
-		spin_unlock_irqrestore(&sc->lock, flags);
-	}
-}
-
 static void account(void *unused)
 {
 	bool waiting = false;
-	struct list *l;
 	unsigned cpu;
 
 	(void)unused;
-	burn_running();
-	spin_lock(&sched_account_lock);
-	list_for_each(l, &cpupools)
-		account_pool(list_entry(l, struct cpupool, link));
-	spin_unlock(&sched_account_lock);
-
+	sched_account();
 	/* Whom a cap kept from running may go on now, also on another CPU than where it waits. */
 	for_each_cpu_in(cpu, &cpus_online)
 		waiting = waiting || !list_empty(&sched_cpus[cpu].queue);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the scheduler's files share: sched.c decides, sched_parameters.c changes settings and shows the state.
+ * What the scheduler's files share: sched.c decides, sched_account.c hands out credit, sched_parameters.c changes settings and
+ * shows the state.
  */
 #ifndef DOM_SCHED_PRIVATE_H
 #define DOM_SCHED_PRIVATE_H
@@ -45,9 +46,19 @@ struct sched_cpu {
 	              again */
 };
 
+static inline struct sched_vcpu *sv_of(const struct vcpu *v)
+{
+	return v->sched_private;
+}
+
 extern struct sched_cpu sched_cpus[NR_CPUS];
 /* Guards weights, and the lists that accounting walks: pools, their domains, and these domains' vcpus. */
 extern spinlock_t sched_account_lock;
+
+/* v, which runs, pays for the time since it paid last. Its queue's lock. */
+void sched_burn(struct vcpu *v, uint64_t now);
+/* Each ACCOUNT_NS: what was paid goes to the domains and their vcpus, caps are filled. Interrupts on. */
+void sched_account(void);
 
 /* Reads the options, at boot: what Pool-0 is. */
 void sched_parameters_init(void);
