@@ -13,7 +13,6 @@
 #include "lib/string.h"
 #include "mm/heap.h"
 
-#define ARENA_ORDER 14 /* 64 MiB: liblzma needs 34 for a kernel's dictionary */
 #define MSR_FS_BASE 0xc0000100
 
 static struct {
@@ -76,6 +75,12 @@ void ZSTD_trace_decompress_end(unsigned long long context, const void *trace)
 	(void)context, (void)trace;
 }
 
+/* Of 64 MiB, for dictionaries of up to 32; that of lzma has 64. */
+static unsigned arena_order(enum payload_kind kind)
+{
+	return kind == PAYLOAD_LZMA ? 15 : 14;
+}
+
 /* Large blocks come in powers of two: what is beyond the wanted size goes back at once. */
 static void trim(mfn_t first, unsigned order, uint64_t pages)
 {
@@ -87,20 +92,21 @@ static int decompress_isolated(const struct payload *payload, void *out, uint64_
 {
 	static uint64_t thread_block[16] = { [5] = 0x7d2a00c1f94ee300 }; /* the canary is at FS:0x28 */
 	uint64_t flags, fs = rdmsr(MSR_FS_BASE);
-	mfn_t memory = heap_alloc(ARENA_ORDER, HEAP_NOSCRUB);
+	unsigned order = arena_order(payload->kind);
+	mfn_t memory = heap_alloc(order, HEAP_NOSCRUB);
 	int err;
 
 	if (mfn_eq(memory, INVALID_MFN))
 		return PV_ERR_MEMORY;
 	arena.start = mfn_map_own(memory);
 	arena.used = 0;
-	arena.size = PAGE_SIZE << ARENA_ORDER;
+	arena.size = PAGE_SIZE << order;
 	flags = irq_save();
 	wrmsr(MSR_FS_BASE, (uintptr_t)thread_block);
 	err = decompress(payload, out, bytes, produced);
 	wrmsr(MSR_FS_BASE, fs);
 	irq_restore(flags);
-	heap_free(memory, ARENA_ORDER);
+	heap_free(memory, order);
 	return err;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Unpacks a kernel payload by zlib, liblzma, libzstd, liblz4 or liblzo2, in one go from memory to memory. The libraries
- * need malloc, free and the mem* functions from their environment; at most 64 MiB are allocated, however the input asks
+ * need malloc, free and the mem* functions from their environment; at most 66 MiB are allocated, however the input asks
  * for more. lzma and lz4 have no checksums: of damage they see only what cannot be.
  */
 #ifndef XYLEM_DECOMPRESS_H

@@ -70,13 +70,16 @@ int unpack_lz4(const struct payload *payload, uint8_t *out, uint64_t out_bytes, 
 			return PV_ERR_CORRUPT;
 		rc = lz4_block(at, size, out + *produced, out_bytes - *produced, produced);
 	}
-	return rc;
+	/* Cut off in the middle of a size. */
+	return rc == PV_OK && in.left && in.left < sizeof(size) ? PV_ERR_CORRUPT : rc;
 }
 
 /* ---- lzo: a header, then blocks behind both their sizes and checksums, big-endian; one of size 0 is the end ---- */
 
 #define LZOP_MAGIC_BYTES     9u
 #define LZOP_VERSION_LEVEL   0x0940u /* the first one that tells the level, and of time the upper half */
+#define LZOP_METHOD_FIRST    1u
+#define LZOP_METHOD_LAST     3u /* ways to pack; one to unpack */
 #define LZOP_ADLER_DATA      0x0001u
 #define LZOP_ADLER_PACKED    0x0002u
 #define LZOP_EXTRA_FIELD     0x0040u
@@ -102,6 +105,7 @@ static int lzop_header(struct input *in, uint32_t *flags)
 {
 	uint32_t version, value, name, checksum;
 	const uint8_t *begin, *at;
+	uint8_t method;
 	bool good;
 
 	good = take(in, LZOP_MAGIC_BYTES, &at);
@@ -116,7 +120,9 @@ static int lzop_header(struct input *in, uint32_t *flags)
 	       take_number(in, 1, &name) && take(in, name, &at) && take_number(in, 4, &checksum);
 	if (!good)
 		return PV_ERR_CORRUPT;
-	if (*flags & (LZOP_FILTER | LZOP_EXTRA_FIELD))
+	method = (uint8_t)(value >> 8);
+	if (method < LZOP_METHOD_FIRST || method > LZOP_METHOD_LAST ||
+	    (*flags & (LZOP_FILTER | LZOP_EXTRA_FIELD)))
 		return PV_ERR_COMPRESSION;
 	return adler32(1, begin, (uInt)(in->at - begin - 4)) == checksum ? PV_OK : PV_ERR_CORRUPT;
 }
