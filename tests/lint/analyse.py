@@ -19,7 +19,9 @@ import shutil
 import subprocess
 import sys
 
-ROOT = os.path.realpath(os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", ".."))
+import checkout
+
+ROOT = checkout.ROOT
 # clang's analyser loses itself in some files.
 FILE_SECONDS = 300
 # Of a compiler's arguments, those that decide what the code means, and that clang understands.
@@ -27,11 +29,9 @@ MEANING = re.compile(r"-[IDU].*|-std=.*|-ffreestanding|-fshort.*|-mno-red-zone|-
 
 
 def sources(under=("libxenctrl", "libvirt-driver", "hypervisor", "tests", "examples")):
-    if not os.path.exists(os.path.join(ROOT, ".git")):
+    if not checkout.is_one():
         return []
-    listed = subprocess.run(["git", "-C", ROOT, "ls-files", "-co", "--exclude-standard", "--"] + list(under),
-                            stdout=subprocess.PIPE, check=True, universal_newlines=True).stdout.split("\n")
-    return sorted({f for f in listed if f.endswith((".c", ".h")) and os.path.isfile(os.path.join(ROOT, f))})
+    return [f for f in checkout.files(*under) if f.endswith((".c", ".h"))]
 
 
 def commands_in(folder, files):

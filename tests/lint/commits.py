@@ -5,12 +5,12 @@
 usage: commits.py [COUNT]     [20]
 """
 
-import os
 import re
 import subprocess
 import sys
 
-ROOT = os.path.realpath(os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", ".."))
+import checkout
+
 SUBJECT = 72
 BODY = 125
 # The commits up to this one are older than the rules.
@@ -36,13 +36,12 @@ def faults(message):
 
 def main():
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 20
-    if not os.path.exists(os.path.join(ROOT, ".git")):
+    if not checkout.is_one():
         print("1..0 # SKIP no git checkout")
         return 0
-    since = ["^" + OLD] if not subprocess.run(["git", "-C", ROOT, "cat-file", "-e", OLD], stderr=subprocess.DEVNULL,
+    since = ["^" + OLD] if not subprocess.run(checkout.command("cat-file", "-e", OLD), stderr=subprocess.DEVNULL,
                                               check=False).returncode else []
-    shown = subprocess.run(["git", "-C", ROOT, "log", "-n", str(count), "--no-merges", "--format=%h%x00%B%x01", "HEAD"] + since,
-                           stdout=subprocess.PIPE, check=True, universal_newlines=True).stdout
+    shown = checkout.output("log", "-n", str(count), "--no-merges", "--format=%h%x00%B%x01", "HEAD", *since)
     print("1..2")
     own = [list(faults(m)) for m in ("x" * 73, "A subject.", "fixup! it", "One\ntwo", "One\n\n" + "x" * 126)]
     right = all(len(f) == 1 for f in own) and not list(faults("A subject\n\nand why"))

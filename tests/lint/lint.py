@@ -10,7 +10,9 @@ import re
 import subprocess
 import sys
 
-ROOT = os.path.realpath(os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", ".."))
+import checkout
+
+ROOT = checkout.ROOT
 SKIP_DIRS = {".git", "autom4te.cache", "build-aux", "m4", "__pycache__", ".deps", ".libs", "LICENSES", "corpus", "gen"}
 GENERATED = {"aclocal.m4", "configure", "config.h", "config.h.in", "config.status", "config.log", "libtool", "stamp-h1",
              "Makefile.in", "Makefile"}
@@ -29,11 +31,8 @@ SPDX_SUFFIX = (".c", ".h", ".S", ".py", ".sh", ".am", ".ac", ".lds", ".pml", ".i
 
 def files():
     """Paths relative to the root of all that is source, without what a build leaves in the tree."""
-    if os.path.exists(os.path.join(ROOT, ".git")):
-        # A new file counts before it is committed; one that is deleted but not yet committed does not.
-        argv = ["git", "-C", ROOT, "ls-files", "-co", "--exclude-standard"]
-        listed = subprocess.run(argv, stdout=subprocess.PIPE, check=True, universal_newlines=True).stdout.split("\n")
-        return sorted({f for f in listed if f and os.path.isfile(os.path.join(ROOT, f))})
+    if checkout.is_one():
+        return checkout.files()
     found = []
     for folder, dirs, names in os.walk(ROOT):
         dirs[:] = [d for d in dirs if d not in SKIP_DIRS and not d.startswith(("build", "xylem-", "_"))
