@@ -246,6 +246,21 @@ static const char *set_sched(const char *value)
 	return text(options.sched, sizeof(options.sched), value);
 }
 
+static const char *set_tbuf_size(const char *value)
+{
+	return number(&options.tbuf_pages, value, UINT16_MAX);
+}
+
+static const char *set_tevt_mask(const char *value)
+{
+	unsigned mask;
+
+	if (number(&mask, value, UINT32_MAX))
+		return bad_value;
+	options.tevt_mask = mask;
+	return NULL;
+}
+
 /* One switch of spec-ctrl=: "name", "no-name" or "name=value". */
 static const char *spec_item(const char *item)
 {
@@ -347,6 +362,8 @@ static const struct {
 	{ "sched", set_sched },
 	{ "sched_ratelimit_us", set_sched_ratelimit },
 	{ "sched_credit_tslice_ms", set_tslice },
+	{ "tbuf_size", set_tbuf_size },
+	{ "tevt_mask", set_tevt_mask },
 	{ "spec-ctrl", set_spec_ctrl },
 	{ "xpti", set_xpti },
 };

@@ -13,6 +13,7 @@
 #include "dom/domain.h"
 #include "dom/evtchn.h"
 #include "dom/sched.h"
+#include "hypercall/domctl.h"
 #include "hw/acpi.h"
 #include "hw/internal.h"
 #include "hw/lock.h"
@@ -189,6 +190,7 @@ static void boot_on_stack(void)
 	panic_describe = describe_current;
 	smp_start(ap_main);
 	irq_enable();
+	tbuf_start(options.tbuf_pages, options.tevt_mask);
 	start_dom0();
 	stack_reset_and_call(idle);
 }

@@ -28,6 +28,8 @@ struct options {
 	char sched[16];
 	unsigned sched_ratelimit_us;             /* 0: none */
 	unsigned sched_slice_ms;                 /* sched_credit_tslice_ms= */
+	unsigned tbuf_pages;                     /* tbuf_size=: of each CPU's trace buffer; 0: none */
+	uint32_t tevt_mask;                      /* 0: all events */
 	bool spec_ctrl;                          /* spec-ctrl=no switches all mitigations off */
 	int spec_ibrs, spec_ibpb, spec_md_clear; /* -1: by CPU; 0, 1 */
 	int xpti_dom0, xpti_domu;                /* -1: by CPU; 0, 1 */

@@ -47,5 +47,8 @@ int pm_op(struct xen_sysctl_pm_op *q) __must_check;
 int sysctl_cpupool(struct xen_sysctl_cpupool_op *q) __must_check;
 /* tbuf.c: XEN_SYSCTL_tbuf_op. */
 int tbuf_op(struct xen_sysctl_tbuf_op *q) __must_check;
+/* tbuf_size= and tevt_mask=: records from now on, before there is a dom0. pages of each buffer, 0: none; events 0: all.
+ * Interrupts on. */
+void tbuf_start(unsigned pages, uint32_t events);
 
 #endif

@@ -153,6 +153,23 @@ static int set_size(uint32_t pages)
 	return rc;
 }
 
+void tbuf_start(unsigned pages, uint32_t events)
+{
+	int rc;
+
+	if (events)
+		trace_control.events = events;
+	if (!pages)
+		return;
+	do {
+		spin_lock(&domctl_lock);
+		rc = set_size(pages);
+		spin_unlock(&domctl_lock);
+	} while (rc == -ERESTART_HV);
+	if (rc)
+		log_warn("tbuf_size=%u: no trace buffers, error %d", pages, rc);
+}
+
 /* ---- the operations ---- */
 
 static void get_info(struct xen_sysctl_tbuf_op *q)

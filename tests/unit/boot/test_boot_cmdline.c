@@ -76,6 +76,11 @@ static void processors(void)
 	tap_ok(options.xpti_dom0 == 0 && options.xpti_domu == -1, "xpti=no-dom0");
 	cmdline_parse("xpti");
 	tap_ok(options.xpti_dom0 == 1 && options.xpti_domu == 1, "xpti alone");
+	cmdline_parse("tbuf_size=16 tevt_mask=0xffffffff");
+	tap_ok(options.tbuf_pages == 16 && options.tevt_mask == 0xffffffff, "trace buffers");
+	tap_ok(strstr(report("tbuf_size=65536"), "tbuf_size") &&
+	               strstr(report("tevt_mask=0x100000000"), "tevt_mask"),
+	       "larger ones than there can be are told");
 	cmdline_parse("spec-ctrl=no-md-clear,ibpb=yes");
 	tap_ok(options.spec_md_clear == 0 && options.spec_ibpb == 1 && options.spec_ibrs == -1,
 	       "switches of spec-ctrl");

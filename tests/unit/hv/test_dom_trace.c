@@ -78,6 +78,11 @@ static void without(void)
 	               !op(XEN_SYSCTL_TBUFOP_set_evt_mask, 0, TRC_ALL, NULL) &&
 	               trace_control.cpus.bits[1] == ~0ull,
 	       "both back");
+	tbuf_start(0, TRC_SCHED);
+	tap_ok(trace_control.events == TRC_SCHED && !trace_on(), "tevt_mask= alone records nothing");
+	tbuf_start(60000, TRC_ALL);
+	tap_ok(trace_control.events == TRC_ALL && !trace_on() && heap_free_pages() == mfn,
+	       "a tbuf_size= of more than there is: the machine starts without");
 	tap_ok(set_size(60000) == -ENOMEM && set_size(~0u) == -ENOMEM && heap_free_pages() == mfn,
 	       "more than there is: refused, and nothing is taken");
 }
