@@ -6,7 +6,7 @@
 struct start_info *start_info;
 struct shared_info *shared;
 bool (*trap_hook)(struct regs *);
-void (*event_hook)(void);
+void (*event_hook)(struct regs *);
 
 extern char trap_stubs[], syscall_stub[], kernel_stack_top[];
 int guard_call(void (*fn)(void *), void *arg, void **keep);
@@ -318,7 +318,7 @@ void trap(struct regs *regs)
 {
 	if (regs->vector == 256) {
 		if (event_hook)
-			event_hook();
+			event_hook(regs);
 		return;
 	}
 	if (user.active && (regs->cs & 3) == 3) {

@@ -114,7 +114,7 @@ struct fault guarded(void (*fn)(void *), void *arg);
 /* What is called for a vector that no guarded() waits for; false: the test fails. */
 extern bool (*trap_hook)(struct regs *regs);
 /* Called on event upcalls, events masked. */
-extern void (*event_hook)(void);
+extern void (*event_hook)(struct regs *regs);
 void events_enable(bool on);
 /* Registers the current vcpu's trap table and callbacks, as at the start. */
 void entry_points(void);

@@ -25,11 +25,18 @@ hypercall:
 	movq	%r8, %r10
 	movq	%r9, %r8
 	syscall
+	.globl	hypercall_end
+hypercall_end:
 	ret
 
-	/* struct fault guarded(fn, arg) saves here what recover() restores */
+	/* What is kept lies a good way below the caller's frame: it stays right, and guard_return comes back here once
+	 * more, until the caller's caller goes on or the next guard_call is made, whatever is pushed in between. */
+	.equ	GUARD_GAP, 2048
 	.globl	guard_call
 guard_call:	/* rdi fn, rsi arg, rdx: where to keep the stack pointer. Returns 0, or 1 by guard_return */
+	popq	%r11
+	subq	$GUARD_GAP, %rsp
+	pushq	%r11
 	pushq	%rbx
 	pushq	%rbp
 	pushq	%r12
@@ -48,7 +55,9 @@ guard_pop:
 	popq	%r12
 	popq	%rbp
 	popq	%rbx
-	ret
+	popq	%r11
+	addq	$GUARD_GAP, %rsp
+	jmpq	*%r11
 	.globl	guard_return
 guard_return:	/* rdi: the kept stack pointer */
 	movq	%rdi, %rsp

@@ -95,8 +95,9 @@ _Static_assert(offsetof(struct crossing, in) == 72 && offsetof(struct crossing, 
 static char stacks[4][PAGE] __attribute__((aligned(4096)));
 static unsigned upcalls;
 
-static void upcall(void)
+static void upcall(struct regs *r)
 {
+	(void)r;
 	upcalls++;
 	PENDING = 0;
 	EXPECT_EQ(MASK, 1);

@@ -6,8 +6,9 @@ const char test_name[] = "event-channels";
 
 static volatile unsigned upcalls;
 
-static void on_event(void)
+static void on_event(struct regs *r)
 {
+	(void)r;
 	upcalls++;
 	shared->vcpu_info[0].evtchn_upcall_pending = 0;
 }

@@ -6,8 +6,9 @@
  *
  * What would end the guest or the machine when it is done as asked is left to the host test, which can replace what died:
  * shutdowns, watchdogs, the last vcpu that goes down, power off, debug key R, and iret, also at the end of a multicall; and
- * what would last for hours: writing gigabytes to the serial line, since there is memory at all addresses here. No value is
- * left out. The guest survives what it asks for itself, as follows:
+ * what would last for hours: writing gigabytes to the serial line, since there is memory at all addresses here. So is a list
+ * that takes the trap handlers away and then waits: the event that ends the wait would find data as its handler, and what
+ * happens there nobody to turn to. No value is left out. The guest survives what it asks for itself, as follows:
  * 1. No frame that it lives on has a number that is an edge: those that have one are replaced at the start (settle()). All
  *    frames with such numbers that can be had are its own, and mapped writable for good (hold_edges()): or one of them,
  *    which is empty, would be a table to live on that has the guest nowhere.
@@ -42,8 +43,10 @@ struct fuzzer {
 	void *va[EDGES_FRAMES];
 	uint8_t asked[MEM_PAGES * PAGE]; /* the arguments' memory before the call */
 	uint64_t mem_mfn[MEM_PAGES];     /* and its frames */
-	void *keep;                      /* of guard_call(): behind the call that is made */
-	unsigned long calls, skipped, strayed;
+	const struct edges_call *call;
+	bool masked; /* events, while it is made */
+	void *keep;  /* of guard_call(): behind the call that is made */
+	unsigned long calls, skipped, strayed, early, replaced;
 };
 
 /* Places that are named as code: whoever comes here has strayed. */
@@ -53,7 +56,7 @@ __asm__(".text\n"
         "call landed\n"
         ".balign 16\n"
         ".endr");
-extern char landings[], _start[], text_end[];
+extern char landings[], _start[], text_end[], hypercall_end[];
 int guard_call(void (*fn)(void *), void *arg, void **keep);
 void guard_return(void *keep) __attribute__((noreturn));
 void landed(void) __attribute__((noreturn));
@@ -99,6 +102,7 @@ static bool reboots(const struct fuzzer *f, const struct xen_sysctl *op)
 static bool lethal(const struct fuzzer *f, uint32_t number, const uint64_t *arg)
 {
 	uint32_t cmd = (uint32_t)arg[0];
+	bool changes = false, waits = false;
 
 	switch (number) {
 	case __HYPERVISOR_sched_op:
@@ -127,25 +131,39 @@ static bool lethal(const struct fuzzer *f, uint32_t number, const uint64_t *arg)
 			if (m->op != __HYPERVISOR_multicall &&
 			    lethal(f, (uint32_t)m->op, (const uint64_t *)m->args))
 				return true;
+			changes |= m->op == __HYPERVISOR_set_trap_table;
+			waits |= m->op == __HYPERVISOR_sched_op || m->op == __HYPERVISOR_sched_op_compat;
 		}
-		return false;
+		return changes && waits;
 	default:
 		return false;
 	}
 }
 
+/* ---- frames with an edge's number ---- */
+
+/* The hypervisor's on one machine, the guest's on another; devices. */
+static const uint64_t named_frames[] = { 0x200, 0x210, 0x280, 0xa0, 0xfee00, 0x9f };
+
+/* Whether a call may name the frame by itself, and not as one of the spare ones. */
+static bool is_named(uint64_t mfn)
+{
+	for (unsigned i = 0; i < sizeof(named_frames) / sizeof(named_frames[0]); i++)
+		if (named_frames[i] == mfn)
+			return true;
+	return edges_name_frame(mfn);
+}
+
 /* ---- the guest between calls ---- */
+
+static unsigned long pfn_of(const void *va)
+{
+	return ((unsigned long)va - VIRT_BASE) / PAGE;
+}
 
 static unsigned self(const void *stack)
 {
 	return (const char *)stack >= stack1 && (const char *)stack < stack1 + sizeof(stack1);
-}
-
-static void on_event(void)
-{
-	char here;
-
-	fuzzers[self(&here)].info->evtchn_upcall_pending = 0;
 }
 
 /* An iret that changes nothing but that NMIs are let in again, and events are masked. */
@@ -182,6 +200,19 @@ void landed(void)
 	char here;
 
 	go_on(&fuzzers[self(&here)]);
+}
+
+/* A call that waits for this event would wait for good if it were made, or went on, without: it is left out. */
+static void on_event(struct regs *r)
+{
+	struct fuzzer *f = &fuzzers[self(r)];
+
+	f->info->evtchn_upcall_pending = 0;
+	if (!f->keep || r->rip == (uint64_t)hypercall_end)
+		return;
+	f->early++;
+	leave_handler();
+	guard_return(f->keep);
 }
 
 /*
@@ -231,6 +262,56 @@ static void repair(struct fuzzer *f)
 	}
 }
 
+/* What the calls of a batch may have taken from the domain. */
+static void restore_limits(void)
+{
+	struct xen_domctl d = { .cmd = XEN_DOMCTL_max_mem,
+		                .interface_version = XEN_DOMCTL_INTERFACE_VERSION,
+		                .domain = 0 };
+
+	d.u.max_mem.max_memkb = MAX_MEM_KIB;
+	(void)HC(domctl, &d);
+	d.cmd = XEN_DOMCTL_scheduler_op;
+	d.u.scheduler_op.sched_id = XEN_SCHEDULER_CREDIT2;
+	d.u.scheduler_op.cmd = XEN_DOMCTL_SCHEDOP_putinfo;
+	d.u.scheduler_op.u.credit2.weight = 256;
+	d.u.scheduler_op.u.credit2.cap = 0;
+	(void)HC(domctl, &d);
+}
+
+/* One of the domain's, with no edge's number; those that have one are the price, and stay the guest's. */
+static unsigned long new_frame(unsigned long pfn)
+{
+	struct xen_memory_reservation r = { .nr_extents = 1, .domid = DOMID_SELF };
+	xen_pfn_t frame;
+
+	set_xen_guest_handle(r.extent_start, &frame);
+	do {
+		frame = pfn;
+		EXPECT_EQ(HC(memory_op, XENMEM_populate_physmap, &r), 1);
+	} while (is_named(frame));
+	return frame;
+}
+
+/*
+ * A call may take the mapping of its own arguments away, by unmap_and_replace for one, or put a grant there. Then the other
+ * vcpu may take the frame.
+ */
+static void remap_arguments(struct fuzzer *f)
+{
+	for (unsigned i = 0; i < MEM_PAGES; i++) {
+		const char *va = (const char *)f->env.mem + i * PAGE;
+		uint64_t pte = PTE(f->mem_mfn[i]);
+
+		if (!((*entry_of(va, 1) ^ pte) & (ADDR | P | RW)) || !map((void *)va, pte))
+			continue;
+		restore_limits();
+		f->mem_mfn[i] = new_frame(pfn_of(va));
+		f->replaced++;
+		EXPECT_EQ(map((void *)va, PTE(f->mem_mfn[i])), 0);
+	}
+}
+
 static void restore(void *arg)
 {
 	struct fuzzer *f = arg;
@@ -241,24 +322,8 @@ static void restore(void *arg)
 	HC(fpu_taskswitch, 0);
 	HC(set_segment_base, SEGBASE_GS_KERNEL, 0);
 	HC(set_segment_base, SEGBASE_FS, 0);
-}
-
-/* What the calls of a batch may have taken from the domain. */
-static void restore_limits(void)
-{
-	static struct xen_domctl d;
-
-	d = (struct xen_domctl){ .cmd = XEN_DOMCTL_max_mem,
-		                 .interface_version = XEN_DOMCTL_INTERFACE_VERSION,
-		                 .domain = 0 };
-	d.u.max_mem.max_memkb = MAX_MEM_KIB;
-	(void)HC(domctl, &d);
-	d.cmd = XEN_DOMCTL_scheduler_op;
-	d.u.scheduler_op.sched_id = XEN_SCHEDULER_CREDIT2;
-	d.u.scheduler_op.cmd = XEN_DOMCTL_SCHEDOP_putinfo;
-	d.u.scheduler_op.u.credit2.weight = 256;
-	d.u.scheduler_op.u.credit2.cap = 0;
-	(void)HC(domctl, &d);
+	remap_arguments(f);
+	memcpy(f->env.mem, f->asked, sizeof(f->asked));
 }
 
 static void write_grant(struct fuzzer *f)
@@ -273,51 +338,35 @@ static void write_grant(struct fuzzer *f)
 
 /*
  * Whoever blocks finds an event. A multicall that might take the fault handler away together with the event's does not get
- * one, unless it blocks.
+ * one; it does not block (lethal()).
  */
 static bool with_events(const struct fuzzer *f, const struct edges_call *c)
 {
-	bool entry_points_change = false;
-
 	if (c->number == __HYPERVISOR_sched_op || c->number == __HYPERVISOR_sched_op_compat)
 		return true;
 	if (c->number != __HYPERVISOR_multicall)
 		return false;
 	for (uint64_t i = 0, at = c->arg[0];
 	     i < (uint32_t)c->arg[1] && inside(f, at, sizeof(struct multicall_entry));
-	     i++, at += sizeof(struct multicall_entry)) {
-		const struct multicall_entry *m = (const void *)at;
-
-		if (m->op == __HYPERVISOR_sched_op || m->op == __HYPERVISOR_sched_op_compat)
-			return true;
-		entry_points_change |= m->op == __HYPERVISOR_set_trap_table;
-	}
-	return !entry_points_change;
-}
-
-/* A call may take the mapping of its own arguments away, by unmap_and_replace for one, or put a grant there. */
-static void remap_arguments(struct fuzzer *f)
-{
-	for (unsigned i = 0; i < MEM_PAGES; i++) {
-		const char *va = (const char *)f->env.mem + i * PAGE;
-		uint64_t pte = PTE(f->mem_mfn[i]);
-
-		if ((*entry_of(va, 1) ^ pte) & (ADDR | P | RW))
-			EXPECT_EQ(map((void *)va, pte), 0);
-	}
+	     i++, at += sizeof(struct multicall_entry))
+		if (((const struct multicall_entry *)at)->op == __HYPERVISOR_set_trap_table)
+			return false;
+	return true;
 }
 
 static void make_call(void *arg)
 {
-	const struct edges_call *c = arg;
+	struct fuzzer *f = arg;
+	const struct edges_call *c = f->call;
 
+	f->info->evtchn_upcall_pending = 1;
+	f->info->evtchn_upcall_mask = f->masked;
 	hypercall(c->number, c->arg[0], c->arg[1], c->arg[2], c->arg[3], c->arg[4]);
 }
 
 static void one_call(struct fuzzer *f, unsigned vcpu)
 {
 	struct edges_call c;
-	bool masked;
 
 	write_grant(f);
 	f->env.now_ns = now_ns(vcpu);
@@ -329,13 +378,9 @@ static void one_call(struct fuzzer *f, unsigned vcpu)
 		return;
 	}
 	memcpy(f->asked, f->env.mem, sizeof(f->asked));
-	masked = !with_events(f, &c);
-	/* Last of all: an interrupt in between would have the event delivered before the call, which then waits for good. */
-	f->info->evtchn_upcall_pending = 1;
-	f->info->evtchn_upcall_mask = masked;
-	guard_call(make_call, &c, &f->keep);
-	remap_arguments(f);
-	memcpy(f->env.mem, f->asked, sizeof(f->asked));
+	f->masked = !with_events(f, &c);
+	f->call = &c;
+	guard_call(make_call, f, &f->keep);
 	while (guard_call(restore, f, &f->keep))
 		;
 	f->keep = NULL;
@@ -372,35 +417,14 @@ static void destroy_others(void)
 
 /* ---- frames to live on ---- */
 
-/* The hypervisor's on one machine, the guest's on another; devices. */
-static const uint64_t named_frames[] = { 0x200, 0x210, 0x280, 0xa0, 0xfee00, 0x9f };
-
-/* Whether a call may name the frame by itself, and not as one of the spare ones. */
-static bool is_named(uint64_t mfn)
-{
-	for (unsigned i = 0; i < sizeof(named_frames) / sizeof(named_frames[0]); i++)
-		if (named_frames[i] == mfn)
-			return true;
-	return edges_name_frame(mfn);
-}
-
 static char spare_page[PAGE] __attribute__((aligned(4096)));
 
-/* For the page at va, with no edge's number; those that have one are the price, and stay the guest's. */
+/* For the page at va. */
 static unsigned long other_frame(const void *va)
 {
-	unsigned long *list = (unsigned long *)start_info->mfn_list,
-	              pfn = ((unsigned long)va - VIRT_BASE) / PAGE;
-	struct xen_memory_reservation r = { .nr_extents = 1, .domid = DOMID_SELF };
-	xen_pfn_t frame;
+	unsigned long *list = (unsigned long *)start_info->mfn_list;
 
-	set_xen_guest_handle(r.extent_start, &frame);
-	do {
-		frame = pfn;
-		EXPECT_EQ(HC(memory_op, XENMEM_populate_physmap, &r), 1);
-	} while (is_named(frame));
-	list[pfn] = frame;
-	return frame;
+	return list[pfn_of(va)] = new_frame(pfn_of(va));
 }
 
 /* update_va_mapping of a page that was copied just before: with no use of the stack in between, which may lie there. */
@@ -729,9 +753,11 @@ void run(void)
 	while (two && !stopped)
 		HC(sched_op, SCHEDOP_yield, NULL);
 	recount();
-	print("%lu batches, %lu calls of vcpu 0 and %lu of vcpu 1, %lu left out, strayed %lu times", batches,
-	      fuzzers[0].calls, fuzzers[1].calls, fuzzers[0].skipped + fuzzers[1].skipped,
-	      fuzzers[0].strayed + fuzzers[1].strayed);
+	print("%lu batches, %lu calls of vcpu 0 and %lu of vcpu 1, %lu left out, strayed %lu times, "
+	      "%lu events came early, %lu pages of arguments were lost",
+	      batches, fuzzers[0].calls, fuzzers[1].calls, fuzzers[0].skipped + fuzzers[1].skipped,
+	      fuzzers[0].strayed + fuzzers[1].strayed, fuzzers[0].early + fuzzers[1].early,
+	      fuzzers[0].replaced + fuzzers[1].replaced);
 	EXPECT(fuzzers[0].calls >= BATCH);
 	EXPECT(!two || fuzzers[1].calls > 100);
 }

@@ -6,8 +6,9 @@ const char test_name[] = "long-operations";
 
 static struct mmu_update updates[2048];
 
-static void on_event(void)
+static void on_event(struct regs *r)
 {
+	(void)r;
 	shared->vcpu_info[0].evtchn_upcall_pending = 0;
 	shared->vcpu_info[0].evtchn_pending_sel = 0;
 	for (unsigned i = 0; i < 64; i++)

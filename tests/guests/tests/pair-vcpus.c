@@ -52,8 +52,9 @@ static void bring_up(void)
 	EXPECT_EQ(HC(vcpu_op, VCPUOP_is_up, 1, NULL), 1);
 }
 
-static void count_event(void)
+static void count_event(struct regs *r)
 {
+	(void)r;
 	struct vcpu_info *v = &shared->vcpu_info[0];
 
 	v->evtchn_upcall_pending = 0;
