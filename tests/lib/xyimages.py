@@ -396,9 +396,10 @@ def _ramdisk(name, init, modules, extra=(), kernel=None):
     return made(target, make)
 
 
-def dom0_initrd():
-    """The RAM disk that finds and mounts dom0's root."""
-    return _ramdisk("dom0-initrd", os.path.join(IMAGES, "dom0", "initrd-init"), INITRD_MODULES)
+def dom0_initrd(kernel=None):
+    """The RAM disk that finds and mounts dom0's root; for another kernel than the root's, with all modules that dom0 loads."""
+    return _ramdisk("dom0-initrd", os.path.join(IMAGES, "dom0", "initrd-init"), DOM0_MODULES if kernel else INITRD_MODULES,
+                    kernel=kernel)
 
 
 def guest_initrd(kernel=None):
@@ -422,25 +423,75 @@ def mke2fs(tree, image, size_mib, label, fakeroot_setup=""):
     run(argv, "make file system " + label)
 
 
+def _guest_tree(tree):
+    """The small test guest's user space, on disk instead of in a RAM disk."""
+    guest = os.path.join(IMAGES, "guest")
+    for d in ("bin", "sbin", "dev", "proc", "sys", "run", "tmp", "etc", "root", "mnt"):
+        os.makedirs(os.path.join(tree, d), exist_ok=True)
+    shutil.copy(busybox(), os.path.join(tree, "bin", "busybox"))
+    for applet in APPLETS:
+        os.symlink("busybox", os.path.join(tree, "bin", applet))
+    for applet in ("poweroff", "halt", "reboot", "modprobe"):
+        os.symlink("../bin/busybox", os.path.join(tree, "sbin", applet))
+    os.symlink("../bin/busybox", os.path.join(tree, "sbin", "init"))
+    shutil.copy(os.path.join(guest, "inittab"), os.path.join(tree, "etc", "inittab"))
+    shutil.copy(os.path.join(guest, "rc"), os.path.join(tree, "etc", "rc"))
+
+
 def guest_root():
     """A 24 MiB file system with the small test guest's user space, for a root on disk."""
-    guest = os.path.join(IMAGES, "guest")
-    kernel = Kernel()
-    target = os.path.join(cache_dir(), "guest-root-%s.img" % digest(guest, busybox(), kernel.release, "1"))
+    target = os.path.join(cache_dir(), "guest-root-%s.img" % digest(os.path.join(IMAGES, "guest"), busybox(), Kernel().release, "1"))
 
     def make(tmp):
         with tempfile.TemporaryDirectory(dir=cache_dir()) as tree:
-            for d in ("bin", "sbin", "dev", "proc", "sys", "run", "tmp", "etc", "root", "mnt"):
-                os.makedirs(os.path.join(tree, d))
-            shutil.copy(busybox(), os.path.join(tree, "bin", "busybox"))
-            for applet in APPLETS:
-                os.symlink("busybox", os.path.join(tree, "bin", applet))
-            for applet in ("poweroff", "halt", "reboot", "modprobe"):
-                os.symlink("../bin/busybox", os.path.join(tree, "sbin", applet))
-            os.symlink("../bin/busybox", os.path.join(tree, "sbin", "init"))
-            shutil.copy(os.path.join(guest, "inittab"), os.path.join(tree, "etc", "inittab"))
-            shutil.copy(os.path.join(guest, "rc"), os.path.join(tree, "etc", "rc"))
+            _guest_tree(tree)
             mke2fs(tree, tmp, 24, "guest-root", 'chown -R 0:0 "$tree"')
+
+    return made(target, make)
+
+
+def grub_root(command_line):
+    """The same on 96 MiB, with its kernel and RAM disk for PV GRUB (pv_grub()) to find."""
+    kernel, initrd = Kernel().vmlinuz, guest_initrd()
+    key = digest(os.path.join(IMAGES, "guest"), busybox(), Kernel().release, os.path.basename(initrd), command_line)
+    target = os.path.join(cache_dir(), "grub-root-%s.img" % key)
+
+    def make(tmp):
+        with tempfile.TemporaryDirectory(dir=cache_dir()) as tree:
+            _guest_tree(tree)
+            os.makedirs(os.path.join(tree, "boot", "grub"))
+            shutil.copy(kernel, os.path.join(tree, "boot", "vmlinuz"))
+            shutil.copy(initrd, os.path.join(tree, "boot", "initrd.gz"))
+            with open(os.path.join(tree, "boot", "grub", "grub.cfg"), "w") as f:
+                f.write("set timeout=1\nmenuentry Linux {\n\tlinux /boot/vmlinuz %s\n\tinitrd /boot/initrd.gz\n}\n" % command_line)
+            mke2fs(tree, tmp, 96, "grub-root", 'chown -R 0:0 "$tree"')
+
+    return made(target, make)
+
+
+def pv_grub():
+    """Path of Debian's GRUB that runs as a PV guest and boots the guest's own disk."""
+    return os.path.join(unpacked("grub-xen-host"), "usr", "lib", "grub-xen", "grub-x86_64-xen.bin")
+
+
+# stress-ng and what it is linked with; libegl1's own dependencies, which it asks for only when a display is there, are 200 MB.
+STRESS_PACKAGES = ["stress-ng", "libapparmor1", "libbsd0", "libmd0", "libc6", "libcrypt1", "libdrm2", "libegl1", "libexpat1", "libffi8",
+                   "libgbm1", "libgcc-s1", "libgles2", "libglvnd0", "libipsec-mb1", "libjpeg62-turbo", "libjudydebian1", "libkmod2",
+                   "liblzma5", "libsctp1", "libssl3", "libwayland-server0", "libxxhash0", "libzstd1", "zlib1g"]
+
+
+def stress_root():
+    """The same on 1 GiB, with stress-ng."""
+    packages = [unpacked(p) for p in STRESS_PACKAGES]
+    key = digest(os.path.join(IMAGES, "guest"), busybox(), " ".join(os.path.basename(p) for p in packages))
+    target = os.path.join(cache_dir(), "stress-root-%s.img" % key)
+
+    def make(tmp):
+        with tempfile.TemporaryDirectory(dir=cache_dir()) as tree:
+            for package in packages:
+                run(["cp", "-a", "--no-preserve=ownership", package + "/.", tree], "copy " + package)
+            _guest_tree(tree)
+            mke2fs(tree, tmp, 1024, "stress-root", 'chown -R 0:0 "$tree"; rm -rf "$tree/usr/share/doc"')
 
     return made(target, make)
 

@@ -56,7 +56,7 @@ class VM:
 
     def __init__(self, name, hv="xen", via="kernel", hv_image=None, cpus=2, mem=1024, machine="pc", cpu=DEFAULT_CPU,
                  hv_args="", dom0_args="", dom0_mem=None, shares=None, toolstack="stock", libvirtd=True, disk="virtio",
-                 nic="virtio", initrd=True, kernel=None, scratch_mib=4096, whole_disk=None, no_reboot=True,
+                 nic="virtio", initrd=True, kernel=None, dom0_kernel=None, scratch_mib=4096, whole_disk=None, no_reboot=True,
                  accel=None, qemu_args=()):
         self.name = name
         self.dir = os.path.join(xyimages.cache_dir(), "vm", name)
@@ -81,6 +81,7 @@ class VM:
         self.nic = nic
         self.initrd = initrd
         self.kernel = kernel
+        self.dom0_kernel = dom0_kernel
         self.scratch_mib = scratch_mib
         self.whole_disk = whole_disk
         self.no_reboot = no_reboot
@@ -122,10 +123,10 @@ class VM:
         return drive + ["-device", dev + (",bootindex=%d" % index if self.via == "grub" else "")]
 
     def _boot_args(self, drives):
-        kernel = self.kernel or xyimages.Kernel().vmlinuz
+        kernel = self.kernel or (self.dom0_kernel or xyimages.Kernel()).vmlinuz
         initrd = None
         if self.initrd:
-            initrd = self.initrd if isinstance(self.initrd, str) else xyimages.dom0_initrd()
+            initrd = self.initrd if isinstance(self.initrd, str) else xyimages.dom0_initrd(self.dom0_kernel)
         hv = None
         if self.hv == "xen":
             hv = self.hv_image or xyimages.stock_xen()

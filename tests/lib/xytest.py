@@ -9,6 +9,7 @@ the TAP diagnostics.  A VM that does not boot fails all of its cases by name.
 import argparse
 import os
 import random
+import re
 import shlex
 import signal
 import struct
@@ -21,6 +22,8 @@ import xyimages
 import xylemvm
 
 GUEST_KIB = 98304
+# What Linux's log must not hold, on dom0 or in a guest.
+KERNEL_FAULTS = r"Oops|BUG:|WARNING:|soft lockup|rcu.*stall|blocked for more than|Bad page|PANIC"
 FILE_DRIVER = "phy"
 
 
@@ -315,6 +318,12 @@ def start_up(vm, name, **kwargs):
     define(vm, name, **kwargs)
     vm.ssh("virsh start " + name, timeout=180)
     wait_guest(vm, name)
+
+
+def expect_quiet(log, whose):
+    """No fault in a kernel's log."""
+    found = [line for line in log.split("\n") if re.search(KERNEL_FAULTS, line)]
+    expect(not found, "%s's kernel: %s" % (whose, "; ".join(found[:5])))
 
 
 def leftovers(vm):
