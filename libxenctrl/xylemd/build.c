@@ -2,7 +2,8 @@
 /*
  * Starting a guest.
  *
- *	1. what can be refused without a domain: disks opened and claimed, bridges looked at, kernel and ramdisk read
+ *	1. what can be refused without a domain, the cheap things first: sizes, bridges looked at, disks opened and claimed,
+ *	   kernel and ramdisk read
  *	2. the domain: created, limits, memory claimed, kernel put into it
  *	3. its part of the store with all devices, in one transaction; introduced to xenstored
  *	4. the backends: they work on their own meanwhile; waited for, interfaces entered into their bridges
@@ -67,12 +68,40 @@ static bool open_disks(struct build *b, GError **error)
 	return true;
 }
 
+static bool fail_host_memory(struct build *b, const struct xyl_hostinfo *host, GError **error)
+{
+	return xd_fail(error, XD_ERROR_NO_MEMORY,
+	               "guest \"%s\": its memory is %" G_GUINT64_FORMAT
+	               " KiB, the host has %" G_GUINT64_FORMAT " KiB free",
+	               b->conf->name, b->conf->memory_kib, (host->free_pages - host->outstanding_pages) * 4);
+}
+
+/* What needs no file's content. The claim decides on memory: here a new guest that has no chance is told so before its
+ * kernel is unpacked. That of a restart still has what its former domain is about to give back. */
+static bool check_sizes(struct build *b, GError **error)
+{
+	const struct guestconf *conf = b->conf;
+	struct xyl_hostinfo host;
+
+	if (!image_check(conf->kernel, IMAGE_MAX_KERNEL_BYTES, conf->memory_kib, conf->name, "kernel", error))
+		return false;
+	if (conf->ramdisk && !image_check(conf->ramdisk, IMAGE_MAX_RAMDISK_BYTES, conf->memory_kib,
+	                                  conf->name, "ramdisk", error))
+		return false;
+	if (b->guest->journal->phase == JOURNAL_RESTART || xyl_host_info(xylemd.xen, &host))
+		return true;
+	return host.free_pages - host.outstanding_pages >= conf->memory_kib / 4 ||
+	       fail_host_memory(b, &host, error);
+}
+
 /* Step 1 */
 static bool prepare(struct build *b, GError **error)
 {
 	const struct guestconf *conf = b->conf;
 	guint i;
 
+	if (!check_sizes(b, error))
+		return false;
 	for (i = 0; i < conf->nics->len; i++) {
 		const struct nic_conf *nic = g_ptr_array_index(conf->nics, i);
 
@@ -86,7 +115,7 @@ static bool prepare(struct build *b, GError **error)
 	if (!worker_unpack(xylemd.worker, conf->kernel, conf->name, &b->kernel, error))
 		return false;
 	return !conf->ramdisk ||
-	       image_read(&b->ramdisk, conf->ramdisk, WORKER_MAX_RAMDISK_BYTES, conf->name, "ramdisk", error);
+	       image_read(&b->ramdisk, conf->ramdisk, IMAGE_MAX_RAMDISK_BYTES, conf->name, "ramdisk", error);
 }
 
 /* Seconds between dom0's UTC and the guest's clock. */
@@ -158,10 +187,7 @@ static bool claim_memory(struct build *b, GError **error)
 		return true;
 	if (errno != ENOMEM || xyl_host_info(xylemd.xen, &host))
 		return fail_call(b, "claiming its memory", error);
-	return xd_fail(error, XD_ERROR_NO_MEMORY,
-	               "guest \"%s\": memory_kib is %" G_GUINT64_FORMAT ", the host has %" G_GUINT64_FORMAT
-	               " KiB free",
-	               b->conf->name, b->conf->memory_kib, (host.free_pages - host.outstanding_pages) * 4);
+	return fail_host_memory(b, &host, error);
 }
 
 /* Step 2 */

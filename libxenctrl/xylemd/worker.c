@@ -9,7 +9,6 @@
 #include <spawn.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -20,6 +19,8 @@
 
 /* Far beyond what the slowest emulated machine needs for the largest kernel. */
 #define ANSWER_TIMEOUT_MS 300000
+/* As large as a kernel may be however little of dom0's memory is left. */
+#define UNPACKED_MIN_BYTES (UINT64_C(64) << 20)
 
 struct worker {
 	GMutex lock; /* held during a request */
@@ -28,102 +29,6 @@ struct worker {
 	pid_t pid;
 	gint64 used_us; /* when its last answer came */
 };
-
-void image_clear(struct image *image)
-{
-	if (image->data)
-		munmap(image->data, image->bytes);
-	memset(image, 0, sizeof(*image));
-}
-
-static gboolean image_map(struct image *image, int fd, gsize bytes)
-{
-	image->bytes = bytes;
-	image->data = NULL;
-	if (!bytes)
-		return TRUE;
-	image->data = mmap(NULL, bytes, PROT_READ, MAP_SHARED, fd, 0);
-	if (image->data != MAP_FAILED)
-		return TRUE;
-	image->data = NULL;
-	image->bytes = 0;
-	return FALSE;
-}
-
-/* Copies a whole file into a sealed memfd; -1 with errno. */
-static int copy_to_memfd(int file, gsize bytes)
-{
-	int memory = memfd_create("xylemd-image", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	gsize left = bytes;
-
-	if (memory < 0)
-		return -1;
-	while (left) {
-		ssize_t done = sendfile(memory, file, NULL, left);
-
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done <= 0) {
-			int reason = done ? errno : EIO;
-
-			close(memory);
-			errno = reason;
-			return -1;
-		}
-		left -= (gsize)done;
-	}
-	if (fcntl(memory, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)) {
-		close(memory);
-		return -1;
-	}
-	return memory;
-}
-
-/* The file's content as a sealed memfd, -1 with an error. */
-static int read_to_memfd(const char *path, guint64 max_bytes, const char *guest, const char *key,
-                         gsize *bytes, GError **error)
-{
-	int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY), memory = -1;
-	struct stat info;
-
-	if (file < 0 || fstat(file, &info))
-		xd_fail(error, XD_ERROR_KERNEL, "guest \"%s\": %s %s: %s", guest, key, path,
-		        g_strerror(errno));
-	else if (!S_ISREG(info.st_mode))
-		xd_fail(error, XD_ERROR_KERNEL, "guest \"%s\": %s %s is not a regular file", guest, key,
-		        path);
-	else if (!info.st_size || (guint64)info.st_size > max_bytes)
-		xd_fail(error, XD_ERROR_KERNEL,
-		        "guest \"%s\": %s %s has %" G_GINT64_FORMAT " bytes; 1 to %" G_GUINT64_FORMAT
-		        " are possible",
-		        guest, key, path, (gint64)info.st_size, max_bytes);
-	else {
-		*bytes = (gsize)info.st_size;
-		memory = copy_to_memfd(file, *bytes);
-		if (memory < 0)
-			xd_fail(error, XD_ERROR_KERNEL, "guest \"%s\": %s %s cannot be read: %s", guest, key,
-			        path, g_strerror(errno));
-	}
-	if (file >= 0)
-		close(file);
-	return memory;
-}
-
-gboolean image_read(struct image *image, const char *path, guint64 max_bytes, const char *guest,
-                    const char *key, GError **error)
-{
-	gsize bytes = 0;
-	int memory = read_to_memfd(path, max_bytes, guest, key, &bytes, error);
-	gboolean ok;
-
-	if (memory < 0)
-		return FALSE;
-	ok = image_map(image, memory, bytes);
-	if (!ok)
-		xd_fail(error, XD_ERROR_KERNEL, "guest \"%s\": no memory for %s %s", guest, key, path);
-	close(memory);
-	return ok;
-}
 
 struct worker *worker_new(const char *program)
 {
@@ -244,7 +149,10 @@ static gboolean receive_reply(int sock, struct worker_reply *reply, gboolean *la
 static gboolean exchange(struct worker *worker, gsize bytes, int input, int output, const char *guest,
                          const char *path, struct worker_reply *reply, GError **error)
 {
-	struct worker_request request = { .input_bytes = bytes, .max_bytes = WORKER_MAX_UNPACKED_BYTES };
+	/* It is there twice for a moment: in the worker and in what comes back. */
+	struct worker_request request = { .input_bytes = bytes,
+		                          .max_bytes = CLAMP(image_room() / 2, UNPACKED_MIN_BYTES,
+		                                             WORKER_MAX_UNPACKED_BYTES) };
 	gboolean late;
 	int status;
 
@@ -296,7 +204,7 @@ gboolean worker_unpack(struct worker *worker, const char *path, const char *gues
 	struct worker_reply reply = { 0 };
 	gboolean ok = FALSE;
 	gsize bytes = 0;
-	int input = read_to_memfd(path, WORKER_MAX_KERNEL_BYTES, guest, "kernel", &bytes, error), output;
+	int input = image_open(path, IMAGE_MAX_KERNEL_BYTES, guest, "kernel", &bytes, error), output;
 
 	if (input < 0)
 		return FALSE;

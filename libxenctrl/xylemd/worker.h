@@ -12,26 +12,11 @@
 
 #include <glib.h>
 
+#include "image.h"
+
 #define WORKER_ARGUMENT           "--kernel-worker"
 #define WORKER_SOCKET_FD          3
-
-#define WORKER_MAX_KERNEL_BYTES   (UINT64_C(512) << 20)
 #define WORKER_MAX_UNPACKED_BYTES (UINT64_C(512) << 20)
-#define WORKER_MAX_RAMDISK_BYTES  (UINT64_C(1) << 30)
-
-/* A file's content, or an unpacked kernel, mapped read-only and unchangeable. */
-struct image {
-	void *data; /* NULL when the size is 0 */
-	gsize bytes;
-};
-
-void image_clear(struct image *image);
-
-/*
- * Reads a regular file into memory. key and guest go into the message: XD_ERROR_KERNEL.
- */
-gboolean image_read(struct image *image, const char *path, guint64 max_bytes, const char *guest,
-                    const char *key, GError **error);
 
 /* How long a worker that has nothing to do is kept: a kernel that it was made to unpack may have taken it over. */
 #define WORKER_REST_US (60 * G_USEC_PER_SEC)

@@ -7,7 +7,9 @@
  * mappings are gone before the answer is sent, so that the daemon can seal the output.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <seccomp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -135,11 +137,24 @@ static void serve(const struct worker_request *request, const int fds[2], struct
 	munmap(input, bytes);
 }
 
+/* Where dom0's memory runs out, this process ends and no daemon (proc(5), oom_score_adj). */
+static void end_first(void)
+{
+	int file = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+
+	if (file < 0)
+		return;
+	if (write(file, "1000", 4) != 4)
+		fprintf(stderr, "kernel worker: oom_score_adj: %s\n", strerror(errno));
+	close(file);
+}
+
 int worker_main(void)
 {
 	struct worker_request request = { 0 };
 	int fds[2];
 
+	end_first();
 	if (confine())
 		return 1;
 	while (receive_request(&request, fds)) {

@@ -17,6 +17,8 @@
 struct fake_domain fake_domains[FAKE_DOMAINS];
 bool fake_held;
 bool fake_frontends = true;
+uint64_t fake_free_pages = 1 << 20;
+const char *fake_bad_image;
 
 static GMutex lock;
 static GCond changed;
@@ -246,6 +248,7 @@ int xyl_host_info(struct xyl *x, struct xyl_hostinfo *info)
 {
 	(void)x;
 	memset(info, 0, sizeof(*info));
+	info->free_pages = fake_free_pages;
 	return 0;
 }
 
@@ -498,6 +501,15 @@ gboolean worker_unpack(struct worker *worker, const char *path, const char *gues
 {
 	(void)worker, (void)path, (void)guest, (void)image, (void)error;
 	pass(GATE_UNPACK, NULL);
+	return TRUE;
+}
+
+gboolean image_check(const char *path, guint64 max_bytes, guint64 guest_kib, const char *guest,
+                     const char *key, GError **error)
+{
+	(void)path, (void)max_bytes, (void)guest_kib;
+	if (fake_bad_image && !strcmp(key, fake_bad_image))
+		return xd_fail(error, XD_ERROR_KERNEL, "guest \"%s\": %s: bad", guest, key);
 	return TRUE;
 }
 

@@ -153,6 +153,7 @@ static GVariant *configuration(const struct test_guest *g)
 	g_variant_builder_add(&b, "{sv}", "vcpus", g_variant_new_uint32(1));
 	g_variant_builder_add(&b, "{sv}", "max_vcpus", g_variant_new_uint32(2));
 	g_variant_builder_add(&b, "{sv}", "kernel", g_variant_new_string("/kernel"));
+	g_variant_builder_add(&b, "{sv}", "ramdisk", g_variant_new_string("/ramdisk"));
 	g_variant_builder_add(&b, "{sv}", "clock_offset", g_variant_new_string(clock_base));
 	g_variant_builder_init(&one, G_VARIANT_TYPE_VARDICT);
 	g_variant_builder_add(&one, "{sv}", "vdev", g_variant_new_string("xvda"));
@@ -626,6 +627,37 @@ static void test_cpupool(void)
 	end(make("Destroy", g_variant_new("(s)", g.uuid)));
 }
 
+/* What can be told without unpacking a kernel is told without: memory, and what kind of files those are. */
+static void test_cheap_refusals(void)
+{
+	static const char *const images[] = { "kernel", "ramdisk", NULL };
+	uint64_t had = fake_free_pages;
+	struct test_guest g;
+
+	fake_gate(GATE_UNPACK, false);
+	for (int i = 0; i < 3; i++) {
+		struct call *call;
+
+		new_guest(&g);
+		fake_bad_image = images[i];
+		fake_free_pages = images[i] ? had : 1;
+		call = begin("Create", g_variant_new("(@a{sv}u)", configuration(&g), 0));
+		UNTIL(call->done || fake_waiting(GATE_UNPACK));
+		tap_ok(call->done && !call->good && strstr(call->error, images[i] ? "Kernel" : "NoMemory"),
+		       "%s: refused before a kernel is unpacked%s%s", images[i] ? images[i] : "memory",
+		       call->done ? ": " : "", call->done ? call->error : "");
+		fake_bad_image = NULL;
+		if (!call->done) {
+			open_gates();
+			UNTIL(call->done);
+			end(make("Destroy", g_variant_new("(s)", g.uuid)));
+		}
+		end(call);
+	}
+	fake_free_pages = had;
+	open_gates();
+}
+
 /* Each message of the log, so that a test's output is not mixed with it. */
 /* What was at work for long has ended a moment ago: the next call is not one too many. */
 static void test_after_stuck_call(void)
@@ -692,6 +724,7 @@ int main(void)
 	test_held_memory();
 	test_stuck_teardowns();
 	test_after_stuck_call();
+	test_cheap_refusals();
 	g_rmdir(dir);
 	g_free(dir);
 	return tap_end();

@@ -159,6 +159,60 @@ static void test_worker(void)
 	g_free(packed);
 }
 
+static void check_image(const char *path, guint64 max, guint64 guest_kib, const char *says, const char *what)
+{
+	g_autoptr(GError) error = NULL;
+	gboolean ok = image_check(path, max, guest_kib, "g", "ramdisk", &error);
+
+	tap_ok(says ? !ok && strstr(error->message, says) : ok, "%s%s%s", what, error ? ": " : "",
+	       error ? error->message : "");
+}
+
+static void say_available(const char *meminfo, unsigned kib)
+{
+	g_autofree char *text = g_strdup_printf("MemTotal: 999999 kB\nMemAvailable:   %u kB\n", kib);
+
+	if (!g_file_set_contents(meminfo, text, -1, NULL))
+		g_error("cannot write %s", meminfo);
+}
+
+/* An initial RAM disk of 900 MiB once had dom0's kernel end xenstored, libvirtd and xylemd. */
+static void test_large_ramdisk(void)
+{
+	g_autofree char *path = write_file("large", "x", 1), *meminfo = write_file("meminfo", "", 0);
+	g_autoptr(GError) error = NULL;
+	struct image image = { 0 };
+
+	if (truncate(path, 20 << 20))
+		g_error("truncate");
+	check_image(path, 1 << 20, 1 << 20, "1 to 1048576 are possible", "larger than any may be");
+	check_image(path, IMAGE_MAX_RAMDISK_BYTES, 16384, "has 20480 KiB; the guest's memory is 16384 KiB",
+	            "larger than its guest");
+	check_image(path, IMAGE_MAX_RAMDISK_BYTES, 65536, NULL, "one that fits");
+	check_image(dir, IMAGE_MAX_RAMDISK_BYTES, 65536, "not a regular file", "a folder");
+	check_image("/nonexistent", IMAGE_MAX_RAMDISK_BYTES, 65536, "No such file", "none");
+	image_meminfo = meminfo;
+	say_available(meminfo, 40960);
+	tap_ok(image_room() == 8 << 20, "of 40 MiB that dom0 has available, images may take 8");
+	tap_ok(!image_read(&image, path, IMAGE_MAX_RAMDISK_BYTES, "g", "ramdisk", &error) &&
+	               g_error_matches(error, xd_error_quark(), XD_ERROR_NO_MEMORY) &&
+	               strstr(error->message, "dom0 has 8192 KiB of its own memory left"),
+	       "what would leave dom0 without memory: %s", error ? error->message : "taken");
+	say_available(meminfo, 65536);
+	g_clear_error(&error);
+	tap_ok(image_read(&image, path, IMAGE_MAX_RAMDISK_BYTES, "g", "ramdisk", &error) &&
+	               image.bytes == 20 << 20 && image_room() == 32 << 20,
+	       "with more it is read, and nothing stays promised");
+	image_clear(&image);
+	say_available(meminfo, 1024);
+	tap_ok(!image_room(), "less than what is kept for others: none");
+	image_meminfo = "/nonexistent";
+	tap_ok(image_room() > UINT64_C(1) << 40, "without /proc the kernel's limits alone hold");
+	image_meminfo = "/proc/meminfo";
+	g_unlink(path);
+	g_unlink(meminfo);
+}
+
 /* Runs an action behind the worker's filter; the wait status. */
 static int confined(void (*action)(void))
 {
@@ -241,6 +295,7 @@ int main(int argc, char **argv)
 		return worker_main();
 	dir = g_dir_make_tmp("xylemd-test-XXXXXX", NULL);
 	test_worker();
+	test_large_ramdisk();
 	tap_ok(!confined(act_nothing), "confined, it can end");
 	tap_ok(is_killed(act_open), "it cannot open a file");
 	tap_ok(is_killed(act_socket), "it cannot make a socket");

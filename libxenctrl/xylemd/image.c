@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Kernels and ramdisks in dom0's memory; see image.h. */
+#include "image.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "error.h"
+
+/* Of dom0's memory, what is left for everybody else. */
+#define RESERVE_BYTES (UINT64_C(32) << 20)
+
+const char *image_meminfo = "/proc/meminfo";
+
+/* What is being copied: MemAvailable does not tell of it yet. */
+static GMutex room_lock;
+static guint64 room_promised;
+
+void image_clear(struct image *image)
+{
+	if (image->data)
+		munmap(image->data, image->bytes);
+	memset(image, 0, sizeof(*image));
+}
+
+gboolean image_map(struct image *image, int memory, gsize bytes)
+{
+	image->bytes = bytes;
+	image->data = NULL;
+	if (!bytes)
+		return TRUE;
+	image->data = mmap(NULL, bytes, PROT_READ, MAP_SHARED, memory, 0);
+	if (image->data != MAP_FAILED)
+		return TRUE;
+	image->data = NULL;
+	image->bytes = 0;
+	return FALSE;
+}
+
+/* ---- dom0's memory ---- */
+
+/* Without /proc there is no limit but the kernel's own. */
+static guint64 available(void)
+{
+	g_autofree char *text = NULL;
+	const char *line;
+
+	if (!g_file_get_contents(image_meminfo, &text, NULL, NULL) || !(line = strstr(text, "MemAvailable:")))
+		return G_MAXUINT64;
+	return g_ascii_strtoull(line + strlen("MemAvailable:"), NULL, 10) * 1024;
+}
+
+static guint64 room_left(void)
+{
+	guint64 there = available(), taken = room_promised + RESERVE_BYTES;
+
+	return there > taken ? there - taken : 0;
+}
+
+guint64 image_room(void)
+{
+	guint64 left;
+
+	g_mutex_lock(&room_lock);
+	left = room_left();
+	g_mutex_unlock(&room_lock);
+	return left;
+}
+
+static gboolean room_take(guint64 bytes, guint64 *left)
+{
+	gboolean ok;
+
+	g_mutex_lock(&room_lock);
+	*left = room_left();
+	ok = bytes <= *left;
+	if (ok)
+		room_promised += bytes;
+	g_mutex_unlock(&room_lock);
+	return ok;
+}
+
+static void room_used(guint64 bytes)
+{
+	g_mutex_lock(&room_lock);
+	room_promised -= bytes;
+	g_mutex_unlock(&room_lock);
+}
+
+/* ---- files ---- */
+
+static gboolean check(const struct stat *info, const char *path, guint64 max_bytes, const char *guest,
+                      const char *key, GError **error)
+{
+	if (!S_ISREG(info->st_mode))
+		return xd_fail(error, XD_ERROR_KERNEL, "guest \"%s\": %s %s is not a regular file", guest,
+		               key, path);
+	if (!info->st_size || (guint64)info->st_size > max_bytes)
+		return xd_fail(error, XD_ERROR_KERNEL,
+		               "guest \"%s\": %s %s has %" G_GINT64_FORMAT " bytes; 1 to %" G_GUINT64_FORMAT
+		               " are possible",
+		               guest, key, path, (gint64)info->st_size, max_bytes);
+	return TRUE;
+}
+
+gboolean image_check(const char *path, guint64 max_bytes, guint64 guest_kib, const char *guest,
+                     const char *key, GError **error)
+{
+	struct stat info;
+
+	if (stat(path, &info))
+		return xd_fail(error, XD_ERROR_KERNEL, "guest \"%s\": %s %s: %s", guest, key, path,
+		               g_strerror(errno));
+	if (!check(&info, path, max_bytes, guest, key, error))
+		return FALSE;
+	if ((guint64)info.st_size / 1024 < guest_kib)
+		return TRUE;
+	return xd_fail(error, XD_ERROR_KERNEL,
+	               "guest \"%s\": %s %s has %" G_GINT64_FORMAT
+	               " KiB; the guest's memory is %" G_GUINT64_FORMAT " KiB",
+	               guest, key, path, (gint64)info.st_size / 1024, guest_kib);
+}
+
+/* Copies a whole file into a sealed memfd; -1 with errno. */
+static int copy_to_memfd(int file, gsize bytes)
+{
+	int memory = memfd_create("xylemd-image", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	gsize left = bytes;
+
+	if (memory < 0)
+		return -1;
+	while (left) {
+		ssize_t done = sendfile(memory, file, NULL, left);
+
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done <= 0) {
+			int reason = done ? errno : EIO;
+
+			close(memory);
+			errno = reason;
+			return -1;
+		}
+		left -= (gsize)done;
+	}
+	if (fcntl(memory, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)) {
+		close(memory);
+		return -1;
+	}
+	return memory;
+}
+
+/* An open file that was checked. */
+static int copy(int file, gsize bytes, const char *path, const char *guest, const char *key, GError **error)
+{
+	guint64 left;
+	int memory;
+
+	if (!room_take(bytes, &left)) {
+		xd_fail(error, XD_ERROR_NO_MEMORY,
+		        "guest \"%s\": %s %s has %" G_GSIZE_FORMAT " KiB; dom0 has %" G_GUINT64_FORMAT
+		        " KiB of its own memory left for it",
+		        guest, key, path, bytes / 1024, left / 1024);
+		return -1;
+	}
+	memory = copy_to_memfd(file, bytes);
+	room_used(bytes);
+	if (memory < 0)
+		xd_fail(error, XD_ERROR_KERNEL, "guest \"%s\": %s %s cannot be read: %s", guest, key, path,
+		        g_strerror(errno));
+	return memory;
+}
+
+int image_open(const char *path, guint64 max_bytes, const char *guest, const char *key, gsize *bytes,
+               GError **error)
+{
+	int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY), memory = -1;
+	struct stat info;
+
+	if (file < 0 || fstat(file, &info)) {
+		xd_fail(error, XD_ERROR_KERNEL, "guest \"%s\": %s %s: %s", guest, key, path,
+		        g_strerror(errno));
+	} else if (check(&info, path, max_bytes, guest, key, error)) {
+		*bytes = (gsize)info.st_size;
+		memory = copy(file, *bytes, path, guest, key, error);
+	}
+	if (file >= 0)
+		close(file);
+	return memory;
+}
+
+gboolean image_read(struct image *image, const char *path, guint64 max_bytes, const char *guest,
+                    const char *key, GError **error)
+{
+	gsize bytes = 0;
+	int memory = image_open(path, max_bytes, guest, key, &bytes, error);
+	gboolean ok;
+
+	if (memory < 0)
+		return FALSE;
+	ok = image_map(image, memory, bytes);
+	if (!ok)
+		xd_fail(error, XD_ERROR_KERNEL, "guest \"%s\": no memory for %s %s", guest, key, path);
+	close(memory);
+	return ok;
+}
