@@ -234,6 +234,47 @@ int domain_save_config(virDomainDef *def)
 	return virDomainDefSave(def, xylem->xmlopt, xylem->config_dir);
 }
 
+/* Where the definition is that a guest has when it starts next; NULL: it has but that of the running domain. */
+static virDomainDef **config_of(virDomainObj *vm)
+{
+	if (!vm->persistent)
+		return NULL;
+	return vm->newDef ? &vm->newDef : virDomainObjIsActive(vm) ? NULL : &vm->def;
+}
+
+void domain_revert_config(virDomainObj *vm)
+{
+	virDomainDef **at = config_of(vm), *old;
+	g_autofree char *file = NULL;
+	virErrorPtr saved;
+
+	if (!at)
+		return;
+	virErrorPreserveLast(&saved);
+	file = virDomainConfigFile(xylem->config_dir, (*at)->name);
+	old = virDomainDefParseFile(file, xylem->xmlopt, NULL,
+	                            VIR_DOMAIN_DEF_PARSE_INACTIVE | VIR_DOMAIN_DEF_PARSE_SKIP_VALIDATE |
+	                                    VIR_DOMAIN_DEF_PARSE_ALLOW_POST_PARSE_FAIL);
+	if (old) {
+		virDomainDefFree(*at);
+		*at = old;
+	} else {
+		VIR_WARN("%s: the change that failed stays until libvirtd starts anew: %s", (*at)->name,
+		         virGetLastErrorMessage());
+	}
+	virErrorRestore(&saved);
+}
+
+int domain_save_changed(virDomainObj *vm)
+{
+	virDomainDef **at = config_of(vm);
+
+	if (!at || domain_save_config(*at) == 0)
+		return 0;
+	domain_revert_config(vm);
+	return -1;
+}
+
 int domain_hook_xml(virDomainObj *vm, const char *xml, int op, int subop)
 {
 	g_autofree char *name = NULL;

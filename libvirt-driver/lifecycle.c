@@ -233,12 +233,30 @@ static int ask(virDomainObj *vm, const char *mode)
 	return ret;
 }
 
+/* Of several ways to ask a guest, one that it has is taken; the flags of shutdown and reboot are the same bits. */
+G_STATIC_ASSERT((unsigned int)VIR_DOMAIN_SHUTDOWN_PARAVIRT == (unsigned int)VIR_DOMAIN_REBOOT_PARAVIRT);
+
+static int check_mode(unsigned int flags)
+{
+	if (!flags || flags & VIR_DOMAIN_SHUTDOWN_PARAVIRT)
+		return 0;
+	virReportError(VIR_ERR_ARGUMENT_UNSUPPORTED, "%s",
+	               "a paravirtual guest has no ACPI button, guest agent or init FIFO to ask it by: "
+	               "--mode paravirt, or none");
+	return -1;
+}
+
 int lifecycle_shutdown_flags(virDomainPtr dom, unsigned int flags)
 {
 	virDomainObj *vm;
 	int ret = -1;
 
-	virCheckFlags(VIR_DOMAIN_SHUTDOWN_PARAVIRT, -1);
+	virCheckFlags(VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN | VIR_DOMAIN_SHUTDOWN_GUEST_AGENT |
+	                      VIR_DOMAIN_SHUTDOWN_INITCTL | VIR_DOMAIN_SHUTDOWN_SIGNAL |
+	                      VIR_DOMAIN_SHUTDOWN_PARAVIRT,
+	              -1);
+	if (check_mode(flags) < 0)
+		return -1;
 
 	vm = domain_get(dom);
 	if (!vm)
@@ -260,7 +278,12 @@ int lifecycle_reboot(virDomainPtr dom, unsigned int flags)
 	virDomainObj *vm;
 	int ret = -1;
 
-	virCheckFlags(VIR_DOMAIN_REBOOT_PARAVIRT, -1);
+	virCheckFlags(VIR_DOMAIN_REBOOT_ACPI_POWER_BTN | VIR_DOMAIN_REBOOT_GUEST_AGENT |
+	                      VIR_DOMAIN_REBOOT_INITCTL | VIR_DOMAIN_REBOOT_SIGNAL |
+	                      VIR_DOMAIN_REBOOT_PARAVIRT,
+	              -1);
+	if (check_mode(flags) < 0)
+		return -1;
 
 	vm = domain_get(dom);
 	if (!vm)

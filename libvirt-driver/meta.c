@@ -30,6 +30,8 @@ int meta_set(virDomainPtr dom, int type, const char *metadata, const char *key, 
 	                              xylem->config_dir, flags);
 	if (ret == 0)
 		domain_event(virDomainEventMetadataChangeNewFromObj(vm, type, uri));
+	else
+		domain_revert_config(vm);
 	domain_end_job(vm);
 cleanup:
 	virDomainObjEndAPI(&vm);

@@ -70,7 +70,7 @@ static int save(virDomainObj *vm, virDomainDef *live, virDomainDef *config)
 {
 	if (live)
 		domain_save_status(vm);
-	return config ? domain_save_config(config) : 0;
+	return config ? domain_save_changed(vm) : 0;
 }
 
 /* ---- vcpus ---- */
@@ -429,9 +429,14 @@ static int set_memory(virDomainObj *vm, unsigned long kib, unsigned int flags)
 	}
 	if (flags & VIR_DOMAIN_MEM_MAXIMUM)
 		return set_max_memory(vm, kib, live, config);
-	if (kib > virDomainDefGetMemoryTotal(live ? live : config)) {
+	if ((live && kib > virDomainDefGetMemoryTotal(live)) ||
+	    (config && kib > virDomainDefGetMemoryTotal(config))) {
+		unsigned long long limit = virDomainDefGetMemoryTotal(live ? live : config);
+
+		if (config)
+			limit = MIN(limit, virDomainDefGetMemoryTotal(config));
 		virReportError(VIR_ERR_INVALID_ARG, "%lu KiB are more than the limit of %s, %llu KiB", kib,
-		               vm->def->name, virDomainDefGetMemoryTotal(live ? live : config));
+		               vm->def->name, limit);
 		return -1;
 	}
 	if (live) {

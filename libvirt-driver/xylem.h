@@ -106,6 +106,10 @@ void domain_end_job(virDomainObj *vm);
 /* Writes the state file of a running domain; failures are logged. */
 void domain_save_status(virDomainObj *vm);
 int domain_save_config(virDomainDef *def);
+/* Saves the definition of vm, which was changed. Where that fails it is again what its file says. */
+int domain_save_changed(virDomainObj *vm);
+/* What its file says, after a change that failed. The last error stays. */
+void domain_revert_config(virDomainObj *vm);
 /* Runs the hook script; the object is unlocked meanwhile. 0, or -1 when the script says no. */
 int domain_hook(virDomainObj *vm, virDomainDef *def, int op, int subop);
 int domain_hook_xml(virDomainObj *vm, const char *xml, int op, int subop);

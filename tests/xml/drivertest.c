@@ -513,6 +513,66 @@ static void test_rename(virDomainPtr running)
 	virObjectUnref(dom);
 }
 
+/* What fails is not done: the definition stays what its file says, when that cannot be written (a full disk). */
+static void test_unsaved_changes(void)
+{
+	static const char xml[] =
+	        "<domain type='xen'><name>unsaved</name><memory>65536</memory><vcpu>2</vcpu>"
+	        "<os><type>linux</type><kernel>/k</kernel></os></domain>";
+	/* Where the file's new version would be written. */
+	g_autofree char *obstacle = g_build_filename(xylem->config_dir, "unsaved.xml.new", NULL);
+	virTypedParameter weight = { .field = VIR_DOMAIN_SCHEDULER_WEIGHT, .type = VIR_TYPED_PARAM_UINT };
+	g_autofree char *before = NULL, *after = NULL, *later = NULL;
+	virDomainPtr dom = define_xml(conn, xml);
+	const unsigned int config = VIR_DOMAIN_AFFECT_CONFIG;
+	unsigned char map = 1;
+	unsigned int refused = 0;
+
+	weight.value.ui = 777;
+	before = dom ? define_get_xml(dom, VIR_DOMAIN_XML_INACTIVE) : NULL;
+	if (!before || g_mkdir(obstacle, 0700))
+		abort();
+	refused += tune_set_vcpus_flags(dom, 1, config | VIR_DOMAIN_VCPU_MAXIMUM) < 0;
+	refused += tune_set_vcpus_flags(dom, 1, config) < 0;
+	refused += tune_set_memory_flags(dom, 131072, config | VIR_DOMAIN_MEM_MAXIMUM) < 0;
+	refused += tune_set_memory_flags(dom, 32768, config) < 0;
+	refused += tune_set_scheduler_flags(dom, &weight, 1, config) < 0;
+	refused += tune_pin_vcpu_flags(dom, 0, &map, 1, config) < 0;
+	refused += meta_set(dom, VIR_DOMAIN_METADATA_TITLE, "t", NULL, NULL, config) < 0;
+	refused += meta_set(dom, VIR_DOMAIN_METADATA_DESCRIPTION, "d", NULL, NULL, config) < 0;
+	refused += meta_set(dom, VIR_DOMAIN_METADATA_ELEMENT, "<e/>", "k", "urn:x", config) < 0;
+	ok(refused == 9 && strstr(virGetLastErrorMessage(), "unsaved.xml.new"),
+	   "changes of a definition that cannot be saved fail, and the file is named");
+	after = define_get_xml(dom, VIR_DOMAIN_XML_INACTIVE);
+	ok(STREQ_NULLABLE(before, after), "and none of them is made");
+	g_rmdir(obstacle);
+	ok(tune_set_memory_flags(dom, 32768, config) == 0 &&
+	           (later = define_get_xml(dom, VIR_DOMAIN_XML_INACTIVE)) && strstr(later, ">32768<"),
+	   "when it can be saved again, it is");
+	ok(define_undefine(dom) == 0, "the guest is undefined");
+	virObjectUnref(dom);
+}
+
+/* Several ways to ask a guest may be named; one of them must be one that it has. */
+static void test_shutdown_modes(virDomainPtr dom)
+{
+	static const unsigned int bad[] = { VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN,
+		                            VIR_DOMAIN_SHUTDOWN_GUEST_AGENT, VIR_DOMAIN_SHUTDOWN_INITCTL,
+		                            VIR_DOMAIN_SHUTDOWN_SIGNAL };
+	unsigned int refused = 0, i;
+
+	ok(lifecycle_shutdown_flags(dom, VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN | VIR_DOMAIN_SHUTDOWN_PARAVIRT) ==
+	                   0 &&
+	           lifecycle_reboot(dom, VIR_DOMAIN_REBOOT_ACPI_POWER_BTN | VIR_DOMAIN_REBOOT_PARAVIRT) == 0,
+	   "acpi,paravirt asks the guest");
+	for (i = 0; i < G_N_ELEMENTS(bad); i++)
+		refused += lifecycle_shutdown_flags(dom, bad[i]) < 0 &&
+		           strstr(virGetLastErrorMessage(), "paravirt") &&
+		           lifecycle_reboot(dom, bad[i]) < 0 && strstr(virGetLastErrorMessage(), "paravirt");
+	ok(refused == G_N_ELEMENTS(bad),
+	   "ways that it does not have are refused, and the one that it has is named");
+}
+
 /* Who is at work on a guest, and what it has used. */
 static void test_jobs(virDomainPtr dom)
 {
@@ -788,6 +848,8 @@ int main(void)
 		test_memory_stats(dom);
 		test_metadata(dom);
 		test_rename(dom);
+		test_unsaved_changes();
+		test_shutdown_modes(dom);
 		test_jobs(dom);
 		test_devices(dom);
 		test_links(dom);
