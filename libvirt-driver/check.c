@@ -220,6 +220,9 @@ static int check_cpu(const virDomainDef *def)
 	if (virDomainDefGetVcpusMax(def) > GUEST_VCPUS_MAX)
 		return refuse("<vcpu>%u</vcpu>: a guest has at most %d", virDomainDefGetVcpusMax(def),
 		              GUEST_VCPUS_MAX);
+	if (!virDomainDefGetVcpus(def))
+		return refuse("<vcpu current='0'>%u</vcpu>: a guest starts with at least one",
+		              virDomainDefGetVcpusMax(def));
 	if (tune->sharesSpecified && (tune->shares < 1 || tune->shares > GUEST_WEIGHT_MAX))
 		return refuse("<cputune><shares>%llu</shares>: the scheduler's weights are 1..65535",
 		              tune->shares);
@@ -472,6 +475,27 @@ static int check_memballoon(const virDomainMemballoonDef *balloon)
 	return 0;
 }
 
+/* Of two interfaces with one name or one address the second would fail when the first is there. */
+static int check_twins(const virDomainDef *def)
+{
+	for (size_t i = 0; i < def->nnets; i++) {
+		const virDomainNetDef *net = def->nets[i];
+
+		for (size_t j = 0; j < i; j++) {
+			char mac[VIR_MAC_STRING_BUFLEN];
+
+			if (net->ifname && STREQ_NULLABLE(net->ifname, def->nets[j]->ifname))
+				return refuse("<interface><target dev='%s'/>: two interfaces have this name",
+				              net->ifname);
+			if (virMacAddrCmp(&net->mac, &def->nets[j]->mac) == 0)
+				return refuse(
+				        "<interface><mac address='%s'/>: two interfaces have this address",
+				        virMacAddrFormat(&net->mac, mac));
+		}
+	}
+	return 0;
+}
+
 int check_domain(const virDomainDef *def)
 {
 	size_t i;
@@ -484,6 +508,8 @@ int check_domain(const virDomainDef *def)
 		return refuse("<disk>: %zu of them, a guest has at most %d", def->ndisks, GUEST_DISKS_MAX);
 	if (def->nnets > GUEST_NICS_MAX)
 		return refuse("<interface>: %zu of them, a guest has at most %d", def->nnets, GUEST_NICS_MAX);
+	if (check_twins(def) < 0)
+		return -1;
 	if (def->nconsoles > 1)
 		return refuse("<console>: a guest has one console, not %zu", def->nconsoles);
 	for (i = 0; i < def->nconsoles; i++) {

@@ -235,7 +235,8 @@ int stats_block_info(virDomainPtr dom, const char *path, virDomainBlockInfoPtr i
 		virReportSystemError(errno, "the size of %s is not known", source);
 	virObjectLock(vm);
 	slot_give(SLOT_DISK);
-	info->physical = info->allocation;
+	/* As "ls" has it, for a file (libvirt-domain.h); images are raw. */
+	info->physical = info->capacity;
 cleanup:
 	virDomainObjEndAPI(&vm);
 	return ret;

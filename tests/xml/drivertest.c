@@ -553,6 +553,28 @@ static void test_unsaved_changes(void)
 	virObjectUnref(dom);
 }
 
+/* A sparse file: what it may hold, what it takes of its file system, and how long it is (libvirt-domain.h). */
+static void test_block_info(void)
+{
+	g_autofree char *image = g_build_filename(xylem->config_dir, "sparse.img", NULL);
+	g_autofree char *xml = g_strdup_printf(
+	        "<domain type='xen'><name>sparse</name><memory>65536</memory><vcpu>1</vcpu>"
+	        "<os><type>linux</type><kernel>/k</kernel></os><devices><disk type='file' device='disk'>"
+	        "<source file='%s'/><target dev='xvda' bus='xen'/></disk></devices></domain>",
+	        image);
+	virDomainBlockInfo info = { 0 };
+	virDomainPtr dom = define_xml(conn, xml);
+
+	if (!dom || !g_file_set_contents(image, "x", 1, NULL) || truncate(image, 64 << 20))
+		abort();
+	ok(stats_block_info(dom, "xvda", &info, 0) == 0 && info.capacity == 64 << 20 &&
+	           info.physical == 64 << 20 && info.allocation && info.allocation < 1 << 20,
+	   "a sparse file's capacity, physical size and allocation");
+	ok(define_undefine(dom) == 0, "its guest is undefined");
+	unlink(image);
+	virObjectUnref(dom);
+}
+
 /* Several ways to ask a guest may be named; one of them must be one that it has. */
 static void test_shutdown_modes(virDomainPtr dom)
 {
@@ -850,6 +872,7 @@ int main(void)
 		test_rename(dom);
 		test_unsaved_changes();
 		test_shutdown_modes(dom);
+		test_block_info();
 		test_jobs(dom);
 		test_devices(dom);
 		test_links(dom);
