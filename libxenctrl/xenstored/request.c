@@ -810,7 +810,8 @@ static int do_control(struct request *r)
 		store_log(r->c->store, LOG_INFO, "client says: %s", arg[1]);
 		return reply_ok(r);
 	}
-	return reply_string(r, "unknown or unsupported command; \"help\" lists what there is");
+	/* xenstore-control tells what help lists then. */
+	return EINVAL;
 }
 
 /* ---- dispatch ------------------------------------------------------------------------------------ */
