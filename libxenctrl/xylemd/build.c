@@ -83,7 +83,8 @@ static bool check_sizes(struct build *b, GError **error)
 	const struct guestconf *conf = b->conf;
 	struct xyl_hostinfo host;
 
-	if (!image_check(conf->kernel, IMAGE_MAX_KERNEL_BYTES, conf->memory_kib, conf->name, "kernel", error))
+	/* A kernel's file may hold more than goes into memory: what debuggers read. */
+	if (!image_check(conf->kernel, IMAGE_MAX_KERNEL_BYTES, G_MAXUINT64, conf->name, "kernel", error))
 		return false;
 	if (conf->ramdisk && !image_check(conf->ramdisk, IMAGE_MAX_RAMDISK_BYTES, conf->memory_kib,
 	                                  conf->name, "ramdisk", error))
