@@ -19,8 +19,8 @@
 
 /* Far beyond what the slowest emulated machine needs for the largest kernel. */
 #define ANSWER_TIMEOUT_MS 300000
-/* As large as a kernel may be however little of dom0's memory is left. */
-#define UNPACKED_MIN_BYTES (UINT64_C(64) << 20)
+/* As large as a kernel may be however little of dom0's memory is left: twice what Debian's take. */
+#define UNPACKED_MIN_BYTES (UINT64_C(128) << 20)
 
 struct worker {
 	GMutex lock; /* held during a request */
