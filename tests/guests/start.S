@@ -133,9 +133,12 @@ trap_common:
 	syscall
 	ud2
 
-	/* user_enter(rip, rsp, keep): to user mode; comes back through user_return */
+	/* user_enter(rip, rsp, keep): to user mode; comes back through guard_return, which takes what guard_call leaves */
 	.globl	user_enter
 user_enter:
+	popq	%r11
+	subq	$GUARD_GAP, %rsp
+	pushq	%r11
 	pushq	%rbx
 	pushq	%rbp
 	pushq	%r12
