@@ -380,6 +380,14 @@ static void set_up(void)
 	shared = (struct shared_info *)shared_page;
 }
 
+bool is_xylem(void)
+{
+	char extra[XEN_EXTRAVERSION_LEN];
+
+	EXPECT_EQ(HC(xen_version, XENVER_extraversion, extra), 0);
+	return !memcmp(extra, "-xylem", 6);
+}
+
 void guest_main(struct start_info *si)
 {
 	start_info = si;

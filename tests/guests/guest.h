@@ -63,6 +63,8 @@ void fail(const char *file, int line, const char *fmt, ...) __attribute__((forma
 extern struct start_info *start_info;
 extern struct shared_info *shared;
 
+bool is_xylem(void); /* or stock Xen: for what Xen does not promise */
+
 /* ---- hypercalls: number and up to five arguments ---- */
 long hypercall(unsigned number, unsigned long a, unsigned long b, unsigned long c, unsigned long d,
                unsigned long e);

@@ -220,10 +220,9 @@ unsigned long free_pages(void)
 void recount(void)
 {
 	static struct xen_sysctl s;
-	static char key[] = "m", extra[XEN_EXTRAVERSION_LEN];
+	static char key[] = "m";
 
-	EXPECT_EQ(HC(xen_version, XENVER_extraversion, extra), 0);
-	if (memcmp(extra, "-xylem", 6))
+	if (!is_xylem())
 		return;
 	s.cmd = XEN_SYSCTL_debug_keys;
 	s.interface_version = XEN_SYSCTL_INTERFACE_VERSION;

@@ -16,14 +16,6 @@ enum { IRET, EXCEPTION, SYSTEM_CALL, WAYS, RACE = WAYS, DIE };
 static struct child child;
 static char stack[16384] __attribute__((aligned(4096)));
 
-static bool is_xylem(void)
-{
-	static char extra[XEN_EXTRAVERSION_LEN];
-
-	EXPECT_EQ(HC(xen_version, XENVER_extraversion, extra), 0);
-	return !memcmp(extra, "-xylem", 6);
-}
-
 static uint64_t make_address(unsigned i4, unsigned i3, unsigned i2, unsigned i1)
 {
 	return (uint64_t)i4 << 39 | (uint64_t)i3 << 30 | (uint64_t)i2 << 21 | (uint64_t)i1 << 12;
