@@ -99,12 +99,25 @@ int check_name(const char *name)
 	return 0;
 }
 
+/* What boots a guest from its own disk by other hypervisors' words: PV GRUB does it here, in the guest. */
+static bool is_grub(const char *bootloader)
+{
+	static const char *const names[] = { "pygrub", "pvgrub", "pvgrub64", "grub-x86_64-xen.bin" };
+	const char *slash = strrchr(bootloader, '/');
+
+	for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
+		if (STREQ(slash ? slash + 1 : bootloader, names[i]))
+			return true;
+	}
+	return false;
+}
+
 static int check_os(const virDomainDef *def)
 {
 	const virDomainOSDef *os = &def->os;
 	const struct absent list[] = {
-		{ os->bootloader || os->bootloaderArgs, "<bootloader>",
-		  "boot loaders are not run for guests; give <os> a <kernel> and, if needed, an <initrd>" },
+		{ os->bootloaderArgs != NULL, "<bootloader_args>",
+		  "PV GRUB takes none, it reads grub.cfg on the guest's disk" },
 		{ os->loader != NULL, "<os><loader>", "paravirtual guests have no firmware" },
 		{ os->firmware != 0, "<os firmware=...>", "paravirtual guests have no firmware" },
 		{ os->root != NULL, "<os><root>", "put root=... into <cmdline>" },
@@ -130,6 +143,13 @@ static int check_os(const virDomainDef *def)
 		return refuse("<os><type machine='%s'>: the only machine is 'xenpv'", os->machine);
 	if (check_absent(list, G_N_ELEMENTS(list)) < 0)
 		return -1;
+	if (os->bootloader && !is_grub(os->bootloader))
+		return refuse(
+		        "<bootloader>%.200s</bootloader>: no programs are run for guests; one without <kernel> boots "
+		        "from its own disk by PV GRUB, which 'pygrub' stands for here",
+		        os->bootloader);
+	if (os->bootloader && os->kernel)
+		return refuse("<bootloader> beside <kernel>: a guest boots one of them; remove the other");
 	if (os->kernel && !path_good(os->kernel))
 		return refuse("<os><kernel>%.200s</kernel>: " PATH_NEEDED, os->kernel);
 	if (os->initrd && !path_good(os->initrd))
@@ -606,7 +626,7 @@ static int check_disk(const virDomainDiskDef *disk)
 		{ disk->transient, "<transient>", NOT_HERE },
 		{ disk->startupPolicy != 0, "<source startupPolicy=...>", NOT_HERE },
 		{ disk->domain_name != NULL, "<backenddomain>", "disks are served by Domain-0" },
-		{ disk->info.bootIndex != 0, "<boot>", "a paravirtual guest boots its <kernel>" },
+		{ disk->info.bootIndex != 0, "<boot>", "a guest boots its <kernel>, or its disk by PV GRUB" },
 		{ disk->error_policy != 0 || disk->rerror_policy != 0, "error_policy", NOT_HERE },
 		{ disk->iomode != 0 && disk->iomode != VIR_DOMAIN_DISK_IO_NATIVE, "<driver io=...>",
 		  "disks are served by the kernel, which is what 'native' says" },
@@ -689,7 +709,7 @@ static int check_net(const virDomainNetDef *net)
 		{ vlan && vlan->nTags, "<vlan>", NOT_HERE },
 		{ virDomainNetGetActualVirtPortProfile(net) != NULL, "<virtualport>", NOT_HERE },
 		{ net->domain_name != NULL, "<backenddomain>", "interfaces are served by Domain-0" },
-		{ net->info.bootIndex != 0, "<boot>", "a paravirtual guest boots its <kernel>" },
+		{ net->info.bootIndex != 0, "<boot>", "a guest boots its <kernel>, or its disk by PV GRUB" },
 		{ net->info.romfile || net->info.romenabled || net->info.rombar, "<rom>", NOT_HERE },
 		{ net->hostIP.nips || net->hostIP.nroutes || net->guestIP.nips || net->guestIP.nroutes,
 		  "<ip>", "addresses are the guest's own business" },
@@ -776,11 +796,14 @@ int check_start(const virDomainDef *def, unsigned int host_cpus)
 {
 	size_t i;
 
-	if (!def->os.kernel)
+	if (!def->os.kernel && !def->ndisks)
 		return refuse(
-		        "<os> without <kernel>: a guest is started from a kernel file of this host; give it one "
-		        "with virsh edit %s",
+		        "<os> without <kernel>, and no <disk>: there is nothing that it could boot; give it one of "
+		        "them with virsh edit %s",
 		        def->name);
+	if (!def->os.kernel && (def->os.initrd || def->os.cmdline))
+		return refuse("<os><%s> without <kernel>: PV GRUB takes it from the guest's disk",
+		              def->os.initrd ? "initrd" : "cmdline");
 	if (check_cpus(def->cpumask, host_cpus, "<vcpu") < 0)
 		return -1;
 	for (i = 0; i < def->maxvcpus; i++) {

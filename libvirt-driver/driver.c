@@ -72,6 +72,7 @@ static int state_cleanup(void)
 	g_free(xylem->autostart_dir);
 	g_free(xylem->state_dir);
 	g_free(xylem->save_dir);
+	g_free(xylem->pvgrub);
 	virCondDestroy(&xylem->slot_free);
 	virMutexDestroy(&xylem->lock);
 	g_clear_pointer(&xylem, g_free);
@@ -85,6 +86,7 @@ static int make_dirs(void)
 	xylem->autostart_dir = g_strdup(SYSCONFDIR "/libvirt/libxl/autostart");
 	xylem->state_dir = g_strdup(RUNSTATEDIR "/libvirt/libxl");
 	xylem->save_dir = g_strdup(LOCALSTATEDIR "/lib/libvirt/libxl/save");
+	xylem->pvgrub = g_strdup(XYLEM_PVGRUB);
 	if (g_mkdir_with_parents(xylem->state_dir, 0755) < 0 ||
 	    g_mkdir_with_parents(xylem->config_dir, 0755) < 0) {
 		virReportSystemError(errno, "cannot create %s and %s", xylem->state_dir, xylem->config_dir);

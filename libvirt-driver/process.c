@@ -242,6 +242,24 @@ static int build(virDomainObj *vm, virDomainDef *live, bool paused)
 	return ret < 0 ? -1 : check_doomed(vm, true);
 }
 
+/* A guest without a kernel boots from its own disk. */
+static int use_pvgrub(virDomainDef *def)
+{
+	if (def->os.kernel)
+		return 0;
+	if (!virFileExists(xylem->pvgrub)) {
+		virReportError(
+		        VIR_ERR_CONFIG_UNSUPPORTED,
+		        "<os> without <kernel>: to boot from its own disk it needs PV GRUB, and there is no %s "
+		        "(package grub-xen-host)",
+		        xylem->pvgrub);
+		return -1;
+	}
+	def->os.kernel = g_strdup(xylem->pvgrub);
+	g_clear_pointer(&def->os.bootloader, g_free);
+	return 0;
+}
+
 /* What keeps it from starting is said before any script has run: a definition that was loaded may hold
  * anything. */
 static int check_host(virDomainDef *def)
@@ -252,7 +270,7 @@ static int check_host(virDomainDef *def)
 		virReportError(VIR_ERR_OPERATION_FAILED, "%s", xyl_error());
 		return -1;
 	}
-	if (check_domain(def) < 0 || check_start(def, host.max_cpu_id + 1) < 0)
+	if (check_domain(def) < 0 || check_start(def, host.max_cpu_id + 1) < 0 || use_pvgrub(def) < 0)
 		return -1;
 	return elements_check_def(def, xylem->xmlopt);
 }

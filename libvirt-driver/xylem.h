@@ -55,6 +55,7 @@ struct xylem_driver {
 	char *autostart_dir;
 	char *state_dir;
 	char *save_dir;      /* managed saves of libvirt's own driver, which cannot be restored here */
+	char *pvgrub;        /* the kernel of guests that boot from their own disk */
 	char *conf_base_dir; /* of the lock manager's own settings */
 	struct _virLockManagerPlugin *lock_manager; /* NULL: disks are not locked */
 	char *lock_refusal;                         /* why no guest can be started; NULL */

@@ -295,11 +295,14 @@ def domain_xml(name, number=2, vcpus=1, cmdline="", devices="", kib=GUEST_KIB, k
         nic_xml = ""
     else:
         nic_xml = interface_xml(number)
+    boot = ""  # from its disk
+    if kernel:
+        boot = "<kernel>%s</kernel>%s<cmdline>%s</cmdline>" % (kernel, "<initrd>%s</initrd>" % initrd if initrd else "",
+                                                               line.strip())
     return """<domain type='xen'><name>%s</name>%s<memory unit='KiB'>%d</memory><vcpu>%d</vcpu>
-<os><type arch='x86_64' machine='xenpv'>linux</type><kernel>%s</kernel>%s<cmdline>%s</cmdline></os>
+<os><type arch='x86_64' machine='xenpv'>linux</type>%s</os>
 %s%s<devices>%s%s<console type='pty'><target type='xen' port='0'/></console></devices></domain>
-""" % (name, "<uuid>%s</uuid>" % uuid if uuid else "", kib, vcpus, kernel,
-       "<initrd>%s</initrd>" % initrd if initrd else "", line.strip(), events, extra, devices, nic_xml)
+""" % (name, "<uuid>%s</uuid>" % uuid if uuid else "", kib, vcpus, boot, events, extra, devices, nic_xml)
 
 
 def define(vm, name, **kwargs):

@@ -313,22 +313,37 @@ static void test_two_starts(virDomainPtr dom)
 	   "with the definition with which it was started, which stays what is defined");
 }
 
-/* virt-install --location leaves a definition without <kernel> behind: it is kept, and does not start. */
+#define NO_KERNEL \
+	"<domain type='xen'><name>later</name><memory>65536</memory><vcpu>1</vcpu><os><type>linux</type></os>"
+
+/* What virt-install leaves behind, and what has a disk to boot from. */
 static void test_no_kernel(void)
 {
-	virDomainPtr dom =
-	        define_xml(conn, "<domain type='xen'><name>later</name><memory>65536</memory><vcpu>1</vcpu>"
-	                         "<os><type>linux</type></os></domain>");
+	virDomainPtr dom = define_xml(conn, NO_KERNEL "</domain>");
 	int before = g_atomic_int_get(&creations);
+	g_autofree char *live = NULL;
 
 	ok(dom != NULL, "a definition that cannot start yet is accepted");
 	if (!dom)
 		return;
 	ok(lifecycle_create(dom) < 0 && virGetLastErrorCode() == VIR_ERR_CONFIG_UNSUPPORTED &&
-	           strstr(virGetLastErrorMessage(), "<os> without <kernel>") &&
+	           strstr(virGetLastErrorMessage(), "<os> without <kernel>, and no <disk>") &&
 	           g_atomic_int_get(&creations) == before && !define_is_active(dom),
 	   "and says at start what it lacks");
 	ok(define_undefine(dom) == 0, "it can be undefined");
+	virObjectUnref(dom);
+	dom = define_xml(conn, NO_KERNEL "<bootloader>/usr/bin/pygrub</bootloader><devices><disk type='file'>"
+	                                 "<source file='/d'/><target dev='xvda'/></disk></devices></domain>");
+	ok(dom && lifecycle_create(dom) < 0 && strstr(virGetLastErrorMessage(), xylem->pvgrub) &&
+	           g_atomic_int_get(&creations) == before,
+	   "with a disk, where PV GRUB is not installed: which file is missing");
+	if (!dom || !g_file_set_contents(xylem->pvgrub, "x", 1, NULL))
+		return;
+	ok(lifecycle_create(dom) == 0 && g_atomic_int_get(&creations) == before + 1,
+	   "where it is, it is the guest's kernel");
+	live = define_get_xml(dom, 0);
+	ok(live && strstr(live, xylem->pvgrub), "which its live definition tells");
+	ok(lifecycle_destroy(dom) == 0 && define_undefine(dom) == 0, "it can be undefined");
 	virObjectUnref(dom);
 }
 

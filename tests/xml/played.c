@@ -32,6 +32,7 @@ bool played_setup(const char *dir)
 	xylem->autostart_dir = g_build_filename(dir, "autostart", NULL);
 	xylem->state_dir = g_build_filename(dir, "state", NULL);
 	xylem->save_dir = g_build_filename(dir, "save", NULL);
+	xylem->pvgrub = g_build_filename(dir, "pvgrub.bin", NULL);
 	conn = virGetConnect();
 	if (!conn || !xylem->domains || !xylem->xmlopt || g_mkdir(xylem->state_dir, 0700))
 		return false;
