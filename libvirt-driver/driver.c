@@ -7,6 +7,7 @@
 #include "xylem.h"
 
 #include "conf.h"
+#include "virclosecallbacks.h"
 #include "virfile.h"
 #include "virhook.h"
 #include "virpidfile.h"
@@ -274,6 +275,7 @@ static virDrvOpenStatus connect_open(virConnectPtr conn, virConnectAuthPtr auth 
 
 static int connect_close(virConnectPtr conn)
 {
+	virCloseCallbacksDomainRunForConn(xylem->domains, conn);
 	conn->privateData = NULL;
 	return 0;
 }
@@ -378,6 +380,13 @@ static virHypervisorDriver hypervisor_driver = {
 	.nodeGetCellsFreeMemory = host_cells_free,
 	.nodeGetCPUMap = host_cpu_map,
 	.nodeGetMemoryStats = host_memory_stats,
+	.nodeGetFreePages = host_free_pages,
+	.nodeGetCPUStats = cpu_node_stats,
+	.connectCompareCPU = cpu_compare,
+	.connectCompareHypervisorCPU = cpu_compare_hypervisor,
+	.connectBaselineCPU = cpu_baseline,
+	.connectBaselineHypervisorCPU = cpu_baseline_hypervisor,
+	.connectGetCPUModelNames = cpu_models,
 	.connectGetSysinfo = host_sysinfo,
 	.domainLookupByID = define_lookup_id,
 	.domainLookupByUUID = define_lookup_uuid,
@@ -405,6 +414,9 @@ static virHypervisorDriver hypervisor_driver = {
 	.domainReboot = lifecycle_reboot,
 	.domainDestroy = lifecycle_destroy,
 	.domainDestroyFlags = lifecycle_destroy_flags,
+	.domainReset = lifecycle_reset,
+	.domainInjectNMI = lifecycle_inject_nmi,
+	.domainAbortJob = lifecycle_abort_job,
 	.domainGetState = lifecycle_get_state,
 	.domainGetInfo = stats_get_info,
 	.domainBlockStats = stats_block,

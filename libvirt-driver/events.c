@@ -29,10 +29,11 @@ VIR_LOG_INIT("xylem.events");
 /* What a helper does for the event thread. */
 struct errand {
 	virDomainObj *vm;
-	int domid;
-	int reason; /* of an end; -1: it has rebooted */
-	int detail;
+	events_work_fn *work; /* NULL: what follows from its end */
 	unsigned long life;
+	int domid;
+	int reason;
+	int detail;
 };
 
 static GMainLoop *loop;
@@ -48,8 +49,8 @@ static void help(void *data, void *opaque G_GNUC_UNUSED)
 	struct errand *e = data;
 
 	virObjectLock(e->vm);
-	if (e->reason < 0)
-		process_rebooted(e->vm, e->life);
+	if (e->work)
+		e->work(e->vm, e->life);
 	else
 		process_gone(e->vm, e->domid, e->reason, e->detail);
 	virDomainObjEndAPI(&e->vm);
@@ -68,21 +69,23 @@ static void ended(virDomainObj *vm, int domid, int reason, int detail)
 	g_thread_pool_push(helpers, e, NULL);
 }
 
+void events_later(virDomainObj *vm, events_work_fn *work)
+{
+	struct domain_private *priv = vm->privateData;
+	struct errand *e = g_new0(struct errand, 1);
+
+	e->vm = virObjectRef(vm);
+	e->work = work;
+	e->life = priv->life;
+	g_thread_pool_push(helpers, e, NULL);
+}
+
 /* vm is locked, and stays so; it is under a new number. devices: as process_renumber() takes them. */
 static void renumbered(virDomainObj *vm, int domid, GVariant *devices)
 {
-	struct domain_private *priv = vm->privateData;
-	struct errand *e;
-
 	process_renumber(vm, domid, devices);
-	if (!virHookPresent(VIR_HOOK_DRIVER_LIBXL))
-		return;
-	e = g_new0(struct errand, 1);
-	e->vm = virObjectRef(vm);
-	e->domid = domid;
-	e->reason = -1;
-	e->life = priv->life;
-	g_thread_pool_push(helpers, e, NULL);
+	if (virHookPresent(VIR_HOOK_DRIVER_LIBXL))
+		events_later(vm, process_rebooted);
 }
 
 static gboolean reconcile_now(void *data G_GNUC_UNUSED)

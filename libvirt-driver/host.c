@@ -13,7 +13,7 @@
 
 VIR_LOG_INIT("xylem.host");
 
-static int report_xyl(void)
+int host_report_xyl(void)
 {
 	virReportError(VIR_ERR_OPERATION_FAILED, "%s", xyl_error());
 	return -1;
@@ -53,7 +53,7 @@ static int add_numa(virCaps *caps, const struct xyl_hostinfo *host)
 	cpu_count = xyl_host_cputopo(xylem->xen, topo, max_cpus);
 	node_count = xyl_host_numa(xylem->xen, nodes, NULL, max_nodes);
 	if (cpu_count < 0 || node_count < 0)
-		return report_xyl();
+		return host_report_xyl();
 	caps->host.numa = virCapabilitiesHostNUMANew();
 	for (node = 0; node < (uint32_t)node_count; node++) {
 		virCapsHostNUMACellCPU *cpus;
@@ -68,17 +68,33 @@ static int add_numa(virCaps *caps, const struct xyl_hostinfo *host)
 	return 0;
 }
 
+static void fill_node_info(const struct xyl_hostinfo *host, virNodeInfoPtr info)
+{
+	memset(info, 0, sizeof(*info));
+	g_strlcpy(info->model, "x86_64", sizeof(info->model));
+	info->memory = host->total_pages * 4;
+	info->cpus = host->cpus;
+	info->mhz = host->cpu_khz / 1000;
+	info->nodes = MAX(host->nodes, 1);
+	info->threads = MAX(host->threads_per_core, 1);
+	info->cores = MAX(host->cores_per_socket, 1);
+	info->sockets = MAX(host->cpus / (info->cores * info->threads * info->nodes), 1);
+}
+
 int host_init(void)
 {
 	struct xyl_version version;
 	struct xyl_hostinfo host;
+	virNodeInfo node;
 
 	if (xyl_host_version(xylem->xen, &version) < 0 || xyl_host_info(xylem->xen, &host) < 0)
-		return report_xyl();
+		return host_report_xyl();
 	xylem->version = version.major * 1000000UL + version.minor * 1000UL;
 	xylem->caps = xmlopt_caps_new();
 	if (!xylem->caps || add_numa(xylem->caps, &host) < 0)
 		return -1;
+	fill_node_info(&host, &node);
+	cpu_probe(&node);
 	virCapabilitiesSetNetPrefix(xylem->caps, "vif");
 	if (virGetHostUUID(xylem->caps->host.host_uuid) < 0)
 		virResetLastError();
@@ -92,7 +108,7 @@ int host_add_dom0(void)
 	virDomainObj *vm;
 
 	if (xyl_domain_info(xylem->xen, 0, &info) < 0)
-		return report_xyl();
+		return host_report_xyl();
 	def = virDomainDefNew(xylem->xmlopt);
 	if (!def)
 		return -1;
@@ -153,6 +169,21 @@ static void fill_domain_capabilities(virDomainCaps *caps)
 	caps->features[VIR_DOMAIN_CAPS_FEATURE_GENID] = VIR_TRISTATE_BOOL_NO;
 }
 
+int host_check_kind(const char *emulator, const char *arch, const char *machine, const char *type)
+{
+	if (emulator && STRNEQ(emulator, XYLEM_XYLEMD))
+		virReportError(VIR_ERR_INVALID_ARG, "emulator '%s': paravirtual guests have none", emulator);
+	else if (type && STRNEQ(type, "xen"))
+		virReportError(VIR_ERR_INVALID_ARG, "type '%s': the only one is 'xen'", type);
+	else if (arch && STRNEQ(arch, "x86_64"))
+		virReportError(VIR_ERR_INVALID_ARG, "architecture '%s': the only one is x86_64", arch);
+	else if (machine && STRNEQ(machine, "xenpv"))
+		virReportError(VIR_ERR_INVALID_ARG, "machine '%s': the only one is 'xenpv'", machine);
+	else
+		return 0;
+	return -1;
+}
+
 char *host_domain_capabilities(virConnectPtr conn, const char *emulator, const char *arch,
                                const char *machine, const char *type, unsigned int flags)
 {
@@ -162,22 +193,8 @@ char *host_domain_capabilities(virConnectPtr conn, const char *emulator, const c
 
 	if (virConnectGetDomainCapabilitiesEnsureACL(conn) < 0)
 		return NULL;
-	if (emulator && STRNEQ(emulator, XYLEM_XYLEMD)) {
-		virReportError(VIR_ERR_INVALID_ARG, "emulator '%s': paravirtual guests have none", emulator);
+	if (host_check_kind(emulator, arch, machine, type) < 0)
 		return NULL;
-	}
-	if (type && STRNEQ(type, "xen")) {
-		virReportError(VIR_ERR_INVALID_ARG, "type '%s': the only one is 'xen'", type);
-		return NULL;
-	}
-	if (arch && STRNEQ(arch, "x86_64")) {
-		virReportError(VIR_ERR_INVALID_ARG, "architecture '%s': the only one is x86_64", arch);
-		return NULL;
-	}
-	if (machine && STRNEQ(machine, "xenpv")) {
-		virReportError(VIR_ERR_INVALID_ARG, "machine '%s': the only one is 'xenpv'", machine);
-		return NULL;
-	}
 	/* libvirt's schema wants a path: that of the program which makes the guests. */
 	caps = virDomainCapsNew(XYLEM_XYLEMD, "xenpv", VIR_ARCH_X86_64, VIR_DOMAIN_VIRT_XEN);
 	if (!caps)
@@ -193,16 +210,8 @@ int host_node_info(virConnectPtr conn, virNodeInfoPtr info)
 	if (virNodeGetInfoEnsureACL(conn) < 0)
 		return -1;
 	if (xyl_host_info(xylem->xen, &host) < 0)
-		return report_xyl();
-	memset(info, 0, sizeof(*info));
-	g_strlcpy(info->model, "x86_64", sizeof(info->model));
-	info->memory = host.total_pages * 4;
-	info->cpus = host.cpus;
-	info->mhz = host.cpu_khz / 1000;
-	info->nodes = MAX(host.nodes, 1);
-	info->threads = MAX(host.threads_per_core, 1);
-	info->cores = MAX(host.cores_per_socket, 1);
-	info->sockets = MAX(host.cpus / (info->cores * info->threads * info->nodes), 1);
+		return host_report_xyl();
+	fill_node_info(&host, info);
 	return 0;
 }
 
@@ -224,7 +233,7 @@ unsigned long long host_free_memory(virConnectPtr conn)
 	if (virNodeGetFreeMemoryEnsureACL(conn) < 0)
 		return 0;
 	if (xyl_host_info(xylem->xen, &host) < 0) {
-		report_xyl();
+		host_report_xyl();
 		return 0;
 	}
 	return host.free_pages * XYL_PAGE_BYTES;
@@ -239,11 +248,11 @@ int host_cells_free(virConnectPtr conn, unsigned long long *free_bytes, int star
 	if (virNodeGetCellsFreeMemoryEnsureACL(conn) < 0)
 		return -1;
 	if (xyl_host_info(xylem->xen, &host) < 0)
-		return report_xyl();
+		return host_report_xyl();
 	nodes = g_new0(struct xyl_numanode, host.max_node_id + 1);
 	count = xyl_host_numa(xylem->xen, nodes, NULL, host.max_node_id + 1);
 	if (count < 0)
-		return report_xyl();
+		return host_report_xyl();
 	if (start < 0 || start >= count) {
 		virReportError(VIR_ERR_INVALID_ARG, "there is no NUMA node %d", start);
 		return -1;
@@ -266,12 +275,12 @@ int host_cpu_map(virConnectPtr conn, unsigned char **map, unsigned int *online, 
 	if (virNodeGetCPUMapEnsureACL(conn) < 0)
 		return -1;
 	if (xyl_host_info(xylem->xen, &host) < 0)
-		return report_xyl();
+		return host_report_xyl();
 	total = host.max_cpu_id + 1;
 	topo = g_new0(struct xyl_cputopo, total);
 	count = xyl_host_cputopo(xylem->xen, topo, total);
 	if (count < 0)
-		return report_xyl();
+		return host_report_xyl();
 	bits = virBitmapNew(total);
 	for (i = 0; i < count && i < (int)total; i++) {
 		if (topo[i].core == UINT32_MAX)
@@ -327,14 +336,14 @@ int host_memory_stats(virConnectPtr conn, int cell, virNodeMemoryStatsPtr params
 	if (virNodeGetMemoryStatsEnsureACL(conn) < 0)
 		return -1;
 	if (xyl_host_info(xylem->xen, &host) < 0)
-		return report_xyl();
+		return host_report_xyl();
 	kib[0] = host.total_pages * 4;
 	kib[1] = host.free_pages * 4;
 	if (cell != VIR_NODE_MEMORY_STATS_ALL_CELLS) {
 		nodes = g_new0(struct xyl_numanode, host.max_node_id + 1);
 		known = xyl_host_numa(xylem->xen, nodes, NULL, host.max_node_id + 1);
 		if (known < 0)
-			return report_xyl();
+			return host_report_xyl();
 		if (cell < 0 || cell >= known) {
 			virReportError(VIR_ERR_INVALID_ARG, "there is no NUMA node %d", cell);
 			return -1;
@@ -352,4 +361,42 @@ int host_memory_stats(virConnectPtr conn, int cell, virNodeMemoryStatsPtr params
 		params[i].value = kib[i];
 	}
 	return 0;
+}
+
+/* counts: for each of the nodes, how many pages of each size are free. */
+int host_free_pages(virConnectPtr conn, unsigned int size_count, unsigned int *sizes_kib, int start,
+                    unsigned int max, unsigned long long *counts, unsigned int flags)
+{
+	g_autofree struct xyl_numanode *nodes = NULL;
+	struct xyl_hostinfo host;
+	unsigned int node, i;
+	int known;
+
+	virCheckFlags(0, -1);
+
+	if (virNodeGetFreePagesEnsureACL(conn) < 0)
+		return -1;
+	if (xyl_host_info(xylem->xen, &host) < 0)
+		return host_report_xyl();
+	nodes = g_new0(struct xyl_numanode, host.max_node_id + 1);
+	known = xyl_host_numa(xylem->xen, nodes, NULL, host.max_node_id + 1);
+	if (known < 0)
+		return host_report_xyl();
+	if (start < 0 || start >= known) {
+		virReportError(VIR_ERR_INVALID_ARG, "there is no NUMA node %d", start);
+		return -1;
+	}
+	for (i = 0; i < size_count; i++) {
+		if (sizes_kib[i] != 4) {
+			virReportError(VIR_ERR_OPERATION_UNSUPPORTED,
+			               "pages of %u KiB: guests' memory is counted in pages of 4 KiB",
+			               sizes_kib[i]);
+			return -1;
+		}
+	}
+	for (node = 0; node < max && node < (unsigned int)(known - start); node++) {
+		for (i = 0; i < size_count; i++)
+			counts[node * size_count + i] = nodes[(unsigned int)start + node].free_bytes / 4096;
+	}
+	return (int)(node * size_count);
 }

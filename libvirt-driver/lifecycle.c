@@ -8,8 +8,118 @@
 #include "xylem.h"
 
 #include "conf.h"
+#include "virclosecallbacks.h"
 
 VIR_LOG_INIT("xylem.lifecycle");
+
+/* The domain of the guest, whose number may be another one's by now. */
+static bool domain_is(unsigned int domid, const unsigned char *uuid, struct xyl_dominfo *info)
+{
+	return xyl_domain_info(xylem->xen, domid, info) == 0 &&
+	       memcmp(info->uuid, uuid, VIR_UUID_BUFLEN) == 0;
+}
+
+/*
+ * Kills the guest, in whatever state it is, and has xylemd take down what belonged to it. Unlocked, no job. 0: it is
+ * gone, and does not come back.
+ */
+static int kill_domain(const char *handle, const unsigned char *uuid, unsigned int domid)
+{
+	struct xyl_dominfo info = { 0 };
+
+	if (monitor_destroy(xylem->monitor, handle) == 0)
+		return 0;
+	/* xylemd has the last word on its guests: one that has no domain may be about to get one. */
+	if (monitor_connected(xylem->monitor)) {
+		g_autoptr(GVariant) domain = NULL;
+		bool known;
+
+		domain = monitor_get(xylem->monitor, handle, &known);
+		if (domain)
+			return -1;
+		if (known) {
+			virResetLastError();
+			return 0;
+		}
+	}
+	/* At least the guest stops, if xylemd hangs or is gone: it takes the rest down when it is back. */
+	if (!domain_is(domid, uuid, &info) || info.dying)
+		return -1;
+	if (xyl_domain_destroy(xylem->xen, domid) < 0 && errno != ESRCH) {
+		virReportError(VIR_ERR_OPERATION_FAILED, "%s", xyl_error());
+		return -1;
+	}
+	VIR_WARN("domain %u was killed without xylemd (%s), which takes down its devices when it can", domid,
+	         virGetLastErrorMessage());
+	virResetLastError();
+	return 0;
+}
+
+/* One that is being built: whoever builds it gives up. Locked, no job. */
+static int destroy_building(virDomainObj *vm)
+{
+	struct domain_private *priv = vm->privateData;
+	char handle[VIR_UUID_STRING_BUFLEN];
+	int ret = 0;
+
+	priv->doomed = true;
+	domain_handle(vm, handle);
+	virObjectUnlock(vm);
+	/* xylemd need not know of it yet, nor any more. */
+	if (monitor_destroy(xylem->monitor, handle) < 0)
+		virResetLastError();
+	virObjectLock(vm);
+	if (virDomainObjBeginJob(vm, VIR_JOB_DESTROY) < 0)
+		return -1;
+	if (virDomainObjIsActive(vm)) {
+		virReportError(VIR_ERR_OPERATION_FAILED, "%s was started meanwhile", vm->def->name);
+		ret = -1;
+	}
+	domain_end_job(vm);
+	return ret;
+}
+
+/* In whatever state it is. Locked, no job; unlocks it meanwhile. */
+static int destroy(virDomainObj *vm)
+{
+	struct domain_private *priv = vm->privateData;
+	unsigned int domid = (unsigned int)vm->def->id;
+	char handle[VIR_UUID_STRING_BUFLEN];
+	unsigned char uuid[VIR_UUID_BUFLEN];
+	unsigned long life = priv->life;
+	int ret;
+
+	if (priv->starting && !virDomainObjIsActive(vm))
+		return destroy_building(vm);
+	if (virDomainObjCheckActive(vm) < 0)
+		return -1;
+	memcpy(uuid, vm->def->uuid, sizeof(uuid));
+	domain_handle(vm, handle);
+	/* A guest that shuts down at this very moment has been destroyed all the same: the caller is told so. */
+	priv->why_reason = VIR_DOMAIN_SHUTOFF_DESTROYED;
+	priv->why_detail = VIR_DOMAIN_EVENT_STOPPED_DESTROYED;
+	virObjectUnlock(vm);
+	ret = kill_domain(handle, uuid, domid);
+	virObjectLock(vm);
+	if (ret < 0) {
+		if (priv->life == life)
+			priv->why_reason = priv->why_detail = -1;
+		return -1;
+	}
+	/* Whoever was stuck in the guest has been let go of by now; its job ends soon. Its number may have changed: it was
+	 * rebuilt before it was killed. */
+	if (virDomainObjBeginJob(vm, VIR_JOB_DESTROY) == 0) {
+		if (vm->def->id > 0 && priv->life == life)
+			process_stopped(vm, VIR_DOMAIN_SHUTOFF_DESTROYED, VIR_DOMAIN_EVENT_STOPPED_DESTROYED);
+		domain_end_job(vm);
+		return 0;
+	}
+	if (vm->def->id < 0 || priv->life != life || vm->removing) {
+		virResetLastError();
+		return 0;
+	}
+	return -1;
+}
 
 /*
  * Enters the definition into the list and begins a job. What is defined already may be starting at this very
@@ -48,6 +158,31 @@ static virDomainObj *add_for_create(virDomainDef **def)
 	return vm;
 }
 
+static void destroy_later(virDomainObj *vm, unsigned long life)
+{
+	struct domain_private *priv = vm->privateData;
+
+	if (vm->def->id > 0 && priv->life == life && destroy(vm) < 0)
+		VIR_WARN("%s, which was to end with its connection, is not destroyed: %s", vm->def->name,
+		         virGetLastErrorMessage());
+	virResetLastError();
+}
+
+/* The connection that started it has ended. Locked; libvirtd's main thread, which must not wait. */
+static void auto_destroy(virDomainObj *vm, virConnectPtr conn G_GNUC_UNUSED)
+{
+	events_later(vm, destroy_later);
+}
+
+static int start(virDomainObj *vm, virConnectPtr conn, unsigned int flags)
+{
+	if (process_start(vm, flags & VIR_DOMAIN_START_PAUSED, VIR_DOMAIN_EVENT_STARTED_BOOTED) < 0)
+		return -1;
+	if (flags & VIR_DOMAIN_START_AUTODESTROY)
+		virCloseCallbacksDomainAdd(vm, conn, auto_destroy);
+	return 0;
+}
+
 virDomainPtr lifecycle_create_xml(virConnectPtr conn, const char *xml, unsigned int flags)
 {
 	unsigned int parse_flags = VIR_DOMAIN_DEF_PARSE_INACTIVE;
@@ -55,7 +190,8 @@ virDomainPtr lifecycle_create_xml(virConnectPtr conn, const char *xml, unsigned 
 	virDomainPtr dom = NULL;
 	virDomainObj *vm;
 
-	virCheckFlags(VIR_DOMAIN_START_PAUSED | VIR_DOMAIN_START_VALIDATE, NULL);
+	virCheckFlags(VIR_DOMAIN_START_PAUSED | VIR_DOMAIN_START_AUTODESTROY | VIR_DOMAIN_START_VALIDATE,
+	              NULL);
 
 	if (flags & VIR_DOMAIN_START_VALIDATE)
 		parse_flags |= VIR_DOMAIN_DEF_PARSE_VALIDATE_SCHEMA;
@@ -65,7 +201,7 @@ virDomainPtr lifecycle_create_xml(virConnectPtr conn, const char *xml, unsigned 
 	vm = add_for_create(&def);
 	if (!vm)
 		return NULL;
-	if (process_start(vm, flags & VIR_DOMAIN_START_PAUSED, VIR_DOMAIN_EVENT_STARTED_BOOTED) < 0) {
+	if (start(vm, conn, flags) < 0) {
 		if (vm->persistent)
 			virDomainObjRemoveTransientDef(vm);
 		else
@@ -83,7 +219,8 @@ int lifecycle_create_flags(virDomainPtr dom, unsigned int flags)
 	virDomainObj *vm;
 	int ret = -1;
 
-	virCheckFlags(VIR_DOMAIN_START_PAUSED | VIR_DOMAIN_START_FORCE_BOOT, -1);
+	virCheckFlags(VIR_DOMAIN_START_PAUSED | VIR_DOMAIN_START_AUTODESTROY | VIR_DOMAIN_START_FORCE_BOOT,
+	              -1);
 
 	vm = domain_get(dom);
 	if (!vm)
@@ -94,7 +231,7 @@ int lifecycle_create_flags(virDomainPtr dom, unsigned int flags)
 	if (virDomainObjIsActive(vm)) {
 		virReportError(VIR_ERR_OPERATION_INVALID, "domain %s is running already", vm->def->name);
 	} else if (!(flags & VIR_DOMAIN_START_FORCE_BOOT) || domain_remove_save(vm) == 0) {
-		ret = process_start(vm, flags & VIR_DOMAIN_START_PAUSED, VIR_DOMAIN_EVENT_STARTED_BOOTED);
+		ret = start(vm, dom->conn, flags);
 		if (ret == 0)
 			dom->id = vm->def->id;
 	}
@@ -295,80 +432,9 @@ int lifecycle_reboot(virDomainPtr dom, unsigned int flags)
 	return ret;
 }
 
-/* The domain of the guest, whose number may be another one's by now. */
-static bool domain_is(unsigned int domid, const unsigned char *uuid, struct xyl_dominfo *info)
-{
-	return xyl_domain_info(xylem->xen, domid, info) == 0 &&
-	       memcmp(info->uuid, uuid, VIR_UUID_BUFLEN) == 0;
-}
-
-/*
- * Kills the guest, in whatever state it is, and has xylemd take down what belonged to it. Unlocked, no job. 0: it is
- * gone, and does not come back.
- */
-static int kill_domain(const char *handle, const unsigned char *uuid, unsigned int domid)
-{
-	struct xyl_dominfo info = { 0 };
-
-	if (monitor_destroy(xylem->monitor, handle) == 0)
-		return 0;
-	/* xylemd has the last word on its guests: one that has no domain may be about to get one. */
-	if (monitor_connected(xylem->monitor)) {
-		g_autoptr(GVariant) domain = NULL;
-		bool known;
-
-		domain = monitor_get(xylem->monitor, handle, &known);
-		if (domain)
-			return -1;
-		if (known) {
-			virResetLastError();
-			return 0;
-		}
-	}
-	/* At least the guest stops, if xylemd hangs or is gone: it takes the rest down when it is back. */
-	if (!domain_is(domid, uuid, &info) || info.dying)
-		return -1;
-	if (xyl_domain_destroy(xylem->xen, domid) < 0 && errno != ESRCH) {
-		virReportError(VIR_ERR_OPERATION_FAILED, "%s", xyl_error());
-		return -1;
-	}
-	VIR_WARN("domain %u was killed without xylemd (%s), which takes down its devices when it can", domid,
-	         virGetLastErrorMessage());
-	virResetLastError();
-	return 0;
-}
-
-/* One that is being built: whoever builds it gives up. Locked, no job. */
-static int destroy_building(virDomainObj *vm)
-{
-	struct domain_private *priv = vm->privateData;
-	char handle[VIR_UUID_STRING_BUFLEN];
-	int ret = 0;
-
-	priv->doomed = true;
-	domain_handle(vm, handle);
-	virObjectUnlock(vm);
-	/* xylemd need not know of it yet, nor any more. */
-	if (monitor_destroy(xylem->monitor, handle) < 0)
-		virResetLastError();
-	virObjectLock(vm);
-	if (virDomainObjBeginJob(vm, VIR_JOB_DESTROY) < 0)
-		return -1;
-	if (virDomainObjIsActive(vm)) {
-		virReportError(VIR_ERR_OPERATION_FAILED, "%s was started meanwhile", vm->def->name);
-		ret = -1;
-	}
-	domain_end_job(vm);
-	return ret;
-}
-
 int lifecycle_destroy_flags(virDomainPtr dom, unsigned int flags)
 {
-	char handle[VIR_UUID_STRING_BUFLEN];
-	struct domain_private *priv;
 	virDomainObj *vm;
-	unsigned long life;
-	unsigned int domid;
 	int ret = -1;
 
 	virCheckFlags(VIR_DOMAIN_DESTROY_GRACEFUL, -1);
@@ -376,41 +442,9 @@ int lifecycle_destroy_flags(virDomainPtr dom, unsigned int flags)
 	vm = domain_get(dom);
 	if (!vm)
 		return -1;
-	if (virDomainDestroyFlagsEnsureACL(dom->conn, vm->def) < 0 || domain_refuse_dom0(vm, "destroyed") < 0)
-		goto cleanup;
-	priv = vm->privateData;
-	if (priv->starting && !virDomainObjIsActive(vm)) {
-		ret = destroy_building(vm);
-		goto cleanup;
-	}
-	if (virDomainObjCheckActive(vm) < 0)
-		goto cleanup;
-	domid = (unsigned int)vm->def->id;
-	life = priv->life;
-	domain_handle(vm, handle);
-	/* A guest that shuts down at this very moment has been destroyed all the same: the caller is told so. */
-	priv->why_reason = VIR_DOMAIN_SHUTOFF_DESTROYED;
-	priv->why_detail = VIR_DOMAIN_EVENT_STOPPED_DESTROYED;
-	virObjectUnlock(vm);
-	ret = kill_domain(handle, dom->uuid, domid);
-	virObjectLock(vm);
-	if (ret < 0) {
-		if (priv->life == life)
-			priv->why_reason = priv->why_detail = -1;
-		goto cleanup;
-	}
-	/* Whoever was stuck in the guest has been let go of by now; its job ends soon. Its number may have changed: it was
-	 * rebuilt before it was killed. */
-	ret = virDomainObjBeginJob(vm, VIR_JOB_DESTROY) < 0 ? -1 : 0;
-	if (ret == 0) {
-		if (vm->def->id > 0 && priv->life == life)
-			process_stopped(vm, VIR_DOMAIN_SHUTOFF_DESTROYED, VIR_DOMAIN_EVENT_STOPPED_DESTROYED);
-		domain_end_job(vm);
-	} else if (vm->def->id < 0 || priv->life != life || vm->removing) {
-		virResetLastError();
-		ret = 0;
-	}
-cleanup:
+	if (virDomainDestroyFlagsEnsureACL(dom->conn, vm->def) == 0 &&
+	    domain_refuse_dom0(vm, "destroyed") == 0)
+		ret = destroy(vm);
 	virDomainObjEndAPI(&vm);
 	return ret;
 }
@@ -418,6 +452,105 @@ cleanup:
 int lifecycle_destroy(virDomainPtr dom)
 {
 	return lifecycle_destroy_flags(dom, 0);
+}
+
+/* As its reset button: the domain ends at once, and what its definition says of a reboot follows. */
+static int reset(virDomainObj *vm)
+{
+	struct xyl_dominfo info;
+
+	if (virDomainObjCheckActive(vm) < 0)
+		return -1;
+	if (!domain_is((unsigned int)vm->def->id, vm->def->uuid, &info) || info.shutdown || info.dying) {
+		virReportError(VIR_ERR_OPERATION_INVALID, "%s has stopped already", vm->def->name);
+		return -1;
+	}
+	if (xyl_domain_shutdown(xylem->xen, info.domid, XYL_SHUTDOWN_REBOOT) < 0) {
+		virReportError(VIR_ERR_OPERATION_FAILED, "%s", xyl_error());
+		return -1;
+	}
+	return 0;
+}
+
+int lifecycle_reset(virDomainPtr dom, unsigned int flags)
+{
+	virDomainObj *vm;
+	int ret = -1;
+
+	virCheckFlags(0, -1);
+
+	vm = domain_get(dom);
+	if (!vm)
+		return -1;
+	if (virDomainResetEnsureACL(dom->conn, vm->def) == 0 && domain_refuse_dom0(vm, "reset") == 0)
+		ret = reset(vm);
+	virDomainObjEndAPI(&vm);
+	return ret;
+}
+
+/* To each vcpu that is online, as a machine's button does it. */
+static int inject_nmi(virDomainObj *vm)
+{
+	struct xyl_dominfo info;
+	uint32_t vcpu;
+	int sent = 0;
+
+	if (virDomainObjCheckActive(vm) < 0 || domain_query(vm, &info) < 0)
+		return -1;
+	for (vcpu = 0; vcpu < info.max_vcpus; vcpu++) {
+		struct xyl_vcpuinfo state;
+
+		if (xyl_vcpu_info(xylem->xen, info.domid, vcpu, &state) < 0 || !state.online)
+			continue;
+		if (xyl_vcpu_nmi(xylem->xen, info.domid, vcpu) < 0)
+			break;
+		sent++;
+	}
+	if (sent && vcpu == info.max_vcpus)
+		return 0;
+	virReportError(VIR_ERR_OPERATION_FAILED, "%s: %s", vm->def->name,
+	               vcpu < info.max_vcpus ? xyl_error() : "none of its vcpus is online");
+	return -1;
+}
+
+int lifecycle_inject_nmi(virDomainPtr dom, unsigned int flags)
+{
+	virDomainObj *vm;
+	int ret = -1;
+
+	virCheckFlags(0, -1);
+
+	vm = domain_get(dom);
+	if (!vm)
+		return -1;
+	if (virDomainInjectNMIEnsureACL(dom->conn, vm->def) == 0 &&
+	    domain_refuse_dom0(vm, "sent an NMI") == 0)
+		ret = inject_nmi(vm);
+	virDomainObjEndAPI(&vm);
+	return ret;
+}
+
+/* The one job that can be given up is a start. */
+int lifecycle_abort_job(virDomainPtr dom)
+{
+	struct domain_private *priv;
+	virDomainObj *vm = domain_get(dom);
+	int ret = -1;
+
+	if (!vm)
+		return -1;
+	priv = vm->privateData;
+	if (virDomainAbortJobEnsureACL(dom->conn, vm->def) < 0)
+		goto cleanup;
+	if (priv->starting && !virDomainObjIsActive(vm))
+		ret = destroy_building(vm);
+	else
+		virReportError(VIR_ERR_OPERATION_INVALID,
+		               "%s is not being started, and nothing else of it can be aborted",
+		               vm->def->name);
+cleanup:
+	virDomainObjEndAPI(&vm);
+	return ret;
 }
 
 int lifecycle_get_state(virDomainPtr dom, int *state, int *reason, unsigned int flags)

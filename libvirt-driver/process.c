@@ -10,6 +10,7 @@
 
 #include "conf.h"
 
+#include "virclosecallbacks.h"
 #include "virfile.h"
 #include "virhook.h"
 #include "virmacaddr.h"
@@ -387,6 +388,7 @@ void process_stopped(virDomainObj *vm, int reason, int detail)
 	VIR_DEBUG("%s (%d) has ended, reason %d", vm->def->name, vm->def->id, reason);
 	virDomainObjSetState(vm, VIR_DOMAIN_SHUTOFF, reason);
 	domain_event(virDomainEventLifecycleNewFromObj(vm, VIR_DOMAIN_EVENT_STOPPED, detail));
+	virCloseCallbacksDomainRemove(vm, NULL, NULL);
 	release_nets(vm->def);
 	vm->def->id = -1;
 	virDomainObjRemoveTransientDef(vm);

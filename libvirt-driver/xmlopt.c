@@ -8,6 +8,7 @@
 
 #include "capabilities.h"
 #include "domain_conf.h"
+#include "virclosecallbacks.h"
 #include "virerror.h"
 
 #define VIR_FROM_THIS VIR_FROM_XEN
@@ -104,5 +105,8 @@ virDomainXMLOption *xmlopt_new(virDomainXMLPrivateDataCallbacks *private_data)
 		            VIR_DOMAIN_DEF_FEATURE_NET_MODEL_STRING | VIR_DOMAIN_DEF_FEATURE_OFFLINE_VCPUPIN,
 	};
 
-	return virDomainXMLOptionNew(&config, private_data, NULL, NULL, NULL, &jobs);
+	virDomainXMLOption *xmlopt = virDomainXMLOptionNew(&config, private_data, NULL, NULL, NULL, &jobs);
+
+	virDomainXMLOptionSetCloseCallbackAlloc(xmlopt, virCloseCallbacksDomainAlloc);
+	return xmlopt;
 }

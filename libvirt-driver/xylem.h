@@ -201,10 +201,21 @@ int events_start(void);
 void events_stop(void);
 /* Makes objects and hypervisor agree; called before the event thread runs, and by it. */
 void events_reconcile(bool at_start);
+/* Does work that may wait on a thread of its own, with vm locked. life: as it is now. vm is locked, and stays so. */
+typedef void events_work_fn(virDomainObj *vm, unsigned long life);
+void events_later(virDomainObj *vm, events_work_fn *work);
 
 /* ---- host.c ---- */
 int host_init(void);
 int host_add_dom0(void);
+/* The library's last error becomes libvirt's; -1. */
+int host_report_xyl(void);
+/* Refuses what capabilities may be asked for and guests cannot be; each may be NULL. 0 or -1. */
+int host_check_kind(const char *emulator, const char *arch, const char *machine, const char *type);
+
+/* ---- cpu.c ---- */
+/* Finds out the host's CPU for its capabilities. */
+void cpu_probe(virNodeInfo *node);
 
 /* ---- locks.c ---- */
 /* Reads the stock driver's file; logs each setting that has no effect here, and returns how many there are. */
@@ -263,6 +274,9 @@ int lifecycle_shutdown(virDomainPtr dom);
 int lifecycle_reboot(virDomainPtr dom, unsigned int flags);
 int lifecycle_destroy_flags(virDomainPtr dom, unsigned int flags);
 int lifecycle_destroy(virDomainPtr dom);
+int lifecycle_reset(virDomainPtr dom, unsigned int flags);
+int lifecycle_inject_nmi(virDomainPtr dom, unsigned int flags);
+int lifecycle_abort_job(virDomainPtr dom);
 int lifecycle_get_state(virDomainPtr dom, int *state, int *reason, unsigned int flags);
 /* devices.c */
 int devices_attach_flags(virDomainPtr dom, const char *xml, unsigned int flags);
@@ -322,5 +336,16 @@ int host_version(virConnectPtr conn, unsigned long *version);
 char *host_sysinfo(virConnectPtr conn, unsigned int flags);
 int host_memory_stats(virConnectPtr conn, int cell, virNodeMemoryStatsPtr params, int *count,
                       unsigned int flags);
+int host_free_pages(virConnectPtr conn, unsigned int size_count, unsigned int *sizes_kib, int start,
+                    unsigned int max, unsigned long long *counts, unsigned int flags);
+/* cpu.c */
+int cpu_compare(virConnectPtr conn, const char *xml, unsigned int flags);
+int cpu_compare_hypervisor(virConnectPtr conn, const char *emulator, const char *arch, const char *machine,
+                           const char *type, const char *xml, unsigned int flags);
+char *cpu_baseline(virConnectPtr conn, const char **xmls, unsigned int count, unsigned int flags);
+char *cpu_baseline_hypervisor(virConnectPtr conn, const char *emulator, const char *arch, const char *machine,
+                              const char *type, const char **xmls, unsigned int count, unsigned int flags);
+int cpu_models(virConnectPtr conn, const char *name, char ***models, unsigned int flags);
+int cpu_node_stats(virConnectPtr conn, int cpu, virNodeCPUStatsPtr params, int *count, unsigned int flags);
 
 #endif

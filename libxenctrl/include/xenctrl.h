@@ -154,6 +154,8 @@ struct xyl_vcpuinfo {
 /* Error: ESRCH no such domain or vcpu. */
 XYL_API int xyl_vcpu_info(struct xyl *x, uint32_t domid, uint32_t vcpu,
                           struct xyl_vcpuinfo *info) XYL_MUST_USE;
+/* Sends the vcpu a non-maskable interrupt. */
+XYL_API int xyl_vcpu_nmi(struct xyl *x, uint32_t domid, uint32_t vcpu) XYL_MUST_USE;
 /* context is xen/xen.h's struct vcpu_guest_context; the domain should be paused. */
 struct vcpu_guest_context;
 XYL_API int xyl_vcpu_get_context(struct xyl *x, uint32_t domid, uint32_t vcpu,
@@ -333,7 +335,9 @@ XYL_API int xyl_host_cputopo(struct xyl *x, struct xyl_cputopo *cpus, uint32_t m
 /* distance (or NULL) is max * max entries, row by row. */
 XYL_API int xyl_host_numa(struct xyl *x, struct xyl_numanode *nodes, uint32_t *distance,
                           uint32_t max) XYL_MUST_USE;
-XYL_API int xyl_host_cpu_idle(struct xyl *x, uint64_t *idle_ns, uint32_t max) XYL_MUST_USE;
+/* For how long each of the CPUs 0 .. max - 1 has been idle, UINT64_MAX for one that is not online, and for how long the
+ * hypervisor has run. */
+XYL_API int xyl_host_cpu_times(struct xyl *x, uint64_t *idle_ns, uint32_t max, uint64_t *now_ns) XYL_MUST_USE;
 /*
  * Free memory below 2^max_bits (0: all) on node (-1: all). Error: EOPNOTSUPP the hypervisor (Xylem) tells
  * only of all addresses together.

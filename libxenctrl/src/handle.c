@@ -185,6 +185,11 @@ long xyl_struct_op(struct xyl *x, unsigned hypercall, unsigned cmd, void *arg, s
 	return bounce(x, hypercall, (int)cmd, arg, bytes);
 }
 
+long xyl_arg_op(struct xyl *x, unsigned hypercall, void *arg, size_t bytes)
+{
+	return bounce(x, hypercall, -1, arg, bytes);
+}
+
 long xyl_memory_op(struct xyl *x, unsigned cmd, void *arg, size_t bytes)
 {
 	return bounce(x, __HYPERVISOR_memory_op, (int)cmd, arg, bytes);

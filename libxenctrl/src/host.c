@@ -157,25 +157,30 @@ int xyl_host_numa(struct xyl *x, struct xyl_numanode *nodes, uint32_t *distance,
 	return rc;
 }
 
-int xyl_host_cpu_idle(struct xyl *x, uint64_t *idle_ns, uint32_t max)
+int xyl_host_cpu_times(struct xyl *x, uint64_t *idle_ns, uint32_t max, uint64_t *now_ns)
 {
-	struct xen_sysctl op = { .cmd = XEN_SYSCTL_getcpuinfo };
-	size_t bytes = (size_t)max * sizeof(xen_sysctl_cpuinfo_t);
-	xen_sysctl_cpuinfo_t *list = xyl_hypercall_alloc(x, bytes);
-	int rc;
+	struct xen_platform_op op = { .cmd = XENPF_getidletime,
+		                      .interface_version = XENPF_INTERFACE_VERSION };
+	size_t map_bytes = (max + 7) / 8, bytes = max * sizeof(uint64_t) + map_bytes;
+	uint64_t *times = xyl_hypercall_alloc(x, bytes);
+	uint8_t *map;
+	long rc;
 
-	if (!list)
+	if (!times)
 		return -1;
-	op.u.getcpuinfo.max_cpus = max;
-	set_xen_guest_handle(op.u.getcpuinfo.info, list);
-	rc = xyl_sysctl(x, &op, "read the CPUs' idle times");
-	if (rc == 0) {
-		rc = (int)(op.u.getcpuinfo.nr_cpus < max ? op.u.getcpuinfo.nr_cpus : max);
-		for (int i = 0; i < rc; i++)
-			idle_ns[i] = list[i].idletime;
-	}
-	xyl_hypercall_free(x, list, bytes);
-	return rc;
+	map = (uint8_t *)(times + max);
+	memset(map, 0xff, map_bytes);
+	op.u.getidletime.cpumap_nr_cpus = max;
+	set_xen_guest_handle(op.u.getidletime.cpumap_bitmap, map);
+	set_xen_guest_handle(op.u.getidletime.idletime, times);
+	rc = xyl_arg_op(x, __HYPERVISOR_platform_op, &op, sizeof(op));
+	for (uint32_t i = 0; rc == 0 && i < max; i++)
+		idle_ns[i] = map[i / 8] >> i % 8 & 1 ? times[i] : UINT64_MAX;
+	*now_ns = op.u.getidletime.now;
+	if (rc < 0)
+		xyl_fail(errno, "cannot read the CPUs' idle times");
+	xyl_hypercall_free(x, times, bytes);
+	return rc < 0 ? -1 : 0;
 }
 
 int xyl_host_free_memory(struct xyl *x, int node, unsigned max_bits, uint64_t *bytes)

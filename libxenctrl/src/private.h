@@ -17,6 +17,7 @@
 #include <xen/xen.h>
 #include <xen/domctl.h>
 #include <xen/sysctl.h>
+#include <xen/platform.h>
 
 #include "../include/xenctrl.h"
 
@@ -50,6 +51,8 @@ XYL_HIDDEN int xyl_domctl(struct xyl *x, struct xen_domctl *op, const char *what
 XYL_HIDDEN int xyl_sysctl(struct xyl *x, struct xen_sysctl *op, const char *what);
 /* memory_op with an argument of bytes (at most a page), copied both ways; sets errno only. */
 XYL_HIDDEN long xyl_memory_op(struct xyl *x, unsigned cmd, void *arg, size_t bytes);
+/* Any call whose first and only argument is one structure of at most a page; sets errno only. */
+XYL_HIDDEN long xyl_arg_op(struct xyl *x, unsigned hypercall, void *arg, size_t bytes);
 /* Any call whose second (at) argument is one structure of at most a page; sets errno only. */
 XYL_HIDDEN long xyl_struct_op(struct xyl *x, unsigned hypercall, unsigned cmd, void *arg, size_t bytes);
 

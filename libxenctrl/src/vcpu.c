@@ -21,6 +21,17 @@ int xyl_vcpu_info(struct xyl *x, uint32_t domid, uint32_t vcpu, struct xyl_vcpui
 	return 0;
 }
 
+int xyl_vcpu_nmi(struct xyl *x, uint32_t domid, uint32_t vcpu)
+{
+	struct xen_domctl op = { .cmd = XEN_DOMCTL_sendtrigger, .domain = (domid_t)domid };
+
+	op.u.sendtrigger.trigger = XEN_DOMCTL_SENDTRIGGER_NMI;
+	op.u.sendtrigger.vcpu = vcpu;
+	if (xyl_domctl(x, &op, "send an NMI") < 0)
+		return xyl_fail(errno, "domain %u: cannot send vcpu %u an NMI", domid, vcpu);
+	return 0;
+}
+
 static int context(struct xyl *x, uint32_t domid, uint32_t vcpu, uint32_t cmd, vcpu_guest_context_t *ctxt,
                    const char *what)
 {

@@ -165,32 +165,6 @@ int monitor_pause(struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNU
 	return 0;
 }
 
-#define NOT_CALLED(name, ...) \
-	int name(__VA_ARGS__) \
-	{                     \
-		abort();      \
-	}
-
-NOT_CALLED(monitor_shutdown, struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED,
-           const char *mode G_GNUC_UNUSED)
-NOT_CALLED(monitor_attach, struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED,
-           GVariant *device G_GNUC_UNUSED, GVariant **made G_GNUC_UNUSED)
-NOT_CALLED(monitor_detach, struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED,
-           GVariant *device G_GNUC_UNUSED)
-NOT_CALLED(monitor_set_memory, struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED,
-           unsigned long long memory_kib G_GNUC_UNUSED)
-NOT_CALLED(monitor_set_vcpus, struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED,
-           unsigned int vcpus G_GNUC_UNUSED)
-NOT_CALLED(monitor_set_scheduler, struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED,
-           const struct xyl_sched *sched G_GNUC_UNUSED)
-NOT_CALLED(monitor_set_affinity, struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED,
-           unsigned int vcpu G_GNUC_UNUSED, const unsigned char *map G_GNUC_UNUSED,
-           size_t map_bytes G_GNUC_UNUSED)
-NOT_CALLED(monitor_set_link, struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED,
-           const char *mac G_GNUC_UNUSED, bool up G_GNUC_UNUSED)
-NOT_CALLED(monitor_set_opaque, struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED,
-           const char *text G_GNUC_UNUSED)
-
 /* ---- the hypervisor and the store ---- */
 
 static void fill(struct xyl_dominfo *info)

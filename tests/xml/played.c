@@ -118,3 +118,36 @@ struct xyl_watch *xyl_store_watch(struct xyl_store *s G_GNUC_UNUSED, const char 
 {
 	return NULL;
 }
+
+/* ---- what a test does not play is not called ---- */
+
+#define NOT_CALLED(name, ...)                       \
+	__attribute__((weak)) int name(__VA_ARGS__) \
+	{                                           \
+		abort();                            \
+	}
+
+NOT_CALLED(monitor_shutdown, struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED,
+           const char *mode G_GNUC_UNUSED)
+NOT_CALLED(monitor_attach, struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED,
+           GVariant *device G_GNUC_UNUSED, GVariant **made G_GNUC_UNUSED)
+NOT_CALLED(monitor_detach, struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED,
+           GVariant *device G_GNUC_UNUSED)
+NOT_CALLED(monitor_set_memory, struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED,
+           unsigned long long memory_kib G_GNUC_UNUSED)
+NOT_CALLED(monitor_set_vcpus, struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED,
+           unsigned int vcpus G_GNUC_UNUSED)
+NOT_CALLED(monitor_set_scheduler, struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED,
+           const struct xyl_sched *sched G_GNUC_UNUSED)
+NOT_CALLED(monitor_set_affinity, struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED,
+           unsigned int vcpu G_GNUC_UNUSED, const unsigned char *map G_GNUC_UNUSED,
+           size_t map_bytes G_GNUC_UNUSED)
+NOT_CALLED(monitor_set_link, struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED,
+           const char *mac G_GNUC_UNUSED, bool up G_GNUC_UNUSED)
+NOT_CALLED(monitor_set_opaque, struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED,
+           const char *text G_GNUC_UNUSED)
+NOT_CALLED(monitor_create, struct monitor *m G_GNUC_UNUSED, GVariant *guest G_GNUC_UNUSED,
+           bool paused G_GNUC_UNUSED, unsigned int *domid G_GNUC_UNUSED, GVariant **devices G_GNUC_UNUSED)
+NOT_CALLED(monitor_destroy, struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED)
+NOT_CALLED(monitor_pause, struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED,
+           bool pause G_GNUC_UNUSED)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * What tests of the driver's calls have in common: libvirt and the driver set up in this process, a store with nothing in
- * it, and xylemd's side of the events. The rest of xylemd and of the hypervisor is each test's own.
+ * it, and xylemd's side of the events. The rest of xylemd and of the hypervisor is each test's own; a call to xylemd that it
+ * does not define ends it.
  */
 #ifndef PLAYED_H
 #define PLAYED_H

@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Calls of the driver one by one: the host's CPUs and memory, reset, NMI, the end with its connection, an aborted start.
+ */
+#include "xylem.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "../lib/tap.h"
+#include "conf.h"
+#include "cpu_conf.h"
+#include "played.h"
+#include "virclosecallbacks.h"
+
+#define UUID "5f2b7e10-0000-4000-8000-000000000001"
+#define XML                                                                                         \
+	"<domain type='xen'><name>one</name><uuid>" UUID "</uuid><memory unit='KiB'>65536</memory>" \
+	"<vcpu current='2'>3</vcpu><os><type>linux</type><kernel>/k</kernel></os></domain>"
+
+static void ok(bool good, const char *name)
+{
+	if (!tap_ok(good, "%s", name))
+		printf("# last error: %s\n", virGetLastErrorMessage());
+}
+
+/* ---- xylemd and the hypervisor ---- */
+
+static GMutex gate; /* held by the test: a build waits */
+static gint builds; /* that have begun */
+static gint destructions;
+static unsigned int domid, sent_nmis, asked_shutdown;
+static bool stopped;
+
+int monitor_create(struct monitor *m G_GNUC_UNUSED, GVariant *guest, bool paused G_GNUC_UNUSED,
+                   unsigned int *number, GVariant **devices)
+{
+	g_variant_unref(g_variant_ref_sink(guest));
+	*devices = NULL;
+	g_atomic_int_inc(&builds);
+	g_mutex_lock(&gate);
+	g_mutex_unlock(&gate);
+	*number = ++domid;
+	return 0;
+}
+
+int monitor_destroy(struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED)
+{
+	g_atomic_int_inc(&destructions);
+	return 0;
+}
+
+bool monitor_connected(struct monitor *m G_GNUC_UNUSED)
+{
+	return true;
+}
+
+GVariant *monitor_get(struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED, bool *known)
+{
+	if (known)
+		*known = false;
+	return NULL;
+}
+
+int xyl_domain_info(struct xyl *x G_GNUC_UNUSED, uint32_t number, struct xyl_dominfo *info)
+{
+	memset(info, 0, sizeof(*info));
+	info->domid = number;
+	info->max_vcpus = 3;
+	info->shutdown = stopped;
+	ignore_value(virUUIDParse(UUID, info->uuid));
+	return 0;
+}
+
+int xyl_domain_list_all(struct xyl *x G_GNUC_UNUSED, struct xyl_dominfo **list)
+{
+	*list = NULL;
+	return 0;
+}
+
+int xyl_domain_shutdown(struct xyl *x G_GNUC_UNUSED, uint32_t number G_GNUC_UNUSED, enum xyl_shutdown reason)
+{
+	asked_shutdown += reason == XYL_SHUTDOWN_REBOOT;
+	return 0;
+}
+
+int xyl_vcpu_info(struct xyl *x G_GNUC_UNUSED, uint32_t number G_GNUC_UNUSED, uint32_t vcpu,
+                  struct xyl_vcpuinfo *info)
+{
+	memset(info, 0, sizeof(*info));
+	info->online = vcpu != 1;
+	return 0;
+}
+
+int xyl_vcpu_nmi(struct xyl *x G_GNUC_UNUSED, uint32_t number G_GNUC_UNUSED, uint32_t vcpu)
+{
+	sent_nmis |= 1u << vcpu;
+	return 0;
+}
+
+int xyl_host_info(struct xyl *x G_GNUC_UNUSED, struct xyl_hostinfo *info)
+{
+	memset(info, 0, sizeof(*info));
+	info->max_cpu_id = 2;
+	info->cpus = 2;
+	info->max_node_id = 1;
+	return 0;
+}
+
+int xyl_host_cpu_times(struct xyl *x G_GNUC_UNUSED, uint64_t *idle_ns, uint32_t max, uint64_t *now_ns)
+{
+	if (max != 3)
+		abort();
+	idle_ns[0] = 700;
+	idle_ns[1] = UINT64_MAX; /* offline */
+	idle_ns[2] = 400;
+	*now_ns = 1000;
+	return 0;
+}
+
+int xyl_host_numa(struct xyl *x G_GNUC_UNUSED, struct xyl_numanode *nodes, uint32_t *distance G_GNUC_UNUSED,
+                  uint32_t max)
+{
+	if (max != 2)
+		abort();
+	nodes[0] = (struct xyl_numanode){ 1 << 20, 8192 };
+	nodes[1] = (struct xyl_numanode){ 1 << 20, 12288 };
+	return 2;
+}
+
+/* ---- the host ---- */
+
+static unsigned long long stat_of(int cpu, const char *field)
+{
+	virNodeCPUStats stats[8];
+	int count = 0;
+
+	if (cpu_node_stats(conn, cpu, NULL, &count, 0) < 0 || count > 8 ||
+	    cpu_node_stats(conn, cpu, stats, &count, 0) < 0)
+		return 0;
+	for (int i = 0; i < count; i++) {
+		if (STREQ(stats[i].field, field))
+			return stats[i].value;
+	}
+	return 0;
+}
+
+static void test_node(void)
+{
+	unsigned int sizes[] = { 4 }, huge[] = { 2048 };
+	unsigned long long counts[2] = { 0 };
+
+	ok(stat_of(0, "idle") == 700 && stat_of(0, "user") == 300, "a CPU's time, idle and not");
+	ok(stat_of(VIR_NODE_CPU_STATS_ALL_CPUS, "idle") == 1100 &&
+	           stat_of(VIR_NODE_CPU_STATS_ALL_CPUS, "user") == 900,
+	   "that of all that are online");
+	ok(stat_of(1, "idle") == 0 && strstr(virGetLastErrorMessage(), "CPU 1") && stat_of(3, "idle") == 0 &&
+	           stat_of(-2, "idle") == 0,
+	   "one that is offline, or not there, is an error");
+	ok(host_free_pages(conn, 1, sizes, 0, 9, counts, 0) == 2 && counts[0] == 2 && counts[1] == 3,
+	   "free pages of each node");
+	ok(host_free_pages(conn, 1, sizes, 2, 1, counts, 0) < 0 &&
+	           host_free_pages(conn, 1, sizes, -1, 1, counts, 0) < 0 &&
+	           host_free_pages(conn, 1, huge, 0, 1, counts, 0) < 0,
+	   "of a node that is not there, and of another size, an error");
+}
+
+#define EMPTY_CPU "<cpu><arch>x86_64</arch><model>qemu64</model></cpu>"
+
+static void test_cpu(void)
+{
+	virNodeInfo node = { .cpus = 2, .nodes = 1, .sockets = 1, .cores = 2, .threads = 1 };
+	g_autofree char *host = NULL;
+	g_autofree char *common = NULL;
+	const char *list[2];
+	char **models = NULL;
+
+	xylem->caps = xmlopt_caps_new();
+	cpu_probe(&node);
+	ok(xylem->caps->host.cpu != NULL, "libvirt knows this CPU");
+	if (!xylem->caps->host.cpu)
+		return;
+	host = virCPUDefFormat(xylem->caps->host.cpu, NULL);
+	ok(cpu_compare(conn, host, 0) == VIR_CPU_COMPARE_IDENTICAL, "the host's CPU is the host's CPU");
+	ok(cpu_compare_hypervisor(conn, NULL, "x86_64", "xenpv", "xen", host, 0) == VIR_CPU_COMPARE_IDENTICAL,
+	   "so is that of guests");
+	ok(cpu_compare_hypervisor(conn, NULL, "x86_64", "pc", "xen", host, 0) == VIR_CPU_COMPARE_ERROR,
+	   "which are of one machine only");
+	list[0] = host;
+	list[1] = EMPTY_CPU;
+	common = cpu_baseline(conn, list, 2, 0);
+	ok(common && strstr(common, "<model"), "what two CPUs have in common");
+	ok(cpu_models(conn, "x86_64", &models, 0) > 10 && models &&
+	           g_strv_contains((const char *const *)models, "qemu64"),
+	   "the models that libvirt knows");
+	g_strfreev(models);
+	ok(cpu_models(conn, "z80000", NULL, 0) < 0, "of an architecture that there is not: an error");
+}
+
+/* ---- a guest ---- */
+
+static void wait_for(gint *counter, gint least)
+{
+	while (g_atomic_int_get(counter) < least)
+		g_usleep(1000);
+}
+
+static void wait_inactive(virDomainPtr dom)
+{
+	for (unsigned int ms = 0; define_is_active(dom) == 1 && ms < 120000; ms++)
+		g_usleep(1000);
+}
+
+static void test_reset(virDomainPtr dom)
+{
+	ok(lifecycle_reset(dom, 0) < 0 && !asked_shutdown, "a guest that is off is not reset");
+	if (lifecycle_create(dom) < 0)
+		abort();
+	ok(lifecycle_reset(dom, 0) == 0 && asked_shutdown == 1, "one that runs stops as for a reboot");
+	stopped = true;
+	ok(lifecycle_reset(dom, 0) < 0 && asked_shutdown == 1, "one that has stopped is not reset");
+	stopped = false;
+	ok(lifecycle_inject_nmi(dom, 0) == 0 && sent_nmis == 5, "an NMI goes to each vcpu that is online");
+	ok(lifecycle_abort_job(dom) < 0 && strstr(virGetLastErrorMessage(), "not being started"),
+	   "a guest that runs has no job to abort");
+	ok(lifecycle_destroy(dom) == 0, "it ends");
+	ok(lifecycle_inject_nmi(dom, 0) < 0 && lifecycle_abort_job(dom) < 0,
+	   "then it gets no NMI, and has no job");
+}
+
+static void test_auto_destroy(virDomainPtr dom)
+{
+	int before = g_atomic_int_get(&destructions);
+	virConnectPtr other = virGetConnect();
+
+	ok(lifecycle_create_flags(dom, VIR_DOMAIN_START_AUTODESTROY) == 0,
+	   "a guest is started for as long as its connection");
+	virCloseCallbacksDomainRunForConn(xylem->domains, other);
+	virObjectUnref(other);
+	ok(define_is_active(dom) == 1, "another connection ends");
+	virCloseCallbacksDomainRunForConn(xylem->domains, conn);
+	wait_inactive(dom);
+	ok(g_atomic_int_get(&destructions) == before + 1, "its own ends, and it is destroyed");
+	if (lifecycle_create_flags(dom, VIR_DOMAIN_START_AUTODESTROY) < 0 || lifecycle_destroy(dom) < 0 ||
+	    lifecycle_create(dom) < 0)
+		abort();
+	before = g_atomic_int_get(&destructions);
+	virCloseCallbacksDomainRunForConn(xylem->domains, conn);
+	g_usleep(200000);
+	ok(g_atomic_int_get(&destructions) == before && define_is_active(dom) == 1,
+	   "its next life is not bound to it");
+	ignore_value(lifecycle_destroy(dom));
+}
+
+static void *start(void *data)
+{
+	return lifecycle_create(data) == 0 ? data : NULL;
+}
+
+static void test_abort(virDomainPtr dom)
+{
+	GThread *thread;
+	int before = g_atomic_int_get(&builds);
+
+	g_mutex_lock(&gate);
+	thread = g_thread_new("start", start, dom);
+	wait_for(&builds, before + 1);
+	g_mutex_unlock(&gate);
+	/* Whether the abort or the build's end comes first: what is told is so. */
+	if (lifecycle_abort_job(dom) == 0)
+		ok(g_thread_join(thread) == NULL && define_is_active(dom) == 0,
+		   "a start that is aborted fails");
+	else
+		ok(g_thread_join(thread) != NULL && define_is_active(dom) == 1,
+		   "a start that was done is not aborted");
+	ignore_value(lifecycle_destroy(dom));
+}
+
+int main(void)
+{
+	g_autofree char *dir = g_dir_make_tmp("xylem-calls-XXXXXX", NULL);
+	g_autofree char *remove = g_strdup_printf("rm -rf '%s'", dir);
+	virDomainPtr dom;
+
+	if (!dir || !played_setup(dir) || events_start() < 0 || !(dom = define_xml(conn, XML))) {
+		printf("Bail out! libvirt does not start: %s\n", virGetLastErrorMessage());
+		return 1;
+	}
+	test_node();
+	test_cpu();
+	test_reset(dom);
+	test_auto_destroy(dom);
+	for (unsigned int i = 0; i < 20; i++)
+		test_abort(dom);
+	virObjectUnref(dom);
+	events_stop();
+	return tap_end() || system(remove) ? 1 : 0;
+}
