@@ -37,7 +37,7 @@ static const struct key disk_keys[] = {
 
 static const struct key nic_keys[] = {
 	{ "class", "s", false }, { "mac", "s", true },    { "bridge", "s", true }, { "ifname", "s", false },
-	{ "mtu", "u", false },   { "model", "s", false }, { "link", "b", false },
+	{ "mtu", "u", false },   { "model", "s", false }, { "link", "b", false },  { "hold", "b", false },
 };
 
 static const struct key scheduler_keys[] = {
@@ -303,7 +303,7 @@ struct nic_conf *nic_conf_parse(GVariant *given, const char *what, GError **erro
 	g_autofree char *mac = NULL;
 	g_autofree char *model = NULL;
 	struct nic_conf *nic;
-	gboolean up = TRUE;
+	gboolean up = TRUE, hold = FALSE;
 	static const uint8_t zero[6];
 
 	if (!take_keys(given, nic_keys, G_N_ELEMENTS(nic_keys), what, dict, error))
@@ -314,7 +314,9 @@ struct nic_conf *nic_conf_parse(GVariant *given, const char *what, GError **erro
 	nic->bridge = get_string(dict, "bridge");
 	nic->ifname = get_string(dict, "ifname");
 	g_variant_dict_lookup(dict, "link", "b", &up);
+	g_variant_dict_lookup(dict, "hold", "b", &hold);
 	nic->link_down = !up;
+	nic->hold = hold;
 	if (!mac_parse(mac, nic->mac) || (nic->mac[0] & 1) || !memcmp(nic->mac, zero, 6))
 		xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: mac \"%.32s\" is no unicast address", what,
 		        mac);
@@ -575,6 +577,36 @@ static bool parse_vcpus(struct guestconf *conf, GVariantDict *dict, const char *
 	       parse_pins(conf, dict, what, error);
 }
 
+bool policy_parse(GVariant *argument, struct guestconf *conf, GError **error)
+{
+	const struct {
+		const char *event;
+		enum policy_action *action;
+	} events[] = {
+		{ "poweroff", &conf->on_poweroff },
+		{ "reboot", &conf->on_reboot },
+		{ "crash", &conf->on_crash },
+	};
+	const char *event, *action;
+	guint i, k;
+
+	g_variant_get(argument, "(&s&s)", &event, &action);
+	for (i = 0; i < G_N_ELEMENTS(events) && strcmp(events[i].event, event); i++)
+		;
+	for (k = 0; k < G_N_ELEMENTS(action_names) && strcmp(action_names[k], action); k++)
+		;
+	if (i == G_N_ELEMENTS(events))
+		return xd_fail(error, XD_ERROR_INVALID_ARGUMENT,
+		               "guest \"%s\": event \"%.32s\" is not poweroff, reboot or crash", conf->name,
+		               event);
+	if (k == G_N_ELEMENTS(action_names))
+		return xd_fail(error, XD_ERROR_INVALID_ARGUMENT,
+		               "guest \"%s\": action \"%.32s\" is not destroy, restart or preserve",
+		               conf->name, action);
+	*events[i].action = (enum policy_action)k;
+	return true;
+}
+
 bool scheduler_parse(GVariant *given, const struct guestconf *conf, uint32_t *weight, uint32_t *cap,
                      GError **error)
 {
@@ -782,6 +814,8 @@ static GVariant *nic_to_variant(const struct nic_conf *nic)
 		g_variant_builder_add(&b, "{sv}", "mtu", g_variant_new_uint32(nic->mtu));
 	if (nic->link_down)
 		g_variant_builder_add(&b, "{sv}", "link", g_variant_new_boolean(FALSE));
+	if (nic->hold)
+		g_variant_builder_add(&b, "{sv}", "hold", g_variant_new_boolean(TRUE));
 	return g_variant_builder_end(&b);
 }
 

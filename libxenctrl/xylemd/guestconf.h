@@ -53,6 +53,7 @@ struct nic_conf {
 	char *ifname; /* NULL: vif<domid>.<devid> */
 	uint32_t mtu; /* 0: the bridge's */
 	bool link_down;
+	bool hold; /* down until SetLink says otherwise, in each life of the guest */
 };
 
 struct vcpu_pin {
@@ -116,6 +117,8 @@ const char *device_class(GVariant *dict, GError **error);
 /* What SetScheduler is given: what is absent keeps the configuration's value. */
 bool scheduler_parse(GVariant *dict, const struct guestconf *conf, uint32_t *weight, uint32_t *cap,
                      GError **error);
+/* What SetPolicy is given, (ss): an event and what is done then. */
+bool policy_parse(GVariant *argument, struct guestconf *conf, GError **error);
 /* What SetAffinity is given, (uay); the map belongs to the caller. */
 bool pin_parse(GVariant *argument, const struct guestconf *conf, struct vcpu_pin *pin, GError **error);
 /* Takes the pin's map. */

@@ -153,6 +153,16 @@ void op_set_link(struct op *op)
 	settle(op, "link");
 }
 
+void op_set_policy(struct op *op)
+{
+	g_autoptr(GError) error = NULL;
+
+	if (policy_parse(op->argument, op->guest->journal->conf, &error))
+		settle(op, "policy");
+	else
+		op_fail(op, error);
+}
+
 void op_set_opaque(struct op *op)
 {
 	struct guestconf *conf = op->guest->journal->conf;

@@ -139,7 +139,7 @@ static int change_link(struct nl_sock *sock, struct rtnl_link *link, struct rtnl
 	/* dom0 itself does not speak through the guest's port. */
 	if (ipv6)
 		rtnl_link_inet6_set_addr_gen_mode(change, IN6_ADDR_GEN_MODE_NONE);
-	if (!conf->link_down)
+	if (!conf->link_down && !conf->hold)
 		rtnl_link_set_flags(change, IFF_UP);
 	result = rtnl_link_change(sock, link, change, 0);
 	rtnl_link_put(change);

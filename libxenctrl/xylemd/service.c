@@ -415,6 +415,14 @@ static gboolean handle_set_link(XdXylemd1 *service, GDBusMethodInvocation *call,
 	return submit_live(call, name, op_set_link, "link", g_variant_new("(sb)", mac, up));
 }
 
+static gboolean handle_set_policy(XdXylemd1 *service, GDBusMethodInvocation *call, const char *name,
+                                  const char *event, const char *action, gpointer data)
+{
+	(void)service;
+	(void)data;
+	return submit_live(call, name, op_set_policy, "policy-change", g_variant_new("(ss)", event, action));
+}
+
 static const char *state_name(const struct xyl_dominfo *info)
 {
 	if (info->dying)
@@ -674,6 +682,7 @@ void service_start(XdXylemd1 *service)
 	g_signal_connect(service, "handle-set-scheduler", G_CALLBACK(handle_set_scheduler), NULL);
 	g_signal_connect(service, "handle-set-affinity", G_CALLBACK(handle_set_affinity), NULL);
 	g_signal_connect(service, "handle-set-link", G_CALLBACK(handle_set_link), NULL);
+	g_signal_connect(service, "handle-set-policy", G_CALLBACK(handle_set_policy), NULL);
 	g_signal_connect(service, "handle-set-opaque", G_CALLBACK(handle_set_opaque), NULL);
 	g_signal_connect(service, "handle-list", G_CALLBACK(handle_list), NULL);
 	g_signal_connect(service, "handle-get", G_CALLBACK(handle_get), NULL);

@@ -595,7 +595,7 @@ bool nic_connect(struct nic_waiter *waiter, const struct nic_conf *conf, uint32_
 {
 	(void)waiter, (void)devid, (void)mtu, (void)timeout_ms, (void)cancelled, (void)guest, (void)error;
 	fake_lock();
-	fake_domains[domid].link_down = conf->link_down;
+	fake_domains[domid].link_down = conf->link_down || conf->hold;
 	fake_unlock();
 	return true;
 }

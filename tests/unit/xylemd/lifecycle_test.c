@@ -141,6 +141,8 @@ struct test_guest {
 
 static const char *clock_base = "utc"; /* of the guests that are made */
 
+static bool hold; /* of its nic */
+
 static GVariant *configuration(const struct test_guest *g)
 {
 	GVariantBuilder b, disks, nics, one;
@@ -165,6 +167,7 @@ static GVariant *configuration(const struct test_guest *g)
 	g_variant_builder_init(&one, G_VARIANT_TYPE_VARDICT);
 	g_variant_builder_add(&one, "{sv}", "mac", g_variant_new_string(MAC));
 	g_variant_builder_add(&one, "{sv}", "bridge", g_variant_new_string("br0"));
+	g_variant_builder_add(&one, "{sv}", "hold", g_variant_new_boolean(hold));
 	g_variant_builder_init(&nics, G_VARIANT_TYPE("aa{sv}"));
 	g_variant_builder_add_value(&nics, g_variant_builder_end(&one));
 	g_variant_builder_add(&b, "{sv}", "nics", g_variant_builder_end(&nics));
@@ -302,7 +305,7 @@ static GVariant *cpus(uint8_t map)
 static const char *const methods[] = { "Create",       "Destroy",     "Shutdown",  "Reboot",
 	                               "Pause",        "Unpause",     "SetMemory", "SetVcpus",
 	                               "SetScheduler", "SetAffinity", "SetLink",   "AttachDevice",
-	                               "DetachDevice" };
+	                               "DetachDevice", "SetPolicy" };
 
 static struct call *begin_method(const struct test_guest *g, const char *method)
 {
@@ -322,6 +325,8 @@ static struct call *begin_method(const struct test_guest *g, const char *method)
 		return begin(method, g_variant_new("(su@ay)", g->uuid, 1, cpus(4)));
 	if (!strcmp(method, "SetLink"))
 		return begin(method, g_variant_new("(ssb)", g->uuid, MAC, FALSE));
+	if (!strcmp(method, "SetPolicy"))
+		return begin(method, g_variant_new("(sss)", g->uuid, "poweroff", "preserve"));
 	if (!strcmp(method, "AttachDevice"))
 		return begin(method, g_variant_new("(s@a{sv})", g->uuid, disk_argument()));
 	if (!strcmp(method, "DetachDevice"))
@@ -363,6 +368,17 @@ static uint32_t journal_pool(const struct test_guest *g)
 	return pool;
 }
 
+static enum policy_action journal_poweroff(const struct test_guest *g)
+{
+	g_autofree char *path = g_build_filename(dir, g->uuid, NULL);
+	struct journal *journal = journal_load(path, NULL);
+	enum policy_action action = journal ? journal->conf->on_poweroff : POLICY_DESTROY;
+
+	if (journal)
+		journal_free(journal);
+	return action;
+}
+
 /* Whether what method asks for is so. domid: the guest's domain, 0 when it has none. */
 static bool has_happened(const struct test_guest *g, const char *method, uint32_t domid)
 {
@@ -391,6 +407,8 @@ static bool has_happened(const struct test_guest *g, const char *method, uint32_
 		return d->affinity[1] == 4;
 	if (!strcmp(method, "SetLink"))
 		return d->link_down;
+	if (!strcmp(method, "SetPolicy"))
+		return journal_poweroff(g) == POLICY_PRESERVE;
 	if (!strcmp(method, "AttachDevice"))
 		return has_backend(domid, 202 << 8 | 16);
 	if (!strcmp(method, "DetachDevice"))
@@ -627,6 +645,56 @@ static void test_cpupool(void)
 	end(make("Destroy", g_variant_new("(s)", g.uuid)));
 }
 
+/* An interface that somebody sets up first is down until he says so, in each life of the guest. */
+static void test_held_nic(void)
+{
+	struct test_guest g;
+	uint32_t domid;
+
+	hold = true;
+	new_guest(&g);
+	create(&g, false);
+	hold = false;
+	domid = fake_find(g.id);
+	for (int life = 0; life < 2; life++) {
+		tap_ok(fake_domains[domid].link_down, "a held interface is down at first, life %d", life);
+		end(make("SetLink", g_variant_new("(ssb)", g.uuid, MAC, TRUE)));
+		tap_ok(!fake_domains[domid].link_down, "and up when its client says so");
+		fake_stop(domid, XYL_SHUTDOWN_REBOOT);
+		settle(&g);
+		UNTIL(fake_find(g.id) && fake_find(g.id) != domid);
+		settle(&g);
+		domid = fake_find(g.id);
+	}
+	end(make("Destroy", g_variant_new("(s)", g.uuid)));
+}
+
+/* The policy of a running guest is what was said last, and what is none is refused by name. */
+static void test_policy(void)
+{
+	static const char *const bad[][2] = { { "reboot", "rename-restart" },
+		                              { "lockfailure", "destroy" },
+		                              { "", "" } };
+	struct test_guest g;
+	uint32_t domid;
+
+	new_guest(&g);
+	create(&g, false);
+	for (guint i = 0; i < G_N_ELEMENTS(bad); i++) {
+		struct call *call = make("SetPolicy", g_variant_new("(sss)", g.uuid, bad[i][0], bad[i][1]));
+
+		tap_ok(!call->good && !g_strcmp0(call->error, "org.xylem.Error.InvalidArgument"),
+		       "policy %s %s is refused", bad[i][0], bad[i][1]);
+		end(call);
+	}
+	end(make("SetPolicy", g_variant_new("(sss)", g.uuid, "reboot", "destroy")));
+	domid = fake_find(g.id);
+	fake_stop(domid, XYL_SHUTDOWN_REBOOT);
+	scan_request();
+	UNTIL(!journal_is_there(&g));
+	tap_ok(!fake_find(g.id), "a guest whose policy has become \"destroy\" does not reboot");
+}
+
 /* What can be told without unpacking a kernel is told without: memory, and what kind of files those are. */
 static void test_cheap_refusals(void)
 {
@@ -720,6 +788,8 @@ int main(void)
 	test_calls_in_states();
 	test_attach_without_frontend();
 	test_cpupool();
+	test_held_nic();
+	test_policy();
 	test_adopt_dead_disk();
 	test_held_memory();
 	test_stuck_teardowns();
