@@ -7,6 +7,7 @@
 #include "conf.h"
 #include "viraccessmanager.h"
 #include "virthread.h"
+#include "virxml.h"
 
 struct xylem_driver *xylem;
 virConnectPtr conn;
@@ -39,6 +40,15 @@ bool played_setup(const char *dir)
 	conn->driver = &table;
 	conn->privateData = xylem;
 	return true;
+}
+
+bool played_valid(const char *schema, const char *xml)
+{
+	const char *dir = g_getenv("LIBVIRT_SCHEMAS");
+	g_autofree char *path = g_build_filename(dir ? dir : "/usr/share/libvirt/schemas", schema, NULL);
+	g_autoptr(xmlDoc) doc = xml ? virXMLParseStringCtxt(xml, "(answer)", NULL) : NULL;
+
+	return doc && virXMLValidateAgainstSchema(path, doc) == 0;
 }
 
 /* ---- xylemd's events ---- */

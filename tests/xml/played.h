@@ -13,6 +13,8 @@ extern virConnectPtr conn;
 
 /* dir: an empty folder, for the driver's files. False with libvirt's error. */
 bool played_setup(const char *dir);
+/* Whether the document is as libvirt's schema, "domain.rng" for one, wants it; NULL is not. */
+bool played_valid(const char *schema, const char *xml);
 /* Has xylemd tell of an event of the guest; detail and event stay where they are. Any thread. */
 void played_say(const char *uuid, unsigned int domid, const char *event, const char *detail);
 /* Returns when all that xylemd has told has been heard. Not for the event thread. */

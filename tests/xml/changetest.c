@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What calls change of a guest: of its definition, of the running guest, of both; and that nothing has changed where a
+ * call fails. libvirt's real objects, with an xylemd and a hypervisor that the test plays.
+ */
+#include "xylem.h"
+
+#include <glib/gstdio.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "../lib/tap.h"
+#include "conf.h"
+#include "played_xylemd.h"
+
+static void ok(bool good, const char *name)
+{
+	if (!tap_ok(good, "%s", name))
+		printf("# last error: %s\n", virGetLastErrorMessage());
+}
+
+/* Numbers that a client may say are refused before anything is made of their size. */
+static void test_numbers(virDomainPtr dom)
+{
+	static const unsigned int vcpus[] = { 129, 65536, 2147483647, 4294967295u };
+	static const unsigned long memories[] = { 4, 4092, 4098, (16UL << 30) + 4, ULONG_MAX - 3, ULONG_MAX };
+	g_autofree char *before = define_get_xml(dom, VIR_DOMAIN_XML_INACTIVE), *after = NULL;
+	unsigned int config = VIR_DOMAIN_AFFECT_CONFIG, refused = 0, i;
+
+	for (i = 0; i < G_N_ELEMENTS(vcpus); i++) {
+		refused += tune_set_vcpus_flags(dom, vcpus[i], config) < 0;
+		refused += tune_set_vcpus_flags(dom, vcpus[i], config | VIR_DOMAIN_VCPU_MAXIMUM) < 0;
+	}
+	ok(refused == 2 * G_N_ELEMENTS(vcpus), "129 vcpus, and four billion, are refused");
+	refused = 0;
+	for (i = 0; i < G_N_ELEMENTS(memories); i++) {
+		refused += tune_set_memory_flags(dom, memories[i], config) < 0;
+		refused += tune_set_memory_flags(dom, memories[i], config | VIR_DOMAIN_MEM_MAXIMUM) < 0;
+	}
+	ok(refused == 2 * G_N_ELEMENTS(memories), "so is memory that no guest can have");
+	after = define_get_xml(dom, VIR_DOMAIN_XML_INACTIVE);
+	ok(before && after && STREQ(before, after), "and the definition is what it was");
+	ok(tune_set_vcpus_flags(dom, 128, config | VIR_DOMAIN_VCPU_MAXIMUM) == 0 &&
+	           tune_set_vcpus_flags(dom, 1, config | VIR_DOMAIN_VCPU_MAXIMUM) == 0,
+	   "128 vcpus are not refused");
+}
+
+/* Title, description, metadata; of the definition and of the running guest. */
+static void test_metadata(virDomainPtr dom)
+{
+	const char *uri = "urn:example", *text = "<tag>kept</tag>";
+	g_autofree char *title = NULL, *metadata = NULL, *live = NULL;
+
+	ok(meta_set(dom, VIR_DOMAIN_METADATA_TITLE, "A title", NULL, NULL, VIR_DOMAIN_AFFECT_CONFIG) == 0 &&
+	           meta_set(dom, VIR_DOMAIN_METADATA_ELEMENT, text, "x", uri,
+	                    VIR_DOMAIN_AFFECT_CONFIG | VIR_DOMAIN_AFFECT_LIVE) == 0,
+	   "title and metadata are set");
+	title = meta_get(dom, VIR_DOMAIN_METADATA_TITLE, NULL, VIR_DOMAIN_AFFECT_CONFIG);
+	metadata = meta_get(dom, VIR_DOMAIN_METADATA_ELEMENT, uri, VIR_DOMAIN_AFFECT_LIVE);
+	live = meta_get(dom, VIR_DOMAIN_METADATA_TITLE, NULL, VIR_DOMAIN_AFFECT_LIVE);
+	ok(STREQ_NULLABLE(title, "A title") && metadata && strstr(metadata, "kept") &&
+	           STREQ_NULLABLE(live, "defined"),
+	   "and read, each from where it was set");
+	ok(meta_set(dom, VIR_DOMAIN_METADATA_TITLE, "defined", NULL, NULL, VIR_DOMAIN_AFFECT_CONFIG) == 0,
+	   "the title is changed back");
+}
+
+/* A guest that is off gets another name, with its file and its link; one that runs does not. */
+static void test_rename(virDomainPtr running)
+{
+	static const char *const bad[] = { "", "a/b", "..", "a\tb", "Domain-0", "one" };
+	g_autofree char *old_file = g_build_filename(xylem->config_dir, "named.xml", NULL);
+	g_autofree char *new_file = g_build_filename(xylem->config_dir, "renamed.xml", NULL);
+	g_autofree char *new_link = g_build_filename(xylem->autostart_dir, "renamed.xml", NULL);
+	g_autofree char *old_link = g_build_filename(xylem->autostart_dir, "named.xml", NULL);
+	g_autofree char *xml = NULL;
+	virDomainPtr dom, found;
+	unsigned int refused = 0, i;
+
+	dom = define_xml(conn, "<domain type='xen'><name>named</name><memory>65536</memory><vcpu>1</vcpu>"
+	                       "<os><type>linux</type><kernel>/k</kernel></os></domain>");
+	if (!dom || define_set_autostart(dom, 1) < 0)
+		abort();
+	for (i = 0; i < G_N_ELEMENTS(bad); i++)
+		refused += meta_rename(dom, bad[i], 0) < 0;
+	ok(refused == G_N_ELEMENTS(bad), "names that are none, or another guest's, are refused");
+	ok(meta_rename(running, "two", 0) < 0 && strstr(virGetLastErrorMessage(), "one is running"),
+	   "a running guest keeps its name");
+	ok(meta_rename(dom, "renamed", 0) == 0 && !g_file_test(old_file, G_FILE_TEST_EXISTS) &&
+	           g_file_test(new_file, G_FILE_TEST_EXISTS) &&
+	           g_file_test(new_link, G_FILE_TEST_IS_SYMLINK) &&
+	           !g_file_test(old_link, G_FILE_TEST_IS_SYMLINK),
+	   "a guest is renamed, with its file and its link");
+	found = define_lookup_name(conn, "renamed");
+	xml = found ? define_get_xml(found, 0) : NULL;
+	ok(xml && strstr(xml, "<name>renamed</name>"), "and found under its new name");
+	ok(define_undefine(dom) == 0 && !g_file_test(new_file, G_FILE_TEST_EXISTS), "and undefined");
+	virObjectUnref(found);
+	virObjectUnref(dom);
+}
+
+/* What fails is not done: the definition stays what its file says, when that cannot be written (a full disk). */
+static void test_unsaved_changes(void)
+{
+	static const char xml[] =
+	        "<domain type='xen'><name>unsaved</name><memory>65536</memory><vcpu>2</vcpu>"
+	        "<os><type>linux</type><kernel>/k</kernel></os></domain>";
+	/* Where the file's new version would be written. */
+	g_autofree char *obstacle = g_build_filename(xylem->config_dir, "unsaved.xml.new", NULL);
+	virTypedParameter weight = { .field = VIR_DOMAIN_SCHEDULER_WEIGHT, .type = VIR_TYPED_PARAM_UINT };
+	g_autofree char *before = NULL, *after = NULL, *later = NULL;
+	virDomainPtr dom = define_xml(conn, xml);
+	const unsigned int config = VIR_DOMAIN_AFFECT_CONFIG;
+	unsigned char map = 1;
+	unsigned int refused = 0;
+
+	weight.value.ui = 777;
+	before = dom ? define_get_xml(dom, VIR_DOMAIN_XML_INACTIVE) : NULL;
+	if (!before || g_mkdir(obstacle, 0700))
+		abort();
+	refused += tune_set_vcpus_flags(dom, 1, config | VIR_DOMAIN_VCPU_MAXIMUM) < 0;
+	refused += tune_set_vcpus_flags(dom, 1, config) < 0;
+	refused += tune_set_memory_flags(dom, 131072, config | VIR_DOMAIN_MEM_MAXIMUM) < 0;
+	refused += tune_set_memory_flags(dom, 32768, config) < 0;
+	refused += tune_set_scheduler_flags(dom, &weight, 1, config) < 0;
+	refused += tune_pin_vcpu_flags(dom, 0, &map, 1, config) < 0;
+	refused += meta_set(dom, VIR_DOMAIN_METADATA_TITLE, "t", NULL, NULL, config) < 0;
+	refused += meta_set(dom, VIR_DOMAIN_METADATA_DESCRIPTION, "d", NULL, NULL, config) < 0;
+	refused += meta_set(dom, VIR_DOMAIN_METADATA_ELEMENT, "<e/>", "k", "urn:x", config) < 0;
+	ok(refused == 9 && strstr(virGetLastErrorMessage(), "unsaved.xml.new"),
+	   "changes of a definition that cannot be saved fail, and the file is named");
+	after = define_get_xml(dom, VIR_DOMAIN_XML_INACTIVE);
+	ok(STREQ_NULLABLE(before, after), "and none of them is made");
+	g_rmdir(obstacle);
+	ok(tune_set_memory_flags(dom, 32768, config) == 0 &&
+	           (later = define_get_xml(dom, VIR_DOMAIN_XML_INACTIVE)) && strstr(later, ">32768<"),
+	   "when it can be saved again, it is");
+	ok(define_undefine(dom) == 0, "the guest is undefined");
+	virObjectUnref(dom);
+}
+
+#define DISK "<disk type='block'><source dev='/dev/null'/><target dev='xvd%s' bus='xen'/>%s</disk>"
+#define NIC  "<interface type='bridge'><mac address='00:16:3e:00:00:01'/><source bridge='br0'/></interface>"
+
+/* Devices come and go, named by alias. */
+static void test_devices(virDomainPtr dom)
+{
+	g_autofree char *mine = g_strdup_printf(DISK, "a", "<alias name='ua-root'/>");
+	g_autofree char *other = g_strdup_printf(DISK, "b", "");
+	g_autofree char *live = NULL, *after = NULL;
+
+	ok(devices_attach(dom, mine) == 0 && devices_attach(dom, other) == 0 && devices_attach(dom, NIC) == 0,
+	   "two disks and an interface are attached");
+	live = define_get_xml(dom, 0);
+	ok(live && strstr(live, "<alias name='ua-root'/>") && strstr(live, "<alias name='vbd-xvdb'/>") &&
+	           strstr(live, "<alias name='vif-00163e000001'/>"),
+	   "each has an alias");
+	ok(played_valid("domain.rng", live), "and the guest's XML is valid");
+	ok(devices_detach_alias(dom, "ua-none", VIR_DOMAIN_AFFECT_LIVE) < 0,
+	   "what is not there cannot be detached");
+	ok(devices_detach_alias(dom, "ua-root", VIR_DOMAIN_AFFECT_LIVE) == 0 &&
+	           devices_detach_alias(dom, "vif-00163e000001", VIR_DOMAIN_AFFECT_LIVE) == 0,
+	   "a disk and an interface are detached by alias");
+	after = define_get_xml(dom, 0);
+	ok(after && !strstr(after, "ua-root") && strstr(after, "xvdb") && !strstr(after, "<interface"),
+	   "and only these are gone");
+	ok(devices_detach(dom, other) == 0 && !xylemd.forced, "the last is detached by its XML");
+	ok(devices_attach(dom, other) == 0 &&
+	           devices_detach_flags(dom, other,
+	                                VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_DEVICE_MODIFY_FORCE) == 0 &&
+	           xylemd.forced == 1,
+	   "and without the guest's help when that is asked for");
+}
+
+#define NIC_LINK(link) \
+	"<interface type='bridge'><mac address='00:16:3e:00:00:01'/><source bridge='%s'/>" link "</interface>"
+
+static int update(virDomainPtr dom, const char *format, const char *bridge, unsigned int flags)
+{
+	g_autofree char *xml = g_strdup_printf(format, bridge);
+
+	return devices_update_flags(dom, xml, flags);
+}
+
+static bool says(virDomainPtr dom, unsigned int flags, const char *text)
+{
+	g_autofree char *xml = define_get_xml(dom, flags);
+
+	return xml && strstr(xml, text);
+}
+
+/* The link of an interface: of the running guest, of its definition. */
+static void test_links(virDomainPtr dom)
+{
+	const char *down = NIC_LINK("<link state='down'/>"), *up = NIC_LINK("<link state='up'/>");
+	unsigned int live = VIR_DOMAIN_AFFECT_LIVE, config = VIR_DOMAIN_AFFECT_CONFIG;
+
+	if (devices_attach_flags(dom, NIC, live | config) < 0)
+		abort();
+	xylemd.links_down = 0;
+	ok(update(dom, down, "br0", live) == 0 && xylemd.links_down == 1 &&
+	           says(dom, 0, "<link state='down'/>") && !says(dom, VIR_DOMAIN_XML_INACTIVE, "<link"),
+	   "the link of a running guest's interface is taken down");
+	ok(update(dom, down, "br0", live) == 0 && xylemd.links_down == 1,
+	   "a second time nothing is to be done");
+	ok(update(dom, up, "br0", live) == 0 && !xylemd.links_down && says(dom, 0, "<link state='up'/>"),
+	   "and up again");
+	ok(update(dom, down, "br0", config) == 0 && !xylemd.links_down &&
+	           says(dom, VIR_DOMAIN_XML_INACTIVE, "<link state='down'/>"),
+	   "in the definition alone");
+	ok(update(dom, down, "br0", live | config) == 0 && xylemd.links_down == 1, "in both");
+	ok(update(dom, up, "br1", live) < 0 && virGetLastErrorCode() == VIR_ERR_OPERATION_UNSUPPORTED &&
+	           xylemd.links_down == 1,
+	   "another bridge is refused while it runs");
+	ok(devices_detach_flags(dom, NIC, live | config) == 0, "the interface is detached");
+}
+
+int main(void)
+{
+	static const char xml[] =
+	        "<domain type='xen'><name>one</name><uuid>" PLAYED_UUID
+	        "</uuid><title>defined</title><memory unit='KiB'>65536</memory><vcpu>1</vcpu>"
+	        "<os><type>linux</type><kernel>/k</kernel></os></domain>";
+	g_autofree char *dir = g_dir_make_tmp("xylem-change-XXXXXX", NULL);
+	g_autofree char *remove = g_strdup_printf("rm -rf '%s'", dir);
+	virDomainPtr dom;
+
+	if (!dir || !played_setup(dir)) {
+		printf("Bail out! libvirt does not start: %s\n", virGetLastErrorMessage());
+		return 1;
+	}
+	dom = define_xml(conn, xml);
+	if (!dom)
+		abort();
+	test_numbers(dom);
+	test_unsaved_changes();
+	if (lifecycle_create(dom) < 0)
+		abort();
+	test_metadata(dom);
+	test_rename(dom);
+	test_devices(dom);
+	test_links(dom);
+	virObjectUnref(dom);
+	return tap_end() || system(remove) ? 1 : 0;
+}
