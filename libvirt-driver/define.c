@@ -11,6 +11,19 @@
 
 VIR_LOG_INIT("xylem.define");
 
+/* Undoes virDomainObjListAdd(): what was defined is so again; old: what it gave, NULL for none. */
+static void take_back(virDomainObj *vm, virDomainDef **old)
+{
+	virDomainDef **at = virDomainObjIsActive(vm) ? &vm->newDef : &vm->def;
+
+	if (!*old && !virDomainObjIsActive(vm)) {
+		virDomainObjListRemove(xylem->domains, vm);
+		return;
+	}
+	virDomainDefFree(*at);
+	*at = g_steal_pointer(old);
+}
+
 virDomainPtr define_xml_flags(virConnectPtr conn, const char *xml, unsigned int flags)
 {
 	unsigned int parse_flags = VIR_DOMAIN_DEF_PARSE_INACTIVE;
@@ -37,8 +50,7 @@ virDomainPtr define_xml_flags(virConnectPtr conn, const char *xml, unsigned int 
 	if (!vm)
 		return NULL;
 	if (domain_save_config(vm->newDef ? vm->newDef : vm->def) < 0) {
-		if (!old && !virDomainObjIsActive(vm))
-			virDomainObjListRemove(xylem->domains, vm);
+		take_back(vm, &old);
 		virDomainObjEndAPI(&vm);
 		return NULL;
 	}

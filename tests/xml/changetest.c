@@ -19,6 +19,13 @@ static void ok(bool good, const char *name)
 		printf("# last error: %s\n", virGetLastErrorMessage());
 }
 
+static bool says(virDomainPtr dom, unsigned int flags, const char *text)
+{
+	g_autofree char *xml = define_get_xml(dom, flags);
+
+	return xml && strstr(xml, text);
+}
+
 /* Numbers that a client may say are refused before anything is made of their size. */
 static void test_numbers(virDomainPtr dom)
 {
@@ -99,14 +106,81 @@ static void test_rename(virDomainPtr running)
 	virObjectUnref(dom);
 }
 
+/* Where the new version of a guest's file would be written there is a folder: it cannot be, as on a full disk. */
+static char *block(const char *name)
+{
+	g_autofree char *file = g_strdup_printf("%s.xml.new", name);
+	char *obstacle = g_build_filename(xylem->config_dir, file, NULL);
+
+	if (g_mkdir(obstacle, 0700))
+		abort();
+	return obstacle;
+}
+
+static void unblock(char *obstacle)
+{
+	if (g_rmdir(obstacle))
+		abort();
+	g_free(obstacle);
+}
+
+static char *titled(const char *name, const char *title)
+{
+	return g_strdup_printf("<domain type='xen'><name>%s</name><uuid>5f2b7e10-0000-4000-8000-000000000002"
+	                       "</uuid><title>%s</title><memory>65536</memory><vcpu>1</vcpu>"
+	                       "<os><type>linux</type><kernel>/k</kernel></os></domain>",
+	                       name, title);
+}
+
+/* A definition that cannot be saved is refused, and the domain is as it was. */
+static void test_unsaved_define(void)
+{
+	g_autofree char *file = g_build_filename(xylem->config_dir, "kept.xml", NULL);
+	g_autofree char *first = titled("kept", "first"), *second = titled("kept", "second");
+	g_autofree char *before = NULL, *after = NULL;
+	char *obstacle = block("kept");
+	virDomainPtr dom;
+
+	ok(!define_xml(conn, first) && strstr(virGetLastErrorMessage(), "kept.xml.new"),
+	   "a new definition that cannot be saved is refused, and the file is named");
+	ok(!define_lookup_name(conn, "kept") && define_count_names(conn) == 1, "no domain is left of it");
+	unblock(obstacle);
+	dom = define_xml(conn, first);
+	if (!dom || !g_file_get_contents(file, &before, NULL, NULL))
+		abort();
+	obstacle = block("kept");
+	ok(!define_xml(conn, second) && strstr(virGetLastErrorMessage(), "kept.xml.new"),
+	   "so is one of a domain that has one");
+	ok(says(dom, 0, "first") && g_file_get_contents(file, &after, NULL, NULL) && STREQ(before, after),
+	   "the former stays, here and on the disk");
+	ok(lifecycle_create(dom) == 0 && !define_xml(conn, second) &&
+	           says(dom, VIR_DOMAIN_XML_INACTIVE, "first") && says(dom, 0, "first"),
+	   "also while the guest runs");
+	ok(lifecycle_destroy(dom) == 0 && says(dom, 0, "first"), "and afterwards");
+	unblock(obstacle);
+	if (define_undefine(dom) < 0)
+		abort();
+	virObjectUnref(dom);
+
+	dom = lifecycle_create_xml(conn, first, 0);
+	if (!dom)
+		abort();
+	obstacle = block("kept");
+	ok(!define_xml(conn, second) && define_is_persistent(dom) == 0 &&
+	           says(dom, VIR_DOMAIN_XML_INACTIVE, "first"),
+	   "a guest without a definition gets none");
+	unblock(obstacle);
+	ok(lifecycle_destroy(dom) == 0 && !define_lookup_name(conn, "kept"), "and is gone when it ends");
+	virObjectUnref(dom);
+}
+
 /* What fails is not done: the definition stays what its file says, when that cannot be written (a full disk). */
 static void test_unsaved_changes(void)
 {
 	static const char xml[] =
 	        "<domain type='xen'><name>unsaved</name><memory>65536</memory><vcpu>2</vcpu>"
 	        "<os><type>linux</type><kernel>/k</kernel></os></domain>";
-	/* Where the file's new version would be written. */
-	g_autofree char *obstacle = g_build_filename(xylem->config_dir, "unsaved.xml.new", NULL);
+	char *obstacle;
 	virTypedParameter weight = { .field = VIR_DOMAIN_SCHEDULER_WEIGHT, .type = VIR_TYPED_PARAM_UINT };
 	g_autofree char *before = NULL, *after = NULL, *later = NULL;
 	virDomainPtr dom = define_xml(conn, xml);
@@ -116,8 +190,9 @@ static void test_unsaved_changes(void)
 
 	weight.value.ui = 777;
 	before = dom ? define_get_xml(dom, VIR_DOMAIN_XML_INACTIVE) : NULL;
-	if (!before || g_mkdir(obstacle, 0700))
+	if (!before)
 		abort();
+	obstacle = block("unsaved");
 	refused += tune_set_vcpus_flags(dom, 1, config | VIR_DOMAIN_VCPU_MAXIMUM) < 0;
 	refused += tune_set_vcpus_flags(dom, 1, config) < 0;
 	refused += tune_set_memory_flags(dom, 131072, config | VIR_DOMAIN_MEM_MAXIMUM) < 0;
@@ -131,7 +206,7 @@ static void test_unsaved_changes(void)
 	   "changes of a definition that cannot be saved fail, and the file is named");
 	after = define_get_xml(dom, VIR_DOMAIN_XML_INACTIVE);
 	ok(STREQ_NULLABLE(before, after), "and none of them is made");
-	g_rmdir(obstacle);
+	unblock(obstacle);
 	ok(tune_set_memory_flags(dom, 32768, config) == 0 &&
 	           (later = define_get_xml(dom, VIR_DOMAIN_XML_INACTIVE)) && strstr(later, ">32768<"),
 	   "when it can be saved again, it is");
@@ -182,13 +257,6 @@ static int update(virDomainPtr dom, const char *format, const char *bridge, unsi
 	return devices_update_flags(dom, xml, flags);
 }
 
-static bool says(virDomainPtr dom, unsigned int flags, const char *text)
-{
-	g_autofree char *xml = define_get_xml(dom, flags);
-
-	return xml && strstr(xml, text);
-}
-
 /* The link of an interface: of the running guest, of its definition. */
 static void test_links(virDomainPtr dom)
 {
@@ -233,6 +301,7 @@ int main(void)
 	if (!dom)
 		abort();
 	test_numbers(dom);
+	test_unsaved_define();
 	test_unsaved_changes();
 	if (lifecycle_create(dom) < 0)
 		abort();
