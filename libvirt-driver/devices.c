@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Disks and interfaces come and go: in the running guest by xylemd, in the definition here, or both.
- *
- * Both: the new definition is made first, since that fails easily; then the guest; then the definition is
- * saved.
+ * Disks and interfaces come and go: in the running guest by xylemd, in the definition by domain_change(), or both.
  */
 #include "xylem.h"
 
@@ -213,87 +210,96 @@ static int detach_live(virDomainObj *vm, virDomainDeviceDef *dev, bool force)
 	return 0;
 }
 
-static int save_new_def(virDomainObj *vm, virDomainDef **def)
+/* A device as a client has written it, for the definition it is to be in. done: "attached", "updated". */
+static virDomainDeviceDef *parse(const char *xml, const virDomainDef *def, const char *done)
 {
-	if (domain_save_config(*def) < 0)
-		return -1;
-	virDomainObjAssignDef(vm, def, false, NULL);
-	return 0;
+	g_autoptr(virDomainDeviceDef) dev =
+	        parse_device(xml, def, xylem->xmlopt, VIR_DOMAIN_DEF_PARSE_INACTIVE);
+
+	return dev && refuse_kind(dev, done) == 0 ? g_steal_pointer(&dev) : NULL;
 }
 
-/* What the flags ask for: the device of the running guest, and that of a copy of the definition; each NULL where it is not
- * asked for. done: "attached", "updated". */
-static int parse_both(virDomainObj *vm, const char *xml, unsigned int flags, const char *done,
-                      virDomainDeviceDef **live, virDomainDef **def, virDomainDeviceDef **config)
+struct attachment {
+	const char *xml;
+	bool has_mac;
+	virMacAddr mac;
+};
+
+/* An address that libvirt makes up is the same one in the running guest and in the definition. */
+static virDomainDeviceDef *parse_attachment(struct attachment *a, const virDomainDef *def)
 {
-	if (virDomainObjUpdateModificationImpact(vm, &flags) < 0)
-		return -1;
-	if (flags & VIR_DOMAIN_AFFECT_LIVE) {
-		*live = parse_device(xml, vm->def, xylem->xmlopt, VIR_DOMAIN_DEF_PARSE_INACTIVE);
-		if (!*live || refuse_kind(*live, done) < 0)
-			return -1;
-	}
-	if (flags & VIR_DOMAIN_AFFECT_CONFIG) {
-		*def = virDomainObjCopyPersistentDef(vm, xylem->xmlopt, NULL);
-		if (!*def)
-			return -1;
-		*config = parse_device(xml, *def, xylem->xmlopt, VIR_DOMAIN_DEF_PARSE_INACTIVE);
-		if (!*config || refuse_kind(*config, done) < 0)
-			return -1;
-	}
-	return 0;
+	virDomainDeviceDef *dev = parse(a->xml, def, "attached");
+
+	if (!dev || dev->type != VIR_DOMAIN_DEVICE_NET)
+		return dev;
+	if (a->has_mac)
+		dev->data.net->mac = a->mac;
+	a->mac = dev->data.net->mac;
+	a->has_mac = true;
+	return dev;
+}
+
+static int edit_attach(virDomainDef *def, void *data)
+{
+	g_autoptr(virDomainDeviceDef) dev = parse_attachment(data, def);
+
+	return dev && refuse_present(def, dev) == 0 ? insert(def, dev) : -1;
+}
+
+static int attach_parsed(virDomainObj *vm, void *data)
+{
+	g_autoptr(virDomainDeviceDef) dev = parse_attachment(data, vm->def);
+
+	return dev ? attach_live(vm, dev) : -1;
 }
 
 static int attach(virDomainObj *vm, const char *xml, unsigned int flags)
 {
-	g_autoptr(virDomainDeviceDef) config = NULL;
-	g_autoptr(virDomainDeviceDef) live = NULL;
-	g_autoptr(virDomainDef) def = NULL;
+	static const struct domain_change change = { edit_attach, attach_parsed };
+	struct attachment attachment = { .xml = xml };
 
-	if (parse_both(vm, xml, flags, "attached", &live, &def, &config) < 0)
+	return domain_change(vm, flags, &change, &attachment);
+}
+
+struct detachment {
+	virDomainDeviceDef *dev;
+	bool force;
+};
+
+static int edit_detach(virDomainDef *def, void *data)
+{
+	const struct detachment *d = data;
+	int index = find(def, d->dev);
+
+	if (index < 0)
 		return -1;
-	if (config) {
-		/* A generated address is the same one in both. */
-		if (live && live->type == VIR_DOMAIN_DEVICE_NET)
-			live->data.net->mac = config->data.net->mac;
-		if (refuse_present(def, config) < 0 || insert(def, config) < 0)
-			return -1;
-	}
-	if (live && attach_live(vm, live) < 0)
-		return -1;
-	return def ? save_new_def(vm, &def) : 0;
+	remove_at(def, d->dev, index);
+	return 0;
+}
+
+static int detach_found(virDomainObj *vm, void *data)
+{
+	const struct detachment *d = data;
+
+	return detach_live(vm, d->dev, d->force);
 }
 
 static int detach_device(virDomainObj *vm, virDomainDeviceDef *dev, unsigned int flags)
 {
-	g_autoptr(virDomainDef) def = NULL;
-	int index;
+	static const struct domain_change change = { edit_detach, detach_found };
+	struct detachment detachment = { dev, (flags & VIR_DOMAIN_DEVICE_MODIFY_FORCE) != 0 };
 
 	if (refuse_kind(dev, "detached") < 0)
 		return -1;
-	if (flags & VIR_DOMAIN_AFFECT_CONFIG) {
-		def = virDomainObjCopyPersistentDef(vm, xylem->xmlopt, NULL);
-		if (!def)
-			return -1;
-		index = find(def, dev);
-		if (index < 0)
-			return -1;
-		remove_at(def, dev, index);
-	}
-	if ((flags & VIR_DOMAIN_AFFECT_LIVE) &&
-	    detach_live(vm, dev, (flags & VIR_DOMAIN_DEVICE_MODIFY_FORCE) != 0) < 0)
-		return -1;
-	return def ? save_new_def(vm, &def) : 0;
+	return domain_change(vm, flags & (VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_AFFECT_CONFIG), &change,
+	                     &detachment);
 }
 
 static int detach(virDomainObj *vm, const char *xml, unsigned int flags)
 {
 	unsigned int parse_flags = VIR_DOMAIN_DEF_PARSE_INACTIVE | VIR_DOMAIN_DEF_PARSE_SKIP_VALIDATE;
-	g_autoptr(virDomainDeviceDef) dev = NULL;
+	g_autoptr(virDomainDeviceDef) dev = parse_device(xml, vm->def, xylem->xmlopt, parse_flags);
 
-	if (virDomainObjUpdateModificationImpact(vm, &flags) < 0)
-		return -1;
-	dev = parse_device(xml, vm->def, xylem->xmlopt, parse_flags);
 	return dev ? detach_device(vm, dev, flags) : -1;
 }
 
@@ -382,9 +388,17 @@ static int update_live(virDomainObj *vm, const virDomainDeviceDef *dev)
 	return 0;
 }
 
-static int update_config(virDomainDef *def, virDomainDeviceDef *dev)
+static int update_parsed(virDomainObj *vm, void *data)
 {
-	int index = find(def, dev);
+	g_autoptr(virDomainDeviceDef) dev = parse(data, vm->def, "updated");
+
+	return dev ? update_live(vm, dev) : -1;
+}
+
+static int edit_update(virDomainDef *def, void *data)
+{
+	g_autoptr(virDomainDeviceDef) dev = parse(data, def, "updated");
+	int index = dev ? find(def, dev) : -1;
 
 	if (index < 0)
 		return -1;
@@ -400,16 +414,9 @@ static int update_config(virDomainDef *def, virDomainDeviceDef *dev)
 
 static int update(virDomainObj *vm, const char *xml, unsigned int flags)
 {
-	g_autoptr(virDomainDeviceDef) config = NULL;
-	g_autoptr(virDomainDeviceDef) live = NULL;
-	g_autoptr(virDomainDef) def = NULL;
+	static const struct domain_change change = { edit_update, update_parsed };
 
-	if (parse_both(vm, xml, flags, "updated", &live, &def, &config) < 0 ||
-	    (config && update_config(def, config) < 0))
-		return -1;
-	if (live && update_live(vm, live) < 0)
-		return -1;
-	return def ? save_new_def(vm, &def) : 0;
+	return domain_change(vm, flags, &change, (void *)xml);
 }
 
 typedef int change_fn(virDomainObj *vm, const char *xml, unsigned int flags);

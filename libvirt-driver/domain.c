@@ -234,45 +234,37 @@ int domain_save_config(virDomainDef *def)
 	return virDomainDefSave(def, xylem->xmlopt, xylem->config_dir);
 }
 
-/* Where the definition is that a guest has when it starts next; NULL: it has but that of the running domain. */
-static virDomainDef **config_of(virDomainObj *vm)
+static virDomainDef *changed_copy(virDomainObj *vm, const struct domain_change *change, void *data)
 {
-	if (!vm->persistent)
-		return NULL;
-	return vm->newDef ? &vm->newDef : virDomainObjIsActive(vm) ? NULL : &vm->def;
+	g_autoptr(virDomainDef) def = virDomainObjCopyPersistentDef(vm, xylem->xmlopt, NULL);
+
+	return def && change->edit(def, data) == 0 ? g_steal_pointer(&def) : NULL;
 }
 
-void domain_revert_config(virDomainObj *vm)
+int domain_change(virDomainObj *vm, unsigned int flags, const struct domain_change *change, void *data)
 {
-	virDomainDef **at = config_of(vm), *old;
-	g_autofree char *file = NULL;
-	virErrorPtr saved;
+	g_autoptr(virDomainDef) def = NULL;
 
-	if (!at)
-		return;
-	virErrorPreserveLast(&saved);
-	file = virDomainConfigFile(xylem->config_dir, (*at)->name);
-	old = virDomainDefParseFile(file, xylem->xmlopt, NULL,
-	                            VIR_DOMAIN_DEF_PARSE_INACTIVE | VIR_DOMAIN_DEF_PARSE_SKIP_VALIDATE |
-	                                    VIR_DOMAIN_DEF_PARSE_ALLOW_POST_PARSE_FAIL);
-	if (old) {
-		virDomainDefFree(*at);
-		*at = old;
-	} else {
-		VIR_WARN("%s: the change that failed stays until libvirtd starts anew: %s", (*at)->name,
-		         virGetLastErrorMessage());
+	if (virDomainObjUpdateModificationImpact(vm, &flags) < 0)
+		return -1;
+	if (flags & VIR_DOMAIN_AFFECT_CONFIG) {
+		def = changed_copy(vm, change, data);
+		if (!def)
+			return -1;
 	}
-	virErrorRestore(&saved);
-}
-
-int domain_save_changed(virDomainObj *vm)
-{
-	virDomainDef **at = config_of(vm);
-
-	if (!at || domain_save_config(*at) == 0)
-		return 0;
-	domain_revert_config(vm);
-	return -1;
+	if (flags & VIR_DOMAIN_AFFECT_LIVE) {
+		if (change->live(vm, data) < 0)
+			return -1;
+		if (!def)
+			return 0;
+		/* Another one may have been defined while the guest was asked. */
+		virDomainDefFree(def);
+		def = changed_copy(vm, change, data);
+	}
+	if (!def || domain_save_config(def) < 0)
+		return -1;
+	virDomainObjAssignDef(vm, &def, false, NULL);
+	return 0;
 }
 
 int domain_hook_xml(virDomainObj *vm, const char *xml, int op, int subop)

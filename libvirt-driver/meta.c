@@ -12,9 +12,56 @@
 
 VIR_LOG_INIT("xylem.meta");
 
+struct metadata {
+	int type;
+	const char *text, *key, *uri;
+};
+
+/* libvirt gives metadata to objects only: here to one that nobody else knows and that is saved nowhere. */
+static int edit_metadata(virDomainDef *def, void *data)
+{
+	virDomainObj *object = virDomainObjNew(xylem->xmlopt);
+	const struct metadata *m = data;
+	int ret;
+
+	if (!object)
+		return -1;
+	object->def = def;
+	object->persistent = 1;
+	ret = virDomainObjSetMetadata(object, m->type, m->text, m->key, m->uri, xylem->xmlopt, NULL, NULL,
+	                              VIR_DOMAIN_AFFECT_CONFIG);
+	object->def = NULL;
+	virDomainObjEndAPI(&object);
+	return ret;
+}
+
+static int set_metadata_live(virDomainObj *vm, void *data)
+{
+	const struct metadata *m = data;
+
+	if (virDomainObjSetMetadata(vm, m->type, m->text, m->key, m->uri, xylem->xmlopt, NULL, NULL,
+	                            VIR_DOMAIN_AFFECT_LIVE) < 0)
+		return -1;
+	domain_save_status(vm);
+	return 0;
+}
+
+static int set_metadata(virDomainObj *vm, struct metadata *m, unsigned int flags)
+{
+	static const struct domain_change change = { edit_metadata, set_metadata_live };
+
+	if (virDomainObjUpdateModificationImpact(vm, &flags) < 0)
+		return -1;
+	/* No guest is asked: what can fail is the definition's file alone, and comes first. */
+	if ((flags & VIR_DOMAIN_AFFECT_CONFIG) && domain_change(vm, VIR_DOMAIN_AFFECT_CONFIG, &change, m) < 0)
+		return -1;
+	return flags & VIR_DOMAIN_AFFECT_LIVE ? domain_change(vm, VIR_DOMAIN_AFFECT_LIVE, &change, m) : 0;
+}
+
 int meta_set(virDomainPtr dom, int type, const char *metadata, const char *key, const char *uri,
              unsigned int flags)
 {
+	struct metadata m = { type, metadata, key, uri };
 	virDomainObj *vm;
 	int ret = -1;
 
@@ -26,12 +73,9 @@ int meta_set(virDomainPtr dom, int type, const char *metadata, const char *key, 
 	if (virDomainSetMetadataEnsureACL(dom->conn, vm->def, flags) < 0 ||
 	    domain_refuse_dom0(vm, "described") < 0 || domain_begin_job(vm, VIR_JOB_MODIFY) < 0)
 		goto cleanup;
-	ret = virDomainObjSetMetadata(vm, type, metadata, key, uri, xylem->xmlopt, xylem->state_dir,
-	                              xylem->config_dir, flags);
+	ret = set_metadata(vm, &m, flags);
 	if (ret == 0)
 		domain_event(virDomainEventMetadataChangeNewFromObj(vm, type, uri));
-	else
-		domain_revert_config(vm);
 	domain_end_job(vm);
 cleanup:
 	virDomainObjEndAPI(&vm);
@@ -52,22 +96,22 @@ char *meta_get(virDomainPtr dom, int type, const char *uri, unsigned int flags)
 }
 
 /* The file under the new name comes first: whatever happens between, the domain is there after a restart. */
-static int rename_files(virDomainObj *vm, const char *old_name)
+static int rename_files(virDomainDef *def, const char *old_name, bool autostart)
 {
 	g_autofree char *old_file = virDomainConfigFile(xylem->config_dir, old_name);
 	virErrorPtr saved;
 
-	if (domain_save_config(vm->def) < 0)
+	if (domain_save_config(def) < 0)
 		return -1;
-	if (vm->autostart && define_autostart_link(vm->def->name, true) < 0) {
-		g_autofree char *new_file = virDomainConfigFile(xylem->config_dir, vm->def->name);
+	if (autostart && define_autostart_link(def->name, true) < 0) {
+		g_autofree char *new_file = virDomainConfigFile(xylem->config_dir, def->name);
 
 		virErrorPreserveLast(&saved);
 		unlink(new_file);
 		virErrorRestore(&saved);
 		return -1;
 	}
-	if (vm->autostart && define_autostart_link(old_name, false) < 0)
+	if (autostart && define_autostart_link(old_name, false) < 0)
 		VIR_WARN("%s: %s", old_name, virGetLastErrorMessage());
 	if (unlink(old_file) < 0 && errno != ENOENT)
 		VIR_WARN("%s cannot be removed: %s", old_file, g_strerror(errno));
@@ -75,22 +119,22 @@ static int rename_files(virDomainObj *vm, const char *old_name)
 	return 0;
 }
 
+/* In a copy, as all that is changed of a definition; domain_change() knows of one file only. */
 static int rename_one(virDomainObj *vm, const char *new_name, unsigned int flags G_GNUC_UNUSED,
                       void *opaque G_GNUC_UNUSED)
 {
-	g_autofree char *old_name = NULL;
+	g_autoptr(virDomainDef) def = virDomainObjCopyPersistentDef(vm, xylem->xmlopt, NULL);
 	virObjectEvent *gone;
 
+	if (!def)
+		return -1;
+	g_free(def->name);
+	def->name = g_strdup(new_name);
+	if (rename_files(def, vm->def->name, vm->autostart) < 0)
+		return -1;
 	gone = virDomainEventLifecycleNewFromObj(vm, VIR_DOMAIN_EVENT_UNDEFINED,
 	                                         VIR_DOMAIN_EVENT_UNDEFINED_RENAMED);
-	old_name = vm->def->name;
-	vm->def->name = g_strdup(new_name);
-	if (rename_files(vm, old_name) < 0) {
-		g_free(vm->def->name);
-		vm->def->name = g_steal_pointer(&old_name);
-		virObjectUnref(gone);
-		return -1;
-	}
+	virDomainObjAssignDef(vm, &def, false, NULL);
 	domain_event(gone);
 	domain_event(virDomainEventLifecycleNewFromObj(vm, VIR_DOMAIN_EVENT_DEFINED,
 	                                               VIR_DOMAIN_EVENT_DEFINED_RENAMED));

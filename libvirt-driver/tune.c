@@ -65,14 +65,6 @@ static bool is_kept(const virDomainObj *vm)
 	return !domain_is_dom0(vm) && !priv->foreign;
 }
 
-/* Saves what has been changed. */
-static int save(virDomainObj *vm, virDomainDef *live, virDomainDef *config)
-{
-	if (live)
-		domain_save_status(vm);
-	return config ? domain_save_changed(vm) : 0;
-}
-
 /* ---- vcpus ---- */
 
 static int ask_vcpus(struct monitor *m, const char *handle, unsigned long count)
@@ -80,48 +72,62 @@ static int ask_vcpus(struct monitor *m, const char *handle, unsigned long count)
 	return monitor_set_vcpus(m, handle, (unsigned int)count);
 }
 
+static int check_vcpus(const virDomainDef *def, unsigned int count)
+{
+	if (count <= virDomainDefGetVcpusMax(def))
+		return 0;
+	virReportError(VIR_ERR_INVALID_ARG, "%u vcpus are more than the most that %s may have, %u", count,
+	               def->name, virDomainDefGetVcpusMax(def));
+	return -1;
+}
+
+static int edit_vcpus(virDomainDef *def, void *data)
+{
+	const unsigned int *count = data;
+
+	return check_vcpus(def, *count) < 0 ? -1 : virDomainDefSetVcpus(def, *count);
+}
+
+static int set_vcpus_live(virDomainObj *vm, void *data)
+{
+	const unsigned int *count = data;
+
+	if (check_vcpus(vm->def, *count) < 0 || ask_guest(vm, *count, ask_vcpus) < 0 ||
+	    virDomainDefSetVcpus(vm->def, *count) < 0)
+		return -1;
+	domain_save_status(vm);
+	return 0;
+}
+
+static int edit_vcpus_max(virDomainDef *def, void *data)
+{
+	const unsigned int *count = data;
+
+	return virDomainDefSetVcpusMax(def, *count, xylem->xmlopt);
+}
+
+static int refuse_vcpus_max(virDomainObj *vm, void *data G_GNUC_UNUSED)
+{
+	virReportError(VIR_ERR_OPERATION_UNSUPPORTED,
+	               "%s is running, the most vcpus that it may have cannot be changed; use --config",
+	               vm->def->name);
+	return -1;
+}
+
 static int set_vcpus(virDomainObj *vm, unsigned long value, unsigned int flags)
 {
+	static const struct domain_change now = { edit_vcpus, set_vcpus_live };
+	static const struct domain_change most = { edit_vcpus_max, refuse_vcpus_max };
 	unsigned int count = (unsigned int)value;
-	virDomainDef *live, *config;
 
-	if (virDomainObjGetDefs(vm, flags & (VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_AFFECT_CONFIG), &live,
-	                        &config) < 0)
-		return -1;
 	/* Before libvirt makes room for them. */
 	if (count < 1 || count > GUEST_VCPUS_MAX) {
 		virReportError(VIR_ERR_INVALID_ARG, "%u vcpus for %s: a guest has 1 to %d", count,
 		               vm->def->name, GUEST_VCPUS_MAX);
 		return -1;
 	}
-	if (flags & VIR_DOMAIN_VCPU_MAXIMUM) {
-		if (live) {
-			virReportError(
-			        VIR_ERR_OPERATION_UNSUPPORTED,
-			        "%s is running, the most vcpus that it may have cannot be changed; use --config",
-			        vm->def->name);
-			return -1;
-		}
-		if (virDomainDefSetVcpusMax(config, count, xylem->xmlopt) < 0)
-			return -1;
-		return save(vm, NULL, config);
-	}
-	if ((live && count > virDomainDefGetVcpusMax(live)) ||
-	    (config && count > virDomainDefGetVcpusMax(config))) {
-		virReportError(VIR_ERR_INVALID_ARG, "%u vcpus are more than the most that %s may have, %u",
-		               count, vm->def->name, virDomainDefGetVcpusMax(live ? live : config));
-		return -1;
-	}
-	if (live) {
-		if (ask_guest(vm, count, ask_vcpus) < 0 || virDomainDefSetVcpus(vm->def, count) < 0)
-			return -1;
-		/* The definition may have been replaced meanwhile. */
-		if (config)
-			config = virDomainObjGetPersistentDef(xylem->xmlopt, vm, NULL);
-	}
-	if (config && virDomainDefSetVcpus(config, count) < 0)
-		return -1;
-	return save(vm, live, config);
+	return domain_change(vm, flags & (VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_AFFECT_CONFIG),
+	                     flags & VIR_DOMAIN_VCPU_MAXIMUM ? &most : &now, &count);
 }
 
 int tune_set_vcpus_flags(virDomainPtr dom, unsigned int count, unsigned int flags)
@@ -196,45 +202,69 @@ static int check_map(virDomainObj *vm, unsigned int vcpu, const unsigned char *m
 	return -1;
 }
 
-static int pin_def(virDomainDef *def, unsigned int vcpu, const unsigned char *map, int map_bytes)
-{
-	virDomainVcpuDef *info = virDomainDefGetVcpu(def, vcpu);
-	virBitmap *mask;
+struct pin {
+	unsigned int vcpu;
+	const unsigned char *map;
+	int map_bytes;
+};
 
-	if (!info) {
-		virReportError(VIR_ERR_INVALID_ARG, "%s has no vcpu %u", def->name, vcpu);
+static int check_pin(virDomainDef *def, const struct pin *pin)
+{
+	if (virDomainDefGetVcpu(def, pin->vcpu))
+		return 0;
+	virReportError(VIR_ERR_INVALID_ARG, "%s has no vcpu %u", def->name, pin->vcpu);
+	return -1;
+}
+
+static int edit_pin(virDomainDef *def, void *data)
+{
+	const struct pin *pin = data;
+	virDomainVcpuDef *info;
+
+	if (check_pin(def, pin) < 0)
 		return -1;
-	}
-	mask = virBitmapNewData(map, map_bytes);
+	info = virDomainDefGetVcpu(def, pin->vcpu);
 	virBitmapFree(info->cpumask);
-	info->cpumask = mask;
+	info->cpumask = virBitmapNewData(pin->map, pin->map_bytes);
 	return 0;
 }
 
-static int pin_live(virDomainObj *vm, unsigned int vcpu, const unsigned char *map, int map_bytes)
+static int ask_pin(virDomainObj *vm, const struct pin *pin)
 {
 	char handle[VIR_UUID_STRING_BUFLEN];
 	int ret;
 
 	if (!is_kept(vm))
-		return xyl_vcpu_set_affinity(xylem->xen, (uint32_t)vm->def->id, vcpu, map, NULL,
-		                             (size_t)map_bytes) < 0
+		return xyl_vcpu_set_affinity(xylem->xen, (uint32_t)vm->def->id, pin->vcpu, pin->map, NULL,
+		                             (size_t)pin->map_bytes) < 0
 		               ? report_xyl()
 		               : 0;
 	domain_handle(vm, handle);
 	if (slot_take(SLOT_GUEST, vm) < 0)
 		return -1;
 	virObjectUnlock(vm);
-	ret = monitor_set_affinity(xylem->monitor, handle, vcpu, map, (size_t)map_bytes);
+	ret = monitor_set_affinity(xylem->monitor, handle, pin->vcpu, pin->map, (size_t)pin->map_bytes);
 	virObjectLock(vm);
 	slot_give(SLOT_GUEST);
 	return ret < 0 ? -1 : virDomainObjCheckActive(vm);
 }
 
+static int pin_live(virDomainObj *vm, void *data)
+{
+	struct pin *pin = data;
+
+	if (check_pin(vm->def, pin) < 0 || ask_pin(vm, pin) < 0 || edit_pin(vm->def, pin) < 0)
+		return -1;
+	if (!domain_is_dom0(vm))
+		domain_save_status(vm);
+	return 0;
+}
+
 int tune_pin_vcpu_flags(virDomainPtr dom, unsigned int vcpu, unsigned char *map, int map_bytes,
                         unsigned int flags)
 {
-	virDomainDef *live, *config;
+	static const struct domain_change change = { edit_pin, pin_live };
+	struct pin pin = { vcpu, map, map_bytes };
 	virDomainObj *vm;
 	int ret = -1;
 
@@ -250,22 +280,8 @@ int tune_pin_vcpu_flags(virDomainPtr dom, unsigned int vcpu, unsigned char *map,
 		virReportError(VIR_ERR_OPERATION_UNSUPPORTED, "%s", "Domain-0 has no stored definition");
 		goto endjob;
 	}
-	if (virDomainObjGetDefs(vm, flags, &live, &config) < 0 || check_map(vm, vcpu, map, map_bytes) < 0)
-		goto endjob;
-	if (live) {
-		if (!virDomainDefGetVcpu(live, vcpu)) {
-			virReportError(VIR_ERR_INVALID_ARG, "%s has no vcpu %u", live->name, vcpu);
-			goto endjob;
-		}
-		if (pin_live(vm, vcpu, map, map_bytes) < 0 || pin_def(vm->def, vcpu, map, map_bytes) < 0)
-			goto endjob;
-		/* The definition may have been replaced meanwhile. */
-		if (config)
-			config = virDomainObjGetPersistentDef(xylem->xmlopt, vm, NULL);
-	}
-	if (config && pin_def(config, vcpu, map, map_bytes) < 0)
-		goto endjob;
-	ret = save(vm, domain_is_dom0(vm) ? NULL : live, config);
+	if (check_map(vm, vcpu, map, map_bytes) == 0)
+		ret = domain_change(vm, flags, &change, &pin);
 endjob:
 	domain_end_job(vm);
 cleanup:
@@ -390,18 +406,21 @@ cleanup:
 
 /* ---- memory ---- */
 
-static int set_max_memory(virDomainObj *vm, unsigned long kib, virDomainDef *live, virDomainDef *config)
+static int edit_memory_max(virDomainDef *def, void *data)
 {
-	if (live) {
-		virReportError(VIR_ERR_OPERATION_UNSUPPORTED,
-		               "%s is running, its memory limit cannot be changed; use --config",
-		               vm->def->name);
-		return -1;
-	}
-	virDomainDefSetMemoryTotal(config, kib);
-	if (config->mem.cur_balloon > kib)
-		config->mem.cur_balloon = kib;
-	return save(vm, NULL, config);
+	const unsigned long *kib = data;
+
+	virDomainDefSetMemoryTotal(def, *kib);
+	if (def->mem.cur_balloon > *kib)
+		def->mem.cur_balloon = *kib;
+	return 0;
+}
+
+static int refuse_memory_max(virDomainObj *vm, void *data G_GNUC_UNUSED)
+{
+	virReportError(VIR_ERR_OPERATION_UNSUPPORTED,
+	               "%s is running, its memory limit cannot be changed; use --config", vm->def->name);
+	return -1;
 }
 
 static int ask_memory(struct monitor *m, const char *handle, unsigned long kib)
@@ -409,13 +428,47 @@ static int ask_memory(struct monitor *m, const char *handle, unsigned long kib)
 	return monitor_set_memory(m, handle, kib);
 }
 
+static int check_memory(const virDomainDef *def, unsigned long kib)
+{
+	if (kib <= virDomainDefGetMemoryTotal(def))
+		return 0;
+	virReportError(VIR_ERR_INVALID_ARG, "%lu KiB are more than the limit of %s, %llu KiB", kib, def->name,
+	               virDomainDefGetMemoryTotal(def));
+	return -1;
+}
+
+static int edit_memory(virDomainDef *def, void *data)
+{
+	const unsigned long *kib = data;
+
+	if (check_memory(def, *kib) < 0)
+		return -1;
+	def->mem.cur_balloon = *kib;
+	return 0;
+}
+
+static int set_memory_live(virDomainObj *vm, void *data)
+{
+	const unsigned long *kib = data;
+
+	if (check_memory(vm->def, *kib) < 0)
+		return -1;
+	if (vm->def->memballoon && vm->def->memballoon->model == VIR_DOMAIN_MEMBALLOON_MODEL_NONE) {
+		virReportError(VIR_ERR_OPERATION_INVALID, "%s has <memballoon model='none'/>", vm->def->name);
+		return -1;
+	}
+	if (ask_guest(vm, *kib, ask_memory) < 0)
+		return -1;
+	vm->def->mem.cur_balloon = *kib;
+	domain_save_status(vm);
+	return 0;
+}
+
 static int set_memory(virDomainObj *vm, unsigned long kib, unsigned int flags)
 {
-	virDomainDef *live, *config;
+	static const struct domain_change now = { edit_memory, set_memory_live };
+	static const struct domain_change most = { edit_memory_max, refuse_memory_max };
 
-	if (virDomainObjGetDefs(vm, flags & (VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_AFFECT_CONFIG), &live,
-	                        &config) < 0)
-		return -1;
 	/* What is stored must be a definition that starts, and even one that libvirt can read again. */
 	if (kib < GUEST_MEMORY_MIN_KIB || kib > GUEST_MEMORY_MAX_KIB) {
 		virReportError(VIR_ERR_INVALID_ARG, "%lu KiB for %s: a guest has %llu to %llu", kib,
@@ -427,33 +480,8 @@ static int set_memory(virDomainObj *vm, unsigned long kib, unsigned int flags)
 		               vm->def->name);
 		return -1;
 	}
-	if (flags & VIR_DOMAIN_MEM_MAXIMUM)
-		return set_max_memory(vm, kib, live, config);
-	if ((live && kib > virDomainDefGetMemoryTotal(live)) ||
-	    (config && kib > virDomainDefGetMemoryTotal(config))) {
-		unsigned long long limit = virDomainDefGetMemoryTotal(live ? live : config);
-
-		if (config)
-			limit = MIN(limit, virDomainDefGetMemoryTotal(config));
-		virReportError(VIR_ERR_INVALID_ARG, "%lu KiB are more than the limit of %s, %llu KiB", kib,
-		               vm->def->name, limit);
-		return -1;
-	}
-	if (live) {
-		if (live->memballoon && live->memballoon->model == VIR_DOMAIN_MEMBALLOON_MODEL_NONE) {
-			virReportError(VIR_ERR_OPERATION_INVALID, "%s has <memballoon model='none'/>",
-			               live->name);
-			return -1;
-		}
-		if (ask_guest(vm, kib, ask_memory) < 0)
-			return -1;
-		vm->def->mem.cur_balloon = kib;
-		if (config)
-			config = virDomainObjGetPersistentDef(xylem->xmlopt, vm, NULL);
-	}
-	if (config)
-		config->mem.cur_balloon = kib;
-	return save(vm, live, config);
+	return domain_change(vm, flags & (VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_AFFECT_CONFIG),
+	                     flags & VIR_DOMAIN_MEM_MAXIMUM ? &most : &now, &kib);
 }
 
 int tune_set_memory_flags(virDomainPtr dom, unsigned long kib, unsigned int flags)
@@ -510,27 +538,29 @@ cleanup:
 	return name;
 }
 
-static int get_scheduler(virDomainObj *vm, unsigned int flags, struct xyl_sched *params)
+static void defined_scheduler(const virDomainDef *def, struct xyl_sched *params)
 {
-	virDomainDef *def = virDomainObjGetOneDef(vm, flags);
-	struct xyl_dominfo info;
-	int known;
+	params->weight = conf_weight(def) ? conf_weight(def) : 256;
+	params->cap = conf_cap(def);
+}
 
-	if (!def)
-		return -1;
-	known = def->id >= 0 ? domain_query(vm, &info) : 1;
+static int get_scheduler(virDomainObj *vm, const virDomainDef *def, struct xyl_sched *params)
+{
+	struct xyl_dominfo info;
+	int known = def->id >= 0 ? domain_query(vm, &info) : 1;
+
 	if (known < 0)
 		return -1;
 	if (known == 0)
 		return xyl_sched_get(xylem->xen, (uint32_t)def->id, params) < 0 ? report_xyl() : 0;
-	params->weight = conf_weight(def) ? conf_weight(def) : 256;
-	params->cap = conf_cap(def);
+	defined_scheduler(def, params);
 	return 0;
 }
 
 int tune_get_scheduler_flags(virDomainPtr dom, virTypedParameterPtr params, int *count, unsigned int flags)
 {
 	struct xyl_sched sched;
+	virDomainDef *def;
 	virDomainObj *vm;
 	int ret = -1;
 
@@ -540,8 +570,10 @@ int tune_get_scheduler_flags(virDomainPtr dom, virTypedParameterPtr params, int 
 	vm = domain_get(dom);
 	if (!vm)
 		return -1;
-	if (virDomainGetSchedulerParametersFlagsEnsureACL(dom->conn, vm->def) < 0 ||
-	    get_scheduler(vm, flags, &sched) < 0)
+	if (virDomainGetSchedulerParametersFlagsEnsureACL(dom->conn, vm->def) < 0)
+		goto cleanup;
+	def = virDomainObjGetOneDef(vm, flags);
+	if (!def || get_scheduler(vm, def, &sched) < 0)
 		goto cleanup;
 	if (*count > 0 && virTypedParameterAssign(&params[0], VIR_DOMAIN_SCHEDULER_WEIGHT,
 	                                          VIR_TYPED_PARAM_UINT, sched.weight) < 0)
@@ -571,7 +603,7 @@ static void store_scheduler(virDomainDef *def, const struct xyl_sched *sched)
 	def->cputune.global_period = sched->cap ? CAP_PERIOD_US : 0;
 }
 
-static int schedule_live(virDomainObj *vm, const struct xyl_sched *sched)
+static int ask_scheduler(virDomainObj *vm, const struct xyl_sched *sched)
 {
 	char handle[VIR_UUID_STRING_BUFLEN];
 	int ret;
@@ -588,46 +620,63 @@ static int schedule_live(virDomainObj *vm, const struct xyl_sched *sched)
 	return ret < 0 ? -1 : virDomainObjCheckActive(vm);
 }
 
-static int set_scheduler(virDomainObj *vm, virTypedParameterPtr params, int count, unsigned int flags)
-{
-	virDomainDef *live, *config;
-	struct xyl_sched sched;
-	int i;
+/* What a client wants changed; the rest stays as each has it, the running guest and its definition. */
+struct wanted {
+	virTypedParameterPtr params;
+	int count;
+};
 
-	if (virDomainObjGetDefs(vm, flags, &live, &config) < 0)
-		return -1;
-	if (get_scheduler(vm, live ? VIR_DOMAIN_AFFECT_LIVE : VIR_DOMAIN_AFFECT_CONFIG, &sched) < 0)
-		return -1;
-	for (i = 0; i < count; i++) {
-		if (STREQ(params[i].field, VIR_DOMAIN_SCHEDULER_WEIGHT))
-			sched.weight = params[i].value.ui;
-		else if (STREQ(params[i].field, VIR_DOMAIN_SCHEDULER_CAP))
-			sched.cap = params[i].value.ui;
+static int want_scheduler(const virDomainDef *def, const struct wanted *wanted, struct xyl_sched *sched)
+{
+	unsigned int cap_max = 100 * virDomainDefGetVcpusMax(def);
+
+	for (int i = 0; i < wanted->count; i++) {
+		if (STREQ(wanted->params[i].field, VIR_DOMAIN_SCHEDULER_WEIGHT))
+			sched->weight = wanted->params[i].value.ui;
+		else if (STREQ(wanted->params[i].field, VIR_DOMAIN_SCHEDULER_CAP))
+			sched->cap = wanted->params[i].value.ui;
 	}
-	if (sched.weight < 1 || sched.weight > 65535) {
-		virReportError(VIR_ERR_INVALID_ARG, "weight %u: it is 1..65535", sched.weight);
+	if (sched->weight < 1 || sched->weight > 65535) {
+		virReportError(VIR_ERR_INVALID_ARG, "weight %u: it is 1..65535", sched->weight);
 		return -1;
 	}
-	if (sched.cap > 100 * virDomainDefGetVcpusMax(vm->def)) {
+	if (sched->cap > cap_max) {
 		virReportError(VIR_ERR_INVALID_ARG,
-		               "cap %u: it is at most %u, 100 for each vcpu, and 0 for none", sched.cap,
-		               100 * virDomainDefGetVcpusMax(vm->def));
+		               "cap %u: it is at most %u, 100 for each vcpu, and 0 for none", sched->cap,
+		               cap_max);
 		return -1;
 	}
-	if (live) {
-		if (schedule_live(vm, &sched) < 0)
-			return -1;
-		store_scheduler(vm->def, &sched);
-		if (config)
-			config = virDomainObjGetPersistentDef(xylem->xmlopt, vm, NULL);
-	}
-	if (config)
-		store_scheduler(config, &sched);
-	return save(vm, domain_is_dom0(vm) ? NULL : live, config);
+	return 0;
+}
+
+static int edit_scheduler(virDomainDef *def, void *data)
+{
+	struct xyl_sched sched;
+
+	defined_scheduler(def, &sched);
+	if (want_scheduler(def, data, &sched) < 0)
+		return -1;
+	store_scheduler(def, &sched);
+	return 0;
+}
+
+static int schedule_live(virDomainObj *vm, void *data)
+{
+	struct xyl_sched sched;
+
+	if (get_scheduler(vm, vm->def, &sched) < 0 || want_scheduler(vm->def, data, &sched) < 0 ||
+	    ask_scheduler(vm, &sched) < 0)
+		return -1;
+	store_scheduler(vm->def, &sched);
+	if (!domain_is_dom0(vm))
+		domain_save_status(vm);
+	return 0;
 }
 
 int tune_set_scheduler_flags(virDomainPtr dom, virTypedParameterPtr params, int count, unsigned int flags)
 {
+	static const struct domain_change change = { edit_scheduler, schedule_live };
+	struct wanted wanted = { params, count };
 	virDomainObj *vm;
 	int ret = -1;
 
@@ -647,7 +696,7 @@ int tune_set_scheduler_flags(virDomainPtr dom, virTypedParameterPtr params, int 
 	}
 	if (domain_begin_job(vm, VIR_JOB_MODIFY) < 0)
 		goto cleanup;
-	ret = set_scheduler(vm, params, count, flags);
+	ret = domain_change(vm, flags, &change, &wanted);
 	domain_end_job(vm);
 cleanup:
 	virDomainObjEndAPI(&vm);

@@ -107,10 +107,21 @@ void domain_end_job(virDomainObj *vm);
 /* Writes the state file of a running domain; failures are logged. */
 void domain_save_status(virDomainObj *vm);
 int domain_save_config(virDomainDef *def);
-/* Saves the definition of vm, which was changed. Where that fails it is again what its file says. */
-int domain_save_changed(virDomainObj *vm);
-/* What its file says, after a change that failed. The last error stays. */
-void domain_revert_config(virDomainObj *vm);
+/*
+ * What a client changes: what a guest has when it starts next (AFFECT_CONFIG), the running guest (AFFECT_LIVE), or both;
+ * flags: either, or none for what there is. The caller has the job.
+ *
+ * The definition is changed in a copy, which takes its place when its file has been written: where anything fails before,
+ * the definition is what it was, in memory and on the disk. Of both, the copy comes first, since that fails easily; then
+ * the guest; then the copy is saved. Where that last step fails the guest has what its definition has not.
+ */
+struct domain_change {
+	/* Changes a definition, a copy; 0, or -1 with an error. Called again for another copy, must not use itself up. */
+	int (*edit)(virDomainDef *def, void *data);
+	/* Changes the running guest, vm->def and its state file; 0, or -1 with an error. May unlock the object. */
+	int (*live)(virDomainObj *vm, void *data);
+};
+int domain_change(virDomainObj *vm, unsigned int flags, const struct domain_change *change, void *data);
 /* Runs the hook script; the object is unlocked meanwhile. 0, or -1 when the script says no. */
 int domain_hook(virDomainObj *vm, virDomainDef *def, int op, int subop);
 int domain_hook_xml(virDomainObj *vm, const char *xml, int op, int subop);

@@ -12,6 +12,7 @@
 #include "../lib/tap.h"
 #include "conf.h"
 #include "played_xylemd.h"
+#include "virthread.h"
 
 static void ok(bool good, const char *name)
 {
@@ -106,6 +107,19 @@ static void test_rename(virDomainPtr running)
 	virObjectUnref(dom);
 }
 
+#define DISK "<disk type='block'><source dev='/dev/null'/><target dev='xvd%s' bus='xen'/>%s</disk>"
+#define NIC  "<interface type='bridge'><mac address='00:16:3e:00:00:01'/><source bridge='br0'/></interface>"
+
+#define NIC_LINK(link) \
+	"<interface type='bridge'><mac address='00:16:3e:00:00:01'/><source bridge='%s'/>" link "</interface>"
+
+static int update(virDomainPtr dom, const char *format, const char *bridge, unsigned int flags)
+{
+	g_autofree char *xml = g_strdup_printf(format, bridge);
+
+	return devices_update_flags(dom, xml, flags);
+}
+
 /* Where the new version of a guest's file would be written there is a folder: it cannot be, as on a full disk. */
 static char *block(const char *name)
 {
@@ -174,23 +188,27 @@ static void test_unsaved_define(void)
 	virObjectUnref(dom);
 }
 
-/* What fails is not done: the definition stays what its file says, when that cannot be written (a full disk). */
+/* What fails is not done: the definition stays what it was when it cannot be saved, whatever its file says by now. */
 static void test_unsaved_changes(void)
 {
 	static const char xml[] =
 	        "<domain type='xen'><name>unsaved</name><memory>65536</memory><vcpu>2</vcpu>"
-	        "<os><type>linux</type><kernel>/k</kernel></os></domain>";
-	char *obstacle;
+	        "<os><type>linux</type><kernel>/k</kernel></os><devices>" NIC
+	        "<disk type='block'><source dev='/dev/null'/><target dev='xvda' bus='xen'/>"
+	        "<alias name='ua-root'/></disk></devices></domain>";
+	g_autofree char *file = g_build_filename(xylem->config_dir, "unsaved.xml", NULL);
+	g_autofree char *disk_a = g_strdup_printf(DISK, "a", ""), *disk_b = g_strdup_printf(DISK, "b", "");
 	virTypedParameter weight = { .field = VIR_DOMAIN_SCHEDULER_WEIGHT, .type = VIR_TYPED_PARAM_UINT };
-	g_autofree char *before = NULL, *after = NULL, *later = NULL;
+	g_autofree char *before = NULL, *after = NULL, *now = NULL;
 	virDomainPtr dom = define_xml(conn, xml);
 	const unsigned int config = VIR_DOMAIN_AFFECT_CONFIG;
 	unsigned char map = 1;
 	unsigned int refused = 0;
+	char *obstacle;
 
 	weight.value.ui = 777;
 	before = dom ? define_get_xml(dom, VIR_DOMAIN_XML_INACTIVE) : NULL;
-	if (!before)
+	if (!before || !g_file_set_contents(file, "edited by hand", -1, NULL))
 		abort();
 	obstacle = block("unsaved");
 	refused += tune_set_vcpus_flags(dom, 1, config | VIR_DOMAIN_VCPU_MAXIMUM) < 0;
@@ -202,20 +220,154 @@ static void test_unsaved_changes(void)
 	refused += meta_set(dom, VIR_DOMAIN_METADATA_TITLE, "t", NULL, NULL, config) < 0;
 	refused += meta_set(dom, VIR_DOMAIN_METADATA_DESCRIPTION, "d", NULL, NULL, config) < 0;
 	refused += meta_set(dom, VIR_DOMAIN_METADATA_ELEMENT, "<e/>", "k", "urn:x", config) < 0;
-	ok(refused == 9 && strstr(virGetLastErrorMessage(), "unsaved.xml.new"),
+	refused += devices_attach_flags(dom, disk_b, config) < 0;
+	refused += devices_detach_flags(dom, disk_a, config) < 0;
+	refused += devices_detach_alias(dom, "ua-root", config) < 0;
+	refused += update(dom, NIC_LINK("<link state='down'/>"), "br0", config) < 0;
+	ok(refused == 13 && strstr(virGetLastErrorMessage(), "unsaved.xml.new"),
 	   "changes of a definition that cannot be saved fail, and the file is named");
 	after = define_get_xml(dom, VIR_DOMAIN_XML_INACTIVE);
 	ok(STREQ_NULLABLE(before, after), "and none of them is made");
+	ok(g_file_get_contents(file, &now, NULL, NULL) && STREQ(now, "edited by hand"), "nor on the disk");
 	unblock(obstacle);
-	ok(tune_set_memory_flags(dom, 32768, config) == 0 &&
-	           (later = define_get_xml(dom, VIR_DOMAIN_XML_INACTIVE)) && strstr(later, ">32768<"),
+	ok(tune_set_memory_flags(dom, 32768, config) == 0 && says(dom, VIR_DOMAIN_XML_INACTIVE, ">32768<"),
 	   "when it can be saved again, it is");
 	ok(define_undefine(dom) == 0, "the guest is undefined");
 	virObjectUnref(dom);
 }
 
-#define DISK "<disk type='block'><source dev='/dev/null'/><target dev='xvd%s' bus='xen'/>%s</disk>"
-#define NIC  "<interface type='bridge'><mac address='00:16:3e:00:00:01'/><source bridge='br0'/></interface>"
+/* The same of names and links, which have files of their own. */
+static void test_unsaved_name(void)
+{
+	g_autofree char *old_file = g_build_filename(xylem->config_dir, "former.xml", NULL);
+	g_autofree char *new_file = g_build_filename(xylem->config_dir, "latter.xml", NULL);
+	g_autofree char *xml = titled("former", "t");
+	virDomainPtr dom = define_xml(conn, xml);
+	char *obstacle = block("latter");
+	int autostart = -1;
+
+	if (!dom)
+		abort();
+	ok(meta_rename(dom, "latter", 0) < 0 && says(dom, 0, "<name>former</name>") &&
+	           !define_lookup_name(conn, "latter") && g_file_test(old_file, G_FILE_TEST_EXISTS),
+	   "a guest whose file cannot be written under the new name keeps the former");
+	unblock(obstacle);
+	if (define_set_autostart(dom, 1) < 0 || unlink(xylem->autostart_dir) == 0)
+		abort();
+	g_free(xylem->autostart_dir);
+	xylem->autostart_dir = g_build_filename(old_file, "autostart", NULL);
+	ok(meta_rename(dom, "latter", 0) < 0 && says(dom, 0, "<name>former</name>") &&
+	           !g_file_test(new_file, G_FILE_TEST_EXISTS) && !define_lookup_name(conn, "latter"),
+	   "so does one that starts at boot, where the link cannot be made");
+	ok(define_get_autostart(dom, &autostart) == 0 && autostart == 1, "and it still does");
+	if (define_set_autostart(dom, 0) < 0)
+		abort();
+	ok(define_set_autostart(dom, 1) < 0 && define_get_autostart(dom, &autostart) == 0 && !autostart,
+	   "one for which no link can be made does not start at boot");
+	g_free(xylem->autostart_dir);
+	xylem->autostart_dir = g_build_filename(xylem->config_dir, "autostart", NULL);
+	if (define_undefine(dom) < 0)
+		abort();
+	virObjectUnref(dom);
+}
+
+/* In both the running guest and its definition: what the definition does not allow is not asked of the guest. */
+static void test_both(void)
+{
+	static const char xml[] =
+	        "<domain type='xen'><name>both</name><memory>65536</memory><vcpu>2</vcpu>"
+	        "<os><type>linux</type><kernel>/k</kernel></os><devices>" NIC "</devices></domain>";
+	const unsigned int live = VIR_DOMAIN_AFFECT_LIVE, config = VIR_DOMAIN_AFFECT_CONFIG;
+	g_autofree char *disk_b = g_strdup_printf(DISK, "b", ""), *before = NULL, *after = NULL;
+	virTypedParameter weight = { .field = VIR_DOMAIN_SCHEDULER_WEIGHT, .type = VIR_TYPED_PARAM_UINT };
+	virTypedParameter cap = { .field = VIR_DOMAIN_SCHEDULER_CAP, .type = VIR_TYPED_PARAM_UINT };
+	virDomainPtr dom = define_xml(conn, xml);
+	unsigned int refused = 0;
+	unsigned char map = 1;
+	char *obstacle;
+	int calls;
+
+	cap.value.ui = 150;
+	if (!dom || lifecycle_create(dom) < 0 || tune_set_vcpus_flags(dom, 1, config) < 0 ||
+	    tune_set_vcpus_flags(dom, 1, config | VIR_DOMAIN_VCPU_MAXIMUM) < 0 ||
+	    tune_set_memory_flags(dom, 32768, config | VIR_DOMAIN_MEM_MAXIMUM) < 0 ||
+	    devices_detach_flags(dom, NIC, config) < 0 || devices_attach_flags(dom, disk_b, config) < 0)
+		abort();
+	before = define_get_xml(dom, 0);
+	calls = g_atomic_int_get(&xylemd.calls);
+	refused += tune_set_vcpus_flags(dom, 2, live | config) < 0;
+	refused += tune_set_memory_flags(dom, 65536, live | config) < 0;
+	refused += tune_pin_vcpu_flags(dom, 1, &map, 1, live | config) < 0;
+	refused += tune_set_scheduler_flags(dom, &cap, 1, live | config) < 0;
+	refused += devices_attach_flags(dom, disk_b, live | config) < 0;
+	refused += devices_detach_flags(dom, NIC, live | config) < 0;
+	refused += update(dom, NIC_LINK("<link state='down'/>"), "br0", live | config) < 0;
+	after = define_get_xml(dom, 0);
+	ok(refused == 7 && g_atomic_int_get(&xylemd.calls) == calls && STREQ_NULLABLE(before, after),
+	   "what the definition does not allow is not asked of the running guest");
+	obstacle = block("both");
+	ok(meta_set(dom, VIR_DOMAIN_METADATA_TITLE, "titled", NULL, NULL, live | config) < 0 &&
+	           !says(dom, 0, "titled") && !says(dom, VIR_DOMAIN_XML_INACTIVE, "titled"),
+	   "a title that cannot be saved is in neither");
+	unblock(obstacle);
+	xylemd.refuses = true;
+	ok(tune_set_vcpus_flags(dom, 1, live | config) < 0 &&
+	           tune_set_memory_flags(dom, 16384, live | config) < 0 &&
+	           !says(dom, VIR_DOMAIN_XML_INACTIVE, "16384"),
+	   "what the guest refuses is not in its definition");
+	xylemd.refuses = false;
+	ok(tune_set_memory_flags(dom, 16384, live | config) == 0 &&
+	           says(dom, VIR_DOMAIN_XML_INACTIVE, ">16384<"),
+	   "and what it accepts is");
+	obstacle = block("both");
+	ok(tune_set_memory_flags(dom, 8192, live | config) < 0 &&
+	           says(dom, VIR_DOMAIN_XML_INACTIVE, ">16384<"),
+	   "nor what cannot be saved then");
+	unblock(obstacle);
+	cap.value.ui = 50;
+	weight.value.ui = 300;
+	ok(tune_set_scheduler_flags(dom, &weight, 1, config) == 0 &&
+	           tune_set_scheduler_flags(dom, &cap, 1, live | config) == 0 &&
+	           says(dom, VIR_DOMAIN_XML_INACTIVE, "<shares>300</shares>") &&
+	           says(dom, 0, "<shares>256</shares>") && says(dom, 0, "<global_quota>50000</global_quota>"),
+	   "a cap that is set in both leaves each its weight");
+	if (lifecycle_destroy(dom) < 0 || define_undefine(dom) < 0)
+		abort();
+	virObjectUnref(dom);
+}
+
+static void call_attach(void *data)
+{
+	if (devices_attach_flags(data, NIC, VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_AFFECT_CONFIG) < 0)
+		printf("# attach: %s\n", virGetLastErrorMessage());
+}
+
+/* A definition that is replaced while a guest is asked has what the guest then got, and all else as it was defined. */
+static void test_define_meanwhile(void)
+{
+	g_autofree char *first = titled("kept", "first"), *second = titled("kept", "second");
+	virDomainPtr dom = define_xml(conn, first), same;
+	virThread thread;
+
+	if (!dom || lifecycle_create(dom) < 0)
+		abort();
+	g_mutex_lock(&xylemd.gate);
+	if (virThreadCreate(&thread, true, call_attach, dom) < 0)
+		abort();
+	while (!g_atomic_int_get(&xylemd.inside))
+		g_usleep(1000);
+	same = define_xml(conn, second);
+	g_mutex_unlock(&xylemd.gate);
+	virThreadJoin(&thread);
+	ok(same && says(dom, VIR_DOMAIN_XML_INACTIVE, "second") && says(dom, 0, "first"),
+	   "a domain can be defined while its guest is asked for something");
+	ok(says(dom, VIR_DOMAIN_XML_INACTIVE, "<interface") && says(dom, 0, "<interface"),
+	   "and what the guest was given is in the new definition");
+	if (lifecycle_destroy(dom) < 0 || define_undefine(dom) < 0)
+		abort();
+	virObjectUnref(same);
+	virObjectUnref(dom);
+}
 
 /* Devices come and go, named by alias. */
 static void test_devices(virDomainPtr dom)
@@ -245,16 +397,6 @@ static void test_devices(virDomainPtr dom)
 	                                VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_DEVICE_MODIFY_FORCE) == 0 &&
 	           xylemd.forced == 1,
 	   "and without the guest's help when that is asked for");
-}
-
-#define NIC_LINK(link) \
-	"<interface type='bridge'><mac address='00:16:3e:00:00:01'/><source bridge='%s'/>" link "</interface>"
-
-static int update(virDomainPtr dom, const char *format, const char *bridge, unsigned int flags)
-{
-	g_autofree char *xml = g_strdup_printf(format, bridge);
-
-	return devices_update_flags(dom, xml, flags);
 }
 
 /* The link of an interface: of the running guest, of its definition. */
@@ -303,6 +445,9 @@ int main(void)
 	test_numbers(dom);
 	test_unsaved_define();
 	test_unsaved_changes();
+	test_unsaved_name();
+	test_both();
+	test_define_meanwhile();
 	if (lifecycle_create(dom) < 0)
 		abort();
 	test_metadata(dom);

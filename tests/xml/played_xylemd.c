@@ -8,11 +8,15 @@ struct played_xylemd xylemd;
 
 static int pass(void)
 {
+	g_atomic_int_inc(&xylemd.calls);
 	g_atomic_int_inc(&xylemd.inside);
 	g_mutex_lock(&xylemd.gate);
 	g_mutex_unlock(&xylemd.gate);
 	g_atomic_int_add(&xylemd.inside, -1);
-	return 0;
+	if (!xylemd.refuses)
+		return 0;
+	virReportError(VIR_ERR_OPERATION_FAILED, "%s", "as the test wants it");
+	return -1;
 }
 
 int monitor_create(struct monitor *m G_GNUC_UNUSED, GVariant *guest, bool paused G_GNUC_UNUSED,

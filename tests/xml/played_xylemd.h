@@ -15,7 +15,9 @@
 extern struct played_xylemd {
 	GMutex gate; /* held by the test: calls to xylemd wait */
 	gint inside; /* such calls */
+	gint calls;  /* all in all */
 	gint creations, kills;
+	bool refuses;     /* whatever it is called for */
 	int forced;       /* detaches that do not wait for the guest */
 	int links_down;   /* set by calls */
 	int destroy_code; /* of the error with which Destroy fails; 0: it succeeds */
