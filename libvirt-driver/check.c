@@ -495,23 +495,33 @@ static int check_memballoon(const virDomainMemballoonDef *balloon)
 	return 0;
 }
 
-/* Of two interfaces with one name or one address the second would fail when the first is there. */
+const char *check_twin(const virDomainDef *def, const virDomainNetDef *net, char **element)
+{
+	char mac[VIR_MAC_STRING_BUFLEN];
+
+	for (size_t i = 0; i < def->nnets; i++) {
+		if (def->nets[i] == net)
+			continue;
+		if (net->ifname && STREQ_NULLABLE(net->ifname, def->nets[i]->ifname)) {
+			*element = g_strdup_printf("<target dev='%s'/>", net->ifname);
+			return "name";
+		}
+		if (virMacAddrCmp(&net->mac, &def->nets[i]->mac) == 0) {
+			*element = g_strdup_printf("<mac address='%s'/>", virMacAddrFormat(&net->mac, mac));
+			return "address";
+		}
+	}
+	return NULL;
+}
+
 static int check_twins(const virDomainDef *def)
 {
 	for (size_t i = 0; i < def->nnets; i++) {
-		const virDomainNetDef *net = def->nets[i];
+		g_autofree char *element = NULL;
+		const char *what = check_twin(def, def->nets[i], &element);
 
-		for (size_t j = 0; j < i; j++) {
-			char mac[VIR_MAC_STRING_BUFLEN];
-
-			if (net->ifname && STREQ_NULLABLE(net->ifname, def->nets[j]->ifname))
-				return refuse("<interface><target dev='%s'/>: two interfaces have this name",
-				              net->ifname);
-			if (virMacAddrCmp(&net->mac, &def->nets[j]->mac) == 0)
-				return refuse(
-				        "<interface><mac address='%s'/>: two interfaces have this address",
-				        virMacAddrFormat(&net->mac, mac));
-		}
+		if (what)
+			return refuse("<interface>%s: two interfaces have this %s", element, what);
 	}
 	return 0;
 }

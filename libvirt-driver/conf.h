@@ -36,7 +36,12 @@ unsigned int conf_cap(const virDomainDef *def);
  */
 int check_domain(const virDomainDef *def);
 int check_device(const virDomainDeviceDef *dev, const virDomainDef *def);
-/* The same for a guest's name. */
+/*
+ * Of two interfaces with one name or one address the second would fail when the first is there. What net has in common
+ * with another interface of def: "name" or "address", and its element, which the caller frees; NULL: nothing.
+ */
+const char *check_twin(const virDomainDef *def, const virDomainNetDef *net, char **element);
+/* What check_domain says of a guest's name. */
 int check_name(const char *name);
 /* What a definition may lack, but a guest that starts may not; and CPUs that the host does not have. */
 int check_start(const virDomainDef *def, unsigned int host_cpus);

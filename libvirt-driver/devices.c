@@ -18,21 +18,39 @@ static int refuse_kind(const virDomainDeviceDef *dev, const char *operation)
 	return -1;
 }
 
+static int refuse_twin(const virDomainDef *def, const virDomainNetDef *net)
+{
+	g_autofree char *element = NULL;
+	const char *what = check_twin(def, net, &element);
+
+	if (!what)
+		return 0;
+	virReportError(VIR_ERR_OPERATION_INVALID, "<interface>%s: %s has an interface with this %s already",
+	               element, def->name, what);
+	return -1;
+}
+
+/* Said at once, and by name: a guest that is asked for what it has already may take long to fail. */
 static int refuse_present(virDomainDef *def, const virDomainDeviceDef *dev)
 {
-	char mac[VIR_MAC_STRING_BUFLEN];
+	const virDomainDeviceInfo *info =
+	        dev->type == VIR_DOMAIN_DEVICE_DISK ? &dev->data.disk->info : &dev->data.net->info;
+	virDomainDeviceDef found;
 
 	if (dev->type == VIR_DOMAIN_DEVICE_DISK && virDomainDiskByTarget(def, dev->data.disk->dst)) {
-		virReportError(VIR_ERR_INVALID_ARG, "%s has a disk %s already", def->name,
-		               dev->data.disk->dst);
+		virReportError(VIR_ERR_OPERATION_INVALID,
+		               "<disk><target dev='%s'/>: %s has a disk with this name already",
+		               dev->data.disk->dst, def->name);
 		return -1;
 	}
-	if (dev->type == VIR_DOMAIN_DEVICE_NET && virDomainHasNet(def, dev->data.net)) {
-		virReportError(VIR_ERR_INVALID_ARG, "%s has an interface %s already", def->name,
-		               virMacAddrFormat(&dev->data.net->mac, mac));
+	if (dev->type == VIR_DOMAIN_DEVICE_NET && refuse_twin(def, dev->data.net) < 0)
 		return -1;
-	}
-	return 0;
+	if (!info->alias || virDomainDefFindDevice(def, info->alias, &found, false) < 0)
+		return 0;
+	virReportError(VIR_ERR_OPERATION_INVALID,
+	               "<%s><alias name='%s'/>: %s has a device with this alias already",
+	               virDomainDeviceTypeToString(dev->type), info->alias, def->name);
+	return -1;
 }
 
 /* The device moves into the definition. */
@@ -405,11 +423,11 @@ static int edit_update(virDomainDef *def, void *data)
 	if (dev->type == VIR_DOMAIN_DEVICE_DISK) {
 		virDomainDiskDefFree(def->disks[index]);
 		def->disks[index] = g_steal_pointer(&dev->data.disk);
-	} else {
-		virDomainNetDefFree(def->nets[index]);
-		def->nets[index] = g_steal_pointer(&dev->data.net);
+		return 0;
 	}
-	return 0;
+	virDomainNetDefFree(def->nets[index]);
+	def->nets[index] = g_steal_pointer(&dev->data.net);
+	return refuse_twin(def, def->nets[index]);
 }
 
 static int update(virDomainObj *vm, const char *xml, unsigned int flags)

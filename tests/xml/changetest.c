@@ -425,6 +425,61 @@ static void test_links(virDomainPtr dom)
 	ok(devices_detach_flags(dom, NIC, live | config) == 0, "the interface is detached");
 }
 
+#define NIC_NAMED(mac, name)                                                                     \
+	"<interface type='bridge'><mac address='00:16:3e:00:00:" mac "'/><source bridge='br0'/>" \
+	"<target dev='" name "'/></interface>"
+
+/* A device is refused, at once, in these words. */
+static bool refused(virDomainPtr dom, const char *xml, unsigned int flags, const char *words)
+{
+	int calls = g_atomic_int_get(&xylemd.calls);
+
+	return devices_attach_flags(dom, xml, flags) < 0 &&
+	       virGetLastErrorCode() == VIR_ERR_OPERATION_INVALID &&
+	       strstr(virGetLastErrorMessage(), words) && g_atomic_int_get(&xylemd.calls) == calls;
+}
+
+/* What a guest has one of already is refused when it is attached, as it is at define, and not by the guest in the end. */
+static void test_twins(virDomainPtr dom)
+{
+	const unsigned int live = VIR_DOMAIN_AFFECT_LIVE, config = VIR_DOMAIN_AFFECT_CONFIG;
+	const unsigned int both = live | config, each[] = { live, config, both };
+	g_autofree char *disk = g_strdup_printf(DISK, "c", "<alias name='ua-c'/>");
+	g_autofree char *same = g_strdup_printf(DISK, "d", "<alias name='ua-c'/>");
+	const char *nic = NIC_NAMED("01", "tt"), *other = NIC_NAMED("02", "uu");
+	unsigned int count[4] = { 0 }, i;
+
+	if (devices_attach_flags(dom, nic, both) < 0 || devices_attach_flags(dom, disk, both) < 0)
+		abort();
+	for (i = 0; i < G_N_ELEMENTS(each); i++) {
+		count[0] += refused(dom, NIC_NAMED("02", "tt"), each[i], "<target dev='tt'/>: one has");
+		count[1] += refused(dom, NIC_NAMED("01", "uu"), each[i],
+		                    "<mac address='00:16:3e:00:00:01'/>: one has");
+		count[2] += refused(dom, disk, each[i], "<target dev='xvdc'/>: one has");
+		count[3] += refused(dom, same, each[i], "<alias name='ua-c'/>: one has");
+	}
+	ok(count[0] == 3, "an interface with another one's name is not attached");
+	ok(count[1] == 3, "nor one with another one's address");
+	ok(count[2] == 3, "nor a disk with another one's name");
+	ok(count[3] == 3, "nor a device with another one's alias");
+	if (devices_attach_flags(dom, other, both) < 0)
+		abort();
+	ok(devices_update_flags(dom, NIC_NAMED("02", "tt"), config) < 0 &&
+	           virGetLastErrorCode() == VIR_ERR_OPERATION_INVALID &&
+	           says(dom, VIR_DOMAIN_XML_INACTIVE, "<target dev='uu'/>"),
+	   "none gets another one's name in the definition");
+	ok(devices_detach_flags(dom, nic, live) == 0 && refused(dom, nic, both, "<target dev='tt'/>") &&
+	           devices_attach_flags(dom, nic, live) == 0,
+	   "one that only the definition has can be attached to the running guest alone");
+	ok(devices_detach_flags(dom, nic, config) == 0 && refused(dom, nic, both, "<target dev='tt'/>") &&
+	           !says(dom, VIR_DOMAIN_XML_INACTIVE, "<target dev='tt'/>") &&
+	           devices_attach_flags(dom, nic, config) == 0,
+	   "one that only the running guest has, to its definition alone");
+	if (devices_detach_flags(dom, nic, both) < 0 || devices_detach_flags(dom, other, both) < 0 ||
+	    devices_detach_flags(dom, disk, both) < 0)
+		abort();
+}
+
 int main(void)
 {
 	static const char xml[] =
@@ -454,6 +509,7 @@ int main(void)
 	test_rename(dom);
 	test_devices(dom);
 	test_links(dom);
+	test_twins(dom);
 	virObjectUnref(dom);
 	return tap_end() || system(remove) ? 1 : 0;
 }
