@@ -370,39 +370,42 @@ static int ask(virDomainObj *vm, const char *mode)
 	return ret;
 }
 
-/* Of several ways to ask a guest, one that it has is taken; the flags of shutdown and reboot are the same bits. */
-G_STATIC_ASSERT((unsigned int)VIR_DOMAIN_SHUTDOWN_PARAVIRT == (unsigned int)VIR_DOMAIN_REBOOT_PARAVIRT);
+/* The ways to ask a guest are the same bits in the flags of shutdown and of reboot. */
+#define MODES                                                                   \
+	(VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN | VIR_DOMAIN_SHUTDOWN_GUEST_AGENT | \
+	 VIR_DOMAIN_SHUTDOWN_INITCTL | VIR_DOMAIN_SHUTDOWN_SIGNAL | VIR_DOMAIN_SHUTDOWN_PARAVIRT)
+G_STATIC_ASSERT(MODES == (VIR_DOMAIN_REBOOT_ACPI_POWER_BTN | VIR_DOMAIN_REBOOT_GUEST_AGENT |
+                          VIR_DOMAIN_REBOOT_INITCTL | VIR_DOMAIN_REBOOT_SIGNAL | VIR_DOMAIN_REBOOT_PARAVIRT));
+G_STATIC_ASSERT((int)VIR_DOMAIN_SHUTDOWN_PARAVIRT == (int)VIR_DOMAIN_REBOOT_PARAVIRT);
 
-static int check_mode(unsigned int flags)
-{
-	if (!flags || flags & VIR_DOMAIN_SHUTDOWN_PARAVIRT)
-		return 0;
-	virReportError(VIR_ERR_ARGUMENT_UNSUPPORTED, "%s",
-	               "a paravirtual guest has no ACPI button, guest agent or init FIFO to ask it by: "
-	               "--mode paravirt, or none");
-	return -1;
-}
-
-int lifecycle_shutdown_flags(virDomainPtr dom, unsigned int flags)
+/* Of several ways to ask a guest the one that it has is taken. done: what Domain-0 cannot be. */
+static int ask_by(virDomainPtr dom, unsigned int flags,
+                  int (*acl)(virConnectPtr conn, virDomainDef *def, unsigned int flags), const char *done,
+                  const char *mode)
 {
 	virDomainObj *vm;
 	int ret = -1;
 
-	virCheckFlags(VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN | VIR_DOMAIN_SHUTDOWN_GUEST_AGENT |
-	                      VIR_DOMAIN_SHUTDOWN_INITCTL | VIR_DOMAIN_SHUTDOWN_SIGNAL |
-	                      VIR_DOMAIN_SHUTDOWN_PARAVIRT,
-	              -1);
-	if (check_mode(flags) < 0)
+	virCheckFlags(MODES, -1);
+	if (flags && !(flags & VIR_DOMAIN_SHUTDOWN_PARAVIRT)) {
+		virReportError(
+		        VIR_ERR_ARGUMENT_UNSUPPORTED, "%s",
+		        "a paravirtual guest has no ACPI button, guest agent or init FIFO to ask it by: "
+		        "--mode paravirt, or none");
 		return -1;
-
+	}
 	vm = domain_get(dom);
 	if (!vm)
 		return -1;
-	if (virDomainShutdownFlagsEnsureACL(dom->conn, vm->def, flags) == 0 &&
-	    domain_refuse_dom0(vm, "shut down") == 0)
-		ret = ask(vm, "poweroff");
+	if (acl(dom->conn, vm->def, flags) == 0 && domain_refuse_dom0(vm, done) == 0)
+		ret = ask(vm, mode);
 	virDomainObjEndAPI(&vm);
 	return ret;
+}
+
+int lifecycle_shutdown_flags(virDomainPtr dom, unsigned int flags)
+{
+	return ask_by(dom, flags, virDomainShutdownFlagsEnsureACL, "shut down", "poweroff");
 }
 
 int lifecycle_shutdown(virDomainPtr dom)
@@ -412,24 +415,7 @@ int lifecycle_shutdown(virDomainPtr dom)
 
 int lifecycle_reboot(virDomainPtr dom, unsigned int flags)
 {
-	virDomainObj *vm;
-	int ret = -1;
-
-	virCheckFlags(VIR_DOMAIN_REBOOT_ACPI_POWER_BTN | VIR_DOMAIN_REBOOT_GUEST_AGENT |
-	                      VIR_DOMAIN_REBOOT_INITCTL | VIR_DOMAIN_REBOOT_SIGNAL |
-	                      VIR_DOMAIN_REBOOT_PARAVIRT,
-	              -1);
-	if (check_mode(flags) < 0)
-		return -1;
-
-	vm = domain_get(dom);
-	if (!vm)
-		return -1;
-	if (virDomainRebootEnsureACL(dom->conn, vm->def, flags) == 0 &&
-	    domain_refuse_dom0(vm, "rebooted") == 0)
-		ret = ask(vm, "reboot");
-	virDomainObjEndAPI(&vm);
-	return ret;
+	return ask_by(dom, flags, virDomainRebootEnsureACL, "rebooted", "reboot");
 }
 
 int lifecycle_destroy_flags(virDomainPtr dom, unsigned int flags)

@@ -348,18 +348,35 @@ static void test_shutdown_modes(virDomainPtr dom)
 	static const unsigned int bad[] = { VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN,
 		                            VIR_DOMAIN_SHUTDOWN_GUEST_AGENT, VIR_DOMAIN_SHUTDOWN_INITCTL,
 		                            VIR_DOMAIN_SHUTDOWN_SIGNAL };
-	unsigned int refused = 0, i;
+	static const unsigned int good[] = { 0, VIR_DOMAIN_SHUTDOWN_PARAVIRT,
+		                             VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN |
+		                                     VIR_DOMAIN_SHUTDOWN_PARAVIRT };
+	static const struct {
+		int (*call)(virDomainPtr dom, unsigned int flags);
+		const char *asked;
+	} calls[] = { { lifecycle_shutdown_flags, "poweroff" }, { lifecycle_reboot, "reboot" } };
 
-	ok(lifecycle_shutdown_flags(dom, VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN | VIR_DOMAIN_SHUTDOWN_PARAVIRT) ==
-	                   0 &&
-	           lifecycle_reboot(dom, VIR_DOMAIN_REBOOT_ACPI_POWER_BTN | VIR_DOMAIN_REBOOT_PARAVIRT) == 0,
-	   "acpi,paravirt asks the guest");
-	for (i = 0; i < G_N_ELEMENTS(bad); i++)
-		refused += lifecycle_shutdown_flags(dom, bad[i]) < 0 &&
-		           strstr(virGetLastErrorMessage(), "paravirt") &&
-		           lifecycle_reboot(dom, bad[i]) < 0 && strstr(virGetLastErrorMessage(), "paravirt");
-	ok(refused == G_N_ELEMENTS(bad),
-	   "ways that it does not have are refused, and the one that it has is named");
+	for (size_t n = 0; n < G_N_ELEMENTS(calls); n++) {
+		unsigned int asked = 0, refused = 0, i;
+
+		for (i = 0; i < G_N_ELEMENTS(good); i++) {
+			xylemd.asked[0] = '\0';
+			asked += calls[n].call(dom, good[i]) == 0 && STREQ(xylemd.asked, calls[n].asked);
+		}
+		xylemd.asked[0] = '\0';
+		for (i = 0; i < G_N_ELEMENTS(bad); i++)
+			refused += calls[n].call(dom, bad[i]) < 0 &&
+			           virGetLastErrorCode() == VIR_ERR_ARGUMENT_UNSUPPORTED &&
+			           strstr(virGetLastErrorMessage(), "paravirt");
+		tap_ok(asked == G_N_ELEMENTS(good), "%s: no mode, paravirt, and acpi,paravirt ask the guest",
+		       calls[n].asked);
+		tap_ok(refused == G_N_ELEMENTS(bad) && calls[n].call(dom, 1u << 5) < 0 &&
+		               virGetLastErrorCode() == VIR_ERR_INVALID_ARG && !xylemd.asked[0],
+		       "%s: modes that it does not have are refused, and the one that it has is named",
+		       calls[n].asked);
+	}
+	ok(lifecycle_shutdown(dom) == 0 && STREQ(xylemd.asked, "poweroff"),
+	   "shutdown without flags is the same");
 }
 
 /* Who is at work on a guest, and what it has used. */

@@ -37,9 +37,9 @@ int monitor_destroy(struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_U
 	return -1;
 }
 
-int monitor_shutdown(struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED,
-                     const char *mode G_GNUC_UNUSED)
+int monitor_shutdown(struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED, const char *mode)
 {
+	g_strlcpy(xylemd.asked, mode, sizeof(xylemd.asked));
 	return pass();
 }
 

@@ -18,6 +18,7 @@ extern struct played_xylemd {
 	gint calls;  /* all in all */
 	gint creations, kills;
 	bool refuses;     /* whatever it is called for */
+	char asked[16];   /* what for a guest was asked last: "poweroff", "reboot" */
 	int forced;       /* detaches that do not wait for the guest */
 	int links_down;   /* set by calls */
 	int destroy_code; /* of the error with which Destroy fails; 0: it succeeds */
