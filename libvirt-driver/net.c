@@ -1,0 +1,429 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What the host does for a guest's interfaces beyond their bridge: limits, filters, isolated ports. xylemd holds such an
+ * interface down in each of the guest's domains until it is let go here, so that nothing passes before.
+ *
+ * The limits are libvirt's (tc), the filters those of its nwfilter driver. Both belong to the interface in dom0, which is
+ * another one after each reboot; one with a filter keeps its name.
+ */
+#include "xylem.h"
+
+#include "conf.h"
+#include "domain_nwfilter.h"
+#include "virmacaddr.h"
+#include "virnetdev.h"
+#include "virnetdevbandwidth.h"
+#include "virnetdevbridge.h"
+#include "virtypedparam.h"
+
+VIR_LOG_INIT("xylem.net");
+
+/* Limits are told as the guest sees them; dom0's end of the wire is the other one. */
+static int set_limits(const char *ifname, const virNetDevBandwidth *limits)
+{
+	return virNetDevBandwidthSet(ifname, limits, false, true);
+}
+
+int net_name(virDomainNetDef *net)
+{
+	if (!net->filter)
+		return 0;
+	if (net->ifname) {
+		virNetDevReserveName(net->ifname);
+		return 0;
+	}
+	return virNetDevGenerateName(&net->ifname, VIR_NET_DEV_GEN_NAME_VNET);
+}
+
+static int set_up(const virDomainDef *def, virDomainNetDef *net)
+{
+	const virNetDevBandwidth *limits = virDomainNetGetActualBandwidth(net);
+
+	if (limits && (limits->in || limits->out) && set_limits(net->ifname, limits) < 0)
+		return -1;
+	if (virDomainNetGetActualPortOptionsIsolated(net) &&
+	    virNetDevBridgePortSetIsolated(virDomainNetGetActualBridgeName(net), net->ifname, true) < 0)
+		return -1;
+	if (!net->filter)
+		return 0;
+	/* One of the guest's last life, or of a libvirtd that ended in between. */
+	virDomainConfNWFilterTeardown(net);
+	return virDomainConfNWFilterInstantiate(def->name, def->uuid, net, false);
+}
+
+int net_plug(const virDomainDef *def, virDomainNetDef *net)
+{
+	char handle[VIR_UUID_STRING_BUFLEN], mac[VIR_MAC_STRING_BUFLEN];
+
+	if (!conf_net_held(net))
+		return 0;
+	if (set_up(def, net) < 0)
+		return -1;
+	if (net->linkstate == VIR_DOMAIN_NET_INTERFACE_LINK_STATE_DOWN)
+		return 0;
+	virUUIDFormat(def->uuid, handle);
+	return monitor_set_link(xylem->monitor, handle, virMacAddrFormat(&net->mac, mac), true);
+}
+
+int net_plug_all(const virDomainDef *def)
+{
+	for (size_t i = 0; i < def->nnets; i++) {
+		if (net_plug(def, def->nets[i]) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+void net_unplug(virDomainNetDef *net)
+{
+	if (net->filter && net->ifname)
+		virDomainConfNWFilterTeardown(net);
+}
+
+/* The guest has a new domain, in which its interfaces are held again. What fails stays down, and the log says so. */
+static void plug_again(virDomainObj *vm, unsigned long life)
+{
+	struct domain_private *priv = vm->privateData;
+
+	if (virDomainObjBeginJob(vm, VIR_JOB_MODIFY) < 0) {
+		VIR_ERROR("%s: its interfaces stay down: %s", vm->def->name, virGetLastErrorMessage());
+		return;
+	}
+	for (size_t i = 0; vm->def->id > 0 && priv->life == life && i < vm->def->nnets; i++) {
+		virDomainNetDef *net = vm->def->nets[i];
+		char mac[VIR_MAC_STRING_BUFLEN];
+		int ret;
+
+		/* The job keeps the definition. */
+		virObjectUnlock(vm);
+		ret = net_plug(vm->def, net);
+		virObjectLock(vm);
+		if (ret < 0)
+			VIR_ERROR("%s: its interface %s stays down: %s", vm->def->name,
+			          virMacAddrFormat(&net->mac, mac), virGetLastErrorMessage());
+	}
+	virResetLastError();
+	domain_end_job(vm);
+}
+
+void net_plug_later(virDomainObj *vm)
+{
+	for (size_t i = 0; i < vm->def->nnets; i++) {
+		if (conf_net_held(vm->def->nets[i])) {
+			events_later(vm, plug_again);
+			return;
+		}
+	}
+}
+
+/* ---- domiftune ---- */
+
+/* Parts of the limits, by their names. */
+struct limit_field {
+	const char *name;
+	bool in; /* to the guest */
+	size_t offset;
+};
+
+#define FIELD(name, in, member)                                    \
+	{                                                          \
+		name, in, offsetof(virNetDevBandwidthRate, member) \
+	}
+
+static const struct limit_field fields[] = {
+	FIELD(VIR_DOMAIN_BANDWIDTH_IN_AVERAGE, true, average),
+	FIELD(VIR_DOMAIN_BANDWIDTH_IN_PEAK, true, peak),
+	FIELD(VIR_DOMAIN_BANDWIDTH_IN_BURST, true, burst),
+	FIELD(VIR_DOMAIN_BANDWIDTH_IN_FLOOR, true, floor),
+	FIELD(VIR_DOMAIN_BANDWIDTH_OUT_AVERAGE, false, average),
+	FIELD(VIR_DOMAIN_BANDWIDTH_OUT_PEAK, false, peak),
+	FIELD(VIR_DOMAIN_BANDWIDTH_OUT_BURST, false, burst),
+};
+
+static unsigned long long *part_of(virNetDevBandwidthRate *rate, const struct limit_field *field)
+{
+	return (unsigned long long *)((char *)rate + field->offset);
+}
+
+struct limits_change {
+	const char *device;
+	virTypedParameterPtr params;
+	int count;
+};
+
+/* The limits as they become: a direction of which anything is said is what is said, and unlimited without an average. */
+static virNetDevBandwidth *changed_limits(const virNetDevBandwidth *old, const struct limits_change *change)
+{
+	virNetDevBandwidth *new = g_new0(virNetDevBandwidth, 1);
+	bool said_in = false, said_out = false;
+
+	new->in = g_new0(virNetDevBandwidthRate, 1);
+	new->out = g_new0(virNetDevBandwidthRate, 1);
+	for (int i = 0; i < change->count; i++) {
+		for (size_t k = 0; k < G_N_ELEMENTS(fields); k++) {
+			if (STRNEQ(change->params[i].field, fields[k].name))
+				continue;
+			*part_of(fields[k].in ? new->in : new->out, &fields[k]) = change->params[i].value.ui;
+			*(fields[k].in ? &said_in : &said_out) = true;
+		}
+	}
+	if (!said_in && old && old->in)
+		*new->in = *old->in;
+	if (!said_out && old && old->out)
+		*new->out = *old->out;
+	if (!new->in->average && !new->in->floor)
+		g_clear_pointer(&new->in, g_free);
+	if (!new->out->average)
+		g_clear_pointer(&new->out, g_free);
+	return new;
+}
+
+static int keep_limits(virDomainNetDef *net, virNetDevBandwidth *limits)
+{
+	virNetDevBandwidthFree(net->bandwidth);
+	net->bandwidth = limits;
+	if (net->type != VIR_DOMAIN_NET_TYPE_NETWORK || !net->data.network.actual)
+		return 0;
+	virNetDevBandwidthFree(net->data.network.actual->bandwidth);
+	net->data.network.actual->bandwidth = NULL;
+	return virNetDevBandwidthCopy(&net->data.network.actual->bandwidth, limits);
+}
+
+static int check_limits(virDomainNetDef *net, virDomainDef *def)
+{
+	virDomainDeviceDef dev = { .type = VIR_DOMAIN_DEVICE_NET, .data.net = net };
+
+	return check_device(&dev, def);
+}
+
+static int edit_limits(virDomainDef *def, void *data)
+{
+	const struct limits_change *change = data;
+	virDomainNetDef *net = virDomainNetFind(def, change->device);
+
+	return net && keep_limits(net, changed_limits(net->bandwidth, change)) == 0 ? check_limits(net, def)
+	                                                                            : -1;
+}
+
+/* On the wire, and where it is a network's, in what the network has promised. Unlocked. */
+static int apply_limits(virDomainNetDef *net, virNetDevBandwidth *limits)
+{
+	if (net->type == VIR_DOMAIN_NET_TYPE_NETWORK && virDomainNetBandwidthUpdate(net, limits) < 0)
+		return -1;
+	return set_limits(net->ifname, limits);
+}
+
+int net_change_limits(virDomainObj *vm, virDomainNetDef *net, const virNetDevBandwidth *limits)
+{
+	virNetDevBandwidth *old = (virNetDevBandwidth *)virDomainNetGetActualBandwidth(net), *kept = NULL;
+	virNetDevBandwidth none = { 0 };
+	g_autoptr(virNetDevBandwidth) new = NULL;
+	int ret;
+
+	if (virNetDevBandwidthCopy(&new, limits ? limits : &none) < 0)
+		return -1;
+	virObjectUnlock(vm);
+	ret = apply_limits(net, new);
+	if (ret < 0) {
+		virErrorPtr saved;
+
+		virErrorPreserveLast(&saved);
+		ignore_value(apply_limits(net, old ? old : &none));
+		virErrorRestore(&saved);
+	}
+	virObjectLock(vm);
+	if (ret < 0 || virDomainObjCheckActive(vm) < 0)
+		return -1;
+	if (new->in || new->out)
+		kept = g_steal_pointer(&new);
+	return keep_limits(net, kept);
+}
+
+static int set_limits_live(virDomainObj *vm, void *data)
+{
+	const struct limits_change *change = data;
+	virDomainNetDef *net = virDomainNetFind(vm->def, change->device);
+	g_autoptr(virNetDevBandwidth) new = NULL;
+
+	if (!net)
+		return -1;
+	new = changed_limits(virDomainNetGetActualBandwidth(net), change);
+	if (net_change_limits(vm, net, new) < 0)
+		return -1;
+	domain_save_status(vm);
+	process_keep_definition(vm);
+	return 0;
+}
+
+int net_set_parameters(virDomainPtr dom, const char *device, virTypedParameterPtr params, int count,
+                       unsigned int flags)
+{
+	static const struct domain_change how = { edit_limits, set_limits_live };
+	struct limits_change change = { device, params, count };
+	virDomainObj *vm;
+	int ret = -1;
+
+	virCheckFlags(VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_AFFECT_CONFIG, -1);
+	if (virTypedParamsValidate(
+	            params, count, VIR_DOMAIN_BANDWIDTH_IN_AVERAGE, VIR_TYPED_PARAM_UINT,
+	            VIR_DOMAIN_BANDWIDTH_IN_PEAK, VIR_TYPED_PARAM_UINT, VIR_DOMAIN_BANDWIDTH_IN_BURST,
+	            VIR_TYPED_PARAM_UINT, VIR_DOMAIN_BANDWIDTH_IN_FLOOR, VIR_TYPED_PARAM_UINT,
+	            VIR_DOMAIN_BANDWIDTH_OUT_AVERAGE, VIR_TYPED_PARAM_UINT, VIR_DOMAIN_BANDWIDTH_OUT_PEAK,
+	            VIR_TYPED_PARAM_UINT, VIR_DOMAIN_BANDWIDTH_OUT_BURST, VIR_TYPED_PARAM_UINT, NULL) < 0)
+		return -1;
+
+	vm = domain_get(dom);
+	if (!vm)
+		return -1;
+	if (virDomainSetInterfaceParametersEnsureACL(dom->conn, vm->def, flags) == 0 &&
+	    domain_refuse_dom0(vm, "limited") == 0 && domain_begin_job(vm, VIR_JOB_MODIFY) == 0) {
+		ret = domain_change(vm, flags, &how, &change);
+		domain_end_job(vm);
+	}
+	virDomainObjEndAPI(&vm);
+	return ret;
+}
+
+int net_get_parameters(virDomainPtr dom, const char *device, virTypedParameterPtr params, int *count,
+                       unsigned int flags)
+{
+	virNetDevBandwidthRate none = { 0 };
+	const virNetDevBandwidth *limits;
+	virDomainNetDef *net;
+	virDomainDef *def;
+	virDomainObj *vm;
+	int ret = -1;
+
+	virCheckFlags(VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_AFFECT_CONFIG | VIR_TYPED_PARAM_STRING_OKAY, -1);
+
+	vm = domain_get(dom);
+	if (!vm)
+		return -1;
+	if (virDomainGetInterfaceParametersEnsureACL(dom->conn, vm->def) < 0 ||
+	    !(def = virDomainObjGetOneDef(vm, flags & (VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_AFFECT_CONFIG))) ||
+	    !(net = virDomainNetFind(def, device)))
+		goto cleanup;
+	limits = virDomainNetGetActualBandwidth(net);
+	if (*count > 0)
+		*count = MIN(*count, (int)G_N_ELEMENTS(fields));
+	for (int i = 0; i < *count; i++) {
+		virNetDevBandwidthRate *rate = limits ? (fields[i].in ? limits->in : limits->out) : NULL;
+
+		if (virTypedParameterAssign(&params[i], fields[i].name, VIR_TYPED_PARAM_UINT,
+		                            (unsigned int)*part_of(rate ? rate : &none, &fields[i])) < 0)
+			goto cleanup;
+	}
+	if (*count == 0)
+		*count = G_N_ELEMENTS(fields);
+	ret = 0;
+cleanup:
+	virDomainObjEndAPI(&vm);
+	return ret;
+}
+
+/* ---- addresses ---- */
+
+/* Asks others; the guest's definition is a copy. */
+static int find_addresses(virDomainDef *def, unsigned int source, virDomainInterfacePtr **interfaces)
+{
+	switch (source) {
+	case VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_LEASE:
+		return virDomainNetDHCPInterfaces(def, interfaces);
+	case VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_ARP:
+		return virDomainNetARPInterfaces(def, interfaces);
+	default:
+		virReportError(VIR_ERR_ARGUMENT_UNSUPPORTED, "%s",
+		               "paravirtual guests have no guest agent to ask: --source lease or arp");
+		return -1;
+	}
+}
+
+/* A copy of what the running guest has, with the names of its interfaces, so that nothing is locked while others are asked. */
+static virDomainDef *live_copy(virDomainObj *vm)
+{
+	virDomainDef *def;
+
+	if (virDomainObjCheckActive(vm) < 0)
+		return NULL;
+	def = virDomainDefCopy(vm->def, xylem->xmlopt, NULL, false);
+	for (size_t i = 0; def && i < MIN(def->nnets, vm->def->nnets); i++) {
+		g_free(def->nets[i]->ifname);
+		def->nets[i]->ifname = g_strdup(vm->def->nets[i]->ifname);
+	}
+	return def;
+}
+
+int net_addresses(virDomainPtr dom, virDomainInterfacePtr **interfaces, unsigned int source,
+                  unsigned int flags)
+{
+	g_autoptr(virDomainDef) def = NULL;
+	virDomainObj *vm;
+
+	virCheckFlags(0, -1);
+
+	vm = domain_get(dom);
+	if (!vm)
+		return -1;
+	if (virDomainInterfaceAddressesEnsureACL(dom->conn, vm->def, source) == 0)
+		def = live_copy(vm);
+	virDomainObjEndAPI(&vm);
+	return def ? find_addresses(def, source, interfaces) : -1;
+}
+
+/* The name that a guest has told the DHCP server of this network; NULL. */
+static char *leased_name(virNetworkPtr network, const char *mac)
+{
+	virNetworkDHCPLeasePtr *leases = NULL;
+	int count = virNetworkGetDHCPLeases(network, mac, &leases, 0);
+	char *name = NULL;
+
+	for (int i = 0; i < count; i++) {
+		if (!name)
+			name = g_strdup(leases[i]->hostname);
+		virNetworkDHCPLeaseFree(leases[i]);
+	}
+	g_free(leases);
+	return name;
+}
+
+static char *find_hostname(const virDomainDef *def)
+{
+	g_autoptr(virConnect) network_driver = virGetConnectNetwork();
+	char *name = NULL;
+
+	for (size_t i = 0; network_driver && !name && i < def->nnets; i++) {
+		g_autoptr(virNetwork) network = NULL;
+		char mac[VIR_MAC_STRING_BUFLEN];
+
+		if (def->nets[i]->type != VIR_DOMAIN_NET_TYPE_NETWORK)
+			continue;
+		network = virNetworkLookupByName(network_driver, def->nets[i]->data.network.name);
+		if (network)
+			name = leased_name(network, virMacAddrFormat(&def->nets[i]->mac, mac));
+	}
+	if (!name)
+		virReportError(VIR_ERR_NO_HOSTNAME,
+		               "no DHCP server of this host's networks knows the name of %s", def->name);
+	return name;
+}
+
+char *net_hostname(virDomainPtr dom, unsigned int flags)
+{
+	g_autoptr(virDomainDef) def = NULL;
+	virDomainObj *vm;
+
+	virCheckFlags(VIR_DOMAIN_GET_HOSTNAME_LEASE | VIR_DOMAIN_GET_HOSTNAME_AGENT, NULL);
+	if (flags & VIR_DOMAIN_GET_HOSTNAME_AGENT) {
+		virReportError(VIR_ERR_ARGUMENT_UNSUPPORTED, "%s",
+		               "paravirtual guests have no guest agent to ask: --source lease");
+		return NULL;
+	}
+
+	vm = domain_get(dom);
+	if (!vm)
+		return NULL;
+	if (virDomainGetHostnameEnsureACL(dom->conn, vm->def) == 0)
+		def = live_copy(vm);
+	virDomainObjEndAPI(&vm);
+	return def ? find_hostname(def) : NULL;
+}
