@@ -712,10 +712,10 @@ static int check_net_source(const virDomainNetDef *net, const char *mac)
 static int check_net(const virDomainNetDef *net)
 {
 	const virNetDevVlan *vlan = virDomainNetGetActualVlan(net);
-	const virNetDevBandwidth *bandwidth = virDomainNetGetActualBandwidth(net);
+	const virNetDevBandwidth *limits = virDomainNetGetActualBandwidth(net);
 	const struct absent list[] = {
-		{ net->filter != NULL, "<filterref>", NOT_HERE },
-		{ bandwidth && (bandwidth->in || bandwidth->out), "<bandwidth>", NOT_HERE },
+		{ limits && limits->in && limits->in->floor && net->type != VIR_DOMAIN_NET_TYPE_NETWORK,
+		  "<bandwidth><inbound floor=...>", "only a network can promise it" },
 		{ vlan && vlan->nTags, "<vlan>", NOT_HERE },
 		{ virDomainNetGetActualVirtPortProfile(net) != NULL, "<virtualport>", NOT_HERE },
 		{ net->domain_name != NULL, "<backenddomain>", "interfaces are served by Domain-0" },
@@ -732,7 +732,6 @@ static int check_net(const virDomainNetDef *net)
 		{ virtio_wanted(net->virtio) || net->driver.virtio.name || net->driver.virtio.queues,
 		  "<driver>", NOT_HERE },
 		{ net->trustGuestRxFilters == VIR_TRISTATE_BOOL_YES, "trustGuestRxFilters", NOT_HERE },
-		{ virDomainNetGetActualPortOptionsIsolated(net), "<port isolated='yes'>", NOT_HERE },
 		{ net->nPortForwards != 0, "<portForward>", NOT_HERE },
 	};
 	char mac[VIR_MAC_STRING_BUFLEN];

@@ -103,6 +103,14 @@ static void disk_fill(GVariantBuilder *b, const virDomainDiskDef *disk)
 		g_variant_builder_add(b, "{sv}", "discard", g_variant_new_boolean(false));
 }
 
+bool conf_net_held(const virDomainNetDef *net)
+{
+	const virNetDevBandwidth *limits = virDomainNetGetActualBandwidth(net);
+
+	return net->filter || (limits && (limits->in || limits->out)) ||
+	       virDomainNetGetActualPortOptionsIsolated(net);
+}
+
 static void nic_fill(GVariantBuilder *b, const virDomainNetDef *net)
 {
 	char mac[VIR_MAC_STRING_BUFLEN];
@@ -115,6 +123,8 @@ static void nic_fill(GVariantBuilder *b, const virDomainNetDef *net)
 	add_string(b, "model", "netfront");
 	if (net->linkstate == VIR_DOMAIN_NET_INTERFACE_LINK_STATE_DOWN)
 		g_variant_builder_add(b, "{sv}", "link", g_variant_new_boolean(false));
+	if (conf_net_held(net))
+		g_variant_builder_add(b, "{sv}", "hold", g_variant_new_boolean(true));
 }
 
 static GVariant *disks_variant(const virDomainDef *def)

@@ -26,6 +26,9 @@ GVariant *conf_device_key(const virDomainDeviceDef *dev, bool force);
 /* The number of a Xen virtual disk, which is part of its backend's name; -1 when no disk has that name. */
 int conf_disk_number(const char *name);
 
+/* Whether the host has to do more for an interface than to enter it into its bridge: it is held down until that is done. */
+bool conf_net_held(const virDomainNetDef *net);
+
 /* Scheduler weight and cap that <cputune> asks for; 0 where it does not. */
 unsigned int conf_weight(const virDomainDef *def);
 unsigned int conf_cap(const virDomainDef *def);

@@ -5,7 +5,9 @@
 #include "xylem.h"
 
 #include "conf.h"
+#include "nwfilter_params.h"
 #include "virmacaddr.h"
+#include "virnetdevbandwidth.h"
 
 VIR_LOG_INIT("xylem.devices");
 
@@ -124,6 +126,20 @@ static int attach_locked(const char *handle, GVariant *device, bool is_disk, dis
 	return -1;
 }
 
+/* No object is locked; the job keeps the definition. */
+static int plug_or_detach(virDomainObj *vm, const char *handle, virDomainDeviceDef *dev)
+{
+	virErrorPtr saved;
+
+	if (net_plug(vm->def, dev->data.net) == 0)
+		return 0;
+	virErrorPreserveLast(&saved);
+	if (monitor_detach(xylem->monitor, handle, conf_device_key(dev, true)) < 0)
+		VIR_WARN("%s: %s", handle, virGetLastErrorMessage());
+	virErrorRestore(&saved);
+	return -1;
+}
+
 static int attach_live(virDomainObj *vm, virDomainDeviceDef *dev)
 {
 	struct domain_private *priv = vm->privateData;
@@ -161,6 +177,8 @@ static int attach_live(virDomainObj *vm, virDomainDeviceDef *dev)
 		g_free(dev->data.net->ifname);
 		dev->data.net->ifname = g_strdup(ifname);
 	}
+	if (ret == 0 && dev->type == VIR_DOMAIN_DEVICE_NET)
+		ret = plug_or_detach(vm, handle, dev);
 	virObjectLock(vm);
 	slot_give(SLOT_GUEST);
 	if (ret < 0)
@@ -178,8 +196,10 @@ static int attach_live(virDomainObj *vm, virDomainDeviceDef *dev)
 	process_keep_definition(vm);
 	return ret;
 error:
-	if (dev->type == VIR_DOMAIN_DEVICE_NET)
+	if (dev->type == VIR_DOMAIN_DEVICE_NET) {
+		net_unplug(dev->data.net);
 		process_release_net(vm->def, dev->data.net);
+	}
 	return -1;
 }
 
@@ -216,8 +236,10 @@ static int detach_live(virDomainObj *vm, virDomainDeviceDef *dev, bool force)
 	slot_give(SLOT_GUEST);
 	if (ret < 0 || virDomainObjCheckActive(vm) < 0)
 		return -1;
-	if (dev->type == VIR_DOMAIN_DEVICE_NET)
+	if (dev->type == VIR_DOMAIN_DEVICE_NET) {
+		net_unplug(vm->def->nets[index]);
 		process_release_net(vm->def, vm->def->nets[index]);
+	}
 	alias = g_strdup(dev->type == VIR_DOMAIN_DEVICE_DISK ? vm->def->disks[index]->info.alias
 	                                                     : vm->def->nets[index]->info.alias);
 	remove_at(vm->def, dev, index);
@@ -361,7 +383,11 @@ static bool same_net(const virDomainNetDef *net, const virDomainNetDef *wanted)
 	                : virDomainNetGetActualBridgeName((virDomainNetDef *)net);
 
 	return STREQ_NULLABLE(source, present) && net->mtu == wanted->mtu &&
-	       (!wanted->ifname || STREQ_NULLABLE(wanted->ifname, net->ifname));
+	       (!wanted->ifname || STREQ_NULLABLE(wanted->ifname, net->ifname)) &&
+	       STREQ_NULLABLE(net->filter, wanted->filter) &&
+	       virNWFilterHashTableEqual(net->filterparams, wanted->filterparams) &&
+	       virDomainNetGetActualPortOptionsIsolated(net) ==
+	               virDomainNetGetActualPortOptionsIsolated(wanted);
 }
 
 static bool link_is_up(const virDomainNetDef *net)
@@ -369,37 +395,45 @@ static bool link_is_up(const virDomainNetDef *net)
 	return net->linkstate != VIR_DOMAIN_NET_INTERFACE_LINK_STATE_DOWN;
 }
 
-/* A guest sees a device with another backend as another device; the link of an interface is all that changes while it
- * runs. */
-static int update_live(virDomainObj *vm, const virDomainDeviceDef *dev)
+static int set_link(virDomainObj *vm, virDomainNetDef *net, bool up)
 {
 	char handle[VIR_UUID_STRING_BUFLEN], mac[VIR_MAC_STRING_BUFLEN];
+	int ret;
+
+	domain_handle(vm, handle);
+	if (slot_take(SLOT_GUEST, vm) < 0)
+		return -1;
+	virObjectUnlock(vm);
+	ret = monitor_set_link(xylem->monitor, handle, virMacAddrFormat(&net->mac, mac), up);
+	virObjectLock(vm);
+	slot_give(SLOT_GUEST);
+	return ret < 0 ? -1 : virDomainObjCheckActive(vm);
+}
+
+/* A guest sees a device with another backend as another device; link and limits of an interface are all that changes while
+ * it runs. */
+static int update_live(virDomainObj *vm, const virDomainDeviceDef *dev)
+{
 	virDomainNetDef *net, *wanted;
-	int index = find(vm->def, dev), ret;
+	int index = find(vm->def, dev);
 
 	if (index < 0)
 		return -1;
 	net = dev->type == VIR_DOMAIN_DEVICE_NET ? vm->def->nets[index] : NULL;
 	wanted = dev->data.net;
 	if (!net || !same_net(net, wanted)) {
-		virReportError(VIR_ERR_OPERATION_UNSUPPORTED,
-		               "%s is running, and of its devices only the <link> of an interface can be "
-		               "changed; detach the device and attach it again, or use --config",
-		               vm->def->name);
+		virReportError(
+		        VIR_ERR_OPERATION_UNSUPPORTED,
+		        "%s is running, and of its devices only <link> and <bandwidth> of an interface can be "
+		        "changed; detach the device and attach it again, or use --config",
+		        vm->def->name);
 		return -1;
 	}
-	if (link_is_up(net) != link_is_up(wanted)) {
-		domain_handle(vm, handle);
-		virMacAddrFormat(&net->mac, mac);
-		if (slot_take(SLOT_GUEST, vm) < 0)
-			return -1;
-		virObjectUnlock(vm);
-		ret = monitor_set_link(xylem->monitor, handle, mac, link_is_up(wanted));
-		virObjectLock(vm);
-		slot_give(SLOT_GUEST);
-		if (ret < 0 || virDomainObjCheckActive(vm) < 0)
-			return -1;
-	}
+	if (!virNetDevBandwidthEqual(virDomainNetGetActualBandwidth(net), wanted->bandwidth) &&
+	    net_change_limits(vm, net, wanted->bandwidth) < 0)
+		return -1;
+	if (link_is_up(net) != link_is_up(wanted) && set_link(vm, net, link_is_up(wanted)) < 0)
+		return -1;
 	net->linkstate = wanted->linkstate;
 	domain_save_status(vm);
 	process_keep_definition(vm);

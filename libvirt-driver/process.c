@@ -19,6 +19,8 @@ VIR_LOG_INIT("xylem.process");
 
 static int resolve_net(virDomainDef *def, virDomainNetDef *net, virConnectPtr *conn)
 {
+	if (net_name(net) < 0)
+		return -1;
 	if (net->type != VIR_DOMAIN_NET_TYPE_NETWORK)
 		return 0;
 	if (!*conn && !(*conn = virGetConnectNetwork()))
@@ -68,8 +70,10 @@ static void release_nets(virDomainDef *def)
 	size_t i;
 
 	virErrorPreserveLast(&saved);
-	for (i = 0; i < def->nnets; i++)
+	for (i = 0; i < def->nnets; i++) {
+		net_unplug(def->nets[i]);
 		process_release_net(def, def->nets[i]);
+	}
 	virErrorRestore(&saved);
 }
 
@@ -205,6 +209,22 @@ static int check_doomed(virDomainObj *vm, bool made)
 	return -1;
 }
 
+/* No object is locked. */
+static int plug_or_destroy(virDomainDef *live)
+{
+	char handle[VIR_UUID_STRING_BUFLEN];
+	virErrorPtr saved;
+
+	if (net_plug_all(live) == 0)
+		return 0;
+	virErrorPreserveLast(&saved);
+	virUUIDFormat(live->uuid, handle);
+	if (monitor_destroy(xylem->monitor, handle) < 0)
+		VIR_WARN("%s: %s", live->name, virGetLastErrorMessage());
+	virErrorRestore(&saved);
+	return -1;
+}
+
 static int build(virDomainObj *vm, virDomainDef *live, bool paused)
 {
 	g_autoptr(GVariant) devices = NULL;
@@ -232,13 +252,14 @@ static int build(virDomainObj *vm, virDomainDef *live, bool paused)
 	for (i = 0; i < live->nnets; i++)
 		process_warn_mac(live, live->nets[i]);
 	ret = monitor_create(xylem->monitor, guest, paused, &domid, &devices);
-	virObjectLock(vm);
-	slot_give(SLOT_BUILD);
-	g_variant_unref(guest);
 	if (ret == 0) {
 		live->id = (int)domid;
 		name_interfaces(live, devices);
+		ret = plug_or_destroy(live);
 	}
+	virObjectLock(vm);
+	slot_give(SLOT_BUILD);
+	g_variant_unref(guest);
 	priv->missing_ms = 0;
 	return ret < 0 ? -1 : check_doomed(vm, true);
 }
@@ -461,6 +482,8 @@ void process_adopt(virDomainObj *vm, virDomainDef *live, const struct xyl_dominf
 	if (info->paused)
 		domain_event(virDomainEventLifecycleNewFromObj(vm, VIR_DOMAIN_EVENT_SUSPENDED,
 		                                               VIR_DOMAIN_EVENT_SUSPENDED_PAUSED));
+	if (!foreign)
+		net_plug_later(vm);
 }
 
 void process_renumber(virDomainObj *vm, int domid, GVariant *devices)
@@ -483,6 +506,7 @@ void process_renumber(virDomainObj *vm, int domid, GVariant *devices)
 		                                               VIR_DOMAIN_EVENT_STARTED_BOOTED));
 	domain_event(virDomainEventRebootNewFromObj(vm));
 	domain_save_status(vm);
+	net_plug_later(vm);
 }
 
 /* In the order of libvirt's own driver; a script can say no to the new start only. */

@@ -176,6 +176,19 @@ int process_resolve(virDomainDef *def, virDomainDeviceDef *dev);
 void process_warn_mac(const virDomainDef *def, const virDomainNetDef *net);
 void process_release_net(virDomainDef *def, virDomainNetDef *net);
 
+/* ---- net.c: what the host does for interfaces beyond their bridge ---- */
+/* Gives an interface with a filter the name that it keeps; 0, or -1 with an error. */
+int net_name(virDomainNetDef *net);
+/* Sets up the interface that xylemd has made, and lets it go; nothing for one that is not held. No object may be locked. */
+int net_plug(const virDomainDef *def, virDomainNetDef *net);
+int net_plug_all(const virDomainDef *def);
+/* The same for a new domain of a guest, on a thread of its own. Locked, stays so. */
+void net_plug_later(virDomainObj *vm);
+/* Of a running guest's interface; NULL: none. The caller has the job; unlocks the object meanwhile. */
+int net_change_limits(virDomainObj *vm, virDomainNetDef *net, const virNetDevBandwidth *limits);
+/* What is left of it when the interface goes. */
+void net_unplug(virDomainNetDef *net);
+
 /* ---- monitor.c: xylemd's socket ---- */
 typedef void monitor_event_fn(unsigned int domid, const char *uuid, const char *name, const char *event,
                               const char *detail);
@@ -298,6 +311,14 @@ int devices_update_flags(virDomainPtr dom, const char *xml, unsigned int flags);
 int devices_detach_alias(virDomainPtr dom, const char *alias, unsigned int flags);
 /* Gives each disk and interface of a running guest the name by which clients and events mean it. */
 void devices_name(virDomainDef *def);
+/* net.c */
+int net_set_parameters(virDomainPtr dom, const char *device, virTypedParameterPtr params, int count,
+                       unsigned int flags);
+int net_get_parameters(virDomainPtr dom, const char *device, virTypedParameterPtr params, int *count,
+                       unsigned int flags);
+int net_addresses(virDomainPtr dom, virDomainInterfacePtr **interfaces, unsigned int source,
+                  unsigned int flags);
+char *net_hostname(virDomainPtr dom, unsigned int flags);
 /* tune.c */
 int tune_set_vcpus_flags(virDomainPtr dom, unsigned int count, unsigned int flags);
 int tune_set_vcpus(virDomainPtr dom, unsigned int count);
