@@ -796,13 +796,17 @@ static int do_control(struct request *r)
 	if (!two && !strings(r, arg, 1))
 		return EINVAL;
 	if (!strcmp(arg[0], "help"))
-		return reply_string(r, "check\nquota [<domid>]\nprint <string>\nhelp\n");
+		return reply_string(r, "check\nlog on|off\nquota [<domid>]\nprint <string>\nhelp\n");
 	if (!strcmp(arg[0], "check")) {
 		g_autofree char *wrong = store_check(r->c->store);
 
 		if (wrong)
 			store_log(r->c->store, LOG_ERR, "check: %s", wrong);
 		return reply_string(r, wrong ? wrong : "OK");
+	}
+	if (!strcmp(arg[0], "log") && two && (!strcmp(arg[1], "on") || !strcmp(arg[1], "off"))) {
+		r->c->store->log_requests = !strcmp(arg[1], "on");
+		return reply_ok(r);
 	}
 	if (!strcmp(arg[0], "quota"))
 		return control_quota(r, two ? arg[1] : NULL);
@@ -861,6 +865,30 @@ static void complain(struct request *r, int err)
 	conn_complain(r->c, "%s %s refused: over quota", request_name(r->hdr->type), path);
 }
 
+/* Requests that are logged in a second, while CONTROL has them logged: guests must not fill the log. */
+#define LOGGED_MAX 500
+
+static void log_request(struct request *r, int err)
+{
+	gint64 second = g_get_monotonic_time() / G_USEC_PER_SEC;
+	struct store *s = r->c->store;
+	g_autofree char *path = NULL;
+
+	if (second != s->log_second) {
+		s->log_second = second;
+		s->log_count = 0;
+	}
+	if (++s->log_count > LOGGED_MAX) {
+		if (s->log_count == LOGGED_MAX + 1)
+			store_log(s, LOG_INFO, "further requests of this second are not logged");
+		return;
+	}
+	path = g_strndup(r->payload, MIN(r->len, 256));
+	g_strcanon(path, G_CSET_A_2_Z G_CSET_a_2_z G_CSET_DIGITS "-_@/", '?');
+	store_log(s, LOG_INFO, "%s: %s %s: %s", r->c->name, request_name(r->hdr->type), path,
+	          err ? g_strerror(err) : "ok");
+}
+
 /* So many bytes of a request, most of them a path's, cost as much as a short request. */
 #define BYTES_PER_WORK 128
 
@@ -885,5 +913,7 @@ void request_process(struct conn *c, const struct xsd_sockmsg *hdr, char *payloa
 		complain(&r, err);
 		reply_error(&r, err);
 	}
+	if (c->store->log_requests)
+		log_request(&r, err);
 	c->work = 1 + MIN(c->store->work - work + hdr->len / BYTES_PER_WORK, G_MAXUINT16);
 }

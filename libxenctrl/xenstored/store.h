@@ -192,6 +192,9 @@ struct store {
 	struct domain *dom0;
 	struct content *special[2]; /* permissions of @introduceDomain, @releaseDomain */
 	uint64_t gen, serial;
+	bool log_requests; /* as CONTROL says */
+	gint64 log_second; /* in which so many requests were logged */
+	unsigned int log_count;
 	uint64_t
 	        work; /* nodes changed, events sent, lists made: counted so that costly requests count more */
 };

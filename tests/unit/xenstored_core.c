@@ -531,6 +531,29 @@ static void test_directory_part(void)
 	teardown("the tree is sound after it");
 }
 
+/* CONTROL log: requests are logged while it is on, and no more of them in a second than a log can take. */
+static void test_request_log(void)
+{
+	struct conn *g1 = guest(s, 2);
+	unsigned int before = fake_log_lines;
+
+	calls(g1, XS_READ, 0, "/nowhere", &a);
+	ok(fake_log_lines == before, "requests are not logged by themselves");
+	ok(!callb(tools, XS_CONTROL, 0, "log|on|", &a), "CONTROL log on");
+	calls(g1, XS_READ, 0, "/no\nwhere", &a);
+	ok(strstr(fake_log_last, "READ") && strstr(fake_log_last, "/no?where"),
+	   "then they are, and write nothing else there");
+	before = fake_log_lines;
+	for (unsigned int i = 0; i < 5000; i++)
+		calls(g1, XS_READ, 0, "/nowhere", &a);
+	ok(fake_log_lines - before < 4000, "a flood of them does not fill the log");
+	ok(!callb(tools, XS_CONTROL, 0, "log|off|", &a), "CONTROL log off");
+	before = fake_log_lines;
+	calls(g1, XS_READ, 0, "/nowhere", &a);
+	ok(fake_log_lines == before, "then they are not");
+	ok(callb(tools, XS_CONTROL, 0, "log|maybe|", &a) == EINVAL, "CONTROL log of another word: EINVAL");
+}
+
 static void test_domains(void)
 {
 	struct conn *g1;
@@ -575,6 +598,7 @@ static void test_domains(void)
 	           calls(tools, XS_CONTROL, 0, "nonsense", &a) == EINVAL,
 	   "CONTROL of another command: EINVAL, as on Xen");
 	ok(!callb(tools, XS_CONTROL, 0, "quota|", &a) && strstr(a.data, "nodes"), "CONTROL quota");
+	test_request_log();
 	teardown("the tree is sound after domains");
 }
 

@@ -52,9 +52,14 @@ static inline void fake_conflict(void *arg, struct conn *c)
 	fake_culprit = c;
 }
 
+static unsigned int fake_log_lines;
+static char fake_log_last[512];
+
 static inline void fake_log(void *arg, int priority, const char *text)
 {
-	(void)arg, (void)priority, (void)text;
+	(void)arg, (void)priority;
+	fake_log_lines++;
+	g_strlcpy(fake_log_last, text, sizeof(fake_log_last));
 }
 
 static const struct store_host fake_host = { fake_exists,   fake_introduce, fake_release, fake_output,
