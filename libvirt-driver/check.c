@@ -262,31 +262,29 @@ static int check_cpu(const virDomainDef *def)
 	return 0;
 }
 
+int check_action(unsigned int type, unsigned int action)
+{
+	static const char *const elements[] = { "on_poweroff", "on_reboot", "on_crash" };
+
+	if (type >= G_N_ELEMENTS(elements))
+		return refuse("lifecycle type %u: there are poweroff, reboot and crash", type);
+	switch (action) {
+	case VIR_DOMAIN_LIFECYCLE_ACTION_DESTROY:
+	case VIR_DOMAIN_LIFECYCLE_ACTION_RESTART:
+	case VIR_DOMAIN_LIFECYCLE_ACTION_PRESERVE:
+		return 0;
+	default:
+		return refuse("<%s>%s</%s>: only destroy, restart and preserve are supported", elements[type],
+		              NULLSTR(virDomainLifecycleActionTypeToString((int)action)), elements[type]);
+	}
+}
+
 static int check_lifecycle(const virDomainDef *def)
 {
-	const struct {
-		const char *element;
-		int action;
-	} list[] = {
-		{ "on_poweroff", def->onPoweroff },
-		{ "on_reboot", def->onReboot },
-		{ "on_crash", def->onCrash },
-	};
-	size_t i;
-
-	for (i = 0; i < G_N_ELEMENTS(list); i++) {
-		switch (list[i].action) {
-		case VIR_DOMAIN_LIFECYCLE_ACTION_DESTROY:
-		case VIR_DOMAIN_LIFECYCLE_ACTION_RESTART:
-		case VIR_DOMAIN_LIFECYCLE_ACTION_PRESERVE:
-			break;
-		default:
-			return refuse("<%s>%s</%s>: only destroy, restart and preserve are supported",
-			              list[i].element, virDomainLifecycleActionTypeToString(list[i].action),
-			              list[i].element);
-		}
-	}
-	return 0;
+	if (check_action(VIR_DOMAIN_LIFECYCLE_POWEROFF, (unsigned int)def->onPoweroff) < 0 ||
+	    check_action(VIR_DOMAIN_LIFECYCLE_REBOOT, (unsigned int)def->onReboot) < 0)
+		return -1;
+	return check_action(VIR_DOMAIN_LIFECYCLE_CRASH, (unsigned int)def->onCrash);
 }
 
 static int check_timer(const virDomainTimerDef *timer)

@@ -46,6 +46,8 @@ int check_device(const virDomainDeviceDef *dev, const virDomainDef *def);
 const char *check_twin(const virDomainDef *def, const virDomainNetDef *net, char **element);
 /* What check_domain says of a guest's name. */
 int check_name(const char *name);
+/* For what is done at one of the ends of a guest (virDomainLifecycle, virDomainLifecycleAction). */
+int check_action(unsigned int type, unsigned int action);
 /* What a definition may lack, but a guest that starts may not; and CPUs that the host does not have. */
 int check_start(const virDomainDef *def, unsigned int host_cpus);
 

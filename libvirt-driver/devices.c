@@ -524,3 +524,54 @@ int devices_detach_alias(virDomainPtr dom, const char *alias, unsigned int flags
 {
 	return change(dom, alias, flags, 0, virDomainDetachDeviceAliasEnsureACL, detach_alias);
 }
+
+static int resize(virDomainObj *vm, const char *path, unsigned long long bytes)
+{
+	virDomainDiskDef *disk;
+	char handle[VIR_UUID_STRING_BUFLEN];
+	g_autofree char *target = NULL;
+	int ret;
+
+	if (virDomainObjCheckActive(vm) < 0)
+		return -1;
+	disk = virDomainDiskByName(vm->def, path, false);
+	if (!disk) {
+		virReportError(VIR_ERR_INVALID_ARG, "%s has no disk '%.200s'", vm->def->name, path);
+		return -1;
+	}
+	target = g_strdup(disk->dst);
+	domain_handle(vm, handle);
+	if (slot_take(SLOT_GUEST, vm) < 0)
+		return -1;
+	virObjectUnlock(vm);
+	ret = monitor_resize(xylem->monitor, handle, target, bytes);
+	virObjectLock(vm);
+	slot_give(SLOT_GUEST);
+	return ret;
+}
+
+int devices_resize(virDomainPtr dom, const char *path, unsigned long long size, unsigned int flags)
+{
+	virDomainObj *vm;
+	int ret = -1;
+
+	virCheckFlags(VIR_DOMAIN_BLOCK_RESIZE_BYTES, -1);
+	if (!(flags & VIR_DOMAIN_BLOCK_RESIZE_BYTES)) {
+		if (size > ULLONG_MAX / 1024) {
+			virReportError(VIR_ERR_OVERFLOW, "%llu KiB: no disk is that large", size);
+			return -1;
+		}
+		size *= 1024;
+	}
+
+	vm = domain_get(dom);
+	if (!vm)
+		return -1;
+	if (virDomainBlockResizeEnsureACL(dom->conn, vm->def) == 0 &&
+	    domain_refuse_dom0(vm, "given a larger disk") == 0 && domain_begin_job(vm, VIR_JOB_MODIFY) == 0) {
+		ret = resize(vm, path, size);
+		domain_end_job(vm);
+	}
+	virDomainObjEndAPI(&vm);
+	return ret;
+}

@@ -516,17 +516,86 @@ int lifecycle_inject_nmi(virDomainPtr dom, unsigned int flags)
 	return ret;
 }
 
-/* The one job that can be given up is a start. */
-int lifecycle_abort_job(virDomainPtr dom)
+struct policy {
+	unsigned int type;
+	virDomainLifecycleAction action;
+};
+
+static int edit_policy(virDomainDef *def, void *data)
 {
-	struct domain_private *priv;
-	virDomainObj *vm = domain_get(dom);
+	const struct policy *policy = data;
+
+	switch (policy->type) {
+	case VIR_DOMAIN_LIFECYCLE_POWEROFF:
+		def->onPoweroff = policy->action;
+		return 0;
+	case VIR_DOMAIN_LIFECYCLE_REBOOT:
+		def->onReboot = policy->action;
+		return 0;
+	default:
+		def->onCrash = policy->action;
+		return 0;
+	}
+}
+
+static int set_policy_live(virDomainObj *vm, void *data)
+{
+	static const char *const events[] = { "poweroff", "reboot", "crash" };
+	const struct policy *policy = data;
+	char handle[VIR_UUID_STRING_BUFLEN];
+	int ret;
+
+	domain_handle(vm, handle);
+	if (slot_take(SLOT_GUEST, vm) < 0)
+		return -1;
+	virObjectUnlock(vm);
+	ret = monitor_set_policy(xylem->monitor, handle, events[policy->type],
+	                         virDomainLifecycleActionTypeToString((int)policy->action));
+	virObjectLock(vm);
+	slot_give(SLOT_GUEST);
+	if (ret < 0 || virDomainObjCheckActive(vm) < 0 || edit_policy(vm->def, data) < 0)
+		return -1;
+	domain_save_status(vm);
+	return 0;
+}
+
+int lifecycle_set_action(virDomainPtr dom, unsigned int type, unsigned int action, unsigned int flags)
+{
+	static const struct domain_change change = { edit_policy, set_policy_live };
+	struct policy policy = { type, (virDomainLifecycleAction)action };
+	virDomainObj *vm;
 	int ret = -1;
 
+	virCheckFlags(VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_AFFECT_CONFIG, -1);
+
+	vm = domain_get(dom);
+	if (!vm)
+		return -1;
+	if (virDomainSetLifecycleActionEnsureACL(dom->conn, vm->def) < 0 ||
+	    domain_refuse_dom0(vm, "given a policy") < 0 || check_action(type, action) < 0 ||
+	    domain_begin_job(vm, VIR_JOB_MODIFY) < 0)
+		goto cleanup;
+	ret = domain_change(vm, flags, &change, &policy);
+	domain_end_job(vm);
+cleanup:
+	virDomainObjEndAPI(&vm);
+	return ret;
+}
+
+/* The one job that can be given up is a start. */
+int lifecycle_abort_job_flags(virDomainPtr dom, unsigned int flags)
+{
+	struct domain_private *priv;
+	virDomainObj *vm;
+	int ret = -1;
+
+	virCheckFlags(0, -1);
+
+	vm = domain_get(dom);
 	if (!vm)
 		return -1;
 	priv = vm->privateData;
-	if (virDomainAbortJobEnsureACL(dom->conn, vm->def) < 0)
+	if (virDomainAbortJobFlagsEnsureACL(dom->conn, vm->def) < 0)
 		goto cleanup;
 	if (priv->starting && !virDomainObjIsActive(vm))
 		ret = destroy_building(vm);
@@ -537,6 +606,11 @@ int lifecycle_abort_job(virDomainPtr dom)
 cleanup:
 	virDomainObjEndAPI(&vm);
 	return ret;
+}
+
+int lifecycle_abort_job(virDomainPtr dom)
+{
+	return lifecycle_abort_job_flags(dom, 0);
 }
 
 int lifecycle_get_state(virDomainPtr dom, int *state, int *reason, unsigned int flags)

@@ -354,9 +354,19 @@ int monitor_set_affinity(struct monitor *m, const char *handle, unsigned int vcp
 	return call_void(m, "SetAffinity", g_variant_new("(su@ay)", handle, vcpu, cpus), DEVICE_MS);
 }
 
+int monitor_resize(struct monitor *m, const char *handle, const char *vdev, unsigned long long bytes)
+{
+	return call_void(m, "ResizeDisk", g_variant_new("(sst)", handle, vdev, (guint64)bytes), DEVICE_MS);
+}
+
 int monitor_set_link(struct monitor *m, const char *handle, const char *mac, bool up)
 {
 	return call_void(m, "SetLink", g_variant_new("(ssb)", handle, mac, up), DEVICE_MS);
+}
+
+int monitor_set_policy(struct monitor *m, const char *handle, const char *event, const char *action)
+{
+	return call_void(m, "SetPolicy", g_variant_new("(sss)", handle, event, action), DEVICE_MS);
 }
 
 int monitor_set_opaque(struct monitor *m, const char *handle, const char *text)

@@ -213,8 +213,12 @@ int monitor_set_vcpus(struct monitor *m, const char *handle, unsigned int vcpus)
 int monitor_set_scheduler(struct monitor *m, const char *handle, const struct xyl_sched *sched);
 int monitor_set_affinity(struct monitor *m, const char *handle, unsigned int vcpu, const unsigned char *map,
                          size_t map_bytes);
+/* vdev: the target of a disk. */
+int monitor_resize(struct monitor *m, const char *handle, const char *vdev, unsigned long long bytes);
 /* Of the interface with this address. */
 int monitor_set_link(struct monitor *m, const char *handle, const char *mac, bool up);
+/* event: "poweroff", "reboot", "crash". */
+int monitor_set_policy(struct monitor *m, const char *handle, const char *event, const char *action);
 int monitor_set_opaque(struct monitor *m, const char *handle, const char *text);
 /* The domain's dictionary, owned by the caller; NULL without an error set when there is none. *known (or NULL): whether
  * that is xylemd's word. */
@@ -298,9 +302,11 @@ int lifecycle_shutdown(virDomainPtr dom);
 int lifecycle_reboot(virDomainPtr dom, unsigned int flags);
 int lifecycle_destroy_flags(virDomainPtr dom, unsigned int flags);
 int lifecycle_destroy(virDomainPtr dom);
+int lifecycle_set_action(virDomainPtr dom, unsigned int type, unsigned int action, unsigned int flags);
 int lifecycle_reset(virDomainPtr dom, unsigned int flags);
 int lifecycle_inject_nmi(virDomainPtr dom, unsigned int flags);
 int lifecycle_abort_job(virDomainPtr dom);
+int lifecycle_abort_job_flags(virDomainPtr dom, unsigned int flags);
 int lifecycle_get_state(virDomainPtr dom, int *state, int *reason, unsigned int flags);
 /* devices.c */
 int devices_attach_flags(virDomainPtr dom, const char *xml, unsigned int flags);
@@ -308,6 +314,7 @@ int devices_attach(virDomainPtr dom, const char *xml);
 int devices_detach_flags(virDomainPtr dom, const char *xml, unsigned int flags);
 int devices_detach(virDomainPtr dom, const char *xml);
 int devices_update_flags(virDomainPtr dom, const char *xml, unsigned int flags);
+int devices_resize(virDomainPtr dom, const char *path, unsigned long long size, unsigned int flags);
 int devices_detach_alias(virDomainPtr dom, const char *alias, unsigned int flags);
 /* Gives each disk and interface of a running guest the name by which clients and events mean it. */
 void devices_name(virDomainDef *def);
@@ -368,6 +375,7 @@ int host_version(virConnectPtr conn, unsigned long *version);
 char *host_sysinfo(virConnectPtr conn, unsigned int flags);
 int host_memory_stats(virConnectPtr conn, int cell, virNodeMemoryStatsPtr params, int *count,
                       unsigned int flags);
+int host_security_model(virConnectPtr conn, virSecurityModelPtr model);
 int host_free_pages(virConnectPtr conn, unsigned int size_count, unsigned int *sizes_kib, int start,
                     unsigned int max, unsigned long long *counts, unsigned int flags);
 /* cpu.c */

@@ -336,7 +336,7 @@ XYL_API int xyl_host_cputopo(struct xyl *x, struct xyl_cputopo *cpus, uint32_t m
 XYL_API int xyl_host_numa(struct xyl *x, struct xyl_numanode *nodes, uint32_t *distance,
                           uint32_t max) XYL_MUST_USE;
 /* For how long each of the CPUs 0 .. max - 1 has been idle, UINT64_MAX for one that is not online, and for how long the
- * hypervisor has run. */
+ * hypervisor has run; on a Xen that does not tell (without cpufreq=dom0-kernel), for how long dom0 has. */
 XYL_API int xyl_host_cpu_times(struct xyl *x, uint64_t *idle_ns, uint32_t max, uint64_t *now_ns) XYL_MUST_USE;
 /*
  * Free memory below 2^max_bits (0: all) on node (-1: all). Error: EOPNOTSUPP the hypervisor (Xylem) tells

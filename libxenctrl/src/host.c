@@ -2,6 +2,7 @@
 /* The host: CPUs, memory, version, console ring. Source: xen/sysctl.h, xen/version.h. */
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "private.h"
 #include <xen/version.h>
@@ -157,11 +158,50 @@ int xyl_host_numa(struct xyl *x, struct xyl_numanode *nodes, uint32_t *distance,
 	return rc;
 }
 
-int xyl_host_cpu_times(struct xyl *x, uint64_t *idle_ns, uint32_t max, uint64_t *now_ns)
+/* By the call that Xen answers only where dom0 steers the CPUs' frequencies, ours always. */
+static long platform_times(struct xyl *x, uint64_t *times, uint8_t *map, uint32_t max, uint64_t *now_ns)
 {
 	struct xen_platform_op op = { .cmd = XENPF_getidletime,
 		                      .interface_version = XENPF_INTERFACE_VERSION };
-	size_t map_bytes = (max + 7) / 8, bytes = max * sizeof(uint64_t) + map_bytes;
+	long rc;
+
+	memset(map, 0xff, (max + 7) / 8);
+	op.u.getidletime.cpumap_nr_cpus = max;
+	set_xen_guest_handle(op.u.getidletime.cpumap_bitmap, map);
+	set_xen_guest_handle(op.u.getidletime.idletime, times);
+	rc = xyl_arg_op(x, __HYPERVISOR_platform_op, &op, sizeof(op));
+	*now_ns = op.u.getidletime.now;
+	return rc;
+}
+
+/* Without the hypervisor's clock: that of dom0, which began a little later. */
+static int sysctl_times(struct xyl *x, uint64_t *idle_ns, uint32_t max, uint64_t *now_ns)
+{
+	struct xen_sysctl op = { .cmd = XEN_SYSCTL_getcpuinfo };
+	size_t bytes = max * sizeof(xen_sysctl_cpuinfo_t);
+	xen_sysctl_cpuinfo_t *list = xyl_hypercall_alloc(x, bytes);
+	struct timespec now;
+	int rc;
+
+	if (!list)
+		return -1;
+	op.u.getcpuinfo.max_cpus = max;
+	set_xen_guest_handle(op.u.getcpuinfo.info, list);
+	rc = xyl_sysctl(x, &op, "read the CPUs' idle times");
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	*now_ns = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+	for (uint32_t i = 0; rc == 0 && i < max; i++) {
+		idle_ns[i] = i < op.u.getcpuinfo.nr_cpus ? list[i].idletime : UINT64_MAX;
+		if (idle_ns[i] != UINT64_MAX && idle_ns[i] > *now_ns)
+			*now_ns = idle_ns[i];
+	}
+	xyl_hypercall_free(x, list, bytes);
+	return rc;
+}
+
+int xyl_host_cpu_times(struct xyl *x, uint64_t *idle_ns, uint32_t max, uint64_t *now_ns)
+{
+	size_t bytes = max * sizeof(uint64_t) + (max + 7) / 8;
 	uint64_t *times = xyl_hypercall_alloc(x, bytes);
 	uint8_t *map;
 	long rc;
@@ -169,15 +209,12 @@ int xyl_host_cpu_times(struct xyl *x, uint64_t *idle_ns, uint32_t max, uint64_t 
 	if (!times)
 		return -1;
 	map = (uint8_t *)(times + max);
-	memset(map, 0xff, map_bytes);
-	op.u.getidletime.cpumap_nr_cpus = max;
-	set_xen_guest_handle(op.u.getidletime.cpumap_bitmap, map);
-	set_xen_guest_handle(op.u.getidletime.idletime, times);
-	rc = xyl_arg_op(x, __HYPERVISOR_platform_op, &op, sizeof(op));
+	rc = platform_times(x, times, map, max, now_ns);
 	for (uint32_t i = 0; rc == 0 && i < max; i++)
 		idle_ns[i] = map[i / 8] >> i % 8 & 1 ? times[i] : UINT64_MAX;
-	*now_ns = op.u.getidletime.now;
-	if (rc < 0)
+	if (rc < 0 && errno == ENOSYS)
+		rc = sysctl_times(x, idle_ns, max, now_ns);
+	else if (rc < 0)
 		xyl_fail(errno, "cannot read the CPUs' idle times");
 	xyl_hypercall_free(x, times, bytes);
 	return rc < 0 ? -1 : 0;

@@ -154,6 +154,56 @@ static bool detach_disk(struct guest *guest, const struct device_ref *ref, GErro
 	return true;
 }
 
+/* The guest's driver looks at the size when the backend's state is written, as it is by the backend itself at the next
+ * request. */
+static bool tell_size(const char *back, const char *what, uint64_t bytes, GError **error)
+{
+	g_autofree char *sectors = g_strdup_printf("%" G_GUINT64_FORMAT, bytes / 512);
+	g_autofree char *size_path = g_strconcat(back, "/sectors", NULL);
+	g_autofree char *state_path = g_strconcat(back, "/state", NULL);
+
+	if (storeio_backend_state(xylemd.io, back) != BACKEND_CONNECTED)
+		return true;
+	return storeio_set(xylemd.io, what, error, size_path, sectors, state_path, "4", NULL);
+}
+
+void op_resize(struct op *op)
+{
+	struct guest *guest = op->guest;
+	struct disk_conf *disk;
+	g_autofree char *back = NULL;
+	g_autofree char *what = NULL;
+	g_autoptr(GError) error = NULL;
+	const char *vdev;
+	char *device = NULL;
+	unsigned major, minor;
+	guint64 bytes;
+
+	g_variant_get(op->argument, "(&st)", &vdev, &bytes);
+	disk = guestconf_find_disk(guest->journal->conf, vdev, NULL);
+	if (disk) {
+		back = layout_backend(guest->journal->domid, device_disk.type, disk->devid);
+		what = g_strdup_printf("guest \"%s\", disk %s", guest->name, vdev);
+		device = xyl_store_readf(storeio_store(xylemd.io), XYL_TX_NONE, "%s/physical-device", back);
+	}
+	if (!disk)
+		xd_fail(&error, XD_ERROR_NOT_FOUND, "guest \"%s\": it has no disk %.64s", guest->name, vdev);
+	else if (disk->readonly)
+		xd_fail(&error, XD_ERROR_INVALID_ARGUMENT, "%s: it is read-only", what);
+	else if (!bytes || bytes % 512 || bytes > INT64_MAX)
+		xd_fail(&error, XD_ERROR_INVALID_ARGUMENT,
+		        "%s: %" G_GUINT64_FORMAT " bytes are no whole sectors of 512", what, bytes);
+	else if (!device || sscanf(device, "%x:%x", &major, &minor) != 2)
+		xd_fail(&error, XD_ERROR_DEVICE, "%s: dom0's side of it is not there", what);
+	else if (disk_resize(disk, guest->name, major, minor, bytes, &error))
+		tell_size(back, what, bytes, &error);
+	free(device);
+	if (error)
+		op_fail(op, error);
+	else
+		op_succeed(op);
+}
+
 const struct device_class device_disk = {
 	.name = "disk",
 	.type = "vbd",

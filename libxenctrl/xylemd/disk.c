@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <linux/loop.h>
 #include <stdio.h>
 #include <string.h>
@@ -408,6 +409,77 @@ void disk_close(struct disk *disk)
 	g_free(disk->guest);
 	g_free(disk->vdev);
 	g_free(disk);
+}
+
+/* The file behind the loop device grows; it must be the one that the path still names. */
+static bool grow_file(int loop, const struct disk_conf *conf, const char *guest, uint64_t bytes,
+                      GError **error)
+{
+	int file = open(conf->source, O_WRONLY | O_CLOEXEC | O_NONBLOCK);
+	struct loop_info64 status;
+	struct stat info;
+	bool ok = false;
+
+	if (file < 0 || fstat(file, &info) || ioctl(loop, LOOP_GET_STATUS64, &status))
+		xd_fail(error, XD_ERROR_DEVICE, "guest \"%s\", disk %s: %s: %s", guest, conf->vdev,
+		        conf->source, g_strerror(errno));
+	else if (info.st_dev != status.lo_device || info.st_ino != status.lo_inode)
+		xd_fail(error, XD_ERROR_DEVICE,
+		        "guest \"%s\", disk %s: %s is another file than the guest's by now", guest,
+		        conf->vdev, conf->source);
+	else if ((uint64_t)info.st_size < bytes && ftruncate(file, (off_t)bytes))
+		xd_fail(error, XD_ERROR_DEVICE, "guest \"%s\", disk %s: %s cannot grow: %s", guest,
+		        conf->vdev, conf->source, g_strerror(errno));
+	else if (ioctl(loop, LOOP_SET_CAPACITY, 0))
+		xd_fail(error, XD_ERROR_DEVICE,
+		        "guest \"%s\", disk %s: the loop device of %s cannot grow: %s", guest, conf->vdev,
+		        conf->source, g_strerror(errno));
+	else
+		ok = true;
+	if (file >= 0 && close(file))
+		g_warning("%s: %s", conf->source, g_strerror(errno));
+	return ok;
+}
+
+/* As the kernel calls it; links by number are udev's, which need not run. */
+static char *device_path(uint32_t major, uint32_t minor)
+{
+	g_autofree char *file = g_strdup_printf("/sys/dev/block/%u:%u/uevent", major, minor);
+	g_autofree char *text = NULL;
+	const char *name;
+
+	if (!g_file_get_contents(file, &text, NULL, NULL) || !(name = strstr(text, "DEVNAME=")))
+		return g_strdup(file);
+	name += strlen("DEVNAME=");
+	return g_strdup_printf("/dev/%.*s", (int)strcspn(name, "\n"), name);
+}
+
+bool disk_resize(const struct disk_conf *conf, const char *guest, uint32_t major, uint32_t minor,
+                 uint64_t bytes, GError **error)
+{
+	g_autofree char *path = device_path(major, minor);
+	int device = open(path, O_RDONLY | O_CLOEXEC);
+	uint64_t now = 0;
+	bool ok = false;
+
+	if (device < 0 || ioctl(device, BLKGETSIZE64, &now))
+		xd_fail(error, XD_ERROR_DEVICE, "guest \"%s\", disk %s: %s: %s", guest, conf->vdev, path,
+		        g_strerror(errno));
+	else if (bytes < now)
+		xd_fail(error, XD_ERROR_INVALID_ARGUMENT,
+		        "guest \"%s\", disk %s: it has %" G_GUINT64_FORMAT
+		        " bytes, and does not shrink while it is used",
+		        guest, conf->vdev, now);
+	else if (bytes > now && !conf->is_file)
+		xd_fail(error, XD_ERROR_DEVICE,
+		        "guest \"%s\", disk %s: %s has %" G_GUINT64_FORMAT
+		        " bytes; it is grown first (lvextend), then the guest is told",
+		        guest, conf->vdev, conf->source, now);
+	else
+		ok = !conf->is_file || grow_file(device, conf, guest, bytes, error);
+	if (device >= 0 && close(device))
+		g_warning("%s: %s", path, g_strerror(errno));
+	return ok;
 }
 
 char *disk_path(const struct disk *disk, const struct disk_conf *conf)

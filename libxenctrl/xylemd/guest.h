@@ -170,6 +170,7 @@ void op_lost(struct op *op);
 
 /* device.c */
 void op_attach(struct op *op);
+void op_resize(struct op *op);
 void op_detach(struct op *op);
 /* The guest's devices as they are: a floating aa{sv}. */
 GVariant *device_list(const struct guest *guest);

@@ -28,9 +28,9 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 IMAGES = os.path.join(os.path.dirname(HERE), "images")
 
 DOM0_PACKAGES = [
-    "bash", "busybox-static", "ca-certificates", "e2fsprogs", "iproute2", "iputils-ping", "kmod",
+    "bash", "busybox-static", "ca-certificates", "e2fsprogs", "ebtables", "iproute2", "iptables", "iputils-ping", "kmod",
     "libglib2.0-0", "liblzma5", "liblzo2-2", "libnl-3-200", "libnl-route-3-200", "libseccomp2", "libvirt-clients",
-    "libvirt-daemon", "libvirt-daemon-driver-xen", "libxml2", "libzstd1", "lvm2", "mount", "netcat-openbsd",
+    "libvirt-daemon", "libvirt-daemon-config-nwfilter", "libvirt-daemon-driver-xen", "libxml2", "libzstd1", "lvm2", "mount", "netcat-openbsd",
     "openssh-server", "procps", "python3-libvirt", "strace", "util-linux", "xen-utils-4.17",
     "xenstore-utils", "zlib1g",
 ]
@@ -46,6 +46,10 @@ DOM0_MODULES = INITRD_MODULES + [
     "xenfs", "xen-evtchn", "xen-gntdev", "xen-gntalloc", "xen-privcmd", "xen-netback", "xen-blkback",
     "xen-netfront", "xen-blkfront", "xen-acpi-processor", "hwmon", "msr", "cpuid", "vfat", "nls_ascii",
     "nls_cp437", "iptable_filter", "ip_tables",
+    # What libvirt limits and filters interfaces with.
+    "sch_htb", "sch_sfq", "sch_ingress", "cls_u32", "cls_fw", "act_police", "nf_tables", "nft_compat", "nft_meta_bridge",
+    "nft_chain_nat", "ebtables", "ebtable_filter", "ebtable_nat", "ebt_ip", "ebt_arp", "ebt_mark", "ebt_mark_m", "ip6_tables",
+    "ip6table_filter", "xt_physdev",
 ]
 GUEST_MODULES = ["xen-blkfront", "xen-netfront", "ext4", "crc32c_generic"]
 

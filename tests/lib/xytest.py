@@ -212,6 +212,14 @@ def wait_state(vm, name, state, timeout=300):
             "%s is %s" % (name, state))
 
 
+def wait_for(condition, timeout, what):
+    """Looks until condition() is true."""
+    end = time.monotonic() + timeout * xylemvm.SCALE
+    while not condition():
+        expect(time.monotonic() < end, "waited %d s for: %s" % (timeout * xylemvm.SCALE, what))
+        time.sleep(1)
+
+
 def in_guest(vm, where, script, timeout=60):
     """Runs a shell script in the test guest at address where; returns its output, stripped."""
     request = "POST /cgi-bin/sh HTTP/1.0\r\nContent-Length: %d\r\n\r\n%s" % (len(script), script)

@@ -16,7 +16,8 @@
 #define UUID "5f2b7e10-0000-4000-8000-000000000001"
 #define XML                                                                                         \
 	"<domain type='xen'><name>one</name><uuid>" UUID "</uuid><memory unit='KiB'>65536</memory>" \
-	"<vcpu current='2'>3</vcpu><os><type>linux</type><kernel>/k</kernel></os></domain>"
+	"<vcpu current='2'>3</vcpu><os><type>linux</type><kernel>/k</kernel></os>"                  \
+	"<devices><disk type='file'><source file='/d'/><target dev='xvda'/></disk></devices></domain>"
 
 static void ok(bool good, const char *name)
 {
@@ -47,6 +48,24 @@ int monitor_create(struct monitor *m G_GNUC_UNUSED, GVariant *guest, bool paused
 int monitor_destroy(struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED)
 {
 	g_atomic_int_inc(&destructions);
+	return 0;
+}
+
+static char resized[64];
+
+int monitor_resize(struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED, const char *vdev,
+                   unsigned long long bytes)
+{
+	g_snprintf(resized, sizeof(resized), "%s %llu", vdev, bytes);
+	return 0;
+}
+
+static char policy[64];
+
+int monitor_set_policy(struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED, const char *event,
+                       const char *action)
+{
+	g_snprintf(policy, sizeof(policy), "%s %s", event, action);
 	return 0;
 }
 
@@ -252,6 +271,47 @@ static void test_auto_destroy(virDomainPtr dom)
 	ignore_value(lifecycle_destroy(dom));
 }
 
+static void test_policy(virDomainPtr dom)
+{
+	unsigned int both = VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_AFFECT_CONFIG;
+	g_autofree char *live = NULL;
+	g_autofree char *inactive = NULL;
+
+	if (lifecycle_create(dom) < 0)
+		abort();
+	ok(lifecycle_set_action(dom, VIR_DOMAIN_LIFECYCLE_REBOOT, VIR_DOMAIN_LIFECYCLE_ACTION_PRESERVE,
+	                        both) == 0 &&
+	           STREQ(policy, "reboot preserve"),
+	   "xylemd is told what is done at a reboot");
+	live = define_get_xml(dom, 0);
+	inactive = define_get_xml(dom, VIR_DOMAIN_XML_INACTIVE);
+	ok(live && inactive && strstr(live, "<on_reboot>preserve<") &&
+	           strstr(inactive, "<on_reboot>preserve<"),
+	   "and it stands in both definitions");
+	ok(lifecycle_set_action(dom, VIR_DOMAIN_LIFECYCLE_CRASH, VIR_DOMAIN_LIFECYCLE_ACTION_COREDUMP_DESTROY,
+	                        both) < 0 &&
+	           lifecycle_set_action(dom, VIR_DOMAIN_LIFECYCLE_CRASH, 4711, both) < 0 &&
+	           lifecycle_set_action(dom, 3, VIR_DOMAIN_LIFECYCLE_ACTION_DESTROY, both) < 0 &&
+	           STREQ(policy, "reboot preserve"),
+	   "what cannot be done is refused");
+	ignore_value(lifecycle_destroy(dom));
+}
+
+static void test_resize(virDomainPtr dom)
+{
+	ok(devices_resize(dom, "xvda", 8, 0) < 0,
+	   "the disk of a guest that is off is nobody's to resize here");
+	if (lifecycle_create(dom) < 0)
+		abort();
+	ok(devices_resize(dom, "xvda", 8, 0) == 0 && STREQ(resized, "xvda 8192"), "blockresize in KiB");
+	ok(devices_resize(dom, "/d", 4096, VIR_DOMAIN_BLOCK_RESIZE_BYTES) == 0 && STREQ(resized, "xvda 4096"),
+	   "in bytes, by its source");
+	ok(devices_resize(dom, "xvdb", 8, 0) < 0 && devices_resize(dom, "xvda", ULLONG_MAX, 0) < 0 &&
+	           STREQ(resized, "xvda 4096"),
+	   "no disk, or no size: an error");
+	ignore_value(lifecycle_destroy(dom));
+}
+
 static void *start(void *data)
 {
 	return lifecycle_create(data) == 0 ? data : NULL;
@@ -290,6 +350,8 @@ int main(void)
 	test_cpu();
 	test_reset(dom);
 	test_auto_destroy(dom);
+	test_policy(dom);
+	test_resize(dom);
 	for (unsigned int i = 0; i < 20; i++)
 		test_abort(dom);
 	virObjectUnref(dom);

@@ -560,6 +560,16 @@ char *disk_path(const struct disk *disk, const struct disk_conf *conf)
 	return g_strdup(conf->is_file ? "/dev/loop7" : conf->source);
 }
 
+/* Of a disk of 1 MiB. */
+bool disk_resize(const struct disk_conf *conf, const char *guest, uint32_t major, uint32_t minor,
+                 uint64_t bytes, GError **error)
+{
+	if (bytes < 1 << 20)
+		return xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "guest \"%s\", disk %s does not shrink",
+		               guest, conf->vdev);
+	return major == 7 && minor == 7;
+}
+
 uint32_t disk_major(const struct disk *disk)
 {
 	(void)disk;

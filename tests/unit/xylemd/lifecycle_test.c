@@ -305,7 +305,7 @@ static GVariant *cpus(uint8_t map)
 static const char *const methods[] = { "Create",       "Destroy",     "Shutdown",  "Reboot",
 	                               "Pause",        "Unpause",     "SetMemory", "SetVcpus",
 	                               "SetScheduler", "SetAffinity", "SetLink",   "AttachDevice",
-	                               "DetachDevice", "SetPolicy" };
+	                               "DetachDevice", "SetPolicy",   "ResizeDisk" };
 
 static struct call *begin_method(const struct test_guest *g, const char *method)
 {
@@ -325,6 +325,8 @@ static struct call *begin_method(const struct test_guest *g, const char *method)
 		return begin(method, g_variant_new("(su@ay)", g->uuid, 1, cpus(4)));
 	if (!strcmp(method, "SetLink"))
 		return begin(method, g_variant_new("(ssb)", g->uuid, MAC, FALSE));
+	if (!strcmp(method, "ResizeDisk"))
+		return begin(method, g_variant_new("(sst)", g->uuid, "xvda", G_GUINT64_CONSTANT(2097152)));
 	if (!strcmp(method, "SetPolicy"))
 		return begin(method, g_variant_new("(sss)", g->uuid, "poweroff", "preserve"));
 	if (!strcmp(method, "AttachDevice"))
@@ -348,6 +350,14 @@ static bool has_backend(uint32_t domid, uint32_t devid)
 	g_autofree char *found = fake_read(path);
 
 	return found != NULL;
+}
+
+static bool sectors_are(uint32_t domid, const char *value)
+{
+	g_autofree char *path = g_strdup_printf("/local/domain/0/backend/vbd/%u/51712/sectors", domid);
+	g_autofree char *found = fake_read(path);
+
+	return !g_strcmp0(found, value);
 }
 
 static bool journal_is_there(const struct test_guest *g)
@@ -407,6 +417,8 @@ static bool has_happened(const struct test_guest *g, const char *method, uint32_
 		return d->affinity[1] == 4;
 	if (!strcmp(method, "SetLink"))
 		return d->link_down;
+	if (!strcmp(method, "ResizeDisk"))
+		return sectors_are(domid, "4096");
 	if (!strcmp(method, "SetPolicy"))
 		return journal_poweroff(g) == POLICY_PRESERVE;
 	if (!strcmp(method, "AttachDevice"))
@@ -695,6 +707,34 @@ static void test_policy(void)
 	tap_ok(!fake_find(g.id), "a guest whose policy has become \"destroy\" does not reboot");
 }
 
+/* A disk that would shrink, or cannot be written, or is none. */
+static void test_resize(void)
+{
+	static const struct {
+		const char *vdev;
+		guint64 bytes;
+		const char *error;
+	} bad[] = { { "xvda", 512, "InvalidArgument" },
+		    { "xvda", 2097153, "InvalidArgument" },
+		    { "xvda", 0, "InvalidArgument" },
+		    { "xvda", ~G_GUINT64_CONSTANT(511), "InvalidArgument" },
+		    { "xvdz", 2097152, "NotFound" } };
+	struct test_guest g;
+
+	new_guest(&g);
+	create(&g, false);
+	for (guint i = 0; i < G_N_ELEMENTS(bad); i++) {
+		struct call *call =
+		        make("ResizeDisk", g_variant_new("(sst)", g.uuid, bad[i].vdev, bad[i].bytes));
+
+		tap_ok(!call->good && call->error && g_str_has_suffix(call->error, bad[i].error),
+		       "%s of %" G_GUINT64_FORMAT " bytes: %s", bad[i].vdev, bad[i].bytes, bad[i].error);
+		end(call);
+	}
+	tap_ok(!sectors_are(fake_find(g.id), "1"), "the guest is not told");
+	end(make("Destroy", g_variant_new("(s)", g.uuid)));
+}
+
 /* What can be told without unpacking a kernel is told without: memory, and what kind of files those are. */
 static void test_cheap_refusals(void)
 {
@@ -790,6 +830,7 @@ int main(void)
 	test_cpupool();
 	test_held_nic();
 	test_policy();
+	test_resize();
 	test_adopt_dead_disk();
 	test_held_memory();
 	test_stuck_teardowns();
