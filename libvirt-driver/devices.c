@@ -203,6 +203,19 @@ error:
 	return -1;
 }
 
+/* The guest has not let go of its device. */
+static void tell_kept(virDomainObj *vm, const virDomainDeviceDef *dev)
+{
+	const char *alias =
+	        dev->type == VIR_DOMAIN_DEVICE_DISK ? dev->data.disk->info.alias : dev->data.net->info.alias;
+	virErrorPtr saved;
+
+	virErrorPreserveLast(&saved);
+	if (alias)
+		domain_event(virDomainEventDeviceRemovalFailedNewFromObj(vm, alias));
+	virErrorRestore(&saved);
+}
+
 static int detach_live(virDomainObj *vm, virDomainDeviceDef *dev, bool force)
 {
 	struct domain_private *priv = vm->privateData;
@@ -234,6 +247,8 @@ static int detach_live(virDomainObj *vm, virDomainDeviceDef *dev, bool force)
 		locks_drop(locks);
 	virObjectLock(vm);
 	slot_give(SLOT_GUEST);
+	if (ret < 0 && virGetLastErrorCode() == VIR_ERR_OPERATION_TIMEOUT)
+		tell_kept(vm, &found);
 	if (ret < 0 || virDomainObjCheckActive(vm) < 0)
 		return -1;
 	if (dev->type == VIR_DOMAIN_DEVICE_NET) {

@@ -7,6 +7,7 @@
 #include "xylem.h"
 
 #include "conf.h"
+#include "virtypedparam.h"
 
 VIR_LOG_INIT("xylem.tune");
 
@@ -249,12 +250,27 @@ static int ask_pin(virDomainObj *vm, const struct pin *pin)
 	return ret < 0 ? -1 : virDomainObjCheckActive(vm);
 }
 
+/* Clients hear of what was tuned live. */
+static void tell_pin(virDomainObj *vm, unsigned int vcpu)
+{
+	g_autofree char *cpus = virBitmapFormat(virDomainDefGetVcpu(vm->def, vcpu)->cpumask);
+	char name[VIR_TYPED_PARAM_FIELD_LENGTH];
+	virTypedParameterPtr params = NULL;
+	int count = 0, max = 0;
+
+	g_snprintf(name, sizeof(name), VIR_DOMAIN_TUNABLE_CPU_VCPUPIN, vcpu);
+	if (virTypedParamsAddString(&params, &count, &max, name, cpus) == 0)
+		domain_event(virDomainEventTunableNewFromObj(vm, &params, count));
+	virTypedParamsFree(params, count);
+}
+
 static int pin_live(virDomainObj *vm, void *data)
 {
 	struct pin *pin = data;
 
 	if (check_pin(vm->def, pin) < 0 || ask_pin(vm, pin) < 0 || edit_pin(vm->def, pin) < 0)
 		return -1;
+	tell_pin(vm, pin->vcpu);
 	if (!domain_is_dom0(vm))
 		domain_save_status(vm);
 	return 0;
@@ -660,6 +676,21 @@ static int edit_scheduler(virDomainDef *def, void *data)
 	return 0;
 }
 
+static void tell_scheduler(virDomainObj *vm, const struct xyl_sched *sched)
+{
+	long long quota = sched->cap ? sched->cap * (CAP_PERIOD_US / 100LL) : -1;
+	virTypedParameterPtr params = NULL;
+	int count = 0, max = 0;
+
+	if (virTypedParamsAddULLong(&params, &count, &max, VIR_DOMAIN_TUNABLE_CPU_CPU_SHARES,
+	                            sched->weight) == 0 &&
+	    virTypedParamsAddULLong(&params, &count, &max, VIR_DOMAIN_TUNABLE_CPU_GLOBAL_PERIOD,
+	                            CAP_PERIOD_US) == 0 &&
+	    virTypedParamsAddLLong(&params, &count, &max, VIR_DOMAIN_TUNABLE_CPU_GLOBAL_QUOTA, quota) == 0)
+		domain_event(virDomainEventTunableNewFromObj(vm, &params, count));
+	virTypedParamsFree(params, count);
+}
+
 static int schedule_live(virDomainObj *vm, void *data)
 {
 	struct xyl_sched sched;
@@ -668,6 +699,7 @@ static int schedule_live(virDomainObj *vm, void *data)
 	    ask_scheduler(vm, &sched) < 0)
 		return -1;
 	store_scheduler(vm->def, &sched);
+	tell_scheduler(vm, &sched);
 	if (!domain_is_dom0(vm))
 		domain_save_status(vm);
 	return 0;

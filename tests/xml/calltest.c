@@ -12,6 +12,7 @@
 #include "cpu_conf.h"
 #include "played.h"
 #include "virclosecallbacks.h"
+#include "virtypedparam.h"
 
 #define UUID "5f2b7e10-0000-4000-8000-000000000001"
 #define XML                                                                                         \
@@ -49,6 +50,56 @@ int monitor_destroy(struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_U
 {
 	g_atomic_int_inc(&destructions);
 	return 0;
+}
+
+int monitor_set_scheduler(struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED,
+                          const struct xyl_sched *sched G_GNUC_UNUSED)
+{
+	return 0;
+}
+
+int monitor_set_affinity(struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED,
+                         unsigned int vcpu G_GNUC_UNUSED, const unsigned char *map G_GNUC_UNUSED,
+                         size_t map_bytes G_GNUC_UNUSED)
+{
+	return 0;
+}
+
+int xyl_sched_get(struct xyl *x G_GNUC_UNUSED, uint32_t number G_GNUC_UNUSED, struct xyl_sched *sched)
+{
+	*sched = (struct xyl_sched){ .weight = 256 };
+	return 0;
+}
+
+/* The guest never lets go. */
+int monitor_detach(struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED, GVariant *device)
+{
+	g_variant_unref(g_variant_ref_sink(device));
+	virReportError(VIR_ERR_OPERATION_TIMEOUT, "%s", "the guest does not let go of it");
+	return -1;
+}
+
+/* ---- events ---- */
+
+static GString *told;
+
+virObjectEvent *virDomainEventTunableNewFromObj(virDomainObj *vm G_GNUC_UNUSED, virTypedParameterPtr *params,
+                                                int count)
+{
+	for (int i = 0; i < count; i++) {
+		g_autofree char *value = virTypedParameterToString(&(*params)[i]);
+
+		g_string_append_printf(told, "%s=%s; ", (*params)[i].field, value);
+	}
+	virTypedParamsFree(*params, count);
+	*params = NULL;
+	return NULL;
+}
+
+virObjectEvent *virDomainEventDeviceRemovalFailedNewFromObj(virDomainObj *vm G_GNUC_UNUSED, const char *alias)
+{
+	g_string_append_printf(told, "kept %s; ", alias);
+	return NULL;
 }
 
 static char resized[64];
@@ -312,6 +363,34 @@ static void test_resize(virDomainPtr dom)
 	ignore_value(lifecycle_destroy(dom));
 }
 
+/* What clients hear of changes of a running guest. */
+static void test_events(virDomainPtr dom)
+{
+	unsigned char map = 2;
+	virTypedParameter params[2];
+
+	if (lifecycle_create(dom) < 0 ||
+	    virTypedParameterAssign(&params[0], "weight", VIR_TYPED_PARAM_UINT, 512) < 0 ||
+	    virTypedParameterAssign(&params[1], "cap", VIR_TYPED_PARAM_UINT, 50) < 0)
+		abort();
+	g_string_truncate(told, 0);
+	ok(tune_pin_vcpu_flags(dom, 1, &map, 1, VIR_DOMAIN_AFFECT_LIVE) == 0 &&
+	           STREQ(told->str, "cputune.vcpupin1=1; "),
+	   "a vcpu that is pinned");
+	g_string_truncate(told, 0);
+	ok(tune_set_scheduler_flags(dom, params, 2, VIR_DOMAIN_AFFECT_LIVE) == 0 &&
+	           STREQ(told->str,
+	                 "cputune.cpu_shares=512; cputune.global_period=100000; cputune.global_quota=50000; "),
+	   "weight and cap");
+	g_string_truncate(told, 0);
+	ok(tune_set_scheduler_flags(dom, params, 2, VIR_DOMAIN_AFFECT_CONFIG) == 0 && !told->len,
+	   "a change of the definition is none of the guest");
+	ok(devices_detach(dom, "<disk type='file'><source file='/d'/><target dev='xvda'/></disk>") < 0 &&
+	           virGetLastErrorCode() == VIR_ERR_OPERATION_TIMEOUT && STREQ(told->str, "kept vbd-xvda; "),
+	   "a device that the guest does not let go of");
+	ignore_value(lifecycle_destroy(dom));
+}
+
 static void *start(void *data)
 {
 	return lifecycle_create(data) == 0 ? data : NULL;
@@ -342,6 +421,7 @@ int main(void)
 	g_autofree char *remove = g_strdup_printf("rm -rf '%s'", dir);
 	virDomainPtr dom;
 
+	told = g_string_new(NULL);
 	if (!dir || !played_setup(dir) || events_start() < 0 || !(dom = define_xml(conn, XML))) {
 		printf("Bail out! libvirt does not start: %s\n", virGetLastErrorMessage());
 		return 1;
@@ -352,6 +432,7 @@ int main(void)
 	test_auto_destroy(dom);
 	test_policy(dom);
 	test_resize(dom);
+	test_events(dom);
 	for (unsigned int i = 0; i < 20; i++)
 		test_abort(dom);
 	virObjectUnref(dom);
