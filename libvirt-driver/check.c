@@ -100,7 +100,7 @@ int check_name(const char *name)
 }
 
 /* What boots a guest from its own disk by other hypervisors' words: PV GRUB does it here, in the guest. */
-static bool is_grub(const char *bootloader)
+bool check_bootloader(const char *bootloader)
 {
 	static const char *const names[] = { "pygrub", "pvgrub", "pvgrub64", "grub-x86_64-xen.bin" };
 	const char *slash = strrchr(bootloader, '/');
@@ -143,7 +143,7 @@ static int check_os(const virDomainDef *def)
 		return refuse("<os><type machine='%s'>: the only machine is 'xenpv'", os->machine);
 	if (check_absent(list, G_N_ELEMENTS(list)) < 0)
 		return -1;
-	if (os->bootloader && !is_grub(os->bootloader))
+	if (os->bootloader && !check_bootloader(os->bootloader))
 		return refuse(
 		        "<bootloader>%.200s</bootloader>: no programs are run for guests; one without <kernel> boots "
 		        "from its own disk by PV GRUB, which 'pygrub' stands for here",

@@ -48,6 +48,8 @@ const char *check_twin(const virDomainDef *def, const virDomainNetDef *net, char
 int check_name(const char *name);
 /* For what is done at one of the ends of a guest (virDomainLifecycle, virDomainLifecycleAction). */
 int check_action(unsigned int type, unsigned int action);
+/* Whether a <bootloader> stands for PV GRUB. */
+bool check_bootloader(const char *bootloader);
 /* What a definition may lack, but a guest that starts may not; and CPUs that the host does not have. */
 int check_start(const virDomainDef *def, unsigned int host_cpus);
 
@@ -74,5 +76,27 @@ virDomainDeviceDef *parse_device(const char *xml, const virDomainDef *def, virDo
 xmlNode *parse_next(xmlNode *node, const xmlNode *top);
 /* What kinds of guests there are; host facts are added by host.c. */
 virCaps *xmlopt_caps_new(void);
+
+/* ---- native.c and its like: configuration files of xl, and of the xm before it ---- */
+enum native_format { NATIVE_XL, NATIVE_XM };
+/*
+ * What the text describes, as a definition that could be defined; NULL and an error that names the key or the line.
+ * host_cpus: what "all" among the CPUs means. Notes (char *) are added for what was passed over, as "KEY: why".
+ */
+virDomainDef *native_read(const char *text, enum native_format format, unsigned int host_cpus,
+                          virDomainXMLOption *xmlopt, GPtrArray *notes);
+/* The reverse, of a definition that check_domain and check_device let pass: NULL and an error where it cannot be said. */
+char *native_write(const virDomainDef *def, enum native_format format);
+/* What becomes of a key; NULL for one that is unknown. */
+enum native_class { NATIVE_REFUSED, NATIVE_CARRIED, NATIVE_IDLE };
+struct native_key {
+	const char *name;
+	enum native_class class;
+	const char *why;      /* it is refused or has no meaning */
+	const char *harmless; /* values that are not refused, besides 0 and what is empty */
+};
+const struct native_key *native_key(const char *name);
+/* One by one; NULL behind the last. */
+const struct native_key *native_key_at(size_t index);
 
 #endif

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What the files share that read and write configuration files of xl and xm. Pure, as conf.h is; others use conf.h.
+ */
+#ifndef XYLEM_NATIVE_H
+#define XYLEM_NATIVE_H
+
+#include "conf.h"
+
+#include "virconf.h"
+
+/* One file while it is read. */
+struct native {
+	GHashTable *values; /* key -> virConfValue, the last of a key */
+	enum native_format format;
+	unsigned int host_cpus;
+	virDomainXMLOption *xmlopt;
+	virDomainDef *def;
+	GPtrArray *notes;
+};
+
+/* -1 with VIR_ERR_CONFIG_UNSUPPORTED. */
+int native_refuse(const char *format, ...) G_GNUC_PRINTF(1, 2);
+/* A sentence on what has no meaning here. */
+void native_note(struct native *n, const char *format, ...) G_GNUC_PRINTF(2, 3);
+
+/*
+ * ---- nativetext.c ----
+ * The text as virConf can take it: without comments, with escapes resolved, and with nothing that would fill its stack
+ * or that it would read wrongly. NULL with an error that names the line.
+ */
+char *native_prepare(const char *text, enum native_format format);
+/* The quotes that native_prepare() has hidden in a string, in place. */
+void native_restore(char *string);
+/* A string as xl reads it, with its quotes; *out is appended to. */
+void native_quote(GString *out, const char *string);
+
+/* ---- nativedev.c: one string of disk=[], of vif=[]; 0, or -1 with an error ---- */
+int native_read_disk(struct native *n, const char *spec);
+int native_read_vif(struct native *n, const char *spec, size_t index);
+
+#endif
