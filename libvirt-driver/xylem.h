@@ -291,6 +291,9 @@ int meta_rename(virDomainPtr dom, const char *new_name, unsigned int flags);
 int meta_control_info(virDomainPtr dom, virDomainControlInfoPtr info, unsigned int flags);
 int meta_job_info(virDomainPtr dom, virDomainJobInfoPtr info);
 int meta_job_stats(virDomainPtr dom, int *type, virTypedParameterPtr *params, int *count, unsigned int flags);
+/* convert.c */
+char *convert_from_native(virConnectPtr conn, const char *format_name, const char *text, unsigned int flags);
+char *convert_to_native(virConnectPtr conn, const char *format_name, const char *xml, unsigned int flags);
 /* lifecycle.c */
 virDomainPtr lifecycle_create_xml(virConnectPtr conn, const char *xml, unsigned int flags);
 int lifecycle_create_flags(virDomainPtr dom, unsigned int flags);

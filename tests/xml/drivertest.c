@@ -532,6 +532,45 @@ static void test_destroy(virDomainPtr dom)
 	   "destroy kills a guest also when xylemd hangs");
 }
 
+#define SMALL "name = \"small\"\nmemory = 64\nkernel = \"/k\"\n"
+
+static bool from_fails(const char *format, const char *text, unsigned int flags, int code, const char *words)
+{
+	g_autofree char *xml = convert_from_native(conn, format, text, flags);
+
+	return !xml && virGetLastErrorCode() == code && strstr(virGetLastErrorMessage(), words);
+}
+
+/* virsh domxml-from-native and domxml-to-native; tests/xl has the files. */
+static void test_native(void)
+{
+	g_autofree char *xml = convert_from_native(conn, "xen-xl", SMALL "boot = \"c\"\n", 0);
+	g_autofree char *all = convert_from_native(conn, "xen-xl", SMALL "cpus = \"all,^0\"\n", 0);
+	g_autofree char *old = convert_from_native(conn, "xen-xm", SMALL "restart = \"always\"\n", 0);
+	g_autofree char *text = xml ? convert_to_native(conn, "xen-xl", xml, 0) : NULL;
+	g_autofree char *xm = xml ? convert_to_native(conn, "xen-xm", xml, 0) : NULL;
+	g_autofree char *none = NULL;
+
+	ok(xml && g_str_has_prefix(xml, "<!-- boot: concerns HVM guests only -->\n<domain type='xen'>") &&
+	           strstr(xml, "<kernel>/k</kernel>"),
+	   "a file of xl becomes XML, with a comment on what has no meaning");
+	ok(all && strstr(all, "cpuset='1'"), "\"all\" are the CPUs of the host");
+	ok(old && strstr(old, "<on_poweroff>restart</on_poweroff>"), "so does a file of xm");
+	ok(text && g_str_has_prefix(text, "name = \"small\"\n") && strstr(text, "\ntype = \"pv\"\n"),
+	   "XML becomes a file of xl");
+	ok(xm && strstr(xm, "\nbuilder = \"linux\"\n"), "and one of xm");
+	ok(from_fails("xen-xl", "import os\n", 0, VIR_ERR_CONF_SYNTAX, "line 1, 'import os'") &&
+	           from_fails("xen-xl", SMALL "pci = [ '01:00.0' ]\n", 0, VIR_ERR_CONFIG_UNSUPPORTED,
+	                      "pci: "),
+	   "Python is refused with its line, what guests cannot have by its key");
+	ok(from_fails("xen-sxpr", "()", 0, VIR_ERR_OPERATION_UNSUPPORTED, "xen-sxpr") &&
+	           from_fails("qemu-argv", "", 0, VIR_ERR_INVALID_ARG, "xen-xl and xen-xm") &&
+	           from_fails("xen-xl", SMALL, 1, VIR_ERR_INVALID_ARG, "flags"),
+	   "other formats and flags are refused");
+	none = convert_to_native(conn, "xen-xl", "<domain type='xen'/>", 0);
+	ok(!none, "XML that is no definition does not become a file");
+}
+
 int main(void)
 {
 	g_autofree char *dir = g_dir_make_tmp("xylem-driver-XXXXXX", NULL);
@@ -545,6 +584,7 @@ int main(void)
 	dom = define("defined");
 	ok(dom != NULL, "a domain is defined");
 	test_no_kernel();
+	test_native();
 	if (dom) {
 		test_managed_save(dom);
 		test_conf();
