@@ -23,7 +23,7 @@ DOM0_ONLY = ["hypervisor/hypercall/" + f for f in ("cpupool.c", "debugdump.c", "
                                                    "domctl_access.c", "domctl_vcpu.c",
                                                    "hypfs.c", "mca.c", "platform.c", "pm.c", "settings.h", "sysctl.c", "tbuf.c")] + \
             ["hypervisor/dom/cpupool.c"]
-LGPL = ("libxenctrl/src/", "libxenctrl/include/", "libvirt-driver/")
+LGPL = ("libxenctrl/src/", "libxenctrl/include/", "libvirt-driver/", "tools/xylem-import.c")
 EITHER = ("hypervisor/lib/pv", "hypervisor/lib/elf", "hypervisor/lib/bzimage", "hypervisor/lib/decompress", "tests/xml/", "tests/xl/",
           "examples/", "docs/", "tests/unit/", "tests/fuzz/", "libvirt-driver/Makefile.am", "libxenctrl/src/Makefile.am")
 SPDX_SUFFIX = (".c", ".h", ".S", ".py", ".sh", ".am", ".ac", ".lds", ".pml", ".in")
