@@ -298,10 +298,11 @@ static bool connect_backends(struct build *b, GError **error)
 	guint i;
 
 	for (i = 0; i < conf->nics->len; i++) {
-		const struct nic_conf *nic = g_ptr_array_index(conf->nics, i);
+		struct nic_conf *nic = g_ptr_array_index(conf->nics, i);
 		g_autofree char *back = layout_backend(b->ids.domid, device_nic.type, i);
 		g_autofree char *status = g_strconcat(back, "/hotplug-status", NULL);
 
+		nic->released = false;
 		if (!nic_connect(b->nics, nic, b->ids.domid, i, b->mtus[i], VIF_TIMEOUT_MS, &b->guest->doomed,
 		                 conf->name, error) ||
 		    !storeio_set(xylemd.io, what, error, status, "connected", NULL))

@@ -195,7 +195,7 @@ void op_resize(struct op *op)
 		        "%s: %" G_GUINT64_FORMAT " bytes are no whole sectors of 512", what, bytes);
 	else if (!device || sscanf(device, "%x:%x", &major, &minor) != 2)
 		xd_fail(&error, XD_ERROR_DEVICE, "%s: dom0's side of it is not there", what);
-	else if (disk_resize(disk, guest->name, major, minor, bytes, &error))
+	else if (disk_resize(disk, guest->name, major, minor, &bytes, &error))
 		tell_size(back, what, bytes, &error);
 	free(device);
 	if (error)

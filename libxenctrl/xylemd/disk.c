@@ -455,7 +455,7 @@ static char *device_path(uint32_t major, uint32_t minor)
 }
 
 bool disk_resize(const struct disk_conf *conf, const char *guest, uint32_t major, uint32_t minor,
-                 uint64_t bytes, GError **error)
+                 uint64_t *bytes, GError **error)
 {
 	g_autofree char *path = device_path(major, minor);
 	int device = open(path, O_RDONLY | O_CLOEXEC);
@@ -465,18 +465,21 @@ bool disk_resize(const struct disk_conf *conf, const char *guest, uint32_t major
 	if (device < 0 || ioctl(device, BLKGETSIZE64, &now))
 		xd_fail(error, XD_ERROR_DEVICE, "guest \"%s\", disk %s: %s: %s", guest, conf->vdev, path,
 		        g_strerror(errno));
-	else if (bytes < now)
+	else if (*bytes < now)
 		xd_fail(error, XD_ERROR_INVALID_ARGUMENT,
 		        "guest \"%s\", disk %s: it has %" G_GUINT64_FORMAT
 		        " bytes, and does not shrink while it is used",
 		        guest, conf->vdev, now);
-	else if (bytes > now && !conf->is_file)
+	else if (*bytes > now && !conf->is_file)
 		xd_fail(error, XD_ERROR_DEVICE,
 		        "guest \"%s\", disk %s: %s has %" G_GUINT64_FORMAT
 		        " bytes; it is grown first (lvextend), then the guest is told",
 		        guest, conf->vdev, conf->source, now);
 	else
-		ok = !conf->is_file || grow_file(device, conf, guest, bytes, error);
+		ok = !conf->is_file || grow_file(device, conf, guest, *bytes, error);
+	if (ok && ioctl(device, BLKGETSIZE64, bytes))
+		ok = xd_fail(error, XD_ERROR_DEVICE, "guest \"%s\", disk %s: %s: %s", guest, conf->vdev, path,
+		             g_strerror(errno));
 	if (device >= 0 && close(device))
 		g_warning("%s: %s", path, g_strerror(errno));
 	return ok;

@@ -181,6 +181,7 @@ void op_set_vcpus(struct op *op);
 void op_set_scheduler(struct op *op);
 void op_set_affinity(struct op *op);
 void op_set_link(struct op *op);
+void op_release_nic(struct op *op);
 void op_set_policy(struct op *op);
 void op_set_opaque(struct op *op);
 void op_pause(struct op *op);

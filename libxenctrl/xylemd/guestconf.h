@@ -53,7 +53,8 @@ struct nic_conf {
 	char *ifname; /* NULL: vif<domid>.<devid> */
 	uint32_t mtu; /* 0: the bridge's */
 	bool link_down;
-	bool hold; /* down until SetLink says otherwise, in each life of the guest */
+	bool hold;     /* down until ReleaseNic, in each life of the guest */
+	bool released; /* in its present life; not kept */
 };
 
 struct vcpu_pin {

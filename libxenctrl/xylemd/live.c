@@ -128,6 +128,13 @@ void op_set_affinity(struct op *op)
 	settle(op, "affinity");
 }
 
+static bool put_link(struct guest *guest, const struct nic_conf *nic, guint index, bool up, GError **error)
+{
+	return nic_set_link(nic, guest->journal->domid,
+	                    g_array_index(guest->journal->nic_devids, uint32_t, index), up, guest->name,
+	                    error);
+}
+
 void op_set_link(struct op *op)
 {
 	struct guest *guest = op->guest;
@@ -141,16 +148,34 @@ void op_set_link(struct op *op)
 	nic = guestconf_find_nic_text(guest->journal->conf, mac, &index);
 	if (!nic)
 		xd_fail(&error, XD_ERROR_NOT_FOUND, "guest \"%s\": it has no nic %.32s", guest->name, mac);
-	else
-		nic_set_link(nic, guest->journal->domid,
-		             g_array_index(guest->journal->nic_devids, uint32_t, index), up, guest->name,
-		             &error);
+	/* One that is held stays down: its release looks at what is said here. */
+	else if (!nic->hold || nic->released)
+		put_link(guest, nic, index, up, &error);
 	if (error) {
 		op_fail(op, error);
 		return;
 	}
 	nic->link_down = !up;
 	settle(op, "link");
+}
+
+/* Of the domain that its client has set up (op->domid), and of no other one. */
+void op_release_nic(struct op *op)
+{
+	struct guest *guest = op->guest;
+	const char *mac = g_variant_get_string(op->argument, NULL);
+	guint index = 0;
+	struct nic_conf *nic = guestconf_find_nic_text(guest->journal->conf, mac, &index);
+	g_autoptr(GError) error = NULL;
+
+	if (!nic)
+		xd_fail(&error, XD_ERROR_NOT_FOUND, "guest \"%s\": it has no nic %.32s", guest->name, mac);
+	else if (nic->link_down || put_link(guest, nic, index, true, &error))
+		nic->released = true;
+	if (error)
+		op_fail(op, error);
+	else
+		op_succeed(op);
 }
 
 void op_set_policy(struct op *op)

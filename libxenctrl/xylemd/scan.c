@@ -327,6 +327,9 @@ static void op_adopt(struct op *op)
 	for (i = 0; i < guest->disks->len; i++)
 		disk_adopt(g_ptr_array_index(guest->disks, i),
 		           g_ptr_array_index(guest->journal->conf->disks, i));
+	/* Whether somebody had set them up is not known: whoever says that a link is up has to know. */
+	for (i = 0; i < guest->journal->conf->nics->len; i++)
+		((struct nic_conf *)g_ptr_array_index(guest->journal->conf->nics, i))->released = true;
 	guest_publish(guest);
 }
 

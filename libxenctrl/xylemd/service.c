@@ -423,6 +423,28 @@ static gboolean handle_set_link(XdXylemd1 *service, GDBusMethodInvocation *call,
 	return submit_live(call, name, op_set_link, "link", g_variant_new("(sb)", mac, up));
 }
 
+static gboolean handle_release_nic(XdXylemd1 *service, GDBusMethodInvocation *call, const char *name,
+                                   guint domid, const char *mac, gpointer data)
+{
+	struct guest *guest = guest_named(name);
+	GError *error = NULL;
+	struct op *op;
+
+	(void)service;
+	(void)data;
+	if (!guest) {
+		xd_fail(&error, XD_ERROR_NOT_FOUND, "\"%.64s\" is no guest of xylemd", name);
+		return answer_error(call, error);
+	}
+	op = op_new(op_release_nic, "release", guest, call);
+	op->live = true;
+	op->domid = domid ? domid : G_MAXUINT32;
+	op->argument = g_variant_ref_sink(g_variant_new_string(mac));
+	op_submit(op);
+	guest_unref(guest);
+	return TRUE;
+}
+
 static gboolean handle_set_policy(XdXylemd1 *service, GDBusMethodInvocation *call, const char *name,
                                   const char *event, const char *action, gpointer data)
 {
@@ -691,6 +713,7 @@ void service_start(XdXylemd1 *service)
 	g_signal_connect(service, "handle-set-scheduler", G_CALLBACK(handle_set_scheduler), NULL);
 	g_signal_connect(service, "handle-set-affinity", G_CALLBACK(handle_set_affinity), NULL);
 	g_signal_connect(service, "handle-set-link", G_CALLBACK(handle_set_link), NULL);
+	g_signal_connect(service, "handle-release-nic", G_CALLBACK(handle_release_nic), NULL);
 	g_signal_connect(service, "handle-set-policy", G_CALLBACK(handle_set_policy), NULL);
 	g_signal_connect(service, "handle-set-opaque", G_CALLBACK(handle_set_opaque), NULL);
 	g_signal_connect(service, "handle-list", G_CALLBACK(handle_list), NULL);

@@ -562,9 +562,9 @@ char *disk_path(const struct disk *disk, const struct disk_conf *conf)
 
 /* Of a disk of 1 MiB. */
 bool disk_resize(const struct disk_conf *conf, const char *guest, uint32_t major, uint32_t minor,
-                 uint64_t bytes, GError **error)
+                 uint64_t *bytes, GError **error)
 {
-	if (bytes < 1 << 20)
+	if (*bytes < 1 << 20)
 		return xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "guest \"%s\", disk %s does not shrink",
 		               guest, conf->vdev);
 	return major == 7 && minor == 7;

@@ -661,6 +661,7 @@ static void test_cpupool(void)
 static void test_held_nic(void)
 {
 	struct test_guest g;
+	struct call *call;
 	uint32_t domid;
 
 	hold = true;
@@ -671,7 +672,16 @@ static void test_held_nic(void)
 	for (int life = 0; life < 2; life++) {
 		tap_ok(fake_domains[domid].link_down, "a held interface is down at first, life %d", life);
 		end(make("SetLink", g_variant_new("(ssb)", g.uuid, MAC, TRUE)));
-		tap_ok(!fake_domains[domid].link_down, "and up when its client says so");
+		tap_ok(fake_domains[domid].link_down, "also where somebody wants its link up");
+		call = make("ReleaseNic", g_variant_new("(sus)", g.uuid, domid + 1, MAC));
+		tap_ok(!call->good && fake_domains[domid].link_down,
+		       "a release of another domain is none of this one");
+		end(call);
+		end(make("ReleaseNic", g_variant_new("(sus)", g.uuid, domid, MAC)));
+		tap_ok(!fake_domains[domid].link_down, "and up when its client has set it up");
+		end(make("SetLink", g_variant_new("(ssb)", g.uuid, MAC, FALSE)));
+		tap_ok(fake_domains[domid].link_down, "then its link is anybody's");
+		end(make("SetLink", g_variant_new("(ssb)", g.uuid, MAC, TRUE)));
 		fake_stop(domid, XYL_SHUTDOWN_REBOOT);
 		settle(&g);
 		UNTIL(fake_find(g.id) && fake_find(g.id) != domid);
