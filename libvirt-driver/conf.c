@@ -103,12 +103,16 @@ static void disk_fill(GVariantBuilder *b, const virDomainDiskDef *disk)
 		g_variant_builder_add(b, "{sv}", "discard", g_variant_new_boolean(false));
 }
 
+bool conf_net_isolated(const virDomainNetDef *net)
+{
+	return virDomainNetGetActualPortOptionsIsolated(net) == VIR_TRISTATE_BOOL_YES;
+}
+
 bool conf_net_held(const virDomainNetDef *net)
 {
 	const virNetDevBandwidth *limits = virDomainNetGetActualBandwidth(net);
 
-	return net->filter || (limits && (limits->in || limits->out)) ||
-	       virDomainNetGetActualPortOptionsIsolated(net);
+	return net->filter || (limits && (limits->in || limits->out)) || conf_net_isolated(net);
 }
 
 static void nic_fill(GVariantBuilder *b, const virDomainNetDef *net)

@@ -28,6 +28,8 @@ int conf_disk_number(const char *name);
 
 /* Whether the host has to do more for an interface than to enter it into its bridge: it is held down until that is done. */
 bool conf_net_held(const virDomainNetDef *net);
+/* libvirt's own answer is a tristate: 'no' is not false. */
+bool conf_net_isolated(const virDomainNetDef *net);
 
 /* Scheduler weight and cap that <cputune> asks for; 0 where it does not. */
 unsigned int conf_weight(const virDomainDef *def);

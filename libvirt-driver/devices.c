@@ -126,12 +126,23 @@ static int attach_locked(const char *handle, GVariant *device, bool is_disk, dis
 	return -1;
 }
 
+/* The guest's domain at this moment, 0 where there is none. No object may be locked. */
+static unsigned int present_domain(const char *handle)
+{
+	g_autoptr(GVariant) domain = monitor_get(xylem->monitor, handle, NULL);
+	guint32 domid = 0;
+
+	if (domain)
+		g_variant_lookup(domain, "domid", "u", &domid);
+	return domid;
+}
+
 /* No object is locked; the job keeps the definition. */
 static int plug_or_detach(virDomainObj *vm, const char *handle, virDomainDeviceDef *dev)
 {
 	virErrorPtr saved;
 
-	if (net_plug(vm->def, dev->data.net) == 0)
+	if (!conf_net_held(dev->data.net) || net_plug(vm->def, dev->data.net, present_domain(handle)) == 0)
 		return 0;
 	virErrorPreserveLast(&saved);
 	if (monitor_detach(xylem->monitor, handle, conf_device_key(dev, true)) < 0)
@@ -162,6 +173,7 @@ static int attach_live(virDomainObj *vm, virDomainDeviceDef *dev)
 	} else {
 		name_device(&dev->data.net->info, NULL, dev->data.net);
 		alias = g_strdup(dev->data.net->info.alias);
+		priv->held = priv->held || conf_net_held(dev->data.net);
 	}
 	if (!device || slot_take(SLOT_GUEST, vm) < 0) {
 		if (device)
@@ -197,7 +209,7 @@ static int attach_live(virDomainObj *vm, virDomainDeviceDef *dev)
 	return ret;
 error:
 	if (dev->type == VIR_DOMAIN_DEVICE_NET) {
-		net_unplug(dev->data.net);
+		net_unplug(vm->def, dev->data.net);
 		process_release_net(vm->def, dev->data.net);
 	}
 	return -1;
@@ -252,7 +264,7 @@ static int detach_live(virDomainObj *vm, virDomainDeviceDef *dev, bool force)
 	if (ret < 0 || virDomainObjCheckActive(vm) < 0)
 		return -1;
 	if (dev->type == VIR_DOMAIN_DEVICE_NET) {
-		net_unplug(vm->def->nets[index]);
+		net_unplug(vm->def, vm->def->nets[index]);
 		process_release_net(vm->def, vm->def->nets[index]);
 	}
 	alias = g_strdup(dev->type == VIR_DOMAIN_DEVICE_DISK ? vm->def->disks[index]->info.alias
@@ -401,8 +413,7 @@ static bool same_net(const virDomainNetDef *net, const virDomainNetDef *wanted)
 	       (!wanted->ifname || STREQ_NULLABLE(wanted->ifname, net->ifname)) &&
 	       STREQ_NULLABLE(net->filter, wanted->filter) &&
 	       virNWFilterHashTableEqual(net->filterparams, wanted->filterparams) &&
-	       virDomainNetGetActualPortOptionsIsolated(net) ==
-	               virDomainNetGetActualPortOptionsIsolated(wanted);
+	       conf_net_isolated(net) == conf_net_isolated(wanted);
 }
 
 static bool link_is_up(const virDomainNetDef *net)
@@ -412,14 +423,21 @@ static bool link_is_up(const virDomainNetDef *net)
 
 static int set_link(virDomainObj *vm, virDomainNetDef *net, bool up)
 {
+	g_autoptr(virDomainNetDef) copy = conf_net_held(net) ? net_copy(net) : NULL;
 	char handle[VIR_UUID_STRING_BUFLEN], mac[VIR_MAC_STRING_BUFLEN];
+	unsigned int domid = (unsigned int)vm->def->id;
 	int ret;
 
+	if (copy)
+		copy->linkstate = VIR_DOMAIN_NET_INTERFACE_LINK_STATE_UP;
 	domain_handle(vm, handle);
 	if (slot_take(SLOT_GUEST, vm) < 0)
 		return -1;
 	virObjectUnlock(vm);
 	ret = monitor_set_link(xylem->monitor, handle, virMacAddrFormat(&net->mac, mac), up);
+	/* One that is still held, or could not be set up, must not pass anything before it is. */
+	if (ret == 0 && up && copy)
+		ret = net_plug(vm->def, copy, domid);
 	virObjectLock(vm);
 	slot_give(SLOT_GUEST);
 	return ret < 0 ? -1 : virDomainObjCheckActive(vm);
@@ -447,6 +465,7 @@ static int update_live(virDomainObj *vm, const virDomainDeviceDef *dev)
 	if (!virNetDevBandwidthEqual(virDomainNetGetActualBandwidth(net), wanted->bandwidth) &&
 	    net_change_limits(vm, net, wanted->bandwidth) < 0)
 		return -1;
+	domain_save_status(vm);
 	if (link_is_up(net) != link_is_up(wanted) && set_link(vm, net, link_is_up(wanted)) < 0)
 		return -1;
 	net->linkstate = wanted->linkstate;

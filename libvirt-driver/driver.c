@@ -127,6 +127,8 @@ static int load_all(void)
 
 static int recover(virDomainObj *vm, void *opaque G_GNUC_UNUSED)
 {
+	struct domain_private *priv = vm->privateData;
+
 	virObjectLock(vm);
 	vm->hasManagedSave = domain_has_save(vm);
 	if (vm->hasManagedSave)
@@ -137,6 +139,8 @@ static int recover(virDomainObj *vm, void *opaque G_GNUC_UNUSED)
 		g_autoptr(virConnect) conn = NULL;
 		size_t i;
 
+		priv->held = !priv->foreign;
+		net_reserve_names(vm->def);
 		domain_count_active(1);
 		for (i = 0; i < vm->def->nnets; i++) {
 			if (vm->def->nets[i]->type != VIR_DOMAIN_NET_TYPE_NETWORK)

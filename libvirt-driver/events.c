@@ -15,6 +15,7 @@
 
 #include "conf.h"
 #include "virhook.h"
+#include "viridentity.h"
 #include "virtime.h"
 #include "viruuid.h"
 
@@ -24,7 +25,7 @@ VIR_LOG_INIT("xylem.events");
 #define AGAIN_MS     500
 /* How long a guest that the hypervisor does not list is taken to be alive while xylemd cannot be asked. */
 #define MISSING_MS 60000
-#define HELPERS    4
+#define HELPERS    8
 
 /* What a helper does for the event thread. */
 struct errand {
@@ -46,8 +47,11 @@ static struct xyl_watch *watches[2];
 
 static void help(void *data, void *opaque G_GNUC_UNUSED)
 {
+	g_autoptr(virIdentity) system = virIdentityGetSystem();
 	struct errand *e = data;
 
+	/* libvirt's other drivers ask who it is that calls. */
+	ignore_value(virIdentitySetCurrent(system));
 	virObjectLock(e->vm);
 	if (e->work)
 		e->work(e->vm, e->life);
@@ -441,8 +445,13 @@ static bool reconcile_object(virDomainObj *vm, const struct xyl_dominfo *info, b
 {
 	struct domain_private *priv = vm->privateData;
 
-	if (domain_is_dom0(vm) || priv->starting)
+	if (domain_is_dom0(vm))
 		return false;
+	if (priv->starting) {
+		/* It has rebooted while whoever starts it was still at work. */
+		reconcile_again = reconcile_again || priv->rebuilding;
+		return false;
+	}
 	if (vm->def->id < 0)
 		return info && !info->dying && vm->job->active == VIR_JOB_NONE;
 	if (!info) {
@@ -450,6 +459,8 @@ static bool reconcile_object(virDomainObj *vm, const struct xyl_dominfo *info, b
 		return false;
 	}
 	priv->missing_ms = 0;
+	if (vm->def->id == (int)info->domid && at_start)
+		net_plug_later(vm);
 	if (vm->def->id != (int)info->domid && !info->dying && !priv->rebuilding)
 		renumbered(vm, (int)info->domid, NULL);
 	domain_refresh(vm, info);

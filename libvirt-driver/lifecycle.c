@@ -69,8 +69,13 @@ static int destroy_building(virDomainObj *vm)
 	if (monitor_destroy(xylem->monitor, handle) < 0)
 		virResetLastError();
 	virObjectLock(vm);
-	if (virDomainObjBeginJob(vm, VIR_JOB_DESTROY) < 0)
-		return -1;
+	if (virDomainObjBeginJob(vm, VIR_JOB_DESTROY) < 0) {
+		/* A transient one has left the list by now. */
+		if (!vm->removing)
+			return -1;
+		virResetLastError();
+		return 0;
+	}
 	if (virDomainObjIsActive(vm)) {
 		virReportError(VIR_ERR_OPERATION_FAILED, "%s was started meanwhile", vm->def->name);
 		ret = -1;
@@ -479,10 +484,15 @@ static int inject_nmi(virDomainObj *vm)
 {
 	struct xyl_dominfo info;
 	uint32_t vcpu;
-	int sent = 0;
+	int sent = 0, known;
 
-	if (virDomainObjCheckActive(vm) < 0 || domain_query(vm, &info) < 0)
+	if (virDomainObjCheckActive(vm) < 0 || (known = domain_query(vm, &info)) < 0)
 		return -1;
+	if (known > 0) {
+		virReportError(VIR_ERR_OPERATION_INVALID, "%s is between two domains at present",
+		               vm->def->name);
+		return -1;
+	}
 	for (vcpu = 0; vcpu < info.max_vcpus; vcpu++) {
 		struct xyl_vcpuinfo state;
 
@@ -556,6 +566,7 @@ static int set_policy_live(virDomainObj *vm, void *data)
 	if (ret < 0 || virDomainObjCheckActive(vm) < 0 || edit_policy(vm->def, data) < 0)
 		return -1;
 	domain_save_status(vm);
+	process_keep_definition(vm);
 	return 0;
 }
 

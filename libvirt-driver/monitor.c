@@ -354,6 +354,11 @@ int monitor_set_affinity(struct monitor *m, const char *handle, unsigned int vcp
 	return call_void(m, "SetAffinity", g_variant_new("(su@ay)", handle, vcpu, cpus), DEVICE_MS);
 }
 
+int monitor_release_nic(struct monitor *m, const char *handle, unsigned int domid, const char *mac)
+{
+	return call_void(m, "ReleaseNic", g_variant_new("(sus)", handle, (guint32)domid, mac), DEVICE_MS);
+}
+
 int monitor_resize(struct monitor *m, const char *handle, const char *vdev, unsigned long long bytes)
 {
 	return call_void(m, "ResizeDisk", g_variant_new("(sst)", handle, vdev, (guint64)bytes), DEVICE_MS);

@@ -271,7 +271,7 @@ static int nic_check(const virDomainNetDef *net, const char *bridge, const char 
 		return native_refuse("<interface> %s, <link state='down'/>: " NOT_IN_XL, mac);
 	if (net->filter)
 		return native_refuse("<interface> %s, <filterref>: " NOT_IN_XL, mac);
-	if (virDomainNetGetActualPortOptionsIsolated(net))
+	if (conf_net_isolated(net))
 		return native_refuse("<interface> %s, <port isolated='yes'>: " NOT_IN_XL, mac);
 	if (limits && limits->in)
 		return native_refuse("<interface> %s, <bandwidth><inbound>: " NOT_IN_XL, mac);

@@ -14,6 +14,7 @@
 #include "virnetdev.h"
 #include "virnetdevbandwidth.h"
 #include "virnetdevbridge.h"
+#include "virnwfilterbindingdef.h"
 #include "virtypedparam.h"
 
 VIR_LOG_INIT("xylem.net");
@@ -28,92 +29,219 @@ int net_name(virDomainNetDef *net)
 {
 	if (!net->filter)
 		return 0;
-	if (net->ifname) {
-		virNetDevReserveName(net->ifname);
-		return 0;
-	}
-	return virNetDevGenerateName(&net->ifname, VIR_NET_DEV_GEN_NAME_VNET);
+	if (!net->ifname)
+		return virNetDevGenerateName(&net->ifname, VIR_NET_DEV_GEN_NAME_VNET);
+	virNetDevReserveName(net->ifname);
+	return 0;
 }
 
+void net_reserve_names(const virDomainDef *def)
+{
+	for (size_t i = 0; i < def->nnets; i++) {
+		if (def->nets[i]->filter && def->nets[i]->ifname)
+			virNetDevReserveName(def->nets[i]->ifname);
+	}
+}
+
+/* Ends the filter of an interface, if it is this guest's: another one's may have the same name. */
+static void drop_filter(const unsigned char *uuid, const virDomainNetDef *net)
+{
+	g_autoptr(virConnect) conn = virGetConnectNWFilter();
+	virNWFilterBindingPtr binding = conn ? virNWFilterBindingLookupByPortDev(conn, net->ifname) : NULL;
+	g_autofree char *xml = binding ? virNWFilterBindingGetXMLDesc(binding, 0) : NULL;
+	virNWFilterBindingDef *def = xml ? virNWFilterBindingDefParse(xml, NULL, 0) : NULL;
+
+	if (def && memcmp(def->owneruuid, uuid, VIR_UUID_BUFLEN) == 0 &&
+	    virMacAddrCmp(&def->mac, &net->mac) == 0 && virNWFilterBindingDelete(binding) < 0)
+		VIR_WARN("the filter of %s stays: %s", net->ifname, virGetLastErrorMessage());
+	virNWFilterBindingDefFree(def);
+	virObjectUnref(binding);
+	virResetLastError();
+}
+
+/*
+ * A filter that learns the guest's address listens on an interface that is up: so it is, outside of its bridge, until the
+ * filter is there.
+ */
+static int set_filter(const virDomainDef *def, virDomainNetDef *net, bool online)
+{
+	const char *bridge = virDomainNetGetActualBridgeName(net);
+
+	if (online)
+		return virDomainConfNWFilterInstantiate(def->name, def->uuid, net, true);
+	drop_filter(def->uuid, net);
+	if (virNetDevBridgeRemovePort(bridge, net->ifname) < 0 || virNetDevSetOnline(net->ifname, true) < 0 ||
+	    virDomainConfNWFilterInstantiate(def->name, def->uuid, net, false) < 0)
+		return -1;
+	if (net->linkstate == VIR_DOMAIN_NET_INTERFACE_LINK_STATE_DOWN &&
+	    virNetDevSetOnline(net->ifname, false) < 0)
+		return -1;
+	return virNetDevBridgeAddPort(bridge, net->ifname);
+}
+
+/* One that is up has been released already, by a libvirtd that has ended since. */
 static int set_up(const virDomainDef *def, virDomainNetDef *net)
 {
 	const virNetDevBandwidth *limits = virDomainNetGetActualBandwidth(net);
+	bool online = false;
 
+	if (virNetDevGetOnline(net->ifname, &online) < 0)
+		return -1;
 	if (limits && (limits->in || limits->out) && set_limits(net->ifname, limits) < 0)
 		return -1;
-	if (virDomainNetGetActualPortOptionsIsolated(net) &&
-	    virNetDevBridgePortSetIsolated(virDomainNetGetActualBridgeName(net), net->ifname, true) < 0)
+	if (net->filter && set_filter(def, net, online) < 0)
 		return -1;
-	if (!net->filter)
-		return 0;
-	/* One of the guest's last life, or of a libvirtd that ended in between. */
-	virDomainConfNWFilterTeardown(net);
-	return virDomainConfNWFilterInstantiate(def->name, def->uuid, net, false);
+	if (conf_net_isolated(net))
+		return virNetDevBridgePortSetIsolated(virDomainNetGetActualBridgeName(net), net->ifname,
+		                                      true);
+	return 0;
 }
 
-int net_plug(const virDomainDef *def, virDomainNetDef *net)
+static int plug(const virDomainDef *def, virDomainNetDef *net, unsigned int domid)
 {
 	char handle[VIR_UUID_STRING_BUFLEN], mac[VIR_MAC_STRING_BUFLEN];
 
-	if (!conf_net_held(net))
-		return 0;
+	if (!net->ifname) {
+		virReportError(VIR_ERR_INTERNAL_ERROR, "the interface %s has no name yet",
+		               virMacAddrFormat(&net->mac, mac));
+		return -1;
+	}
 	if (set_up(def, net) < 0)
 		return -1;
-	if (net->linkstate == VIR_DOMAIN_NET_INTERFACE_LINK_STATE_DOWN)
-		return 0;
 	virUUIDFormat(def->uuid, handle);
-	return monitor_set_link(xylem->monitor, handle, virMacAddrFormat(&net->mac, mac), true);
+	return monitor_release_nic(xylem->monitor, handle, domid, virMacAddrFormat(&net->mac, mac));
+}
+
+int net_plug(const virDomainDef *def, virDomainNetDef *net, unsigned int domid)
+{
+	return conf_net_held(net) ? plug(def, net, domid) : 0;
 }
 
 int net_plug_all(const virDomainDef *def)
 {
 	for (size_t i = 0; i < def->nnets; i++) {
-		if (net_plug(def, def->nets[i]) < 0)
+		if (net_plug(def, def->nets[i], (unsigned int)def->id) < 0)
 			return -1;
 	}
 	return 0;
 }
 
-void net_unplug(virDomainNetDef *net)
+void net_unplug(const virDomainDef *def, virDomainNetDef *net)
 {
+	virErrorPtr saved;
+
+	virErrorPreserveLast(&saved);
 	if (net->filter && net->ifname)
-		virDomainConfNWFilterTeardown(net);
+		drop_filter(def->uuid, net);
+	virErrorRestore(&saved);
+}
+
+virDomainNetDef *net_copy(const virDomainNetDef *net)
+{
+	virDomainNetDef *copy = virDomainNetDefNew(xylem->xmlopt);
+
+	copy->type = VIR_DOMAIN_NET_TYPE_BRIDGE;
+	copy->data.bridge.brname = g_strdup(virDomainNetGetActualBridgeName((virDomainNetDef *)net));
+	copy->ifname = g_strdup(net->ifname);
+	copy->mac = net->mac;
+	copy->linkstate = net->linkstate;
+	copy->isolatedPort = conf_net_isolated(net) ? VIR_TRISTATE_BOOL_YES : VIR_TRISTATE_BOOL_ABSENT;
+	copy->filter = g_strdup(net->filter);
+	if (net->filterparams) {
+		copy->filterparams = virHashNew(virNWFilterVarValueHashFree);
+		ignore_value(virNWFilterHashTablePutAll(net->filterparams, copy->filterparams));
+	}
+	ignore_value(virNetDevBandwidthCopy(&copy->bandwidth, virDomainNetGetActualBandwidth(net)));
+	return copy;
+}
+
+/* Whether xylemd holds the interface, by what its Get says of the guest. */
+static bool is_held(GVariant *nics, const virMacAddr *mac)
+{
+	char text[VIR_MAC_STRING_BUFLEN];
+
+	virMacAddrFormat(mac, text);
+	for (gsize i = 0; nics && i < g_variant_n_children(nics); i++) {
+		g_autoptr(GVariant) nic = g_variant_get_child_value(nics, i);
+		const char *address = "";
+		gboolean hold = FALSE;
+
+		if (g_variant_lookup(nic, "mac", "&s", &address) && g_ascii_strcasecmp(address, text) == 0)
+			return g_variant_lookup(nic, "hold", "b", &hold) && hold;
+	}
+	return false;
+}
+
+/* The job may be another call's for long; this one has to be had as long as the guest lives. */
+static bool take_job(virDomainObj *vm, unsigned long life)
+{
+	const struct domain_private *priv = vm->privateData;
+
+	while (vm->def->id > 0 && priv->life == life) {
+		if (virDomainObjBeginJob(vm, VIR_JOB_DESTROY) == 0)
+			return true;
+		virResetLastError();
+	}
+	return false;
+}
+
+static void plug_held(virDomainObj *vm, GVariant *domain, unsigned int domid)
+{
+	g_autoptr(GVariant) devices = g_variant_lookup_value(domain, "devices", G_VARIANT_TYPE("aa{sv}"));
+	g_autoptr(GVariant) config = g_variant_lookup_value(domain, "config", G_VARIANT_TYPE_VARDICT);
+	g_autoptr(GVariant) nics =
+	        config ? g_variant_lookup_value(config, "nics", G_VARIANT_TYPE("aa{sv}")) : NULL;
+
+	process_name_interfaces(vm->def, devices);
+	/* The job keeps the list; names change all the same. */
+	for (size_t i = 0; vm->def->id == (int)domid && i < vm->def->nnets; i++) {
+		g_autoptr(virDomainNetDef) net = net_copy(vm->def->nets[i]);
+		char mac[VIR_MAC_STRING_BUFLEN];
+		int ret;
+
+		if (!is_held(nics, &net->mac))
+			continue;
+		virObjectUnlock(vm);
+		ret = plug(vm->def, net, domid);
+		virObjectLock(vm);
+		if (ret < 0)
+			VIR_ERROR("%s: its interface %s stays down: %s", vm->def->name,
+			          virMacAddrFormat(&net->mac, mac), virGetLastErrorMessage());
+		virResetLastError();
+	}
 }
 
 /* The guest has a new domain, in which its interfaces are held again. What fails stays down, and the log says so. */
 static void plug_again(virDomainObj *vm, unsigned long life)
 {
 	struct domain_private *priv = vm->privateData;
+	g_autoptr(GVariant) domain = NULL;
+	char handle[VIR_UUID_STRING_BUFLEN];
+	guint32 domid = 0;
 
-	if (virDomainObjBeginJob(vm, VIR_JOB_MODIFY) < 0) {
-		VIR_ERROR("%s: its interfaces stay down: %s", vm->def->name, virGetLastErrorMessage());
+	if (!take_job(vm, life))
 		return;
-	}
-	for (size_t i = 0; vm->def->id > 0 && priv->life == life && i < vm->def->nnets; i++) {
-		virDomainNetDef *net = vm->def->nets[i];
-		char mac[VIR_MAC_STRING_BUFLEN];
-		int ret;
-
-		/* The job keeps the definition. */
-		virObjectUnlock(vm);
-		ret = net_plug(vm->def, net);
-		virObjectLock(vm);
-		if (ret < 0)
-			VIR_ERROR("%s: its interface %s stays down: %s", vm->def->name,
-			          virMacAddrFormat(&net->mac, mac), virGetLastErrorMessage());
-	}
+	domain_handle(vm, handle);
+	virObjectUnlock(vm);
+	domain = monitor_get(xylem->monitor, handle, NULL);
+	virObjectLock(vm);
+	if (domain)
+		g_variant_lookup(domain, "domid", "u", &domid);
+	else
+		VIR_ERROR("%s: xylemd does not say which of its interfaces it holds; they stay down",
+		          vm->def->name);
+	if (domid && vm->def->id == (int)domid && priv->life == life)
+		plug_held(vm, domain, domid);
 	virResetLastError();
 	domain_end_job(vm);
 }
 
 void net_plug_later(virDomainObj *vm)
 {
-	for (size_t i = 0; i < vm->def->nnets; i++) {
-		if (conf_net_held(vm->def->nets[i])) {
-			events_later(vm, plug_again);
-			return;
-		}
-	}
+	const struct domain_private *priv = vm->privateData;
+
+	if (priv->held && vm->def->nnets)
+		events_later(vm, plug_again);
 }
 
 /* ---- domiftune ---- */
@@ -171,6 +299,9 @@ static virNetDevBandwidth *changed_limits(const virNetDevBandwidth *old, const s
 		*new->in = *old->in;
 	if (!said_out && old && old->out)
 		*new->out = *old->out;
+	/* libvirt's parser takes them with an average alone. */
+	if (!new->in->average)
+		new->in->peak = new->in->burst = 0;
 	if (!new->in->average && !new->in->floor)
 		g_clear_pointer(&new->in, g_free);
 	if (!new->out->average)
@@ -206,11 +337,11 @@ static int edit_limits(virDomainDef *def, void *data)
 }
 
 /* On the wire, and where it is a network's, in what the network has promised. Unlocked. */
-static int apply_limits(virDomainNetDef *net, virNetDevBandwidth *limits)
+static int apply_limits(virDomainNetDef *net, const char *ifname, virNetDevBandwidth *limits)
 {
 	if (net->type == VIR_DOMAIN_NET_TYPE_NETWORK && virDomainNetBandwidthUpdate(net, limits) < 0)
 		return -1;
-	return set_limits(net->ifname, limits);
+	return set_limits(ifname, limits);
 }
 
 int net_change_limits(virDomainObj *vm, virDomainNetDef *net, const virNetDevBandwidth *limits)
@@ -218,17 +349,19 @@ int net_change_limits(virDomainObj *vm, virDomainNetDef *net, const virNetDevBan
 	virNetDevBandwidth *old = (virNetDevBandwidth *)virDomainNetGetActualBandwidth(net), *kept = NULL;
 	virNetDevBandwidth none = { 0 };
 	g_autoptr(virNetDevBandwidth) new = NULL;
+	/* A reboot gives it another one meanwhile. */
+	g_autofree char *ifname = g_strdup(net->ifname);
 	int ret;
 
 	if (virNetDevBandwidthCopy(&new, limits ? limits : &none) < 0)
 		return -1;
 	virObjectUnlock(vm);
-	ret = apply_limits(net, new);
+	ret = apply_limits(net, ifname, new);
 	if (ret < 0) {
 		virErrorPtr saved;
 
 		virErrorPreserveLast(&saved);
-		ignore_value(apply_limits(net, old ? old : &none));
+		ignore_value(apply_limits(net, ifname, old ? old : &none));
 		virErrorRestore(&saved);
 	}
 	virObjectLock(vm);
@@ -248,6 +381,11 @@ static int set_limits_live(virDomainObj *vm, void *data)
 	if (!net)
 		return -1;
 	new = changed_limits(virDomainNetGetActualBandwidth(net), change);
+	if (new->in &&new->in->floor && net->type != VIR_DOMAIN_NET_TYPE_NETWORK) {
+		virReportError(VIR_ERR_CONFIG_UNSUPPORTED, "%s",
+		               "inbound floor: only a network can promise it");
+		return -1;
+	}
 	if (net_change_limits(vm, net, new) < 0)
 		return -1;
 	domain_save_status(vm);

@@ -71,7 +71,7 @@ static void release_nets(virDomainDef *def)
 
 	virErrorPreserveLast(&saved);
 	for (i = 0; i < def->nnets; i++) {
-		net_unplug(def->nets[i]);
+		net_unplug(def, def->nets[i]);
 		process_release_net(def, def->nets[i]);
 	}
 	virErrorRestore(&saved);
@@ -126,7 +126,7 @@ static char *made_ifname(GVariant *devices, const virMacAddr *mac)
 	return NULL;
 }
 
-static void name_interfaces(virDomainDef *def, GVariant *devices)
+void process_name_interfaces(virDomainDef *def, GVariant *devices)
 {
 	size_t i;
 
@@ -239,6 +239,9 @@ static int build(virDomainObj *vm, virDomainDef *live, bool paused)
 		return -1;
 	guest = with_opaque(guest, live);
 	g_variant_ref_sink(guest);
+	priv->held = false;
+	for (i = 0; i < live->nnets; i++)
+		priv->held = priv->held || conf_net_held(live->nets[i]);
 	if (slot_take(SLOT_BUILD, vm) < 0) {
 		g_variant_unref(guest);
 		return -1;
@@ -254,7 +257,7 @@ static int build(virDomainObj *vm, virDomainDef *live, bool paused)
 	ret = monitor_create(xylem->monitor, guest, paused, &domid, &devices);
 	if (ret == 0) {
 		live->id = (int)domid;
-		name_interfaces(live, devices);
+		process_name_interfaces(live, devices);
 		ret = plug_or_destroy(live);
 	}
 	virObjectLock(vm);
@@ -375,7 +378,8 @@ int process_start(virDomainObj *vm, bool paused, int detail)
 		unwind(vm, live, locked);
 		return -1;
 	}
-	priv->starting = false;
+	/* What it has done meanwhile is another life than was built: reconciling finds out. */
+	priv->starting = priv->rebuilding = false;
 	priv->locked = locked;
 	devices_name(live);
 	priv->life++;
@@ -467,6 +471,7 @@ void process_adopt(virDomainObj *vm, virDomainDef *live, const struct xyl_dominf
 	priv->foreign = foreign;
 	/* Its state file is lost: what the lock manager has of it is let go at its end. */
 	priv->locked = !foreign && xylem->lock_manager;
+	priv->held = !foreign;
 	priv->life++;
 	priv->why_reason = priv->why_detail = -1;
 	priv->missing_ms = 0;
@@ -482,8 +487,8 @@ void process_adopt(virDomainObj *vm, virDomainDef *live, const struct xyl_dominf
 	if (info->paused)
 		domain_event(virDomainEventLifecycleNewFromObj(vm, VIR_DOMAIN_EVENT_SUSPENDED,
 		                                               VIR_DOMAIN_EVENT_SUSPENDED_PAUSED));
-	if (!foreign)
-		net_plug_later(vm);
+	net_reserve_names(vm->def);
+	net_plug_later(vm);
 }
 
 void process_renumber(virDomainObj *vm, int domid, GVariant *devices)
@@ -493,7 +498,7 @@ void process_renumber(virDomainObj *vm, int domid, GVariant *devices)
 	size_t i;
 
 	vm->def->id = domid;
-	name_interfaces(vm->def, devices);
+	process_name_interfaces(vm->def, devices);
 	for (i = 0; i < vm->def->nconsoles && vm->def->consoles[i]->source; i++)
 		g_clear_pointer(&vm->def->consoles[i]->source->data.file.path, g_free);
 	priv->rebuilding = priv->gone = false;

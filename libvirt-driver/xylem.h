@@ -84,6 +84,7 @@ struct domain_private {
 	bool rebuilding; /* xylemd takes it down in order to start it again */
 	bool foreign;    /* not made by xylemd */
 	bool locked;     /* its disks have been locked */
+	bool held;       /* xylemd holds interfaces of it down in each of its lives, or may do so */
 	bool gone;       /* it ended while somebody had the job, who now cleans up */
 	int gone_domid;
 	int why_reason; /* virDomainShutoffReason of the end that has begun, or -1 */
@@ -164,6 +165,8 @@ void process_stopped(virDomainObj *vm, int reason, int detail);
 void process_adopt(virDomainObj *vm, virDomainDef *live, const struct xyl_dominfo *info, bool foreign);
 /* Rebuilt by xylemd under a new number; devices: as monitor_create() gives them, or NULL. */
 void process_renumber(virDomainObj *vm, int domid, GVariant *devices);
+/* Gives the interfaces the names that xylemd tells of, aa{sv} or NULL. */
+void process_name_interfaces(virDomainDef *def, GVariant *devices);
 /* What follows from a reboot, and may take long: the hooks of an end and of a start. Locked, no job; not the event
  * thread. life: the one in which it rebooted. */
 void process_rebooted(virDomainObj *vm, unsigned long life);
@@ -179,15 +182,20 @@ void process_release_net(virDomainDef *def, virDomainNetDef *net);
 /* ---- net.c: what the host does for interfaces beyond their bridge ---- */
 /* Gives an interface with a filter the name that it keeps; 0, or -1 with an error. */
 int net_name(virDomainNetDef *net);
-/* Sets up the interface that xylemd has made, and lets it go; nothing for one that is not held. No object may be locked. */
-int net_plug(const virDomainDef *def, virDomainNetDef *net);
+/* Nobody else gets the names of a running guest's, also while it reboots and has none. */
+void net_reserve_names(const virDomainDef *def);
+/* Sets up the interface that xylemd has made in this domain of the guest, and releases it; nothing for one that nothing is to
+ * be done for. net: nobody else's. No object may be locked. */
+int net_plug(const virDomainDef *def, virDomainNetDef *net, unsigned int domid);
 int net_plug_all(const virDomainDef *def);
-/* The same for a new domain of a guest, on a thread of its own. Locked, stays so. */
+/* As much of an interface as net_plug() looks at; the caller's own. */
+virDomainNetDef *net_copy(const virDomainNetDef *net);
+/* What xylemd holds in the present domain of the guest is set up and released, on a thread of its own. Locked, stays so. */
 void net_plug_later(virDomainObj *vm);
 /* Of a running guest's interface; NULL: none. The caller has the job; unlocks the object meanwhile. */
 int net_change_limits(virDomainObj *vm, virDomainNetDef *net, const virNetDevBandwidth *limits);
-/* What is left of it when the interface goes. */
-void net_unplug(virDomainNetDef *net);
+/* What is left of it when the interface of this guest goes. */
+void net_unplug(const virDomainDef *def, virDomainNetDef *net);
 
 /* ---- monitor.c: xylemd's socket ---- */
 typedef void monitor_event_fn(unsigned int domid, const char *uuid, const char *name, const char *event,
@@ -213,6 +221,8 @@ int monitor_set_vcpus(struct monitor *m, const char *handle, unsigned int vcpus)
 int monitor_set_scheduler(struct monitor *m, const char *handle, const struct xyl_sched *sched);
 int monitor_set_affinity(struct monitor *m, const char *handle, unsigned int vcpu, const unsigned char *map,
                          size_t map_bytes);
+/* Of the interface with this address, in this domain of the guest alone. */
+int monitor_release_nic(struct monitor *m, const char *handle, unsigned int domid, const char *mac);
 /* vdev: the target of a disk. */
 int monitor_resize(struct monitor *m, const char *handle, const char *vdev, unsigned long long bytes);
 /* Of the interface with this address. */

@@ -38,8 +38,8 @@ void disk_close(struct disk *disk);
 bool disk_is_open(const struct disk *disk);
 
 /*
- * Makes a disk that a guest uses *bytes long, and says there how long it is: a file grows, and its loop device with it; a block device must have that size by
- * now. Errors: XD_ERROR_INVALID_ARGUMENT it would shrink, XD_ERROR_DEVICE.
+ * Makes a disk that a guest uses *bytes long, and says there how long it is: a file grows, and its loop device with it; a
+ * block device must have that size by now. Errors: XD_ERROR_INVALID_ARGUMENT it would shrink, XD_ERROR_DEVICE.
  */
 bool disk_resize(const struct disk_conf *conf, const char *guest, uint32_t major, uint32_t minor,
                  uint64_t *bytes, GError **error);

@@ -111,6 +111,12 @@ int monitor_resize(struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UN
 	return 0;
 }
 
+int monitor_set_opaque(struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED,
+                       const char *text G_GNUC_UNUSED)
+{
+	return 0;
+}
+
 static char policy[64];
 
 int monitor_set_policy(struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED, const char *event,

@@ -154,6 +154,8 @@ NOT_CALLED(monitor_set_affinity, struct monitor *m G_GNUC_UNUSED, const char *ha
            size_t map_bytes G_GNUC_UNUSED)
 NOT_CALLED(monitor_set_link, struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED,
            const char *mac G_GNUC_UNUSED, bool up G_GNUC_UNUSED)
+NOT_CALLED(monitor_release_nic, struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED,
+           unsigned int domid G_GNUC_UNUSED, const char *mac G_GNUC_UNUSED)
 NOT_CALLED(monitor_resize, struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED,
            const char *vdev G_GNUC_UNUSED, unsigned long long bytes G_GNUC_UNUSED)
 NOT_CALLED(monitor_set_policy, struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED,
