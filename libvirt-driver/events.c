@@ -43,6 +43,7 @@ static bool thread_runs;
 static GThreadPool *helpers;
 static GSource *reconcile_source; /* event thread only */
 static bool reconcile_again;      /* event thread only, or before it runs */
+static bool xylemd_is_new;        /* likewise: since the last reconciling */
 static struct xyl_watch *watches[2];
 
 static void help(void *data, void *opaque G_GNUC_UNUSED)
@@ -116,6 +117,7 @@ static void on_store(struct xyl_store *store G_GNUC_UNUSED, const char *path G_G
 
 static void on_connected(void)
 {
+	xylemd_is_new = true;
 	reconcile_later(RECONCILE_MS);
 }
 
@@ -459,7 +461,8 @@ static bool reconcile_object(virDomainObj *vm, const struct xyl_dominfo *info, b
 		return false;
 	}
 	priv->missing_ms = 0;
-	if (vm->def->id == (int)info->domid && at_start)
+	/* Whoever was to release its interfaces may have been gone by then: libvirtd, or xylemd. */
+	if (vm->def->id == (int)info->domid && (at_start || xylemd_is_new))
 		net_plug_later(vm);
 	if (vm->def->id != (int)info->domid && !info->dying && !priv->rebuilding)
 		renumbered(vm, (int)info->domid, NULL);
@@ -503,6 +506,7 @@ void events_reconcile(bool at_start)
 		}
 	}
 	virObjectListFreeCount(vms, vm_count);
+	xylemd_is_new = false;
 	for (i = 0; i < count; i++) {
 		if (infos[i].domid != 0 && !infos[i].dying && !known[i])
 			adopt(&infos[i], at_start || tries >= 3);

@@ -177,7 +177,7 @@ static bool take_job(virDomainObj *vm, unsigned long life)
 {
 	const struct domain_private *priv = vm->privateData;
 
-	while (vm->def->id > 0 && priv->life == life) {
+	while (vm->def->id > 0 && priv->life == life && !vm->removing) {
 		if (virDomainObjBeginJob(vm, VIR_JOB_DESTROY) == 0)
 			return true;
 		virResetLastError();
