@@ -149,10 +149,11 @@ static gboolean receive_reply(int sock, struct worker_reply *reply, gboolean *la
 static gboolean exchange(struct worker *worker, gsize bytes, int input, int output, const char *guest,
                          const char *path, struct worker_reply *reply, GError **error)
 {
-	/* It is there twice for a moment: in the worker and in what comes back. */
-	struct worker_request request = { .input_bytes = bytes,
-		                          .max_bytes = CLAMP(image_room() / 2, UNPACKED_MIN_BYTES,
-		                                             WORKER_MAX_UNPACKED_BYTES) };
+	/* It is there twice for a moment: in the worker and in what comes back. Read once: it changes, and CLAMP looks thrice. */
+	guint64 half = image_room() / 2;
+	struct worker_request request = {
+		.input_bytes = bytes, .max_bytes = CLAMP(half, UNPACKED_MIN_BYTES, WORKER_MAX_UNPACKED_BYTES)
+	};
 	gboolean late;
 	int status;
 
