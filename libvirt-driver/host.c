@@ -13,12 +13,6 @@
 
 VIR_LOG_INIT("xylem.host");
 
-int host_report_xyl(void)
-{
-	virReportError(VIR_ERR_OPERATION_FAILED, "%s", xyl_error());
-	return -1;
-}
-
 /* The CPUs of one node, as libvirt's capabilities list them; *count receives how many. */
 static virCapsHostNUMACellCPU *node_cpus(const struct xyl_cputopo *topo, int total, uint32_t node, int *count)
 {

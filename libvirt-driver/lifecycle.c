@@ -423,21 +423,26 @@ int lifecycle_reboot(virDomainPtr dom, unsigned int flags)
 	return ask_by(dom, flags, virDomainRebootEnsureACL, "rebooted", "reboot");
 }
 
-int lifecycle_destroy_flags(virDomainPtr dom, unsigned int flags)
+/* Something that needs no job, since it acts whatever other calls wait for. done: what Domain-0 cannot be. */
+static int act(virDomainPtr dom, int (*acl)(virConnectPtr conn, virDomainDef *def), const char *done,
+               int (*fn)(virDomainObj *vm))
 {
-	virDomainObj *vm;
+	virDomainObj *vm = domain_get(dom);
 	int ret = -1;
 
-	virCheckFlags(VIR_DOMAIN_DESTROY_GRACEFUL, -1);
-
-	vm = domain_get(dom);
 	if (!vm)
 		return -1;
-	if (virDomainDestroyFlagsEnsureACL(dom->conn, vm->def) == 0 &&
-	    domain_refuse_dom0(vm, "destroyed") == 0)
-		ret = destroy(vm);
+	if (acl(dom->conn, vm->def) == 0 && domain_refuse_dom0(vm, done) == 0)
+		ret = fn(vm);
 	virDomainObjEndAPI(&vm);
 	return ret;
+}
+
+int lifecycle_destroy_flags(virDomainPtr dom, unsigned int flags)
+{
+	virCheckFlags(VIR_DOMAIN_DESTROY_GRACEFUL, -1);
+
+	return act(dom, virDomainDestroyFlagsEnsureACL, "destroyed", destroy);
 }
 
 int lifecycle_destroy(virDomainPtr dom)
@@ -465,18 +470,9 @@ static int reset(virDomainObj *vm)
 
 int lifecycle_reset(virDomainPtr dom, unsigned int flags)
 {
-	virDomainObj *vm;
-	int ret = -1;
-
 	virCheckFlags(0, -1);
 
-	vm = domain_get(dom);
-	if (!vm)
-		return -1;
-	if (virDomainResetEnsureACL(dom->conn, vm->def) == 0 && domain_refuse_dom0(vm, "reset") == 0)
-		ret = reset(vm);
-	virDomainObjEndAPI(&vm);
-	return ret;
+	return act(dom, virDomainResetEnsureACL, "reset", reset);
 }
 
 /* To each vcpu that is online, as a machine's button does it. */
@@ -511,19 +507,9 @@ static int inject_nmi(virDomainObj *vm)
 
 int lifecycle_inject_nmi(virDomainPtr dom, unsigned int flags)
 {
-	virDomainObj *vm;
-	int ret = -1;
-
 	virCheckFlags(0, -1);
 
-	vm = domain_get(dom);
-	if (!vm)
-		return -1;
-	if (virDomainInjectNMIEnsureACL(dom->conn, vm->def) == 0 &&
-	    domain_refuse_dom0(vm, "sent an NMI") == 0)
-		ret = inject_nmi(vm);
-	virDomainObjEndAPI(&vm);
-	return ret;
+	return act(dom, virDomainInjectNMIEnsureACL, "sent an NMI", inject_nmi);
 }
 
 struct policy {

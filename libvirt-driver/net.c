@@ -187,12 +187,14 @@ static bool take_job(virDomainObj *vm, unsigned long life)
 
 static void plug_held(virDomainObj *vm, GVariant *domain, unsigned int domid)
 {
+	struct domain_private *priv = vm->privateData;
 	g_autoptr(GVariant) devices = g_variant_lookup_value(domain, "devices", G_VARIANT_TYPE("aa{sv}"));
 	g_autoptr(GVariant) config = g_variant_lookup_value(domain, "config", G_VARIANT_TYPE_VARDICT);
 	g_autoptr(GVariant) nics =
 	        config ? g_variant_lookup_value(config, "nics", G_VARIANT_TYPE("aa{sv}")) : NULL;
 
 	process_name_interfaces(vm->def, devices);
+	priv->held = false;
 	/* The job keeps the list; names change all the same. */
 	for (size_t i = 0; vm->def->id == (int)domid && i < vm->def->nnets; i++) {
 		g_autoptr(virDomainNetDef) net = net_copy(vm->def->nets[i]);
@@ -201,6 +203,7 @@ static void plug_held(virDomainObj *vm, GVariant *domain, unsigned int domid)
 
 		if (!is_held(nics, &net->mac))
 			continue;
+		priv->held = true;
 		virObjectUnlock(vm);
 		ret = plug(vm->def, net, domid);
 		virObjectLock(vm);

@@ -14,12 +14,6 @@ VIR_LOG_INIT("xylem.tune");
 #define SCHEDULER_PARAMS 2
 #define CAP_PERIOD_US    100000
 
-static int report_xyl(void)
-{
-	virReportError(VIR_ERR_OPERATION_FAILED, "%s", xyl_error());
-	return -1;
-}
-
 typedef int change_fn(virDomainObj *vm, unsigned long value, unsigned int flags);
 typedef int acl_fn(virConnectPtr conn, virDomainDef *def, unsigned int flags);
 
@@ -181,7 +175,7 @@ static int host_cpus(unsigned int *count)
 	struct xyl_hostinfo host;
 
 	if (xyl_host_info(xylem->xen, &host) < 0)
-		return report_xyl();
+		return host_report_xyl();
 	*count = host.max_cpu_id + 1;
 	return 0;
 }
@@ -238,7 +232,7 @@ static int ask_pin(virDomainObj *vm, const struct pin *pin)
 	if (!is_kept(vm))
 		return xyl_vcpu_set_affinity(xylem->xen, (uint32_t)vm->def->id, pin->vcpu, pin->map, NULL,
 		                             (size_t)pin->map_bytes) < 0
-		               ? report_xyl()
+		               ? host_report_xyl()
 		               : 0;
 	domain_handle(vm, handle);
 	if (slot_take(SLOT_GUEST, vm) < 0)
@@ -318,7 +312,7 @@ static int live_pinning(int domid, unsigned int vcpu, unsigned int cpus, unsigne
 	size_t i;
 
 	if (xyl_vcpu_get_affinity(xylem->xen, (uint32_t)domid, vcpu, hard, NULL, bytes) < 0)
-		return report_xyl();
+		return host_report_xyl();
 	for (i = cpus; i < bytes * 8; i++)
 		hard[i / 8] &= (uint8_t) ~(1u << i % 8);
 	memcpy(map, hard, (size_t)map_bytes);
@@ -399,7 +393,7 @@ int tune_get_vcpus(virDomainPtr dom, virVcpuInfoPtr info, int count, unsigned ch
 		struct xyl_vcpuinfo vcpu;
 
 		if (xyl_vcpu_info(xylem->xen, (uint32_t)vm->def->id, (uint32_t)i, &vcpu) < 0) {
-			report_xyl();
+			host_report_xyl();
 			goto cleanup;
 		}
 		if (info) {
@@ -543,7 +537,7 @@ char *tune_get_scheduler_type(virDomainPtr dom, int *count)
 	if (virDomainGetSchedulerTypeEnsureACL(dom->conn, vm->def) < 0)
 		goto cleanup;
 	if (xyl_scheduler_id(xylem->xen, &id) < 0) {
-		report_xyl();
+		host_report_xyl();
 		goto cleanup;
 	}
 	if (count)
@@ -568,7 +562,7 @@ static int get_scheduler(virDomainObj *vm, const virDomainDef *def, struct xyl_s
 	if (known < 0)
 		return -1;
 	if (known == 0)
-		return xyl_sched_get(xylem->xen, (uint32_t)def->id, params) < 0 ? report_xyl() : 0;
+		return xyl_sched_get(xylem->xen, (uint32_t)def->id, params) < 0 ? host_report_xyl() : 0;
 	defined_scheduler(def, params);
 	return 0;
 }
@@ -625,7 +619,7 @@ static int ask_scheduler(virDomainObj *vm, const struct xyl_sched *sched)
 	int ret;
 
 	if (!is_kept(vm))
-		return xyl_sched_set(xylem->xen, (uint32_t)vm->def->id, sched) < 0 ? report_xyl() : 0;
+		return xyl_sched_set(xylem->xen, (uint32_t)vm->def->id, sched) < 0 ? host_report_xyl() : 0;
 	domain_handle(vm, handle);
 	if (slot_take(SLOT_GUEST, vm) < 0)
 		return -1;

@@ -247,7 +247,11 @@ void events_later(virDomainObj *vm, events_work_fn *work);
 int host_init(void);
 int host_add_dom0(void);
 /* The library's last error becomes libvirt's; -1. */
-int host_report_xyl(void);
+static inline int host_report_xyl(void)
+{
+	virReportError(VIR_ERR_OPERATION_FAILED, "%s", xyl_error());
+	return -1;
+}
 /* Refuses what capabilities may be asked for and guests cannot be; each may be NULL. 0 or -1. */
 int host_check_kind(const char *emulator, const char *arch, const char *machine, const char *type);
 
