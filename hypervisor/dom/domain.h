@@ -60,7 +60,7 @@ struct pv_vcpu {
 	unsigned iobmp_limit; /* ports covered */
 	bool kernel_mode;     /* guest kernel, not guest user, runs or ran */
 	/* MSRs that belong to the guest */
-	uint64_t spec_ctrl, tsc_aux, misc_features;
+	uint64_t spec_ctrl, tsc_aux;
 	bool nmi_pending;
 	/* For the fast paths (pv/fastpath.S), which take neither: looked at together. iopl_in_frames: domain lock */
 	bool nmi_masked, iopl_in_frames;
@@ -89,6 +89,7 @@ struct vcpu {
 	struct domain *domain; /* create */
 	bool is_idle;          /* create */
 	bool initialised;      /* has a context; domain lock */
+	bool resetting;        /* it goes, with its tables; domain lock */
 
 	struct vcpu_info *info; /* the guest's page, mapped; domain lock. Never NULL: a private one before
 	                           registration */
@@ -118,8 +119,6 @@ struct vcpu {
 	void *fpu_area;
 	struct pv_vcpu pv;
 	mfn_t l4_kernel, l4_user; /* typed references; changed by the vcpu itself or while it is paused */
-	/* continuation of a preempted hypercall that is not in its arguments */
-	mfn_t old_table; /* table whose release was preempted, INVALID_MFN: none */
 };
 
 enum domain_life { DOMAIN_ALIVE, DOMAIN_DYING, DOMAIN_DEAD };

@@ -94,7 +94,7 @@ static struct vcpu *vcpu_alloc(struct domain *d, unsigned id, unsigned cpu)
 	v->id = id;
 	v->domain = d;
 	v->cpu = cpu;
-	v->info_mfn = v->l4_kernel = v->l4_user = v->old_table = INVALID_MFN;
+	v->info_mfn = v->l4_kernel = v->l4_user = INVALID_MFN;
 	timer_init(&v->periodic_timer, periodic_expired, v, cpu);
 	timer_init(&v->singleshot_timer, singleshot_expired, v, cpu);
 	timer_init(&v->poll_timer, poll_expired, v, cpu);

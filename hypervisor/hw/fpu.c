@@ -115,7 +115,7 @@ void fpu_restore(const void *area, uint64_t xcr0)
 	clts();
 	if (cpu_features.is_amd)
 		clear_pointers();
-	/* fpu_area_valid() looked at what toolstacks hand in; should the processor refuse an area still,
+	/* fpu_area_check() looked at what toolstacks hand in; should the processor refuse an area still,
 	 * nothing may leak. */
 	if (unlikely(!restore(area)))
 		(void)restore(initial);

@@ -14,8 +14,13 @@ void fpu_restore(const void *area, uint64_t xcr0);
 #define FPU_MXCSR_OFFSET  24
 /* Fills an area with the processor's initial state. */
 void fpu_init_area(void *area);
-/* Whether a guest's area (size bytes, from a toolstack) can be restored without a fault. */
-bool fpu_area_valid(const void *area, uint32_t size, uint64_t xcr0);
+/* The components that an area has, or that its vcpu may turn on again: a value that XCR0 could have. */
+uint64_t fpu_area_components(const void *area, uint64_t xcr0);
+/*
+ * Whether a toolstack's area of such components (fpu_xcr0_check()) can be restored without a fault: 0; -EINVAL it has
+ * others or MXCSR has bits that the processor does not know, -EOPNOTSUPP compacted format, -EIO reserved words are set.
+ */
+int fpu_area_check(const void *area, uint64_t components) __must_check;
 /* x87 and SSE state from and to the 512 bytes of FXSAVE, as a vcpu context holds it; what else there is
  * becomes, or is left out as, the initial state. False: MXCSR has bits that the processor does not know, all
  * is initial then. */

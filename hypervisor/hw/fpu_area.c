@@ -35,29 +35,33 @@ void fpu_init_area(void *area)
 		bytes[XSAVE_HEADER] = XCR0_X87 | XCR0_SSE;
 }
 
-bool fpu_area_valid(const void *area, uint32_t size, uint64_t xcr0)
+uint64_t fpu_area_components(const void *area, uint64_t xcr0)
+{
+	uint64_t there;
+
+	memcpy(&there, (const uint8_t *)area + XSAVE_HEADER, sizeof(there));
+	there = (there & cpu_features.xcr0_mask) | xcr0 | XCR0_X87;
+	if (there & XCR0_AVX512)
+		there |= XCR0_AVX512 | XCR0_AVX;
+	return there & XCR0_AVX ? there | XCR0_SSE : there;
+}
+
+int fpu_area_check(const void *area, uint64_t components)
 {
 	const uint8_t *bytes = area;
-	uint64_t header[8];
+	uint64_t header[8]; /* XSTATE_BV, XCOMP_BV, reserved */
 	uint32_t mxcsr;
 
-	if (size < 512)
-		return false;
 	memcpy(&mxcsr, bytes + FPU_MXCSR_OFFSET, sizeof(mxcsr));
-	if (mxcsr & ~fpu_mxcsr_mask)
-		return false;
-	if (!cpu_features.xsave)
-		return true;
-	if (size < XSAVE_HEADER + sizeof(header) || size > cpu_features.xsave_size)
-		return false;
 	memcpy(header, bytes + XSAVE_HEADER, sizeof(header));
-	if ((header[0] & ~xcr0) || (header[0] & ~cpu_features.xcr0_mask))
-		return false;
-	/* No compacted format; reserved words are zero. */
-	for (unsigned i = 1; i < ARRAY_SIZE(header); i++)
+	if ((header[0] & ~components) || (mxcsr & ~fpu_mxcsr_mask))
+		return -EINVAL;
+	if (header[1])
+		return -EOPNOTSUPP;
+	for (unsigned i = 2; i < ARRAY_SIZE(header); i++)
 		if (header[i])
-			return false;
-	return true;
+			return -EIO;
+	return 0;
 }
 
 int fpu_xcr0_check(uint64_t xcr0)

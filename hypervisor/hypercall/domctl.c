@@ -314,6 +314,13 @@ static int on_domain(struct domain *d, struct xen_domctl *op, bool *out)
 	case XEN_DOMCTL_getvcpuaffinity:
 	case XEN_DOMCTL_sendtrigger:
 		return domctl_vcpu(d, op, out);
+	case XEN_DOMCTL_get_ext_vcpucontext:
+	case XEN_DOMCTL_set_ext_vcpucontext:
+	case XEN_DOMCTL_getvcpuextstate:
+	case XEN_DOMCTL_setvcpuextstate:
+	case XEN_DOMCTL_get_vcpu_msrs:
+	case XEN_DOMCTL_set_vcpu_msrs:
+		return domctl_vcpustate(d, op, out);
 	case XEN_DOMCTL_irq_permission:
 	case XEN_DOMCTL_iomem_permission:
 	case XEN_DOMCTL_memory_mapping:

@@ -31,6 +31,8 @@ int policy_out(const struct cpu_policy *p, XEN_GUEST_HANDLE_64(xen_cpuid_leaf_t)
 
 /* domctl_vcpu.c: those that name a vcpu. *out: the operation is to be copied back. */
 int domctl_vcpu(struct domain *d, struct xen_domctl *op, bool *out) __must_check;
+/* domctl_vcpustate.c: what a vcpu has besides its context. */
+int domctl_vcpustate(struct domain *d, struct xen_domctl *op, bool *out) __must_check;
 /* domctl_access.c: rights to the machine, and what the domain sees of the processor and its clock. */
 int domctl_access(struct domain *d, struct xen_domctl *op, bool *out) __must_check;
 /* debugkeys.c. 0, -EFAULT, -E2BIG, -ENOMEM, -EIO (the audit found something), -ERESTART_HV. */

@@ -11,7 +11,25 @@ static struct vcpu *vcpu_of(struct domain *d, uint32_t id)
 	return id < d->max_vcpus ? d->vcpus[index_nospec(id, d->max_vcpus)] : NULL;
 }
 
-/* A vcpu may be given a context again while it is down or its domain paused; the tables of the old one are dropped. */
+/* Without a context the one that it has is taken away, as after a suspend that was given up: the guest's own kernel brings
+ * its other vcpus up again. */
+static int reset(struct vcpu *v)
+{
+	struct domain *d = v->domain;
+	int rc;
+
+	vcpu_pause(v);
+	spin_lock(&d->lock);
+	bit_set(&v->pause_flags, PAUSE_DOWN);
+	rc = pv_vcpu_reset(v);
+	spin_unlock(&d->lock);
+	if (!rc)
+		vcpu_kick(v); /* it waits for nothing any more */
+	vcpu_unpause(v);
+	return rc;
+}
+
+/* An initialised vcpu gets other registers, but no other tables. */
 static int set_context(struct domain *d, const struct xen_domctl_vcpucontext *q)
 {
 	struct vcpu *v = vcpu_of(d, q->vcpu);
@@ -21,7 +39,7 @@ static int set_context(struct domain *d, const struct xen_domctl_vcpucontext *q)
 	if (d == current_domain() || !v)
 		return -EINVAL;
 	if (handle_is_null(q->ctxt))
-		return -EOPNOTSUPP;
+		return reset(v);
 	c = hv_alloc(sizeof(*c));
 	if (!c)
 		return -ENOMEM;

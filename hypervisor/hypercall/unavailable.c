@@ -122,12 +122,6 @@ int domctl_unavailable(struct domain *d, struct xen_domctl *op, bool *out)
 	case XEN_DOMCTL_subscribe:
 	case XEN_DOMCTL_set_access_required:
 	case XEN_DOMCTL_setvnumainfo:
-	case XEN_DOMCTL_set_ext_vcpucontext:
-	case XEN_DOMCTL_get_ext_vcpucontext:
-	case XEN_DOMCTL_setvcpuextstate:
-	case XEN_DOMCTL_getvcpuextstate:
-	case XEN_DOMCTL_get_vcpu_msrs:
-	case XEN_DOMCTL_set_vcpu_msrs:
 		return -EOPNOTSUPP;
 	}
 	return -ENOSYS; /* gdbsx's too: Xen has them in special builds */

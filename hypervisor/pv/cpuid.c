@@ -237,6 +237,11 @@ static uint32_t xsave_bytes(struct cpu_policy *p, uint64_t xcr0, bool compacted)
 	return bytes;
 }
 
+uint32_t cpu_policy_xsave_bytes(uint64_t components)
+{
+	return xsave_bytes(&policy_raw, components, false);
+}
+
 static void settle_xsave(struct cpu_policy *p)
 {
 	uint64_t xcr0 = cpu_policy_xcr0(p);

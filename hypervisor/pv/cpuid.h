@@ -10,6 +10,7 @@
 #include "dom/domain.h"
 #include "hw/cpu.h"
 #include <xen/arch-x86/xen.h>
+#include <xen/hvm/save.h>
 #include <xen/sysctl.h>
 
 #define POLICY_LEAVES_MAX 128
@@ -37,6 +38,8 @@ unsigned cpu_policy_featureset(const struct cpu_policy *p, uint32_t words[FEATUR
 uint64_t cpu_policy_xcr0(const struct cpu_policy *policy);
 /* Whether the policy shows one of these bits of a word of the feature set. */
 bool cpu_policy_has(const struct cpu_policy *p, unsigned word, uint32_t bits);
+/* Bytes of an XSAVE area for these state components of the host's, standard format. */
+uint32_t cpu_policy_xsave_bytes(uint64_t components);
 
 /* As the current vcpu v sees it. */
 struct cpuid_regs pv_cpuid(struct vcpu *v, uint32_t leaf, uint32_t subleaf);
@@ -46,8 +49,17 @@ struct cpuid_regs pv_cpuid(struct vcpu *v, uint32_t leaf, uint32_t subleaf);
 bool pv_mce_msr(uint32_t msr);
 uint64_t pv_mce_read(const struct vcpu *v, uint32_t msr);
 int pv_mce_write(struct vcpu *v, uint32_t msr, uint64_t value) __must_check;
+/* What a saved vcpu has of them. v does not run. Set: 0, or -EINVAL for capabilities that ours have not. */
+void pv_mce_get(const struct vcpu *v, struct hvm_vmce_vcpu *saved);
+int pv_mce_set(struct vcpu *v, const struct hvm_vmce_vcpu *saved) __must_check;
 int pv_msr_read(struct vcpu *v, uint32_t msr, uint64_t *value) __must_check;
 int pv_msr_write(struct vcpu *v, uint32_t msr, uint64_t value) __must_check;
+/* Those that a vcpu keeps while it does not run, and takes along when it is saved; v does not run. Keep: 0, or -EINVAL for
+ * another register or a value that the guest could not have written. */
+#define PV_MSRS_KEPT 2
+extern const uint32_t pv_msrs_kept[PV_MSRS_KEPT];
+uint64_t pv_msr_kept(const struct vcpu *v, uint32_t msr);
+int pv_msr_keep(struct vcpu *v, uint32_t msr, uint64_t value) __must_check;
 
 /* CR4 bits that a guest may set. */
 uint64_t pv_cr4_allowed(const struct domain *d);

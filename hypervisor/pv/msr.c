@@ -106,6 +106,32 @@ int pv_msr_read(struct vcpu *v, uint32_t msr, uint64_t *value)
 	return -EINVAL;
 }
 
+const uint32_t pv_msrs_kept[PV_MSRS_KEPT] = { MSR_SPEC_CTRL, MSR_TSC_AUX };
+
+uint64_t pv_msr_kept(const struct vcpu *v, uint32_t msr)
+{
+	return msr == MSR_SPEC_CTRL ? v->pv.spec_ctrl : msr == MSR_TSC_AUX ? v->pv.tsc_aux : 0;
+}
+
+int pv_msr_keep(struct vcpu *v, uint32_t msr, uint64_t value)
+{
+	switch (msr) {
+	case MSR_TSC_AUX:
+		if (!cpu_features.rdtscp || value >> 32)
+			return -EINVAL;
+		v->pv.tsc_aux = value;
+		return 0;
+	case MSR_SPEC_CTRL:
+		if (!spec_ctrl_bits(v->domain) || value & ~spec_ctrl_bits(v->domain))
+			return -EINVAL;
+		v->pv.spec_ctrl = value;
+		return 0;
+	case MSR_MISC_FEATURES: /* reads as zero */
+		return value ? -EINVAL : 0;
+	}
+	return -EINVAL;
+}
+
 int pv_msr_write(struct vcpu *v, uint32_t msr, uint64_t value)
 {
 	uint64_t now;
@@ -119,15 +145,13 @@ int pv_msr_write(struct vcpu *v, uint32_t msr, uint64_t value)
 		wrmsr(msr, value);
 		return 0;
 	case MSR_TSC_AUX:
-		if (!cpu_features.rdtscp || value >> 32)
+		if (pv_msr_keep(v, msr, value))
 			return -EINVAL;
-		v->pv.tsc_aux = value;
 		wrmsr(msr, value);
 		return 0;
 	case MSR_SPEC_CTRL:
-		if (!spec_ctrl_bits(v->domain) || value & ~spec_ctrl_bits(v->domain))
+		if (pv_msr_keep(v, msr, value))
 			return -EINVAL;
-		v->pv.spec_ctrl = value;
 		cpu_info()->guest_spec_ctrl = (uint32_t)value;
 		if (!(cpu_info()->spec_flags & SPEC_ENTRY_IBRS))
 			wrmsr(MSR_SPEC_CTRL, value);

@@ -21,9 +21,19 @@ bool pv_address_ok(uint64_t address)
 	return (int64_t)(address << 16) >> 16 == (int64_t)address;
 }
 
+uint16_t pv_code_selector(uint16_t selector)
+{
+	return selector & ~3 ? selector | 3 : SEL_RING3_CS64;
+}
+
+static uint16_t stack_selector(uint16_t selector)
+{
+	return selector & ~3 ? selector | 3 : SEL_RING3_DS;
+}
+
 static int check(const struct vcpu *v, const struct vcpu_guest_context *c)
 {
-	if (v->initialised)
+	if (v->resetting)
 		return -EBUSY;
 	if (!pv_address_ok(c->user_regs.rip) || !pv_address_ok(c->event_callback_eip) ||
 	    !pv_address_ok(c->failsafe_callback_eip) || !pv_address_ok(c->syscall_callback_eip) ||
@@ -36,6 +46,19 @@ static int check(const struct vcpu *v, const struct vcpu_guest_context *c)
 	if (c->ldt_ents > 8192 || c->gdt_ents > FIRST_RESERVED_GDT_ENTRY)
 		return -EINVAL;
 	return 0;
+}
+
+/* Whether the context names the tables and descriptors that the vcpu has: those are not exchanged while it has some. */
+static bool same_tables(const struct vcpu *v, const struct vcpu_guest_context *c)
+{
+	uint64_t user = mfn_eq(v->l4_user, INVALID_MFN) ? 0 : mfn_to_maddr(v->l4_user).a;
+
+	for (unsigned i = 0; i * 512 < v->pv.gdt_entries; i++)
+		if (c->gdt_frames[i] != v->pv.gdt_frames[i].m)
+			return false;
+	return c->ctrlreg[3] == mfn_to_maddr(v->l4_kernel).a && (c->ctrlreg[1] & ~1ull) == user &&
+	       c->gdt_ents == v->pv.gdt_entries && c->ldt_ents == v->pv.ldt_entries &&
+	       (!c->ldt_ents || c->ldt_base == v->pv.ldt_base.v);
 }
 
 static int take_tables(struct vcpu *v, const struct vcpu_guest_context *c)
@@ -72,11 +95,30 @@ static void drop_tables(struct vcpu *v)
 		v->l4_kernel = INVALID_MFN;
 }
 
+static int take_all_tables(struct vcpu *v, const struct vcpu_guest_context *c)
+{
+	uint64_t gdt[16];
+	int err = take_tables(v, c);
+
+	if (err == -ERESTART_HV)
+		return err;
+	memcpy(gdt, c->gdt_frames, sizeof(gdt));
+	if (!err)
+		err = pv_set_gdt(v, gdt, (unsigned)c->gdt_ents);
+	if (!err && c->ldt_ents)
+		err = pv_set_ldt(v, GVA(c->ldt_base), (unsigned)c->ldt_ents);
+	if (err) {
+		pv_release_descriptors(v);
+		drop_tables(v);
+	}
+	return err;
+}
+
 static void set_registers(struct vcpu *v, const struct vcpu_guest_context *c)
 {
 	v->regs = c->user_regs;
-	v->regs.cs = (c->user_regs.cs & ~3) == 0 ? SEL_RING3_CS64 : c->user_regs.cs | 3;
-	v->regs.ss = (c->user_regs.ss & ~3) == 0 ? SEL_RING3_DS : c->user_regs.ss | 3;
+	v->regs.cs = pv_code_selector(c->user_regs.cs);
+	v->regs.ss = stack_selector(c->user_regs.ss);
 	v->regs.rflags =
 	        (c->user_regs.rflags & RFLAGS_GUEST & ~(uint64_t)RFLAGS_IOPL) | RFLAGS_IF | RFLAGS_ONE;
 	v->pv.iopl = (unsigned)(c->user_regs.rflags >> 12) & 3;
@@ -95,7 +137,6 @@ static void set_registers(struct vcpu *v, const struct vcpu_guest_context *c)
 		v->pv.kernel_mode = true;
 	v->pv.cr4 = c->ctrlreg[4] & pv_cr4_allowed(v->domain);
 	v->pv.cr0_ts_em = c->ctrlreg[0] & (1ull << 3);
-	v->pv.xcr0 = 1;
 }
 
 static void set_callbacks(struct vcpu *v, const struct vcpu_guest_context *c)
@@ -140,24 +181,13 @@ void pv_assist_update(struct domain *d)
 
 int pv_vcpu_set_context(struct vcpu *v, const struct vcpu_guest_context *c)
 {
-	uint64_t gdt[16];
 	int err = check(v, c);
 
 	if (err)
 		return err;
-	err = take_tables(v, c);
-	if (err == -ERESTART_HV)
+	err = v->initialised ? same_tables(v, c) ? 0 : -EOPNOTSUPP : take_all_tables(v, c);
+	if (err)
 		return err;
-	memcpy(gdt, c->gdt_frames, sizeof(gdt));
-	if (!err)
-		err = pv_set_gdt(v, gdt, (unsigned)c->gdt_ents);
-	if (!err && c->ldt_ents)
-		err = pv_set_ldt(v, GVA(c->ldt_base), (unsigned)c->ldt_ents);
-	if (err) {
-		pv_release_descriptors(v);
-		drop_tables(v);
-		return err;
-	}
 	set_registers(v, c);
 	set_callbacks(v, c);
 	for (unsigned i = 0; i < 8; i++)
@@ -241,7 +271,7 @@ static int create(struct vcpu *v)
 {
 	int err = 0;
 
-	v->l4_kernel = v->l4_user = v->old_table = INVALID_MFN;
+	v->l4_kernel = v->l4_user = INVALID_MFN;
 	for (unsigned i = 0; i < 16; i++)
 		v->pv.gdt_frames[i] = v->pv.ldt_frames[i] = INVALID_MFN;
 	v->fpu_area = hv_alloc_aligned(cpu_features.xsave_size, 64);
@@ -279,6 +309,21 @@ static int relinquish(struct vcpu *v)
 			return err;
 		v->l4_kernel = INVALID_MFN;
 	}
+	return 0;
+}
+
+int pv_vcpu_reset(struct vcpu *v)
+{
+	int err;
+
+	v->resetting = true; /* until all tables are gone, it gets no others */
+	v->initialised = false;
+	err = relinquish(v);
+	if (err)
+		return err;
+	fpu_init_area(v->fpu_area);
+	v->pv.xcr0 = 1;
+	v->resetting = false;
 	return 0;
 }
 

@@ -20,7 +20,7 @@ LAYERS = ["lib", "hw", "mm", "dom", "pv", "hypercall", "boot"]
 GUEST_REACHABLE = ["mm", "dom", "pv", "hypercall"]
 # Calls that refuse everybody but dom0 before they read an argument: no guest gets further into these files.
 DOM0_ONLY = ["hypervisor/hypercall/" + f for f in ("cpupool.c", "debugdump.c", "debugdump.h", "debugkeys.c", "domctl.c", "domctl.h",
-                                                   "domctl_access.c", "domctl_vcpu.c",
+                                                   "domctl_access.c", "domctl_vcpu.c", "domctl_vcpustate.c",
                                                    "hypfs.c", "mca.c", "platform.c", "pm.c", "settings.h", "sysctl.c", "tbuf.c")] + \
             ["hypervisor/dom/cpupool.c"]
 LGPL = ("libxenctrl/src/", "libxenctrl/include/", "libvirt-driver/", "tools/xylem-import.c")

@@ -72,6 +72,18 @@ int pv_vcpu_set_context(struct vcpu *v, const struct vcpu_guest_context *c)
 	return 0;
 }
 
+int pv_vcpu_reset(struct vcpu *v)
+{
+	v->initialised = false;
+	return 0;
+}
+
+int domctl_vcpustate(struct domain *d, struct xen_domctl *op, bool *out)
+{
+	(void)d, (void)op, (void)out;
+	return -EOPNOTSUPP;
+}
+
 void pv_vcpu_get_context(struct vcpu *v, struct vcpu_guest_context *c)
 {
 	(void)v;

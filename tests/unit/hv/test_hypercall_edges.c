@@ -182,20 +182,31 @@ void fpu_stts(bool ts)
 	(void)ts;
 }
 
-void fpu_init_area(void *area)
+uint64_t cpu_policy_xcr0(const struct cpu_policy *p)
 {
-	memset(area, 0, cpu_features.xsave_size);
+	(void)p;
+	return 3;
 }
 
-bool fpu_legacy_set(void *area, const void *fxsave)
+uint32_t cpu_policy_xsave_bytes(uint64_t components)
 {
-	memcpy(area, fxsave, 512);
-	return true;
+	(void)components;
+	return 576;
 }
 
-void fpu_legacy_get(const void *area, void *fxsave)
+const uint32_t pv_msrs_kept[PV_MSRS_KEPT] = { 0x48, 0xc0000103 };
+
+uint64_t pv_msr_kept(const struct vcpu *v, uint32_t msr)
 {
-	memcpy(fxsave, area, 512);
+	return msr == 0x48 ? v->pv.spec_ctrl : v->pv.tsc_aux;
+}
+
+int pv_msr_keep(struct vcpu *v, uint32_t msr, uint64_t value)
+{
+	if (msr != 0xc0000103)
+		return -EINVAL;
+	v->pv.tsc_aux = value;
+	return 0;
 }
 
 void pv_iret(struct vcpu *v, struct cpu_user_regs *regs)
@@ -880,6 +891,8 @@ int main(int argc, char **argv)
 	if (argc > 2)
 		seed = strtoull(argv[2], NULL, 0);
 	tap_plan(4);
+	cpu_features.xsave = true;
+	cpu_features.xcr0_mask = 3;
 	start();
 	dom0 = keeper;
 	make_guest(1);

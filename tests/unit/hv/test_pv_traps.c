@@ -470,6 +470,38 @@ static void single_steps_of_a_repeated_one(void)
 
 /* ---- the FPU of a vcpu context ---- */
 
+static void context_again(void)
+{
+	struct vcpu_guest_context *c = calloc(1, sizeof(*c));
+	const uint64_t rip = CODE + 64;
+
+	begin();
+	v->initialised = true;
+	v->pv.xcr0 = 7;
+	pv_vcpu_get_context(v, c);
+	c->user_regs.rax = 1;
+	c->user_regs.rip = rip;
+	CHECK_THAT(!pv_vcpu_set_context(v, c) && v->regs.rax == 1 && v->regs.rip == rip && v->pv.xcr0 == 7);
+	c->user_regs.rax = 2;
+	c->ctrlreg[3] += PAGE_SIZE;
+	CHECK_THAT(pv_vcpu_set_context(v, c) == -EOPNOTSUPP);
+	c->ctrlreg[3] -= PAGE_SIZE;
+	c->ctrlreg[1] ^= PAGE_SIZE;
+	CHECK_THAT(pv_vcpu_set_context(v, c) == -EOPNOTSUPP);
+	c->ctrlreg[1] ^= PAGE_SIZE;
+	c->gdt_ents++;
+	CHECK_THAT(pv_vcpu_set_context(v, c) == -EOPNOTSUPP);
+	c->gdt_ents--;
+	c->ldt_ents++;
+	CHECK_THAT(pv_vcpu_set_context(v, c) == -EOPNOTSUPP && v->regs.rax == 1);
+	c->ldt_ents--;
+	v->resetting = true;
+	CHECK_THAT(pv_vcpu_set_context(v, c) == -EBUSY && v->regs.rax == 1);
+	v->resetting = false;
+	free(c);
+	verdict("a vcpu that has a context gets other registers, and no other tables");
+}
+
 static void fpu_of_a_context(bool xsave)
 {
 	struct vcpu_guest_context *c = calloc(1, sizeof(*c)), *back = calloc(1, sizeof(*back));
@@ -486,7 +518,7 @@ static void fpu_of_a_context(bool xsave)
 	CHECK_THAT(!pv_vcpu_set_context(v, c));
 	area = v->fpu_area;
 	CHECK_THAT(!memcmp(area, legacy, 416));
-	CHECK_THAT(!xsave || (area[512] == 3 && !area[513] && fpu_area_valid(area, 576, 3)));
+	CHECK_THAT(!xsave || (area[512] == 3 && !area[513] && !fpu_area_check(area, 3)));
 	pv_vcpu_get_context(v, back);
 	CHECK_THAT(!memcmp(&back->fpu_ctxt, legacy, 416));
 	if (xsave) {
@@ -673,7 +705,7 @@ int main(void)
 	v->l4_user = tables();
 	cpu_set_current(v);
 	regs = &cpu_info()->regs;
-	tap_plan(18);
+	tap_plan(19);
 	frame_from_the_kernel();
 	frame_from_user_mode();
 	frames_that_cannot_be();
@@ -688,6 +720,7 @@ int main(void)
 	single_steps();
 	single_steps_of_a_repeated_one();
 	faulting_cpuid();
+	context_again();
 	fpu_of_a_context(false);
 	fpu_of_a_context(true);
 	trace_begin();
