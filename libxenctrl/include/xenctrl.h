@@ -255,6 +255,53 @@ struct xyl_pv_built {
 XYL_API int xyl_domain_build_pv(struct xyl *x, uint32_t domid, const struct xyl_pv_build *build,
                                 struct xyl_pv_built *built) XYL_MUST_USE;
 
+/* ---- save, restore and core dumps ---- */
+
+struct xyl_progress {
+	uint64_t pages_total; /* 0: not known, as in a restore */
+	uint64_t pages_done;
+	uint64_t bytes_done; /* of the stream or file */
+};
+/*
+ * Called now and then: at least every 1,024 pages, and each second while a pipe or socket gives or takes nothing. true: go
+ * on; false: stop, and the call fails with ECANCELED.
+ */
+typedef bool xyl_progress_fn(const struct xyl_progress *progress, void *data);
+
+/*
+ * Writes memory and state of a PV domain that has shut down for suspend to fd (a file, pipe or socket): what libxl writes
+ * and reads, its stream of version 2 around libxc's of version 3. The domain is left as it is: xyl_domain_resume lets it go
+ * on, xyl_domain_destroy ends it. progress may be NULL. Errors: EBUSY the domain runs, or has mapped what is not its own;
+ * EINVAL its own description of its memory is unusable; ENOTSUP; ECANCELED; those of write(2), with SIGPIPE as the caller
+ * has it.
+ */
+XYL_API int xyl_domain_save(struct xyl *x, uint32_t domid, int fd, xyl_progress_fn *progress,
+                            void *data) XYL_MUST_USE;
+
+struct xyl_pv_restore {
+	uint32_t console_port; /* as in xyl_pv_build */
+	uint32_t store_port;
+	uint32_t console_domid;
+	uint32_t store_domid;
+	uint64_t max_memory_kib; /* 0: as much as was saved */
+};
+
+struct xyl_pv_restored {
+	uint64_t console_mfn; /* as in xyl_pv_built */
+	uint64_t store_mfn;
+	uint64_t pages;
+};
+
+/*
+ * Fills a new domain (made by xyl_domain_create, with at least the vcpus of the old one) from a stream that
+ * xyl_domain_save or libxl wrote, up to its END and not a byte further. It is left paused. The stream is not trusted.
+ * Errors: EBADMSG it is damaged, or none; ENOTSUP it is of a guest that cannot run here; EINVAL the domain is not new, or
+ * the hypervisor refuses a state; ENOMEM; ECANCELED; those of read(2). After an error the caller destroys the domain.
+ */
+XYL_API int xyl_domain_restore(struct xyl *x, uint32_t domid, int fd, const struct xyl_pv_restore *how,
+                               struct xyl_pv_restored *out, xyl_progress_fn *progress,
+                               void *data) XYL_MUST_USE;
+
 /* ---- scheduler ---- */
 
 enum xyl_scheduler { /* XEN_SCHEDULER_* of xen/domctl.h */

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Private: a restore under way, shared by restore.c (records), restorememory.c and restorestate.c. */
+#ifndef XYLEM_LIBXENCTRL_RESTORE_H
+#define XYLEM_LIBXENCTRL_RESTORE_H
+
+#include "streamcheck.h"
+#include "vcpustate.h"
+
+/* The kinds of records of a vcpu. */
+enum restore_piece { RESTORE_BASIC, RESTORE_EXTENDED, RESTORE_XSAVE, RESTORE_MSRS, RESTORE_PIECES };
+
+struct restore_vcpu {
+	struct blob pieces[RESTORE_PIECES];
+	bool seen[RESTORE_PIECES];
+};
+
+struct restore {
+	struct xyl *x;
+	uint32_t domid;
+	const struct xyl_pv_restore *how;
+	struct stream s;
+	struct stream_order order;
+	uint64_t shared_info_mfn;
+
+	/* memory; the first two have pfn_count entries, and use host memory only where something stands */
+	uint64_t pfn_count;
+	uint64_t *frames; /* mfn + 1, 0: the domain has none there */
+	uint8_t *types;   /* enum stream_page, and RESTORE_TRANSLATED */
+	uint64_t page_count;
+	uint64_t limit_pages;  /* the most that the domain may have now */
+	uint64_t *table_pages; /* pfns of the guest's own table of frames */
+	uint64_t table_page_count;
+	uint64_t *tables; /* pfns that came as page tables, perhaps twice, perhaps something else by now */
+	size_t table_count, table_room;
+	uint64_t *list; /* of the PAGE_DATA record at hand: STREAM_PAGES_MAX entries */
+
+	/* state, set when all is there */
+	struct restore_vcpu *vcpus;
+	uint32_t vcpu_count;
+	struct blob cpuid, msrs;
+	struct stream_tsc tsc;
+	struct shared_info *shared; /* as saved: a page of our own */
+};
+
+#define RESTORE_TRANSLATED 0x80 /* the page table has frames in it by now */
+
+/* The frame of a pfn, or XYL_PAGE_NONE. */
+static inline uint64_t restore_mfn(const struct restore *r, uint64_t pfn)
+{
+	return pfn < r->pfn_count && r->frames[pfn] ? r->frames[pfn] - 1 : XYL_PAGE_NONE;
+}
+
+/* The frame of a normal page that what names; XYL_PAGE_NONE after an error was told. */
+XYL_HIDDEN uint64_t restore_normal_mfn(const struct restore *r, uint64_t pfn, const char *what);
+
+/* restorememory.c: X86_PV_P2M_FRAMES and PAGE_DATA, of bytes; the head of the record is still to be read. */
+XYL_HIDDEN int restore_p2m_frames(struct restore *r, uint32_t bytes) XYL_MUST_USE;
+XYL_HIDDEN int restore_page_data(struct restore *r, uint32_t bytes) XYL_MUST_USE;
+/* When all pages are there: frames into page tables and the guest's own table, tables pinned, limits. */
+XYL_HIDDEN int restore_finish_memory(struct restore *r) XYL_MUST_USE;
+
+/* restorestate.c: start info, shared info, clock, vcpus and grants, when memory is finished. */
+XYL_HIDDEN int restore_finish_state(struct restore *r, struct xyl_pv_restored *out) XYL_MUST_USE;
+
+#endif

@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Memory of a domain that is restored. Pages are read from the stream right into its frames, page tables as they came, with
+ * pfns in them. When all is there:
+ *	1. pfns in page tables become frames, which each must be the domain's
+ *	2. the guest's own table of frames is written anew
+ *	3. tables that were pinned are pinned: the hypervisor looks at every entry then
+ * The same page may come more than once (a live migration sends it again): the last one counts.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "pvtables.h"
+#include "restore.h"
+
+#define PAGE_WORDS (XYL_PAGE_BYTES / sizeof(uint64_t))
+#define READ_PIECE (256u * 1024)
+
+/* Reads count words, with memory taken as they come: a length alone takes none. */
+static uint64_t *read_words(struct restore *r, uint64_t count, const char *what)
+{
+	uint64_t *words = NULL, *larger;
+	uint64_t done = 0, room = 0;
+
+	while (done < count) {
+		uint64_t n = count - done < READ_PIECE / 8 ? count - done : READ_PIECE / 8;
+
+		if (done + n > room) {
+			room = 2 * room > done + n ? 2 * room : done + n;
+			larger = realloc(words, room * sizeof(*words));
+			if (!larger) {
+				free(words);
+				stream_fail(&r->s, ENOMEM, "out of memory");
+				return NULL;
+			}
+			words = larger;
+		}
+		if (stream_read(&r->s, words + done, n * sizeof(*words), what) < 0) {
+			free(words);
+			return NULL;
+		}
+		done += n;
+	}
+	return words;
+}
+
+int restore_p2m_frames(struct restore *r, uint32_t bytes)
+{
+	struct stream_p2m_frames head;
+
+	if (stream_read(&r->s, &head, sizeof(head), "record X86_PV_P2M_FRAMES") < 0 ||
+	    stream_check_p2m_frames(&r->s, &head, bytes, &r->table_page_count) < 0)
+		return -1;
+	r->table_pages = read_words(r, r->table_page_count, "record X86_PV_P2M_FRAMES");
+	if (!r->table_pages)
+		return -1;
+	r->pfn_count = (uint64_t)head.last_pfn + 1;
+	for (uint64_t i = 0; i < r->table_page_count; i++)
+		if (r->table_pages[i] >= r->pfn_count)
+			return stream_bad(
+			        &r->s, "its record X86_PV_P2M_FRAMES has pfn %#llx, but the last one is %#x",
+			        (unsigned long long)r->table_pages[i], head.last_pfn);
+	r->frames = calloc(r->pfn_count, sizeof(*r->frames));
+	r->types = calloc(r->pfn_count, sizeof(*r->types));
+	if (!r->frames || !r->types)
+		return stream_fail(&r->s, ENOMEM, "out of memory");
+	return 0;
+}
+
+/* The limit that the caller wants, or one that grows with what the stream brings. */
+static int set_limit(struct restore *r, uint64_t pages)
+{
+	uint64_t kib = r->how->max_memory_kib ? r->how->max_memory_kib : pages * 4;
+
+	if (pages <= r->limit_pages)
+		return 0;
+	if (pages * 4 > kib)
+		return stream_fail(&r->s, ENOMEM, "it needs more memory than the %llu KiB that it may have",
+		                   (unsigned long long)kib);
+	if (xyl_memory_set_max(r->x, r->domid, kib) < 0)
+		return stream_because(&r->s);
+	r->limit_pages = kib / 4;
+	return 0;
+}
+
+/* Gives the domain frames for those of count pages that should have one and do not. */
+static int populate(struct restore *r, const uint64_t *list, uint32_t count)
+{
+	uint64_t pfns[STREAM_BATCH], mfns[STREAM_BATCH], done = 0;
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < count; i++) {
+		uint64_t pfn = stream_pfn(list[i]);
+		unsigned type = stream_pfn_type(list[i]);
+
+		if (type == STREAM_PAGE_NONE || type == STREAM_PAGE_BROKEN || r->frames[pfn])
+			continue;
+		r->frames[pfn] = UINT64_MAX; /* wanted: a list may have it twice */
+		pfns[n] = mfns[n] = pfn;
+		n++;
+	}
+	for (uint32_t i = 0; i < n; i++)
+		r->frames[pfns[i]] = 0;
+	if (!n)
+		return 0;
+	if (set_limit(r, r->page_count + n) < 0)
+		return -1;
+	if (xyl_memory_populate(r->x, r->domid, n, 0, mfns, &done) < 0)
+		return stream_because(&r->s);
+	for (uint32_t i = 0; i < n; i++)
+		r->frames[pfns[i]] = mfns[i] + 1;
+	r->page_count += n;
+	return 0;
+}
+
+static int note_table(struct restore *r, uint64_t pfn)
+{
+	if (r->table_count == r->table_room) {
+		size_t room = r->table_room ? 2 * r->table_room : 256;
+		uint64_t *larger = realloc(r->tables, room * sizeof(*larger));
+
+		if (!larger)
+			return stream_fail(&r->s, ENOMEM, "out of memory");
+		r->tables = larger;
+		r->table_room = room;
+	}
+	r->tables[r->table_count++] = pfn;
+	return 0;
+}
+
+/* Up to STREAM_BATCH pages of a record: frames for them, then their contents. */
+static int read_batch(struct restore *r, const uint64_t *list, uint32_t count)
+{
+	uint64_t mfns[STREAM_BATCH];
+	uint32_t n = 0;
+	void *window;
+	int rc;
+
+	if (populate(r, list, count) < 0)
+		return -1;
+	for (uint32_t i = 0; i < count; i++) {
+		uint64_t pfn = stream_pfn(list[i]);
+		unsigned type = stream_pfn_type(list[i]);
+
+		r->types[pfn] = (uint8_t)type;
+		if (stream_page_is_table(type) && note_table(r, pfn) < 0)
+			return -1;
+		if (stream_page_has_content(type))
+			mfns[n++] = restore_mfn(r, pfn);
+	}
+	if (n) {
+		window = xyl_foreign_map(r->x, r->domid, PROT_READ | PROT_WRITE, mfns, n, NULL);
+		if (!window)
+			return stream_because(&r->s);
+		rc = stream_read(&r->s, window, (size_t)n * XYL_PAGE_BYTES, "record PAGE_DATA");
+		if (xyl_foreign_unmap(r->x, window, n) < 0 || rc < 0)
+			return -1;
+	}
+	r->s.progress.pages_done += count;
+	return stream_tick(&r->s);
+}
+
+int restore_page_data(struct restore *r, uint32_t bytes)
+{
+	struct stream_page_data head;
+
+	if (stream_read(&r->s, &head, sizeof(head), "record PAGE_DATA") < 0 ||
+	    stream_check_page_count(&r->s, &head, bytes) < 0)
+		return -1;
+	if (stream_read(&r->s, r->list, head.count * sizeof(*r->list), "record PAGE_DATA") < 0 ||
+	    stream_check_pages(&r->s, r->list, head.count, r->pfn_count, bytes) < 0)
+		return -1;
+	for (uint32_t at = 0; at < head.count; at += STREAM_BATCH) {
+		uint32_t n = head.count - at < STREAM_BATCH ? head.count - at : STREAM_BATCH;
+
+		if (read_batch(r, r->list + at, n) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* ---- when all is there ---- */
+
+static uint64_t to_mfn(const void *data, uint64_t pfn)
+{
+	return restore_mfn(data, pfn);
+}
+
+static int translate(struct restore *r, uint64_t pfn, uint64_t *table)
+{
+	unsigned level = r->types[pfn] & 7;
+	uint64_t entry = 0;
+	enum pvtables_result result = pvtables_translate(table, table, level, to_mfn, r, &entry);
+
+	if (result == PVTABLES_OK)
+		return 0;
+	return stream_bad(&r->s, "its L%u page table %#llx maps %s (entry %#llx)", level,
+	                  (unsigned long long)pfn,
+	                  result == PVTABLES_LARGE ? "a large page" : "a page that the domain does not have",
+	                  (unsigned long long)entry);
+}
+
+/* Drops from the list what is no table any more, or stands in it already; both are marks in types. */
+static void settle_tables(struct restore *r)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < r->table_count; i++) {
+		uint64_t pfn = r->tables[i];
+
+		if (!r->frames[pfn] || !stream_page_is_table(r->types[pfn]))
+			continue; /* RESTORE_TRANSLATED makes it none, too */
+		r->types[pfn] |= RESTORE_TRANSLATED;
+		r->tables[n++] = pfn;
+	}
+	r->table_count = n;
+}
+
+static int translate_tables(struct restore *r)
+{
+	for (size_t at = 0; at < r->table_count; at += STREAM_BATCH) {
+		size_t n = r->table_count - at < STREAM_BATCH ? r->table_count - at : STREAM_BATCH;
+		uint64_t mfns[STREAM_BATCH], *window;
+		int rc = 0;
+
+		for (size_t i = 0; i < n; i++)
+			mfns[i] = restore_mfn(r, r->tables[at + i]);
+		window = xyl_foreign_map(r->x, r->domid, PROT_READ | PROT_WRITE, mfns, n, NULL);
+		if (!window)
+			return stream_because(&r->s);
+		for (size_t i = 0; i < n && rc == 0; i++)
+			rc = translate(r, r->tables[at + i], window + i * PAGE_WORDS);
+		if (xyl_foreign_unmap(r->x, window, n) < 0 || rc < 0 || stream_tick(&r->s) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* The entries of one page of the guest's table of frames. */
+static void fill_table_page(const struct restore *r, uint64_t first, uint64_t *out)
+{
+	for (uint64_t i = 0; i < PAGE_WORDS; i++)
+		out[i] = restore_mfn(r, first + i); /* none is all ones there as well */
+}
+
+static int write_table_pages(struct restore *r)
+{
+	for (uint64_t at = 0; at < r->table_page_count; at += STREAM_BATCH) {
+		uint64_t n =
+		        r->table_page_count - at < STREAM_BATCH ? r->table_page_count - at : STREAM_BATCH;
+		uint64_t mfns[STREAM_BATCH], *window;
+
+		for (uint64_t i = 0; i < n; i++) {
+			mfns[i] = restore_normal_mfn(r, r->table_pages[at + i], "its table of frames");
+			if (mfns[i] == XYL_PAGE_NONE)
+				return -1;
+		}
+		window = xyl_foreign_map(r->x, r->domid, PROT_READ | PROT_WRITE, mfns, n, NULL);
+		if (!window)
+			return stream_because(&r->s);
+		for (uint64_t i = 0; i < n; i++)
+			fill_table_page(r, (at + i) * PAGE_WORDS, window + i * PAGE_WORDS);
+		if (xyl_foreign_unmap(r->x, window, n) < 0 || stream_tick(&r->s) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int pin_batch(struct restore *r, const struct mmuext_op *ops, unsigned count)
+{
+	if (!count || xyl_raw(r->x, __HYPERVISOR_mmuext_op, (uintptr_t)ops, count, 0, r->domid, 0) >= 0)
+		return 0;
+	return stream_bad(&r->s, "the hypervisor refuses its page tables: %s", strerror(errno));
+}
+
+static int pin_tables(struct restore *r)
+{
+	static const unsigned commands[] = { MMUEXT_PIN_L1_TABLE, MMUEXT_PIN_L2_TABLE, MMUEXT_PIN_L3_TABLE,
+		                             MMUEXT_PIN_L4_TABLE };
+	size_t bytes = STREAM_BATCH * sizeof(struct mmuext_op);
+	struct mmuext_op *ops = xyl_hypercall_alloc(r->x, bytes);
+	unsigned n = 0;
+	int rc = 0;
+
+	if (!ops)
+		return -1;
+	for (size_t i = 0; i < r->table_count && rc == 0; i++) {
+		uint64_t pfn = r->tables[i];
+
+		if (!(r->types[pfn] & STREAM_PAGE_PINNED))
+			continue;
+		ops[n].cmd = commands[(r->types[pfn] & 7) - 1];
+		ops[n].arg1.mfn = restore_mfn(r, pfn);
+		if (++n == STREAM_BATCH) {
+			rc = pin_batch(r, ops, n);
+			n = 0;
+			if (rc == 0)
+				rc = stream_tick(&r->s);
+		}
+	}
+	if (rc == 0)
+		rc = pin_batch(r, ops, n);
+	xyl_hypercall_free(r->x, ops, bytes);
+	return rc;
+}
+
+int restore_finish_memory(struct restore *r)
+{
+	uint64_t kib = r->how->max_memory_kib ? r->how->max_memory_kib : r->page_count * 4;
+
+	settle_tables(r);
+	if (translate_tables(r) < 0 || write_table_pages(r) < 0 || pin_tables(r) < 0)
+		return -1;
+	if (xyl_memory_set_max(r->x, r->domid, kib) < 0 || xyl_memory_set_map(r->x, r->domid, kib) < 0)
+		return stream_because(&r->s);
+	return 0;
+}

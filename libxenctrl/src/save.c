@@ -1,0 +1,419 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Saving a PV domain that has shut down for suspend, in steps:
+ *	1. check that it has, and read its table of frames (guestp2m.h)
+ *	2. headers, and what does not change while a domain runs: width, CPU policy
+ *	3. its memory, in batches: type, map, turn frames in page tables to pfns, write
+ *	4. its clock, shared info and vcpus, their frames turned to pfns
+ * The guest has turned the frames in its start info to pfns by itself. Layout: streamformat.h.
+ */
+#include <arpa/inet.h>
+#include <endian.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <xen/version.h>
+
+#include "guestp2m.h"
+#include "pvtables.h"
+#include "streamformat.h"
+#include "streamio.h"
+#include "vcpustate.h"
+
+#define TYPE_SHIFT      XEN_DOMCTL_PFINFO_LTAB_SHIFT
+#define GDT_ENTRIES_MAX (14u * 512) /* of the guest's own, FIRST_RESERVED_GDT_ENTRY */
+
+_Static_assert(sizeof(vcpu_guest_context_t) == 5168, "layout of X86_PV_VCPU_BASIC");
+
+struct saver {
+	struct xyl *x;
+	uint32_t domid;
+	struct stream s;
+	struct guestp2m p2m;
+	struct shared_info *shared; /* mapped */
+	uint32_t vcpu_count;
+	/* of one batch */
+	uint64_t *types;              /* hypercall memory: mfns go in, types come out */
+	uint64_t pages[STREAM_BATCH]; /* pfn and type, as they stand in the stream */
+	uint64_t mfns[STREAM_BATCH];
+	uint8_t *tables; /* STREAM_BATCH pages for page tables with pfns in them */
+	struct iovec parts[STREAM_BATCH + 3];
+};
+
+/* Step 1. */
+static int check_domain(struct saver *v, struct xyl_dominfo *info)
+{
+	struct xen_domctl op = { .cmd = XEN_DOMCTL_get_address_size, .domain = (domid_t)v->domid };
+
+	if (xyl_domain_info(v->x, v->domid, info) < 0)
+		return -1;
+	if (info->hvm)
+		return stream_fail(&v->s, ENOTSUP, "it is an HVM guest");
+	if (info->dying || !info->shutdown || info->shutdown_reason != XYL_SHUTDOWN_SUSPEND)
+		return stream_fail(&v->s, EBUSY, "it has not shut down for suspend");
+	if (xyl_domctl(v->x, &op, "ask for its address size") < 0)
+		return -1;
+	if (op.u.address_size.size != 64)
+		return stream_fail(&v->s, ENOTSUP, "it is a %u-bit guest", op.u.address_size.size);
+	v->vcpu_count = info->max_vcpus;
+	return 0;
+}
+
+static int open_domain(struct saver *v)
+{
+	struct xyl_dominfo info;
+
+	if (check_domain(v, &info) < 0)
+		return -1;
+	v->shared = xyl_foreign_map(v->x, v->domid, PROT_READ, &info.shared_info_mfn, 1, NULL);
+	v->types = xyl_hypercall_alloc(v->x, STREAM_BATCH * sizeof(*v->types));
+	v->tables = malloc((size_t)STREAM_BATCH * XYL_PAGE_BYTES);
+	if (!v->shared || !v->types)
+		return -1;
+	if (!v->tables)
+		return stream_fail(&v->s, ENOMEM, "out of memory");
+	if (guestp2m_read(v->x, v->domid, v->shared, info.memory_pages, &v->p2m) < 0)
+		return stream_because(&v->s);
+	v->s.progress.pages_total = v->p2m.used_count;
+	return 0;
+}
+
+/* Step 2. */
+static int write_headers(struct saver *v)
+{
+	struct stream_xl_header xl = { htobe64(STREAM_XL_IDENT), htonl(STREAM_XL_VERSION), 0 };
+	struct stream_record context = { STREAM_XL_LIBXC_CONTEXT, 0 };
+	struct stream_xc_header xc = {
+		STREAM_XC_MARKER, htonl(STREAM_XC_ID), htonl(STREAM_XC_VERSION), 0, 0, 0
+	};
+	struct stream_domain_header domain = { STREAM_XC_TYPE_PV, STREAM_PAGE_SHIFT, 0, 0, 0 };
+	struct iovec parts[] = { { &xl, sizeof(xl) },
+		                 { &context, sizeof(context) },
+		                 { &xc, sizeof(xc) },
+		                 { &domain, sizeof(domain) } };
+	long version = xyl_raw(v->x, __HYPERVISOR_xen_version, XENVER_version, 0, 0, 0, 0);
+
+	if (version < 0)
+		return stream_fail(&v->s, errno, "cannot ask for the hypervisor's version: %s",
+		                   strerror(errno));
+	domain.xen_major = (uint32_t)version >> 16;
+	domain.xen_minor = (uint32_t)version & 0xffff;
+	return stream_write(&v->s, parts, 4);
+}
+
+static int write_policy(struct saver *v)
+{
+	struct blob cpuid, msrs;
+	int rc = 0;
+
+	if (vcpustate_get_policy(v->x, v->domid, &cpuid, &msrs) < 0)
+		return stream_because(&v->s);
+	if (cpuid.bytes)
+		rc = stream_put(&v->s, STREAM_X86_CPUID_POLICY, NULL, 0, cpuid.data, cpuid.bytes);
+	if (rc == 0 && msrs.bytes)
+		rc = stream_put(&v->s, STREAM_X86_MSR_POLICY, NULL, 0, msrs.data, msrs.bytes);
+	blob_free(&cpuid);
+	blob_free(&msrs);
+	return rc;
+}
+
+static int write_static(struct saver *v)
+{
+	struct stream_pv_info info = { .guest_width = 8, .table_levels = 4 };
+
+	if (write_headers(v) < 0 || stream_put(&v->s, STREAM_X86_PV_INFO, &info, sizeof(info), NULL, 0) < 0 ||
+	    write_policy(v) < 0)
+		return -1;
+	return stream_put(&v->s, STREAM_STATIC_DATA_END, NULL, 0, NULL, 0);
+}
+
+/* Step 3. */
+static uint64_t to_pfn(const void *data, uint64_t mfn)
+{
+	return guestp2m_pfn(data, mfn);
+}
+
+static int write_p2m_frames(struct saver *v)
+{
+	struct stream_p2m_frames head = { 0, (uint32_t)(v->p2m.pfn_count - 1) };
+	uint64_t *pfns = malloc(v->p2m.leaf_count * sizeof(*pfns));
+	int rc = 0;
+
+	if (!pfns)
+		return stream_fail(&v->s, ENOMEM, "out of memory");
+	for (uint64_t i = 0; i < v->p2m.leaf_count && rc == 0; i++) {
+		pfns[i] = guestp2m_pfn(&v->p2m, v->p2m.leaves[i]);
+		if (pfns[i] == XYL_PAGE_NONE)
+			rc = stream_fail(
+			        &v->s, EINVAL,
+			        "its table of frames lies in frame %#llx, which the table does not have",
+			        (unsigned long long)v->p2m.leaves[i]);
+	}
+	if (rc == 0)
+		rc = stream_put(&v->s, STREAM_X86_PV_P2M_FRAMES, &head, sizeof(head), pfns,
+		                v->p2m.leaf_count * sizeof(*pfns));
+	free(pfns);
+	return rc;
+}
+
+/* Asks for the types of a batch, and drops what is not the domain's own; returns how many remain, or -1. */
+static int type_batch(struct saver *v, unsigned count)
+{
+	struct xen_domctl op = { .cmd = XEN_DOMCTL_getpageframeinfo3, .domain = (domid_t)v->domid };
+	unsigned kept = 0;
+
+	memcpy(v->types, v->mfns, count * sizeof(*v->types));
+	op.u.getpageframeinfo3.num = count;
+	set_xen_guest_handle(op.u.getpageframeinfo3.array, v->types);
+	if (xyl_domctl(v->x, &op, "ask for the types of its frames") < 0)
+		return stream_because(&v->s);
+	for (unsigned i = 0; i < count; i++) {
+		unsigned type = (unsigned)(v->types[i] >> TYPE_SHIFT) & 15;
+
+		if (type == STREAM_PAGE_BROKEN)
+			return stream_fail(&v->s, EIO, "its page %#llx lies in memory that is broken",
+			                   (unsigned long long)v->pages[i]);
+		if (type == STREAM_PAGE_NONE || type == STREAM_PAGE_ALLOCATED)
+			continue;
+		v->pages[kept] = v->pages[i] | (uint64_t)type << STREAM_PFN_TYPE_BIT;
+		v->mfns[kept++] = v->mfns[i];
+	}
+	return (int)kept;
+}
+
+static int normalise(struct saver *v, uint64_t page, const uint8_t *from, uint8_t *to)
+{
+	unsigned level = (unsigned)(page >> STREAM_PFN_TYPE_BIT) & 7;
+	uint64_t entry = 0;
+
+	switch (pvtables_translate((const uint64_t *)(const void *)from, (uint64_t *)(void *)to, level,
+	                           to_pfn, &v->p2m, &entry)) {
+	case PVTABLES_UNKNOWN:
+		return stream_fail(
+		        &v->s, EBUSY, "its L%u page table %#llx maps what is not its memory (entry %#llx)",
+		        level, (unsigned long long)(page & STREAM_PFN_MASK), (unsigned long long)entry);
+	case PVTABLES_LARGE:
+		return stream_fail(&v->s, ENOTSUP, "its L%u page table %#llx maps a large page (entry %#llx)",
+		                   level, (unsigned long long)(page & STREAM_PFN_MASK),
+		                   (unsigned long long)entry);
+	case PVTABLES_OK:
+		break;
+	}
+	return 0;
+}
+
+/* Puts pages of the window, and copies of page tables, behind one another; returns how many parts, or -1. */
+static int gather(struct saver *v, uint8_t *window, unsigned count)
+{
+	unsigned n = 0, copies = 0;
+
+	for (unsigned i = 0; i < count; i++) {
+		uint8_t *page = window + (size_t)i * XYL_PAGE_BYTES;
+		struct iovec *before = n ? &v->parts[3 + n - 1] : NULL;
+
+		if (stream_page_is_table((unsigned)(v->pages[i] >> STREAM_PFN_TYPE_BIT))) {
+			uint8_t *copy = v->tables + (size_t)copies++ * XYL_PAGE_BYTES;
+
+			if (normalise(v, v->pages[i], page, copy) < 0)
+				return -1;
+			page = copy;
+		}
+		if (before && (uint8_t *)before->iov_base + before->iov_len == page)
+			before->iov_len += XYL_PAGE_BYTES;
+		else
+			v->parts[3 + n++] = (struct iovec){ page, XYL_PAGE_BYTES };
+	}
+	return (int)n;
+}
+
+static int write_batch(struct saver *v, unsigned count)
+{
+	struct stream_page_data head = { 0, 0 };
+	struct stream_record record = { STREAM_PAGE_DATA, 0 };
+	int kept = type_batch(v, count), n;
+	uint8_t *window;
+	int rc = -1;
+
+	if (kept < 0)
+		return -1;
+	if (kept) {
+		head.count = (uint32_t)kept;
+		record.bytes = (uint32_t)(sizeof(head) + (size_t)kept * (sizeof(uint64_t) + XYL_PAGE_BYTES));
+		v->parts[0] = (struct iovec){ &record, sizeof(record) };
+		v->parts[1] = (struct iovec){ &head, sizeof(head) };
+		v->parts[2] = (struct iovec){ v->pages, (size_t)kept * sizeof(*v->pages) };
+		window = xyl_foreign_map(v->x, v->domid, PROT_READ, v->mfns, (size_t)kept, NULL);
+		if (!window)
+			return stream_because(&v->s);
+		n = gather(v, window, (unsigned)kept);
+		if (n >= 0)
+			rc = stream_write(&v->s, v->parts, 3 + (size_t)n);
+		if (xyl_foreign_unmap(v->x, window, (size_t)kept) < 0 || rc < 0)
+			return -1;
+	}
+	v->s.progress.pages_done += count;
+	return stream_tick(&v->s);
+}
+
+static int write_memory(struct saver *v)
+{
+	unsigned count = 0;
+
+	if (write_p2m_frames(v) < 0)
+		return -1;
+	for (uint64_t pfn = 0; pfn < v->p2m.pfn_count; pfn++) {
+		uint64_t mfn = guestp2m_mfn(&v->p2m, pfn);
+
+		if (mfn == XYL_PAGE_NONE)
+			continue;
+		v->pages[count] = pfn;
+		v->mfns[count++] = mfn;
+		if (count == STREAM_BATCH) {
+			if (write_batch(v, count) < 0)
+				return -1;
+			count = 0;
+		}
+	}
+	return count ? write_batch(v, count) : 0;
+}
+
+/* Step 4. */
+static int write_tsc(struct saver *v)
+{
+	struct xen_domctl op = { .cmd = XEN_DOMCTL_gettscinfo, .domain = (domid_t)v->domid };
+	struct stream_tsc tsc = { 0 };
+
+	if (xyl_domctl(v->x, &op, "read its clock's mode") < 0)
+		return stream_because(&v->s);
+	tsc.mode = op.u.tsc_info.tsc_mode;
+	tsc.khz = op.u.tsc_info.gtsc_khz;
+	tsc.elapsed_ns = op.u.tsc_info.elapsed_nsec;
+	tsc.incarnation = op.u.tsc_info.incarnation;
+	return stream_put(&v->s, STREAM_X86_TSC_INFO, &tsc, sizeof(tsc), NULL, 0);
+}
+
+/* Turns one frame of a vcpu's context to a pfn. */
+static int frame_to_pfn(struct saver *v, uint32_t vcpu, const char *what, uint64_t *frame)
+{
+	uint64_t pfn = guestp2m_pfn(&v->p2m, *frame);
+
+	if (pfn == XYL_PAGE_NONE)
+		return stream_fail(&v->s, EINVAL, "%s of vcpu %u lies in frame %#llx, which is not its own",
+		                   what, vcpu, (unsigned long long)*frame);
+	*frame = pfn;
+	return 0;
+}
+
+static int root_to_pfn(struct saver *v, uint32_t vcpu, uint64_t *cr)
+{
+	uint64_t frame = *cr >> STREAM_PAGE_SHIFT;
+
+	if (frame_to_pfn(v, vcpu, "the page table", &frame) < 0)
+		return -1;
+	*cr = frame << STREAM_PAGE_SHIFT;
+	return 0;
+}
+
+static int context_to_pfns(struct saver *v, uint32_t vcpu, vcpu_guest_context_t *c)
+{
+	/* By the suspend hypercall's convention vcpu 0 holds the frame of its start info there. */
+	if (vcpu == 0 && frame_to_pfn(v, vcpu, "the start info", &c->user_regs.rdx) < 0)
+		return -1;
+	if (c->gdt_ents > GDT_ENTRIES_MAX)
+		return stream_fail(&v->s, EINVAL, "vcpu %u has %llu GDT entries", vcpu,
+		                   (unsigned long long)c->gdt_ents);
+	for (unsigned i = 0; i < (c->gdt_ents + 511) / 512; i++)
+		if (frame_to_pfn(v, vcpu, "the GDT", &c->gdt_frames[i]) < 0)
+			return -1;
+	if (root_to_pfn(v, vcpu, &c->ctrlreg[3]) < 0)
+		return -1;
+	if (!c->ctrlreg[1])
+		return 0;
+	if (root_to_pfn(v, vcpu, &c->ctrlreg[1]) < 0)
+		return -1;
+	c->ctrlreg[1] |= 1; /* there is one, which may be pfn 0 */
+	return 0;
+}
+
+static int write_blob(struct saver *v, uint32_t type, uint32_t vcpu, int rc, struct blob *b)
+{
+	struct stream_vcpu head = { vcpu, 0 };
+
+	if (rc < 0)
+		return stream_because(&v->s);
+	if (b->bytes)
+		rc = stream_put(&v->s, type, &head, sizeof(head), b->data, b->bytes);
+	blob_free(b);
+	return rc;
+}
+
+static int write_vcpu(struct saver *v, uint32_t vcpu)
+{
+	struct stream_vcpu head = { vcpu, 0 };
+	vcpu_guest_context_t *c = malloc(sizeof(*c));
+	struct blob b;
+	int rc = -1;
+
+	if (!c)
+		return stream_fail(&v->s, ENOMEM, "out of memory");
+	if (xyl_vcpu_get_context(v->x, v->domid, vcpu, c) < 0)
+		rc = stream_because(&v->s);
+	else if (context_to_pfns(v, vcpu, c) == 0)
+		rc = stream_put(&v->s, STREAM_X86_PV_VCPU_BASIC, &head, sizeof(head), c, sizeof(*c));
+	free(c);
+	if (rc < 0)
+		return -1;
+	rc = vcpustate_get_extended(v->x, v->domid, vcpu, &b);
+	if (write_blob(v, STREAM_X86_PV_VCPU_EXTENDED, vcpu, rc, &b) < 0)
+		return -1;
+	rc = vcpustate_get_xsave(v->x, v->domid, vcpu, &b);
+	if (write_blob(v, STREAM_X86_PV_VCPU_XSAVE, vcpu, rc, &b) < 0)
+		return -1;
+	rc = vcpustate_get_msrs(v->x, v->domid, vcpu, &b);
+	return write_blob(v, STREAM_X86_PV_VCPU_MSRS, vcpu, rc, &b);
+}
+
+static int write_vcpus(struct saver *v)
+{
+	for (uint32_t i = 0; i < v->vcpu_count; i++) {
+		struct xyl_vcpuinfo info;
+
+		if (xyl_vcpu_info(v->x, v->domid, i, &info) < 0)
+			return stream_because(&v->s);
+		if (info.online && write_vcpu(v, i) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int write_end(struct saver *v)
+{
+	if (stream_put(&v->s, STREAM_END, NULL, 0, NULL, 0) < 0)
+		return -1;
+	return stream_put(&v->s, STREAM_XL_END, NULL, 0, NULL, 0);
+}
+
+int xyl_domain_save(struct xyl *x, uint32_t domid, int fd, xyl_progress_fn *progress, void *data)
+{
+	struct saver *v = calloc(1, sizeof(*v));
+	int rc = -1, error;
+
+	if (!v)
+		return xyl_fail(ENOMEM, "domain %u: cannot save it", domid);
+	v->x = x;
+	v->domid = domid;
+	v->s = (struct stream){ .fd = fd, .domid = domid, .verb = "save", .fn = progress, .data = data };
+	if (open_domain(v) == 0 && write_static(v) == 0 && write_memory(v) == 0 && write_tsc(v) == 0 &&
+	    stream_put(&v->s, STREAM_SHARED_INFO, v->shared, XYL_PAGE_BYTES, NULL, 0) == 0 &&
+	    write_vcpus(v) == 0)
+		rc = write_end(v);
+	error = errno;
+	guestp2m_free(&v->p2m);
+	if (v->shared)
+		(void)xyl_foreign_unmap(x, v->shared, 1);
+	xyl_hypercall_free(x, v->types, STREAM_BATCH * sizeof(*v->types));
+	free(v->tables);
+	free(v);
+	errno = error;
+	return rc;
+}

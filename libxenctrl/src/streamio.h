@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Private: bytes to and from the descriptor of a save, restore or dump, its progress, and its errors' first words. */
+#ifndef XYLEM_LIBXENCTRL_STREAMIO_H
+#define XYLEM_LIBXENCTRL_STREAMIO_H
+
+#include <sys/uio.h>
+
+#include "private.h"
+
+#define STREAM_BATCH 1024u /* pages that are mapped, typed and moved at once */
+
+struct stream {
+	int fd;
+	uint32_t domid;
+	const char *verb; /* "save", "restore", "dump": of the messages */
+	xyl_progress_fn *fn;
+	void *data;
+	struct xyl_progress progress;
+};
+
+/* errno EBADMSG and "domain N: cannot VERB it: TEXT". Always -1. */
+XYL_HIDDEN int stream_bad(const struct stream *s, const char *format, ...)
+        __attribute__((format(printf, 2, 3)));
+/* As stream_bad, with another errno value. */
+XYL_HIDDEN int stream_fail(const struct stream *s, int error, const char *format, ...)
+        __attribute__((format(printf, 3, 4)));
+/* Puts "domain N: cannot VERB it: " before the message that a call of the library has left; keeps errno. Always -1. */
+XYL_HIDDEN int stream_because(const struct stream *s);
+
+/* Tells the progress; ECANCELED when the caller wants no more. */
+XYL_HIDDEN int stream_tick(struct stream *s) XYL_MUST_USE;
+/*
+ * Reads exactly bytes, on a blocking or a non-blocking descriptor; while none come, the progress function is called each
+ * second. what says what they are. Errors: EBADMSG the stream ends, EIO and others of read(2), ECANCELED.
+ */
+XYL_HIDDEN int stream_read(struct stream *s, void *buffer, size_t bytes, const char *what) XYL_MUST_USE;
+/* Reads and drops. */
+XYL_HIDDEN int stream_skip(struct stream *s, size_t bytes, const char *what) XYL_MUST_USE;
+/* Writes all of it; the vectors are used up. */
+XYL_HIDDEN int stream_write(struct stream *s, struct iovec *parts, size_t count) XYL_MUST_USE;
+/* Writes one record: header, body in up to two parts, padding. */
+XYL_HIDDEN int stream_put(struct stream *s, uint32_t type, const void *head, size_t head_bytes,
+                          const void *body, size_t body_bytes) XYL_MUST_USE;
+
+#endif
