@@ -120,7 +120,11 @@ XYL_API int xyl_domain_pause(struct xyl *x, uint32_t domid) XYL_MUST_USE;
 XYL_API int xyl_domain_unpause(struct xyl *x, uint32_t domid) XYL_MUST_USE;
 /* Stops the domain at once as if it had done so itself (a crash with XYL_SHUTDOWN_CRASH). */
 XYL_API int xyl_domain_shutdown(struct xyl *x, uint32_t domid, enum xyl_shutdown reason) XYL_MUST_USE;
-/* Lets a domain that shut down for suspend run again where it stopped. */
+/*
+ * Lets a domain that has stopped by itself run again. One that had shut down for suspend is told that the suspend was given
+ * up: its call answers 1, as kernels with the note XEN_ELFNOTE_SUSPEND_CANCEL (xen/elfnote.h) expect. xenstored is told
+ * with xyl_store_resume. EOPNOTSUPP a suspended HVM guest.
+ */
 XYL_API int xyl_domain_resume(struct xyl *x, uint32_t domid) XYL_MUST_USE;
 
 /* Fills info for one domain. Error: ESRCH no such domain. */
@@ -546,6 +550,8 @@ XYL_API int xyl_console_lock(int tty, uint32_t domid) XYL_MUST_USE;
 XYL_API int xyl_store_introduce(struct xyl_store *s, uint32_t domid, uint64_t store_mfn,
                                 uint32_t store_port) XYL_MUST_USE;
 XYL_API int xyl_store_release(struct xyl_store *s, uint32_t domid) XYL_MUST_USE;
+/* The domain runs again after it had shut down: its next stop is told by @releaseDomain. */
+XYL_API int xyl_store_resume(struct xyl_store *s, uint32_t domid) XYL_MUST_USE;
 XYL_API int xyl_store_is_introduced(struct xyl_store *s, uint32_t domid, bool *introduced) XYL_MUST_USE;
 /* "/local/domain/<domid>" in a block to be freed with free(). */
 XYL_API char *xyl_store_domain_path(struct xyl_store *s, uint32_t domid);

@@ -84,8 +84,34 @@ int xyl_domain_unpause(struct xyl *x, uint32_t domid)
 	return simple(x, domid, XEN_DOMCTL_unpausedomain, "unpause it");
 }
 
+/* vcpu 0 is in the hypercall, or about to return from it. */
+static int cancel_suspend(struct xyl *x, uint32_t domid)
+{
+	vcpu_guest_context_t *c = malloc(sizeof(*c));
+	int rc;
+
+	if (!c)
+		return xyl_fail(ENOMEM, "domain %u: cannot resume it", domid);
+	rc = xyl_vcpu_get_context(x, domid, 0, c);
+	c->user_regs.rax = 1;
+	if (rc == 0)
+		rc = xyl_vcpu_set_context(x, domid, 0, c);
+	free(c);
+	return rc;
+}
+
 int xyl_domain_resume(struct xyl *x, uint32_t domid)
 {
+	struct xyl_dominfo info;
+
+	if (xyl_domain_info(x, domid, &info) < 0)
+		return -1;
+	if (info.shutdown && info.shutdown_reason == XYL_SHUTDOWN_SUSPEND) {
+		if (info.hvm)
+			return xyl_fail(EOPNOTSUPP, "domain %u: cannot resume an HVM guest", domid);
+		if (cancel_suspend(x, domid) < 0)
+			return -1;
+	}
 	return simple(x, domid, XEN_DOMCTL_resumedomain, "resume it");
 }
 

@@ -314,6 +314,14 @@ int xyl_store_release(struct xyl_store *s, uint32_t domid)
 	return path_call(s, XS_RELEASE, XYL_TX_NONE, id, "release domain");
 }
 
+int xyl_store_resume(struct xyl_store *s, uint32_t domid)
+{
+	char id[NUMBER_ROOM];
+
+	snprintf(id, sizeof(id), "%u", domid);
+	return path_call(s, XS_RESUME, XYL_TX_NONE, id, "resume domain");
+}
+
 int xyl_store_is_introduced(struct xyl_store *s, uint32_t domid, bool *introduced)
 {
 	char id[NUMBER_ROOM];

@@ -64,6 +64,10 @@ int cmd_link(struct context *ctx, int argc, char **argv);
 int cmd_events(struct context *ctx, int argc, char **argv);
 int cmd_console(struct context *ctx, int argc, char **argv);
 
+int cmd_save(struct context *ctx, int argc, char **argv);
+int cmd_resume(struct context *ctx, int argc, char **argv);
+int cmd_restore(struct context *ctx, int argc, char **argv);
+
 int cmd_info(struct context *ctx, int argc, char **argv);
 int cmd_dmesg(struct context *ctx, int argc, char **argv);
 int cmd_vcpu_list(struct context *ctx, int argc, char **argv);

@@ -9,6 +9,8 @@
  *	4. the backends: they work on their own meanwhile; waited for, interfaces entered into their bridges
  *	5. unpaused
  *
+ * A guest that is restored has its memory from a stream instead of a kernel in step 2.
+ *
  * The kernel and the ramdisk are let go of as soon as they are in the domain: a backend may take long.
  *
  * The journal says "building" from before step 2 until 5 is done, so that a build which was cut off is taken down.
@@ -31,6 +33,7 @@ struct build {
 	struct layout_ids ids;
 	uint32_t mtus[GUEST_NICS_MAX];
 	struct nic_waiter *nics;
+	int stream; /* from which its memory comes; -1: it boots its kernel */
 };
 
 static bool fail_call(struct build *b, const char *call, GError **error)
@@ -76,6 +79,15 @@ static bool fail_host_memory(struct build *b, const struct xyl_hostinfo *host, G
 	               b->conf->name, b->conf->memory_kib, (host->free_pages - host->outstanding_pages) * 4);
 }
 
+static bool check_images(const struct guestconf *conf, GError **error)
+{
+	/* A kernel's file may hold more than goes into memory: what debuggers read. */
+	if (!image_check(conf->kernel, IMAGE_MAX_KERNEL_BYTES, G_MAXUINT64, conf->name, "kernel", error))
+		return false;
+	return !conf->ramdisk || image_check(conf->ramdisk, IMAGE_MAX_RAMDISK_BYTES, conf->memory_kib,
+	                                     conf->name, "ramdisk", error);
+}
+
 /* What needs no file's content. The claim decides on memory: here a new guest that has no chance is told so before its
  * kernel is unpacked. That of a restart still has what its former domain is about to give back. */
 static bool check_sizes(struct build *b, GError **error)
@@ -83,11 +95,7 @@ static bool check_sizes(struct build *b, GError **error)
 	const struct guestconf *conf = b->conf;
 	struct xyl_hostinfo host;
 
-	/* A kernel's file may hold more than goes into memory: what debuggers read. */
-	if (!image_check(conf->kernel, IMAGE_MAX_KERNEL_BYTES, G_MAXUINT64, conf->name, "kernel", error))
-		return false;
-	if (conf->ramdisk && !image_check(conf->ramdisk, IMAGE_MAX_RAMDISK_BYTES, conf->memory_kib,
-	                                  conf->name, "ramdisk", error))
+	if (b->stream < 0 && !check_images(conf, error))
 		return false;
 	if (b->guest->journal->phase == JOURNAL_RESTART || xyl_host_info(xylemd.xen, &host))
 		return true;
@@ -113,6 +121,8 @@ static bool prepare(struct build *b, GError **error)
 	}
 	if (!open_disks(b, error))
 		return false;
+	if (b->stream >= 0)
+		return true;
 	if (!worker_unpack(xylemd.worker, conf->kernel, conf->name, &b->kernel, error))
 		return false;
 	return !conf->ramdisk ||
@@ -191,6 +201,52 @@ static bool claim_memory(struct build *b, GError **error)
 	return fail_host_memory(b, &host, error);
 }
 
+static bool fill_from_kernel(struct build *b, uint64_t *pages, GError **error)
+{
+	const struct guestconf *conf = b->conf;
+	struct xyl_pv_build request = { .kernel = b->kernel.data,
+		                        .kernel_bytes = b->kernel.bytes,
+		                        .ramdisk = b->ramdisk.data,
+		                        .ramdisk_bytes = b->ramdisk.bytes,
+		                        .cmdline = conf->cmdline,
+		                        .memory_kib = conf->memory_kib,
+		                        .max_memory_kib = conf->max_memory_kib,
+		                        .store_port = b->ids.store_port,
+		                        .console_port = b->ids.console_port };
+	struct xyl_pv_built built;
+
+	if (xyl_domain_build_pv(xylemd.xen, b->ids.domid, &request, &built)) {
+		if (errno == ENOEXEC || errno == E2BIG || errno == EFBIG || errno == EINVAL)
+			return xd_fail(error, XD_ERROR_KERNEL, "guest \"%s\": kernel %s: %s", conf->name,
+			               conf->kernel, xyl_error());
+		return fail_call(b, "building", error);
+	}
+	b->ids.store_mfn = built.store_mfn;
+	b->ids.console_mfn = built.console_mfn;
+	*pages = built.pages;
+	return true;
+}
+
+static bool fill_from_stream(struct build *b, uint64_t *pages, GError **error)
+{
+	struct xyl_pv_restore how = { .console_port = b->ids.console_port,
+		                      .store_port = b->ids.store_port,
+		                      .max_memory_kib = b->conf->max_memory_kib };
+	struct xyl_pv_restored restored;
+	int rc;
+
+	if (!job_begin(b->guest, "restore", error))
+		return false;
+	rc = xyl_domain_restore(xylemd.xen, b->ids.domid, b->stream, &how, &restored, job_progress, b->guest);
+	if (rc)
+		job_fail(b->guest, "restoring", error);
+	job_end(b->guest);
+	b->ids.store_mfn = restored.store_mfn;
+	b->ids.console_mfn = restored.console_mfn;
+	*pages = restored.pages;
+	return !rc;
+}
+
 /* Step 2 */
 static bool make_domain(struct build *b, GError **error)
 {
@@ -200,8 +256,7 @@ static bool make_domain(struct build *b, GError **error)
 		                     .max_maptrack_frames = -1,
 		                     .cpupool = b->guest->journal->cpupool };
 	int64_t offset = clock_offset(conf);
-	struct xyl_pv_build request = { 0 };
-	struct xyl_pv_built built;
+	uint64_t pages = 0;
 	int port;
 
 	memcpy(create.uuid, b->guest->id, sizeof(create.uuid));
@@ -229,26 +284,12 @@ static bool make_domain(struct build *b, GError **error)
 	if (port < 0)
 		return fail_call(b, "event channel of the console", error);
 	b->ids.console_port = (uint32_t)port;
-	request.kernel = b->kernel.data;
-	request.kernel_bytes = b->kernel.bytes;
-	request.ramdisk = b->ramdisk.data;
-	request.ramdisk_bytes = b->ramdisk.bytes;
-	request.cmdline = conf->cmdline;
-	request.memory_kib = conf->memory_kib;
-	request.max_memory_kib = conf->max_memory_kib;
-	request.store_port = b->ids.store_port;
-	request.console_port = b->ids.console_port;
-	if (xyl_domain_build_pv(xylemd.xen, b->ids.domid, &request, &built)) {
-		if (errno == ENOEXEC || errno == E2BIG || errno == EFBIG || errno == EINVAL)
-			return xd_fail(error, XD_ERROR_KERNEL, "guest \"%s\": kernel %s: %s", conf->name,
-			               conf->kernel, xyl_error());
-		return fail_call(b, "building", error);
-	}
+	if (!(b->stream >= 0 ? fill_from_stream(b, &pages, error) : fill_from_kernel(b, &pages, error)))
+		return false;
 	/* The builder allows max_memory_kib; a balloon grows when SetMemory says so. */
-	if (xyl_memory_set_max(xylemd.xen, b->ids.domid, conf->memory_kib + GUEST_MEMORY_SLACK_KIB))
+	if (xyl_memory_set_max(xylemd.xen, b->ids.domid,
+	                       MAX(conf->memory_kib, pages * 4) + GUEST_MEMORY_SLACK_KIB))
 		return fail_call(b, "setting its memory limit", error);
-	b->ids.store_mfn = built.store_mfn;
-	b->ids.console_mfn = built.console_mfn;
 	if (xyl_memory_claim(xylemd.xen, b->ids.domid, 0))
 		return fail_call(b, "returning what was claimed in excess", error);
 	return true;
@@ -344,9 +385,10 @@ static bool build_steps(struct build *b, GError **error)
 	return true;
 }
 
-bool build_guest(struct guest *guest, bool paused, const char *started_event, GError **error)
+static bool start_guest(struct guest *guest, bool paused, const char *started_event, int stream,
+                        GError **error)
 {
-	struct build b = { .guest = guest, .conf = guest->journal->conf };
+	struct build b = { .guest = guest, .conf = guest->journal->conf, .stream = stream };
 	bool ok = build_steps(&b, error);
 
 	clear_images(&b);
@@ -366,6 +408,11 @@ bool build_guest(struct guest *guest, bool paused, const char *started_event, GE
 		return fail_call(&b, "letting it run", error);
 	guest_event(guest, b.ids.domid, "started", started_event);
 	return true;
+}
+
+bool build_guest(struct guest *guest, bool paused, const char *started_event, GError **error)
+{
+	return start_guest(guest, paused, started_event, -1, error);
 }
 
 /* No domain of somebody else has this name or UUID. Ours are in the tables. */
@@ -400,21 +447,40 @@ static bool check_strangers(struct guest *guest, GError **error)
 	return ok;
 }
 
-/* number: flags of Create. */
-void op_create(struct op *op)
+/* number: flags of Create and Restore. False: answered with an error, and nothing is left. */
+static bool create(struct op *op, const char *started_event)
 {
 	struct guest *guest = op->guest;
 	g_autoptr(GError) error = NULL;
-	GDBusMethodInvocation *call;
-	uint32_t domid;
 
-	if (!check_strangers(guest, &error) || !build_guest(guest, op->number & 1, "", &error)) {
-		teardown_guest(guest, false, g_atomic_int_get(&guest->doomed) ? "request" : "failed");
-		op_fail(op, error);
+	if (check_strangers(guest, &error) &&
+	    start_guest(guest, op->number & 1, started_event, op->fd, &error))
+		return true;
+	teardown_guest(guest, false, g_atomic_int_get(&guest->doomed) ? "request" : "failed");
+	op_fail(op, error);
+	return false;
+}
+
+void op_create(struct op *op)
+{
+	GDBusMethodInvocation *call;
+
+	if (!create(op, ""))
 		return;
-	}
-	domid = guest->journal->domid;
 	call = op_take_call(op);
 	if (call)
-		xd_xylemd1_complete_create(xylemd.service, call, domid, device_list(guest));
+		xd_xylemd1_complete_create(xylemd.service, call, op->guest->journal->domid,
+		                           device_list(op->guest));
+}
+
+void op_restore(struct op *op)
+{
+	GDBusMethodInvocation *call;
+
+	if (!create(op, "restored"))
+		return;
+	call = op_take_call(op);
+	if (call)
+		xd_xylemd1_complete_restore(xylemd.service, call, NULL, op->guest->journal->domid,
+		                            device_list(op->guest));
 }

@@ -17,6 +17,8 @@ static const GDBusErrorEntry error_entries[] = {
 	{ XD_ERROR_TIMEOUT, "org.xylem.Error.Timeout" },
 	{ XD_ERROR_HYPERVISOR, "org.xylem.Error.Hypervisor" },
 	{ XD_ERROR_STORE, "org.xylem.Error.Store" },
+	{ XD_ERROR_STREAM, "org.xylem.Error.Stream" },
+	{ XD_ERROR_CANCELLED, "org.xylem.Error.Cancelled" },
 	{ XD_ERROR_INTERNAL, "org.xylem.Error.Internal" },
 };
 

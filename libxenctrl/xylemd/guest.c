@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #define QUICK_THREADS 8
 #define WATCH_MS      1000
@@ -225,6 +226,7 @@ struct op *op_new(op_fn *run, const char *name, struct guest *guest, GDBusMethod
 	op->name = name;
 	op->guest = guest ? guest_ref(guest) : NULL;
 	op->call = call;
+	op->fd = -1;
 	return op;
 }
 
@@ -241,6 +243,8 @@ void op_unref(struct op *op)
 	guest_unref(op->guest);
 	if (op->argument)
 		g_variant_unref(op->argument);
+	if (op->fd >= 0)
+		close(op->fd);
 	g_free(op->target);
 	g_free(op);
 }
@@ -449,6 +453,7 @@ static void crew_init(struct crew *crew, guint base)
 void daemon_init(const char *journal_dir)
 {
 	g_mutex_init(&xylemd.lock);
+	g_cond_init(&xylemd.scanned);
 	xylemd.journal_dir = g_strdup(journal_dir);
 	xylemd.by_uuid = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, (GDestroyNotify)guest_unref);
 	xylemd.by_name = g_hash_table_new(g_str_hash, g_str_equal);

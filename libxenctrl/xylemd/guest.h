@@ -38,6 +38,14 @@
 /* What a domain may own beyond its memory: the balloon driver's rounding. */
 #define GUEST_MEMORY_SLACK_KIB 1024
 
+/* A long operation that tells how far it has come, and can be cancelled: save, restore. Guarded by daemon.lock. */
+struct job {
+	const char *what; /* NULL: none */
+	gint64 since_us;  /* g_get_monotonic_time() */
+	struct xyl_progress progress;
+	gint cancelled; /* atomic */
+};
+
 struct guest {
 	gint refs;
 	char *name;     /* immutable */
@@ -52,14 +60,18 @@ struct guest {
 	GQueue waiting; /* struct op */
 	bool busy;
 	uint32_t stopped_domid; /* the domain whose shutdown or death is being dealt with */
-	GVariant *snapshot;     /* its configuration, for Get and the journal */
-	GVariant *devices;      /* its devices as they became, for Get */
+	bool saving;            /* it may suspend: op_save() looks at its stop */
+	struct job job;
+	GVariant *snapshot; /* its configuration, for Get and the journal */
+	GVariant *devices;  /* its devices as they became, for Get */
 
 	/* belongs to the operation */
 	struct journal *journal;
-	GPtrArray *disks;       /* struct disk, one for each of journal->conf->disks */
-	uint32_t settled_domid; /* the domain that has stopped and is kept */
-	bool gone;              /* torn down; later operations answer NotFound */
+	GPtrArray *disks;         /* struct disk, one for each of journal->conf->disks */
+	uint32_t settled_domid;   /* the domain that has stopped and is kept */
+	uint32_t abandoned_domid; /* its domain was asked to suspend, and may still do so */
+	bool paused_before_save;
+	bool gone; /* torn down; later operations answer NotFound */
 };
 
 struct crew;
@@ -75,6 +87,7 @@ struct op {
 	GDBusMethodInvocation *call; /* guarded by daemon.lock; NULL: nobody waits, or it was answered */
 	guint timer;                 /* guarded by daemon.lock: answers for it when it takes too long */
 	GVariant *argument;
+	int fd;          /* of the client's stream, or -1; closed with the operation */
 	char *target;    /* what the client named, of operations beside the guests' */
 	void *data;      /* what run wants, likewise */
 	struct op *then; /* op_kill: the operation to be queued afterwards */
@@ -96,6 +109,7 @@ struct crew {
 
 struct daemon {
 	GMutex lock;
+	GCond scanned; /* a scan has ended, or a job is to end: broadcast */
 	struct xyl *xen;
 	struct storeio *io;
 	struct worker *worker;
@@ -159,6 +173,7 @@ int64_t boottime_us(void);
 /* Makes the guest's domain and connects it; leaves it running or paused. After an error: teardown_guest(). */
 bool build_guest(struct guest *guest, bool paused, const char *started_event, GError **error);
 void op_create(struct op *op);
+void op_restore(struct op *op);
 
 /* teardown.c */
 /* Takes down whatever the guest has now. keep_disks: they stay open for the guest's next domain. */
@@ -186,6 +201,21 @@ void op_set_policy(struct op *op);
 void op_set_opaque(struct op *op);
 void op_pause(struct op *op);
 void op_unpause(struct op *op);
+
+/* save.c */
+/* A job of the operation that runs: false with Device when the guest is doomed. */
+bool job_begin(struct guest *guest, const char *what, GError **error);
+void job_end(struct guest *guest);
+/* For xyl_domain_save() and its like; data is the guest. */
+bool job_progress(const struct xyl_progress *progress, void *data);
+/* False: there is none. */
+bool job_cancel(struct guest *guest);
+/* Sets *error from errno and xyl_error(), and returns false. */
+bool job_fail(const struct guest *guest, const char *call, GError **error);
+void op_save(struct op *op);
+void op_resume(struct op *op);
+/* Whether the guest stopped for a save that had been given up, and runs again. */
+bool save_resume_abandoned(struct guest *guest);
 
 /* scan.c */
 /* Queues what follows from the stop that info tells of (NULL: the domain is gone), unless that was done. */

@@ -80,7 +80,8 @@ static void note_stop(struct guest *guest, uint32_t domid, op_fn *run, uint32_t 
 	bool fresh;
 
 	g_mutex_lock(&xylemd.lock);
-	fresh = guest->domid == domid && guest->stopped_domid != domid && !g_atomic_int_get(&guest->doomed);
+	fresh = guest->domid == domid && guest->stopped_domid != domid && !guest->saving &&
+	        !g_atomic_int_get(&guest->doomed);
 	if (fresh)
 		guest->stopped_domid = domid;
 	g_mutex_unlock(&xylemd.lock);
@@ -214,6 +215,9 @@ static void scan_once(void)
 	note_missing(alive, before);
 	forget_strangers();
 	first_scan = false;
+	g_mutex_lock(&xylemd.lock);
+	g_cond_broadcast(&xylemd.scanned);
+	g_mutex_unlock(&xylemd.lock);
 }
 
 static void op_scan(struct op *op)
@@ -281,6 +285,8 @@ void op_policy(struct op *op)
 
 	/* A Destroy that waits behind this operation does the rest. */
 	if (g_atomic_int_get(&guest->doomed))
+		return;
+	if (op->number == XYL_SHUTDOWN_SUSPEND && save_resume_abandoned(guest))
 		return;
 	guest_event(guest, journal->domid, verdict.event, verdict.reason);
 	switch (verdict.action) {

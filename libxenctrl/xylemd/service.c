@@ -9,6 +9,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+#include <gio/gunixfdlist.h>
 
 #include "device.h"
 
@@ -91,35 +94,119 @@ static bool find_target(struct op *op, struct xyl_dominfo *found, GError **error
 	return true;
 }
 
-static gboolean handle_create(XdXylemd1 *service, GDBusMethodInvocation *call, GVariant *dict, guint flags,
-                              gpointer data)
+/* Create or Restore; takes fd, which may be -1. */
+static gboolean begin(GDBusMethodInvocation *call, GVariant *dict, guint flags, op_fn *run, const char *name,
+                      int fd)
 {
+	struct guestconf *conf = NULL;
 	GError *error = NULL;
-	struct guestconf *conf;
 	struct guest *guest;
 	struct op *op;
 
-	(void)service;
-	(void)data;
-	if (flags & ~1u) {
+	if (flags & ~1u)
 		xd_fail(&error, XD_ERROR_INVALID_ARGUMENT, "flags 0x%x: only bit 0 has a meaning", flags);
+	else
+		conf = guestconf_parse(dict, &error);
+	if (!conf) {
+		if (fd >= 0)
+			close(fd);
 		return answer_error(call, error);
 	}
-	conf = guestconf_parse(dict, &error);
-	if (!conf)
-		return answer_error(call, error);
 	guest = guest_new(journal_new(conf));
 	guest->phase = "building";
+	op = op_new(run, name, guest, call);
+	op->fd = fd;
+	op->number = flags;
 	if (!guest_register(guest, &error)) {
+		answer_error(op_take_call(op), error);
+		op_unref(op);
+	} else if (!op_submit(op)) {
+		guest_unregister(guest);
+	}
+	guest_unref(guest);
+	return TRUE;
+}
+
+static gboolean handle_create(XdXylemd1 *service, GDBusMethodInvocation *call, GVariant *dict, guint flags,
+                              gpointer data)
+{
+	(void)service;
+	(void)data;
+	return begin(call, dict, flags, op_create, "create", -1);
+}
+
+/* The descriptor that came with the call, or -1. */
+static int take_stream(GUnixFDList *fds, GVariant *handle, GError **error)
+{
+	gint32 index = g_variant_get_handle(handle);
+	int fd = -1;
+
+	if (fds && index >= 0 && index < g_unix_fd_list_get_length(fds))
+		fd = g_unix_fd_list_get(fds, index, NULL);
+	if (fd < 0)
+		xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "stream: no file descriptor came with the call");
+	return fd;
+}
+
+static gboolean handle_restore(XdXylemd1 *service, GDBusMethodInvocation *call, GUnixFDList *fds,
+                               GVariant *dict, GVariant *stream, guint flags, gpointer data)
+{
+	GError *error = NULL;
+	int fd = take_stream(fds, stream, &error);
+
+	(void)service;
+	(void)data;
+	if (fd < 0)
+		return answer_error(call, error);
+	return begin(call, dict, flags, op_restore, "restore", fd);
+}
+
+static gboolean handle_save(XdXylemd1 *service, GDBusMethodInvocation *call, GUnixFDList *fds,
+                            const char *name, GVariant *stream, guint flags, gpointer data)
+{
+	struct guest *guest = guest_named(name);
+	GError *error = NULL;
+	struct op *op;
+	int fd = -1;
+
+	(void)service;
+	(void)data;
+	if (!guest)
+		xd_fail(&error, XD_ERROR_NOT_FOUND, "\"%.64s\" is no guest of xylemd", name);
+	else if (flags)
+		xd_fail(&error, XD_ERROR_INVALID_ARGUMENT, "flags 0x%x: none has a meaning", flags);
+	else
+		fd = take_stream(fds, stream, &error);
+	if (fd < 0) {
 		guest_unref(guest);
 		return answer_error(call, error);
 	}
-	op = op_new(op_create, "create", guest, call);
-	op->number = flags;
-	if (!op_submit(op))
-		guest_unregister(guest);
+	op = op_new(op_save, "save", guest, call);
+	op->live = true;
+	op->fd = fd;
+	op_submit(op);
 	guest_unref(guest);
 	return TRUE;
+}
+
+static gboolean handle_cancel(XdXylemd1 *service, GDBusMethodInvocation *call, const char *name,
+                              gpointer data)
+{
+	struct guest *guest = guest_named(name);
+	bool cancelled = guest && job_cancel(guest);
+	GError *error = NULL;
+
+	(void)data;
+	guest_unref(guest);
+	if (cancelled) {
+		xd_xylemd1_complete_cancel(service, call);
+		return TRUE;
+	}
+	xd_fail(&error, XD_ERROR_NOT_FOUND,
+	        guest ? "guest \"%.64s\" has no job that could be cancelled"
+	              : "\"%.64s\" is no guest of xylemd",
+	        name);
+	return answer_error(call, error);
 }
 
 static gboolean destroy_is_late(gpointer data)
@@ -344,6 +431,14 @@ static gboolean submit_pause(GDBusMethodInvocation *call, const char *name, bool
 	return TRUE;
 }
 
+static gboolean handle_resume(XdXylemd1 *service, GDBusMethodInvocation *call, const char *name,
+                              gpointer data)
+{
+	(void)service;
+	(void)data;
+	return submit(call, name, op_resume, "resume", NULL, false);
+}
+
 static gboolean handle_pause(XdXylemd1 *service, GDBusMethodInvocation *call, const char *name, gpointer data)
 {
 	(void)service;
@@ -519,11 +614,33 @@ static GVariant *describe_devices(GVariant *devices, uint32_t domid)
 	return g_variant_builder_end(&list);
 }
 
+/* Floating; NULL: the guest has none. */
+static GVariant *describe_job(struct guest *guest)
+{
+	GVariantBuilder b;
+	struct job job;
+
+	g_mutex_lock(&xylemd.lock);
+	job = guest->job;
+	g_mutex_unlock(&xylemd.lock);
+	if (!job.what)
+		return NULL;
+	g_variant_builder_init(&b, G_VARIANT_TYPE_VARDICT);
+	g_variant_builder_add(&b, "{sv}", "what", g_variant_new_string(job.what));
+	g_variant_builder_add(&b, "{sv}", "elapsed_us",
+	                      g_variant_new_uint64((guint64)(g_get_monotonic_time() - job.since_us)));
+	g_variant_builder_add(&b, "{sv}", "pages_total", g_variant_new_uint64(job.progress.pages_total));
+	g_variant_builder_add(&b, "{sv}", "pages_done", g_variant_new_uint64(job.progress.pages_done));
+	g_variant_builder_add(&b, "{sv}", "bytes_done", g_variant_new_uint64(job.progress.bytes_done));
+	return g_variant_builder_end(&b);
+}
+
 static void add_ours(GVariantBuilder *b, struct guest *guest, const struct xyl_dominfo *info, bool full)
 {
 	g_autoptr(GVariant) config = NULL;
 	g_autoptr(GVariant) devices = NULL;
 	const char *operation, *phase;
+	GVariant *job;
 
 	g_mutex_lock(&xylemd.lock);
 	config = g_variant_ref(guest->snapshot);
@@ -543,6 +660,9 @@ static void add_ours(GVariantBuilder *b, struct guest *guest, const struct xyl_d
 		g_variant_builder_add(b, "{sv}", "config", config);
 		g_variant_builder_add(b, "{sv}", "devices", describe_devices(devices, info->domid));
 		g_variant_builder_add(b, "{sv}", "console_tty", g_variant_new_string(tty));
+		job = describe_job(guest);
+		if (job)
+			g_variant_builder_add(b, "{sv}", "job", job);
 	}
 }
 
@@ -701,6 +821,10 @@ static gboolean handle_get(XdXylemd1 *service, GDBusMethodInvocation *call, cons
 void service_start(XdXylemd1 *service)
 {
 	g_signal_connect(service, "handle-create", G_CALLBACK(handle_create), NULL);
+	g_signal_connect(service, "handle-save", G_CALLBACK(handle_save), NULL);
+	g_signal_connect(service, "handle-resume", G_CALLBACK(handle_resume), NULL);
+	g_signal_connect(service, "handle-restore", G_CALLBACK(handle_restore), NULL);
+	g_signal_connect(service, "handle-cancel", G_CALLBACK(handle_cancel), NULL);
 	g_signal_connect(service, "handle-destroy", G_CALLBACK(handle_destroy), NULL);
 	g_signal_connect(service, "handle-shutdown", G_CALLBACK(handle_shutdown), NULL);
 	g_signal_connect(service, "handle-pause", G_CALLBACK(handle_pause), NULL);

@@ -14,7 +14,7 @@
 
 #define FAKE_DOMAINS 256
 
-enum gate { GATE_UNPACK, GATE_BUILD, GATE_BACKEND, GATE_GONE, GATE_ADOPT, GATES };
+enum gate { GATE_UNPACK, GATE_BUILD, GATE_BACKEND, GATE_GONE, GATE_ADOPT, GATE_SAVE, GATES };
 
 struct fake_domain {
 	bool there, dying, shutdown;
@@ -34,6 +34,11 @@ extern bool fake_held; /* another guest maps a page of each domain that dies now
 extern uint64_t fake_free_pages;
 extern const char *fake_bad_image; /* "kernel" or "ramdisk": it cannot be used, as its inode tells */
 extern bool fake_frontends;        /* guests have drivers, which take what is offered */
+
+enum fake_suspend { FAKE_SUSPENDS, FAKE_ACKNOWLEDGES, FAKE_IGNORES };
+extern enum fake_suspend fake_suspend; /* what guests do that are asked to suspend */
+extern int fake_save_error;            /* xyl_domain_save() fails with it; 0: it writes FAKE_STREAM */
+#define FAKE_STREAM "a guest's memory"
 
 void fake_lock(void);
 void fake_unlock(void);

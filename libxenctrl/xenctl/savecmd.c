@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Commands that take a guest to a file and back. */
+#include "xenctl.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <gio/gunixfdlist.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* A list with this descriptor, which it takes. */
+static GUnixFDList *list_of(int fd)
+{
+	return g_unix_fd_list_new_from_array(&fd, 1);
+}
+
+/* A file that is complete is durable before the guest goes; one that is not is removed. */
+static int finish(struct context *ctx, const char *id, int fd, const char *path)
+{
+	GError *error = NULL;
+
+	if (fsync(fd) < 0) {
+		fail("%s: %s", path, g_strerror(errno));
+		unlink(path);
+		if (!xd_xylemd1_call_resume_sync(ctx->daemon, id, NULL, &error))
+			fail_error(error);
+		return 1;
+	}
+	if (!xd_xylemd1_call_destroy_sync(ctx->daemon, id, NULL, &error))
+		return fail_error(error);
+	return 0;
+}
+
+int cmd_save(struct context *ctx, int argc, char **argv)
+{
+	const char *path = argv[1], *id;
+	g_autoptr(GUnixFDList) fds = NULL;
+	GError *error = NULL;
+	int fd, rc;
+
+	(void)argc;
+	if (!find_guest(ctx, argv[0], &id, NULL))
+		return 1;
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return fail("%s: %s", path, g_strerror(errno));
+	fds = list_of(dup(fd));
+	if (!xd_xylemd1_call_save_sync(ctx->daemon, id, g_variant_new_handle(0), 0, fds, NULL, NULL,
+	                               &error)) {
+		unlink(path);
+		rc = fail_error(error);
+	} else {
+		rc = finish(ctx, id, fd, path);
+	}
+	close(fd);
+	return rc;
+}
+
+int cmd_resume(struct context *ctx, int argc, char **argv)
+{
+	GError *error = NULL;
+	const char *id;
+
+	(void)argc;
+	if (!find_guest(ctx, argv[0], &id, NULL))
+		return 1;
+	if (!xd_xylemd1_call_resume_sync(ctx->daemon, id, NULL, &error))
+		return fail_error(error);
+	return 0;
+}
+
+int cmd_restore(struct context *ctx, int argc, char **argv)
+{
+	gboolean paused = argc == 3 && !strcmp(argv[0], "-p");
+	g_autoptr(GUnixFDList) fds = NULL;
+	g_autoptr(GVariant) guest = NULL;
+	GError *error = NULL;
+	guint domid;
+	int fd;
+
+	if (argc == 3 && !paused) {
+		fprintf(stderr, "usage: xenctl restore [-p] FILE DESCRIPTION\n");
+		return EXIT_USAGE;
+	}
+	guest = guestfile_read(argv[argc - 1], &error);
+	if (!guest)
+		return fail_error(error);
+	fd = open(argv[argc - 2], O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return fail("%s: %s", argv[argc - 2], g_strerror(errno));
+	fds = list_of(fd);
+	if (!context_daemon(ctx))
+		return 1;
+	if (!xd_xylemd1_call_restore_sync(ctx->daemon, guest, g_variant_new_handle(0), paused ? 1 : 0, fds,
+	                                  &domid, NULL, NULL, NULL, &error))
+		return fail_error(error);
+	printf("%u\n", domid);
+	return 0;
+}

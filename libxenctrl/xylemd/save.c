@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Saving a guest to a stream, and letting it go on afterwards.
+ *
+ *	1. the guest's kernel is asked to suspend (control/shutdown), as it alone can take its frames out of its own tables;
+ *	   it acknowledges by clearing the request, and stops
+ *	2. its memory and state are written to the client's file, pipe or socket
+ *	3. it is kept as it is. The client makes what was written durable, and then has the guest destroyed, or resumed
+ *
+ * So there is a guest that can run at each moment, and never two: one that is kept does not run by itself. What fails on
+ * the way has the guest go on where it stopped. A guest that does not suspend in time is left alone; when it does so later
+ * all the same, it goes on too.
+ */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "guest.h"
+
+/* For the acknowledgement, and again for the suspend itself. */
+#ifndef SUSPEND_US /* the tests' is shorter */
+#define SUSPEND_US (INT64_C(60) * 1000000)
+#endif
+
+/* ---- jobs ---- */
+
+bool job_begin(struct guest *guest, const char *what, GError **error)
+{
+	g_mutex_lock(&xylemd.lock);
+	guest->job.what = what;
+	guest->job.since_us = g_get_monotonic_time();
+	memset(&guest->job.progress, 0, sizeof(guest->job.progress));
+	g_atomic_int_set(&guest->job.cancelled, 0);
+	g_mutex_unlock(&xylemd.lock);
+	return guest_alive(guest, error);
+}
+
+void job_end(struct guest *guest)
+{
+	g_mutex_lock(&xylemd.lock);
+	guest->job.what = NULL;
+	g_mutex_unlock(&xylemd.lock);
+}
+
+bool job_progress(const struct xyl_progress *progress, void *data)
+{
+	struct guest *guest = data;
+
+	g_mutex_lock(&xylemd.lock);
+	guest->job.progress = *progress;
+	g_mutex_unlock(&xylemd.lock);
+	return !g_atomic_int_get(&guest->job.cancelled) && !g_atomic_int_get(&guest->doomed);
+}
+
+bool job_cancel(struct guest *guest)
+{
+	bool there;
+
+	g_mutex_lock(&xylemd.lock);
+	there = guest->job.what != NULL;
+	if (there)
+		g_atomic_int_set(&guest->job.cancelled, 1);
+	g_cond_broadcast(&xylemd.scanned);
+	g_mutex_unlock(&xylemd.lock);
+	return there;
+}
+
+bool job_fail(const struct guest *guest, const char *call, GError **error)
+{
+	enum xd_error code = XD_ERROR_STREAM;
+
+	if (errno == ECANCELED)
+		code = XD_ERROR_CANCELLED;
+	else if (errno == ENOMEM)
+		code = XD_ERROR_NO_MEMORY;
+	else if (errno == ENOTSUP)
+		code = XD_ERROR_NOT_SUPPORTED;
+	if (code == XD_ERROR_CANCELLED)
+		return xd_fail(error, code, "guest \"%s\": %s was cancelled", guest->name, call);
+	return xd_fail(error, code, "guest \"%s\": %s: %s", guest->name, call, xyl_error());
+}
+
+/* ---- 1. suspend ---- */
+
+static char *control_node(const struct guest *guest, const char *leaf)
+{
+	return g_strdup_printf("/local/domain/%u/control/%s", guest->journal->domid, leaf);
+}
+
+/* A kernel says what it understands when its drivers have started. */
+static bool can_suspend(struct guest *guest, GError **error)
+{
+	g_autofree char *path = control_node(guest, "feature-suspend");
+	char *value = xyl_store_read(storeio_store(xylemd.io), XYL_TX_NONE, path, NULL);
+	bool can = value && !strcmp(value, "1");
+
+	free(value);
+	return can ||
+	       xd_fail(error, XD_ERROR_NOT_SUPPORTED,
+	               "guest \"%s\": its kernel cannot suspend, or has not come that far", guest->name);
+}
+
+/* What take_back() found: the request is still there, and is gone then; or the guest has taken it. */
+static int take_back_body(struct xyl_store *store, xyl_tx tx, void *data)
+{
+	const char *path = data;
+	char *value = xyl_store_read(store, tx, path, NULL);
+	bool untaken = value && !strcmp(value, "suspend");
+
+	free(value);
+	if (!untaken) {
+		errno = ESTALE;
+		return -1;
+	}
+	return xyl_store_write(store, tx, path, "", 0);
+}
+
+static bool take_back(struct guest *guest)
+{
+	g_autofree char *path = control_node(guest, "shutdown");
+
+	return !xyl_store_transaction(storeio_store(xylemd.io), take_back_body, path);
+}
+
+enum look { LOOK_RUNS, LOOK_SUSPENDED, LOOK_FAILED };
+
+static enum look look_at(struct guest *guest, GError **error)
+{
+	struct xyl_dominfo info;
+
+	if (!guest_alive(guest, error))
+		return LOOK_FAILED;
+	if (xyl_domain_info(xylemd.xen, guest->journal->domid, &info) || info.dying ||
+	    memcmp(info.uuid, guest->id, 16)) {
+		xd_fail(error, XD_ERROR_NOT_FOUND, "guest \"%s\" was destroyed meanwhile", guest->name);
+		return LOOK_FAILED;
+	}
+	if (!info.shutdown)
+		return LOOK_RUNS;
+	if (info.shutdown_reason == XYL_SHUTDOWN_SUSPEND)
+		return LOOK_SUSPENDED;
+	xd_fail(error, XD_ERROR_BUSY, "guest \"%s\" has stopped by itself before it could suspend",
+	        guest->name);
+	return LOOK_FAILED;
+}
+
+/* Not before the guest answers, or time is up, or somebody gives up: then, once, the request is taken back. */
+static bool wait_suspended(struct guest *guest, GError **error)
+{
+	gint64 deadline = g_get_monotonic_time() + SUSPEND_US;
+	bool taken = false;
+
+	for (;;) {
+		enum look seen = look_at(guest, error);
+		bool late, cancelled = g_atomic_int_get(&guest->job.cancelled);
+
+		if (seen != LOOK_RUNS)
+			return seen == LOOK_SUSPENDED;
+		late = g_get_monotonic_time() >= deadline;
+		if ((late || cancelled) && !taken) {
+			if (take_back(guest))
+				return cancelled
+				               ? xd_fail(error, XD_ERROR_CANCELLED,
+				                         "guest \"%s\": saving was cancelled", guest->name)
+				               : xd_fail(error, XD_ERROR_TIMEOUT,
+				                         "guest \"%s\" does not answer the request to suspend",
+				                         guest->name);
+			taken = true;
+			deadline = g_get_monotonic_time() + SUSPEND_US;
+		} else if (late) {
+			guest->abandoned_domid = guest->journal->domid;
+			return xd_fail(error, XD_ERROR_TIMEOUT,
+			               "guest \"%s\" has begun to suspend and does not come to its end",
+			               guest->name);
+		}
+		g_mutex_lock(&xylemd.lock);
+		g_cond_wait_until(&xylemd.scanned, &xylemd.lock,
+		                  MIN(deadline, g_get_monotonic_time() + G_USEC_PER_SEC));
+		g_mutex_unlock(&xylemd.lock);
+	}
+}
+
+/* From here on its stop is dealt with here, and not by its policy. */
+static void set_saving(struct guest *guest, bool saving)
+{
+	g_mutex_lock(&xylemd.lock);
+	guest->saving = saving;
+	g_mutex_unlock(&xylemd.lock);
+	if (!saving)
+		scan_request();
+}
+
+static bool suspend(struct guest *guest, GError **error)
+{
+	g_autofree char *path = control_node(guest, "shutdown");
+	uint32_t domid = guest->journal->domid;
+	struct xyl_dominfo info;
+
+	if (xyl_domain_info(xylemd.xen, domid, &info))
+		return xd_fail(error, XD_ERROR_HYPERVISOR, "guest \"%s\": %s", guest->name, xyl_error());
+	if (xyl_store_write(storeio_store(xylemd.io), XYL_TX_NONE, path, "suspend", strlen("suspend")))
+		return xd_fail(error, XD_ERROR_STORE, "guest \"%s\": %s: %s", guest->name, path, xyl_error());
+	/* A guest that is paused answers nothing: it runs for as long as this takes. */
+	guest->paused_before_save = info.paused;
+	if (guest->paused_before_save && xyl_domain_unpause(xylemd.xen, domid))
+		return xd_fail(error, XD_ERROR_HYPERVISOR, "guest \"%s\": %s", guest->name, xyl_error());
+	if (wait_suspended(guest, error))
+		return true;
+	if (guest->paused_before_save && xyl_domain_pause(xylemd.xen, domid))
+		g_warning("guest \"%s\": %s", guest->name, xyl_error());
+	return false;
+}
+
+/* ---- 3. afterwards ---- */
+
+static bool resume(struct guest *guest, GError **error)
+{
+	uint32_t domid = guest->journal->domid;
+
+	if (guest->paused_before_save && xyl_domain_pause(xylemd.xen, domid))
+		return xd_fail(error, XD_ERROR_HYPERVISOR, "guest \"%s\": %s", guest->name, xyl_error());
+	guest->paused_before_save = false;
+	guest->settled_domid = 0;
+	g_mutex_lock(&xylemd.lock);
+	guest->stopped_domid = 0;
+	g_mutex_unlock(&xylemd.lock);
+	if (xyl_store_resume(storeio_store(xylemd.io), domid))
+		return xd_fail(error, XD_ERROR_STORE, "guest \"%s\": %s", guest->name, xyl_error());
+	if (xyl_domain_resume(xylemd.xen, domid))
+		return xd_fail(error, XD_ERROR_HYPERVISOR, "guest \"%s\": %s", guest->name, xyl_error());
+	guest_event(guest, domid, "resumed", "");
+	return true;
+}
+
+/* It stopped for a save that was given up before. */
+bool save_resume_abandoned(struct guest *guest)
+{
+	g_autoptr(GError) error = NULL;
+
+	if (!guest->abandoned_domid || guest->abandoned_domid != guest->journal->domid)
+		return false;
+	guest->abandoned_domid = 0;
+	guest->paused_before_save = false;
+	if (resume(guest, &error))
+		return true;
+	g_warning("%s", error->message);
+	return false;
+}
+
+/* Kept as it is. */
+static void settle(struct guest *guest)
+{
+	uint32_t domid = guest->journal->domid;
+
+	guest->settled_domid = domid;
+	g_mutex_lock(&xylemd.lock);
+	guest->stopped_domid = domid;
+	g_mutex_unlock(&xylemd.lock);
+}
+
+static bool write_stream(struct guest *guest, int fd, GError **error)
+{
+	g_autoptr(GError) second = NULL;
+
+	if (!xyl_domain_save(xylemd.xen, guest->journal->domid, fd, job_progress, guest)) {
+		settle(guest);
+		return true;
+	}
+	job_fail(guest, "saving", error);
+	if (!g_atomic_int_get(&guest->doomed) && !resume(guest, &second))
+		g_warning("%s", second->message);
+	return false;
+}
+
+void op_save(struct op *op)
+{
+	struct guest *guest = op->guest;
+	g_autoptr(GError) error = NULL;
+	bool ok;
+
+	guest->abandoned_domid = 0;
+	set_saving(guest, true);
+	ok = job_begin(guest, "save", &error) && can_suspend(guest, &error) && suspend(guest, &error) &&
+	     write_stream(guest, op->fd, &error);
+	job_end(guest);
+	set_saving(guest, false);
+	if (ok)
+		op_succeed(op);
+	else
+		op_fail(op, error);
+}
+
+/* Of a guest that is kept after a suspend, whoever asked for it. */
+void op_resume(struct op *op)
+{
+	struct guest *guest = op->guest;
+	g_autoptr(GError) error = NULL;
+	enum look seen;
+
+	set_saving(guest, true);
+	seen = look_at(guest, &error);
+	if (seen == LOOK_RUNS)
+		xd_fail(&error, XD_ERROR_BUSY, "guest \"%s\" is not suspended", guest->name);
+	else if (seen == LOOK_SUSPENDED)
+		resume(guest, &error);
+	set_saving(guest, false);
+	if (error)
+		op_fail(op, error);
+	else
+		op_succeed(op);
+}
