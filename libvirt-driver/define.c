@@ -90,10 +90,8 @@ int define_undefine_flags(virDomainPtr dom, unsigned int flags)
 		goto endjob;
 	}
 	if (!(flags & VIR_DOMAIN_UNDEFINE_MANAGED_SAVE) && domain_has_save(vm)) {
-		virReportError(
-		        VIR_ERR_OPERATION_INVALID,
-		        "%s has a managed save of libvirt's own Xen driver; undefine it with --managed-save",
-		        vm->def->name);
+		virReportError(VIR_ERR_OPERATION_INVALID,
+		               "%s has a managed save; undefine it with --managed-save", vm->def->name);
 		goto endjob;
 	}
 	if (domain_remove_save(vm) < 0 ||

@@ -54,6 +54,7 @@ static void private_free(void *data)
 	struct domain_private *priv = data;
 
 	virChrdevFree(priv->chrdevs);
+	g_free(priv->save_file);
 	g_free(priv);
 }
 
@@ -65,6 +66,7 @@ static int private_format(virBuffer *buf, virDomainObj *vm)
 		virBufferAddLit(buf, "<foreign/>\n");
 	if (priv->locked)
 		virBufferAddLit(buf, "<locked/>\n");
+	virBufferEscapeString(buf, "<save file='%s'/>\n", priv->save_file);
 	return 0;
 }
 
@@ -75,6 +77,7 @@ static int private_parse(xmlXPathContextPtr ctxt, virDomainObj *vm,
 
 	priv->foreign = virXPathBoolean("boolean(./foreign)", ctxt) == 1;
 	priv->locked = virXPathBoolean("boolean(./locked)", ctxt) == 1;
+	priv->save_file = virXPathString("string(./save/@file)", ctxt);
 	return 0;
 }
 
@@ -199,21 +202,21 @@ void domain_end_job(virDomainObj *vm)
 	virDomainObjEndJob(vm);
 }
 
-static char *save_file(const virDomainObj *vm)
+char *domain_save_file(const virDomainObj *vm)
 {
 	return g_strdup_printf("%s/%s.save", xylem->save_dir, vm->def->name);
 }
 
 bool domain_has_save(const virDomainObj *vm)
 {
-	g_autofree char *file = save_file(vm);
+	g_autofree char *file = domain_save_file(vm);
 
 	return virFileExists(file);
 }
 
 int domain_remove_save(virDomainObj *vm)
 {
-	g_autofree char *file = save_file(vm);
+	g_autofree char *file = domain_save_file(vm);
 
 	if (unlink(file) < 0 && errno != ENOENT) {
 		virReportSystemError(errno, "the managed save %s cannot be removed", file);

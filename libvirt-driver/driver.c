@@ -163,7 +163,7 @@ static int autostart_one(virDomainObj *vm)
 	if (domain_begin_job(vm, VIR_JOB_MODIFY) < 0)
 		return -1;
 	if (!virDomainObjIsActive(vm))
-		ret = process_start(vm, false, VIR_DOMAIN_EVENT_STARTED_BOOTED);
+		ret = save_start(vm, false, VIR_DOMAIN_EVENT_STARTED_BOOTED);
 	domain_end_job(vm);
 	return ret;
 }
@@ -404,6 +404,17 @@ static virHypervisorDriver hypervisor_driver = {
 	.domainUndefineFlags = define_undefine_flags,
 	.domainHasManagedSaveImage = define_has_save,
 	.domainManagedSaveRemove = define_remove_save,
+	.domainManagedSave = save_managed,
+	.domainManagedSaveGetXMLDesc = save_managed_get_xml,
+	.domainManagedSaveDefineXML = save_managed_define,
+	.domainSave = save_to,
+	.domainSaveFlags = save_to_flags,
+	.domainSaveParams = save_params,
+	.domainRestore = save_restore,
+	.domainRestoreFlags = save_restore_flags,
+	.domainRestoreParams = save_restore_params,
+	.domainSaveImageGetXMLDesc = save_image_get_xml,
+	.domainSaveImageDefineXML = save_image_define,
 	.domainGetXMLDesc = define_get_xml,
 	.domainGetOSType = define_get_os_type,
 	.domainGetAutostart = define_get_autostart,

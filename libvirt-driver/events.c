@@ -464,6 +464,8 @@ static bool reconcile_object(virDomainObj *vm, const struct xyl_dominfo *info, b
 	/* Whoever was to release its interfaces may have been gone by then: libvirtd, or xylemd. */
 	if (vm->def->id == (int)info->domid && (at_start || xylemd_is_new))
 		net_plug_later(vm);
+	if (priv->save_file && (at_start || xylemd_is_new))
+		events_later(vm, save_recover);
 	if (vm->def->id != (int)info->domid && !info->dying && !priv->rebuilding)
 		renumbered(vm, (int)info->domid, NULL);
 	domain_refresh(vm, info);

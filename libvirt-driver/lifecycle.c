@@ -130,7 +130,7 @@ static int destroy(virDomainObj *vm)
  * Enters the definition into the list and begins a job. What is defined already may be starting at this very
  * moment: its job is waited for first, since whoever has it relies on the definition.
  */
-static virDomainObj *add_for_create(virDomainDef **def)
+virDomainObj *lifecycle_add(virDomainDef **def)
 {
 	virDomainObj *old = virDomainObjListFindByUUID(xylem->domains, (*def)->uuid), *vm;
 
@@ -163,6 +163,16 @@ static virDomainObj *add_for_create(virDomainDef **def)
 	return vm;
 }
 
+void lifecycle_added(virDomainObj **vm, bool good)
+{
+	if (!good && (*vm)->persistent)
+		virDomainObjRemoveTransientDef(*vm);
+	else if (!good)
+		virDomainObjListRemove(xylem->domains, *vm);
+	domain_end_job(*vm);
+	virDomainObjEndAPI(vm);
+}
+
 static void destroy_later(virDomainObj *vm, unsigned long life)
 {
 	struct domain_private *priv = vm->privateData;
@@ -181,7 +191,7 @@ static void auto_destroy(virDomainObj *vm, virConnectPtr conn G_GNUC_UNUSED)
 
 static int start(virDomainObj *vm, virConnectPtr conn, unsigned int flags)
 {
-	if (process_start(vm, flags & VIR_DOMAIN_START_PAUSED, VIR_DOMAIN_EVENT_STARTED_BOOTED) < 0)
+	if (save_start(vm, flags & VIR_DOMAIN_START_PAUSED, VIR_DOMAIN_EVENT_STARTED_BOOTED) < 0)
 		return -1;
 	if (flags & VIR_DOMAIN_START_AUTODESTROY)
 		virCloseCallbacksDomainAdd(vm, conn, auto_destroy);
@@ -194,6 +204,7 @@ virDomainPtr lifecycle_create_xml(virConnectPtr conn, const char *xml, unsigned 
 	g_autoptr(virDomainDef) def = NULL;
 	virDomainPtr dom = NULL;
 	virDomainObj *vm;
+	bool good;
 
 	virCheckFlags(VIR_DOMAIN_START_PAUSED | VIR_DOMAIN_START_AUTODESTROY | VIR_DOMAIN_START_VALIDATE,
 	              NULL);
@@ -203,19 +214,13 @@ virDomainPtr lifecycle_create_xml(virConnectPtr conn, const char *xml, unsigned 
 	def = parse_domain(xml, xylem->xmlopt, parse_flags);
 	if (!def || virDomainCreateXMLEnsureACL(conn, def) < 0)
 		return NULL;
-	vm = add_for_create(&def);
+	vm = lifecycle_add(&def);
 	if (!vm)
 		return NULL;
-	if (start(vm, conn, flags) < 0) {
-		if (vm->persistent)
-			virDomainObjRemoveTransientDef(vm);
-		else
-			virDomainObjListRemove(xylem->domains, vm);
-	} else {
+	good = start(vm, conn, flags) == 0;
+	if (good)
 		dom = virGetDomain(conn, vm->def->name, vm->def->uuid, vm->def->id);
-	}
-	domain_end_job(vm);
-	virDomainObjEndAPI(&vm);
+	lifecycle_added(&vm, good);
 	return dom;
 }
 
@@ -301,6 +306,25 @@ static int suspend(virDomainObj *vm)
 	return 0;
 }
 
+/* One that stopped for a save which nobody finished, or by itself. */
+static int wake(virDomainObj *vm)
+{
+	char handle[VIR_UUID_STRING_BUFLEN];
+	int ret;
+
+	domain_handle(vm, handle);
+	virObjectUnlock(vm);
+	ret = monitor_resume(xylem->monitor, handle);
+	virObjectLock(vm);
+	if (ret < 0 || virDomainObjCheckActive(vm) < 0)
+		return -1;
+	virDomainObjSetState(vm, VIR_DOMAIN_RUNNING, VIR_DOMAIN_RUNNING_WAKEUP);
+	domain_event(virDomainEventLifecycleNewFromObj(vm, VIR_DOMAIN_EVENT_RESUMED,
+	                                               VIR_DOMAIN_EVENT_RESUMED_UNPAUSED));
+	domain_save_status(vm);
+	return 0;
+}
+
 static int resume(virDomainObj *vm)
 {
 	struct xyl_dominfo info;
@@ -314,6 +338,8 @@ static int resume(virDomainObj *vm)
 	state = domain_state(vm, &info, NULL);
 	if (state == VIR_DOMAIN_RUNNING)
 		return 0;
+	if (state == VIR_DOMAIN_PMSUSPENDED)
+		return wake(vm);
 	if (state != VIR_DOMAIN_PAUSED)
 		return refuse_state(vm, "paused", state);
 	if (set_paused(vm, false) < 0)
@@ -579,7 +605,23 @@ cleanup:
 	return ret;
 }
 
-/* The one job that can be given up is a start. */
+/* What xylemd writes or reads. Locked, no job. */
+static int cancel(virDomainObj *vm)
+{
+	char handle[VIR_UUID_STRING_BUFLEN];
+	int ret;
+
+	domain_handle(vm, handle);
+	if (slot_take(SLOT_ASK, vm) < 0)
+		return -1;
+	virObjectUnlock(vm);
+	ret = monitor_cancel(xylem->monitor, handle);
+	virObjectLock(vm);
+	slot_give(SLOT_ASK);
+	return ret;
+}
+
+/* The jobs that can be given up are a start and a save. */
 int lifecycle_abort_job_flags(virDomainPtr dom, unsigned int flags)
 {
 	struct domain_private *priv;
@@ -596,9 +638,11 @@ int lifecycle_abort_job_flags(virDomainPtr dom, unsigned int flags)
 		goto cleanup;
 	if (priv->starting && !virDomainObjIsActive(vm))
 		ret = destroy_building(vm);
+	else if (priv->save_file)
+		ret = cancel(vm);
 	else
 		virReportError(VIR_ERR_OPERATION_INVALID,
-		               "%s is not being started, and nothing else of it can be aborted",
+		               "%s is not being started or saved, and nothing else of it can be aborted",
 		               vm->def->name);
 cleanup:
 	virDomainObjEndAPI(&vm);

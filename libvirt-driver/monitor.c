@@ -7,6 +7,7 @@
 #include "xylem.h"
 
 #include <gio/gio.h>
+#include <gio/gunixfdlist.h>
 
 VIR_LOG_INIT("xylem.monitor");
 
@@ -21,6 +22,7 @@ VIR_LOG_INIT("xylem.monitor");
 #define DEVICE_MS  120000
 #define DESTROY_MS 75000
 #define SHORT_MS   20000
+#define STREAM_MS  G_MAXINT /* as long as a file or a peer takes; it can be cancelled */
 
 struct monitor {
 	GMainContext *context;
@@ -237,6 +239,7 @@ static void report(GError *error)
 		{ "org.xylem.Error.NotFound", VIR_ERR_OPERATION_INVALID },
 		{ "org.xylem.Error.Busy", VIR_ERR_OPERATION_INVALID },
 		{ "org.xylem.Error.Timeout", VIR_ERR_OPERATION_TIMEOUT },
+		{ "org.xylem.Error.Cancelled", VIR_ERR_OPERATION_ABORTED },
 	};
 	g_autofree char *name = g_dbus_error_get_remote_error(error);
 	int code = VIR_ERR_OPERATION_FAILED;
@@ -253,11 +256,13 @@ static void report(GError *error)
 	virReportError(code, "%s%s", name ? "" : "xylemd: ", error->message);
 }
 
-/* args is consumed. The answer, or NULL with a libvirt error. */
-static GVariant *call(struct monitor *m, const char *method, GVariant *args, const char *type, int timeout_ms)
+/* args is consumed. fd: handle 0 in them, or -1. The answer, or NULL with a libvirt error. */
+static GVariant *call_with(struct monitor *m, const char *method, GVariant *args, int fd, const char *type,
+                           int timeout_ms)
 {
 	g_autoptr(GDBusConnection) connection = get_connection(m, true);
 	g_autoptr(GError) error = NULL;
+	g_autoptr(GUnixFDList) fds = fd < 0 ? NULL : g_unix_fd_list_new();
 	GVariant *answer;
 
 	if (!connection) {
@@ -266,12 +271,22 @@ static GVariant *call(struct monitor *m, const char *method, GVariant *args, con
 		               "xylemd is not reachable at %s; is its service running?", ADDRESS);
 		return NULL;
 	}
-	answer = g_dbus_connection_call_sync(connection, NULL, OBJECT, INTERFACE, method, args,
-	                                     type ? G_VARIANT_TYPE(type) : NULL, G_DBUS_CALL_FLAGS_NONE,
-	                                     timeout_ms, NULL, &error);
+	if (fds && g_unix_fd_list_append(fds, fd, &error) < 0) {
+		g_variant_unref(g_variant_ref_sink(args));
+		report(error);
+		return NULL;
+	}
+	answer = g_dbus_connection_call_with_unix_fd_list_sync(
+	        connection, NULL, OBJECT, INTERFACE, method, args, type ? G_VARIANT_TYPE(type) : NULL,
+	        G_DBUS_CALL_FLAGS_NONE, timeout_ms, fds, NULL, NULL, &error);
 	if (!answer)
 		report(error);
 	return answer;
+}
+
+static GVariant *call(struct monitor *m, const char *method, GVariant *args, const char *type, int timeout_ms)
+{
+	return call_with(m, method, args, -1, type, timeout_ms);
 }
 
 static int call_void(struct monitor *m, const char *method, GVariant *args, int timeout_ms)
@@ -292,6 +307,39 @@ int monitor_create(struct monitor *m, GVariant *guest, bool paused, unsigned int
 	g_variant_get(answer, "(u@aa{sv})", &number, devices);
 	*domid = number;
 	return 0;
+}
+
+int monitor_restore(struct monitor *m, GVariant *guest, bool paused, int stream, unsigned int *domid,
+                    GVariant **devices)
+{
+	g_autoptr(GVariant) answer = NULL;
+	guint32 number;
+
+	answer = call_with(m, "Restore", g_variant_new("(@a{sv}hu)", guest, 0, paused ? 1 : 0), stream,
+	                   "(uaa{sv})", STREAM_MS);
+	if (!answer)
+		return -1;
+	g_variant_get(answer, "(u@aa{sv})", &number, devices);
+	*domid = number;
+	return 0;
+}
+
+int monitor_save(struct monitor *m, const char *handle, int stream)
+{
+	g_autoptr(GVariant) answer = NULL;
+
+	answer = call_with(m, "Save", g_variant_new("(shu)", handle, 0, 0), stream, NULL, STREAM_MS);
+	return answer ? 0 : -1;
+}
+
+int monitor_resume(struct monitor *m, const char *handle)
+{
+	return call_void(m, "Resume", g_variant_new("(s)", handle), DEVICE_MS);
+}
+
+int monitor_cancel(struct monitor *m, const char *handle)
+{
+	return call_void(m, "Cancel", g_variant_new("(s)", handle), SHORT_MS);
 }
 
 int monitor_destroy(struct monitor *m, const char *handle)

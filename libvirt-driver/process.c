@@ -225,7 +225,7 @@ static int plug_or_destroy(virDomainDef *live)
 	return -1;
 }
 
-static int build(virDomainObj *vm, virDomainDef *live, bool paused)
+static int build(virDomainObj *vm, virDomainDef *live, bool paused, int stream)
 {
 	g_autoptr(GVariant) devices = NULL;
 	struct domain_private *priv = vm->privateData;
@@ -254,7 +254,8 @@ static int build(virDomainObj *vm, virDomainDef *live, bool paused)
 	virObjectUnlock(vm);
 	for (i = 0; i < live->nnets; i++)
 		process_warn_mac(live, live->nets[i]);
-	ret = monitor_create(xylem->monitor, guest, paused, &domid, &devices);
+	ret = stream < 0 ? monitor_create(xylem->monitor, guest, paused, &domid, &devices)
+	                 : monitor_restore(xylem->monitor, guest, paused, stream, &domid, &devices);
 	if (ret == 0) {
 		live->id = (int)domid;
 		process_name_interfaces(live, devices);
@@ -349,22 +350,13 @@ static void unwind(virDomainObj *vm, virDomainDef *live, bool locked)
 	virErrorRestore(&saved);
 }
 
-int process_start(virDomainObj *vm, bool paused, int detail)
+/* stream: its memory, or -1; live: what it is going to have, taken. */
+static int start_from(virDomainObj *vm, virDomainDef *definition, bool paused, int stream, int detail)
 {
+	g_autoptr(virDomainDef) live = definition;
 	struct domain_private *priv = vm->privateData;
-	g_autoptr(virDomainDef) live = NULL;
 	bool locked = false;
 
-	if (domain_has_save(vm)) {
-		virReportError(
-		        VIR_ERR_OPERATION_INVALID,
-		        "%s has a managed save of libvirt's own Xen driver, %s/%s.save, which cannot be restored "
-		        "here; start it with --force-boot, which throws that state away, or remove it with virsh "
-		        "managedsave-remove",
-		        vm->def->name, xylem->save_dir, vm->def->name);
-		return -1;
-	}
-	live = virDomainDefCopy(vm->def, xylem->xmlopt, NULL, true);
 	if (!live || check_host(live) < 0)
 		return -1;
 	log_without_effect(live);
@@ -374,7 +366,7 @@ int process_start(virDomainObj *vm, bool paused, int detail)
 	if (domain_hook(vm, live, VIR_HOOK_LIBXL_OP_PREPARE, VIR_HOOK_SUBOP_BEGIN) < 0 ||
 	    process_resolve(live, NULL) < 0 || take_locks(vm, live, &locked) < 0 ||
 	    domain_hook(vm, live, VIR_HOOK_LIBXL_OP_START, VIR_HOOK_SUBOP_BEGIN) < 0 ||
-	    build(vm, live, paused) < 0) {
+	    build(vm, live, paused, stream) < 0) {
 		unwind(vm, live, locked);
 		return -1;
 	}
@@ -387,7 +379,8 @@ int process_start(virDomainObj *vm, bool paused, int detail)
 	if (paused)
 		virDomainObjSetState(vm, VIR_DOMAIN_PAUSED, VIR_DOMAIN_PAUSED_USER);
 	else
-		virDomainObjSetState(vm, VIR_DOMAIN_RUNNING, VIR_DOMAIN_RUNNING_BOOTED);
+		virDomainObjSetState(vm, VIR_DOMAIN_RUNNING,
+		                     stream < 0 ? VIR_DOMAIN_RUNNING_BOOTED : VIR_DOMAIN_RUNNING_RESTORED);
 	domain_count_active(1);
 	domain_save_status(vm);
 	domain_event(virDomainEventLifecycleNewFromObj(vm, VIR_DOMAIN_EVENT_STARTED, detail));
@@ -397,6 +390,18 @@ int process_start(virDomainObj *vm, bool paused, int detail)
 	/* It runs already: too late for a script to say no. */
 	ignore_value(domain_hook(vm, vm->def, VIR_HOOK_LIBXL_OP_STARTED, VIR_HOOK_SUBOP_BEGIN));
 	return 0;
+}
+
+int process_start(virDomainObj *vm, bool paused, int detail)
+{
+	return start_from(vm, virDomainDefCopy(vm->def, xylem->xmlopt, NULL, true), paused, -1, detail);
+}
+
+int process_restore(virDomainObj *vm, virDomainDef *def, bool paused, int stream)
+{
+	if (!def)
+		def = virDomainDefCopy(vm->def, xylem->xmlopt, NULL, true);
+	return start_from(vm, def, paused, stream, VIR_DOMAIN_EVENT_STARTED_RESTORED);
 }
 
 void process_stopped(virDomainObj *vm, int reason, int detail)

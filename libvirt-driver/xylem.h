@@ -54,7 +54,7 @@ struct xylem_driver {
 	char *config_dir;
 	char *autostart_dir;
 	char *state_dir;
-	char *save_dir;      /* managed saves of libvirt's own driver, which cannot be restored here */
+	char *save_dir;      /* managed saves, where libvirt's own driver has them too */
 	char *pvgrub;        /* the kernel of guests that boot from their own disk */
 	char *conf_base_dir; /* of the lock manager's own settings */
 	struct _virLockManagerPlugin *lock_manager; /* NULL: disks are not locked */
@@ -92,6 +92,7 @@ struct domain_private {
 	unsigned long long
 	        missing_ms; /* since when nobody knows it: the hypervisor does not list it, xylemd is away; or 0 */
 	unsigned long life; /* counts its starts */
+	char *save_file;    /* to which it is being saved, or was when libvirtd ended; NULL */
 };
 
 /* ---- domain.c: objects, jobs, slots, hooks ---- */
@@ -146,10 +147,8 @@ int domain_query(const virDomainObj *vm, struct xyl_dominfo *info);
 /* The state that clients are told; of a guest that was killed and is still held, that it shuts down. reason: or NULL. */
 int domain_state(virDomainObj *vm, const struct xyl_dominfo *info, int *reason);
 
-/*
- * A managed save that libvirt's own driver left. A guest with one is not started, since it would change the disks
- * that the save relies on; clients can remove it, or start with "force boot".
- */
+/* The file of its managed save, whether there is one or not; to be freed with g_free(). */
+char *domain_save_file(const virDomainObj *vm);
 bool domain_has_save(const virDomainObj *vm);
 /* 0, or -1 with an error; none to remove is no error. */
 int domain_remove_save(virDomainObj *vm);
@@ -157,6 +156,8 @@ int domain_remove_save(virDomainObj *vm);
 /* ---- process.c: a guest begins and ends ---- */
 /* Starts the domain; the caller has the job. detail: virDomainEventStartedDetailType. 0 or -1 with an error. */
 int process_start(virDomainObj *vm, bool paused, int detail);
+/* The same with its memory from a stream (savefile.h). def: what it has then, instead of its own; taken. NULL: its own. */
+int process_restore(virDomainObj *vm, virDomainDef *def, bool paused, int stream);
 /* The domain domid has ended: cleans up, at once or at the end of the present job. Locked, no job. */
 void process_gone(virDomainObj *vm, int domid, int reason, int detail);
 /* The same for somebody who has the job. Afterwards the object may have left the list. */
@@ -210,6 +211,14 @@ bool monitor_connected(struct monitor *m);
 /* All wait for the answer; 0, or -1 with a libvirt error. No lock may be held. Floating variants are consumed. */
 /* handle: domain_handle(). *devices: what became of its devices, aa{sv}, or NULL; owned by the caller. */
 int monitor_create(struct monitor *m, GVariant *guest, bool paused, unsigned int *domid, GVariant **devices);
+/* As monitor_create(). The descriptor stays the caller's. */
+int monitor_restore(struct monitor *m, GVariant *guest, bool paused, int stream, unsigned int *domid,
+                    GVariant **devices);
+/* Until all is written, however long that takes; the guest is suspended then. */
+int monitor_save(struct monitor *m, const char *handle, int stream);
+int monitor_resume(struct monitor *m, const char *handle);
+/* Of a save or a restore. */
+int monitor_cancel(struct monitor *m, const char *handle);
 int monitor_destroy(struct monitor *m, const char *handle);
 int monitor_shutdown(struct monitor *m, const char *handle, const char *mode);
 int monitor_pause(struct monitor *m, const char *handle, bool pause);
@@ -325,6 +334,26 @@ int lifecycle_inject_nmi(virDomainPtr dom, unsigned int flags);
 int lifecycle_abort_job(virDomainPtr dom);
 int lifecycle_abort_job_flags(virDomainPtr dom, unsigned int flags);
 int lifecycle_get_state(virDomainPtr dom, int *state, int *reason, unsigned int flags);
+/* Enters a definition into the list and begins a job; what is running already is refused. */
+virDomainObj *lifecycle_add(virDomainDef **def);
+/* Ends that; good: it has been started. */
+void lifecycle_added(virDomainObj **vm, bool good);
+/* save.c */
+/* Starts the guest: from its managed save if it has one. As process_start(). */
+int save_start(virDomainObj *vm, bool paused, int detail);
+/* What became of a save that libvirtd, or xylemd, has not lived to see the end of. Locked, no job; events_work_fn. */
+void save_recover(virDomainObj *vm, unsigned long life);
+int save_to(virDomainPtr dom, const char *to);
+int save_to_flags(virDomainPtr dom, const char *to, const char *dxml, unsigned int flags);
+int save_params(virDomainPtr dom, virTypedParameterPtr params, int count, unsigned int flags);
+int save_managed(virDomainPtr dom, unsigned int flags);
+int save_restore(virConnectPtr conn, const char *from);
+int save_restore_flags(virConnectPtr conn, const char *from, const char *dxml, unsigned int flags);
+int save_restore_params(virConnectPtr conn, virTypedParameterPtr params, int count, unsigned int flags);
+char *save_image_get_xml(virConnectPtr conn, const char *file, unsigned int flags);
+int save_image_define(virConnectPtr conn, const char *file, const char *dxml, unsigned int flags);
+char *save_managed_get_xml(virDomainPtr dom, unsigned int flags);
+int save_managed_define(virDomainPtr dom, const char *dxml, unsigned int flags);
 /* devices.c */
 int devices_attach_flags(virDomainPtr dom, const char *xml, unsigned int flags);
 int devices_attach(virDomainPtr dom, const char *xml);

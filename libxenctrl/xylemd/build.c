@@ -309,6 +309,8 @@ static bool fill_store(struct build *b, GError **error)
 	if (!storeio_remove(xylemd.io, old, what, error))
 		return false;
 	layout_add_guest(nodes, conf, &b->ids);
+	if (b->stream >= 0)
+		layout_add_restored(nodes, b->ids.domid);
 	for (i = 0; i < conf->disks->len; i++) {
 		const struct disk *disk = g_ptr_array_index(b->guest->disks, i);
 

@@ -116,6 +116,13 @@ static void add_pair(GArray *nodes, uint32_t domid, const char *front, const cha
 	add(nodes, LAYOUT_INHERIT, back, "state", "1");
 }
 
+void layout_add_restored(GArray *nodes, uint32_t domid)
+{
+	g_autofree char *base = g_strdup_printf("/local/domain/%u", domid);
+
+	add(nodes, LAYOUT_GUEST_OWNS, base, "control/feature-suspend", "1");
+}
+
 void layout_add_disk(GArray *nodes, uint32_t domid, const struct disk_conf *disk, uint32_t major,
                      uint32_t minor)
 {

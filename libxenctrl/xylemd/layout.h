@@ -42,6 +42,8 @@ struct layout_ids {
 
 /* /local/domain/<id> and /vm/<uuid>, without devices. */
 void layout_add_guest(GArray *nodes, const struct guestconf *conf, const struct layout_ids *ids);
+/* After that, for a guest that is restored: what its kernel wrote when it booted, and does not write again. */
+void layout_add_restored(GArray *nodes, uint32_t domid);
 /* Frontend and backend of one disk behind the block device major:minor of dom0. */
 void layout_add_disk(GArray *nodes, uint32_t domid, const struct disk_conf *disk, uint32_t major,
                      uint32_t minor);

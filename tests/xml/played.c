@@ -164,6 +164,13 @@ NOT_CALLED(monitor_set_opaque, struct monitor *m G_GNUC_UNUSED, const char *hand
            const char *text G_GNUC_UNUSED)
 NOT_CALLED(monitor_create, struct monitor *m G_GNUC_UNUSED, GVariant *guest G_GNUC_UNUSED,
            bool paused G_GNUC_UNUSED, unsigned int *domid G_GNUC_UNUSED, GVariant **devices G_GNUC_UNUSED)
+NOT_CALLED(monitor_restore, struct monitor *m G_GNUC_UNUSED, GVariant *guest G_GNUC_UNUSED,
+           bool paused G_GNUC_UNUSED, int stream G_GNUC_UNUSED, unsigned int *domid G_GNUC_UNUSED,
+           GVariant **devices G_GNUC_UNUSED)
+NOT_CALLED(monitor_save, struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED,
+           int stream G_GNUC_UNUSED)
+NOT_CALLED(monitor_resume, struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED)
+NOT_CALLED(monitor_cancel, struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED)
 NOT_CALLED(monitor_destroy, struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED)
 NOT_CALLED(monitor_pause, struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED,
            bool pause G_GNUC_UNUSED)

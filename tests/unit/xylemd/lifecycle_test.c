@@ -931,6 +931,8 @@ static void test_save_and_restore(void)
 {
 	struct test_guest g;
 	uint32_t domid = saveable(&g, false);
+	g_autofree char *path = NULL;
+	g_autofree char *node = NULL;
 	char text[64] = "";
 	int fd = scratch();
 	struct call *call;
@@ -948,6 +950,10 @@ static void test_save_and_restore(void)
 	tap_ok(succeeded(begin_stream("Restore", g_variant_new("(@a{sv}hu)", configuration(&g), 0, 0), fd)) &&
 	               runs(fake_find(g.id)),
 	       "restore: it runs again");
+	path = g_strdup_printf("/local/domain/%u/control/feature-suspend", fake_find(g.id));
+	node = fake_read(path);
+	tap_ok(!g_strcmp0(node, "1"),
+	       "and can be saved again, although its kernel does not say so a second time");
 	tap_ok(destroyed(&g), "and ends as any other");
 	lseek(fd, 3, SEEK_SET);
 	tap_ok(refused(begin_stream("Restore", g_variant_new("(@a{sv}hu)", configuration(&g), 0, 0), fd),

@@ -1,0 +1,486 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Guests to files and back: save, managed save, restore, and the definitions in such files.
+ *
+ * Save: 1. the file with the definition, marked as incomplete, and its name in the guest's state file, 2. xylemd has the guest
+ * suspend and writes its memory (unlocked, in a job), 3. the file is completed, 4. the guest is destroyed. What fails before
+ * 3 has the guest go on; so does a libvirtd that is started again and finds an incomplete file. After 3 the file is the
+ * guest: a libvirtd that finds it complete does step 4.
+ */
+#include "xylem.h"
+
+#include "conf.h"
+#include "savefile.h"
+
+#include "virfile.h"
+#include "virtypedparam.h"
+
+VIR_LOG_INIT("xylem.save");
+
+#define RESTORE_FLAGS (VIR_DOMAIN_SAVE_BYPASS_CACHE | VIR_DOMAIN_SAVE_RUNNING | VIR_DOMAIN_SAVE_PAUSED)
+
+static virDomainDef *parse_image(const char *xml)
+{
+	return parse_domain(xml, xylem->xmlopt,
+	                    VIR_DOMAIN_DEF_PARSE_INACTIVE | VIR_DOMAIN_DEF_PARSE_SKIP_VALIDATE);
+}
+
+/* The client's XML instead of what the guest has, if its devices are the same to the guest. */
+static virDomainDef *changed_def(virDomainDef *def, const char *xml)
+{
+	g_autoptr(virDomainDef) changed = parse_domain(xml, xylem->xmlopt, VIR_DOMAIN_DEF_PARSE_INACTIVE);
+
+	if (!changed || !virDomainDefCheckABIStability(def, changed, xylem->xmlopt))
+		return NULL;
+	return g_steal_pointer(&changed);
+}
+
+static char *format_image(virDomainDef *def)
+{
+	return virDomainDefFormat(def, xylem->xmlopt,
+	                          VIR_DOMAIN_DEF_FORMAT_SECURE | VIR_DOMAIN_DEF_FORMAT_INACTIVE |
+	                                  VIR_DOMAIN_DEF_FORMAT_MIGRATABLE);
+}
+
+/* ---- save ---- */
+
+static int check_save(virDomainObj *vm)
+{
+	const struct domain_private *priv = vm->privateData;
+	int state = virDomainObjGetState(vm, NULL);
+
+	if (virDomainObjCheckActive(vm) < 0 || domain_refuse_dom0(vm, "saved") < 0)
+		return -1;
+	if (priv->foreign) {
+		virReportError(VIR_ERR_OPERATION_INVALID,
+		               "%s was made by another tool, which alone can save it", vm->def->name);
+		return -1;
+	}
+	if (state != VIR_DOMAIN_RUNNING && state != VIR_DOMAIN_PAUSED) {
+		virReportError(VIR_ERR_OPERATION_INVALID, "%s cannot be saved in the state '%s'",
+		               vm->def->name, virDomainStateTypeToString(state));
+		return -1;
+	}
+	return 0;
+}
+
+static char *image_xml(virDomainObj *vm, const char *dxml)
+{
+	g_autoptr(virDomainDef) changed = NULL;
+
+	if (!dxml)
+		return format_image(vm->def);
+	changed = changed_def(vm->def, dxml);
+	return changed ? format_image(changed) : NULL;
+}
+
+/* Step 2. Locked, with a job; unlocks meanwhile. */
+static int write_stream(virDomainObj *vm, int fd)
+{
+	char handle[VIR_UUID_STRING_BUFLEN];
+	int ret;
+
+	domain_handle(vm, handle);
+	if (slot_take(SLOT_BUILD, vm) < 0)
+		return -1;
+	virObjectUnlock(vm);
+	ret = monitor_save(xylem->monitor, handle, fd);
+	virObjectLock(vm);
+	slot_give(SLOT_BUILD);
+	return ret;
+}
+
+/* The guest goes on, wherever the save has come to. Locked, with a job; the error stays. */
+static void go_on(virDomainObj *vm, const char *path)
+{
+	struct domain_private *priv = vm->privateData;
+	char handle[VIR_UUID_STRING_BUFLEN];
+	struct xyl_dominfo info;
+	virErrorPtr saved;
+
+	virErrorPreserveLast(&saved);
+	savefile_discard(path);
+	domain_handle(vm, handle);
+	if (vm->def->id > 0 && xyl_domain_info(xylem->xen, (uint32_t)vm->def->id, &info) == 0 &&
+	    info.shutdown && info.shutdown_reason == XYL_SHUTDOWN_SUSPEND) {
+		virObjectUnlock(vm);
+		if (monitor_resume(xylem->monitor, handle) < 0)
+			VIR_WARN("%s stays suspended: %s", handle, virGetLastErrorMessage());
+		virObjectLock(vm);
+	}
+	g_clear_pointer(&priv->save_file, g_free);
+	if (vm->def->id > 0)
+		domain_save_status(vm);
+	virErrorRestore(&saved);
+}
+
+/* Step 4. Locked, with a job. */
+static int end_saved(virDomainObj *vm)
+{
+	struct domain_private *priv = vm->privateData;
+	char handle[VIR_UUID_STRING_BUFLEN];
+	unsigned long life = priv->life;
+	int ret;
+
+	priv->why_reason = VIR_DOMAIN_SHUTOFF_SAVED;
+	priv->why_detail = VIR_DOMAIN_EVENT_STOPPED_SAVED;
+	domain_handle(vm, handle);
+	virObjectUnlock(vm);
+	ret = monitor_destroy(xylem->monitor, handle);
+	virObjectLock(vm);
+	if (ret < 0)
+		return -1;
+	g_clear_pointer(&priv->save_file, g_free);
+	if (vm->def->id > 0 && priv->life == life)
+		process_stopped(vm, VIR_DOMAIN_SHUTOFF_SAVED, VIR_DOMAIN_EVENT_STOPPED_SAVED);
+	return 0;
+}
+
+/* running: enum virDomainSaveRestoreFlags, whether the file says so, or how it is now. */
+static int save(virDomainObj *vm, const char *path, const char *dxml, unsigned int flags)
+{
+	struct domain_private *priv = vm->privateData;
+	bool paused = virDomainObjGetState(vm, NULL) == VIR_DOMAIN_PAUSED;
+	g_autofree char *xml = NULL;
+	VIR_AUTOCLOSE fd = -1;
+
+	if (flags & (VIR_DOMAIN_SAVE_RUNNING | VIR_DOMAIN_SAVE_PAUSED))
+		paused = flags & VIR_DOMAIN_SAVE_PAUSED;
+	if (check_save(vm) < 0 || !(xml = image_xml(vm, dxml)))
+		return -1;
+	fd = savefile_create(path, xml, paused);
+	if (fd < 0)
+		return -1;
+	priv->save_file = g_strdup(path);
+	domain_save_status(vm);
+	if (write_stream(vm, fd) < 0 ||
+	    savefile_complete(path, fd, flags & VIR_DOMAIN_SAVE_BYPASS_CACHE) < 0) {
+		go_on(vm, path);
+		return -1;
+	}
+	return end_saved(vm);
+}
+
+void save_recover(virDomainObj *vm, unsigned long life)
+{
+	struct domain_private *priv = vm->privateData;
+
+	if (!priv->save_file || domain_begin_job(vm, VIR_JOB_MODIFY) < 0)
+		return;
+	if (priv->save_file && vm->def->id > 0 && priv->life == life) {
+		g_autofree char *path = g_strdup(priv->save_file);
+
+		if (!savefile_is_complete(path)) {
+			VIR_WARN("%s goes on: its save to %s was interrupted", vm->def->name, path);
+			go_on(vm, path);
+		} else if (end_saved(vm) < 0) {
+			VIR_WARN("%s, which is saved in %s, cannot be ended: %s", vm->def->name, path,
+			         virGetLastErrorMessage());
+		}
+	}
+	virResetLastError();
+	domain_end_job(vm);
+}
+
+static int save_call(virDomainPtr dom, int (*acl)(virConnectPtr conn, virDomainDef *def), const char *to,
+                     const char *dxml, unsigned int flags)
+{
+	virDomainObj *vm;
+	int ret = -1;
+
+	if (flags & VIR_DOMAIN_SAVE_RESET_NVRAM) {
+		virReportError(VIR_ERR_ARGUMENT_UNSUPPORTED, "%s", "a paravirtual guest has no NVRAM");
+		return -1;
+	}
+	virCheckFlags(RESTORE_FLAGS, -1);
+	VIR_EXCLUSIVE_FLAGS_RET(VIR_DOMAIN_SAVE_RUNNING, VIR_DOMAIN_SAVE_PAUSED, -1);
+
+	vm = domain_get(dom);
+	if (!vm)
+		return -1;
+	if (acl(dom->conn, vm->def) == 0 && domain_begin_job(vm, VIR_JOB_MODIFY) == 0) {
+		ret = save(vm, to, dxml, flags);
+		domain_end_job(vm);
+	}
+	virDomainObjEndAPI(&vm);
+	return ret;
+}
+
+int save_to_flags(virDomainPtr dom, const char *to, const char *dxml, unsigned int flags)
+{
+	return save_call(dom, virDomainSaveFlagsEnsureACL, to, dxml, flags);
+}
+
+int save_to(virDomainPtr dom, const char *to)
+{
+	return save_call(dom, virDomainSaveEnsureACL, to, NULL, 0);
+}
+
+/* ---- managed save ---- */
+
+static int managed(virDomainPtr dom, int (*acl)(virConnectPtr conn, virDomainDef *def), const char *dxml,
+                   unsigned int flags)
+{
+	g_autofree char *path = NULL;
+	virDomainObj *vm;
+	int ret = -1;
+
+	virCheckFlags(RESTORE_FLAGS, -1);
+	VIR_EXCLUSIVE_FLAGS_RET(VIR_DOMAIN_SAVE_RUNNING, VIR_DOMAIN_SAVE_PAUSED, -1);
+
+	vm = domain_get(dom);
+	if (!vm)
+		return -1;
+	if (acl(dom->conn, vm->def) < 0 || domain_begin_job(vm, VIR_JOB_MODIFY) < 0)
+		goto cleanup;
+	path = domain_save_file(vm);
+	if (!vm->persistent) {
+		virReportError(VIR_ERR_OPERATION_INVALID,
+		               "%s is transient: it has no definition that a managed save could belong to",
+		               vm->def->name);
+	} else if (g_mkdir_with_parents(xylem->save_dir, 0711) < 0) {
+		virReportSystemError(errno, "%s cannot be made", xylem->save_dir);
+	} else {
+		ret = save(vm, path, dxml, flags);
+		if (ret == 0)
+			vm->hasManagedSave = true;
+	}
+	domain_end_job(vm);
+cleanup:
+	virDomainObjEndAPI(&vm);
+	return ret;
+}
+
+int save_managed(virDomainPtr dom, unsigned int flags)
+{
+	return managed(dom, virDomainManagedSaveEnsureACL, NULL, flags);
+}
+
+int save_params(virDomainPtr dom, virTypedParameterPtr params, int count, unsigned int flags)
+{
+	const char *to = NULL, *dxml = NULL;
+
+	if (virTypedParamsValidate(params, count, VIR_DOMAIN_SAVE_PARAM_FILE, VIR_TYPED_PARAM_STRING,
+	                           VIR_DOMAIN_SAVE_PARAM_DXML, VIR_TYPED_PARAM_STRING, NULL) < 0 ||
+	    virTypedParamsGetString(params, count, VIR_DOMAIN_SAVE_PARAM_FILE, &to) < 0 ||
+	    virTypedParamsGetString(params, count, VIR_DOMAIN_SAVE_PARAM_DXML, &dxml) < 0)
+		return -1;
+	if (!to)
+		return managed(dom, virDomainSaveParamsEnsureACL, dxml, flags);
+	return save_call(dom, virDomainSaveParamsEnsureACL, to, dxml, flags);
+}
+
+/* ---- restore ---- */
+
+/* Opens the file; *def is the definition that its guest gets. -1: failed. */
+static int open_image(const char *path, bool write, const char *dxml, virDomainDef **def, bool *paused)
+{
+	g_autoptr(virDomainDef) saved = NULL;
+	g_autofree char *xml = NULL;
+	int fd = savefile_open(path, write, &xml, paused);
+
+	if (fd < 0)
+		return -1;
+	saved = parse_image(xml);
+	*def = saved && dxml ? changed_def(saved, dxml) : g_steal_pointer(&saved);
+	if (*def)
+		return fd;
+	VIR_FORCE_CLOSE(fd);
+	return -1;
+}
+
+static bool starts_paused(unsigned int flags, bool saved_paused)
+{
+	if (flags & VIR_DOMAIN_SAVE_RUNNING)
+		return false;
+	return saved_paused || (flags & VIR_DOMAIN_SAVE_PAUSED);
+}
+
+static int restore(virConnectPtr conn, int (*acl)(virConnectPtr conn, virDomainDef *def), const char *from,
+                   const char *dxml, unsigned int flags)
+{
+	g_autoptr(virDomainDef) def = NULL;
+	bool paused = false;
+	virDomainObj *vm;
+	VIR_AUTOCLOSE fd = -1;
+	int ret;
+
+	if (flags & VIR_DOMAIN_SAVE_RESET_NVRAM) {
+		virReportError(VIR_ERR_ARGUMENT_UNSUPPORTED, "%s", "a paravirtual guest has no NVRAM");
+		return -1;
+	}
+	virCheckFlags(RESTORE_FLAGS, -1);
+	VIR_EXCLUSIVE_FLAGS_RET(VIR_DOMAIN_SAVE_RUNNING, VIR_DOMAIN_SAVE_PAUSED, -1);
+
+	fd = open_image(from, false, dxml, &def, &paused);
+	if (fd < 0 || acl(conn, def) < 0)
+		return -1;
+	vm = lifecycle_add(&def);
+	if (!vm)
+		return -1;
+	ret = process_restore(vm, NULL, starts_paused(flags, paused), fd);
+	lifecycle_added(&vm, ret == 0);
+	return ret;
+}
+
+int save_restore_flags(virConnectPtr conn, const char *from, const char *dxml, unsigned int flags)
+{
+	return restore(conn, virDomainRestoreFlagsEnsureACL, from, dxml, flags);
+}
+
+int save_restore(virConnectPtr conn, const char *from)
+{
+	return restore(conn, virDomainRestoreEnsureACL, from, NULL, 0);
+}
+
+int save_restore_params(virConnectPtr conn, virTypedParameterPtr params, int count, unsigned int flags)
+{
+	const char *from = NULL, *dxml = NULL;
+
+	if (virTypedParamsValidate(params, count, VIR_DOMAIN_SAVE_PARAM_FILE, VIR_TYPED_PARAM_STRING,
+	                           VIR_DOMAIN_SAVE_PARAM_DXML, VIR_TYPED_PARAM_STRING, NULL) < 0 ||
+	    virTypedParamsGetString(params, count, VIR_DOMAIN_SAVE_PARAM_FILE, &from) < 0 ||
+	    virTypedParamsGetString(params, count, VIR_DOMAIN_SAVE_PARAM_DXML, &dxml) < 0)
+		return -1;
+	if (!from) {
+		virReportError(VIR_ERR_INVALID_ARG, "%s",
+		               "the parameter \"file\" is missing: what shall be restored?");
+		return -1;
+	}
+	return restore(conn, virDomainRestoreParamsEnsureACL, from, dxml, flags);
+}
+
+/* What is wrong with the managed save, and what can be done. The error stays the first one's. */
+static int refuse_managed(const virDomainObj *vm, const char *path)
+{
+	g_autofree char *why = g_strdup(virGetLastErrorMessage());
+
+	virReportError(
+	        VIR_ERR_OPERATION_FAILED,
+	        "%s has a managed save, %s, which cannot be restored: %s (start it with --force-boot, which throws "
+	        "that state away, or remove it with virsh managedsave-remove)",
+	        vm->def->name, path, why);
+	return -1;
+}
+
+int save_start(virDomainObj *vm, bool paused, int detail)
+{
+	g_autofree char *path = domain_save_file(vm);
+	virDomainDef *def = NULL;
+	bool saved_paused = false;
+	VIR_AUTOCLOSE fd = -1;
+
+	if (!domain_has_save(vm))
+		return process_start(vm, paused, detail);
+	fd = open_image(path, false, NULL, &def, &saved_paused);
+	if (fd < 0)
+		return refuse_managed(vm, path);
+	if (memcmp(def->uuid, vm->def->uuid, VIR_UUID_BUFLEN)) {
+		virReportError(VIR_ERR_OPERATION_FAILED, "%s", "it is another guest's");
+		virDomainDefFree(def);
+		return refuse_managed(vm, path);
+	}
+	if (process_restore(vm, def, paused || saved_paused, fd) < 0)
+		return refuse_managed(vm, path);
+	/* It runs, and changes its disks: what was saved is of no use any more. */
+	return domain_remove_save(vm);
+}
+
+/* ---- the definitions in files ---- */
+
+static char *get_xml(const char *path, unsigned int flags, virConnectPtr conn,
+                     int (*acl)(virConnectPtr conn, virDomainDef *def))
+{
+	g_autoptr(virDomainDef) def = NULL;
+	VIR_AUTOCLOSE fd = -1;
+	bool paused;
+
+	fd = open_image(path, false, NULL, &def, &paused);
+	if (fd < 0 || (acl && acl(conn, def) < 0))
+		return NULL;
+	return virDomainDefFormat(def, xylem->xmlopt,
+	                          flags & VIR_DOMAIN_SAVE_IMAGE_XML_SECURE ? VIR_DOMAIN_DEF_FORMAT_SECURE
+	                                                                   : 0);
+}
+
+static int set_xml(const char *path, const char *dxml, unsigned int flags, virConnectPtr conn,
+                   int (*acl)(virConnectPtr conn, virDomainDef *def))
+{
+	g_autoptr(virDomainDef) def = NULL;
+	g_autofree char *xml = NULL;
+	VIR_AUTOCLOSE fd = -1;
+	bool paused;
+
+	fd = open_image(path, true, dxml, &def, &paused);
+	if (fd < 0 || (acl && acl(conn, def) < 0) || !(xml = format_image(def)))
+		return -1;
+	if (flags & (VIR_DOMAIN_SAVE_RUNNING | VIR_DOMAIN_SAVE_PAUSED))
+		paused = flags & VIR_DOMAIN_SAVE_PAUSED;
+	return savefile_set_xml(path, fd, xml, paused);
+}
+
+char *save_image_get_xml(virConnectPtr conn, const char *file, unsigned int flags)
+{
+	virCheckFlags(VIR_DOMAIN_SAVE_IMAGE_XML_SECURE, NULL);
+
+	return get_xml(file, flags, conn, virDomainSaveImageGetXMLDescEnsureACL);
+}
+
+int save_image_define(virConnectPtr conn, const char *file, const char *dxml, unsigned int flags)
+{
+	virCheckFlags(VIR_DOMAIN_SAVE_RUNNING | VIR_DOMAIN_SAVE_PAUSED, -1);
+	VIR_EXCLUSIVE_FLAGS_RET(VIR_DOMAIN_SAVE_RUNNING, VIR_DOMAIN_SAVE_PAUSED, -1);
+
+	return set_xml(file, dxml, flags, conn, virDomainSaveImageDefineXMLEnsureACL);
+}
+
+static int check_managed(virDomainObj *vm)
+{
+	if (domain_has_save(vm))
+		return 0;
+	virReportError(VIR_ERR_OPERATION_INVALID, "%s has no managed save", vm->def->name);
+	return -1;
+}
+
+char *save_managed_get_xml(virDomainPtr dom, unsigned int flags)
+{
+	virDomainObj *vm;
+	char *xml = NULL;
+
+	virCheckFlags(VIR_DOMAIN_SAVE_IMAGE_XML_SECURE, NULL);
+
+	vm = domain_get(dom);
+	if (!vm)
+		return NULL;
+	if (virDomainManagedSaveGetXMLDescEnsureACL(dom->conn, vm->def, flags) == 0 &&
+	    check_managed(vm) == 0) {
+		g_autofree char *path = domain_save_file(vm);
+
+		xml = get_xml(path, flags, dom->conn, NULL);
+	}
+	virDomainObjEndAPI(&vm);
+	return xml;
+}
+
+int save_managed_define(virDomainPtr dom, const char *dxml, unsigned int flags)
+{
+	virDomainObj *vm;
+	int ret = -1;
+
+	virCheckFlags(VIR_DOMAIN_SAVE_RUNNING | VIR_DOMAIN_SAVE_PAUSED, -1);
+	VIR_EXCLUSIVE_FLAGS_RET(VIR_DOMAIN_SAVE_RUNNING, VIR_DOMAIN_SAVE_PAUSED, -1);
+
+	vm = domain_get(dom);
+	if (!vm)
+		return -1;
+	if (virDomainManagedSaveDefineXMLEnsureACL(dom->conn, vm->def) == 0 &&
+	    domain_begin_job(vm, VIR_JOB_MODIFY) == 0) {
+		g_autofree char *path = domain_save_file(vm);
+
+		if (check_managed(vm) == 0)
+			ret = set_xml(path, dxml, flags, dom->conn, NULL);
+		domain_end_job(vm);
+	}
+	virDomainObjEndAPI(&vm);
+	return ret;
+}
