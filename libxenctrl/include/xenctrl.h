@@ -306,6 +306,14 @@ XYL_API int xyl_domain_restore(struct xyl *x, uint32_t domid, int fd, const stru
                                struct xyl_pv_restored *out, xyl_progress_fn *progress,
                                void *data) XYL_MUST_USE;
 
+/*
+ * Writes a core file of a PV domain (an ELF file in Xen's dump-core format, which the program crash reads) to fd, from its
+ * beginning to its end. The domain should be paused, or have crashed: what it changes meanwhile may be seen or not. Errors:
+ * EINVAL it has not told where its memory is (a kernel does so early in its boot); ENOTSUP; ECANCELED; those of write(2).
+ */
+XYL_API int xyl_domain_dump(struct xyl *x, uint32_t domid, int fd, xyl_progress_fn *progress,
+                            void *data) XYL_MUST_USE;
+
 /* ---- scheduler ---- */
 
 enum xyl_scheduler { /* XEN_SCHEDULER_* of xen/domctl.h */

@@ -13,7 +13,6 @@
 #include <sys/random.h>
 
 #include "guestp2m.h"
-#include "streamio.h"
 
 #define ENTRIES      512u /* of 8 bytes in a page */
 #define ENTRY_BITS   9
@@ -58,7 +57,7 @@ static int copy_words(struct xyl *x, uint32_t domid, const struct frames *from, 
 		uint64_t pages = (offset + count - done + ENTRIES - 1) / ENTRIES, n;
 		uint64_t *window;
 
-		pages = pages < STREAM_BATCH ? pages : STREAM_BATCH;
+		pages = pages < XYL_BATCH ? pages : XYL_BATCH;
 		if (page + pages > from->count)
 			return bad(domid, "it is shorter than it says", first + count);
 		n = pages * ENTRIES - offset;
@@ -197,8 +196,8 @@ static int take_leaves(struct xyl *x, uint32_t domid, struct guestp2m *p, uint64
 {
 	uint64_t before = XYL_PAGE_NONE;
 
-	for (uint64_t at = 0; at < p->leaf_count; at += STREAM_BATCH) {
-		uint64_t n = p->leaf_count - at < STREAM_BATCH ? p->leaf_count - at : STREAM_BATCH;
+	for (uint64_t at = 0; at < p->leaf_count; at += XYL_BATCH) {
+		uint64_t n = p->leaf_count - at < XYL_BATCH ? p->leaf_count - at : XYL_BATCH;
 		uint64_t *window = xyl_foreign_map(x, domid, PROT_READ, p->leaves + at, n, NULL);
 		int rc = 0;
 

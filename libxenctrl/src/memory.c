@@ -135,3 +135,21 @@ int xyl_memory_claim(struct xyl *x, uint32_t domid, uint64_t pages)
 		                (unsigned long long)pages * 4);
 	return 0;
 }
+
+int xyl_page_types(struct xyl *x, uint32_t domid, const uint64_t *mfns, uint8_t *types, unsigned count)
+{
+	struct xen_domctl op = { .cmd = XEN_DOMCTL_getpageframeinfo3, .domain = (domid_t)domid };
+	uint64_t *list = xyl_hypercall_alloc(x, XYL_BATCH * sizeof(*list));
+	int rc;
+
+	if (!list)
+		return -1;
+	memcpy(list, mfns, count * sizeof(*list));
+	op.u.getpageframeinfo3.num = count;
+	set_xen_guest_handle(op.u.getpageframeinfo3.array, list);
+	rc = xyl_domctl(x, &op, "ask for the types of its frames");
+	for (unsigned i = 0; i < count && rc == 0; i++)
+		types[i] = list[i] >> XEN_DOMCTL_PFINFO_LTAB_SHIFT & 15;
+	xyl_hypercall_free(x, list, XYL_BATCH * sizeof(*list));
+	return rc;
+}

@@ -56,6 +56,14 @@ XYL_HIDDEN long xyl_arg_op(struct xyl *x, unsigned hypercall, void *arg, size_t 
 /* Any call whose second (at) argument is one structure of at most a page; sets errno only. */
 XYL_HIDDEN long xyl_struct_op(struct xyl *x, unsigned hypercall, unsigned cmd, void *arg, size_t bytes);
 
+#define XYL_BATCH \
+	1024u /* frames that are typed, mapped and moved at once; the most that the hypervisor types */
+/*
+ * The types of up to XYL_BATCH frames of a domain: XEN_DOMCTL_PFINFO_* shifted down by 28, 15: it is not the domain's own.
+ */
+XYL_HIDDEN int xyl_page_types(struct xyl *x, uint32_t domid, const uint64_t *mfns, uint8_t *types,
+                              unsigned count);
+
 static inline size_t xyl_pages(size_t bytes)
 {
 	return (bytes + XYL_PAGE_BYTES - 1) / XYL_PAGE_BYTES;

@@ -193,7 +193,7 @@ static int open_domain(struct restore *r)
 	struct xyl_dominfo info;
 
 	if (xyl_domain_info(r->x, r->domid, &info) < 0)
-		return -1;
+		return stream_because(&r->s);
 	if (info.hvm || info.dying || !info.paused || info.memory_pages || !info.max_vcpus)
 		return stream_fail(&r->s, EINVAL, "it is not a new domain, paused and without memory");
 	r->shared_info_mfn = info.shared_info_mfn;

@@ -87,7 +87,7 @@ static int set_limit(struct restore *r, uint64_t pages)
 /* Gives the domain frames for those of count pages that should have one and do not. */
 static int populate(struct restore *r, const uint64_t *list, uint32_t count)
 {
-	uint64_t pfns[STREAM_BATCH], mfns[STREAM_BATCH], done = 0;
+	uint64_t pfns[XYL_BATCH], mfns[XYL_BATCH], done = 0;
 	uint32_t n = 0;
 
 	for (uint32_t i = 0; i < count; i++) {
@@ -129,10 +129,10 @@ static int note_table(struct restore *r, uint64_t pfn)
 	return 0;
 }
 
-/* Up to STREAM_BATCH pages of a record: frames for them, then their contents. */
+/* Up to XYL_BATCH pages of a record: frames for them, then their contents. */
 static int read_batch(struct restore *r, const uint64_t *list, uint32_t count)
 {
-	uint64_t mfns[STREAM_BATCH];
+	uint64_t mfns[XYL_BATCH];
 	uint32_t n = 0;
 	void *window;
 	int rc;
@@ -171,8 +171,8 @@ int restore_page_data(struct restore *r, uint32_t bytes)
 	if (stream_read(&r->s, r->list, head.count * sizeof(*r->list), "record PAGE_DATA") < 0 ||
 	    stream_check_pages(&r->s, r->list, head.count, r->pfn_count, bytes) < 0)
 		return -1;
-	for (uint32_t at = 0; at < head.count; at += STREAM_BATCH) {
-		uint32_t n = head.count - at < STREAM_BATCH ? head.count - at : STREAM_BATCH;
+	for (uint32_t at = 0; at < head.count; at += XYL_BATCH) {
+		uint32_t n = head.count - at < XYL_BATCH ? head.count - at : XYL_BATCH;
 
 		if (read_batch(r, r->list + at, n) < 0)
 			return -1;
@@ -219,9 +219,9 @@ static void settle_tables(struct restore *r)
 
 static int translate_tables(struct restore *r)
 {
-	for (size_t at = 0; at < r->table_count; at += STREAM_BATCH) {
-		size_t n = r->table_count - at < STREAM_BATCH ? r->table_count - at : STREAM_BATCH;
-		uint64_t mfns[STREAM_BATCH], *window;
+	for (size_t at = 0; at < r->table_count; at += XYL_BATCH) {
+		size_t n = r->table_count - at < XYL_BATCH ? r->table_count - at : XYL_BATCH;
+		uint64_t mfns[XYL_BATCH], *window;
 		int rc = 0;
 
 		for (size_t i = 0; i < n; i++)
@@ -246,10 +246,9 @@ static void fill_table_page(const struct restore *r, uint64_t first, uint64_t *o
 
 static int write_table_pages(struct restore *r)
 {
-	for (uint64_t at = 0; at < r->table_page_count; at += STREAM_BATCH) {
-		uint64_t n =
-		        r->table_page_count - at < STREAM_BATCH ? r->table_page_count - at : STREAM_BATCH;
-		uint64_t mfns[STREAM_BATCH], *window;
+	for (uint64_t at = 0; at < r->table_page_count; at += XYL_BATCH) {
+		uint64_t n = r->table_page_count - at < XYL_BATCH ? r->table_page_count - at : XYL_BATCH;
+		uint64_t mfns[XYL_BATCH], *window;
 
 		for (uint64_t i = 0; i < n; i++) {
 			mfns[i] = restore_normal_mfn(r, r->table_pages[at + i], "its table of frames");
@@ -278,7 +277,7 @@ static int pin_tables(struct restore *r)
 {
 	static const unsigned commands[] = { MMUEXT_PIN_L1_TABLE, MMUEXT_PIN_L2_TABLE, MMUEXT_PIN_L3_TABLE,
 		                             MMUEXT_PIN_L4_TABLE };
-	size_t bytes = STREAM_BATCH * sizeof(struct mmuext_op);
+	size_t bytes = XYL_BATCH * sizeof(struct mmuext_op);
 	struct mmuext_op *ops = xyl_hypercall_alloc(r->x, bytes);
 	unsigned n = 0;
 	int rc = 0;
@@ -292,7 +291,7 @@ static int pin_tables(struct restore *r)
 			continue;
 		ops[n].cmd = commands[(r->types[pfn] & 7) - 1];
 		ops[n].arg1.mfn = restore_mfn(r, pfn);
-		if (++n == STREAM_BATCH) {
+		if (++n == XYL_BATCH) {
 			rc = pin_batch(r, ops, n);
 			n = 0;
 			if (rc == 0)

@@ -20,7 +20,6 @@
 #include "streamio.h"
 #include "vcpustate.h"
 
-#define TYPE_SHIFT      XEN_DOMCTL_PFINFO_LTAB_SHIFT
 #define GDT_ENTRIES_MAX (14u * 512) /* of the guest's own, FIRST_RESERVED_GDT_ENTRY */
 
 _Static_assert(sizeof(vcpu_guest_context_t) == 5168, "layout of X86_PV_VCPU_BASIC");
@@ -33,11 +32,10 @@ struct saver {
 	struct shared_info *shared; /* mapped */
 	uint32_t vcpu_count;
 	/* of one batch */
-	uint64_t *types;              /* hypercall memory: mfns go in, types come out */
-	uint64_t pages[STREAM_BATCH]; /* pfn and type, as they stand in the stream */
-	uint64_t mfns[STREAM_BATCH];
-	uint8_t *tables; /* STREAM_BATCH pages for page tables with pfns in them */
-	struct iovec parts[STREAM_BATCH + 3];
+	uint64_t pages[XYL_BATCH]; /* pfn and type, as they stand in the stream */
+	uint64_t mfns[XYL_BATCH];
+	uint8_t *tables; /* XYL_BATCH pages for page tables with pfns in them */
+	struct iovec parts[XYL_BATCH + 3];
 };
 
 /* Step 1. */
@@ -46,13 +44,13 @@ static int check_domain(struct saver *v, struct xyl_dominfo *info)
 	struct xen_domctl op = { .cmd = XEN_DOMCTL_get_address_size, .domain = (domid_t)v->domid };
 
 	if (xyl_domain_info(v->x, v->domid, info) < 0)
-		return -1;
+		return stream_because(&v->s);
 	if (info->hvm)
 		return stream_fail(&v->s, ENOTSUP, "it is an HVM guest");
 	if (info->dying || !info->shutdown || info->shutdown_reason != XYL_SHUTDOWN_SUSPEND)
 		return stream_fail(&v->s, EBUSY, "it has not shut down for suspend");
 	if (xyl_domctl(v->x, &op, "ask for its address size") < 0)
-		return -1;
+		return stream_because(&v->s);
 	if (op.u.address_size.size != 64)
 		return stream_fail(&v->s, ENOTSUP, "it is a %u-bit guest", op.u.address_size.size);
 	v->vcpu_count = info->max_vcpus;
@@ -66,10 +64,9 @@ static int open_domain(struct saver *v)
 	if (check_domain(v, &info) < 0)
 		return -1;
 	v->shared = xyl_foreign_map(v->x, v->domid, PROT_READ, &info.shared_info_mfn, 1, NULL);
-	v->types = xyl_hypercall_alloc(v->x, STREAM_BATCH * sizeof(*v->types));
-	v->tables = malloc((size_t)STREAM_BATCH * XYL_PAGE_BYTES);
-	if (!v->shared || !v->types)
-		return -1;
+	v->tables = malloc((size_t)XYL_BATCH * XYL_PAGE_BYTES);
+	if (!v->shared)
+		return stream_because(&v->s);
 	if (!v->tables)
 		return stream_fail(&v->s, ENOMEM, "out of memory");
 	if (guestp2m_read(v->x, v->domid, v->shared, info.memory_pages, &v->p2m) < 0)
@@ -159,23 +156,18 @@ static int write_p2m_frames(struct saver *v)
 /* Asks for the types of a batch, and drops what is not the domain's own; returns how many remain, or -1. */
 static int type_batch(struct saver *v, unsigned count)
 {
-	struct xen_domctl op = { .cmd = XEN_DOMCTL_getpageframeinfo3, .domain = (domid_t)v->domid };
+	uint8_t types[XYL_BATCH];
 	unsigned kept = 0;
 
-	memcpy(v->types, v->mfns, count * sizeof(*v->types));
-	op.u.getpageframeinfo3.num = count;
-	set_xen_guest_handle(op.u.getpageframeinfo3.array, v->types);
-	if (xyl_domctl(v->x, &op, "ask for the types of its frames") < 0)
+	if (xyl_page_types(v->x, v->domid, v->mfns, types, count) < 0)
 		return stream_because(&v->s);
 	for (unsigned i = 0; i < count; i++) {
-		unsigned type = (unsigned)(v->types[i] >> TYPE_SHIFT) & 15;
-
-		if (type == STREAM_PAGE_BROKEN)
+		if (types[i] == STREAM_PAGE_BROKEN)
 			return stream_fail(&v->s, EIO, "its page %#llx lies in memory that is broken",
 			                   (unsigned long long)v->pages[i]);
-		if (type == STREAM_PAGE_NONE || type == STREAM_PAGE_ALLOCATED)
+		if (types[i] == STREAM_PAGE_NONE || types[i] == STREAM_PAGE_ALLOCATED)
 			continue;
-		v->pages[kept] = v->pages[i] | (uint64_t)type << STREAM_PFN_TYPE_BIT;
+		v->pages[kept] = v->pages[i] | (uint64_t)types[i] << STREAM_PFN_TYPE_BIT;
 		v->mfns[kept++] = v->mfns[i];
 	}
 	return (int)kept;
@@ -268,7 +260,7 @@ static int write_memory(struct saver *v)
 			continue;
 		v->pages[count] = pfn;
 		v->mfns[count++] = mfn;
-		if (count == STREAM_BATCH) {
+		if (count == XYL_BATCH) {
 			if (write_batch(v, count) < 0)
 				return -1;
 			count = 0;
@@ -411,7 +403,6 @@ int xyl_domain_save(struct xyl *x, uint32_t domid, int fd, xyl_progress_fn *prog
 	guestp2m_free(&v->p2m);
 	if (v->shared)
 		(void)xyl_foreign_unmap(x, v->shared, 1);
-	xyl_hypercall_free(x, v->types, STREAM_BATCH * sizeof(*v->types));
 	free(v->tables);
 	free(v);
 	errno = error;

@@ -7,8 +7,6 @@
 
 #include "private.h"
 
-#define STREAM_BATCH 1024u /* pages that are mapped, typed and moved at once */
-
 struct stream {
 	int fd;
 	uint32_t domid;
