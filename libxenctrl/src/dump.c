@@ -124,8 +124,9 @@ static int write_head(struct dumper *d)
 /* Step 3. A frame that has gone meanwhile, as a domain that runs may give it back, is written as zeros. */
 static int write_batch(struct dumper *d, const struct dump_p2m *pages, unsigned count)
 {
-	static const uint8_t zero[XYL_PAGE_BYTES];
+	static uint8_t zero[XYL_PAGE_BYTES]; /* never written */
 	struct iovec parts[XYL_BATCH];
+	size_t n = 0;
 	uint64_t mfns[XYL_BATCH];
 	int errors[XYL_BATCH];
 	uint8_t *window;
@@ -137,10 +138,8 @@ static int write_batch(struct dumper *d, const struct dump_p2m *pages, unsigned 
 	if (!window)
 		return stream_because(&d->s);
 	for (unsigned i = 0; i < count; i++)
-		parts[i] = (struct iovec){ errors[i] ? (void *)(uintptr_t)zero
-			                             : window + (size_t)i * XYL_PAGE_BYTES,
-			                   XYL_PAGE_BYTES };
-	rc = stream_write(&d->s, parts, count);
+		n = stream_add_page(&d->s, parts, n, errors[i] ? zero : window + (size_t)i * XYL_PAGE_BYTES);
+	rc = stream_write(&d->s, parts, n);
 	if (xyl_foreign_unmap(d->x, window, count) < 0 || rc < 0)
 		return -1;
 	d->s.progress.pages_done += count;
@@ -155,7 +154,7 @@ static int write_pages(struct dumper *d)
 		if (write_batch(d, d->pages + at, (unsigned)n) < 0)
 			return -1;
 	}
-	return 0;
+	return stream_end_output(&d->s);
 }
 
 int xyl_domain_dump(struct xyl *x, uint32_t domid, int fd, xyl_progress_fn *progress, void *data)
@@ -167,6 +166,7 @@ int xyl_domain_dump(struct xyl *x, uint32_t domid, int fd, xyl_progress_fn *prog
 	};
 	int rc = -1, error;
 
+	stream_begin_output(&d.s);
 	if (open_domain(&d) == 0 && choose_pages(&d) == 0 && write_head(&d) == 0)
 		rc = write_pages(&d);
 	error = errno;

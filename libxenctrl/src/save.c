@@ -197,11 +197,11 @@ static int normalise(struct saver *v, uint64_t page, const uint8_t *from, uint8_
 /* Puts pages of the window, and copies of page tables, behind one another; returns how many parts, or -1. */
 static int gather(struct saver *v, uint8_t *window, unsigned count)
 {
-	unsigned n = 0, copies = 0;
+	unsigned copies = 0;
+	size_t n = 0;
 
 	for (unsigned i = 0; i < count; i++) {
 		uint8_t *page = window + (size_t)i * XYL_PAGE_BYTES;
-		struct iovec *before = n ? &v->parts[3 + n - 1] : NULL;
 
 		if (stream_page_is_table((unsigned)(v->pages[i] >> STREAM_PFN_TYPE_BIT))) {
 			uint8_t *copy = v->tables + (size_t)copies++ * XYL_PAGE_BYTES;
@@ -210,10 +210,7 @@ static int gather(struct saver *v, uint8_t *window, unsigned count)
 				return -1;
 			page = copy;
 		}
-		if (before && (uint8_t *)before->iov_base + before->iov_len == page)
-			before->iov_len += XYL_PAGE_BYTES;
-		else
-			v->parts[3 + n++] = (struct iovec){ page, XYL_PAGE_BYTES };
+		n = stream_add_page(&v->s, v->parts + 3, n, page);
 	}
 	return (int)n;
 }
@@ -380,9 +377,10 @@ static int write_vcpus(struct saver *v)
 
 static int write_end(struct saver *v)
 {
-	if (stream_put(&v->s, STREAM_END, NULL, 0, NULL, 0) < 0)
+	if (stream_put(&v->s, STREAM_END, NULL, 0, NULL, 0) < 0 ||
+	    stream_put(&v->s, STREAM_XL_END, NULL, 0, NULL, 0) < 0)
 		return -1;
-	return stream_put(&v->s, STREAM_XL_END, NULL, 0, NULL, 0);
+	return stream_end_output(&v->s);
 }
 
 int xyl_domain_save(struct xyl *x, uint32_t domid, int fd, xyl_progress_fn *progress, void *data)
@@ -395,6 +393,7 @@ int xyl_domain_save(struct xyl *x, uint32_t domid, int fd, xyl_progress_fn *prog
 	v->x = x;
 	v->domid = domid;
 	v->s = (struct stream){ .fd = fd, .domid = domid, .verb = "save", .fn = progress, .data = data };
+	stream_begin_output(&v->s);
 	if (open_domain(v) == 0 && write_static(v) == 0 && write_memory(v) == 0 && write_tsc(v) == 0 &&
 	    stream_put(&v->s, STREAM_SHARED_INFO, v->shared, XYL_PAGE_BYTES, NULL, 0) == 0 &&
 	    write_vcpus(v) == 0)

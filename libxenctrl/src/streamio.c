@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Bytes to and from the descriptor of a save, restore or dump. Makes no hypercalls. */
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "streamformat.h"
@@ -123,19 +125,70 @@ static struct iovec *advance(struct iovec *parts, size_t *count, size_t n)
 		parts++;
 		--*count;
 	}
-	if (*count) {
+	if (*count && n) {
 		parts->iov_base = (char *)parts->iov_base + n;
 		parts->iov_len -= n;
 	}
 	return parts;
 }
 
+void stream_begin_output(struct stream *s)
+{
+	int flags = fcntl(s->fd, F_GETFL);
+	struct stat st;
+
+	s->sparse = flags >= 0 && !(flags & O_APPEND) && fstat(s->fd, &st) == 0 && S_ISREG(st.st_mode) &&
+	            lseek(s->fd, 0, SEEK_CUR) == st.st_size;
+}
+
+int stream_end_output(struct stream *s)
+{
+	off_t end = s->sparse ? lseek(s->fd, 0, SEEK_CUR) : 0;
+
+	if (end < 0 || (s->sparse && ftruncate(s->fd, end) < 0))
+		return stream_fail(s, errno, "cannot write: %s", strerror(errno));
+	return 0;
+}
+
+size_t stream_add_page(const struct stream *s, struct iovec *parts, size_t count, uint8_t *page)
+{
+	struct iovec *last = count ? &parts[count - 1] : NULL;
+	uint64_t first;
+
+	memcpy(&first, page, sizeof(first));
+	/* all zeros: the first word is, and each byte is that of a word earlier */
+	if (s->sparse && !first && memcmp(page, page + sizeof(first), XYL_PAGE_BYTES - sizeof(first)) == 0)
+		page = NULL;
+	if (last &&
+	    (page ? last->iov_base && (uint8_t *)last->iov_base + last->iov_len == page : !last->iov_base)) {
+		last->iov_len += XYL_PAGE_BYTES;
+		return count;
+	}
+	parts[count] = (struct iovec){ page, XYL_PAGE_BYTES };
+	return count + 1;
+}
+
+/* How many of the parts, from the first on, are no holes; of those that fit into one call. */
+static int solid(const struct iovec *parts, size_t count)
+{
+	int n = 0;
+
+	while (n < IOV_MAX && (size_t)n < count && (parts[n].iov_base || !parts[n].iov_len))
+		n++;
+	return n;
+}
+
 int stream_write(struct stream *s, struct iovec *parts, size_t count)
 {
 	parts = advance(parts, &count, 0);
 	while (count) {
-		ssize_t n = writev(s->fd, parts, count < IOV_MAX ? (int)count : IOV_MAX);
+		int filled = solid(parts, count);
+		ssize_t n = (ssize_t)parts->iov_len;
 
+		if (filled)
+			n = writev(s->fd, parts, filled);
+		else if (lseek(s->fd, n, SEEK_CUR) < 0)
+			n = -1;
 		if (n < 0) {
 			if (errno == EINTR)
 				continue;

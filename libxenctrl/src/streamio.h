@@ -14,6 +14,7 @@ struct stream {
 	xyl_progress_fn *fn;
 	void *data;
 	struct xyl_progress progress;
+	bool sparse; /* pages of zeros become holes of a file */
 };
 
 /* errno EBADMSG and "domain N: cannot VERB it: TEXT". Always -1. */
@@ -34,7 +35,17 @@ XYL_HIDDEN int stream_tick(struct stream *s) XYL_MUST_USE;
 XYL_HIDDEN int stream_read(struct stream *s, void *buffer, size_t bytes, const char *what) XYL_MUST_USE;
 /* Reads and drops. */
 XYL_HIDDEN int stream_skip(struct stream *s, size_t bytes, const char *what) XYL_MUST_USE;
-/* Writes all of it; the vectors are used up. */
+/* Before the first write: finds out whether holes can be left, which they can in a file that is written at its end. */
+XYL_HIDDEN void stream_begin_output(struct stream *s);
+/* After the last one: a file that ends in a hole gets its length. */
+XYL_HIDDEN int stream_end_output(struct stream *s) XYL_MUST_USE;
+/*
+ * Puts a page behind count parts, to the last of them where it lies behind it, or as a hole where it is zeros and there may
+ * be one. Returns how many parts there are then.
+ */
+XYL_HIDDEN size_t stream_add_page(const struct stream *s, struct iovec *parts, size_t count,
+                                  uint8_t *page) XYL_MUST_USE;
+/* Writes all of it; the vectors are used up. A part without a base is a hole. */
 XYL_HIDDEN int stream_write(struct stream *s, struct iovec *parts, size_t count) XYL_MUST_USE;
 /* Writes one record: header, body in up to two parts, padding. */
 XYL_HIDDEN int stream_put(struct stream *s, uint32_t type, const void *head, size_t head_bytes,

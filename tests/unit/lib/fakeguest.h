@@ -24,6 +24,8 @@ enum {
 	LISTS, /* the tree: root, lists */
 	LIST,
 	DATA,
+	ZEROS = 18, /* three pages of zeros */
+	ZEROS_LAST = 20,
 	LOW = 24,
 	HIGH = 1024,
 	PFNS = 1100,
@@ -131,7 +133,8 @@ static void guest_make(void)
 	}
 	for (unsigned i = 0; i < PFNS; i++)
 		if (guest_frames[i])
-			memset(fake_page(guest_frames[i]), (int)(i & 0xff), XYL_PAGE_BYTES);
+			memset(fake_page(guest_frames[i]), i < ZEROS || i > ZEROS_LAST ? (int)(i & 0xff) : 0,
+			       XYL_PAGE_BYTES);
 	guest_tables();
 	guest_p2m();
 	guest_vcpus(d);

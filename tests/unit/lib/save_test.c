@@ -296,6 +296,51 @@ static void test_p2m(void)
 	free(large.data);
 }
 
+/* Where a file is written at its end, pages of zeros are holes; elsewhere they are written. The bytes are the same. */
+static void test_holes(void)
+{
+	struct bytes b = room();
+	uint8_t junk[100];
+	off_t hole;
+
+	guest_make();
+	CHECK_THAT(save(&b) == 0 && b.count == saved.count && memcmp(b.data, saved.data, b.count) == 0);
+	hole = lseek(fd, 0, SEEK_HOLE);
+	CHECK_THAT(hole > 0 && hole < (off_t)saved.count);
+	verdict("pages of zeros are holes in a file (the first one at %lld of %zu)", (long long)hole,
+	        saved.count);
+
+	memset(b.data, 0xff, saved.count + 7);
+	b.count = saved.count + 7;
+	to_file(&b);
+	guest_make();
+	CHECK_THAT(xyl_domain_save(x, 1, fd, NULL, NULL) == 0);
+	from_file(&b);
+	CHECK_THAT(b.count == saved.count + 7 && memcmp(b.data, saved.data, saved.count) == 0 &&
+	           b.data[saved.count] == 0xff);
+	verdict("they are written over what a file has");
+
+	memset(junk, 0x77, sizeof(junk));
+	if (ftruncate(fd, 0) < 0 || pwrite(fd, junk, sizeof(junk), 0) != sizeof(junk) ||
+	    lseek(fd, 0, SEEK_END) < 0)
+		abort();
+	guest_make();
+	CHECK_THAT(xyl_domain_save(x, 1, fd, NULL, NULL) == 0);
+	from_file(&b);
+	CHECK_THAT(b.count == saved.count + sizeof(junk) &&
+	           memcmp(b.data + sizeof(junk), saved.data, saved.count) == 0);
+	verdict("a stream behind the header of somebody else's");
+
+	guest_make();
+	memset(fake_page(guest_frames[HIGH + 3]), 0, XYL_PAGE_BYTES);
+	if (ftruncate(fd, 0) < 0 || lseek(fd, 0, SEEK_SET) < 0)
+		abort();
+	CHECK_THAT(xyl_domain_dump(x, 1, fd, NULL, NULL) == 0 &&
+	           lseek(fd, 0, SEEK_END) % XYL_PAGE_BYTES == 0);
+	verdict("a core file whose last page is zeros has its length");
+	free(b.data);
+}
+
 /* ---- guests that cannot be saved ---- */
 
 static void refuse_save(const char *name, int error, const char *word)
@@ -803,6 +848,7 @@ int main(void)
 	if (tap_failed)
 		return tap_end();
 	test_p2m();
+	test_holes();
 	test_bad_guests();
 	test_headers();
 	test_bodies();
