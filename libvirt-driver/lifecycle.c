@@ -621,7 +621,7 @@ static int cancel(virDomainObj *vm)
 	return ret;
 }
 
-/* The jobs that can be given up are a start and a save. */
+/* The jobs that can be given up are a start, a save and a dump. */
 int lifecycle_abort_job_flags(virDomainPtr dom, unsigned int flags)
 {
 	struct domain_private *priv;
@@ -638,12 +638,13 @@ int lifecycle_abort_job_flags(virDomainPtr dom, unsigned int flags)
 		goto cleanup;
 	if (priv->starting && !virDomainObjIsActive(vm))
 		ret = destroy_building(vm);
-	else if (priv->save_file)
+	else if (priv->save_file || priv->dumping)
 		ret = cancel(vm);
 	else
-		virReportError(VIR_ERR_OPERATION_INVALID,
-		               "%s is not being started or saved, and nothing else of it can be aborted",
-		               vm->def->name);
+		virReportError(
+		        VIR_ERR_OPERATION_INVALID,
+		        "%s is not being started, saved or dumped, and nothing else of it can be aborted",
+		        vm->def->name);
 cleanup:
 	virDomainObjEndAPI(&vm);
 	return ret;

@@ -332,6 +332,14 @@ int monitor_save(struct monitor *m, const char *handle, int stream)
 	return answer ? 0 : -1;
 }
 
+int monitor_dump(struct monitor *m, const char *handle, int file, bool live)
+{
+	g_autoptr(GVariant) answer = NULL;
+
+	answer = call_with(m, "Dump", g_variant_new("(shu)", handle, 0, live ? 1 : 0), file, NULL, STREAM_MS);
+	return answer ? 0 : -1;
+}
+
 int monitor_resume(struct monitor *m, const char *handle)
 {
 	return call_void(m, "Resume", g_variant_new("(s)", handle), DEVICE_MS);

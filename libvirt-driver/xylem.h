@@ -92,6 +92,7 @@ struct domain_private {
 	unsigned long long
 	        missing_ms; /* since when nobody knows it: the hypervisor does not list it, xylemd is away; or 0 */
 	unsigned long life; /* counts its starts */
+	bool dumping;       /* a core file is written */
 	char *save_file;    /* to which it is being saved, or was when libvirtd ended; NULL */
 };
 
@@ -216,6 +217,8 @@ int monitor_restore(struct monitor *m, GVariant *guest, bool paused, int stream,
                     GVariant **devices);
 /* Until all is written, however long that takes; the guest is suspended then. */
 int monitor_save(struct monitor *m, const char *handle, int stream);
+/* A core file; live: the guest runs on meanwhile. */
+int monitor_dump(struct monitor *m, const char *handle, int file, bool live);
 int monitor_resume(struct monitor *m, const char *handle);
 /* Of a save or a restore. */
 int monitor_cancel(struct monitor *m, const char *handle);
@@ -352,6 +355,10 @@ int save_restore_flags(virConnectPtr conn, const char *from, const char *dxml, u
 int save_restore_params(virConnectPtr conn, virTypedParameterPtr params, int count, unsigned int flags);
 char *save_image_get_xml(virConnectPtr conn, const char *file, unsigned int flags);
 int save_image_define(virConnectPtr conn, const char *file, const char *dxml, unsigned int flags);
+/* dump.c */
+int dump_core(virDomainPtr dom, const char *to, unsigned int flags);
+int dump_core_format(virDomainPtr dom, const char *to, unsigned int format, unsigned int flags);
+/* save.c */
 char *save_managed_get_xml(virDomainPtr dom, unsigned int flags);
 int save_managed_define(virDomainPtr dom, const char *dxml, unsigned int flags);
 /* devices.c */

@@ -214,6 +214,7 @@ bool job_cancel(struct guest *guest);
 bool job_fail(const struct guest *guest, const char *call, GError **error);
 void op_save(struct op *op);
 void op_resume(struct op *op);
+void op_dump(struct op *op);
 /* Whether the guest stopped for a save that had been given up, and runs again. */
 bool save_resume_abandoned(struct guest *guest);
 

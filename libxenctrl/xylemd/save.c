@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Saving a guest to a stream, and letting it go on afterwards.
+ * Saving a guest to a stream, and letting it go on afterwards; core files.
  *
  *	1. the guest's kernel is asked to suspend (control/shutdown), as it alone can take its frames out of its own tables;
  *	   it acknowledges by clearing the request, and stops
@@ -308,4 +308,42 @@ void op_resume(struct op *op)
 		op_fail(op, error);
 	else
 		op_succeed(op);
+}
+
+/* ---- core files ---- */
+
+/* Pauses are counted by the hypervisor: this one comes on top of any other. */
+static bool dump(struct guest *guest, int fd, bool live, GError **error)
+{
+	uint32_t domid = guest->journal->domid;
+	bool ok;
+
+	if (!live && xyl_domain_pause(xylemd.xen, domid))
+		return xd_fail(error, XD_ERROR_HYPERVISOR, "guest \"%s\": %s", guest->name, xyl_error());
+	ok = !xyl_domain_dump(xylemd.xen, domid, fd, job_progress, guest);
+	if (!ok)
+		job_fail(guest, "writing a core file", error);
+	if (!live && xyl_domain_unpause(xylemd.xen, domid))
+		g_warning("guest \"%s\": %s", guest->name, xyl_error());
+	return ok;
+}
+
+/* number: flags of Dump. */
+void op_dump(struct op *op)
+{
+	struct guest *guest = op->guest;
+	g_autoptr(GError) error = NULL;
+	struct xyl_dominfo info;
+	bool ok = false;
+
+	if (!guest->journal->domid || xyl_domain_info(xylemd.xen, guest->journal->domid, &info) ||
+	    info.dying || memcmp(info.uuid, guest->id, 16))
+		xd_fail(&error, XD_ERROR_BUSY, "guest \"%s\" has no domain at present", guest->name);
+	else
+		ok = job_begin(guest, "dump", &error) && dump(guest, op->fd, op->number & 1, &error);
+	job_end(guest);
+	if (ok)
+		op_succeed(op);
+	else
+		op_fail(op, error);
 }

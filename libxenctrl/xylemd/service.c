@@ -161,32 +161,56 @@ static gboolean handle_restore(XdXylemd1 *service, GDBusMethodInvocation *call, 
 	return begin(call, dict, flags, op_restore, "restore", fd);
 }
 
-static gboolean handle_save(XdXylemd1 *service, GDBusMethodInvocation *call, GUnixFDList *fds,
-                            const char *name, GVariant *stream, guint flags, gpointer data)
+/* An operation on a guest that is given a stream. */
+static gboolean submit_stream(GDBusMethodInvocation *call, GUnixFDList *fds, const char *name,
+                              GVariant *handle, op_fn *run, const char *operation, guint flags)
 {
 	struct guest *guest = guest_named(name);
 	GError *error = NULL;
 	struct op *op;
 	int fd = -1;
 
-	(void)service;
-	(void)data;
-	if (!guest)
-		xd_fail(&error, XD_ERROR_NOT_FOUND, "\"%.64s\" is no guest of xylemd", name);
-	else if (flags)
-		xd_fail(&error, XD_ERROR_INVALID_ARGUMENT, "flags 0x%x: none has a meaning", flags);
+	if (guest)
+		fd = take_stream(fds, handle, &error);
 	else
-		fd = take_stream(fds, stream, &error);
+		xd_fail(&error, XD_ERROR_NOT_FOUND, "\"%.64s\" is no guest of xylemd", name);
 	if (fd < 0) {
 		guest_unref(guest);
 		return answer_error(call, error);
 	}
-	op = op_new(op_save, "save", guest, call);
-	op->live = true;
+	op = op_new(run, operation, guest, call);
+	op->live = run == op_save;
+	op->number = flags;
 	op->fd = fd;
 	op_submit(op);
 	guest_unref(guest);
 	return TRUE;
+}
+
+static gboolean handle_save(XdXylemd1 *service, GDBusMethodInvocation *call, GUnixFDList *fds,
+                            const char *name, GVariant *stream, guint flags, gpointer data)
+{
+	GError *error = NULL;
+
+	(void)service;
+	(void)data;
+	if (!flags)
+		return submit_stream(call, fds, name, stream, op_save, "save", flags);
+	xd_fail(&error, XD_ERROR_INVALID_ARGUMENT, "flags 0x%x: none has a meaning", flags);
+	return answer_error(call, error);
+}
+
+static gboolean handle_dump(XdXylemd1 *service, GDBusMethodInvocation *call, GUnixFDList *fds,
+                            const char *name, GVariant *file, guint flags, gpointer data)
+{
+	GError *error = NULL;
+
+	(void)service;
+	(void)data;
+	if (!(flags & ~1u))
+		return submit_stream(call, fds, name, file, op_dump, "dump", flags);
+	xd_fail(&error, XD_ERROR_INVALID_ARGUMENT, "flags 0x%x: only bit 0 has a meaning", flags);
+	return answer_error(call, error);
 }
 
 static gboolean handle_cancel(XdXylemd1 *service, GDBusMethodInvocation *call, const char *name,
@@ -822,6 +846,7 @@ void service_start(XdXylemd1 *service)
 {
 	g_signal_connect(service, "handle-create", G_CALLBACK(handle_create), NULL);
 	g_signal_connect(service, "handle-save", G_CALLBACK(handle_save), NULL);
+	g_signal_connect(service, "handle-dump", G_CALLBACK(handle_dump), NULL);
 	g_signal_connect(service, "handle-resume", G_CALLBACK(handle_resume), NULL);
 	g_signal_connect(service, "handle-restore", G_CALLBACK(handle_restore), NULL);
 	g_signal_connect(service, "handle-cancel", G_CALLBACK(handle_cancel), NULL);

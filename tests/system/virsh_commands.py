@@ -233,10 +233,20 @@ r - migrate-setmaxdowntime g 10
 r - migrate-getmaxdowntime g
 r - migrate-compcache g
 r - migrate-postcopy g
-r - save g /root/saved
-r - managedsave g
 r - save-image-dumpxml /root/nosuch
-r - dump g /root/dumped --memory-only
+r + dump g /root/dumped --memory-only --live => head -c 4 /root/dumped | grep -q ELF
+r - dump g /root/dumped --memory-only --format kdump-zlib
+r + save g /root/saved => virsh domstate g --reason | grep -q saved
+o + save-image-dumpxml /root/saved => virsh save-image-dumpxml /root/saved | grep -q '<name>g</name>'
+!virsh save-image-dumpxml /root/saved >/root/saved.xml
+o + save-image-define /root/saved /root/saved.xml
+o + restore /root/saved => virsh domstate g | grep -q running
+!n=0; until [ "$(xenstore-read /local/domain/$(virsh domid g)/device/vif/0/state)" = 4 ] || [ $n -ge 200 ]; do sleep 1; n=$((n+1)); done
+r + managedsave g => virsh list --all --with-managed-save | grep -q g
+o + managedsave-dumpxml g => virsh managedsave-dumpxml g | grep -q '<name>g</name>'
+o + managedsave-define g /root/saved.xml
+o + start g => virsh domstate g --reason | grep -q restored
+!n=0; until [ "$(xenstore-read /local/domain/$(virsh domid g)/device/vif/0/state)" = 4 ] || [ $n -ge 200 ]; do sleep 1; n=$((n+1)); done
 r - migrate g --live xen+ssh://nowhere/system
 r - nodedev-detach pci_0000_00_00_0
 r - domrename g gg

@@ -169,6 +169,8 @@ NOT_CALLED(monitor_restore, struct monitor *m G_GNUC_UNUSED, GVariant *guest G_G
            GVariant **devices G_GNUC_UNUSED)
 NOT_CALLED(monitor_save, struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED,
            int stream G_GNUC_UNUSED)
+NOT_CALLED(monitor_dump, struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED,
+           int file G_GNUC_UNUSED, bool live G_GNUC_UNUSED)
 NOT_CALLED(monitor_resume, struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED)
 NOT_CALLED(monitor_cancel, struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED)
 NOT_CALLED(monitor_destroy, struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED)

@@ -1049,6 +1049,46 @@ static void test_save_fails(void)
 	close(fd);
 }
 
+static bool dumps(const struct test_guest *g, guint flags, const char *wanted)
+{
+	char text[64] = "";
+	int fd = scratch();
+	bool good = succeeded(begin_stream("Dump", g_variant_new("(shu)", g->uuid, 0, flags), fd)) &&
+	            pread(fd, text, sizeof(text) - 1, 0) > 0 && !strcmp(text, wanted);
+
+	close(fd);
+	return good;
+}
+
+static void test_dump(void)
+{
+	struct test_guest g;
+	int fd = scratch();
+	uint32_t domid;
+
+	new_guest(&g);
+	create(&g, false);
+	domid = fake_find(g.id);
+	tap_ok(dumps(&g, 0, "core, 1 pauses") && runs(domid), "dump: the guest is paused for it");
+	tap_ok(dumps(&g, 1, "core, 0 pauses") && runs(domid), "or not");
+	fake_save_error = EIO;
+	tap_ok(refused(begin_stream("Dump", g_variant_new("(shu)", g.uuid, 0, 0), fd), "Stream") &&
+	               runs(domid),
+	       "a file that cannot be written: it runs on");
+	fake_save_error = 0;
+	tap_ok(refused(begin_stream("Dump", g_variant_new("(shu)", g.uuid, 0, 2), fd), "InvalidArgument") &&
+	               refused(begin_stream("Dump", g_variant_new("(shu)", g.uuid, 0, 0), -1),
+	                       "InvalidArgument"),
+	       "flags and descriptors are checked");
+	tap_ok(succeeded(begin("SetPolicy", g_variant_new("(sss)", g.uuid, "crash", "preserve"))),
+	       "a guest that is kept");
+	fake_stop(domid, XYL_SHUTDOWN_CRASH);
+	settle(&g);
+	tap_ok(dumps(&g, 0, "core, 1 pauses") && !runs(domid), "is dumped, too, and stays as it is");
+	destroyed(&g);
+	close(fd);
+}
+
 static void test_job(void)
 {
 	struct test_guest g;
@@ -1101,6 +1141,7 @@ int main(void)
 	test_resume();
 	test_save_fails();
 	test_job();
+	test_dump();
 	g_rmdir(dir);
 	g_free(dir);
 	return tap_end();
