@@ -374,6 +374,14 @@ class VM:
         if done.returncode or tar.returncode:
             raise VMError("cannot copy %s into %s" % (local, self.name))
 
+    def fetch(self, remote, local):
+        """Copies a file out of dom0."""
+        with open(local, "wb") as out:
+            done = subprocess.run(self.ssh_argv("cat " + shlex.quote(remote)), stdin=subprocess.DEVNULL, stdout=out,
+                                  timeout=300 * SCALE, check=False)
+        if done.returncode:
+            raise VMError("cannot copy %s out of %s" % (remote, self.name))
+
     def write(self, remote, text):
         """Writes a text file in dom0."""
         self.ssh("cat >" + shlex.quote(remote), stdin=text or "\n")
