@@ -119,7 +119,7 @@ static bool prepare(struct build *b, GError **error)
 		if (nic->mtu)
 			b->mtus[i] = nic->mtu;
 	}
-	if (!open_disks(b, error))
+	if (!device_screen_check(b->guest, error) || !open_disks(b, error))
 		return false;
 	if (b->stream >= 0)
 		return true;
@@ -320,6 +320,8 @@ static bool fill_store(struct build *b, GError **error)
 	journal_number_nics(b->guest->journal);
 	for (i = 0; i < conf->nics->len; i++)
 		layout_add_nic(nodes, b->ids.domid, g_ptr_array_index(conf->nics, i), i, b->mtus[i]);
+	if (conf->screen)
+		layout_add_screen(nodes, b->ids.domid);
 	if (conf->nics->len) {
 		b->nics = nic_waiter_open(conf->name, error);
 		if (!b->nics)
@@ -357,7 +359,7 @@ static bool connect_backends(struct build *b, GError **error)
 		if (!device_wait_offered(b->guest, device_disk.type, disk->devid, disk->vdev, error))
 			return false;
 	}
-	return true;
+	return device_screen_connect(b->guest, error);
 }
 
 static void clear_images(struct build *b)

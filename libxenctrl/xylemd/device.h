@@ -12,8 +12,9 @@
 
 /* On a thread of the guest's operations. False with an error. */
 struct device_class {
-	const char *name; /* "class" of a device dictionary */
-	const char *type; /* of its directories in the store */
+	const char *name;        /* "class" of a device dictionary */
+	const char *type;        /* of its directories in the store */
+	const char *second_type; /* of further ones; NULL: none */
 	/* Adds a dictionary for each one that the guest has. */
 	void (*list)(const struct guest *guest, GVariantBuilder *list);
 	/* dict: as the configuration has it; *made: as it became, floating. */
@@ -21,7 +22,7 @@ struct device_class {
 	bool (*detach)(struct guest *guest, const struct device_ref *ref, GError **error);
 };
 
-extern const struct device_class device_disk, device_nic;
+extern const struct device_class device_disk, device_nic, device_screen;
 extern const struct device_class *const device_classes[]; /* up to NULL */
 /* NULL: there is none; guestconf.c lets no other name in than those that are there. */
 const struct device_class *device_class_named(const char *name);
@@ -44,5 +45,12 @@ void device_publish(struct guest *guest, const char *detail);
 /* False when a domain that is not ours has the same block device, unless both only read. */
 bool device_check_strangers(struct guest *guest, const struct disk_conf *conf, const struct disk *disk,
                             GError **error);
+
+/* ---- device_screen.c: a guest without a screen in its configuration is passed over ---- */
+bool device_screen_check(struct guest *guest, GError **error);
+/* Its nodes are in the store: starts what serves them. */
+bool device_screen_connect(struct guest *guest, GError **error);
+void device_screen_adopt(struct guest *guest);
+void device_screen_end(struct guest *guest);
 
 #endif

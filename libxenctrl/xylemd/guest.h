@@ -24,6 +24,7 @@
 #include "error.h"
 #include "guestconf.h"
 #include "journal.h"
+#include "screen.h"
 #include "storeio.h"
 #include "worker.h"
 #include "xenctrl.h"
@@ -68,6 +69,9 @@ struct guest {
 	/* belongs to the operation */
 	struct journal *journal;
 	GPtrArray *disks;         /* struct disk, one for each of journal->conf->disks */
+	struct screen *screen;    /* NULL: it has none at present */
+	gint64 screen_since_us;   /* when that began */
+	guint screen_quick;       /* how many ended soon, in a row */
 	uint32_t settled_domid;   /* the domain that has stopped and is kept */
 	uint32_t abandoned_domid; /* its domain was asked to suspend, and may still do so */
 	bool paused_before_save;
@@ -189,6 +193,11 @@ void op_resize(struct op *op);
 void op_detach(struct op *op);
 /* The guest's devices as they are: a floating aa{sv}. */
 GVariant *device_list(const struct guest *guest);
+
+/* device_screen.c */
+void op_screenshot(struct op *op);
+void op_send_keys(struct op *op);
+void op_open_screen(struct op *op);
 
 /* live.c: settings of a running guest, which hold after its restart */
 void op_set_memory(struct op *op);

@@ -2,6 +2,7 @@
 /* Guest configuration: decode, check, encode; see guestconf.h. */
 #include "guestconf.h"
 
+#include <arpa/inet.h>
 #include <string.h>
 
 #include "error.h"
@@ -26,7 +27,8 @@ static const struct key guest_keys[] = {
 	{ "cpumap", "ay", false },      { "vcpu_pins", "a(uay)", false },
 	{ "clock_offset", "s", false }, { "clock_adjustment", "x", false },
 	{ "consoles", "u", false },     { "disks", "aa{sv}", false },
-	{ "nics", "aa{sv}", false },    { "opaque", "s", false },
+	{ "nics", "aa{sv}", false },    { "screens", "aa{sv}", false },
+	{ "opaque", "s", false },
 };
 
 static const struct key disk_keys[] = {
@@ -38,6 +40,11 @@ static const struct key disk_keys[] = {
 static const struct key nic_keys[] = {
 	{ "class", "s", false }, { "mac", "s", true },    { "bridge", "s", true }, { "ifname", "s", false },
 	{ "mtu", "u", false },   { "model", "s", false }, { "link", "b", false },  { "hold", "b", false },
+};
+
+static const struct key screen_keys[] = {
+	{ "class", "s", false }, { "type", "s", true },    { "listen", "s", false },
+	{ "port", "u", false },  { "socket", "s", false },
 };
 
 static const struct key scheduler_keys[] = {
@@ -345,6 +352,53 @@ struct nic_conf *nic_conf_parse(GVariant *given, const char *what, GError **erro
 	return NULL;
 }
 
+/* QEMU would look a name up, which may take for ever. */
+static bool is_address(const char *text)
+{
+	struct in6_addr address;
+
+	return inet_pton(AF_INET, text, &address) == 1 || inet_pton(AF_INET6, text, &address) == 1;
+}
+
+struct screen_conf *screen_conf_parse(GVariant *given, const char *what, GError **error)
+{
+	g_auto(GVariantDict) held = G_VARIANT_DICT_INIT(NULL);
+	GVariantDict *dict = &held;
+	g_autofree char *type = NULL;
+	struct screen_conf *screen;
+
+	if (!take_keys(given, screen_keys, G_N_ELEMENTS(screen_keys), what, dict, error))
+		return NULL;
+	screen = g_new0(struct screen_conf, 1);
+	type = get_string(dict, "type");
+	screen->listen = get_string(dict, "listen");
+	screen->socket = get_string(dict, "socket");
+	g_variant_dict_lookup(dict, "port", "u", &screen->port);
+	if (strcmp(type, "vnc"))
+		xd_fail(error, XD_ERROR_NOT_SUPPORTED, "%s: type \"%.32s\" is not available, only vnc", what,
+		        type);
+	else if (screen->socket && (screen->listen || screen->port))
+		xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: a socket has neither listen nor port", what);
+	else if (screen->socket && strlen(screen->socket) > GUEST_SOCKET_MAX)
+		xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: socket is longer than %d bytes", what,
+		        GUEST_SOCKET_MAX);
+	else if (screen->socket && !check_path(screen->socket, what, "socket", error))
+		;
+	else if (screen->listen && !is_address(screen->listen))
+		xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: listen \"%.64s\" is no address in figures",
+		        what, screen->listen);
+	else if (screen->port && (screen->port < GUEST_VNC_PORT_MIN || screen->port > GUEST_VNC_PORT_MAX))
+		xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: port %u is outside %d..%d", what, screen->port,
+		        GUEST_VNC_PORT_MIN, GUEST_VNC_PORT_MAX);
+	else {
+		if (!screen->socket && !screen->listen)
+			screen->listen = g_strdup("127.0.0.1");
+		return screen;
+	}
+	screen_conf_free(screen);
+	return NULL;
+}
+
 void disk_conf_free(struct disk_conf *disk)
 {
 	if (!disk)
@@ -363,6 +417,15 @@ void nic_conf_free(struct nic_conf *nic)
 	g_free(nic);
 }
 
+void screen_conf_free(struct screen_conf *screen)
+{
+	if (!screen)
+		return;
+	g_free(screen->listen);
+	g_free(screen->socket);
+	g_free(screen);
+}
+
 const char *device_class(GVariant *given, GError **error)
 {
 	const char *class = NULL;
@@ -372,7 +435,9 @@ const char *device_class(GVariant *given, GError **error)
 		return "disk";
 	if (class && !strcmp(class, "nic"))
 		return "nic";
-	xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "device: class is \"%.32s\", neither disk nor nic",
+	if (class && !strcmp(class, "screen"))
+		return "screen";
+	xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "device: class is \"%.32s\", not disk, nic or screen",
 	        class ? class : "");
 	return NULL;
 }
@@ -398,6 +463,9 @@ bool device_ref_parse(GVariant *given, struct device_ref *ref, GError **error)
 		xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "disk: vdev, and nothing else, says which one");
 	else if (!strcmp(class, "nic") && (!mac || ref->vdev || !mac_parse(mac, bytes)))
 		xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "nic: mac, and nothing else, says which one");
+	else if (!strcmp(class, "screen") && (mac || ref->vdev))
+		xd_fail(error, XD_ERROR_INVALID_ARGUMENT,
+		        "screen: there is one, which has neither mac nor vdev");
 	else {
 		if (mac) {
 			g_autofree char *lower = g_ascii_strdown(mac, -1);
@@ -475,6 +543,7 @@ void guestconf_free(struct guestconf *conf)
 	g_clear_pointer(&conf->pins, g_array_unref);
 	g_clear_pointer(&conf->disks, g_ptr_array_unref);
 	g_clear_pointer(&conf->nics, g_ptr_array_unref);
+	screen_conf_free(conf->screen);
 	g_free(conf);
 }
 
@@ -747,6 +816,23 @@ static bool parse_nics(struct guestconf *conf, GVariantDict *dict, const char *w
 	return true;
 }
 
+static bool parse_screens(struct guestconf *conf, GVariantDict *dict, const char *what, GError **error)
+{
+	g_autoptr(GVariant) screens = g_variant_dict_lookup_value(dict, "screens", G_VARIANT_TYPE("aa{sv}"));
+	gsize count = screens ? g_variant_n_children(screens) : 0;
+	g_autofree char *where = g_strdup_printf("%s, screen", what);
+	g_autoptr(GVariant) child = NULL;
+
+	if (count > GUEST_SCREENS_MAX)
+		return xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: more than %d screen", what,
+		               GUEST_SCREENS_MAX);
+	if (!count)
+		return true;
+	child = g_variant_get_child_value(screens, 0);
+	conf->screen = screen_conf_parse(child, where, error);
+	return conf->screen != NULL;
+}
+
 struct guestconf *guestconf_parse(GVariant *given, GError **error)
 {
 	g_auto(GVariantDict) held = G_VARIANT_DICT_INIT(NULL);
@@ -770,7 +856,8 @@ struct guestconf *guestconf_parse(GVariant *given, GError **error)
 	what = g_strdup_printf("guest \"%s\"", conf->name);
 	if (!parse_memory(conf, dict, what, error) || !parse_vcpus(conf, dict, what, error) ||
 	    !parse_boot(conf, dict, what, error) || !parse_behaviour(conf, dict, what, error) ||
-	    !parse_disks(conf, dict, what, error) || !parse_nics(conf, dict, what, error))
+	    !parse_disks(conf, dict, what, error) || !parse_nics(conf, dict, what, error) ||
+	    !parse_screens(conf, dict, what, error))
 		goto fail;
 	return conf;
 fail:
@@ -816,6 +903,21 @@ static GVariant *nic_to_variant(const struct nic_conf *nic)
 		g_variant_builder_add(&b, "{sv}", "link", g_variant_new_boolean(FALSE));
 	if (nic->hold)
 		g_variant_builder_add(&b, "{sv}", "hold", g_variant_new_boolean(TRUE));
+	return g_variant_builder_end(&b);
+}
+
+static GVariant *screen_to_variant(const struct screen_conf *screen)
+{
+	GVariantBuilder b;
+
+	g_variant_builder_init(&b, G_VARIANT_TYPE_VARDICT);
+	g_variant_builder_add(&b, "{sv}", "type", g_variant_new_string("vnc"));
+	if (screen->listen)
+		g_variant_builder_add(&b, "{sv}", "listen", g_variant_new_string(screen->listen));
+	if (screen->port)
+		g_variant_builder_add(&b, "{sv}", "port", g_variant_new_uint32(screen->port));
+	if (screen->socket)
+		g_variant_builder_add(&b, "{sv}", "socket", g_variant_new_string(screen->socket));
 	return g_variant_builder_end(&b);
 }
 
@@ -870,6 +972,11 @@ GVariant *guestconf_to_variant(const struct guestconf *conf)
 	for (i = 0; i < conf->nics->len; i++)
 		g_variant_builder_add_value(&list, nic_to_variant(g_ptr_array_index(conf->nics, i)));
 	g_variant_builder_add(&b, "{sv}", "nics", g_variant_builder_end(&list));
+	if (conf->screen) {
+		g_variant_builder_init(&list, G_VARIANT_TYPE("aa{sv}"));
+		g_variant_builder_add_value(&list, screen_to_variant(conf->screen));
+		g_variant_builder_add(&b, "{sv}", "screens", g_variant_builder_end(&list));
+	}
 	if (conf->opaque)
 		g_variant_builder_add(&b, "{sv}", "opaque", g_variant_new_string(conf->opaque));
 	return g_variant_builder_end(&b);

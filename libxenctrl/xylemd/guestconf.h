@@ -57,6 +57,13 @@ struct nic_conf {
 	bool released; /* in its present life; not kept */
 };
 
+/* A screen with keyboard and mouse, as a VNC server shows it. */
+struct screen_conf {
+	char *listen;  /* address in figures; NULL: it listens on the socket */
+	uint32_t port; /* 0: the first free one from GUEST_VNC_PORT_MIN */
+	char *socket;  /* path */
+};
+
 struct vcpu_pin {
 	uint32_t vcpu;
 	GBytes *cpumap;
@@ -82,9 +89,10 @@ struct guestconf {
 	enum clock_base clock_base;
 	int64_t clock_adjustment_s;
 	bool console;
-	GPtrArray *disks; /* struct disk_conf */
-	GPtrArray *nics;  /* struct nic_conf */
-	char *opaque;     /* NULL: none */
+	GPtrArray *disks;           /* struct disk_conf */
+	GPtrArray *nics;            /* struct nic_conf */
+	struct screen_conf *screen; /* NULL: none */
+	char *opaque;               /* NULL: none */
 };
 
 /* Decodes and checks; NULL and InvalidArgument or NotSupported when something is wrong. */
@@ -94,15 +102,17 @@ void guestconf_free(struct guestconf *conf);
 GVariant *guestconf_to_variant(const struct guestconf *conf);
 
 /*
- * One disk or nic by itself, for attaching; `what` names it in messages ("disk 3").
+ * One disk, nic or screen by itself, for attaching; `what` names it in messages ("disk 3").
  * The key "class" is accepted and not looked at.
  */
 struct disk_conf *disk_conf_parse(GVariant *dict, const char *what, GError **error);
 struct nic_conf *nic_conf_parse(GVariant *dict, const char *what, GError **error);
+struct screen_conf *screen_conf_parse(GVariant *dict, const char *what, GError **error);
 void disk_conf_free(struct disk_conf *disk);
 void nic_conf_free(struct nic_conf *nic);
+void screen_conf_free(struct screen_conf *screen);
 
-/* What DetachDevice is given: exactly one of vdev and mac is set. */
+/* What DetachDevice is given: of vdev and mac the one that the class has. */
 struct device_ref {
 	const char *class; /* as device_class() */
 	char *vdev;
@@ -112,7 +122,7 @@ struct device_ref {
 bool device_ref_parse(GVariant *dict, struct device_ref *ref, GError **error);
 void device_ref_clear(struct device_ref *ref);
 
-/* "disk", "nic" or NULL with an error: the class of a device dictionary. */
+/* "disk", "nic", "screen" or NULL with an error: the class of a device dictionary. */
 const char *device_class(GVariant *dict, GError **error);
 
 /* What SetScheduler is given: what is absent keeps the configuration's value. */

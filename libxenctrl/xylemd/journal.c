@@ -43,6 +43,7 @@ static GVariant *journal_to_variant(const struct journal *journal, GVariant *con
 	g_variant_builder_add(&b, "{sv}", "domid", g_variant_new_uint32(journal->domid));
 	g_variant_builder_add(&b, "{sv}", "unpaused", g_variant_new_boolean(journal->unpaused));
 	g_variant_builder_add(&b, "{sv}", "cpupool", g_variant_new_uint32(journal->cpupool));
+	g_variant_builder_add(&b, "{sv}", "screen_port", g_variant_new_uint32(journal->screen_port));
 	g_variant_builder_add(&b, "{sv}", "started_us", g_variant_new_int64(journal->policy.started_us));
 	g_variant_builder_add(&b, "{sv}", "quick_runs", g_variant_new_uint32(journal->policy.quick_runs));
 	g_variant_builder_add(&b, "{sv}", "nic_devids",
@@ -131,7 +132,11 @@ static bool journal_decode(struct journal *journal, GVariant *data, GError **err
 	    !g_variant_lookup(data, "quick_runs", "u", &journal->policy.quick_runs))
 		return xd_fail(error, XD_ERROR_INTERNAL, "a key is missing");
 	journal->unpaused = unpaused;
-	(void)g_variant_lookup(data, "cpupool", "u", &journal->cpupool); /* not in older ones */
+	/* These are not in older ones. */
+	(void)g_variant_lookup(data, "cpupool", "u", &journal->cpupool);
+	(void)g_variant_lookup(data, "screen_port", "u", &journal->screen_port);
+	if (journal->screen_port > GUEST_VNC_PORT_MAX)
+		return xd_fail(error, XD_ERROR_INTERNAL, "screen_port is no port");
 	for (i = 0; i < G_N_ELEMENTS(phase_names) && strcmp(phase, phase_names[i]); i++)
 		;
 	if (i == G_N_ELEMENTS(phase_names))

@@ -28,7 +28,8 @@ struct journal {
 	uint32_t cpupool; /* where its domain was when it was taken down, for the next one */
 	struct policy_state policy;
 	struct guestconf *conf;
-	GArray *nic_devids; /* uint32_t, one for each of conf->nics */
+	uint32_t screen_port; /* of its last screen, for the next one; 0: none yet, or a socket */
+	GArray *nic_devids;   /* uint32_t, one for each of conf->nics */
 };
 
 /* The journal of a new guest, in the phase "building"; takes the configuration. */

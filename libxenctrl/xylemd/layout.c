@@ -168,6 +168,20 @@ void layout_add_nic(GArray *nodes, uint32_t domid, const struct nic_conf *nic, u
 		add_number(nodes, back, "mtu", mtu);
 }
 
+/* QEMU, which serves both, is told the rest by its arguments. */
+void layout_add_screen(GArray *nodes, uint32_t domid)
+{
+	static const char *const types[] = { "vfb", "vkbd" };
+	guint i;
+
+	for (i = 0; i < G_N_ELEMENTS(types); i++) {
+		g_autofree char *front = layout_frontend(domid, types[i], 0);
+		g_autofree char *back = layout_backend(domid, types[i], 0);
+
+		add_pair(nodes, domid, front, back);
+	}
+}
+
 char *layout_to_text(const GArray *nodes)
 {
 	static const char *const names[] = { "", " guest-reads", " guest-owns", " frontend" };

@@ -50,7 +50,10 @@ void layout_add_disk(GArray *nodes, uint32_t domid, const struct disk_conf *disk
 /* Frontend and backend of the guest's nic number devid; mtu 0 is left to the frontend. */
 void layout_add_nic(GArray *nodes, uint32_t domid, const struct nic_conf *nic, uint32_t devid, uint32_t mtu);
 
-/* Paths of a device's directories; type is "vbd" or "vif". Free with g_free(). */
+/* Frontends and backends of the guest's screen and its keyboard. */
+void layout_add_screen(GArray *nodes, uint32_t domid);
+
+/* Paths of a device's directories; type is "vbd", "vif", "vfb" or "vkbd". Free with g_free(). */
 char *layout_frontend(uint32_t domid, const char *type, uint32_t devid);
 char *layout_backend(uint32_t domid, const char *type, uint32_t devid);
 

@@ -142,6 +142,7 @@ static gboolean start(GError **error)
 	if (!take_lock(error))
 		return FALSE;
 	daemon_init(guests);
+	screen_init(run_dir, NULL, SCREEN_USER);
 	xylemd.worker = worker_new("/proc/self/exe");
 	g_timeout_add_seconds(10, rest, NULL);
 	xylemd.xen = xyl_open();

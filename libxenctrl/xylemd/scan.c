@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "guest.h"
+#include "device.h"
 
 struct stranger {
 	uint8_t id[16];
@@ -336,6 +336,7 @@ static void op_adopt(struct op *op)
 	/* Whether somebody had set them up is not known: whoever says that a link is up has to know. */
 	for (i = 0; i < guest->journal->conf->nics->len; i++)
 		((struct nic_conf *)g_ptr_array_index(guest->journal->conf->nics, i))->released = true;
+	device_screen_adopt(guest);
 	guest_publish(guest);
 }
 

@@ -572,6 +572,34 @@ static gboolean handle_set_policy(XdXylemd1 *service, GDBusMethodInvocation *cal
 	return submit_live(call, name, op_set_policy, "policy-change", g_variant_new("(ss)", event, action));
 }
 
+static gboolean handle_screenshot(XdXylemd1 *service, GDBusMethodInvocation *call, GUnixFDList *fds,
+                                  const char *name, gpointer data)
+{
+	(void)service;
+	(void)fds;
+	(void)data;
+	return submit_live(call, name, op_screenshot, "screenshot", NULL);
+}
+
+static gboolean handle_send_keys(XdXylemd1 *service, GDBusMethodInvocation *call, const char *name,
+                                 guint hold_ms, GVariant *keys, gpointer data)
+{
+	(void)service;
+	(void)data;
+	return submit_live(call, name, op_send_keys, "keys", g_variant_new("(u@au)", hold_ms, keys));
+}
+
+/* The socket stays in the call, of which it is taken when the guest's turn comes. */
+static gboolean handle_open_screen(XdXylemd1 *service, GDBusMethodInvocation *call, GUnixFDList *fds,
+                                   const char *name, GVariant *sock, gboolean skip_auth, gpointer data)
+{
+	(void)service;
+	(void)fds;
+	(void)data;
+	return submit_live(call, name, op_open_screen, "open-screen",
+	                   g_variant_new("(@hb)", sock, skip_auth));
+}
+
 static const char *state_name(const struct xyl_dominfo *info)
 {
 	if (info->dying)
@@ -865,6 +893,9 @@ void service_start(XdXylemd1 *service)
 	g_signal_connect(service, "handle-release-nic", G_CALLBACK(handle_release_nic), NULL);
 	g_signal_connect(service, "handle-set-policy", G_CALLBACK(handle_set_policy), NULL);
 	g_signal_connect(service, "handle-set-opaque", G_CALLBACK(handle_set_opaque), NULL);
+	g_signal_connect(service, "handle-screenshot", G_CALLBACK(handle_screenshot), NULL);
+	g_signal_connect(service, "handle-send-keys", G_CALLBACK(handle_send_keys), NULL);
+	g_signal_connect(service, "handle-open-screen", G_CALLBACK(handle_open_screen), NULL);
 	g_signal_connect(service, "handle-list", G_CALLBACK(handle_list), NULL);
 	g_signal_connect(service, "handle-get", G_CALLBACK(handle_get), NULL);
 }

@@ -69,6 +69,9 @@ static GPtrArray *find_devices(uint32_t domid, bool ours)
 	if (ours) {
 		for (i = 0; device_classes[i]; i++)
 			find_devices_of_type(devices, domid, device_classes[i]->type);
+		for (i = 0; device_classes[i]; i++)
+			if (device_classes[i]->second_type)
+				find_devices_of_type(devices, domid, device_classes[i]->second_type);
 		return devices;
 	}
 	types = xyl_store_directory(storeio_store(xylemd.io), XYL_TX_NONE, "/local/domain/0/backend", &count);
@@ -100,6 +103,7 @@ static void remove_nodes(uint32_t domid, const char *uuid, GPtrArray *devices, c
 	}
 	g_ptr_array_add(paths, g_strdup_printf("/local/domain/0/backend/console/%u", domid));
 	g_ptr_array_add(paths, g_strdup_printf("/local/domain/%u", domid));
+	g_ptr_array_add(paths, g_strdup_printf("/local/domain/0/device-model/%u", domid));
 	g_ptr_array_add(paths, g_strdup_printf("/libxl/%u", domid));
 	if (uuid)
 		g_ptr_array_add(paths, g_strconcat("/vm/", uuid, NULL));
@@ -194,8 +198,11 @@ void teardown_guest(struct guest *guest, bool keep_disks, const char *detail)
 	if (domid) {
 		remember_pool(guest->journal);
 		guest_save(guest, keep_disks ? JOURNAL_RESTART : JOURNAL_TEARDOWN);
-		teardown_common(domid, guest->uuid, true, what);
+		kill_domain(domid);
 	}
+	device_screen_end(guest);
+	if (domid)
+		teardown_common(domid, guest->uuid, true, what);
 	if (!keep_disks)
 		g_ptr_array_set_size(guest->disks, 0);
 	if (domid)

@@ -29,9 +29,9 @@ IMAGES = os.path.join(os.path.dirname(HERE), "images")
 
 DOM0_PACKAGES = [
     "bash", "busybox-static", "ca-certificates", "e2fsprogs", "ebtables", "iproute2", "iptables", "iputils-ping", "kmod",
-    "libglib2.0-0", "liblzma5", "liblzo2-2", "libnl-3-200", "libnl-route-3-200", "libseccomp2", "libvirt-clients",
+    "libglib2.0-0", "libjson-glib-1.0-0", "liblzma5", "liblzo2-2", "libnl-3-200", "libnl-route-3-200", "libseccomp2", "libvirt-clients",
     "libvirt-daemon", "libvirt-daemon-config-nwfilter", "libvirt-daemon-driver-xen", "libxml2", "libzstd1", "lvm2", "mount", "netcat-openbsd",
-    "openssh-server", "procps", "python3-libvirt", "strace", "util-linux", "xen-utils-4.17",
+    "openssh-server", "procps", "python3-libvirt", "qemu-system-xen", "strace", "util-linux", "xen-utils-4.17",
     "xenstore-utils", "zlib1g",
 ]
 
@@ -522,6 +522,7 @@ def mmdebstrap(variant, packages, target):
     run(["mmdebstrap", "--variant=" + variant, "--format=tar", "--include=" + ",".join(packages),
          "--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-exclude=/usr/share/man/*",
          "--dpkgopt=path-exclude=/usr/share/locale/*", "--dpkgopt=path-exclude=/usr/share/qemu/*",
+         "--dpkgopt=path-include=/usr/share/qemu/keymaps/*",
          "--aptopt=APT::Install-Recommends false", "--aptopt=Acquire::Retries 3"] + options +
         ["bookworm", target] + apt_lines(), "mmdebstrap " + variant)
 
@@ -649,7 +650,7 @@ def grub_disk(target, entries, files, default=0):
 
 HOST_PACKAGES = [
     "apparmor", "bridge-utils", "dbus", "e2fsprogs", "ifupdown", "initramfs-tools", "iproute2", "isc-dhcp-client", "kmod",
-    "libglib2.0-0", "liblzo2-2", "libnl-3-200", "libnl-route-3-200", "libseccomp2", "libvirt-clients", "libvirt-daemon-driver-xen",
+    "libglib2.0-0", "libjson-glib-1.0-0", "liblzo2-2", "libnl-3-200", "libnl-route-3-200", "libseccomp2", "libvirt-clients", "libvirt-daemon-driver-xen",
     "libvirt-daemon-system", "libzstd1", "linux-image-amd64", "lvm2", "openssh-server", "procps", "systemd-sysv", "udev",
 ]
 HOST_BOOT_MIB, HOST_ROOT_MIB, HOST_LVM_MIB = 192, 1536, 512

@@ -39,6 +39,7 @@ enum fake_suspend { FAKE_SUSPENDS, FAKE_ACKNOWLEDGES, FAKE_IGNORES };
 extern enum fake_suspend fake_suspend; /* what guests do that are asked to suspend */
 extern int fake_save_error;            /* xyl_domain_save() fails with it; 0: it writes FAKE_STREAM */
 #define FAKE_STREAM "a guest's memory"
+extern int fake_screens; /* how many were started since the last was taken down */
 
 void fake_lock(void);
 void fake_unlock(void);
@@ -52,5 +53,8 @@ void fake_stop(uint32_t domid, int reason);
 /* The value, or NULL; free with g_free(). */
 char *fake_read(const char *path);
 void fake_write(const char *path, const char *value);
+
+/* In the main context. */
+void fake_screen_dies(void);
 
 #endif

@@ -144,10 +144,11 @@ struct test_guest {
 static const char *clock_base = "utc"; /* of the guests that are made */
 
 static bool hold; /* of its nic */
+static bool with_screen;
 
 static GVariant *configuration(const struct test_guest *g)
 {
-	GVariantBuilder b, disks, nics, one;
+	GVariantBuilder b, disks, nics, screens, one;
 
 	g_variant_builder_init(&b, G_VARIANT_TYPE_VARDICT);
 	g_variant_builder_add(&b, "{sv}", "name", g_variant_new_string(g->uuid));
@@ -166,6 +167,13 @@ static GVariant *configuration(const struct test_guest *g)
 	g_variant_builder_init(&disks, G_VARIANT_TYPE("aa{sv}"));
 	g_variant_builder_add_value(&disks, g_variant_builder_end(&one));
 	g_variant_builder_add(&b, "{sv}", "disks", g_variant_builder_end(&disks));
+	if (with_screen) {
+		g_variant_builder_init(&one, G_VARIANT_TYPE_VARDICT);
+		g_variant_builder_add(&one, "{sv}", "type", g_variant_new_string("vnc"));
+		g_variant_builder_init(&screens, G_VARIANT_TYPE("aa{sv}"));
+		g_variant_builder_add_value(&screens, g_variant_builder_end(&one));
+		g_variant_builder_add(&b, "{sv}", "screens", g_variant_builder_end(&screens));
+	}
 	g_variant_builder_init(&one, G_VARIANT_TYPE_VARDICT);
 	g_variant_builder_add(&one, "{sv}", "mac", g_variant_new_string(MAC));
 	g_variant_builder_add(&one, "{sv}", "bridge", g_variant_new_string("br0"));
@@ -1120,6 +1128,76 @@ static void test_job(void)
 	close(fd);
 }
 
+static int screens_now(void)
+{
+	int count;
+
+	fake_lock();
+	count = fake_screens;
+	fake_unlock();
+	return count;
+}
+
+static char *screen_state(uint32_t domid)
+{
+	g_autofree char *path = g_strdup_printf("/local/domain/0/backend/vfb/%u/0/state", domid);
+
+	return fake_read(path);
+}
+
+/* A screen comes and goes with the guest, and again when its process dies, but not for ever. */
+static void test_screen(void)
+{
+	g_autofree char *state = NULL;
+	g_autofree char *left = NULL;
+	struct test_guest g, none;
+	struct call *call;
+	uint32_t domid;
+	int i;
+
+	new_guest(&none);
+	create(&none, false);
+	tap_ok(!screens_now(), "a guest without a screen has none");
+	call = make("Screenshot", g_variant_new("(s)", none.uuid));
+	tap_ok(!call->good && !g_strcmp0(call->error, "org.xylem.Error.NotFound"), "and no picture");
+	end(call);
+	end(make("Destroy", g_variant_new("(s)", none.uuid)));
+	with_screen = true;
+	new_guest(&g);
+	create(&g, false);
+	with_screen = false;
+	domid = fake_find(g.id);
+	state = screen_state(domid);
+	tap_ok(screens_now() == 1 && !g_strcmp0(state, "2"), "one with a screen has it");
+	call = make("Screenshot", g_variant_new("(s)", g.uuid));
+	tap_ok(call->good, "and a picture of it");
+	end(call);
+	call = make("SendKeys", g_variant_new_parsed("(%s, uint32 20000, [uint32 30])", g.uuid));
+	tap_ok(!call->good && !g_strcmp0(call->error, "org.xylem.Error.InvalidArgument"),
+	       "keys are not held for ever");
+	end(call);
+	fake_screen_dies();
+	settle(&g);
+	tap_ok(screens_now() == 2 && fake_find(g.id) == domid, "its process died: it has another one");
+	fake_stop(domid, XYL_SHUTDOWN_REBOOT);
+	settle(&g);
+	UNTIL(fake_find(g.id) && fake_find(g.id) != domid);
+	settle(&g);
+	domid = fake_find(g.id);
+	tap_ok(screens_now() == 1, "rebooted, it has one of its own");
+	for (i = 0; i < 8; i++) {
+		fake_screen_dies();
+		settle(&g);
+	}
+	tap_ok(!screens_now() && fake_find(g.id) == domid, "one that dies again and again is given up");
+	call = make("Screenshot", g_variant_new("(s)", g.uuid));
+	tap_ok(!call->good && !g_strcmp0(call->error, "org.xylem.Error.Device"), "which is told");
+	end(call);
+	end(make("Destroy", g_variant_new("(s)", g.uuid)));
+	left = screen_state(domid);
+	tap_ok(!left, "its nodes go with it");
+}
+
 int main(void)
 {
 	g_log_set_writer_func(quiet, NULL, NULL);
@@ -1130,6 +1208,7 @@ int main(void)
 	test_attach_without_frontend();
 	test_cpupool();
 	test_held_nic();
+	test_screen();
 	test_policy();
 	test_resize();
 	test_adopt_dead_disk();

@@ -21,9 +21,10 @@
 #define GUEST(name, uuid, memory, kernel)                                            \
 	"{'name': <'" name "'>, 'uuid': <'" uuid "'>, 'memory_kib': <uint64 " memory \
 	">, 'kernel': <'" kernel "'>}"
-#define UUID "11111111-2222-3333-4444-555555555501"
-#define DISK "'vdev': <'xvda'>, 'source': <'/d'>, 'type': <'block'>"
-#define NIC  "'mac': <'00:16:3e:00:00:01'>, 'bridge': <'br0'>"
+#define UUID         "11111111-2222-3333-4444-555555555501"
+#define DISK         "'vdev': <'xvda'>, 'source': <'/d'>, 'type': <'block'>"
+#define SCREEN(keys) "{" MINIMAL ", 'screens': <[{" keys "}]>}"
+#define NIC          "'mac': <'00:16:3e:00:00:01'>, 'bridge': <'br0'>"
 #define FULL                                                                                                       \
 	"{'name': <'full'>, 'uuid': <'AAAAAAAA-2222-3333-4444-555555555501'>, 'memory_kib': <uint64 65536>, "      \
 	"'max_memory_kib': <uint64 131072>, 'vcpus': <uint32 2>, 'max_vcpus': <uint32 3>, 'kernel': <'/boot/k'>, " \
@@ -35,7 +36,7 @@
 	"{'vdev': <'xvdq'>, 'source': <'/img'>, 'type': <'file'>, 'readonly': <true>, 'discard': <false>, "        \
 	"'cache': <'none'>}]>, "                                                                                   \
 	"'nics': <[{'mac': <'00:16:3E:00:00:0A'>, 'bridge': <'xenbr0'>, 'mtu': <uint32 9000>}, "                   \
-	"{'mac': <'00:16:3e:00:00:0b'>, 'bridge': <'br1'>, 'ifname': <'web0'>, 'link': <false>}]>, 'opaque': <'<domain/>'>}"
+	"{'mac': <'00:16:3e:00:00:0b'>, 'bridge': <'br1'>, 'ifname': <'web0'>, 'link': <false>}]>, 'screens': <[{'type': <'vnc'>, 'listen': <'::1'>, 'port': <uint32 5901>}]>, 'opaque': <'<domain/>'>}"
 
 static struct guestconf *parse(const char *text, GError **error)
 {
@@ -123,6 +124,17 @@ static void test_refusals(void)
 		{ "{" MINIMAL ", 'nics': <[{" NIC ", 'ifname': <'vif9.9'>}]>}", "nic 0: ifname" },
 		{ "{" MINIMAL ", 'nics': <[{" NIC ", 'mtu': <uint32 67>}]>}", "nic 0: mtu" },
 		{ "{" MINIMAL ", 'nics': <[{" NIC ", 'script': <'/x'>}]>}", "unknown key \"script\"" },
+		{ SCREEN("'port': <uint32 5901>"), "screen: type is missing" },
+		{ SCREEN("'type': <'vnc'>, 'password': <'secret'>"), "unknown key \"password\"" },
+		{ SCREEN("'type': <'vnc'>, 'listen': <'localhost'>"), "screen: listen" },
+		{ SCREEN("'type': <'vnc'>, 'listen': <'127.0.0.1,x'>"), "screen: listen" },
+		{ SCREEN("'type': <'vnc'>, 'port': <uint32 5899>"), "screen: port 5899" },
+		{ SCREEN("'type': <'vnc'>, 'port': <uint32 65536>"), "screen: port 65536" },
+		{ SCREEN("'type': <'vnc'>, 'socket': <'relative'>"), "screen: socket" },
+		{ SCREEN("'type': <'vnc'>, 'socket': <'/s'>, 'port': <uint32 5901>"),
+		  "a socket has neither" },
+		{ "{" MINIMAL ", 'screens': <[{'type': <'vnc'>}, {'type': <'vnc'>}]>}",
+		  "more than 1 screen" },
 	};
 	guint i;
 
@@ -137,6 +149,9 @@ static void test_refusals(void)
 	             "model");
 	check_refuse("{" MINIMAL ", 'disks': <[{" DISK ", 'cache': <'writeback'>}]>}", XD_ERROR_NOT_SUPPORTED,
 	             "cache");
+	check_refuse(SCREEN("'type': <'spice'>"), XD_ERROR_NOT_SUPPORTED, "type \"spice\"");
+	check_accept(SCREEN("'type': <'vnc'>"), "a screen on any port");
+	check_accept(SCREEN("'type': <'vnc'>, 'socket': <'/run/s,1'>"), "a screen on a socket");
 	check_accept("{" MINIMAL "}", "the required keys alone");
 	check_accept(FULL, "all keys");
 }
@@ -244,6 +259,7 @@ static void test_layout(const char *dir)
 	layout_add_disk(nodes, 7, g_ptr_array_index(full->disks, 1), 7, 31);
 	layout_add_nic(nodes, 7, g_ptr_array_index(full->nics, 0), 0, 9000);
 	layout_add_nic(nodes, 7, g_ptr_array_index(full->nics, 1), 1, 0);
+	layout_add_screen(nodes, 7);
 	compare_golden(dir, "full.layout", nodes);
 	nodes = layout_new();
 	layout_add_guest(nodes, bare, &ids);

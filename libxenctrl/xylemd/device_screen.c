@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Screens as a class of devices (device.h). What one is by itself, without a guest: screen.c.
+ *
+ * A screen comes with each domain of the guest and goes with it. Its QEMU may die before: the guest runs on, and another
+ * one takes the backends over, unless several in a row died soon.
+ */
+#include <gio/gunixfdlist.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "device.h"
+#include "layout.h"
+#include "screen.h"
+
+#define QUICK_US  (10 * G_USEC_PER_SEC) /* a shorter life was a quick one */
+#define QUICK_MAX 5                     /* quick lives in a row before it is given up */
+#define NAME      "screen"
+
+static const char *const types[] = { "vfb", "vkbd" };
+
+static struct screen_identity identity(const struct guest *guest)
+{
+	return (struct screen_identity){ .guest = guest->name,
+		                         .uuid = guest->uuid,
+		                         .domid = guest->journal->domid };
+}
+
+static void list_screens(const struct guest *guest, GVariantBuilder *list)
+{
+	const struct screen_conf *conf = guest->journal->conf->screen;
+	GVariantBuilder b;
+
+	if (!conf)
+		return;
+	g_variant_builder_init(&b, G_VARIANT_TYPE_VARDICT);
+	g_variant_builder_add(&b, "{sv}", "class", g_variant_new_string("screen"));
+	g_variant_builder_add(&b, "{sv}", "devid", g_variant_new_uint32(0));
+	if (guest->screen && screen_port(guest->screen))
+		g_variant_builder_add(&b, "{sv}", "port", g_variant_new_uint32(screen_port(guest->screen)));
+	g_variant_builder_add_value(list, g_variant_builder_end(&b));
+}
+
+static bool attach_screen(struct guest *guest, GVariant *dict, GVariant **made, GError **error)
+{
+	(void)dict;
+	(void)made;
+	return xd_fail(error, XD_ERROR_NOT_SUPPORTED, "guest \"%s\": a screen comes with the guest's start",
+	               guest->name);
+}
+
+static bool detach_screen(struct guest *guest, const struct device_ref *ref, GError **error)
+{
+	(void)ref;
+	return xd_fail(error, XD_ERROR_NOT_SUPPORTED, "guest \"%s\": a screen goes with the guest",
+	               guest->name);
+}
+
+/* ---- QEMU's death ---- */
+
+static void op_screen_ended(struct op *op);
+
+/* In the main context. */
+static void qemu_ended(void *data)
+{
+	op_submit(op_new(op_screen_ended, "screen", data, NULL));
+}
+
+static struct screen_owner owner(struct guest *guest)
+{
+	return (struct screen_owner){ .ended = qemu_ended,
+		                      .data = guest_ref(guest),
+		                      .free = (GDestroyNotify)(void (*)(void))guest_unref };
+}
+
+static bool start(struct guest *guest, GError **error)
+{
+	struct journal *journal = guest->journal;
+	struct screen_identity who = identity(guest);
+	struct screen_owner told = owner(guest);
+	guint i;
+
+	guest->screen =
+	        screen_start(journal->conf->screen, &who, journal->screen_port, &guest->doomed, &told, error);
+	if (!guest->screen)
+		return false;
+	guest->screen_since_us = g_get_monotonic_time();
+	journal->screen_port = screen_port(guest->screen);
+	for (i = 0; i < G_N_ELEMENTS(types); i++)
+		if (!device_wait_offered(guest, types[i], 0, NAME, error))
+			return false;
+	return true;
+}
+
+/* QEMU takes over only what is as new; the frontends, connected already, do not mind. */
+static bool make_new(struct guest *guest, GError **error)
+{
+	uint32_t domid = guest->journal->domid;
+	g_autofree char *vfb = layout_backend(domid, types[0], 0);
+	g_autofree char *vkbd = layout_backend(domid, types[1], 0);
+	g_autofree char *vfb_state = g_strconcat(vfb, "/state", NULL);
+	g_autofree char *vkbd_state = g_strconcat(vkbd, "/state", NULL);
+	g_autofree char *what = g_strdup_printf("guest \"%s\", screen", guest->name);
+
+	return storeio_set(xylemd.io, what, error, vfb_state, "1", vkbd_state, "1", NULL);
+}
+
+static bool domain_lives(const struct guest *guest)
+{
+	struct xyl_dominfo info;
+
+	return guest->journal->domid && !g_atomic_int_get(&guest->doomed) &&
+	       !xyl_domain_info(xylemd.xen, guest->journal->domid, &info) &&
+	       !memcmp(info.uuid, guest->id, sizeof(info.uuid)) && !info.dying && !info.shutdown;
+}
+
+static void begin_again(struct guest *guest)
+{
+	g_autoptr(GError) error = NULL;
+
+	if (make_new(guest, &error) && start(guest, &error)) {
+		g_message("guest \"%s\": it has its screen again", guest->name);
+	} else {
+		device_screen_end(guest);
+		g_warning("guest \"%s\": it goes on without its screen: %s", guest->name, error->message);
+	}
+	device_publish(guest, NAME);
+}
+
+static void op_screen_ended(struct op *op)
+{
+	struct guest *guest = op->guest;
+	g_autofree char *how = NULL;
+
+	/* It may be another one's by now, whose turn has not come. */
+	if (!guest->screen || !screen_has_ended(guest->screen, &how))
+		return;
+	g_warning("guest \"%s\", screen: QEMU: %s", guest->name, how);
+	if (g_get_monotonic_time() - guest->screen_since_us >= QUICK_US)
+		guest->screen_quick = 0;
+	else
+		guest->screen_quick++;
+	g_clear_pointer(&guest->screen, screen_forget);
+	if (!domain_lives(guest))
+		return;
+	if (guest->screen_quick >= QUICK_MAX) {
+		device_screen_end(guest);
+		g_warning("guest \"%s\": it goes on without its screen, which ended %d times within %d s",
+		          guest->name, QUICK_MAX, (int)(QUICK_US / G_USEC_PER_SEC));
+		device_publish(guest, NAME);
+		return;
+	}
+	begin_again(guest);
+}
+
+/* ---- for a guest's beginning and end ---- */
+
+bool device_screen_check(struct guest *guest, GError **error)
+{
+	const struct screen_conf *conf = guest->journal->conf->screen;
+
+	return !conf || screen_check(conf, guest->name, error);
+}
+
+bool device_screen_connect(struct guest *guest, GError **error)
+{
+	guest->screen_quick = 0;
+	return !guest->journal->conf->screen || start(guest, error);
+}
+
+void device_screen_adopt(struct guest *guest)
+{
+	struct screen_identity who = identity(guest);
+	struct screen_owner told;
+
+	if (!guest->journal->conf->screen)
+		return;
+	told = owner(guest);
+	guest->screen = screen_adopt(&who, guest->journal->screen_port, &told);
+	guest->screen_since_us = g_get_monotonic_time();
+	if (!guest->screen && domain_lives(guest)) {
+		g_warning("guest \"%s\": its screen's QEMU has ended meanwhile", guest->name);
+		begin_again(guest);
+	}
+}
+
+void device_screen_end(struct guest *guest)
+{
+	g_clear_pointer(&guest->screen, screen_forget);
+	if (guest->journal->conf->screen)
+		screen_end(guest->uuid, guest->name);
+}
+
+/* ---- calls ---- */
+
+static struct screen *screen_of(struct op *op, GError **error)
+{
+	struct guest *guest = op->guest;
+
+	if (!guest->journal->conf->screen)
+		xd_fail(error, XD_ERROR_NOT_FOUND, "guest \"%s\": it has no screen", guest->name);
+	else if (!guest->screen)
+		xd_fail(error, XD_ERROR_DEVICE, "guest \"%s\": its screen has ended", guest->name);
+	return guest->screen;
+}
+
+void op_screenshot(struct op *op)
+{
+	g_autoptr(GError) error = NULL;
+	struct screen *screen = screen_of(op, &error);
+	int picture = screen ? screen_shoot(screen, &op->guest->doomed, &error) : -1;
+	g_autoptr(GUnixFDList) fds = NULL;
+	GDBusMethodInvocation *call;
+
+	if (picture < 0) {
+		op_fail(op, error);
+		return;
+	}
+	fds = g_unix_fd_list_new_from_array(&picture, 1);
+	call = op_take_call(op);
+	if (call)
+		xd_xylemd1_complete_screenshot(xylemd.service, call, fds, g_variant_new_handle(0));
+}
+
+void op_send_keys(struct op *op)
+{
+	g_autoptr(GError) error = NULL;
+	struct screen *screen = screen_of(op, &error);
+	g_autoptr(GVariant) list = NULL;
+	const uint32_t *keys;
+	uint32_t hold_ms;
+	gsize count;
+
+	g_variant_get(op->argument, "(u@au)", &hold_ms, &list);
+	keys = g_variant_get_fixed_array(list, &count, sizeof(*keys));
+	if (screen && (!count || count > GUEST_KEYS_MAX))
+		xd_fail(&error, XD_ERROR_INVALID_ARGUMENT, "guest \"%s\": 1 to %d keys are pressed at once",
+		        op->guest->name, GUEST_KEYS_MAX);
+	else if (screen && hold_ms > GUEST_HOLD_MAX_MS)
+		xd_fail(&error, XD_ERROR_INVALID_ARGUMENT, "guest \"%s\": keys are held for up to %d ms",
+		        op->guest->name, GUEST_HOLD_MAX_MS);
+	else if (screen)
+		screen_send_keys(screen, keys, count, hold_ms, &op->guest->doomed, &error);
+	if (error)
+		op_fail(op, error);
+	else
+		op_succeed(op);
+}
+
+void op_open_screen(struct op *op)
+{
+	g_autoptr(GError) error = NULL;
+	struct screen *screen = screen_of(op, &error);
+	GDBusMessage *message = op->call ? g_dbus_method_invocation_get_message(op->call) : NULL;
+	GUnixFDList *fds = message ? g_dbus_message_get_unix_fd_list(message) : NULL;
+	gboolean skip_auth;
+	gint32 handle;
+	int fd;
+
+	g_variant_get(op->argument, "(hb)", &handle, &skip_auth);
+	fd = screen && fds ? g_unix_fd_list_get(fds, handle, &error) : -1;
+
+	if (screen && fd < 0 && !error)
+		xd_fail(&error, XD_ERROR_INVALID_ARGUMENT, "guest \"%s\": a connected socket is wanted",
+		        op->guest->name);
+	if (fd >= 0) {
+		screen_serve(screen, fd, skip_auth, &op->guest->doomed, &error);
+		close(fd);
+	}
+	if (error)
+		op_fail(op, error);
+	else
+		op_succeed(op);
+}
+
+const struct device_class device_screen = {
+	.name = "screen",
+	.type = "vfb",
+	.second_type = "vkbd",
+	.list = list_screens,
+	.attach = attach_screen,
+	.detach = detach_screen,
+};
