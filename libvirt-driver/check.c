@@ -332,36 +332,10 @@ static int check_clock(const virDomainDef *def)
 	}
 }
 
-static int check_graphics(const virDomainGraphicsDef *graphics)
-{
-	return refuse(
-	        "<graphics type='%s'>: guests have no virtual screen, use their console; remove the element "
-	        "(virt-install: --graphics none)",
-	        virDomainGraphicsTypeToString(graphics->type));
-}
-
-/* libvirt's own Xen driver writes a mouse and a keyboard on the bus xen into each definition. Without a screen they are
- * nothing; others would be missed. */
-static bool is_idle_input(const virDomainInputDef *input)
-{
-	return input->bus == VIR_DOMAIN_INPUT_BUS_XEN &&
-	       (input->type == VIR_DOMAIN_INPUT_TYPE_MOUSE || input->type == VIR_DOMAIN_INPUT_TYPE_KBD);
-}
-
-static bool has_other_inputs(const virDomainDef *def)
-{
-	for (size_t i = 0; i < def->ninputs; i++)
-		if (!is_idle_input(def->inputs[i]))
-			return true;
-	return false;
-}
-
-/* Kinds of devices that there are none of; graphics come first, since they bring video and input with them. */
+/* Kinds of devices that there are none of. */
 static int check_no_devices(const virDomainDef *def)
 {
 	const struct absent list[] = {
-		{ def->nvideos != 0, "<video>", "guests have no virtual screen" },
-		{ has_other_inputs(def), "<input>", "guests have no virtual screen, keyboard or mouse" },
 		{ def->nsounds != 0 || def->naudios != 0, "<sound>", NOT_HERE },
 		{ def->nhostdevs != 0, "<hostdev>", "devices are not passed through to guests" },
 		{ def->nredirdevs != 0 || def->redirfilter, "<redirdev>", NOT_HERE },
@@ -383,8 +357,8 @@ static int check_no_devices(const virDomainDef *def)
 		{ def->vsock != NULL, "<vsock>", NOT_HERE },
 	};
 
-	if (def->ngraphics)
-		return check_graphics(def->graphics[0]);
+	if (check_screen(def) < 0)
+		return -1;
 	return check_absent(list, G_N_ELEMENTS(list));
 }
 
@@ -774,14 +748,10 @@ int check_device(const virDomainDeviceDef *dev, const virDomainDef *def)
 		return check_memballoon(dev->data.memballoon);
 	case VIR_DOMAIN_DEVICE_GRAPHICS:
 		return check_graphics(dev->data.graphics);
-	/* The domain's check names the graphics that brought these, and says more. */
 	case VIR_DOMAIN_DEVICE_VIDEO:
+		return check_video(dev->data.video);
 	case VIR_DOMAIN_DEVICE_INPUT:
-		if (def && def->ngraphics)
-			return check_graphics(def->graphics[0]);
-		if (dev->type == VIR_DOMAIN_DEVICE_INPUT && is_idle_input(dev->data.input))
-			return 0;
-		break;
+		return check_input(dev->data.input);
 	default:
 		break;
 	}

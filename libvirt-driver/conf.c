@@ -306,6 +306,8 @@ GVariant *conf_guest(const virDomainDef *def)
 	add_uint(&b, "consoles", def->nconsoles ? 1 : 0);
 	g_variant_builder_add(&b, "{sv}", "disks", disks_variant(def));
 	g_variant_builder_add(&b, "{sv}", "nics", nics_variant(def));
+	if (def->ngraphics)
+		g_variant_builder_add(&b, "{sv}", "screens", conf_screens(def));
 	return g_variant_builder_end(&b);
 
 error:

@@ -46,6 +46,14 @@ int check_device(const virDomainDeviceDef *dev, const virDomainDef *def);
  * with another interface of def: "name" or "address", and its element, which the caller frees; NULL: nothing.
  */
 const char *check_twin(const virDomainDef *def, const virDomainNetDef *net, char **element);
+/* Of all of its screen, and of each part of one. */
+#define SCREEN_VRAM_KIB 4096 /* which libvirt writes into a <video> of its own making */
+int check_screen(const virDomainDef *def);
+int check_graphics(const virDomainGraphicsDef *graphics);
+int check_video(const virDomainVideoDef *video);
+int check_input(const virDomainInputDef *input);
+/* The screens of a guest that has <graphics>, as xylemd takes them: an aa{sv}, floating. */
+GVariant *conf_screens(const virDomainDef *def);
 /* What check_domain says of a guest's name. */
 int check_name(const char *name);
 /* For what is done at one of the ends of a guest (virDomainLifecycle, virDomainLifecycleAction). */

@@ -216,10 +216,11 @@ static void on_event(unsigned int domid, const char *uuid_text, const char *name
 	g_autoptr(GVariant) devices = NULL;
 	unsigned char uuid[VIR_UUID_BUFLEN];
 	struct domain_private *priv;
+	bool new_screen = STREQ(event, "config") && STREQ(detail, "screen");
 	virDomainObj *vm;
 
 	VIR_DEBUG("domain %u (%s): %s %s", domid, name, event, detail);
-	if (STREQ(event, "rebooted"))
+	if (STREQ(event, "rebooted") || new_screen)
 		devices = guest_devices(uuid_text);
 	/* A guest that ends between two domains has no number. */
 	if ((domid == 0 && STRNEQ(event, "died")) || virUUIDParse(uuid_text, uuid) < 0)
@@ -238,6 +239,9 @@ static void on_event(unsigned int domid, const char *uuid_text, const char *name
 	} else if (vm->def->id != (int)domid && !priv->starting && STRNEQ(detail, "failed")) {
 		/* Of a life that we did not see, or do not know of yet. */
 		reconcile_later(RECONCILE_MS);
+	} else if (new_screen) {
+		screen_take_port(vm->def, devices);
+		domain_save_status(vm);
 	} else if (STREQ(event, "shutdown")) {
 		event_shutdown(vm, domid, false, detail);
 	} else if (STREQ(event, "crashed")) {

@@ -149,8 +149,12 @@ static void fill_domain_capabilities(virDomainCaps *caps)
 	VIR_DOMAIN_CAPS_ENUM_SET(caps->disk.diskDevice, VIR_DOMAIN_DISK_DEVICE_DISK);
 	caps->disk.bus.report = true;
 	VIR_DOMAIN_CAPS_ENUM_SET(caps->disk.bus, VIR_DOMAIN_DISK_BUS_XEN);
-	caps->graphics.supported = VIR_TRISTATE_BOOL_NO;
-	caps->video.supported = VIR_TRISTATE_BOOL_NO;
+	caps->graphics.supported = VIR_TRISTATE_BOOL_YES;
+	caps->graphics.type.report = true;
+	VIR_DOMAIN_CAPS_ENUM_SET(caps->graphics.type, VIR_DOMAIN_GRAPHICS_TYPE_VNC);
+	caps->video.supported = VIR_TRISTATE_BOOL_YES;
+	caps->video.modelType.report = true;
+	VIR_DOMAIN_CAPS_ENUM_SET(caps->video.modelType, VIR_DOMAIN_VIDEO_TYPE_XEN);
 	caps->hostdev.supported = VIR_TRISTATE_BOOL_NO;
 	caps->rng.supported = VIR_TRISTATE_BOOL_NO;
 	caps->filesystem.supported = VIR_TRISTATE_BOOL_NO;

@@ -430,6 +430,69 @@ int monitor_set_policy(struct monitor *m, const char *handle, const char *event,
 	return call_void(m, "SetPolicy", g_variant_new("(sss)", handle, event, action), DEVICE_MS);
 }
 
+/* The same for a method that takes or gives a descriptor; *given: what came, or NULL. args is consumed. */
+static GVariant *call_with_fds(struct monitor *m, const char *method, GVariant *args, const char *type,
+                               GUnixFDList *taken, GUnixFDList **given)
+{
+	g_autoptr(GDBusConnection) connection = get_connection(m, true);
+	g_autoptr(GError) error = NULL;
+	GVariant *answer;
+
+	if (!connection) {
+		g_variant_unref(g_variant_ref_sink(args));
+		virReportError(VIR_ERR_OPERATION_FAILED,
+		               "xylemd is not reachable at %s; is its service running?", ADDRESS);
+		return NULL;
+	}
+	answer = g_dbus_connection_call_with_unix_fd_list_sync(
+	        connection, NULL, OBJECT, INTERFACE, method, args, type ? G_VARIANT_TYPE(type) : NULL,
+	        G_DBUS_CALL_FLAGS_NONE, DEVICE_MS, taken, given, NULL, &error);
+	if (!answer)
+		report(error);
+	return answer;
+}
+
+int monitor_screenshot(struct monitor *m, const char *handle)
+{
+	g_autoptr(GUnixFDList) fds = NULL;
+	g_autoptr(GVariant) answer =
+	        call_with_fds(m, "Screenshot", g_variant_new("(s)", handle), "(h)", NULL, &fds);
+	gint32 index;
+	int fd;
+
+	if (!answer)
+		return -1;
+	g_variant_get(answer, "(h)", &index);
+	fd = fds ? g_unix_fd_list_get(fds, index, NULL) : -1;
+	if (fd < 0)
+		virReportError(VIR_ERR_OPERATION_FAILED, "%s", "xylemd gave no picture");
+	return fd;
+}
+
+int monitor_send_keys(struct monitor *m, const char *handle, unsigned int hold_ms, const uint32_t *keys,
+                      size_t count)
+{
+	GVariant *list = g_variant_new_fixed_array(G_VARIANT_TYPE_UINT32, keys, count, sizeof(*keys));
+
+	return call_void(m, "SendKeys", g_variant_new("(su@au)", handle, (guint32)hold_ms, list), DEVICE_MS);
+}
+
+int monitor_open_screen(struct monitor *m, const char *handle, int fd, bool skip_auth)
+{
+	g_autoptr(GUnixFDList) fds = g_unix_fd_list_new();
+	g_autoptr(GVariant) answer = NULL;
+	g_autoptr(GError) error = NULL;
+	int index = g_unix_fd_list_append(fds, fd, &error);
+
+	if (index < 0) {
+		virReportError(VIR_ERR_OPERATION_FAILED, "%s", error->message);
+		return -1;
+	}
+	answer = call_with_fds(m, "OpenScreen", g_variant_new("(shb)", handle, index, skip_auth), NULL, fds,
+	                       NULL);
+	return answer ? 0 : -1;
+}
+
 int monitor_set_opaque(struct monitor *m, const char *handle, const char *text)
 {
 	return call_void(m, "SetOpaque", g_variant_new("(ss)", handle, text), DEVICE_MS);

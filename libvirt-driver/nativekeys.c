@@ -6,7 +6,7 @@
  */
 #include "native.h"
 
-#define NO_SCREEN   "guests have no virtual screen, use their console; remove the line"
+#define NO_SCREEN   "screens are not converted; remove the line, and give the definition <graphics type='vnc'/>"
 #define NOT_HERE    "not supported by this driver"
 #define PASSTHROUGH "devices of the host are not passed through to guests"
 #define LIMITS      "the hypervisor's limits are the same for all guests; remove the line"
@@ -16,8 +16,8 @@
 #define HVM         "concerns HVM guests only"
 #define ARM         "concerns ARM only"
 #define SHIM        "concerns PVH guests only"
-#define SCREEN      "concerns a virtual screen, and guests have none"
-#define QEMU        "no device model runs for guests here"
+#define SCREEN      "concerns a screen, and those are not converted"
+#define QEMU        "no device model is chosen by a guest here"
 #define NO_PCI      "concerns devices that are passed through, and none are"
 #define KERNEL_IP   "neither xl nor this driver reads it; a kernel takes its address from ip=... in extra"
 #define XEND        "concerns xend; virsh autostart is what starts a guest at boot"

@@ -67,6 +67,8 @@ static int check_expressible(const virDomainDef *def)
 		                     def->mem.cur_balloon);
 	if (def->memballoon && def->memballoon->model == VIR_DOMAIN_MEMBALLOON_MODEL_NONE)
 		return native_refuse("<memballoon model='none'>: " NOT_IN_XL);
+	if (def->ngraphics)
+		return native_refuse("<graphics>: screens are not converted; remove the element");
 	if (!def->os.kernel && !def->ndisks)
 		return native_refuse("<os> without <kernel>, and no <disk>: there is nothing to boot");
 	if (!def->os.kernel && (def->os.initrd || def->os.cmdline))

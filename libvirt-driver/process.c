@@ -139,6 +139,7 @@ void process_name_interfaces(virDomainDef *def, GVariant *devices)
 		g_free(net->ifname);
 		net->ifname = name;
 	}
+	screen_take_port(def, devices);
 }
 
 struct mac_search {

@@ -199,6 +199,10 @@ int net_change_limits(virDomainObj *vm, virDomainNetDef *net, const virNetDevBan
 /* What is left of it when the interface of this guest goes. */
 void net_unplug(const virDomainDef *def, virDomainNetDef *net);
 
+/* ---- screen.c ---- */
+/* A running guest's screen listens where xylemd tells, aa{sv} or NULL. */
+void screen_take_port(virDomainDef *def, GVariant *devices);
+
 /* ---- monitor.c: xylemd's socket ---- */
 typedef void monitor_event_fn(unsigned int domid, const char *uuid, const char *name, const char *event,
                               const char *detail);
@@ -241,6 +245,11 @@ int monitor_resize(struct monitor *m, const char *handle, const char *vdev, unsi
 int monitor_set_link(struct monitor *m, const char *handle, const char *mac, bool up);
 /* event: "poweroff", "reboot", "crash". */
 int monitor_set_policy(struct monitor *m, const char *handle, const char *event, const char *action);
+/* A descriptor of a picture, at its beginning; or -1. */
+int monitor_screenshot(struct monitor *m, const char *handle);
+int monitor_send_keys(struct monitor *m, const char *handle, unsigned int hold_ms, const uint32_t *keys,
+                      size_t count);
+int monitor_open_screen(struct monitor *m, const char *handle, int fd, bool skip_auth);
 int monitor_set_opaque(struct monitor *m, const char *handle, const char *text);
 /* The domain's dictionary, owned by the caller; NULL without an error set when there is none. *known (or NULL): whether
  * that is xylemd's word. */
@@ -309,6 +318,12 @@ int define_count_names(virConnectPtr conn);
 int define_list_all(virConnectPtr conn, virDomainPtr **domains, unsigned int flags);
 /* Makes or removes the link by which a domain starts at boot; 0 or -1. */
 int define_autostart_link(const char *name, bool on);
+/* screen.c */
+char *screen_shoot(virDomainPtr dom, virStreamPtr stream, unsigned int screen, unsigned int flags);
+int screen_send_key(virDomainPtr dom, unsigned int codeset, unsigned int holdtime, unsigned int *keycodes,
+                    int nkeycodes, unsigned int flags);
+int screen_open(virDomainPtr dom, unsigned int index, int fd, unsigned int flags);
+int screen_open_fd(virDomainPtr dom, unsigned int index, unsigned int flags);
 /* meta.c */
 int meta_set(virDomainPtr dom, int type, const char *metadata, const char *key, const char *uri,
              unsigned int flags);

@@ -162,6 +162,11 @@ NOT_CALLED(monitor_set_policy, struct monitor *m G_GNUC_UNUSED, const char *hand
            const char *event G_GNUC_UNUSED, const char *action G_GNUC_UNUSED)
 NOT_CALLED(monitor_set_opaque, struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED,
            const char *text G_GNUC_UNUSED)
+NOT_CALLED(monitor_screenshot, struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED)
+NOT_CALLED(monitor_send_keys, struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED,
+           unsigned int hold_ms G_GNUC_UNUSED, const uint32_t *keys G_GNUC_UNUSED, size_t count G_GNUC_UNUSED)
+NOT_CALLED(monitor_open_screen, struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED,
+           int fd G_GNUC_UNUSED, bool skip_auth G_GNUC_UNUSED)
 NOT_CALLED(monitor_create, struct monitor *m G_GNUC_UNUSED, GVariant *guest G_GNUC_UNUSED,
            bool paused G_GNUC_UNUSED, unsigned int *domid G_GNUC_UNUSED, GVariant **devices G_GNUC_UNUSED)
 NOT_CALLED(monitor_restore, struct monitor *m G_GNUC_UNUSED, GVariant *guest G_GNUC_UNUSED,
