@@ -5,6 +5,8 @@
  */
 #include "xylem.h"
 
+#include "savefile.h"
+
 #include "virfile.h"
 #include "virhook.h"
 #include "virtime.h"
@@ -211,7 +213,7 @@ bool domain_has_save(const virDomainObj *vm)
 {
 	g_autofree char *file = domain_save_file(vm);
 
-	return virFileExists(file);
+	return virFileExists(file) && !savefile_is_dead(file);
 }
 
 int domain_remove_save(virDomainObj *vm)

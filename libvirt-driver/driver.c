@@ -131,10 +131,6 @@ static int recover(virDomainObj *vm, void *opaque G_GNUC_UNUSED)
 
 	virObjectLock(vm);
 	vm->hasManagedSave = domain_has_save(vm);
-	if (vm->hasManagedSave)
-		VIR_WARN(
-		        "%s has a managed save of libvirt's own Xen driver in %s, which cannot be restored here",
-		        vm->def->name, xylem->save_dir);
 	if (virDomainObjIsActive(vm) && !domain_is_dom0(vm)) {
 		g_autoptr(virConnect) conn = NULL;
 		size_t i;

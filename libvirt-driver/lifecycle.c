@@ -8,6 +8,7 @@
 #include "xylem.h"
 
 #include "conf.h"
+#include "savefile.h"
 #include "virclosecallbacks.h"
 
 VIR_LOG_INIT("xylem.lifecycle");
@@ -309,9 +310,15 @@ static int suspend(virDomainObj *vm)
 /* One that stopped for a save which nobody finished, or by itself. */
 static int wake(virDomainObj *vm)
 {
+	struct domain_private *priv = vm->privateData;
 	char handle[VIR_UUID_STRING_BUFLEN];
 	int ret;
 
+	/* What was saved is not its state any more when it runs. */
+	if (priv->save_file)
+		savefile_discard(priv->save_file);
+	g_clear_pointer(&priv->save_file, g_free);
+	domain_save_status(vm);
 	domain_handle(vm, handle);
 	virObjectUnlock(vm);
 	ret = monitor_resume(xylem->monitor, handle);
@@ -335,11 +342,11 @@ static int resume(virDomainObj *vm)
 	known = domain_query(vm, &info);
 	if (known < 0)
 		return -1;
+	if (!known && info.shutdown && info.shutdown_reason == XYL_SHUTDOWN_SUSPEND)
+		return wake(vm);
 	state = domain_state(vm, &info, NULL);
 	if (state == VIR_DOMAIN_RUNNING)
 		return 0;
-	if (state == VIR_DOMAIN_PMSUSPENDED)
-		return wake(vm);
 	if (state != VIR_DOMAIN_PAUSED)
 		return refuse_state(vm, "paused", state);
 	if (set_paused(vm, false) < 0)

@@ -9,6 +9,7 @@
 #include "xylem.h"
 
 #include "conf.h"
+#include "savefile.h"
 
 #include "virclosecallbacks.h"
 #include "virfile.h"
@@ -226,7 +227,28 @@ static int plug_or_destroy(virDomainDef *live)
 	return -1;
 }
 
-static int build(virDomainObj *vm, virDomainDef *live, bool paused, int stream)
+/* The guest, which is paused, may run: from now on its file is not its state any more. No object is locked. */
+static int use_file(virDomainDef *live, const char *path, bool paused)
+{
+	char handle[VIR_UUID_STRING_BUFLEN];
+	virErrorPtr saved;
+	bool used;
+
+	virUUIDFormat(live->uuid, handle);
+	used = savefile_use(path, true) == 0;
+	if (used && (paused || monitor_pause(xylem->monitor, handle, false) == 0))
+		return 0;
+	virErrorPreserveLast(&saved);
+	/* It has not run, if it can be destroyed now. */
+	if (monitor_destroy(xylem->monitor, handle) < 0)
+		VIR_WARN("%s: %s", live->name, virGetLastErrorMessage());
+	else if (used && savefile_use(path, false) < 0)
+		VIR_WARN("%s: %s", live->name, virGetLastErrorMessage());
+	virErrorRestore(&saved);
+	return -1;
+}
+
+static int build(virDomainObj *vm, virDomainDef *live, bool paused, int stream, const char *once)
 {
 	g_autoptr(GVariant) devices = NULL;
 	struct domain_private *priv = vm->privateData;
@@ -256,12 +278,14 @@ static int build(virDomainObj *vm, virDomainDef *live, bool paused, int stream)
 	for (i = 0; i < live->nnets; i++)
 		process_warn_mac(live, live->nets[i]);
 	ret = stream < 0 ? monitor_create(xylem->monitor, guest, paused, &domid, &devices)
-	                 : monitor_restore(xylem->monitor, guest, paused, stream, &domid, &devices);
+	                 : monitor_restore(xylem->monitor, guest, paused || once, stream, &domid, &devices);
 	if (ret == 0) {
 		live->id = (int)domid;
 		process_name_interfaces(live, devices);
 		ret = plug_or_destroy(live);
 	}
+	if (ret == 0 && once)
+		ret = use_file(live, once, paused);
 	virObjectLock(vm);
 	slot_give(SLOT_BUILD);
 	g_variant_unref(guest);
@@ -352,7 +376,8 @@ static void unwind(virDomainObj *vm, virDomainDef *live, bool locked)
 }
 
 /* stream: its memory, or -1; live: what it is going to have, taken. */
-static int start_from(virDomainObj *vm, virDomainDef *definition, bool paused, int stream, int detail)
+static int start_from(virDomainObj *vm, virDomainDef *definition, bool paused, int stream, const char *once,
+                      int detail)
 {
 	g_autoptr(virDomainDef) live = definition;
 	struct domain_private *priv = vm->privateData;
@@ -364,10 +389,11 @@ static int start_from(virDomainObj *vm, virDomainDef *definition, bool paused, i
 	priv->starting = true;
 	priv->why_reason = priv->why_detail = -1;
 	priv->rebuilding = priv->gone = priv->foreign = priv->doomed = false;
+	g_clear_pointer(&priv->save_file, g_free);
 	if (domain_hook(vm, live, VIR_HOOK_LIBXL_OP_PREPARE, VIR_HOOK_SUBOP_BEGIN) < 0 ||
 	    process_resolve(live, NULL) < 0 || take_locks(vm, live, &locked) < 0 ||
 	    domain_hook(vm, live, VIR_HOOK_LIBXL_OP_START, VIR_HOOK_SUBOP_BEGIN) < 0 ||
-	    build(vm, live, paused, stream) < 0) {
+	    build(vm, live, paused, stream, once) < 0) {
 		unwind(vm, live, locked);
 		return -1;
 	}
@@ -395,14 +421,14 @@ static int start_from(virDomainObj *vm, virDomainDef *definition, bool paused, i
 
 int process_start(virDomainObj *vm, bool paused, int detail)
 {
-	return start_from(vm, virDomainDefCopy(vm->def, xylem->xmlopt, NULL, true), paused, -1, detail);
+	return start_from(vm, virDomainDefCopy(vm->def, xylem->xmlopt, NULL, true), paused, -1, NULL, detail);
 }
 
-int process_restore(virDomainObj *vm, virDomainDef *def, bool paused, int stream)
+int process_restore(virDomainObj *vm, virDomainDef *def, bool paused, int stream, const char *once)
 {
 	if (!def)
 		def = virDomainDefCopy(vm->def, xylem->xmlopt, NULL, true);
-	return start_from(vm, def, paused, stream, VIR_DOMAIN_EVENT_STARTED_RESTORED);
+	return start_from(vm, def, paused, stream, once, VIR_DOMAIN_EVENT_STARTED_RESTORED);
 }
 
 void process_stopped(virDomainObj *vm, int reason, int detail)
@@ -428,6 +454,7 @@ void process_stopped(virDomainObj *vm, int reason, int detail)
 	virChrdevFree(priv->chrdevs);
 	priv->chrdevs = virChrdevAlloc();
 	priv->gone = priv->rebuilding = false;
+	g_clear_pointer(&priv->save_file, g_free);
 	priv->why_reason = priv->why_detail = -1;
 	priv->missing_ms = 0;
 	domain_count_active(-1);
@@ -482,6 +509,7 @@ void process_adopt(virDomainObj *vm, virDomainDef *live, const struct xyl_dominf
 	priv->why_reason = priv->why_detail = -1;
 	priv->missing_ms = 0;
 	priv->rebuilding = priv->gone = false;
+	g_clear_pointer(&priv->save_file, g_free);
 	for (i = 0; i < vm->def->nconsoles && vm->def->consoles[i]->source; i++)
 		g_clear_pointer(&vm->def->consoles[i]->source->data.file.path, g_free);
 	virDomainObjSetState(vm, info->paused ? VIR_DOMAIN_PAUSED : VIR_DOMAIN_RUNNING,

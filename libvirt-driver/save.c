@@ -90,28 +90,54 @@ static int write_stream(virDomainObj *vm, int fd)
 	return ret;
 }
 
-/* The guest goes on, wherever the save has come to. Locked, with a job; the error stays. */
+static bool is_suspended(const virDomainObj *vm)
+{
+	struct xyl_dominfo info;
+
+	return vm->def->id > 0 && xyl_domain_info(xylem->xen, (uint32_t)vm->def->id, &info) == 0 &&
+	       !info.dying && info.shutdown && info.shutdown_reason == XYL_SHUTDOWN_SUSPEND;
+}
+
+/*
+ * The guest goes on, wherever the save has come to: xylemd may still be about to have it suspended, so it is asked to end
+ * that, and to resume what it has done so far. Where it cannot be asked, the state file keeps what is to be done. Locked,
+ * with a job; the error stays.
+ */
 static void go_on(virDomainObj *vm, const char *path)
 {
 	struct domain_private *priv = vm->privateData;
 	char handle[VIR_UUID_STRING_BUFLEN];
-	struct xyl_dominfo info;
 	virErrorPtr saved;
+	bool asked;
 
 	virErrorPreserveLast(&saved);
 	savefile_discard(path);
 	domain_handle(vm, handle);
-	if (vm->def->id > 0 && xyl_domain_info(xylem->xen, (uint32_t)vm->def->id, &info) == 0 &&
-	    info.shutdown && info.shutdown_reason == XYL_SHUTDOWN_SUSPEND) {
-		virObjectUnlock(vm);
-		if (monitor_resume(xylem->monitor, handle) < 0)
-			VIR_WARN("%s stays suspended: %s", handle, virGetLastErrorMessage());
-		virObjectLock(vm);
-	}
-	g_clear_pointer(&priv->save_file, g_free);
+	virObjectUnlock(vm);
+	ignore_value(monitor_cancel(xylem->monitor, handle));
+	/* One that is not suspended says so, which is as good. */
+	asked = monitor_resume(xylem->monitor, handle) == 0 || monitor_connected(xylem->monitor);
+	if (!asked)
+		VIR_WARN("%s may be suspended; it is resumed when xylemd is back: %s", handle,
+		         virGetLastErrorMessage());
+	virObjectLock(vm);
+	if (asked)
+		g_clear_pointer(&priv->save_file, g_free);
 	if (vm->def->id > 0)
 		domain_save_status(vm);
 	virErrorRestore(&saved);
+}
+
+/* Destroys it; one that xylemd does not know is gone already. Unlocked. */
+static int destroy_saved(const char *handle)
+{
+	g_autoptr(GVariant) domain = NULL;
+	bool known = false;
+
+	if (monitor_destroy(xylem->monitor, handle) == 0)
+		return 0;
+	domain = monitor_get(xylem->monitor, handle, &known);
+	return domain || !known ? -1 : 0;
 }
 
 /* Step 4. Locked, with a job. */
@@ -126,11 +152,11 @@ static int end_saved(virDomainObj *vm)
 	priv->why_detail = VIR_DOMAIN_EVENT_STOPPED_SAVED;
 	domain_handle(vm, handle);
 	virObjectUnlock(vm);
-	ret = monitor_destroy(xylem->monitor, handle);
+	ret = destroy_saved(handle);
 	virObjectLock(vm);
 	if (ret < 0)
 		return -1;
-	g_clear_pointer(&priv->save_file, g_free);
+	virResetLastError();
 	if (vm->def->id > 0 && priv->life == life)
 		process_stopped(vm, VIR_DOMAIN_SHUTOFF_SAVED, VIR_DOMAIN_EVENT_STOPPED_SAVED);
 	return 0;
@@ -151,6 +177,7 @@ static int save(virDomainObj *vm, const char *path, const char *dxml, unsigned i
 	fd = savefile_create(path, xml, paused);
 	if (fd < 0)
 		return -1;
+	g_free(priv->save_file);
 	priv->save_file = g_strdup(path);
 	domain_save_status(vm);
 	if (write_stream(vm, fd) < 0 ||
@@ -170,12 +197,13 @@ void save_recover(virDomainObj *vm, unsigned long life)
 	if (priv->save_file && vm->def->id > 0 && priv->life == life) {
 		g_autofree char *path = g_strdup(priv->save_file);
 
-		if (!savefile_is_complete(path)) {
+		if (is_suspended(vm) && savefile_is_complete(path)) {
+			if (end_saved(vm) < 0)
+				VIR_WARN("%s, which is saved in %s, cannot be ended: %s", vm->def->name, path,
+				         virGetLastErrorMessage());
+		} else {
 			VIR_WARN("%s goes on: its save to %s was interrupted", vm->def->name, path);
 			go_on(vm, path);
-		} else if (end_saved(vm) < 0) {
-			VIR_WARN("%s, which is saved in %s, cannot be ended: %s", vm->def->name, path,
-			         virGetLastErrorMessage());
 		}
 	}
 	virResetLastError();
@@ -318,7 +346,7 @@ static int restore(virConnectPtr conn, int (*acl)(virConnectPtr conn, virDomainD
 	vm = lifecycle_add(&def);
 	if (!vm)
 		return -1;
-	ret = process_restore(vm, NULL, starts_paused(flags, paused), fd);
+	ret = process_restore(vm, NULL, starts_paused(flags, paused), fd, NULL);
 	lifecycle_added(&vm, ret == 0);
 	return ret;
 }
@@ -370,6 +398,12 @@ int save_start(virDomainObj *vm, bool paused, int detail)
 	bool saved_paused = false;
 	VIR_AUTOCLOSE fd = -1;
 
+	/* Of a save that was interrupted, or a restore: the guest has run since. */
+	if (savefile_is_dead(path)) {
+		VIR_WARN("%s: %s, which is of no use, is removed", vm->def->name, path);
+		if (domain_remove_save(vm) < 0)
+			return -1;
+	}
 	if (!domain_has_save(vm))
 		return process_start(vm, paused, detail);
 	fd = open_image(path, false, NULL, &def, &saved_paused);
@@ -380,10 +414,13 @@ int save_start(virDomainObj *vm, bool paused, int detail)
 		virDomainDefFree(def);
 		return refuse_managed(vm, path);
 	}
-	if (process_restore(vm, def, paused || saved_paused, fd) < 0)
+	if (process_restore(vm, def, paused || saved_paused, fd, path) < 0)
 		return refuse_managed(vm, path);
-	/* It runs, and changes its disks: what was saved is of no use any more. */
-	return domain_remove_save(vm);
+	/* It is marked as used: one that stays does no harm. */
+	if (domain_remove_save(vm) < 0)
+		VIR_WARN("%s: %s", vm->def->name, virGetLastErrorMessage());
+	virResetLastError();
+	return 0;
 }
 
 /* ---- the definitions in files ---- */

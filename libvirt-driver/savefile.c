@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -21,6 +22,7 @@
 
 static const char magic_complete[MAGIC_BYTES + 1] = "libvirt-xml\n \0 \r";
 static const char magic_partial[MAGIC_BYTES + 1] = "xylem-partial\n\0\0";
+static const char magic_used[MAGIC_BYTES + 1] = "xylem-used\n\0\0\0\0\0";
 
 struct header {
 	char magic[MAGIC_BYTES];
@@ -44,6 +46,21 @@ static int write_xml(const char *path, int fd, struct header *h, const char *xml
 	return -1;
 }
 
+/* Nobody reads or writes it meanwhile: it is the caller's, and for root's eyes. */
+static int empty(const char *path, int fd)
+{
+	struct stat st;
+
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		virReportSystemError(errno, "%s is being saved to, or restored from", path);
+		return -1;
+	}
+	if (fstat(fd, &st) == 0 && (!S_ISREG(st.st_mode) || (fchmod(fd, 0600) == 0 && ftruncate(fd, 0) == 0)))
+		return 0;
+	virReportSystemError(errno, "%s cannot be created", path);
+	return -1;
+}
+
 int savefile_create(const char *path, const char *xml, bool paused)
 {
 	struct header h = { .version = FILE_VERSION, .paused = paused };
@@ -55,9 +72,11 @@ int savefile_create(const char *path, const char *xml, bool paused)
 	}
 	memcpy(h.magic, magic_partial, MAGIC_BYTES);
 	h.xml_bytes = (uint32_t)((strlen(xml) + 1 + XML_ROOM) / 8 * 8);
-	fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	if (fd < 0) {
-		virReportSystemError(errno, "%s cannot be created", path);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0 || empty(path, fd) < 0) {
+		if (fd < 0)
+			virReportSystemError(errno, "%s cannot be created", path);
+		VIR_FORCE_CLOSE(fd);
 		return -1;
 	}
 	if (write_xml(path, fd, &h, xml) < 0) {
@@ -79,16 +98,41 @@ static int sync_folder(const char *path)
 	return rc;
 }
 
+static int put_magic(int fd, const char *magic)
+{
+	return pwrite(fd, magic, MAGIC_BYTES, 0) == MAGIC_BYTES ? fsync(fd) : -1;
+}
+
 int savefile_complete(const char *path, int fd, bool no_cache)
 {
-	if (fsync(fd) < 0 || pwrite(fd, magic_complete, MAGIC_BYTES, 0) != MAGIC_BYTES || fsync(fd) < 0 ||
-	    sync_folder(path) < 0) {
+	if (fsync(fd) < 0 || sync_folder(path) < 0 || put_magic(fd, magic_complete) < 0) {
 		virReportSystemError(errno, "%s cannot be completed", path);
+		ignore_value(put_magic(fd, magic_partial));
 		return -1;
 	}
 	if (no_cache)
 		ignore_value(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED));
 	return 0;
+}
+
+static int rewrite_magic(const char *path, const char *from, const char *to)
+{
+	int fd = open(path, O_RDWR | O_CLOEXEC), rc = -1;
+	char magic[MAGIC_BYTES];
+
+	if (fd >= 0 && saferead(fd, magic, sizeof(magic)) == (ssize_t)sizeof(magic) &&
+	    memcmp(magic, from, sizeof(magic)) == 0)
+		rc = put_magic(fd, to);
+	VIR_FORCE_CLOSE(fd);
+	return rc;
+}
+
+int savefile_use(const char *path, bool used)
+{
+	if (rewrite_magic(path, used ? magic_complete : magic_used, used ? magic_used : magic_complete) == 0)
+		return 0;
+	virReportSystemError(errno, "%s cannot be marked as %s", path, used ? "used" : "unused");
+	return -1;
 }
 
 static int check_header(const char *path, const struct header *h)
@@ -97,6 +141,8 @@ static int check_header(const char *path, const struct header *h)
 
 	if (memcmp(h->magic, magic_partial, MAGIC_BYTES) == 0)
 		why = "it is incomplete: the save that wrote it was interrupted";
+	else if (memcmp(h->magic, magic_used, MAGIC_BYTES) == 0)
+		why = "it has been restored already, and its guest has run since";
 	else if (memcmp(h->magic, magic_complete, MAGIC_BYTES) != 0)
 		why = "it is no file of a saved guest";
 	else if (h->version == 0 || h->version > FILE_VERSION)
@@ -136,6 +182,11 @@ int savefile_open(const char *path, bool write, char **xml, bool *paused)
 		virReportSystemError(errno, "%s cannot be opened", path);
 		return -1;
 	}
+	if (flock(fd, (write ? LOCK_EX : LOCK_SH) | LOCK_NB) < 0) {
+		virReportSystemError(errno, "%s is being saved to, or changed", path);
+		VIR_FORCE_CLOSE(fd);
+		return -1;
+	}
 	if (read_header(path, fd, &h, xml) < 0) {
 		VIR_FORCE_CLOSE(fd);
 		return -1;
@@ -159,30 +210,42 @@ int savefile_set_xml(const char *path, int fd, const char *xml, bool paused)
 		return -1;
 	}
 	h.paused = paused;
+	memcpy(h.magic, magic_partial, MAGIC_BYTES);
 	if (write_xml(path, fd, &h, xml) < 0)
 		return -1;
-	if (fsync(fd) < 0) {
+	if (fsync(fd) < 0 || put_magic(fd, magic_complete) < 0) {
 		virReportSystemError(errno, "%s cannot be written", path);
 		return -1;
 	}
 	return 0;
 }
 
-bool savefile_is_complete(const char *path)
+static bool has_magic(const char *path, const char *wanted)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	char magic[MAGIC_BYTES];
 	bool is = fd >= 0 && saferead(fd, magic, sizeof(magic)) == (ssize_t)sizeof(magic) &&
-	          memcmp(magic, magic_complete, sizeof(magic)) == 0;
+	          memcmp(magic, wanted, sizeof(magic)) == 0;
 
 	VIR_FORCE_CLOSE(fd);
 	return is;
+}
+
+bool savefile_is_complete(const char *path)
+{
+	return has_magic(path, magic_complete);
+}
+
+bool savefile_is_dead(const char *path)
+{
+	return has_magic(path, magic_partial) || has_magic(path, magic_used);
 }
 
 void savefile_discard(const char *path)
 {
 	struct stat st;
 
+	ignore_value(rewrite_magic(path, magic_complete, magic_partial));
 	if (lstat(path, &st) == 0 && S_ISREG(st.st_mode))
 		unlink(path);
 }

@@ -21,9 +21,12 @@ int savefile_complete(const char *path, int fd, bool no_cache);
 int savefile_open(const char *path, bool write, char **xml, bool *paused);
 /* Another XML and state for a file that was opened with write; it has to fit into the room of the old one. 0 or -1. */
 int savefile_set_xml(const char *path, int fd, const char *xml, bool paused);
-/* Whether the file is there and complete. No error is reported. */
+/* used: its guest is about to run, so that what is saved is of no use any more; false takes that back. 0 or -1. */
+int savefile_use(const char *path, bool used);
+/* Whether the file is there and complete; whether it is one that never becomes so, or was used. No error is reported. */
 bool savefile_is_complete(const char *path);
-/* One that cannot become complete any more goes, if it is a regular file. */
+bool savefile_is_dead(const char *path);
+/* Whatever it says, it is not complete any more; it goes, if it is a regular file. */
 void savefile_discard(const char *path);
 
 #endif

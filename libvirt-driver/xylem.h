@@ -157,8 +157,9 @@ int domain_remove_save(virDomainObj *vm);
 /* ---- process.c: a guest begins and ends ---- */
 /* Starts the domain; the caller has the job. detail: virDomainEventStartedDetailType. 0 or -1 with an error. */
 int process_start(virDomainObj *vm, bool paused, int detail);
-/* The same with its memory from a stream (savefile.h). def: what it has then, instead of its own; taken. NULL: its own. */
-int process_restore(virDomainObj *vm, virDomainDef *def, bool paused, int stream);
+/* The same with its memory from a stream (savefile.h). def: what it has then, instead of its own; taken. NULL: its own.
+ * once: the file, which is marked as used before the guest runs; NULL: it may be restored again. */
+int process_restore(virDomainObj *vm, virDomainDef *def, bool paused, int stream, const char *once);
 /* The domain domid has ended: cleans up, at once or at the end of the present job. Locked, no job. */
 void process_gone(virDomainObj *vm, int domid, int reason, int detail);
 /* The same for somebody who has the job. Afterwards the object may have left the list. */

@@ -61,6 +61,17 @@ static bool same_tables(const struct vcpu *v, const struct vcpu_guest_context *c
 	       (!c->ldt_ents || c->ldt_base == v->pv.ldt_base.v);
 }
 
+/* Whether x87 and SSE are as they were: then what a context cannot hold of the extended state stays, too. */
+static bool same_fpu(const struct vcpu *v, const struct vcpu_guest_context *c)
+{
+	uint8_t now[sizeof(c->fpu_ctxt)];
+
+	if (!v->initialised)
+		return false;
+	fpu_legacy_get(v->fpu_area, now);
+	return !memcmp(now, &c->fpu_ctxt, sizeof(now));
+}
+
 static int take_tables(struct vcpu *v, const struct vcpu_guest_context *c)
 {
 	struct domain_mm *mm = &v->domain->mm;
@@ -196,8 +207,9 @@ int pv_vcpu_set_context(struct vcpu *v, const struct vcpu_guest_context *c)
 		if (i != 4 && i != 5 && c->debugreg[i] && pv_debugreg_set(v, i, c->debugreg[i]))
 			log_guest(LOG_WARN, v->domain->domid, "vcpu %u: debug register %u = %#lx ignored",
 			          v->id, i, c->debugreg[i]);
-	fpu_init_area(v->fpu_area);
-	if ((c->flags & VGCF_I387_VALID) && !fpu_legacy_set(v->fpu_area, &c->fpu_ctxt))
+	if (!(c->flags & VGCF_I387_VALID))
+		fpu_init_area(v->fpu_area);
+	else if (!same_fpu(v, c) && !fpu_legacy_set(v->fpu_area, &c->fpu_ctxt))
 		log_guest(LOG_WARN, v->domain->domid, "vcpu %u: FPU state with unknown MXCSR bits ignored",
 		          v->id);
 	if (v->id == 0)

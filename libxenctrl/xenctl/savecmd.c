@@ -15,12 +15,24 @@ static GUnixFDList *list_of(int fd)
 	return g_unix_fd_list_new_from_array(&fd, 1);
 }
 
+static int sync_folder(const char *path)
+{
+	g_autofree char *folder = g_path_get_dirname(path);
+	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc;
+
+	if (fd < 0)
+		return -1;
+	rc = fsync(fd);
+	close(fd);
+	return rc;
+}
+
 /* A file that is complete is durable before the guest goes; one that is not is removed. */
 static int finish(struct context *ctx, const char *id, int fd, const char *path)
 {
 	GError *error = NULL;
 
-	if (fsync(fd) < 0) {
+	if (fsync(fd) < 0 || sync_folder(path) < 0) {
 		fail("%s: %s", path, g_strerror(errno));
 		unlink(path);
 		if (!xd_xylemd1_call_resume_sync(ctx->daemon, id, NULL, &error))
@@ -37,7 +49,7 @@ int cmd_save(struct context *ctx, int argc, char **argv)
 	const char *path = argv[1], *id;
 	g_autoptr(GUnixFDList) fds = NULL;
 	GError *error = NULL;
-	int fd, rc;
+	int fd, copy, rc;
 
 	(void)argc;
 	if (!find_guest(ctx, argv[0], &id, NULL))
@@ -45,7 +57,13 @@ int cmd_save(struct context *ctx, int argc, char **argv)
 	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return fail("%s: %s", path, g_strerror(errno));
-	fds = list_of(dup(fd));
+	copy = dup(fd);
+	if (copy < 0) {
+		unlink(path);
+		close(fd);
+		return fail("%s: %s", path, g_strerror(errno));
+	}
+	fds = list_of(copy);
 	if (!xd_xylemd1_call_save_sync(ctx->daemon, id, g_variant_new_handle(0), 0, fds, NULL, NULL,
 	                               &error)) {
 		unlink(path);

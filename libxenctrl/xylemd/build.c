@@ -231,7 +231,7 @@ static bool fill_from_stream(struct build *b, uint64_t *pages, GError **error)
 {
 	struct xyl_pv_restore how = { .console_port = b->ids.console_port,
 		                      .store_port = b->ids.store_port,
-		                      .max_memory_kib = b->conf->max_memory_kib };
+		                      .max_memory_kib = b->conf->max_memory_kib + GUEST_MEMORY_SLACK_KIB };
 	struct xyl_pv_restored restored;
 	int rc;
 

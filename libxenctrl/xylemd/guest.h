@@ -224,6 +224,8 @@ bool job_fail(const struct guest *guest, const char *call, GError **error);
 void op_save(struct op *op);
 void op_resume(struct op *op);
 void op_dump(struct op *op);
+/* Of a guest that was found running: what a save that was under way has left. */
+void save_adopt(struct guest *guest);
 /* Whether the guest stopped for a save that had been given up, and runs again. */
 bool save_resume_abandoned(struct guest *guest);
 

@@ -42,6 +42,7 @@ static GVariant *journal_to_variant(const struct journal *journal, GVariant *con
 	g_variant_builder_add(&b, "{sv}", "phase", g_variant_new_string(phase_names[journal->phase]));
 	g_variant_builder_add(&b, "{sv}", "domid", g_variant_new_uint32(journal->domid));
 	g_variant_builder_add(&b, "{sv}", "unpaused", g_variant_new_boolean(journal->unpaused));
+	g_variant_builder_add(&b, "{sv}", "saving", g_variant_new_boolean(journal->saving));
 	g_variant_builder_add(&b, "{sv}", "cpupool", g_variant_new_uint32(journal->cpupool));
 	g_variant_builder_add(&b, "{sv}", "screen_port", g_variant_new_uint32(journal->screen_port));
 	g_variant_builder_add(&b, "{sv}", "started_us", g_variant_new_int64(journal->policy.started_us));
@@ -120,7 +121,7 @@ static bool journal_decode(struct journal *journal, GVariant *data, GError **err
 	g_autoptr(GVariant) config = g_variant_lookup_value(data, "config", G_VARIANT_TYPE_VARDICT);
 	g_autoptr(GVariant) devids = g_variant_lookup_value(data, "nic_devids", G_VARIANT_TYPE("au"));
 	const char *phase = NULL;
-	gboolean unpaused = FALSE;
+	gboolean unpaused = FALSE, saving = FALSE;
 	const uint32_t *numbers;
 	gsize count;
 	guint i;
@@ -133,6 +134,8 @@ static bool journal_decode(struct journal *journal, GVariant *data, GError **err
 		return xd_fail(error, XD_ERROR_INTERNAL, "a key is missing");
 	journal->unpaused = unpaused;
 	/* These are not in older ones. */
+	(void)g_variant_lookup(data, "saving", "b", &saving);
+	journal->saving = saving;
 	(void)g_variant_lookup(data, "cpupool", "u", &journal->cpupool);
 	(void)g_variant_lookup(data, "screen_port", "u", &journal->screen_port);
 	if (journal->screen_port > GUEST_VNC_PORT_MAX)

@@ -25,6 +25,7 @@ struct journal {
 	enum journal_phase phase;
 	uint32_t domid;   /* 0: not known yet */
 	bool unpaused;    /* has run */
+	bool saving;      /* it may have been asked to suspend */
 	uint32_t cpupool; /* where its domain was when it was taken down, for the next one */
 	struct policy_state policy;
 	struct guestconf *conf;

@@ -190,20 +190,38 @@ static void set_saving(struct guest *guest, bool saving)
 		scan_request();
 }
 
+/* Nothing else has been asked of it that it has not taken yet. */
+static bool nothing_pending(struct guest *guest, const char *path, GError **error)
+{
+	char *value = xyl_store_read(storeio_store(xylemd.io), XYL_TX_NONE, path, NULL);
+	bool pending = value && *value;
+
+	if (pending)
+		xd_fail(error, XD_ERROR_BUSY, "guest \"%s\" has not yet taken an earlier request to %.32s",
+		        guest->name, value);
+	free(value);
+	return !pending;
+}
+
 static bool suspend(struct guest *guest, GError **error)
 {
 	g_autofree char *path = control_node(guest, "shutdown");
 	uint32_t domid = guest->journal->domid;
 	struct xyl_dominfo info;
 
+	if (!nothing_pending(guest, path, error))
+		return false;
 	if (xyl_domain_info(xylemd.xen, domid, &info))
 		return xd_fail(error, XD_ERROR_HYPERVISOR, "guest \"%s\": %s", guest->name, xyl_error());
 	if (xyl_store_write(storeio_store(xylemd.io), XYL_TX_NONE, path, "suspend", strlen("suspend")))
 		return xd_fail(error, XD_ERROR_STORE, "guest \"%s\": %s: %s", guest->name, path, xyl_error());
 	/* A guest that is paused answers nothing: it runs for as long as this takes. */
 	guest->paused_before_save = info.paused;
-	if (guest->paused_before_save && xyl_domain_unpause(xylemd.xen, domid))
-		return xd_fail(error, XD_ERROR_HYPERVISOR, "guest \"%s\": %s", guest->name, xyl_error());
+	if (guest->paused_before_save && xyl_domain_unpause(xylemd.xen, domid)) {
+		xd_fail(error, XD_ERROR_HYPERVISOR, "guest \"%s\": %s", guest->name, xyl_error());
+		take_back(guest);
+		return false;
+	}
 	if (wait_suspended(guest, error))
 		return true;
 	if (guest->paused_before_save && xyl_domain_pause(xylemd.xen, domid))
@@ -236,15 +254,29 @@ static bool resume(struct guest *guest, GError **error)
 bool save_resume_abandoned(struct guest *guest)
 {
 	g_autoptr(GError) error = NULL;
+	bool ok;
 
 	if (!guest->abandoned_domid || guest->abandoned_domid != guest->journal->domid)
 		return false;
 	guest->abandoned_domid = 0;
-	guest->paused_before_save = false;
-	if (resume(guest, &error))
-		return true;
-	g_warning("%s", error->message);
-	return false;
+	set_saving(guest, true);
+	ok = look_at(guest, &error) == LOOK_RUNS || (!error && resume(guest, &error));
+	set_saving(guest, false);
+	if (!ok)
+		g_warning("%s", error->message);
+	return ok;
+}
+
+void save_adopt(struct guest *guest)
+{
+	if (!guest->journal->saving)
+		return;
+	/* Who asked for it is told that it failed. It goes on, now or when it comes to its suspend. */
+	if (!take_back(guest))
+		guest->abandoned_domid = guest->journal->domid;
+	guest->journal->saving = false;
+	guest_save(guest, JOURNAL_RUNNING);
+	scan_request();
 }
 
 /* Kept as it is. */
@@ -258,15 +290,31 @@ static void settle(struct guest *guest)
 	g_mutex_unlock(&xylemd.lock);
 }
 
-static bool write_stream(struct guest *guest, int fd, GError **error)
+/* Whether the client is still there, to whom the stream belongs. */
+static bool client_waits(struct op *op)
 {
+	bool waits;
+
+	g_mutex_lock(&xylemd.lock);
+	waits = op->call && !g_dbus_connection_is_closed(g_dbus_method_invocation_get_connection(op->call));
+	g_mutex_unlock(&xylemd.lock);
+	return waits;
+}
+
+static bool write_stream(struct op *op, GError **error)
+{
+	struct guest *guest = op->guest;
 	g_autoptr(GError) second = NULL;
 
-	if (!xyl_domain_save(xylemd.xen, guest->journal->domid, fd, job_progress, guest)) {
+	if (xyl_domain_save(xylemd.xen, guest->journal->domid, op->fd, job_progress, guest)) {
+		job_fail(guest, "saving", error);
+	} else if (!client_waits(op)) {
+		xd_fail(error, XD_ERROR_CANCELLED,
+		        "guest \"%s\": it is saved, but whoever wanted that has gone away", guest->name);
+	} else {
 		settle(guest);
 		return true;
 	}
-	job_fail(guest, "saving", error);
 	if (!g_atomic_int_get(&guest->doomed) && !resume(guest, &second))
 		g_warning("%s", second->message);
 	return false;
@@ -280,9 +328,13 @@ void op_save(struct op *op)
 
 	guest->abandoned_domid = 0;
 	set_saving(guest, true);
-	ok = job_begin(guest, "save", &error) && can_suspend(guest, &error) && suspend(guest, &error) &&
-	     write_stream(guest, op->fd, &error);
+	guest->journal->saving = true;
+	ok = guest_try_save(guest, JOURNAL_RUNNING, &error) && job_begin(guest, "save", &error) &&
+	     can_suspend(guest, &error) && suspend(guest, &error) && write_stream(op, &error);
 	job_end(guest);
+	guest->journal->saving = false;
+	if (!g_atomic_int_get(&guest->doomed))
+		guest_save(guest, JOURNAL_RUNNING);
 	set_saving(guest, false);
 	if (ok)
 		op_succeed(op);

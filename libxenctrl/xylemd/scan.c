@@ -338,6 +338,7 @@ static void op_adopt(struct op *op)
 		((struct nic_conf *)g_ptr_array_index(guest->journal->conf->nics, i))->released = true;
 	device_screen_adopt(guest);
 	guest_publish(guest);
+	save_adopt(guest);
 }
 
 /* The domain of this UUID that is not on its way out, or 0. */

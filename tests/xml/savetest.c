@@ -28,7 +28,8 @@ static struct {
 	unsigned int domid;
 	unsigned int saves, resumes, destroys, creates, restores, cancels;
 	bool save_fails, save_dies; /* it says no; it is gone, and the guest is as it was */
-	bool restore_fails;
+	bool restore_fails, pause_fails;
+	bool away; /* xylemd cannot be asked */
 	bool created_paused;
 	char read[64]; /* what Restore found */
 } guest;
@@ -84,6 +85,8 @@ int monitor_save(struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUS
 
 int monitor_resume(struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED)
 {
+	if (guest.away)
+		return fail("xylemd is not reachable");
 	guest.resumes++;
 	guest.suspended = false;
 	return 0;
@@ -104,19 +107,21 @@ int monitor_destroy(struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_U
 
 int monitor_pause(struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED, bool pause)
 {
+	if (guest.pause_fails)
+		return fail("xylemd went away");
 	guest.paused = pause;
 	return 0;
 }
 
 bool monitor_connected(struct monitor *m G_GNUC_UNUSED)
 {
-	return true;
+	return !guest.away;
 }
 
 GVariant *monitor_get(struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED, bool *known)
 {
 	if (known)
-		*known = true;
+		*known = !guest.away;
 	return NULL;
 }
 
@@ -303,6 +308,57 @@ static void test_interrupted(void)
 	VIR_FORCE_CLOSE(fd);
 }
 
+/* What a state file said of a save is over when its guest lives on: nobody takes it for that later. */
+static void test_stale(void)
+{
+	struct domain_private *priv;
+	virDomainObj *vm;
+	int fd;
+
+	start();
+	vm = domain_get(dom);
+	priv = vm->privateData;
+	virDomainObjEndAPI(&vm);
+	fd = savefile_create(file, "<domain/>", false);
+	if (savefile_complete(file, fd, false) < 0)
+		abort();
+	VIR_FORCE_CLOSE(fd);
+	priv->save_file = g_strdup(file);
+	restart_libvirtd();
+	ok(runs() && !priv->save_file, "a guest that runs is not ended for a complete file");
+	fd = savefile_create(file, "<domain/>", false);
+	if (savefile_complete(file, fd, false) < 0)
+		abort();
+	VIR_FORCE_CLOSE(fd);
+	priv->save_file = g_strdup(file);
+	guest.suspended = true;
+	ok(lifecycle_resume(dom) == 0 && runs() && !exists(file) && !priv->save_file,
+	   "one that is resumed by hand is not what the file says any more: that goes");
+	guest.save_dies = guest.away = true;
+	ok(save_to(dom, file) < 0 && guest.suspended && priv->save_file && !exists(file),
+	   "where xylemd is away it is kept in mind that the guest is to be resumed");
+	guest.save_dies = guest.away = false;
+	restart_libvirtd();
+	ok(runs() && !priv->save_file, "which is done when it is back");
+}
+
+static void test_locks(void)
+{
+	struct stat st;
+	int fd;
+
+	start();
+	g_unlink(file);
+	if (!g_file_set_contents(file, "", 0, NULL) || g_chmod(file, 0644))
+		abort();
+	fd = savefile_create(file, "<domain/>", false);
+	ok(fd >= 0 && stat(file, &st) == 0 && (st.st_mode & 0777) == 0600,
+	   "a file that others could read is root's then");
+	ok(save_to(dom, file) < 0 && says("being saved to") && runs() && exists(file),
+	   "two saves to one file: the second one is refused");
+	VIR_FORCE_CLOSE(fd);
+}
+
 static void write_file(const char *data, gsize bytes)
 {
 	if (!g_file_set_contents(file, data, (gssize)bytes, NULL))
@@ -378,6 +434,7 @@ static void test_managed(void)
 	g_autofree char *path = managed_file();
 	g_autofree char *xml = NULL;
 	unsigned int creates, restores;
+	int fd;
 
 	start();
 	ok(define_has_save(dom, 0) == 0 && save_managed(dom, 0) == 0 && is_off(VIR_DOMAIN_SHUTOFF_SAVED) &&
@@ -397,7 +454,14 @@ static void test_managed(void)
 	ok(lifecycle_create(dom) < 0 && says(path) && says("damaged") && says("--force-boot") && exists(path),
 	   "one that cannot be restored is kept, and the error says which file and what to do");
 	guest.restore_fails = false;
-	ok(lifecycle_create(dom) == 0 && guest.paused, "it is paused, as the file says");
+	guest.pause_fails = true;
+	ok(save_managed_define(dom, xml, VIR_DOMAIN_SAVE_RUNNING) == 0 && lifecycle_create(dom) < 0 &&
+	           !guest.exists && define_has_save(dom, 0) == 1,
+	   "one whose guest cannot be let run is kept as well");
+	guest.pause_fails = false;
+	ok(save_managed_define(dom, xml, VIR_DOMAIN_SAVE_PAUSED) == 0 && lifecycle_create(dom) == 0 &&
+	           guest.paused,
+	   "it is paused, as the file says");
 	if (save_managed(dom, 0) < 0)
 		abort();
 	creates = guest.creates;
@@ -414,6 +478,16 @@ static void test_managed(void)
 	lifecycle_destroy(dom);
 	ok(lifecycle_create(dom) < 0 && says(path) && !guest.exists, "a file that is none is not ignored");
 	g_unlink(path);
+	fd = savefile_create(path, "<domain/>", false);
+	VIR_FORCE_CLOSE(fd);
+	ok(define_has_save(dom, 0) == 0 && lifecycle_create(dom) == 0 && runs() && !exists(path),
+	   "an incomplete one is: its guest has gone on");
+	if (save_managed(dom, 0) < 0 || savefile_use(path, true) < 0)
+		abort();
+	creates = guest.creates;
+	ok(define_has_save(dom, 0) == 0 && save_restore(conn, path) < 0 && says("already") &&
+	           lifecycle_create(dom) == 0 && guest.creates == creates + 1 && !exists(path),
+	   "so is one from which its guest has run: nothing old meets its disks");
 }
 
 int main(void)
@@ -430,6 +504,8 @@ int main(void)
 	test_save();
 	test_failures();
 	test_interrupted();
+	test_stale();
+	test_locks();
 	test_bad_files();
 	test_image_xml();
 	test_managed();
