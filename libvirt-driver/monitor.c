@@ -256,9 +256,10 @@ static void report(GError *error)
 	virReportError(code, "%s%s", name ? "" : "xylemd: ", error->message);
 }
 
-/* args is consumed. fd: handle 0 in them, or -1. The answer, or NULL with a libvirt error. */
+/* args is consumed. fd: handle 0 in them, or -1; *given: what comes with the answer, or NULL. The answer, or NULL with a
+ * libvirt error. */
 static GVariant *call_with(struct monitor *m, const char *method, GVariant *args, int fd, const char *type,
-                           int timeout_ms)
+                           GUnixFDList **given, int timeout_ms)
 {
 	g_autoptr(GDBusConnection) connection = get_connection(m, true);
 	g_autoptr(GError) error = NULL;
@@ -278,7 +279,7 @@ static GVariant *call_with(struct monitor *m, const char *method, GVariant *args
 	}
 	answer = g_dbus_connection_call_with_unix_fd_list_sync(
 	        connection, NULL, OBJECT, INTERFACE, method, args, type ? G_VARIANT_TYPE(type) : NULL,
-	        G_DBUS_CALL_FLAGS_NONE, timeout_ms, fds, NULL, NULL, &error);
+	        G_DBUS_CALL_FLAGS_NONE, timeout_ms, fds, given, NULL, &error);
 	if (!answer)
 		report(error);
 	return answer;
@@ -286,7 +287,7 @@ static GVariant *call_with(struct monitor *m, const char *method, GVariant *args
 
 static GVariant *call(struct monitor *m, const char *method, GVariant *args, const char *type, int timeout_ms)
 {
-	return call_with(m, method, args, -1, type, timeout_ms);
+	return call_with(m, method, args, -1, type, NULL, timeout_ms);
 }
 
 static int call_void(struct monitor *m, const char *method, GVariant *args, int timeout_ms)
@@ -316,7 +317,7 @@ int monitor_restore(struct monitor *m, GVariant *guest, bool paused, int stream,
 	guint32 number;
 
 	answer = call_with(m, "Restore", g_variant_new("(@a{sv}hu)", guest, 0, paused ? 1 : 0), stream,
-	                   "(uaa{sv})", STREAM_MS);
+	                   "(uaa{sv})", NULL, STREAM_MS);
 	if (!answer)
 		return -1;
 	g_variant_get(answer, "(u@aa{sv})", &number, devices);
@@ -328,7 +329,7 @@ int monitor_save(struct monitor *m, const char *handle, int stream)
 {
 	g_autoptr(GVariant) answer = NULL;
 
-	answer = call_with(m, "Save", g_variant_new("(shu)", handle, 0, 0), stream, NULL, STREAM_MS);
+	answer = call_with(m, "Save", g_variant_new("(shu)", handle, 0, 0), stream, NULL, NULL, STREAM_MS);
 	return answer ? 0 : -1;
 }
 
@@ -336,7 +337,8 @@ int monitor_dump(struct monitor *m, const char *handle, int file, bool live)
 {
 	g_autoptr(GVariant) answer = NULL;
 
-	answer = call_with(m, "Dump", g_variant_new("(shu)", handle, 0, live ? 1 : 0), file, NULL, STREAM_MS);
+	answer = call_with(m, "Dump", g_variant_new("(shu)", handle, 0, live ? 1 : 0), file, NULL, NULL,
+	                   STREAM_MS);
 	return answer ? 0 : -1;
 }
 
@@ -430,33 +432,11 @@ int monitor_set_policy(struct monitor *m, const char *handle, const char *event,
 	return call_void(m, "SetPolicy", g_variant_new("(sss)", handle, event, action), DEVICE_MS);
 }
 
-/* The same for a method that takes or gives a descriptor; *given: what came, or NULL. args is consumed. */
-static GVariant *call_with_fds(struct monitor *m, const char *method, GVariant *args, const char *type,
-                               GUnixFDList *taken, GUnixFDList **given)
-{
-	g_autoptr(GDBusConnection) connection = get_connection(m, true);
-	g_autoptr(GError) error = NULL;
-	GVariant *answer;
-
-	if (!connection) {
-		g_variant_unref(g_variant_ref_sink(args));
-		virReportError(VIR_ERR_OPERATION_FAILED,
-		               "xylemd is not reachable at %s; is its service running?", ADDRESS);
-		return NULL;
-	}
-	answer = g_dbus_connection_call_with_unix_fd_list_sync(
-	        connection, NULL, OBJECT, INTERFACE, method, args, type ? G_VARIANT_TYPE(type) : NULL,
-	        G_DBUS_CALL_FLAGS_NONE, DEVICE_MS, taken, given, NULL, &error);
-	if (!answer)
-		report(error);
-	return answer;
-}
-
 int monitor_screenshot(struct monitor *m, const char *handle)
 {
 	g_autoptr(GUnixFDList) fds = NULL;
 	g_autoptr(GVariant) answer =
-	        call_with_fds(m, "Screenshot", g_variant_new("(s)", handle), "(h)", NULL, &fds);
+	        call_with(m, "Screenshot", g_variant_new("(s)", handle), -1, "(h)", &fds, DEVICE_MS);
 	gint32 index;
 	int fd;
 
@@ -479,17 +459,9 @@ int monitor_send_keys(struct monitor *m, const char *handle, unsigned int hold_m
 
 int monitor_open_screen(struct monitor *m, const char *handle, int fd, bool skip_auth)
 {
-	g_autoptr(GUnixFDList) fds = g_unix_fd_list_new();
-	g_autoptr(GVariant) answer = NULL;
-	g_autoptr(GError) error = NULL;
-	int index = g_unix_fd_list_append(fds, fd, &error);
+	g_autoptr(GVariant) answer = call_with(m, "OpenScreen", g_variant_new("(shb)", handle, 0, skip_auth),
+	                                       fd, NULL, NULL, DEVICE_MS);
 
-	if (index < 0) {
-		virReportError(VIR_ERR_OPERATION_FAILED, "%s", error->message);
-		return -1;
-	}
-	answer = call_with_fds(m, "OpenScreen", g_variant_new("(shb)", handle, index, skip_auth), NULL, fds,
-	                       NULL);
 	return answer ? 0 : -1;
 }
 
