@@ -11,6 +11,7 @@
 #include "dom/evtchn.h"
 #include "lib/log.h"
 #include "lib/pvbuild.h"
+#include "lib/release.h"
 #include "lib/string.h"
 #include "hw/mem.h"
 #include "mm/frame.h"
@@ -28,6 +29,8 @@ static int create_check(const struct xen_domctl_createdomain *c)
 
 	/* Hardware-virtualised guests, IOMMU, nested, PMU, store domains: as on a Xen without. */
 	if ((c->flags & ~harmless) || c->iommu_opts || c->vmtrace_size || c->arch.emulation_flags)
+		return -EINVAL;
+	if (!release_options_good(c))
 		return -EINVAL;
 	if (!c->max_vcpus || c->max_vcpus > VCPUS_MAX)
 		return -EINVAL;

@@ -3,8 +3,10 @@
 #ifndef HYPERCALL_SETTINGS_H
 #define HYPERCALL_SETTINGS_H
 
-#define XYLEM_ABI_MAJOR       4
-#define XYLEM_ABI_MINOR       17
+#include "lib/release.h"
+
+#define XYLEM_ABI_MAJOR       XEN_RELEASE_MAJOR
+#define XYLEM_ABI_MINOR       XEN_RELEASE_MINOR
 #define XYLEM_EXTRAVERSION    "-xylem"
 
 #define GRANT_FRAMES_LIMIT    65536

@@ -2,10 +2,11 @@
 /*
  * Toolstack operations that are not there, and what they answer. Tools tell their users what an error number says, and
  * libxl's flow depends on some: so each operation that Xen refuses for a paravirtual domain, or on a machine without the
- * hardware for it, is refused here with the number that Xen 4.17 gives. -EOPNOTSUPP beside those is what Xen does and we
+ * hardware for it, is refused here with the number that Xen gives. -EOPNOTSUPP beside those is what Xen does and we
  * do not (docs/abi.md lists it), -ENOSYS what no Xen of that version knows.
  */
 #include "hypercall/domctl.h"
+#include "lib/release.h"
 #include "lib/string.h"
 #include <xen/vm_event.h>
 #include <xen/hvm/hvm_op.h>
@@ -146,7 +147,7 @@ static int livepatch_op(struct xen_sysctl_livepatch_op *q)
 {
 	struct xen_sysctl_livepatch_list *l = &q->u.list;
 
-	if (q->pad)
+	if (!release_livepatch_good(q))
 		return -EINVAL;
 	switch (q->cmd) {
 	case XEN_SYSCTL_LIVEPATCH_LIST:

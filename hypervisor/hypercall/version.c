@@ -10,6 +10,20 @@
 #include <xen/features.h>
 #include <xen/version.h>
 
+/* What each of the commands that give a text tells. */
+static const char *text_of(uint32_t command)
+{
+	static const char *const texts[] = {
+		[XENVER_extraversion] = XYLEM_EXTRAVERSION,
+		[XENVER_capabilities] = "xen-3.0-x86_64 ",
+		[XENVER_changeset] = "xylem " PACKAGE_VERSION,
+		[XENVER_commandline] = "<denied>",
+	};
+
+	return command == XENVER_commandline && current_domain()->privileged ? options.command_line
+	                                                                     : texts[command];
+}
+
 static int64_t put_text(gva_t to, const char *text, size_t size)
 {
 	char buf[1024] = { 0 };
@@ -34,15 +48,11 @@ static int64_t get_features(gva_t to)
 	return guest_copy_out(to, &f, sizeof(f)) ? -EFAULT : 0;
 }
 
-/* The bytes by which the linker names this build; their number without a buffer. */
-static int64_t get_build_id(gva_t to)
+/* Into a buffer whose room stands before it; returns their number, also without a buffer. */
+static int64_t put_bytes(gva_t to, const void *from, size_t bytes)
 {
 	uint32_t room;
-	size_t bytes;
-	const void *id = build_id(&bytes);
 
-	if (!current_domain()->privileged)
-		return -EPERM;
 	if (!to.v)
 		return (int64_t)bytes;
 	if (guest_copy_in(&room, to, sizeof(room)))
@@ -51,7 +61,16 @@ static int64_t get_build_id(gva_t to)
 		return -EINVAL;
 	if (room < bytes)
 		return -ENOBUFS;
-	return guest_copy_out(GVA(to.v + sizeof(room)), id, bytes) ? -EFAULT : (int64_t)bytes;
+	return guest_copy_out(GVA(to.v + sizeof(room)), from, bytes) ? -EFAULT : (int64_t)bytes;
+}
+
+/* The bytes by which the linker names this build. */
+static int64_t get_build_id(gva_t to)
+{
+	size_t bytes;
+	const void *id = build_id(&bytes);
+
+	return current_domain()->privileged ? put_bytes(to, id, bytes) : -EPERM;
 }
 
 /* xen_version(command, buffer). */
@@ -62,18 +81,24 @@ int64_t hc_xen_version(struct hc_args *a)
 		.compiler = __VERSION__, .compile_by = "", .compile_domain = "", .compile_date = ""
 	};
 	struct xen_platform_parameters parameters = { .virt_start = M2P_RO_BASE };
+	uint32_t command = (uint32_t)a->arg[0];
+	int long_text = release_long_text(command);
 
-	switch ((uint32_t)a->arg[0]) {
+	if (long_text == XENVER_commandline && !current_domain()->privileged)
+		return -EPERM;
+	if (long_text >= 0)
+		return put_bytes(to, text_of((uint32_t)long_text), strlen(text_of((uint32_t)long_text)));
+	switch (command) {
 	case XENVER_version:
 		return XYLEM_ABI_MAJOR << 16 | XYLEM_ABI_MINOR;
 	case XENVER_extraversion:
-		return put_text(to, XYLEM_EXTRAVERSION, XEN_EXTRAVERSION_LEN);
+		return put_text(to, text_of(command), XEN_EXTRAVERSION_LEN);
 	case XENVER_compile_info:
 		return guest_copy_out(to, &info, sizeof(info)) ? -EFAULT : 0;
 	case XENVER_capabilities:
-		return put_text(to, "xen-3.0-x86_64 ", sizeof(xen_capabilities_info_t));
+		return put_text(to, text_of(command), sizeof(xen_capabilities_info_t));
 	case XENVER_changeset:
-		return put_text(to, "xylem " PACKAGE_VERSION, XEN_CHANGESET_INFO_LEN);
+		return put_text(to, text_of(command), XEN_CHANGESET_INFO_LEN);
 	case XENVER_platform_parameters:
 		return guest_copy_out(to, &parameters, sizeof(parameters)) ? -EFAULT : 0;
 	case XENVER_get_features:
@@ -84,8 +109,7 @@ int64_t hc_xen_version(struct hc_args *a)
 		return guest_copy_out(to, current_domain()->handle, sizeof(xen_domain_handle_t)) ? -EFAULT
 		                                                                                 : 0;
 	case XENVER_commandline:
-		return put_text(to, current_domain()->privileged ? options.command_line : "<denied>",
-		                sizeof(xen_commandline_t));
+		return put_text(to, text_of(command), sizeof(xen_commandline_t));
 	case XENVER_build_id:
 		return get_build_id(to);
 	}

@@ -13,6 +13,7 @@
 #include "hw/options.h"
 #include "lib/errno.h"
 #include "lib/log.h"
+#include "lib/release.h"
 #include "lib/string.h"
 #include <xen/arch-x86/cpuid.h>
 #include <xen/arch-x86/cpufeatureset.h>
@@ -369,7 +370,7 @@ static struct cpuid_regs hypervisor_leaf(uint32_t n)
 			                 XEN_CPUID_SIGNATURE_ECX, XEN_CPUID_SIGNATURE_EDX };
 		break;
 	case 1:
-		r.eax = 4u << 16 | 17;
+		r.eax = XEN_RELEASE_MAJOR << 16 | XEN_RELEASE_MINOR;
 		break;
 	case 2: /* one hypercall page, MSR base (unused by PV), features */
 		r.eax = 1;

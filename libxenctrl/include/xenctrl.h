@@ -48,7 +48,8 @@ XYL_API const char *xyl_error(void);
 /*
  * Opens /dev/xen/privcmd (and /dev/xen/hypercall where the kernel has it).
  * Errors: ENOENT or ENODEV not running in a Xen dom0, EACCES not root, EPROTO the hypervisor's control
- * interface has another version than this library (domctl and sysctl 0x15, Xen 4.17).
+ * interface has another version than this library (domctl and sysctl 0x15 for Xen 4.17, domctl 0x17 and
+ * sysctl 0x15 for Xen 4.20).
  */
 XYL_API struct xyl *xyl_open(void);
 XYL_API void xyl_close(struct xyl *x);

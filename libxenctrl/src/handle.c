@@ -23,16 +23,18 @@
 /* The control interface of another version answers every call with EACCES. */
 static int check_interface(struct xyl *x)
 {
-	struct xen_sysctl op = { .cmd = XEN_SYSCTL_sched_id };
+	struct xen_sysctl host = { .cmd = XEN_SYSCTL_sched_id };
+	struct xen_domctl dom0 = { .cmd = XEN_DOMCTL_getdomaininfo };
 
-	if (xyl_sysctl(x, &op, "ask for the scheduler") == 0)
+	if (xyl_sysctl(x, &host, "ask for the scheduler") == 0 &&
+	    xyl_domctl(x, &dom0, "ask for Domain-0") == 0)
 		return 0;
 	if (errno == EACCES)
 		return xyl_fail_text(
 		        EPROTO,
-		        "the hypervisor's control interface differs from this library's (sysctl version %#x, "
-		        "that of Xen 4.17)",
-		        XEN_SYSCTL_INTERFACE_VERSION);
+		        "the hypervisor's control interface differs from this library's, which was built "
+		        "for domctl version %#x and sysctl version %#x",
+		        XEN_DOMCTL_INTERFACE_VERSION, XEN_SYSCTL_INTERFACE_VERSION);
 	if (errno == EPERM)
 		return xyl_fail_text(EPERM,
 		                     "the hypervisor refuses control calls: this is not the control domain");

@@ -90,6 +90,11 @@ struct op {
 	{                                                                                          \
 		(uint16_t) offsetof(type, member), (uint8_t)sizeof(((type *)NULL)->member), (kind) \
 	}
+/* The word behind a member, which has other names in other releases. */
+#define BEHIND(type, member, kind)                                                             \
+	{                                                                                      \
+		(uint16_t)(offsetof(type, member) + sizeof(((type *)NULL)->member)), 4, (kind) \
+	}
 #define SIMPLE(call, ...)                                                             \
 	{                                                                             \
 		.name = #call, .number = __HYPERVISOR_##call, .arg = { __VA_ARGS__ }, \
@@ -238,6 +243,11 @@ static const struct op ops[] = {
 	PLAIN(xen_version, XENVER_guest_handle, P_BYTES),
 	PLAIN(xen_version, XENVER_commandline, P_BYTES),
 	PLAIN(xen_version, XENVER_build_id, P_BYTES),
+	/* Texts of any length, which Xen has from 4.18 on: extraversion, capabilities, changeset, command line. */
+	PLAIN(xen_version, 11, P_BYTES),
+	PLAIN(xen_version, 12, P_BYTES),
+	PLAIN(xen_version, 13, P_BYTES),
+	PLAIN(xen_version, 14, P_BYTES),
 	PLAIN(console_io, CONSOLEIO_write, SMALL, P_BYTES),
 	PLAIN(console_io, CONSOLEIO_read, SMALL, P_BYTES),
 	PLAIN(dm_op, 0, SMALL, P_BYTES),
@@ -606,8 +616,8 @@ static const struct op ops[] = {
 	       S(tbuf_op.cpu_mask.nr_bits, BITS), S(tbuf_op.cpu_mask.bitmap, P_BYTES)),
 	SYSCTL(perfc_op, S(perfc_op.cmd, SMALL)),
 	SYSCTL(cpu_hotplug, S(cpu_hotplug.cpu, SMALL), S(cpu_hotplug.op, SMALL)),
-	SYSCTL(livepatch_op, S(livepatch.cmd, SMALL), S(livepatch.pad, ZERO), S(livepatch.u.list.nr, BITS),
-	       S(livepatch.u.list.pad, ZERO)),
+	SYSCTL(livepatch_op, S(livepatch.cmd, SMALL), BEHIND(struct xen_sysctl, u.livepatch.cmd, ZERO),
+	       S(livepatch.u.list.nr, BITS), S(livepatch.u.list.pad, ZERO)),
 	SYSCTL(page_offline_op, S(page_offline.cmd, SMALL), S(page_offline.start, FRAME),
 	       S(page_offline.end, FRAME), S(page_offline.status, P_BYTES)),
 	SYSCTL(psr_cmt_op, S(psr_cmt_op.cmd, SMALL)),
