@@ -2,6 +2,7 @@
 /* Fuzz target: any command line is parsed and reported on without a fault, and options stay within their bounds. */
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
