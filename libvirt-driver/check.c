@@ -122,7 +122,7 @@ static int check_os(const virDomainDef *def)
 		{ os->firmware != 0, "<os firmware=...>", "paravirtual guests have no firmware" },
 		{ os->root != NULL, "<os><root>", "put root=... into <cmdline>" },
 		{ os->dtb != NULL, "<os><dtb>", NOT_HERE },
-		{ os->slic_table != NULL, "<os><acpi>", "paravirtual guests have no ACPI tables" },
+		{ compat_has_acpi_tables(os), "<os><acpi>", "paravirtual guests have no ACPI tables" },
 		{ os->init != NULL, "<os><init>", "only containers have one" },
 		{ os->smbios_mode != 0, "<os><smbios>", "paravirtual guests have no SMBIOS" },
 		{ def->nsysinfo != 0, "<sysinfo>", "paravirtual guests have no SMBIOS" },
@@ -351,7 +351,7 @@ static int check_no_devices(const virDomainDef *def)
 		{ def->npanics != 0, "<panic>",
 		  "<on_crash> sees crashes without a device; remove the element" },
 		{ def->ntpms != 0, "<tpm>", NOT_HERE },
-		{ def->watchdog != NULL, "<watchdog>", NOT_HERE },
+		{ compat_has_watchdog(def), "<watchdog>", NOT_HERE },
 		{ def->nvram != NULL, "<nvram>", NOT_HERE },
 		{ def->iommu != NULL, "<iommu>", NOT_HERE },
 		{ def->vsock != NULL, "<vsock>", NOT_HERE },
@@ -403,7 +403,7 @@ static int check_controller(const virDomainControllerDef *controller, const virD
 	size_t i, n;
 
 	for (i = 0; i < G_N_ELEMENTS(buses); i++) {
-		for (n = 0; def && controller->type == (int)buses[i].type && n < def->ndisks; n++) {
+		for (n = 0; def && (int)controller->type == (int)buses[i].type && n < def->ndisks; n++) {
 			if (def->disks[n]->bus == buses[i].bus && check_disk(def->disks[n]) < 0)
 				return -1;
 		}

@@ -40,8 +40,7 @@ static GVariant *cpumap_variant(virBitmap *map)
 	g_autofree unsigned char *bytes = NULL;
 	int length = 0;
 
-	if (virBitmapToData(map, &bytes, &length) < 0)
-		return NULL;
+	virBitmapToData(map, &bytes, &length);
 	return g_variant_new_fixed_array(G_VARIANT_TYPE_BYTE, bytes, (gsize)length, 1);
 }
 

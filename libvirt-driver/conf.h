@@ -8,6 +8,8 @@
 #include "internal.h"
 #include "domain_conf.h"
 
+#include "compat.h"
+
 #include <libxml/tree.h>
 
 #include "../libxenctrl/src/guestlimits.h"

@@ -56,16 +56,14 @@ static int refuse_present(virDomainDef *def, const virDomainDeviceDef *dev)
 }
 
 /* The device moves into the definition. */
-static int insert(virDomainDef *def, virDomainDeviceDef *dev)
+static void insert(virDomainDef *def, virDomainDeviceDef *dev)
 {
 	if (dev->type == VIR_DOMAIN_DEVICE_DISK) {
 		virDomainDiskInsert(def, g_steal_pointer(&dev->data.disk));
-		return 0;
+		return;
 	}
-	if (virDomainNetInsert(def, dev->data.net) < 0)
-		return -1;
+	virDomainNetInsert(def, dev->data.net);
 	dev->data.net = NULL;
-	return 0;
 }
 
 /* Where in the definition the disk or the interface is that dev means; -1 with an error. */
@@ -201,12 +199,12 @@ static int attach_live(virDomainObj *vm, virDomainDeviceDef *dev)
 		virObjectLock(vm);
 		goto error;
 	}
-	ret = insert(vm->def, dev);
+	insert(vm->def, dev);
 	priv->locked = priv->locked || locks;
 	domain_event(virDomainEventDeviceAddedNewFromObj(vm, alias));
 	domain_save_status(vm);
 	process_keep_definition(vm);
-	return ret;
+	return 0;
 error:
 	if (dev->type == VIR_DOMAIN_DEVICE_NET) {
 		net_unplug(vm->def, dev->data.net);
@@ -310,7 +308,10 @@ static int edit_attach(virDomainDef *def, void *data)
 {
 	g_autoptr(virDomainDeviceDef) dev = parse_attachment(data, def);
 
-	return dev && refuse_present(def, dev) == 0 ? insert(def, dev) : -1;
+	if (!dev || refuse_present(def, dev) < 0)
+		return -1;
+	insert(def, dev);
+	return 0;
 }
 
 static int attach_parsed(virDomainObj *vm, void *data)

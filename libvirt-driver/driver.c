@@ -93,7 +93,7 @@ static int make_dirs(void)
 		virReportSystemError(errno, "cannot create %s and %s", xylem->state_dir, xylem->config_dir);
 		return -1;
 	}
-	xylem->lock_fd = virPidFileAcquire(xylem->state_dir, "driver", false, getpid());
+	xylem->lock_fd = virPidFileAcquire(xylem->state_dir, "driver", getpid());
 	return xylem->lock_fd < 0 ? -1 : 0;
 }
 

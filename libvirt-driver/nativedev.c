@@ -475,5 +475,6 @@ int native_read_vif(struct native *n, const char *text, size_t index)
 		virDomainNetGenerateMAC(n->xmlopt, &def->mac);
 	if (!def->data.bridge.brname)
 		def->data.bridge.brname = g_strdup(DEFAULT_BRIDGE);
-	return virDomainNetInsert(n->def, g_steal_pointer(&def));
+	virDomainNetInsert(n->def, g_steal_pointer(&def));
+	return 0;
 }

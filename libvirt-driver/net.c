@@ -22,7 +22,8 @@ VIR_LOG_INIT("xylem.net");
 /* Limits are told as the guest sees them; dom0's end of the wire is the other one. */
 static int set_limits(const char *ifname, const virNetDevBandwidth *limits)
 {
-	return virNetDevBandwidthSet(ifname, limits, false, true);
+	return virNetDevBandwidthSet(
+	        ifname, limits, VIR_NETDEV_BANDWIDTH_SET_DIR_SWAPPED | VIR_NETDEV_BANDWIDTH_SET_CLEAR_ALL);
 }
 
 int net_name(virDomainNetDef *net)
@@ -76,7 +77,7 @@ static int set_filter(const virDomainDef *def, virDomainNetDef *net, bool online
 	if (net->linkstate == VIR_DOMAIN_NET_INTERFACE_LINK_STATE_DOWN &&
 	    virNetDevSetOnline(net->ifname, false) < 0)
 		return -1;
-	return virNetDevBridgeAddPort(bridge, net->ifname);
+	return virNetDevBridgeAddPort(bridge, net->ifname, NULL);
 }
 
 /* One that is up has been released already, by a libvirtd that has ended since. */

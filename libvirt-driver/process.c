@@ -59,7 +59,7 @@ void process_release_net(virDomainDef *def, virDomainNetDef *net)
 		return;
 	conn = virGetConnectNetwork();
 	if (conn)
-		virDomainNetReleaseActualDevice(conn, def, net);
+		compat_release_net(conn, def, net);
 	else
 		VIR_WARN("the network driver cannot be reached; a port of %s stays taken",
 		         net->data.network.name);

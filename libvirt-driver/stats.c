@@ -331,159 +331,139 @@ cleanup:
 
 /* ---- bulk ---- */
 
-static int add_vcpus(virTypedParamList *list, virDomainObj *vm, const struct xyl_dominfo *info)
+static void add_vcpus(virTypedParamList *list, virDomainObj *vm, const struct xyl_dominfo *info)
 {
 	size_t i, max = virDomainDefGetVcpusMax(vm->def);
 	struct xyl_vcpuinfo vcpu;
 
-	if (virTypedParamListAddUInt(list, info ? info->online_vcpus : virDomainDefGetVcpus(vm->def),
-	                             "vcpu.current") < 0 ||
-	    virTypedParamListAddUInt(list, (unsigned int)max, "vcpu.maximum") < 0)
-		return -1;
+	virTypedParamListAddUInt(list, info ? info->online_vcpus : virDomainDefGetVcpus(vm->def),
+	                         "vcpu.current");
+	virTypedParamListAddUInt(list, (unsigned int)max, "vcpu.maximum");
 	for (i = 0; info && i < max; i++) {
 		if (xyl_vcpu_info(xylem->xen, info->domid, (uint32_t)i, &vcpu) < 0)
 			continue;
-		if (virTypedParamListAddInt(list,
-		                            !vcpu.online   ? VIR_VCPU_OFFLINE
-		                            : vcpu.blocked ? VIR_VCPU_BLOCKED
-		                                           : VIR_VCPU_RUNNING,
-		                            "vcpu.%zu.state", i) < 0 ||
-		    virTypedParamListAddULLong(list, vcpu.cpu_time_ns, "vcpu.%zu.time", i) < 0)
-			return -1;
+		virTypedParamListAddInt(list,
+		                        !vcpu.online   ? VIR_VCPU_OFFLINE
+		                        : vcpu.blocked ? VIR_VCPU_BLOCKED
+		                                       : VIR_VCPU_RUNNING,
+		                        "vcpu.%zu.state", i);
+		virTypedParamListAddULLong(list, vcpu.cpu_time_ns, "vcpu.%zu.time", i);
 	}
-	return 0;
 }
 
-static int add_nets(virTypedParamList *list, virDomainObj *vm)
+static void add_nets(virTypedParamList *list, virDomainObj *vm)
 {
 	virDomainDef *def = vm->def;
 	size_t i;
 
 	if (def->id < 0)
-		return 0;
-	if (virTypedParamListAddUInt(list, (unsigned int)def->nnets, "net.count") < 0)
-		return -1;
+		return;
+	virTypedParamListAddUInt(list, (unsigned int)def->nnets, "net.count");
 	for (i = 0; i < def->nnets; i++) {
 		virDomainInterfaceStatsStruct s = { -1, -1, -1, -1, -1, -1, -1, -1 };
 
 		if (!def->nets[i]->ifname)
 			continue;
-		if (virTypedParamListAddString(list, def->nets[i]->ifname, "net.%zu.name", i) < 0)
-			return -1;
+		virTypedParamListAddString(list, def->nets[i]->ifname, "net.%zu.name", i);
 		if (virNetDevTapInterfaceStats(def->nets[i]->ifname, &s,
 		                               !virDomainNetTypeSharesHostView(def->nets[i])) < 0) {
 			virResetLastError();
 			continue;
 		}
-		if (virTypedParamListAddULLong(list, (unsigned long long)s.rx_bytes, "net.%zu.rx.bytes", i) <
-		            0 ||
-		    virTypedParamListAddULLong(list, (unsigned long long)s.rx_packets, "net.%zu.rx.pkts", i) <
-		            0 ||
-		    virTypedParamListAddULLong(list, (unsigned long long)s.rx_errs, "net.%zu.rx.errs", i) <
-		            0 ||
-		    virTypedParamListAddULLong(list, (unsigned long long)s.rx_drop, "net.%zu.rx.drop", i) <
-		            0 ||
-		    virTypedParamListAddULLong(list, (unsigned long long)s.tx_bytes, "net.%zu.tx.bytes", i) <
-		            0 ||
-		    virTypedParamListAddULLong(list, (unsigned long long)s.tx_packets, "net.%zu.tx.pkts", i) <
-		            0 ||
-		    virTypedParamListAddULLong(list, (unsigned long long)s.tx_errs, "net.%zu.tx.errs", i) <
-		            0 ||
-		    virTypedParamListAddULLong(list, (unsigned long long)s.tx_drop, "net.%zu.tx.drop", i) < 0)
-			return -1;
+		virTypedParamListAddULLong(list, (unsigned long long)s.rx_bytes, "net.%zu.rx.bytes", i);
+		virTypedParamListAddULLong(list, (unsigned long long)s.rx_packets, "net.%zu.rx.pkts", i);
+		virTypedParamListAddULLong(list, (unsigned long long)s.rx_errs, "net.%zu.rx.errs", i);
+		virTypedParamListAddULLong(list, (unsigned long long)s.rx_drop, "net.%zu.rx.drop", i);
+		virTypedParamListAddULLong(list, (unsigned long long)s.tx_bytes, "net.%zu.tx.bytes", i);
+		virTypedParamListAddULLong(list, (unsigned long long)s.tx_packets, "net.%zu.tx.pkts", i);
+		virTypedParamListAddULLong(list, (unsigned long long)s.tx_errs, "net.%zu.tx.errs", i);
+		virTypedParamListAddULLong(list, (unsigned long long)s.tx_drop, "net.%zu.tx.drop", i);
 	}
-	return 0;
 }
 
-static int add_disks(virTypedParamList *list, virDomainObj *vm)
+static void add_disks(virTypedParamList *list, virDomainObj *vm)
 {
 	virDomainDef *def = vm->def;
 	size_t i;
 
-	if (virTypedParamListAddUInt(list, (unsigned int)def->ndisks, "block.count") < 0)
-		return -1;
+	virTypedParamListAddUInt(list, (unsigned int)def->ndisks, "block.count");
 	for (i = 0; i < def->ndisks; i++) {
 		struct disk_counters c;
 
-		if (virTypedParamListAddString(list, def->disks[i]->dst, "block.%zu.name", i) < 0)
-			return -1;
-		if (def->disks[i]->src->path &&
-		    virTypedParamListAddString(list, def->disks[i]->src->path, "block.%zu.path", i) < 0)
-			return -1;
+		virTypedParamListAddString(list, def->disks[i]->dst, "block.%zu.name", i);
+		if (def->disks[i]->src->path)
+			virTypedParamListAddString(list, def->disks[i]->src->path, "block.%zu.path", i);
 		if (def->id < 0 || disk_counters(def->id, def->disks[i], &c) < 0)
 			continue;
-		if (virTypedParamListAddULLong(list, c.rd_req, "block.%zu.rd.reqs", i) < 0 ||
-		    virTypedParamListAddULLong(list, c.rd_sectors * SECTOR_BYTES, "block.%zu.rd.bytes", i) <
-		            0 ||
-		    virTypedParamListAddULLong(list, c.wr_req, "block.%zu.wr.reqs", i) < 0 ||
-		    virTypedParamListAddULLong(list, c.wr_sectors * SECTOR_BYTES, "block.%zu.wr.bytes", i) <
-		            0 ||
-		    virTypedParamListAddULLong(list, c.flush_req, "block.%zu.fl.reqs", i) < 0)
-			return -1;
+		virTypedParamListAddULLong(list, c.rd_req, "block.%zu.rd.reqs", i);
+		virTypedParamListAddULLong(list, c.rd_sectors * SECTOR_BYTES, "block.%zu.rd.bytes", i);
+		virTypedParamListAddULLong(list, c.wr_req, "block.%zu.wr.reqs", i);
+		virTypedParamListAddULLong(list, c.wr_sectors * SECTOR_BYTES, "block.%zu.wr.bytes", i);
+		virTypedParamListAddULLong(list, c.flush_req, "block.%zu.fl.reqs", i);
 	}
-	return 0;
 }
 
-static int add_state(virTypedParamList *list, virDomainObj *vm)
+static void add_state(virTypedParamList *list, virDomainObj *vm)
 {
 	int reason, state = virDomainObjGetState(vm, &reason);
 
-	if (virTypedParamListAddInt(list, state, "state.state") < 0)
-		return -1;
-	return virTypedParamListAddInt(list, reason, "state.reason");
+	virTypedParamListAddInt(list, state, "state.state");
+	virTypedParamListAddInt(list, reason, "state.reason");
 }
 
-static int add_balloon(virTypedParamList *list, virDomainObj *vm, const struct xyl_dominfo *info)
+static void add_balloon(virTypedParamList *list, virDomainObj *vm, const struct xyl_dominfo *info)
 {
 	unsigned long long current = info ? info->memory_pages * 4 : vm->def->mem.cur_balloon;
 
-	if (virTypedParamListAddULLong(list, current, "balloon.current") < 0)
-		return -1;
-	return virTypedParamListAddULLong(list, MAX(virDomainDefGetMemoryTotal(vm->def), current),
-	                                  "balloon.maximum");
+	virTypedParamListAddULLong(list, current, "balloon.current");
+	virTypedParamListAddULLong(list, MAX(virDomainDefGetMemoryTotal(vm->def), current),
+	                           "balloon.maximum");
 }
 
-static int add_all(virTypedParamList *list, virDomainObj *vm, const struct xyl_dominfo *info,
-                   unsigned int stats)
+static void add_all(virTypedParamList *list, virDomainObj *vm, const struct xyl_dominfo *info,
+                    unsigned int stats)
 {
-	if ((stats & VIR_DOMAIN_STATS_STATE) && add_state(list, vm) < 0)
-		return -1;
-	if ((stats & VIR_DOMAIN_STATS_CPU_TOTAL) && info &&
-	    virTypedParamListAddULLong(list, info->cpu_time_ns, "cpu.time") < 0)
-		return -1;
-	if ((stats & VIR_DOMAIN_STATS_BALLOON) && add_balloon(list, vm, info) < 0)
-		return -1;
-	if ((stats & VIR_DOMAIN_STATS_VCPU) && add_vcpus(list, vm, info) < 0)
-		return -1;
-	if ((stats & VIR_DOMAIN_STATS_INTERFACE) && add_nets(list, vm) < 0)
-		return -1;
-	if ((stats & VIR_DOMAIN_STATS_BLOCK) && add_disks(list, vm) < 0)
-		return -1;
-	return 0;
+	if (stats & VIR_DOMAIN_STATS_STATE)
+		add_state(list, vm);
+	if ((stats & VIR_DOMAIN_STATS_CPU_TOTAL) && info)
+		virTypedParamListAddULLong(list, info->cpu_time_ns, "cpu.time");
+	if (stats & VIR_DOMAIN_STATS_BALLOON)
+		add_balloon(list, vm, info);
+	if (stats & VIR_DOMAIN_STATS_VCPU)
+		add_vcpus(list, vm, info);
+	if (stats & VIR_DOMAIN_STATS_INTERFACE)
+		add_nets(list, vm);
+	if (stats & VIR_DOMAIN_STATS_BLOCK)
+		add_disks(list, vm);
 }
 
 static virDomainStatsRecordPtr record(virConnectPtr conn, virDomainObj *vm, const struct xyl_dominfo *infos,
                                       int count, unsigned int stats)
 {
-	g_autoptr(virTypedParamList) list = g_new0(virTypedParamList, 1);
+	g_autoptr(virTypedParamList) list = virTypedParamListNew();
 	const struct xyl_dominfo *info = NULL;
 	virDomainStatsRecordPtr r = NULL;
+	virTypedParameterPtr params;
 	virDomainPtr dom;
-	int i;
+	int i, params_count;
 
 	virObjectLock(vm);
 	for (i = 0; i < count && vm->def->id >= 0 && !info; i++)
 		info = (int)infos[i].domid == vm->def->id ? &infos[i] : NULL;
 	if (info)
 		domain_refresh(vm, info);
-	if (add_all(list, vm, info, stats) < 0)
-		goto out;
+	add_all(list, vm, info, stats);
 	dom = virGetDomain(conn, vm->def->name, vm->def->uuid, vm->def->id);
 	if (!dom)
 		goto out;
+	if (virTypedParamListSteal(list, &params, &params_count) < 0) {
+		virObjectUnref(dom);
+		goto out;
+	}
 	r = g_new0(virDomainStatsRecord, 1);
 	r->dom = dom;
-	r->nparams = (int)virTypedParamListStealParams(list, &r->params);
+	r->params = params;
+	r->nparams = params_count;
 out:
 	virObjectUnlock(vm);
 	return r;

@@ -20,13 +20,16 @@
 virCaps *xmlopt_caps_new(void)
 {
 	g_autoptr(virCaps) caps = virCapabilitiesNew(VIR_ARCH_X86_64, false, false);
-	static const char *const machine[] = { "xenpv" };
+	static const char *const machines[] = { "xenpv", NULL };
+	virCapsGuestMachine **list;
 	virCapsGuest *guest;
+	int count;
 
 	if (!caps)
 		return NULL;
-	guest = virCapabilitiesAddGuest(caps, VIR_DOMAIN_OSTYPE_XEN, VIR_ARCH_X86_64, NULL, NULL, 1,
-	                                virCapabilitiesAllocMachines(machine, 1));
+	list = virCapabilitiesAllocMachines(machines, &count);
+	guest = virCapabilitiesAddGuest(caps, VIR_DOMAIN_OSTYPE_XEN, VIR_ARCH_X86_64, NULL, NULL, count,
+	                                list);
 	virCapabilitiesAddGuestDomain(guest, VIR_DOMAIN_VIRT_XEN, NULL, NULL, 0, NULL);
 	return g_steal_pointer(&caps);
 }

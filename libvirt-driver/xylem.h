@@ -14,6 +14,7 @@
 #include "domain_conf.h"
 
 #include "capabilities.h"
+#include "compat.h"
 #include "datatypes.h"
 #include "domain_event.h"
 #include "driver.h"

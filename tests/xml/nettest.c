@@ -11,10 +11,10 @@
 #include "../lib/tap.h"
 #include "conf.h"
 #include "domain_nwfilter.h"
+#include "nettest.h"
 #include "played.h"
 #include "virmacaddr.h"
 #include "virnetdev.h"
-#include "virnetdevbandwidth.h"
 #include "virnetdevbridge.h"
 #include "virtypedparam.h"
 
@@ -81,10 +81,9 @@ static bool called(const char *expected)
 	return good;
 }
 
-int virNetDevBandwidthSet(const char *ifname, const virNetDevBandwidth *limits, bool hierarchical,
-                          bool swapped)
+int play_limits(const char *ifname, const virNetDevBandwidth *limits, bool as_guest_sees)
 {
-	if (hierarchical || !swapped)
+	if (!as_guest_sees)
 		abort();
 	return call("limit %s %llu/%llu", ifname, limits->in ? limits->in->average : 0,
 	            limits->out ? limits->out->average : 0);
@@ -139,7 +138,7 @@ int virNetDevBridgeRemovePort(const char *bridge G_GNUC_UNUSED, const char *ifna
 	return call("leave %s", ifname);
 }
 
-int virNetDevBridgeAddPort(const char *bridge G_GNUC_UNUSED, const char *ifname)
+int play_enter(const char *ifname)
 {
 	return call("enter %s", ifname);
 }

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* libvirt 11.3.0, whose interface the driver is written to; compat/9.0.0/ has the same for that release. */
+#ifndef XYLEM_COMPAT_H
+#define XYLEM_COMPAT_H
+
+#include "internal.h"
+#include "domain_conf.h"
+
+static inline bool compat_has_watchdog(const virDomainDef *def)
+{
+	return def->nwatchdogs != 0;
+}
+
+static inline bool compat_has_acpi_tables(const virDomainOSDef *os)
+{
+	return os->nacpiTables != 0;
+}
+
+static inline void compat_release_net(virConnectPtr conn, virDomainDef *def G_GNUC_UNUSED,
+                                      virDomainNetDef *net)
+{
+	virDomainNetReleaseActualDevice(conn, net);
+}
+#endif
