@@ -7,7 +7,9 @@ system for dom0, initial RAM disks and boot disks.  An artefact's file name hold
 inputs: what is there is right, and what changed is made anew.  Files appear by rename, so that an
 interrupted run leaves nothing half made under a final name.
 
-Where packages come from is read from the machine's own apt configuration.
+Where packages come from is read from the machine's own apt configuration.  $XYLEM_DEBIAN (tests/run
+--debian) names the Debian that all this is of; where the machine's is another one, the same mirrors are
+asked for that, with lists of its own in the cache folder.
 """
 
 import contextlib
@@ -33,6 +35,29 @@ DOM0_PACKAGES = [
     "libvirt-daemon", "libvirt-daemon-config-nwfilter", "libvirt-daemon-driver-xen", "libxml2", "libzstd1", "lvm2", "mount", "netcat-openbsd",
     "openssh-server", "procps", "python3-libvirt", "qemu-system-xen", "strace", "util-linux", "xen-utils-4.17",
     "xenstore-utils", "zlib1g",
+]
+
+# The Debians that there are images of, the first by default.
+SUITES = {"12": "bookworm", "13": "trixie"}
+DEBIAN = os.environ.get("XYLEM_DEBIAN") or "12"
+XEN = {"12": "4.17", "13": "4.20"}[DEBIAN]
+
+# What Debian 13 calls otherwise, or has split.
+RENAMED = {}
+if DEBIAN == "13":
+    RENAMED = {"libglib2.0-0": ["libglib2.0-0t64"], "xen-utils-4.17": ["xen-utils-4.20"], "iptables": ["iptables", "nftables"],
+               "libvirt-daemon": ["libvirt-daemon", "libvirt-daemon-driver-interface", "libvirt-daemon-driver-network",
+                                  "libvirt-daemon-driver-nodedev", "libvirt-daemon-driver-nwfilter", "libvirt-daemon-driver-qemu",
+                                  "libvirt-daemon-driver-secret", "libvirt-daemon-driver-storage", "libvirt-daemon-lock"]}
+    DOM0_PACKAGES = sum((RENAMED.get(p, [p]) for p in DOM0_PACKAGES), []) + ["liblz4-1"]  # in 12 others bring it
+
+# What builds Xylem in a root of another Debian than the machine's; configure is made outside. Unpacked, not configured.
+BUILD_PACKAGES = [
+    "base-files", "bash", "binutils", "bsdutils", "bzip2", "coreutils", "dash", "debianutils", "diffutils", "file", "findutils",
+    "gcc", "grep", "gzip", "hostname", "libbz2-dev", "libc-bin", "libc6-dev", "libglib2.0-dev", "liblz4-dev", "liblzma-dev",
+    "liblzo2-dev", "libnl-3-dev", "libnl-route-3-dev", "libseccomp-dev", "libvirt-dev", "libxen-dev", "libxml2-dev",
+    "libzstd-dev", "lz4", "lzop", "make", "mawk", "perl", "pkgconf", "procps", "python3", "python3-minimal", "sed", "tar",
+    "util-linux", "xz-utils", "zlib1g-dev",
 ]
 
 # What dom0 needs before its root is mounted.
@@ -142,6 +167,46 @@ def made(path, make):
 
 # Packages
 
+def machine_suite():
+    """The name of the machine's own Debian."""
+    with open("/etc/os-release", encoding="utf-8") as f:
+        for line in f:
+            if line.startswith("VERSION_CODENAME="):
+                return line.split("=")[1].strip().strip('"')
+    return SUITES["12"]
+
+
+def apt_foreign():
+    """Whether packages are of another Debian than the machine's."""
+    return machine_suite() != SUITES[DEBIAN]
+
+
+def apt_lists():
+    return os.path.join(cache_dir(), "apt-" + DEBIAN, "lists") if apt_foreign() else "/var/lib/apt/lists"
+
+
+def apt_options():
+    """What apt's programs are told so that they know the packages of $XYLEM_DEBIAN; reads its lists where there are none."""
+    if not apt_foreign():
+        return []
+    lists = apt_lists()
+    sources = os.path.join(os.path.dirname(lists), "sources.list")
+    options = ["-o", "Dir::Etc::sourcelist=" + sources, "-o", "Dir::Etc::sourceparts=/nonexistent", "-o",
+               "Dir::State::lists=" + lists, "-o", "Dir::Cache::srcpkgcache=", "-o", "Dir::Cache::pkgcache="]
+
+    def make(tmp):
+        say("reading the package lists of Debian " + DEBIAN)
+        os.makedirs(os.path.join(tmp, "partial"))
+        with open(sources, "w") as f:
+            f.write("\n".join(apt_lines()) + "\n")
+        user = ["-o", "APT::Sandbox::User=root"] if os.getuid() == 0 else []
+        told = [o.replace(lists, tmp) for o in options]
+        run(["apt-get"] + user + told + ["-o", "Acquire::Retries=3", "update"], "read the lists of Debian " + DEBIAN)
+
+    made(lists, make)
+    return options
+
+
 def apt_lines(kind="deb"):
     """The Debian sources that the machine's apt uses, as one-line entries of the given kind."""
     rows = output(["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE) $(COMPONENT)",
@@ -150,7 +215,7 @@ def apt_lines(kind="deb"):
     option = "[signed-by=%s] " % keyring if os.path.exists(keyring) else ""
     lines = []
     for row in rows:
-        line = "%s %s%s" % (kind, option, row)
+        line = "%s %s%s" % (kind, option, row.replace(machine_suite(), SUITES[DEBIAN]))
         if row and line not in lines:
             lines.append(line)
     if not lines:
@@ -163,9 +228,9 @@ _answers = {}
 
 def apt_answer(key, ask):
     """An answer of apt's, kept as long as the machine's package lists are the same: asking takes a second each."""
-    lists = "/var/lib/apt/lists"
+    lists = apt_lists()
     stamp = "%d" % os.stat(lists).st_mtime_ns if os.path.isdir(lists) else ""
-    path = os.path.join(cache_dir(), "apt-answers.json")
+    path = os.path.join(cache_dir(), "apt-answers%s.json" % ("-" + DEBIAN if apt_foreign() else ""))
     if not _answers:
         try:
             with open(path) as f:
@@ -187,7 +252,7 @@ def apt_answer(key, ask):
 def candidate(package):
     """The version of a package that apt would take, without asking the network."""
     def ask():
-        for line in output(["apt-cache", "policy", package]).split("\n"):
+        for line in output(["apt-cache"] + apt_options() + ["policy", package]).split("\n"):
             if line.strip().startswith("Candidate:") and "(none)" not in line:
                 return line.split()[1]
         raise ImageError("apt knows no package %s; run apt-get update" % package)
@@ -206,10 +271,14 @@ def unpacked(package):
         os.makedirs(down)
         try:
             options = ["-o", "APT::Sandbox::User=root"] if os.getuid() == 0 else []
-            run(["apt-get"] + options + ["download", "%s=%s" % (package, version)], "download " + package,
+            run(["apt-get"] + apt_options() + options + ["download", "%s=%s" % (package, version)], "download " + package,
                 cwd=down)
             os.makedirs(tmp)
             run(["dpkg", "-x", os.path.join(down, os.listdir(down)[0]), tmp], "unpack " + package)
+            # All of Debian 13 lies in /usr.
+            for name in ("bin", "lib", "sbin") if DEBIAN == "13" else ():
+                if os.path.isdir(os.path.join(tmp, "usr", name)) and not os.path.exists(os.path.join(tmp, name)):
+                    os.symlink(os.path.join("usr", name), os.path.join(tmp, name))
         finally:
             shutil.rmtree(down, ignore_errors=True)
 
@@ -219,7 +288,7 @@ def unpacked(package):
 def kernel_package(meta="linux-image-amd64"):
     """Name of the kernel package behind one that only depends on it."""
     def ask():
-        for line in output(["apt-cache", "show", "--no-all-versions", meta]).split("\n"):
+        for line in output(["apt-cache"] + apt_options() + ["show", "--no-all-versions", meta]).split("\n"):
             if line.startswith("Depends:"):
                 return line.split()[1]
         raise ImageError(meta + " has no dependency")
@@ -229,7 +298,11 @@ def kernel_package(meta="linux-image-amd64"):
 
 def depmod(tree, release):
     """Indexes the modules under tree by kmod's own program, which need not be installed."""
-    run(["depmod", "-b", tree, release], "depmod", executable=os.path.join(unpacked("kmod"), "bin", "kmod"))
+    if apt_foreign():
+        argv = [os.path.join(unpacked("kmod"), "usr", "sbin", "depmod"), "-b", tree, release]
+        run(run_in(build_root(), "/", [cache_dir()], argv), "depmod")
+    else:
+        run(["depmod", "-b", tree, release], "depmod", executable=os.path.join(unpacked("kmod"), "bin", "kmod"))
 
 
 class Kernel:
@@ -271,7 +344,7 @@ class Kernel:
         return done
 
     def vmlinux(self):
-        """The ELF image out of the bzImage's xz payload."""
+        """The ELF image out of the bzImage's payload, which is packed by xz or zstd."""
         with open(self.vmlinuz, "rb") as f:
             data = f.read()
         setup = (data[0x1f1] or 4) * 512 + 512
@@ -280,15 +353,19 @@ class Kernel:
 
         def make(tmp):
             with open(tmp, "wb") as out:
-                out.write(lzma.LZMADecompressor().decompress(data[offset:offset + size - 4]))
+                packed = data[offset:offset + size - 4]
+                if packed.startswith(b"\x28\xb5\x2f\xfd"):
+                    subprocess.run(["zstd", "-dcq"], input=packed, stdout=out, check=True)
+                else:
+                    out.write(lzma.LZMADecompressor().decompress(packed))
 
         return made(os.path.join(cache_dir(), "vmlinux-" + self.release), make)
 
 
 def stock_xen():
     """Path of the stock hypervisor, gunzipped (as qemu -kernel and GRUB both take it)."""
-    tree = unpacked("xen-hypervisor-4.17-amd64")
-    source = os.path.join(tree, "boot", "xen-4.17-amd64.gz")
+    tree = unpacked("xen-hypervisor-%s-amd64" % XEN)
+    source = os.path.join(tree, "boot", "xen-%s-amd64.gz" % XEN)
     return gunzipped(source)
 
 
@@ -500,6 +577,51 @@ def stress_root():
     return made(target, make)
 
 
+# A root to build in
+
+def build_root():
+    """A folder with a Debian that has what building takes, for run_in(); unpacked and not configured, nobody's but the user's."""
+    key = digest(" ".join(BUILD_PACKAGES), candidate("libvirt-daemon"), candidate("libxen-dev"), candidate("gcc"))
+    target = os.path.join(cache_dir(), "build-root-%s-%s" % (DEBIAN, key))
+
+    def make(tmp):
+        say("making a Debian %s to build in (about two minutes, about 120 MB to download)" % DEBIAN)
+        os.makedirs(tmp)
+        tar = tmp + ".tar"
+        try:
+            mmdebstrap("extract", BUILD_PACKAGES, tar)
+            run(["tar", "-C", tmp, "-xf", tar, "--no-same-owner", "--exclude=./dev/*"], "unpack the root to build in")
+        finally:
+            if os.path.exists(tar):
+                os.unlink(tar)
+        for name, text in (("passwd", "root:x:0:0:root:/root:/bin/sh\n"), ("group", "root:x:0:\n")):
+            with open(os.path.join(tmp, "etc", name), "w") as f:
+                f.write(text)
+        for name, target_name in (("awk", "mawk"), ("cc", "gcc")):  # what configuring packages would make
+            os.symlink(target_name, os.path.join(tmp, "usr", "bin", name))
+
+    return made(target, make)
+
+
+IN_ROOT = """root=$1; shift
+while [ "$1" != -- ]; do
+	mkdir -p "$root$1"
+	mount --rbind "$1" "$root$1"
+	shift
+done
+shift
+mount -t tmpfs tmp "$root/tmp"
+exec chroot "$root" env LC_ALL=C.UTF-8 HOME=/tmp sh -ec 'cd "$1"; shift; exec "$@"' sh "$@"
+"""
+
+
+def run_in(root, folder, binds, argv):
+    """The arguments of a program that runs argv in folder of a root, with the machine's folders binds in their places."""
+    user = [] if os.getuid() == 0 else ["--map-root-user"]
+    return (["unshare"] + user + ["--mount", "--propagation", "private", "sh", "-ec", IN_ROOT, "sh", root, "/proc", "/sys", "/dev"] +
+            list(binds) + ["--", folder] + list(argv))
+
+
 # dom0's root file system
 
 def ssh_key():
@@ -514,7 +636,7 @@ def ssh_key():
 
 
 def mmdebstrap(variant, packages, target):
-    """A tar of Debian with these packages from the machine's own sources; nothing in it asks questions."""
+    """A tar of Debian with these packages from the machine's own mirrors; nothing in it asks questions."""
     options = []
     for line in output(["apt-config", "dump"]).split("\n"):
         if line.startswith("Acquire::") and "proxy" in line.lower():
@@ -524,12 +646,12 @@ def mmdebstrap(variant, packages, target):
          "--dpkgopt=path-exclude=/usr/share/locale/*", "--dpkgopt=path-exclude=/usr/share/qemu/*",
          "--dpkgopt=path-include=/usr/share/qemu/keymaps/*",
          "--aptopt=APT::Install-Recommends false", "--aptopt=Acquire::Retries 3"] + options +
-        ["bookworm", target] + apt_lines(), "mmdebstrap " + variant)
+        [SUITES[DEBIAN], target] + apt_lines(), "mmdebstrap " + variant)
 
 
 def dom0_base():
     """A tar of Debian with the stock tool stack; made by mmdebstrap from the machine's own sources."""
-    versions = [candidate(p) for p in ("libvirt-daemon", "xen-utils-4.17", "libc6")]
+    versions = [candidate(p) for p in ("libvirt-daemon", "xen-utils-" + XEN, "libc6")]
     key = digest(" ".join(DOM0_PACKAGES), " ".join(versions))
     target = os.path.join(cache_dir(), "dom0-base-%s.tar" % key)
 
@@ -737,9 +859,12 @@ def libvirt_source():
         if os.getuid() == 0:
             options += ["-o", "APT::Sandbox::User=root"]
         run(["apt-get"] + options + ["update"], "read the source lists")
-        run(["apt-get"] + options + ["source", "--download-only", "libvirt=" + version], "download libvirt", cwd=tmp)
-        dsc = [f for f in os.listdir(tmp) if f.endswith(".dsc")][0]
-        run(["dpkg-source", "--no-check", "-x", dsc, "tree"], "unpack libvirt", cwd=tmp)
+        # Some mirrors have no .dsc and no signatures; apt checks what it loads by the list of sources.
+        for part in ("--tar-only", "--diff-only"):
+            run(["apt-get"] + options + ["source", "--download-only", part, "libvirt=" + version], "download libvirt", cwd=tmp)
+        run(["sh", "-ec", "mkdir tree; tar -xf libvirt_*.orig.tar.xz -C tree --strip-components=1; tar -xf *.debian.tar.xz -C tree; "
+             "cd tree; grep -v '^#' debian/patches/series | while read -r p _; do patch -s -p1 <debian/patches/$p; done"],
+            "unpack libvirt", cwd=tmp)
         shutil.rmtree(lists)
 
     return os.path.join(made(path, make), "tree")
