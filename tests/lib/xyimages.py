@@ -55,7 +55,7 @@ if DEBIAN == "13":
 BUILD_PACKAGES = [
     "base-files", "bash", "binutils", "bsdutils", "bzip2", "coreutils", "dash", "debianutils", "diffutils", "file", "findutils",
     "gcc", "grep", "gzip", "hostname", "libbz2-dev", "libc-bin", "libc6-dev", "libglib2.0-dev", "liblz4-dev", "liblzma-dev",
-    "liblzo2-dev", "libnl-3-dev", "libnl-route-3-dev", "libseccomp-dev", "libvirt-dev", "libxen-dev", "libxml2-dev",
+    "libjson-glib-dev", "liblzo2-dev", "libnl-3-dev", "libnl-route-3-dev", "libseccomp-dev", "libvirt-dev", "libxen-dev", "libxml2-dev",
     "libzstd-dev", "lz4", "lzop", "make", "mawk", "perl", "pkgconf", "procps", "python3", "python3-minimal", "sed", "tar",
     "util-linux", "xz-utils", "zlib1g-dev",
 ]
