@@ -53,8 +53,8 @@ static int open_domain(struct dumper *d)
 	d->shared = xyl_foreign_map(d->x, d->domid, PROT_READ, &info.shared_info_mfn, 1, NULL);
 	if (!d->shared)
 		return stream_because(&d->s);
-	if (guestp2m_read(d->x, d->domid, d->shared, info.memory_pages, &d->p2m) < 0)
-		return stream_because(&d->s);
+	if (guestp2m_read(d->x, &d->s, d->shared, info.memory_pages, &d->p2m) < 0)
+		return -1;
 	return read_vcpus(d, info.max_vcpus);
 }
 
@@ -81,13 +81,11 @@ static int choose_pages(struct dumper *d)
 	d->pages = calloc(d->p2m.used_count ? d->p2m.used_count : 1, sizeof(*d->pages));
 	if (!d->pages)
 		return stream_fail(&d->s, ENOMEM, "out of memory");
-	for (uint64_t pfn = 0; pfn < d->p2m.pfn_count; pfn++) {
-		uint64_t mfn = guestp2m_mfn(&d->p2m, pfn);
+	for (uint64_t i = 0; i < d->p2m.used_count; i++) {
+		const struct guestp2m_page *page = &d->p2m.pages[i];
 
-		if (mfn == XYL_PAGE_NONE)
-			continue;
-		d->pages[d->page_count + count] = (struct dump_p2m){ pfn, mfn };
-		mfns[count++] = mfn;
+		d->pages[d->page_count + count] = (struct dump_p2m){ page->pfn, page->mfn };
+		mfns[count++] = page->mfn;
 		if (count == XYL_BATCH) {
 			if (keep_own(d, mfns, count) < 0)
 				return -1;

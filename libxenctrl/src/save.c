@@ -69,8 +69,8 @@ static int open_domain(struct saver *v)
 		return stream_because(&v->s);
 	if (!v->tables)
 		return stream_fail(&v->s, ENOMEM, "out of memory");
-	if (guestp2m_read(v->x, v->domid, v->shared, info.memory_pages, &v->p2m) < 0)
-		return stream_because(&v->s);
+	if (guestp2m_read(v->x, &v->s, v->shared, info.memory_pages, &v->p2m) < 0)
+		return -1;
 	v->s.progress.pages_total = v->p2m.used_count;
 	return 0;
 }
@@ -250,13 +250,9 @@ static int write_memory(struct saver *v)
 
 	if (write_p2m_frames(v) < 0)
 		return -1;
-	for (uint64_t pfn = 0; pfn < v->p2m.pfn_count; pfn++) {
-		uint64_t mfn = guestp2m_mfn(&v->p2m, pfn);
-
-		if (mfn == XYL_PAGE_NONE)
-			continue;
-		v->pages[count] = pfn;
-		v->mfns[count++] = mfn;
+	for (uint64_t i = 0; i < v->p2m.used_count; i++) {
+		v->pages[count] = v->p2m.pages[i].pfn;
+		v->mfns[count++] = v->p2m.pages[i].mfn;
 		if (count == XYL_BATCH) {
 			if (write_batch(v, count) < 0)
 				return -1;

@@ -19,9 +19,11 @@
 #define STREAM_XC_TYPE_HVM       2u
 #define STREAM_OPTION_BIG_ENDIAN 1u
 #define STREAM_PAGE_SHIFT        12
+#define STREAM_PFNS_MAX \
+	(UINT64_C(1) << 28) /* that are taken: 1 TiB; the format itself has 32 bits for them */
 
-#define STREAM_OPTIONAL          0x80000000u /* bit of a record's type: who does not know it may skip it */
-#define STREAM_ALIGN             8u          /* records begin at multiples of this */
+#define STREAM_OPTIONAL 0x80000000u /* bit of a record's type: who does not know it may skip it */
+#define STREAM_ALIGN    8u          /* records begin at multiples of this */
 
 enum stream_xl_type {
 	STREAM_XL_END = 0,
