@@ -248,8 +248,11 @@ static uint32_t *slot_of(const struct guestp2m *p, uint64_t mfn)
 	return &p->slots[slot];
 }
 
+/* Hashes the frames; one that stands at more pfns than one is kept at the first, as the domain has it but once. */
 static int hash(const struct stream *s, struct guestp2m *p)
 {
+	uint64_t kept = 0;
+
 	if (getrandom(&p->factor, sizeof(p->factor), GRND_NONBLOCK) != sizeof(p->factor))
 		p->factor = UINT64_C(0x9e3779b97f4a7c15);
 	p->factor |= 1;
@@ -262,9 +265,12 @@ static int hash(const struct stream *s, struct guestp2m *p)
 	for (uint64_t i = 0; i < p->used_count; i++) {
 		uint32_t *slot = slot_of(p, p->pages[i].mfn);
 
-		if (!*slot)
-			*slot = (uint32_t)i + 1;
+		if (*slot)
+			continue;
+		p->pages[kept] = p->pages[i];
+		*slot = (uint32_t)++kept;
 	}
+	p->used_count = kept;
 	return 0;
 }
 

@@ -12,9 +12,10 @@ struct guestp2m_page {
 
 struct guestp2m {
 	uint64_t pfn_count;
-	struct guestp2m_page *pages; /* pfns with a frame, in their order */
-	uint64_t used_count, room;   /* of pages */
-	uint64_t *leaves;            /* mfns of the guest's own pages that hold the table */
+	struct guestp2m_page
+	        *pages;            /* pfns with a frame, in their order; each frame once, at its first pfn */
+	uint64_t used_count, room; /* of pages */
+	uint64_t *leaves;          /* mfns of the guest's own pages that hold the table */
 	uint64_t leaf_count;
 	uint32_t *slots; /* hash of the frames: index in pages + 1, 0: free */
 	unsigned slot_bits;
@@ -31,7 +32,7 @@ struct guestp2m {
 XYL_HIDDEN int guestp2m_read(struct xyl *x, struct stream *s, const struct shared_info *info,
                              uint64_t memory_pages, struct guestp2m *p) XYL_MUST_USE;
 XYL_HIDDEN void guestp2m_free(struct guestp2m *p);
-/* The (first) pfn of a frame, or XYL_PAGE_NONE: it is not the guest's, as the guest says. */
+/* The pfn of a frame, or XYL_PAGE_NONE: it is not the guest's, as the guest says. */
 XYL_HIDDEN uint64_t guestp2m_pfn(const struct guestp2m *p, uint64_t mfn);
 
 #endif

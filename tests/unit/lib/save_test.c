@@ -296,6 +296,33 @@ static void test_p2m(void)
 	free(large.data);
 }
 
+/* A guest cannot have more memory than it owns by telling of a frame twice. */
+static void test_frame_twice(void)
+{
+	struct bytes b = room();
+	struct xyl_pv_restored made;
+	const Elf64_Ehdr *e = (const Elf64_Ehdr *)(const void *)b.data;
+
+	guest_make();
+	guest_words(LEAF)[LOW] = guest_frames[DATA];
+	guest_words(LEAF + 2)[HIGH % 512 + 10] = guest_frames[HIGH];
+	CHECK_THAT(save(&b) == 0);
+	to_file(&b);
+	CHECK_THAT(restore_from(fd, &made, 4 * (LOW + 4)) == 0 && made.pages == LOW + 4);
+	CHECK_THAT(read_new_p2m() && new_frames[DATA] && !new_frames[LOW] && new_frames[HIGH] &&
+	           !new_frames[HIGH + 10]);
+	if (ftruncate(fd, 0) < 0 || lseek(fd, 0, SEEK_SET) < 0)
+		abort();
+	CHECK_THAT(xyl_domain_dump(x, 1, fd, NULL, NULL) == 0);
+	from_file(&b);
+	CHECK_THAT(((const Elf64_Shdr *)(const void *)(b.data + e->e_shoff))[6].sh_size ==
+	           (LOW + 4) * XYL_PAGE_BYTES);
+	if (!good)
+		printf("# %s\n", xyl_error());
+	verdict("a frame that stands at two pfns is saved and dumped once, for the first");
+	free(b.data);
+}
+
 /* Where a file is written at its end, pages of zeros are holes; elsewhere they are written. The bytes are the same. */
 static void test_holes(void)
 {
@@ -848,6 +875,7 @@ int main(void)
 	if (tap_failed)
 		return tap_end();
 	test_p2m();
+	test_frame_twice();
 	test_holes();
 	test_bad_guests();
 	test_headers();
