@@ -24,10 +24,10 @@ static const struct {
 
 uint64_t restore_normal_mfn(const struct restore *r, uint64_t pfn, const char *what)
 {
-	uint64_t mfn = restore_mfn(r, pfn);
+	const struct restore_page *page = restore_page(r, pfn);
 
-	if (mfn != XYL_PAGE_NONE && r->types[pfn] == STREAM_PAGE_NORMAL)
-		return mfn;
+	if (page && page->type == STREAM_PAGE_NORMAL)
+		return page->mfn;
 	stream_bad(&r->s, "%s lies in pfn %#llx, which is no normal page of the domain's", what,
 	           (unsigned long long)pfn);
 	return XYL_PAGE_NONE;
@@ -214,10 +214,9 @@ static void close_restore(struct restore *r)
 			blob_free(&r->vcpus[i].pieces[j]);
 	free(r->vcpus);
 	free(r->list);
-	free(r->frames);
-	free(r->types);
+	free(r->pages);
+	free(r->slots);
 	free(r->table_pages);
-	free(r->tables);
 	free(r->shared);
 	blob_free(&r->cpuid);
 	blob_free(&r->msrs);

@@ -14,6 +14,13 @@ struct restore_vcpu {
 	bool seen[RESTORE_PIECES];
 };
 
+/* A page of the domain. */
+struct restore_page {
+	uint64_t mfn; /* XYL_PAGE_NONE: it is still to get one */
+	uint32_t pfn;
+	uint8_t type; /* enum stream_page: the last that came */
+};
+
 struct restore {
 	struct xyl *x;
 	uint32_t domid;
@@ -22,16 +29,16 @@ struct restore {
 	struct stream_order order;
 	uint64_t shared_info_mfn;
 
-	/* memory; the first two have pfn_count entries, and use host memory only where something stands */
+	/* memory: what is kept grows with what the domain gets, however far apart its pfns lie */
 	uint64_t pfn_count;
-	uint64_t *frames; /* mfn + 1, 0: the domain has none there */
-	uint8_t *types;   /* enum stream_page, and RESTORE_TRANSLATED */
-	uint64_t page_count;
+	struct restore_page *pages; /* in the order in which they came first */
+	uint64_t page_count, page_room;
+	uint32_t *slots; /* hash of their pfns: index in pages + 1, 0: free */
+	unsigned slot_bits;
+	uint64_t factor;       /* of the hash: odd, not for the stream to know */
 	uint64_t limit_pages;  /* the most that the domain may have now */
 	uint64_t *table_pages; /* pfns of the guest's own table of frames */
 	uint64_t table_page_count;
-	uint64_t *tables; /* pfns that came as page tables, perhaps twice, perhaps something else by now */
-	size_t table_count, table_room;
 	uint64_t *list; /* of the PAGE_DATA record at hand: STREAM_PAGES_MAX entries */
 
 	/* state, set when all is there */
@@ -42,12 +49,15 @@ struct restore {
 	struct shared_info *shared; /* as saved: a page of our own */
 };
 
-#define RESTORE_TRANSLATED 0x80 /* the page table has frames in it by now */
+/* The page of a pfn, or NULL: the domain has none there. */
+XYL_HIDDEN struct restore_page *restore_page(const struct restore *r, uint64_t pfn);
 
 /* The frame of a pfn, or XYL_PAGE_NONE. */
 static inline uint64_t restore_mfn(const struct restore *r, uint64_t pfn)
 {
-	return pfn < r->pfn_count && r->frames[pfn] ? r->frames[pfn] - 1 : XYL_PAGE_NONE;
+	const struct restore_page *page = restore_page(r, pfn);
+
+	return page ? page->mfn : XYL_PAGE_NONE;
 }
 
 /* The frame of a normal page that what names; XYL_PAGE_NONE after an error was told. */

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 
 #include "pvtables.h"
 #include "restore.h"
@@ -61,10 +62,60 @@ int restore_p2m_frames(struct restore *r, uint32_t bytes)
 			return stream_bad(
 			        &r->s, "its record X86_PV_P2M_FRAMES has pfn %#llx, but the last one is %#x",
 			        (unsigned long long)r->table_pages[i], head.last_pfn);
-	r->frames = calloc(r->pfn_count, sizeof(*r->frames));
-	r->types = calloc(r->pfn_count, sizeof(*r->types));
-	if (!r->frames || !r->types)
+	return 0;
+}
+
+/* ---- the domain's pages, by pfn ---- */
+
+/* The slot that has the pfn, or the free one where it belongs. */
+static uint32_t *slot_of(const struct restore *r, uint64_t pfn)
+{
+	uint64_t mask = (UINT64_C(1) << r->slot_bits) - 1;
+	uint64_t slot = (pfn * r->factor) >> (64 - r->slot_bits);
+
+	while (r->slots[slot] && r->pages[r->slots[slot] - 1].pfn != pfn)
+		slot = (slot + 1) & mask;
+	return &r->slots[slot];
+}
+
+struct restore_page *restore_page(const struct restore *r, uint64_t pfn)
+{
+	uint32_t slot = r->slots ? *slot_of(r, pfn) : 0;
+
+	return slot ? &r->pages[slot - 1] : NULL;
+}
+
+/* Room for one page more: twice as many pages, and twice as many slots as that. */
+static int make_room(struct restore *r)
+{
+	uint64_t room = r->page_room ? 2 * r->page_room : XYL_BATCH;
+	struct restore_page *pages = realloc(r->pages, room * sizeof(*pages));
+	uint32_t *slots = pages ? calloc(2 * room, sizeof(*slots)) : NULL;
+
+	if (pages)
+		r->pages = pages;
+	if (!slots)
 		return stream_fail(&r->s, ENOMEM, "out of memory");
+	if (!r->factor && getrandom(&r->factor, sizeof(r->factor), GRND_NONBLOCK) != sizeof(r->factor))
+		r->factor = UINT64_C(0x9e3779b97f4a7c15);
+	r->factor |= 1;
+	free(r->slots);
+	r->slots = slots;
+	r->slot_bits = (unsigned)__builtin_ctzll(2 * room);
+	r->page_room = room;
+	for (uint64_t i = 0; i < r->page_count; i++)
+		*slot_of(r, r->pages[i].pfn) = (uint32_t)i + 1;
+	return 0;
+}
+
+/* Notes that the domain gets a page there, where it has none. */
+static int add_page(struct restore *r, uint64_t pfn)
+{
+	if (r->page_count == r->page_room && make_room(r) < 0)
+		return -1;
+	r->pages[r->page_count] =
+	        (struct restore_page){ XYL_PAGE_NONE, (uint32_t)pfn, STREAM_PAGE_ALLOCATED };
+	*slot_of(r, pfn) = (uint32_t)++r->page_count;
 	return 0;
 }
 
@@ -87,45 +138,27 @@ static int set_limit(struct restore *r, uint64_t pages)
 /* Gives the domain frames for those of count pages that should have one and do not. */
 static int populate(struct restore *r, const uint64_t *list, uint32_t count)
 {
-	uint64_t pfns[XYL_BATCH], mfns[XYL_BATCH], done = 0;
-	uint32_t n = 0;
+	uint64_t mfns[XYL_BATCH], first = r->page_count, n, done = 0;
 
 	for (uint32_t i = 0; i < count; i++) {
 		uint64_t pfn = stream_pfn(list[i]);
 		unsigned type = stream_pfn_type(list[i]);
 
-		if (type == STREAM_PAGE_NONE || type == STREAM_PAGE_BROKEN || r->frames[pfn])
+		if (type == STREAM_PAGE_NONE || type == STREAM_PAGE_BROKEN || restore_page(r, pfn))
 			continue;
-		r->frames[pfn] = UINT64_MAX; /* wanted: a list may have it twice */
-		pfns[n] = mfns[n] = pfn;
-		n++;
+		if (add_page(r, pfn) < 0)
+			return -1;
+		mfns[r->page_count - 1 - first] = pfn;
 	}
-	for (uint32_t i = 0; i < n; i++)
-		r->frames[pfns[i]] = 0;
+	n = r->page_count - first;
 	if (!n)
 		return 0;
-	if (set_limit(r, r->page_count + n) < 0)
+	if (set_limit(r, r->page_count) < 0)
 		return -1;
 	if (xyl_memory_populate(r->x, r->domid, n, 0, mfns, &done) < 0)
 		return stream_because(&r->s);
-	for (uint32_t i = 0; i < n; i++)
-		r->frames[pfns[i]] = mfns[i] + 1;
-	r->page_count += n;
-	return 0;
-}
-
-static int note_table(struct restore *r, uint64_t pfn)
-{
-	if (r->table_count == r->table_room) {
-		size_t room = r->table_room ? 2 * r->table_room : 256;
-		uint64_t *larger = realloc(r->tables, room * sizeof(*larger));
-
-		if (!larger)
-			return stream_fail(&r->s, ENOMEM, "out of memory");
-		r->tables = larger;
-		r->table_room = room;
-	}
-	r->tables[r->table_count++] = pfn;
+	for (uint64_t i = 0; i < n; i++)
+		r->pages[first + i].mfn = mfns[i];
 	return 0;
 }
 
@@ -142,12 +175,13 @@ static int read_batch(struct restore *r, const uint64_t *list, uint32_t count)
 	for (uint32_t i = 0; i < count; i++) {
 		uint64_t pfn = stream_pfn(list[i]);
 		unsigned type = stream_pfn_type(list[i]);
+		struct restore_page *page = restore_page(r, pfn);
 
-		r->types[pfn] = (uint8_t)type;
-		if (stream_page_is_table(type) && note_table(r, pfn) < 0)
-			return -1;
+		if (!page)
+			continue; /* there is none, and should be none */
+		page->type = (uint8_t)type;
 		if (stream_page_has_content(type))
-			mfns[n++] = restore_mfn(r, pfn);
+			mfns[n++] = page->mfn;
 	}
 	if (n) {
 		window = xyl_foreign_map(r->x, r->domid, PROT_READ | PROT_WRITE, mfns, n, NULL);
@@ -187,50 +221,47 @@ static uint64_t to_mfn(const void *data, uint64_t pfn)
 	return restore_mfn(data, pfn);
 }
 
-static int translate(struct restore *r, uint64_t pfn, uint64_t *table)
+static int translate(struct restore *r, const struct restore_page *page, uint64_t *table)
 {
-	unsigned level = r->types[pfn] & 7;
+	unsigned level = page->type & 7u;
 	uint64_t entry = 0;
 	enum pvtables_result result = pvtables_translate(table, table, level, to_mfn, r, &entry);
 
 	if (result == PVTABLES_OK)
 		return 0;
 	return stream_bad(&r->s, "its L%u page table %#llx maps %s (entry %#llx)", level,
-	                  (unsigned long long)pfn,
+	                  (unsigned long long)page->pfn,
 	                  result == PVTABLES_LARGE ? "a large page" : "a page that the domain does not have",
 	                  (unsigned long long)entry);
 }
 
-/* Drops from the list what is no table any more, or stands in it already; both are marks in types. */
-static void settle_tables(struct restore *r)
+/* The next page tables, up to XYL_BATCH, from page *at on, which is moved behind them. */
+static size_t next_tables(const struct restore *r, uint64_t *at, const struct restore_page **tables)
 {
 	size_t n = 0;
 
-	for (size_t i = 0; i < r->table_count; i++) {
-		uint64_t pfn = r->tables[i];
-
-		if (!r->frames[pfn] || !stream_page_is_table(r->types[pfn]))
-			continue; /* RESTORE_TRANSLATED makes it none, too */
-		r->types[pfn] |= RESTORE_TRANSLATED;
-		r->tables[n++] = pfn;
-	}
-	r->table_count = n;
+	for (; *at < r->page_count && n < XYL_BATCH; ++*at)
+		if (stream_page_is_table(r->pages[*at].type))
+			tables[n++] = &r->pages[*at];
+	return n;
 }
 
 static int translate_tables(struct restore *r)
 {
-	for (size_t at = 0; at < r->table_count; at += XYL_BATCH) {
-		size_t n = r->table_count - at < XYL_BATCH ? r->table_count - at : XYL_BATCH;
-		uint64_t mfns[XYL_BATCH], *window;
+	const struct restore_page *tables[XYL_BATCH];
+	uint64_t mfns[XYL_BATCH], *window, at = 0;
+	size_t n;
+
+	while ((n = next_tables(r, &at, tables)) > 0) {
 		int rc = 0;
 
 		for (size_t i = 0; i < n; i++)
-			mfns[i] = restore_mfn(r, r->tables[at + i]);
+			mfns[i] = tables[i]->mfn;
 		window = xyl_foreign_map(r->x, r->domid, PROT_READ | PROT_WRITE, mfns, n, NULL);
 		if (!window)
 			return stream_because(&r->s);
 		for (size_t i = 0; i < n && rc == 0; i++)
-			rc = translate(r, r->tables[at + i], window + i * PAGE_WORDS);
+			rc = translate(r, tables[i], window + i * PAGE_WORDS);
 		if (xyl_foreign_unmap(r->x, window, n) < 0 || rc < 0 || stream_tick(&r->s) < 0)
 			return -1;
 	}
@@ -284,13 +315,13 @@ static int pin_tables(struct restore *r)
 
 	if (!ops)
 		return -1;
-	for (size_t i = 0; i < r->table_count && rc == 0; i++) {
-		uint64_t pfn = r->tables[i];
+	for (uint64_t i = 0; i < r->page_count && rc == 0; i++) {
+		const struct restore_page *page = &r->pages[i];
 
-		if (!(r->types[pfn] & STREAM_PAGE_PINNED))
+		if (!stream_page_is_table(page->type) || !(page->type & STREAM_PAGE_PINNED))
 			continue;
-		ops[n].cmd = commands[(r->types[pfn] & 7) - 1];
-		ops[n].arg1.mfn = restore_mfn(r, pfn);
+		ops[n].cmd = commands[(page->type & 7) - 1];
+		ops[n].arg1.mfn = page->mfn;
 		if (++n == XYL_BATCH) {
 			rc = pin_batch(r, ops, n);
 			n = 0;
@@ -308,7 +339,6 @@ int restore_finish_memory(struct restore *r)
 {
 	uint64_t kib = r->how->max_memory_kib ? r->how->max_memory_kib : r->page_count * 4;
 
-	settle_tables(r);
 	if (translate_tables(r) < 0 || write_table_pages(r) < 0 || pin_tables(r) < 0)
 		return -1;
 	if (xyl_memory_set_max(r->x, r->domid, kib) < 0 || xyl_memory_set_map(r->x, r->domid, kib) < 0)

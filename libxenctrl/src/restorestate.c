@@ -88,13 +88,13 @@ static int set_tsc(struct restore *r)
 /* A control register that names an L4: its pfn becomes a frame. */
 static int root_to_mfn(struct restore *r, uint32_t vcpu, uint64_t *cr)
 {
-	uint64_t pfn = *cr >> STREAM_PAGE_SHIFT, mfn = restore_mfn(r, pfn);
+	uint64_t pfn = *cr >> STREAM_PAGE_SHIFT;
+	const struct restore_page *page = restore_page(r, pfn);
 
-	if (mfn == XYL_PAGE_NONE || (r->types[pfn] & 7) != STREAM_PAGE_L4 ||
-	    !(r->types[pfn] & RESTORE_TRANSLATED))
+	if (!page || (page->type & ~STREAM_PAGE_PINNED) != STREAM_PAGE_L4)
 		return stream_bad(&r->s, "the page table of vcpu %u lies in pfn %#llx, which is no L4", vcpu,
 		                  (unsigned long long)pfn);
-	*cr = mfn << STREAM_PAGE_SHIFT;
+	*cr = page->mfn << STREAM_PAGE_SHIFT;
 	return 0;
 }
 

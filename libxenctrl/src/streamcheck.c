@@ -222,6 +222,11 @@ int stream_check_p2m_frames(const struct stream *s, const struct stream_p2m_fram
 		return stream_bad(
 		        s, "its record X86_PV_P2M_FRAMES has %u bytes, which is not right for pfns up to %#x",
 		        bytes, f->last_pfn);
+	if (f->last_pfn >= STREAM_PFNS_MAX)
+		return stream_fail(
+		        s, ENOTSUP,
+		        "its record X86_PV_P2M_FRAMES has pfns up to %#x; below %#llx they can be restored",
+		        f->last_pfn, (unsigned long long)STREAM_PFNS_MAX);
 	*count = pages;
 	return 0;
 }

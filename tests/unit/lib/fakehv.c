@@ -12,6 +12,7 @@
 
 struct fake_domain fake_domains[FAKE_DOMAINS];
 unsigned fake_mapped, fake_allocated, fake_fail_at, fake_calls;
+bool fake_bare;
 
 static int memory_fd = -1;
 static uint8_t *memory;
@@ -47,6 +48,7 @@ void fake_reset(void)
 		owners[i] = FAKE_NOBODY;
 	memset(special, 0, sizeof(special));
 	fake_calls = fake_fail_at = 0;
+	fake_bare = false;
 }
 
 static uint64_t take(uint32_t domid)
@@ -179,6 +181,8 @@ static long populate(struct xen_memory_reservation *r)
 	for (uint64_t i = 0; i < r->nr_extents; i++) {
 		uint64_t mfn = d->page_count < d->max_pages ? fake_give(r->domid) : 0;
 
+		if (!mfn && fake_bare)
+			mfn = FAKE_BASE + FAKE_FRAMES + d->page_count;
 		if (!mfn)
 			return (long)i;
 		list[i] = mfn;

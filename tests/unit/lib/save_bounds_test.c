@@ -15,6 +15,7 @@
 
 #include "../../lib/check.h"
 #include "fakeguest.h"
+#include "libxenctrl/src/streamcheck.h"
 #include "libxenctrl/src/streamformat.h"
 
 #define MIB           (1024L * 1024)
@@ -141,6 +142,156 @@ static void reading_ticks(void)
 	CHECK_THAT(!fake_mapped && !fake_allocated);
 }
 
+/* ---- streams ---- */
+
+static void put(const void *data, size_t bytes)
+{
+	if (write(fd, data, bytes) != (ssize_t)bytes)
+		abort();
+}
+
+static void put_record(uint32_t type, uint32_t bytes)
+{
+	put(&(struct stream_record){ type, bytes }, sizeof(struct stream_record));
+}
+
+static void put_xl_header(void)
+{
+	const struct stream_xl_header xl = { htobe64(STREAM_XL_IDENT), htonl(STREAM_XL_VERSION), 0 };
+
+	if (ftruncate(fd, 0) < 0)
+		abort();
+	rewind_stream();
+	put(&xl, sizeof(xl));
+}
+
+/* From LIBXC_CONTEXT to where the memory begins. */
+static void put_image_headers(void)
+{
+	const struct stream_xc_header xc = {
+		STREAM_XC_MARKER, htonl(STREAM_XC_ID), htonl(STREAM_XC_VERSION), 0, 0, 0
+	};
+	const struct stream_domain_header domain = { STREAM_XC_TYPE_PV, STREAM_PAGE_SHIFT, 0, 4, 17 };
+	const struct stream_pv_info info = { .guest_width = 8, .table_levels = 4 };
+
+	put_record(STREAM_XL_LIBXC_CONTEXT, 0);
+	put(&xc, sizeof(xc));
+	put(&domain, sizeof(domain));
+	put_record(STREAM_X86_PV_INFO, sizeof(info));
+	put(&info, sizeof(info));
+	put_record(STREAM_STATIC_DATA_END, 0);
+}
+
+static void put_p2m_frames(uint64_t pfn_count)
+{
+	const struct stream_p2m_frames head = { 0, (uint32_t)(pfn_count - 1) };
+	static const uint64_t zero[512];
+	uint64_t pages = (pfn_count + 511) / 512;
+
+	put_record(STREAM_X86_PV_P2M_FRAMES, (uint32_t)(sizeof(head) + pages * 8));
+	put(&head, sizeof(head));
+	for (uint64_t at = 0; at < pages; at += 512)
+		put(zero, (pages - at < 512 ? pages - at : 512) * 8);
+}
+
+/* Pages without content, each so many pfns behind the one before it; of two types by turns. */
+static void put_pages(uint64_t count, uint64_t stride, uint64_t type, uint64_t other)
+{
+	static uint64_t list[STREAM_PAGES_MAX];
+
+	for (uint64_t at = 0; at < count; at += STREAM_PAGES_MAX) {
+		const struct stream_page_data head = { STREAM_PAGES_MAX, 0 };
+
+		for (uint64_t i = 0; i < STREAM_PAGES_MAX; i++)
+			list[i] = (at + i) * stride | (i % 2 ? other : type) << STREAM_PFN_TYPE_BIT;
+		put_record(STREAM_PAGE_DATA, sizeof(head) + sizeof(list));
+		put(&head, sizeof(head));
+		put(list, sizeof(list));
+	}
+}
+
+static int restore(xyl_progress_fn *progress, void *data)
+{
+	struct xyl_pv_restored made;
+
+	fake_reset();
+	fake_bare = true;
+	fake_create(2);
+	rewind_stream();
+	return xyl_domain_restore(x, 2, fd, &(struct xyl_pv_restore){ 0 }, &made, progress, data);
+}
+
+/* Restores what was put; it should end at its END, which comes too early, in bounded memory. */
+static void restore_bounded(void)
+{
+	long before = most_kib();
+
+	put_record(STREAM_END, 0);
+	CHECK_THAT(restore(NULL, NULL) < 0 && errno == EBADMSG && strstr(xyl_error(), "record END comes"));
+	printf("# %s; %ld KiB\n", xyl_error(), most_kib() - before);
+	CHECK_THAT(most_kib() - before < GROWTH_KIB);
+	CHECK_THAT(!fake_mapped && !fake_allocated);
+}
+
+static void sparse_nothing(void)
+{
+	put_xl_header();
+	put_image_headers();
+	put_p2m_frames(UINT64_C(1) << 28);
+	put_pages(2 * STREAM_PAGES_MAX, 4096, STREAM_PAGE_NONE, STREAM_PAGE_BROKEN);
+	restore_bounded();
+	CHECK_THAT(fake_domains[2].page_count == 0);
+}
+
+static void sparse_pages(void)
+{
+	put_xl_header();
+	put_image_headers();
+	put_p2m_frames((uint64_t)STREAM_PAGES_MAX * 512);
+	put_pages(STREAM_PAGES_MAX, 512, STREAM_PAGE_ALLOCATED, STREAM_PAGE_ALLOCATED);
+	restore_bounded();
+	CHECK_THAT(fake_domains[2].page_count == STREAM_PAGES_MAX);
+}
+
+static void last_pfn_too_large(void)
+{
+	put_xl_header();
+	put_image_headers();
+	put_p2m_frames((UINT64_C(1) << 28) + 1);
+	put_record(STREAM_END, 0);
+	CHECK_THAT(restore(NULL, NULL) < 0 && errno == ENOTSUP &&
+	           strstr(xyl_error(), "X86_PV_P2M_FRAMES has pfns up to 0x10000000"));
+	printf("# %s\n", xyl_error());
+}
+
+/* One L1 of zeros, a million times: it is noted once. The contents are holes. */
+static void table_again(void)
+{
+	static uint64_t list[STREAM_PAGES_MAX];
+	const struct stream_page_data head = { STREAM_PAGES_MAX, 0 };
+	const uint64_t pages = (uint64_t)STREAM_PAGES_MAX * XYL_PAGE_BYTES;
+	long before;
+
+	for (unsigned i = 0; i < STREAM_PAGES_MAX; i++)
+		list[i] = (uint64_t)STREAM_PAGE_L1 << STREAM_PFN_TYPE_BIT | 7;
+	put_xl_header();
+	put_image_headers();
+	put_p2m_frames(512);
+	for (unsigned i = 0; i < 32; i++) {
+		put_record(STREAM_PAGE_DATA, (uint32_t)(sizeof(head) + sizeof(list) + pages));
+		put(&head, sizeof(head));
+		put(list, sizeof(list));
+		if (lseek(fd, (off_t)pages, SEEK_CUR) < 0)
+			abort();
+	}
+	put_record(STREAM_END, 0);
+	before = most_kib();
+	CHECK_THAT(restore(NULL, NULL) < 0 && errno == EBADMSG && strstr(xyl_error(), "record END comes"));
+	printf("# %s; %ld KiB\n", xyl_error(), most_kib() - before);
+	CHECK_THAT(most_kib() - before < GROWTH_KIB / 3);
+	CHECK_THAT(fake_domains[2].page_count == 1 && !fake_mapped);
+}
+
 int main(void)
 {
 	fd = memfd_create("stream", MFD_CLOEXEC);
@@ -152,6 +303,10 @@ int main(void)
 	isolated("a table with many more entries than the domain has pages is refused", too_many_entries);
 	rewind_stream();
 	isolated("whoever wants to stop is asked while the table is read", reading_ticks);
+	isolated("pfns without a page, far apart, take no memory in a restore", sparse_nothing);
+	isolated("pages far apart are restored in memory bounded by their number", sparse_pages);
+	isolated("a stream with pfns of more than a TiB is refused by name", last_pfn_too_large);
+	isolated("a page table that comes again and again is noted once", table_again);
 	close(fd);
 	return tap_end();
 }
