@@ -12,6 +12,26 @@
 
 /* ---- entry points and machine checks ---- */
 
+#define MCG_CAP_COUNT 0xffull
+#define MCG_CAP_CTL   (1ull << 8) /* the guest of another host may have seen MCG_CTL, which had no effect */
+
+static void mce_get(const struct vcpu *v, struct hvm_vmce_vcpu *saved)
+{
+	*saved = (struct hvm_vmce_vcpu){ .caps = pv_mce_read(v, MSR_MCG_CAP),
+		                         .mci_ctl2_bank0 = v->pv.mci_ctl2[0],
+		                         .mci_ctl2_bank1 = v->pv.mci_ctl2[1] };
+}
+
+/* Capabilities that ours have not are refused. */
+static int mce_set(struct vcpu *v, const struct hvm_vmce_vcpu *saved)
+{
+	if (saved->caps & ~(pv_mce_read(v, MSR_MCG_CAP) | MCG_CAP_COUNT | MCG_CAP_CTL))
+		return -EINVAL;
+	v->pv.mci_ctl2[0] = saved->mci_ctl2_bank0;
+	v->pv.mci_ctl2[1] = saved->mci_ctl2_bank1;
+	return 0;
+}
+
 static int get_extended(struct vcpu *v, struct xen_domctl_ext_vcpucontext *q)
 {
 	vcpu_pause(v);
@@ -22,7 +42,7 @@ static int get_extended(struct vcpu *v, struct xen_domctl_ext_vcpucontext *q)
 	q->sysenter_callback_eip = v->pv.sysenter_callback;
 	q->sysenter_callback_cs = v->pv.sysenter_cs;
 	q->sysenter_disables_events = v->pv.sysenter_masks_events;
-	pv_mce_get(v, &q->vmce);
+	mce_get(v, &q->vmce);
 	vcpu_unpause(v);
 	return 0;
 }
@@ -49,7 +69,7 @@ static int set_extended(struct vcpu *v, struct xen_domctl_ext_vcpucontext *q)
 	v->pv.sysenter_cs = pv_code_selector(q->sysenter_callback_cs);
 	v->pv.sysenter_masks_events = q->sysenter_disables_events;
 	if (mce >= sizeof(q->vmce.caps))
-		rc = pv_mce_set(v, &q->vmce);
+		rc = mce_set(v, &q->vmce);
 	vcpu_unpause(v);
 	return rc;
 }

@@ -10,7 +10,6 @@
 #include "dom/domain.h"
 #include "hw/cpu.h"
 #include <xen/arch-x86/xen.h>
-#include <xen/hvm/save.h>
 #include <xen/sysctl.h>
 
 #define POLICY_LEAVES_MAX 128
@@ -46,12 +45,10 @@ struct cpuid_regs pv_cpuid(struct vcpu *v, uint32_t leaf, uint32_t subleaf);
 
 /* ---- msr.c: 0, or -EINVAL: #GP ---- */
 /* Those of machine checks, which any guest may read and write (mce.c). */
+#define MSR_MCG_CAP 0x179
 bool pv_mce_msr(uint32_t msr);
 uint64_t pv_mce_read(const struct vcpu *v, uint32_t msr);
 int pv_mce_write(struct vcpu *v, uint32_t msr, uint64_t value) __must_check;
-/* What a saved vcpu has of them. v does not run. Set: 0, or -EINVAL for capabilities that ours have not. */
-void pv_mce_get(const struct vcpu *v, struct hvm_vmce_vcpu *saved);
-int pv_mce_set(struct vcpu *v, const struct hvm_vmce_vcpu *saved) __must_check;
 int pv_msr_read(struct vcpu *v, uint32_t msr, uint64_t *value) __must_check;
 int pv_msr_write(struct vcpu *v, uint32_t msr, uint64_t value) __must_check;
 /* Those that a vcpu keeps while it does not run, and takes along when it is saved; v does not run. Keep: 0, or -EINVAL for

@@ -9,14 +9,11 @@
 #include "hw/cpu.h"
 #include "lib/errno.h"
 
-#define MSR_MCG_CAP    0x179
 #define MSR_MCG_STATUS 0x17a
 #define MSR_MCG_CTL    0x17b
 #define MSR_MC0_CTL2   0x280
 #define MSR_MC0_CTL    0x400
 #define BANKS_MAX      32
-#define MCG_CAP_COUNT  0xffull
-#define MCG_CAP_CTL    (1ull << 8) /* the guest of another host may have seen MCG_CTL, which had no effect */
 /* Recovery, threshold-based states, interrupts for corrected errors. */
 #define MCG_CAP_INTEL (1u << 24 | 1u << 11 | 1u << 10)
 
@@ -35,17 +32,12 @@ bool pv_mce_msr(uint32_t msr)
 	return (msr >= MSR_MCG_CAP && msr <= MSR_MCG_CTL) || is_bank(msr) || is_ctl2(msr);
 }
 
-static uint64_t capabilities(void)
-{
-	return MCE_BANKS | (cpu_features.is_intel ? MCG_CAP_INTEL : 0);
-}
-
 uint64_t pv_mce_read(const struct vcpu *v, uint32_t msr)
 {
 	uint32_t bank = is_bank(msr) ? (msr - MSR_MC0_CTL) / 4 : msr - MSR_MC0_CTL2;
 
 	if (msr == MSR_MCG_CAP)
-		return capabilities();
+		return MCE_BANKS | (cpu_features.is_intel ? MCG_CAP_INTEL : 0);
 	if (msr == MSR_MCG_STATUS)
 		return v->pv.mcg_status;
 	if (bank >= MCE_BANKS || msr == MSR_MCG_CTL)
@@ -67,21 +59,5 @@ int pv_mce_write(struct vcpu *v, uint32_t msr, uint64_t value)
 		v->pv.mci_ctl2[index_nospec(bank, MCE_BANKS)] = value;
 	else if (msr % 4 && value)
 		return -EINVAL;
-	return 0;
-}
-
-void pv_mce_get(const struct vcpu *v, struct hvm_vmce_vcpu *saved)
-{
-	*saved = (struct hvm_vmce_vcpu){ .caps = capabilities(),
-		                         .mci_ctl2_bank0 = v->pv.mci_ctl2[0],
-		                         .mci_ctl2_bank1 = v->pv.mci_ctl2[1] };
-}
-
-int pv_mce_set(struct vcpu *v, const struct hvm_vmce_vcpu *saved)
-{
-	if (saved->caps & ~(capabilities() | MCG_CAP_COUNT | MCG_CAP_CTL))
-		return -EINVAL;
-	v->pv.mci_ctl2[0] = saved->mci_ctl2_bank0;
-	v->pv.mci_ctl2[1] = saved->mci_ctl2_bank1;
 	return 0;
 }

@@ -3,7 +3,8 @@
  * Reading a PV guest's table of frames, in steps:
  *	1. find the pages that hold it (leaves): through page tables, or through the older tree of frame lists
  *	2. cut off the end where the guest repeats one table for "nothing here": Linux has room for half a TiB
- *	3. copy what the leaves say of frames that exist, as pairs: what a guest spreads thinly takes no more; hash them to find the pfn of a frame
+ *	3. copy what the leaves say of frames that exist, as pairs: what a guest spreads thinly takes no more; hash them to
+ *	   find the pfn of a frame
  * Frame numbers that the guest gives are only mapped as frames of this very domain, which the hypervisor checks.
  * Source: struct arch_shared_info of xen/arch-x86/xen.h.
  */
