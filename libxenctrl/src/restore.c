@@ -33,6 +33,12 @@ uint64_t restore_normal_mfn(const struct restore *r, uint64_t pfn, const char *w
 	return XYL_PAGE_NONE;
 }
 
+/* Passes over a record's body; as there may be any number of such records, the caller is asked after each. */
+static int skip_record(struct restore *r, size_t bytes)
+{
+	return stream_skip(&r->s, bytes, "optional record") < 0 ? -1 : stream_tick(&r->s);
+}
+
 /* Step 1. */
 static int read_headers(struct restore *r)
 {
@@ -47,7 +53,7 @@ static int read_headers(struct restore *r)
 			return -1;
 		if (record.type == STREAM_XL_LIBXC_CONTEXT)
 			break;
-		if (stream_skip(&r->s, ((size_t)record.bytes + 7) & ~(size_t)7, "optional record") < 0)
+		if (skip_record(r, ((size_t)record.bytes + 7) & ~(size_t)7) < 0)
 			return -1;
 	}
 	return 0;
@@ -154,7 +160,7 @@ static int read_body(struct restore *r, const struct stream_record *record)
 	case STREAM_X86_MSR_POLICY:
 		return read_blob(r, &r->msrs, record->bytes, "record X86_MSR_POLICY");
 	default: /* an optional one */
-		return stream_skip(&r->s, record->bytes, "optional record");
+		return skip_record(r, record->bytes);
 	}
 }
 
@@ -182,7 +188,7 @@ static int read_trailer(struct restore *r)
 		if (stream_read(&r->s, &record, sizeof(record), "last records") < 0 ||
 		    stream_check_xl_record(&r->s, &record, true) < 0)
 			return -1;
-		if (stream_skip(&r->s, ((size_t)record.bytes + 7) & ~(size_t)7, "optional record") < 0)
+		if (skip_record(r, ((size_t)record.bytes + 7) & ~(size_t)7) < 0)
 			return -1;
 	} while (record.type != STREAM_XL_END);
 	return 0;

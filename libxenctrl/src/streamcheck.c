@@ -97,10 +97,18 @@ int stream_check_xl_header(const struct stream *s, const struct stream_xl_header
 	return 0;
 }
 
+static int check_optional(const struct stream *s, const struct stream_record *r)
+{
+	if (r->bytes <= STREAM_OPTIONAL_MAX)
+		return 0;
+	return stream_bad(s, "its optional record of type %#x has %u bytes; up to %u are passed over",
+	                  r->type, r->bytes, STREAM_OPTIONAL_MAX);
+}
+
 int stream_check_xl_record(const struct stream *s, const struct stream_record *r, bool started)
 {
 	if (r->type & STREAM_OPTIONAL)
-		return 0;
+		return check_optional(s, r);
 	if (r->type >= sizeof(xl_names) / sizeof(xl_names[0]))
 		return stream_bad(s, "it has a record of the unknown type %#x", r->type);
 	if (r->type != STREAM_XL_END && r->type != STREAM_XL_LIBXC_CONTEXT)
@@ -168,7 +176,7 @@ int stream_check_record(const struct stream *s, struct stream_order *order, cons
 	uint32_t needs;
 
 	if (r->type & STREAM_OPTIONAL)
-		return 0;
+		return check_optional(s, r);
 	if (r->type >= STREAM_TYPES)
 		return stream_bad(s, "it has a record of the unknown type %#x", r->type);
 	k = &kinds[r->type];

@@ -9,7 +9,8 @@
 #include "streamformat.h"
 #include "streamio.h"
 
-#define STREAM_PAGES_MAX 32768u /* of one PAGE_DATA record: 128 MiB */
+#define STREAM_PAGES_MAX    32768u      /* of one PAGE_DATA record: 128 MiB */
+#define STREAM_OPTIONAL_MAX (64u << 20) /* bytes of a record that is passed over */
 
 /* What has come so far. */
 struct stream_order {

@@ -7,12 +7,16 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "streamformat.h"
 #include "streamio.h"
 
-#define WAIT_MS 1000 /* after which a waiting caller is asked whether to go on */
+#define WAIT_MS    1000 /* after which a waiting caller is asked whether to go on */
+#define TICK_BYTES (1u << 20)
+#define SKIP_BYTES (64u * 1024)
+#define PIPE_PARTS 8
 
 static int fail_with(const struct stream *s, int error, const char *format, va_list ap)
 {
@@ -55,14 +59,26 @@ int stream_because(const struct stream *s)
 	return stream_fail(s, error, "%s", cause);
 }
 
+static uint64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
 int stream_tick(struct stream *s)
 {
+	s->told_ms = now_ms();
 	if (!s->fn || s->fn(&s->progress, s->data))
 		return 0;
 	return stream_fail(s, ECANCELED, "it was told to stop");
 }
 
-/* Waits until the descriptor is ready; what has an error is ready, since the call itself will say which. */
+/*
+ * Waits until the descriptor is ready; what has an error is ready, since the call itself will say which. Who gives or takes
+ * a few bytes now and then is no reason not to ask the caller.
+ */
 static int wait_for(struct stream *s, short events)
 {
 	struct pollfd p = { .fd = s->fd, .events = events };
@@ -71,7 +87,7 @@ static int wait_for(struct stream *s, short events)
 		int n = poll(&p, 1, WAIT_MS);
 
 		if (n > 0)
-			return 0;
+			return s->fn && now_ms() - s->told_ms >= WAIT_MS ? stream_tick(s) : 0;
 		if (n < 0 && errno != EINTR)
 			return stream_fail(s, errno, "cannot wait for the stream: %s", strerror(errno));
 		if (n == 0 && stream_tick(s) < 0)
@@ -105,7 +121,8 @@ int stream_read(struct stream *s, void *buffer, size_t bytes, const char *what)
 
 int stream_skip(struct stream *s, size_t bytes, const char *what)
 {
-	char drop[4096];
+	char drop[SKIP_BYTES];
+	size_t untold = 0;
 
 	while (bytes) {
 		size_t n = bytes < sizeof(drop) ? bytes : sizeof(drop);
@@ -113,6 +130,12 @@ int stream_skip(struct stream *s, size_t bytes, const char *what)
 		if (stream_read(s, drop, n, what) < 0)
 			return -1;
 		bytes -= n;
+		untold += n;
+		if (untold >= TICK_BYTES) {
+			untold = 0;
+			if (stream_tick(s) < 0)
+				return -1;
+		}
 	}
 	return 0;
 }
@@ -136,8 +159,10 @@ void stream_begin_output(struct stream *s)
 {
 	int flags = fcntl(s->fd, F_GETFL);
 	struct stat st;
+	bool known = fstat(s->fd, &st) == 0;
 
-	s->sparse = flags >= 0 && !(flags & O_APPEND) && fstat(s->fd, &st) == 0 && S_ISREG(st.st_mode) &&
+	s->may_wait = known && !S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode);
+	s->sparse = flags >= 0 && !(flags & O_APPEND) && known && S_ISREG(st.st_mode) &&
 	            lseek(s->fd, 0, SEEK_CUR) == st.st_size;
 }
 
@@ -178,6 +203,27 @@ static int solid(const struct iovec *parts, size_t count)
 	return n;
 }
 
+/*
+ * One writev of parts that are no holes. When a pipe or socket is ready it takes a page without waiting, and may wait for
+ * what is more than that.
+ */
+static ssize_t write_parts(struct stream *s, const struct iovec *parts, int count)
+{
+	struct iovec piece[PIPE_PARTS];
+	size_t left = XYL_PAGE_BYTES;
+	int n = 0;
+
+	if (!s->may_wait)
+		return writev(s->fd, parts, count);
+	for (; n < count && n < PIPE_PARTS && left; n++) {
+		piece[n] = parts[n];
+		if (piece[n].iov_len > left)
+			piece[n].iov_len = left;
+		left -= piece[n].iov_len;
+	}
+	return writev(s->fd, piece, n);
+}
+
 int stream_write(struct stream *s, struct iovec *parts, size_t count)
 {
 	parts = advance(parts, &count, 0);
@@ -185,8 +231,10 @@ int stream_write(struct stream *s, struct iovec *parts, size_t count)
 		int filled = solid(parts, count);
 		ssize_t n = (ssize_t)parts->iov_len;
 
+		if (filled && s->may_wait && wait_for(s, POLLOUT) < 0)
+			return -1;
 		if (filled)
-			n = writev(s->fd, parts, filled);
+			n = write_parts(s, parts, filled);
 		else if (lseek(s->fd, n, SEEK_CUR) < 0)
 			n = -1;
 		if (n < 0) {

@@ -14,7 +14,9 @@ struct stream {
 	xyl_progress_fn *fn;
 	void *data;
 	struct xyl_progress progress;
-	bool sparse; /* pages of zeros become holes of a file */
+	uint64_t told_ms; /* when the progress was told */
+	bool sparse;      /* pages of zeros become holes of a file */
+	bool may_wait;    /* it is written to what can be full: a pipe, a socket */
 };
 
 /* errno EBADMSG and "domain N: cannot VERB it: TEXT". Always -1. */
@@ -29,13 +31,16 @@ XYL_HIDDEN int stream_because(const struct stream *s);
 /* Tells the progress; ECANCELED when the caller wants no more. */
 XYL_HIDDEN int stream_tick(struct stream *s) XYL_MUST_USE;
 /*
- * Reads exactly bytes, on a blocking or a non-blocking descriptor; while none come, the progress function is called each
- * second. what says what they are. Errors: EBADMSG the stream ends, EIO and others of read(2), ECANCELED.
+ * Reads exactly bytes, on a blocking or a non-blocking descriptor; while none or few come, the progress function is called
+ * each second. what says what they are. Errors: EBADMSG the stream ends, EIO and others of read(2), ECANCELED.
  */
 XYL_HIDDEN int stream_read(struct stream *s, void *buffer, size_t bytes, const char *what) XYL_MUST_USE;
-/* Reads and drops. */
+/* Reads and drops; the progress function is called each MiB. */
 XYL_HIDDEN int stream_skip(struct stream *s, size_t bytes, const char *what) XYL_MUST_USE;
-/* Before the first write: finds out whether holes can be left, which they can in a file that is written at its end. */
+/*
+ * Before the first write: finds out whether it may have to wait, and whether holes can be left, which they can in a file
+ * that is written at its end.
+ */
 XYL_HIDDEN void stream_begin_output(struct stream *s);
 /* After the last one: a file that ends in a hole gets its length. */
 XYL_HIDDEN int stream_end_output(struct stream *s) XYL_MUST_USE;
@@ -45,7 +50,10 @@ XYL_HIDDEN int stream_end_output(struct stream *s) XYL_MUST_USE;
  */
 XYL_HIDDEN size_t stream_add_page(const struct stream *s, struct iovec *parts, size_t count,
                                   uint8_t *page) XYL_MUST_USE;
-/* Writes all of it; the vectors are used up. A part without a base is a hole. */
+/*
+ * Writes all of it; the vectors are used up. A part without a base is a hole. Where it has to wait, on a blocking
+ * descriptor, too, the progress function is called each second.
+ */
 XYL_HIDDEN int stream_write(struct stream *s, struct iovec *parts, size_t count) XYL_MUST_USE;
 /* Writes one record: header, body in up to two parts, padding. */
 XYL_HIDDEN int stream_put(struct stream *s, uint32_t type, const void *head, size_t head_bytes,
