@@ -268,7 +268,7 @@ struct xyl_progress {
 	uint64_t bytes_done; /* of the stream or file */
 };
 /*
- * Called now and then: at least every 1,024 pages, and each second while a pipe or socket gives or takes nothing. true: go
+ * Called now and then: at least every 1,024 pages, and each second while a pipe or socket gives or takes little. true: go
  * on; false: stop, and the call fails with ECANCELED.
  */
 typedef bool xyl_progress_fn(const struct xyl_progress *progress, void *data);
@@ -276,9 +276,9 @@ typedef bool xyl_progress_fn(const struct xyl_progress *progress, void *data);
 /*
  * Writes memory and state of a PV domain that has shut down for suspend to fd (a file, pipe or socket): what libxl writes
  * and reads, its stream of version 2 around libxc's of version 3. The domain is left as it is: xyl_domain_resume lets it go
- * on, xyl_domain_destroy ends it. progress may be NULL. Errors: EBUSY the domain runs, or has mapped what is not its own;
- * EINVAL its own description of its memory is unusable; ENOTSUP; ECANCELED; those of write(2), with SIGPIPE as the caller
- * has it.
+ * on, xyl_domain_destroy ends it. progress may be NULL. Errors: EBUSY the domain runs, or ran before all was written, or has
+ * mapped what is not its own; EINVAL its own description of its memory is unusable, or its vcpu 0 is offline; ENOTSUP;
+ * ECANCELED; those of write(2), with SIGPIPE as the caller has it.
  */
 XYL_API int xyl_domain_save(struct xyl *x, uint32_t domid, int fd, xyl_progress_fn *progress,
                             void *data) XYL_MUST_USE;

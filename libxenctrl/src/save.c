@@ -5,6 +5,7 @@
  *	2. headers, and what does not change while a domain runs: width, CPU policy
  *	3. its memory, in batches: type, map, turn frames in page tables to pfns, write
  *	4. its clock, shared info and vcpus, their frames turned to pfns
+ *	5. check once more that it has not run meanwhile; the end
  * The guest has turned the frames in its start info to pfns by itself. Layout: streamformat.h.
  */
 #include <arpa/inet.h>
@@ -38,21 +39,35 @@ struct saver {
 	struct iovec parts[XYL_BATCH + 3];
 };
 
-/* Step 1. */
-static int check_domain(struct saver *v, struct xyl_dominfo *info)
+/* Asks for the domain, which must be shut down for suspend. */
+static int check_suspended(struct saver *v, struct xyl_dominfo *info)
 {
-	struct xen_domctl op = { .cmd = XEN_DOMCTL_get_address_size, .domain = (domid_t)v->domid };
-
 	if (xyl_domain_info(v->x, v->domid, info) < 0)
 		return stream_because(&v->s);
 	if (info->hvm)
 		return stream_fail(&v->s, ENOTSUP, "it is an HVM guest");
 	if (info->dying || !info->shutdown || info->shutdown_reason != XYL_SHUTDOWN_SUSPEND)
 		return stream_fail(&v->s, EBUSY, "it has not shut down for suspend");
+	return 0;
+}
+
+/* Step 1. */
+static int check_domain(struct saver *v, struct xyl_dominfo *info)
+{
+	struct xen_domctl op = { .cmd = XEN_DOMCTL_get_address_size, .domain = (domid_t)v->domid };
+	struct xyl_vcpuinfo first;
+
+	if (check_suspended(v, info) < 0)
+		return -1;
 	if (xyl_domctl(v->x, &op, "ask for its address size") < 0)
 		return stream_because(&v->s);
 	if (op.u.address_size.size != 64)
 		return stream_fail(&v->s, ENOTSUP, "it is a %u-bit guest", op.u.address_size.size);
+	if (xyl_vcpu_info(v->x, v->domid, 0, &first) < 0)
+		return stream_because(&v->s);
+	if (!first.online)
+		return stream_fail(&v->s, EINVAL,
+		                   "its vcpu 0 is offline, on which it would wake when it is restored");
 	v->vcpu_count = info->max_vcpus;
 	return 0;
 }
@@ -371,8 +386,13 @@ static int write_vcpus(struct saver *v)
 	return 0;
 }
 
+/* Step 5. What was read is worth something if the domain has not run meanwhile, as somebody may have let it. */
 static int write_end(struct saver *v)
 {
+	struct xyl_dominfo info;
+
+	if (check_suspended(v, &info) < 0)
+		return -1;
 	if (stream_put(&v->s, STREAM_END, NULL, 0, NULL, 0) < 0 ||
 	    stream_put(&v->s, STREAM_XL_END, NULL, 0, NULL, 0) < 0)
 		return -1;

@@ -433,6 +433,35 @@ static void test_bad_guests(void)
 	guest_make();
 	fake_domains[1].contexts[1].gdt_ents = 8192;
 	refuse_save("a GDT that is too long", EINVAL, "GDT entries");
+	guest_make();
+	fake_domains[1].online[0] = false;
+	refuse_save("a domain whose vcpu 0 is offline", EINVAL, "vcpu 0 is offline");
+	tap_ok(lseek(fd, 0, SEEK_END) == 0, "before anything of it is written");
+}
+
+/* Lets the domain go on while it is saved. */
+static bool resume(const struct xyl_progress *p, void *data)
+{
+	(void)data;
+	if (p->pages_done)
+		fake_domains[1].shutdown = false;
+	return true;
+}
+
+static void test_resumed(void)
+{
+	struct xyl_pv_restored made;
+
+	guest_make();
+	if (ftruncate(fd, 0) < 0 || lseek(fd, 0, SEEK_SET) < 0)
+		abort();
+	CHECK_THAT(xyl_domain_save(x, 1, fd, resume, NULL) < 0 && errno == EBUSY &&
+	           strstr(xyl_error(), "has not shut down for suspend"));
+	CHECK_THAT(lseek(fd, 0, SEEK_SET) == 0 && restore_from(fd, &made, 0) < 0 && errno == EBADMSG &&
+	           strstr(xyl_error(), "before their END"));
+	CHECK_THAT(!fake_mapped && !fake_allocated);
+	printf("# %s\n", xyl_error());
+	verdict("not saved: a domain that somebody lets go on meanwhile; what was written has no END");
 }
 
 /* ---- streams that cannot be restored ---- */
@@ -878,6 +907,7 @@ int main(void)
 	test_frame_twice();
 	test_holes();
 	test_bad_guests();
+	test_resumed();
 	test_headers();
 	test_bodies();
 	test_order();
