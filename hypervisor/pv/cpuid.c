@@ -325,6 +325,7 @@ static bool features_within(const xen_cpuid_leaf_t *l, uint32_t subleaf)
 		    ~(i == 0   ? F(HTT) | F(APIC)
 		      : i == 1 ? F(OSXSAVE) | F(HYPERVISOR) | F(X2APIC)
 		      : i == 3 ? F(CMP_LEGACY)
+		      : i == 9 ? F(ARCH_CAPS) /* a guest that began on Xen has seen it */
 		               : 0))
 			return false;
 	}
@@ -335,6 +336,8 @@ int cpu_policy_update(struct domain *d, const xen_cpuid_leaf_t *leaves, unsigned
                       const xen_msr_entry_t *msrs, unsigned msr_count, uint32_t *bad_leaf,
                       uint32_t *bad_subleaf, uint32_t *bad_msr)
 {
+	xen_msr_entry_t arch_caps = d->cpu_policy->msrs[0];
+
 	*bad_leaf = *bad_subleaf = *bad_msr = ~0u;
 	for (unsigned i = 0; i < leaf_count; i++) {
 		*bad_leaf = leaves[i].leaf;
@@ -343,13 +346,18 @@ int cpu_policy_update(struct domain *d, const xen_cpuid_leaf_t *leaves, unsigned
 			return -EINVAL;
 	}
 	*bad_leaf = *bad_subleaf = ~0u;
-	for (unsigned i = 0; i < msr_count; i++)
-		if (msrs[i].flags || msrs[i].val) {
-			/* Only MSR_INTEL_PLATFORM_INFO and ARCH_CAPABILITIES come, and no bit of them is
-			 * offered to a guest. */
-			*bad_msr = msrs[i].idx;
+	for (unsigned i = 0; i < msr_count; i++) {
+		/* MSR_INTEL_PLATFORM_INFO and ARCH_CAPABILITIES come. What says that a fault is not there is not offered to
+		 * a guest; what says that one is does no harm. */
+		*bad_msr = msrs[i].idx;
+		if (msrs[i].flags || (msrs[i].val & ~(msrs[i].idx == MSR_ARCH_CAPS ? ARCH_CAPS_WORSE : 0)))
 			return -EINVAL;
-		}
+		if (msrs[i].idx == MSR_ARCH_CAPS)
+			arch_caps = msrs[i];
+	}
+	*bad_msr = ~0u;
+	d->cpu_policy->msrs[0] = arch_caps;
+	d->cpu_policy->msr_count = arch_caps.val != 0;
 	for (unsigned i = 0; i < leaf_count; i++) {
 		xen_cpuid_leaf_t *mine = find(d->cpu_policy, leaves[i].leaf, leaves[i].subleaf);
 

@@ -45,7 +45,9 @@ struct cpuid_regs pv_cpuid(struct vcpu *v, uint32_t leaf, uint32_t subleaf);
 
 /* ---- msr.c: 0, or -EINVAL: #GP ---- */
 /* Those of machine checks, which any guest may read and write (mce.c). */
-#define MSR_MCG_CAP 0x179
+#define MSR_MCG_CAP     0x179
+#define MSR_ARCH_CAPS   0x10a
+#define ARCH_CAPS_WORSE (1ull << 2 | 1ull << 19) /* RSBA, RRSBA (SDM Vol. 4, table 2-2) */
 bool pv_mce_msr(uint32_t msr);
 uint64_t pv_mce_read(const struct vcpu *v, uint32_t msr);
 int pv_mce_write(struct vcpu *v, uint32_t msr, uint64_t value) __must_check;

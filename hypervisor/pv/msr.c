@@ -13,7 +13,6 @@
 #define MSR_PRED_CMD        0x49
 #define MSR_UCODE_REV       0x8b
 #define MSR_PLATFORM_INFO   0xce
-#define MSR_ARCH_CAPS       0x10a
 #define MSR_FLUSH_CMD       0x10b
 #define MSR_MISC_FEATURES   0x140
 #define MSR_MISC_ENABLE     0x1a0
@@ -93,6 +92,9 @@ int pv_msr_read(struct vcpu *v, uint32_t msr, uint64_t *value)
 		*value = v->pv.spec_ctrl;
 		return spec_ctrl_bits(v->domain) ? 0 : -EINVAL;
 	case MSR_ARCH_CAPS:
+		*value = v->domain->cpu_policy->msrs[0].val;
+		if (cpu_policy_has(v->domain->cpu_policy, 9, F(ARCH_CAPS)))
+			return 0;
 		if (!cpu_features.arch_capabilities || !v->domain->privileged)
 			return -EINVAL;
 		return rdmsr_safe(msr, value) ? -EINVAL : 0;
