@@ -604,13 +604,13 @@ def build_root():
 
 
 IN_ROOT = """root=$1; shift
+mount -t tmpfs tmp "$root/tmp" # before the folders, which may lie in it
 while [ "$1" != -- ]; do
 	mkdir -p "$root$1"
 	mount --rbind "$1" "$root$1"
 	shift
 done
 shift
-mount -t tmpfs tmp "$root/tmp"
 exec chroot "$root" env LC_ALL=C.UTF-8 HOME=/tmp sh -ec 'cd "$1"; shift; exec "$@"' sh "$@"
 """
 
