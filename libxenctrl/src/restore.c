@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "restore.h"
+#include <xen/version.h>
 
 static const struct {
 	uint32_t type;
@@ -125,12 +126,37 @@ static int read_vcpu(struct restore *r, const struct stream_record *record)
 	return bytes ? read_blob(r, &r->vcpus[head.vcpu].pieces[piece], bytes, name) : 0;
 }
 
+/* With event channels of two levels a kernel masks those that it does not use; with FIFO it leaves all of the masks alone. */
+static bool uses_fifo(const struct shared_info *shared)
+{
+	for (unsigned i = 0; i < sizeof(shared->evtchn_mask) / sizeof(shared->evtchn_mask[0]); i++)
+		if (shared->evtchn_mask[i])
+			return false;
+	return true;
+}
+
+/* Xen has them since 4.4. */
+static bool host_has_fifo(struct xyl *x)
+{
+	char extra[16] = "";
+
+	return xyl_struct_op(x, __HYPERVISOR_xen_version, XENVER_extraversion, extra, sizeof(extra)) < 0 ||
+	       strncmp(extra, "-xylem", 6) != 0;
+}
+
 static int read_shared_info(struct restore *r)
 {
 	r->shared = malloc(XYL_PAGE_BYTES);
 	if (!r->shared)
 		return stream_fail(&r->s, ENOMEM, "out of memory");
-	return stream_read(&r->s, r->shared, XYL_PAGE_BYTES, "record SHARED_INFO");
+	if (stream_read(&r->s, r->shared, XYL_PAGE_BYTES, "record SHARED_INFO") < 0)
+		return -1;
+	if (!uses_fifo(r->shared) || host_has_fifo(r->x))
+		return 0;
+	return stream_fail(
+	        &r->s, ENOTSUP,
+	        "its kernel uses FIFO event channels, which Xylem does not have; on Xen it is to be booted with "
+	        "xen.fifo_events=0 before it is saved");
 }
 
 static int read_body(struct restore *r, const struct stream_record *record)

@@ -43,6 +43,7 @@ extern unsigned fake_mapped;    /* mappings of frames that are there */
 extern unsigned fake_allocated; /* pieces of hypercall memory */
 extern unsigned fake_fail_at;   /* this call of the hypervisor, counted from 1, fails with ENOMEM; 0: none */
 extern unsigned fake_calls;
+extern const char *fake_extraversion;
 extern bool fake_bare; /* when no frame is left, a domain is given some that cannot be mapped */
 
 /* Forgets all domains, and makes domain domid anew: with its shared info, paused. */

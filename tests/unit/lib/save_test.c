@@ -580,6 +580,23 @@ static void test_bodies(void)
 	           EBADMSG, "console's page");
 }
 
+/* A guest that began on Xen has FIFO event channels, and would not survive without. */
+static void test_fifo(void)
+{
+	struct bytes b = copy();
+	uint64_t masked = 1ull << 63;
+
+	fake_extraversion = "-xylem";
+	refuse("a guest with FIFO event channels, on Xylem", &b, ENOTSUP, "xen.fifo_events=0");
+	memcpy(b.data + place_of(STREAM_SHARED_INFO)->offset + sizeof(struct stream_record) +
+	               offsetof(struct shared_info, evtchn_mask[63]),
+	       &masked, sizeof(masked));
+	guest_make();
+	tap_ok(restore(&b) == 0, "restored: one without, on Xylem");
+	fake_extraversion = ".5";
+	free(b.data);
+}
+
 /* Each record left out, doubled, and moved to the front: most are refused, and none does harm. */
 static void test_order(void)
 {
@@ -910,6 +927,7 @@ int main(void)
 	test_resumed();
 	test_headers();
 	test_bodies();
+	test_fifo();
 	test_order();
 	test_v2();
 	test_optional();
