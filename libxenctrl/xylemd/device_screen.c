@@ -186,6 +186,8 @@ void device_screen_adopt(struct guest *guest)
 
 void device_screen_end(struct guest *guest)
 {
+	/* By what we hold of it; its folder tells only of one that an earlier xylemd has left. */
+	screen_kill(guest->screen);
 	g_clear_pointer(&guest->screen, screen_forget);
 	if (guest->journal->conf->screen)
 		screen_end(guest->uuid, guest->name);
@@ -258,7 +260,9 @@ void op_open_screen(struct op *op)
 	int fd;
 
 	g_variant_get(op->argument, "(hb)", &handle, &skip_auth);
-	fd = screen && fds ? g_unix_fd_list_get(fds, handle, &error) : -1;
+	fd = screen && fds && handle >= 0 && handle < g_unix_fd_list_get_length(fds)
+	             ? g_unix_fd_list_get(fds, handle, &error)
+	             : -1;
 
 	if (screen && fd < 0 && !error)
 		xd_fail(&error, XD_ERROR_INVALID_ARGUMENT, "guest \"%s\": a connected socket is wanted",

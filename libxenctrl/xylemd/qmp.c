@@ -44,6 +44,8 @@ bool qmp_is_shallow(const char *text, gsize bytes)
 				return false;
 		} else if (text[i] == ']' || text[i] == '}') {
 			depth--;
+		} else if (text[i] == '/' || text[i] == '\'') {
+			return false; /* the parser knows comments, and other quotes, in which it would count otherwise */
 		}
 	}
 	return true;
@@ -61,8 +63,9 @@ static bool has_time(const struct qmp *qmp, GError **error)
 
 static bool fail_connection(const struct qmp *qmp, int number, GError **error)
 {
-	return xd_fail(error, XD_ERROR_DEVICE, "%s: no connection to its QEMU: %s", qmp->what,
-	               g_strerror(number));
+	/* Refused: its socket has a name, and nobody listens there yet, or any more. */
+	return xd_fail(error, number == ECONNREFUSED ? XD_ERROR_BUSY : XD_ERROR_DEVICE,
+	               "%s: no connection to its QEMU: %s", qmp->what, g_strerror(number));
 }
 
 static bool wait_for(const struct qmp *qmp, short events, GError **error)

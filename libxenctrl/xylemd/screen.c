@@ -376,6 +376,16 @@ static void kill_process(const char *folder, const char *guest)
 	close(pidfd);
 }
 
+void screen_kill(struct screen *screen)
+{
+	if (!screen || screen->pidfd < 0)
+		return;
+	if (syscall(SYS_pidfd_send_signal, screen->pidfd, SIGKILL, NULL, 0) && errno != ESRCH)
+		g_warning("%s: QEMU %d: %s", screen->what, (int)screen->pid, g_strerror(errno));
+	if (!screen_pidfd_ended(screen->pidfd, KILL_MS))
+		g_warning("%s: QEMU %d does not die", screen->what, (int)screen->pid);
+}
+
 void screen_end(const char *uuid, const char *guest)
 {
 	g_autofree char *folder = folder_of(uuid);
@@ -432,21 +442,23 @@ static char *last_words(int log)
 	return g_strdup(*valid ? valid : "it says nothing");
 }
 
-/* The folder and what is in it before QEMU is; *lock and *log are its own ends. */
-static bool make_folder(struct screen *screen, int *lock, int *log, GError **error)
+/* The folder and what is in it before QEMU is; *lock and *log are its own ends, *number is not. */
+static bool make_folder(struct screen *screen, int *number, int *lock, int *log, GError **error)
 {
 	g_autofree char *root = g_build_filename(screen->folder, "root", NULL);
 	g_autofree char *pid = g_build_filename(screen->folder, "pid", NULL);
 	g_autofree char *err = g_build_filename(screen->folder, "stderr", NULL);
 
-	*lock = *log = -1;
+	*number = *lock = *log = -1;
 	if (!g_mkdir_with_parents(screen->folder, 0700) && !mkdir(root, 0755) && !mkfifo(err, 0600)) {
-		*lock = open(pid, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+		*number = open(pid, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+		/* QEMU is not to write another's number there. */
+		*lock = open(pid, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 		screen->log = open(err, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 		/* Read and written, so that it never waits for a reader, nor dies of there being none. */
 		*log = open(err, O_RDWR | O_NONBLOCK | O_CLOEXEC);
 	}
-	if (*lock < 0 || *log < 0 || screen->log < 0 || flock(*lock, LOCK_EX | LOCK_NB))
+	if (*number < 0 || *lock < 0 || *log < 0 || screen->log < 0 || flock(*lock, LOCK_EX | LOCK_NB))
 		return xd_fail(error, XD_ERROR_DEVICE, "%s: %s: %s", screen->what, screen->folder,
 		               g_strerror(errno));
 	return true;
@@ -501,7 +513,11 @@ static bool wait_served(struct screen *screen, bool on_socket, const gint *cance
 	}
 	if (!is_alive(screen, error))
 		return false;
-	qmp = qmp_open(path, screen->what, START_MS, cancelled, error);
+	while (!(qmp = qmp_open(path, screen->what, START_MS, cancelled, error)) &&
+	       g_error_matches(*error, xd_error_quark(), XD_ERROR_BUSY) &&
+	       g_get_monotonic_time() < deadline && !g_atomic_int_get(cancelled) &&
+	       !screen_pidfd_ended(screen->pidfd, START_LOOK_MS))
+		g_clear_error(error);
 	ok = qmp && (on_socket || take_port(screen, qmp, error));
 	qmp_close(qmp);
 	/* Where it has died of something, that is what there is to tell: its connection goes first. */
@@ -516,15 +532,15 @@ struct screen *screen_start(const struct screen_conf *conf, const struct screen_
 	struct screen *screen = screen_new(who, folder_of(who->uuid), owner);
 	g_auto(GStrv) argv = NULL;
 	uint32_t uid = 0, gid = 0;
-	int lock = -1, log = -1;
+	int number = -1, lock = -1, log = -1;
 	bool ok;
 
 	kill_process(screen->folder, who->guest);
 	remove_folder(screen->folder);
 	ok = screen_check(conf, who->guest, error) && find_user(&uid, &gid) &&
-	     make_folder(screen, &lock, &log, error);
+	     make_folder(screen, &number, &lock, &log, error);
 	if (ok) {
-		struct screen_spawn spawn = { .log = log, .lock = lock };
+		struct screen_spawn spawn = { .log = log, .lock = lock, .number = number };
 
 		argv = screen_arguments(conf, who, port, find_program(), screen->folder, uid, gid);
 		spawn.argv = argv;
@@ -536,12 +552,15 @@ struct screen *screen_start(const struct screen_conf *conf, const struct screen_
 	/* Its own now: the lock is free when it ends. */
 	if (lock >= 0)
 		close(lock);
+	if (number >= 0)
+		close(number);
 	if (log >= 0)
 		close(log);
 	if (ok && wait_served(screen, conf->socket != NULL, cancelled, error)) {
 		watch(screen);
 		return screen;
 	}
+	screen_kill(screen);
 	screen_end(who->uuid, who->guest);
 	screen_forget(screen);
 	return NULL;

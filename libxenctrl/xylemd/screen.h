@@ -58,6 +58,8 @@ struct screen *screen_adopt(const struct screen_identity *who, uint32_t port,
                             const struct screen_owner *owner);
 /* Lets go of what belongs to us of it; the process goes on. ended is not called any more. */
 void screen_forget(struct screen *screen);
+/* Kills the process, by what we hold of it; NULL: nothing. */
+void screen_kill(struct screen *screen);
 /* Ends the guest's QEMU, whoever started it, and removes what is left of it. */
 void screen_end(const char *uuid, const char *guest);
 

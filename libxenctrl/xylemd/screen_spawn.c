@@ -217,7 +217,7 @@ bool screen_spawn(const struct screen_spawn *spawn, pid_t *pid, int *pidfd, GErr
 		be_screen(spawn, filter, environment, fds, go);
 	if (*pid > 0) {
 		*pidfd = screen_pidfd_open(*pid);
-		ok = *pidfd >= 0 && write_number(spawn->lock, *pid) && write(go[1], "", 1) == 1;
+		ok = *pidfd >= 0 && write_number(spawn->number, *pid) && write(go[1], "", 1) == 1;
 	}
 	if (filter && !ok)
 		xd_fail(error, XD_ERROR_DEVICE, "QEMU could not be started: %s", g_strerror(errno));

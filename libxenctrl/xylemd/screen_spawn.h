@@ -10,7 +10,8 @@
 struct screen_spawn {
 	char *const *argv; /* argv[0] is the program's path */
 	int log;           /* its standard output and error */
-	int lock;          /* becomes its descriptor 3; its number is written there before it runs */
+	int lock;          /* becomes its descriptor 3, which it can only read */
+	int number;        /* its number is written there before it runs; it does not get this */
 };
 
 /* Starts it; *pidfd is a descriptor of it. Errors: XD_ERROR_DEVICE. */

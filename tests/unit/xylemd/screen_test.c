@@ -93,6 +93,7 @@ static void try_to_break_out(void)
 	fprintf(stderr, "exec: %s\n", errno == EPERM ? "refused" : "possible");
 	fprintf(stderr, "core: %s\n", !getrlimit(RLIMIT_CORE, &core) && !core.rlim_cur ? "none" : "some");
 	fprintf(stderr, "mask: %03o\n", umask(0));
+	fprintf(stderr, "its number: %s\n", pwrite(3, "1\n", 2, 0) < 0 ? "kept" : "changed");
 	fprintf(stderr, "descriptor 4: %s\n", fcntl(4, F_GETFD) < 0 ? "closed" : "open");
 }
 
@@ -134,7 +135,7 @@ static int be_qemu(int argc, char **argv)
 		if (!strcmp(name, "silent"))
 			pause();
 		if (!strcmp(name, "deep"))
-			say_often(client, "[[[[[[[[", 1000), say(client, "\n");
+			say_often(client, "[[[[[[[[", 1000), say(client, "\n"), pause();
 		if (!strcmp(name, "endless"))
 			say_often(client, "{\"QMP\":                                 ", 4000), pause();
 		converse(client);
@@ -235,6 +236,9 @@ static void test_arguments(void)
 	tap_ok(qmp_is_shallow("{\"a\": \"[[[[[[[[[[[[[[[[[[[[\\\"[\"}", 29) && qmp_is_shallow("]]]", 3) &&
 	               !qmp_is_shallow("[[[[[[[[[[[[[[[[[", 17),
 	       "brackets are counted outside of strings alone");
+	tap_ok(!qmp_is_shallow("/*\"*/[[[[", 9) && !qmp_is_shallow("//\"\n[[", 6) &&
+	               !qmp_is_shallow("'\"'[[", 5),
+	       "comments and other quotes, which could hide a string's end, are refused");
 }
 
 static void test_serves(void)
@@ -259,6 +263,7 @@ static void test_serves(void)
 	               strstr(text, "exec: refused") && strstr(text, "core: none") &&
 	               strstr(text, "mask: 077") && strstr(text, "descriptor 4: closed"),
 	       "it starts no program, dumps no core and has nothing of ours");
+	tap_ok(strstr(text, "its number: kept"), "it cannot have another process taken for itself");
 	picture = screen_shoot(screen, &cancelled, &error);
 	tap_ok(picture >= 0 && read(picture, bytes, sizeof(bytes)) == 14 && !memcmp(bytes, "P6", 2),
 	       "a picture is read from its beginning");
