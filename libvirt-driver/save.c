@@ -162,7 +162,7 @@ static int end_saved(virDomainObj *vm)
 	return 0;
 }
 
-/* running: enum virDomainSaveRestoreFlags, whether the file says so, or how it is now. */
+/* flags: of enum virDomainSaveRestoreFlags: how the guest begins when it is restored, if not as it is now. */
 static int save(virDomainObj *vm, const char *path, const char *dxml, unsigned int flags)
 {
 	struct domain_private *priv = vm->privateData;
@@ -284,14 +284,22 @@ int save_managed(virDomainPtr dom, unsigned int flags)
 	return managed(dom, virDomainManagedSaveEnsureACL, NULL, flags);
 }
 
+/* What is not among them is left as it is. */
+static int take_params(virTypedParameterPtr params, int count, const char **file, const char **dxml)
+{
+	if (virTypedParamsValidate(params, count, VIR_DOMAIN_SAVE_PARAM_FILE, VIR_TYPED_PARAM_STRING,
+	                           VIR_DOMAIN_SAVE_PARAM_DXML, VIR_TYPED_PARAM_STRING, NULL) < 0 ||
+	    virTypedParamsGetString(params, count, VIR_DOMAIN_SAVE_PARAM_FILE, file) < 0 ||
+	    virTypedParamsGetString(params, count, VIR_DOMAIN_SAVE_PARAM_DXML, dxml) < 0)
+		return -1;
+	return 0;
+}
+
 int save_params(virDomainPtr dom, virTypedParameterPtr params, int count, unsigned int flags)
 {
 	const char *to = NULL, *dxml = NULL;
 
-	if (virTypedParamsValidate(params, count, VIR_DOMAIN_SAVE_PARAM_FILE, VIR_TYPED_PARAM_STRING,
-	                           VIR_DOMAIN_SAVE_PARAM_DXML, VIR_TYPED_PARAM_STRING, NULL) < 0 ||
-	    virTypedParamsGetString(params, count, VIR_DOMAIN_SAVE_PARAM_FILE, &to) < 0 ||
-	    virTypedParamsGetString(params, count, VIR_DOMAIN_SAVE_PARAM_DXML, &dxml) < 0)
+	if (take_params(params, count, &to, &dxml) < 0)
 		return -1;
 	if (!to)
 		return managed(dom, virDomainSaveParamsEnsureACL, dxml, flags);
@@ -365,10 +373,7 @@ int save_restore_params(virConnectPtr conn, virTypedParameterPtr params, int cou
 {
 	const char *from = NULL, *dxml = NULL;
 
-	if (virTypedParamsValidate(params, count, VIR_DOMAIN_SAVE_PARAM_FILE, VIR_TYPED_PARAM_STRING,
-	                           VIR_DOMAIN_SAVE_PARAM_DXML, VIR_TYPED_PARAM_STRING, NULL) < 0 ||
-	    virTypedParamsGetString(params, count, VIR_DOMAIN_SAVE_PARAM_FILE, &from) < 0 ||
-	    virTypedParamsGetString(params, count, VIR_DOMAIN_SAVE_PARAM_DXML, &dxml) < 0)
+	if (take_params(params, count, &from, &dxml) < 0)
 		return -1;
 	if (!from) {
 		virReportError(VIR_ERR_INVALID_ARG, "%s",
