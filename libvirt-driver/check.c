@@ -21,7 +21,7 @@ VIR_LOG_INIT("xylem.check");
 /* NAME_MAX less ".xml.new" */
 #define NAME_BYTES_MAX 247
 
-static int G_GNUC_PRINTF(1, 2) refuse(const char *format, ...)
+int conf_refuse(const char *format, ...)
 {
 	g_autofree char *text = NULL;
 	va_list args;
@@ -46,7 +46,7 @@ static int check_absent(const struct absent *list, size_t count)
 
 	for (i = 0; i < count; i++) {
 		if (list[i].here)
-			return refuse("%s: %s", list[i].element, list[i].why);
+			return conf_refuse("%s: %s", list[i].element, list[i].why);
 	}
 	return 0;
 }
@@ -89,13 +89,13 @@ int check_name(const char *name)
 	size_t bytes = strlen(name);
 
 	if (bytes > NAME_BYTES_MAX)
-		return refuse("<name>%.20s...: %zu bytes, a guest's name has at most %d", name, bytes,
-		              NAME_BYTES_MAX);
+		return conf_refuse("<name>%.20s...: %zu bytes, a guest's name has at most %d", name, bytes,
+		                   NAME_BYTES_MAX);
 	if (has_control_chars(name))
-		return refuse(
+		return conf_refuse(
 		        "<name>: tabs, newlines and other control characters are not possible in a name");
 	if (STREQ(name, ".") || STREQ(name, ".."))
-		return refuse("<name>%s</name>: this names a folder, no guest", name);
+		return conf_refuse("<name>%s</name>: this names a folder, no guest", name);
 	return 0;
 }
 
@@ -130,33 +130,34 @@ static int check_os(const virDomainDef *def)
 	};
 
 	if (def->virtType != VIR_DOMAIN_VIRT_XEN)
-		return refuse("<domain type='%s'>: only 'xen' is supported",
-		              virDomainVirtTypeToString(def->virtType));
+		return conf_refuse("<domain type='%s'>: only 'xen' is supported",
+		                   virDomainVirtTypeToString(def->virtType));
 	if (os->type != VIR_DOMAIN_OSTYPE_XEN)
-		return refuse(
+		return conf_refuse(
 		        "<os><type>%s</type>: only paravirtual guests (<type>linux</type>) are supported",
 		        virDomainOSTypeToString(os->type));
 	if (os->arch != VIR_ARCH_X86_64)
-		return refuse("<os><type arch='%s'>: only x86_64 guests are supported",
-		              virArchToString(os->arch));
+		return conf_refuse("<os><type arch='%s'>: only x86_64 guests are supported",
+		                   virArchToString(os->arch));
 	if (os->machine && STRNEQ(os->machine, "xenpv"))
-		return refuse("<os><type machine='%s'>: the only machine is 'xenpv'", os->machine);
+		return conf_refuse("<os><type machine='%s'>: the only machine is 'xenpv'", os->machine);
 	if (check_absent(list, G_N_ELEMENTS(list)) < 0)
 		return -1;
 	if (os->bootloader && !check_bootloader(os->bootloader))
-		return refuse(
+		return conf_refuse(
 		        "<bootloader>%.200s</bootloader>: no programs are run for guests; one without <kernel> boots "
 		        "from its own disk by PV GRUB, which 'pygrub' stands for here",
 		        os->bootloader);
 	if (os->bootloader && os->kernel)
-		return refuse("<bootloader> beside <kernel>: a guest boots one of them; remove the other");
+		return conf_refuse(
+		        "<bootloader> beside <kernel>: a guest boots one of them; remove the other");
 	if (os->kernel && !path_good(os->kernel))
-		return refuse("<os><kernel>%.200s</kernel>: " PATH_NEEDED, os->kernel);
+		return conf_refuse("<os><kernel>%.200s</kernel>: " PATH_NEEDED, os->kernel);
 	if (os->initrd && !path_good(os->initrd))
-		return refuse("<os><initrd>%.200s</initrd>: " PATH_NEEDED, os->initrd);
+		return conf_refuse("<os><initrd>%.200s</initrd>: " PATH_NEEDED, os->initrd);
 	if (os->cmdline && strlen(os->cmdline) > GUEST_CMDLINE_MAX)
-		return refuse("<os><cmdline>: %zu bytes, the start of day has room for %d",
-		              strlen(os->cmdline), GUEST_CMDLINE_MAX);
+		return conf_refuse("<os><cmdline>: %zu bytes, the start of day has room for %d",
+		                   strlen(os->cmdline), GUEST_CMDLINE_MAX);
 	return 0;
 }
 
@@ -170,7 +171,7 @@ static int check_features(const virDomainDef *def)
 		    i == VIR_DOMAIN_FEATURE_PAE)
 			continue;
 		if (def->features[i])
-			return refuse("<features><%s>: " NOT_HERE, virDomainFeatureTypeToString((int)i));
+			return conf_refuse("<features><%s>: " NOT_HERE, virDomainFeatureTypeToString((int)i));
 	}
 	return 0;
 }
@@ -207,14 +208,15 @@ static int check_memory(const virDomainDef *def)
 	if (check_absent(list, G_N_ELEMENTS(list)) < 0)
 		return -1;
 	if (mem->cur_balloon < GUEST_MEMORY_MIN_KIB)
-		return refuse("<currentMemory>: %llu KiB, a guest needs %llu", mem->cur_balloon,
-		              GUEST_MEMORY_MIN_KIB);
+		return conf_refuse("<currentMemory>: %llu KiB, a guest needs %llu", mem->cur_balloon,
+		                   GUEST_MEMORY_MIN_KIB);
 	if (total > GUEST_MEMORY_MAX_KIB)
-		return refuse("<memory>: %llu KiB, a guest has at most %llu", total, GUEST_MEMORY_MAX_KIB);
+		return conf_refuse("<memory>: %llu KiB, a guest has at most %llu", total,
+		                   GUEST_MEMORY_MAX_KIB);
 	if (total % 4)
-		return refuse("<memory>: %llu KiB are no whole pages of 4 KiB", total);
+		return conf_refuse("<memory>: %llu KiB are no whole pages of 4 KiB", total);
 	if (mem->cur_balloon % 4)
-		return refuse("<currentMemory>: %llu KiB are no whole pages of 4 KiB", mem->cur_balloon);
+		return conf_refuse("<currentMemory>: %llu KiB are no whole pages of 4 KiB", mem->cur_balloon);
 	return 0;
 }
 
@@ -238,27 +240,27 @@ static int check_cpu(const virDomainDef *def)
 	if (check_absent(list, G_N_ELEMENTS(list)) < 0)
 		return -1;
 	if (virDomainDefGetVcpusMax(def) > GUEST_VCPUS_MAX)
-		return refuse("<vcpu>%u</vcpu>: a guest has at most %d", virDomainDefGetVcpusMax(def),
-		              GUEST_VCPUS_MAX);
+		return conf_refuse("<vcpu>%u</vcpu>: a guest has at most %d", virDomainDefGetVcpusMax(def),
+		                   GUEST_VCPUS_MAX);
 	if (!virDomainDefGetVcpus(def))
-		return refuse("<vcpu current='0'>%u</vcpu>: a guest starts with at least one",
-		              virDomainDefGetVcpusMax(def));
+		return conf_refuse("<vcpu current='0'>%u</vcpu>: a guest starts with at least one",
+		                   virDomainDefGetVcpusMax(def));
 	if (tune->sharesSpecified && (tune->shares < 1 || tune->shares > GUEST_WEIGHT_MAX))
-		return refuse("<cputune><shares>%llu</shares>: the scheduler's weights are 1..65535",
-		              tune->shares);
+		return conf_refuse("<cputune><shares>%llu</shares>: the scheduler's weights are 1..65535",
+		                   tune->shares);
 	for (i = 0; i < def->maxvcpus; i++) {
 		if (def->vcpus[i]->sched.policy != VIR_PROC_POLICY_NONE)
-			return refuse("<cputune><vcpusched>: " NOT_HERE);
+			return conf_refuse("<cputune><vcpusched>: " NOT_HERE);
 	}
 	if (!cpu)
 		return 0;
 	if ((cpu->mode != VIR_CPU_MODE_HOST_PASSTHROUGH &&
 	     (cpu->mode != VIR_CPU_MODE_CUSTOM || cpu->model)) ||
 	    cpu->nfeatures || cpu->cache || cpu->addr || cpu->vendor)
-		return refuse(
+		return conf_refuse(
 		        "<cpu>: a paravirtual guest sees the host's CPU (mode='host-passthrough'), unchanged");
 	if (cpu->sockets || cpu->cores || cpu->threads)
-		return refuse("<cpu><topology>: a paravirtual guest has no topology of its own");
+		return conf_refuse("<cpu><topology>: a paravirtual guest has no topology of its own");
 	return 0;
 }
 
@@ -267,15 +269,16 @@ int check_action(unsigned int type, unsigned int action)
 	static const char *const elements[] = { "on_poweroff", "on_reboot", "on_crash" };
 
 	if (type >= G_N_ELEMENTS(elements))
-		return refuse("lifecycle type %u: there are poweroff, reboot and crash", type);
+		return conf_refuse("lifecycle type %u: there are poweroff, reboot and crash", type);
 	switch (action) {
 	case VIR_DOMAIN_LIFECYCLE_ACTION_DESTROY:
 	case VIR_DOMAIN_LIFECYCLE_ACTION_RESTART:
 	case VIR_DOMAIN_LIFECYCLE_ACTION_PRESERVE:
 		return 0;
 	default:
-		return refuse("<%s>%s</%s>: only destroy, restart and preserve are supported", elements[type],
-		              NULLSTR(virDomainLifecycleActionTypeToString((int)action)), elements[type]);
+		return conf_refuse("<%s>%s</%s>: only destroy, restart and preserve are supported",
+		                   elements[type], NULLSTR(virDomainLifecycleActionTypeToString((int)action)),
+		                   elements[type]);
 	}
 }
 
@@ -294,13 +297,13 @@ static int check_timer(const virDomainTimerDef *timer)
 	if (timer->name == VIR_DOMAIN_TIMER_NAME_TSC) {
 		if (timer->present != VIR_TRISTATE_BOOL_NO && timer->mode == VIR_DOMAIN_TIMER_MODE_NATIVE)
 			return 0;
-		return refuse(
+		return conf_refuse(
 		        "<clock><timer name='tsc'>: a paravirtual guest reads the host's counter (mode='native')");
 	}
 	/* There is none anyway. */
 	if (timer->present == VIR_TRISTATE_BOOL_NO)
 		return 0;
-	return refuse("<clock><timer name='%s'>: a paravirtual guest has Xen's clock only", name);
+	return conf_refuse("<clock><timer name='%s'>: a paravirtual guest has Xen's clock only", name);
 }
 
 static int check_clock(const virDomainDef *def)
@@ -316,19 +319,20 @@ static int check_clock(const virDomainDef *def)
 	case VIR_DOMAIN_CLOCK_OFFSET_VARIABLE:
 		adjustment = def->clock.data.variable.adjustment;
 		if (adjustment < -GUEST_CLOCK_MAX_S || adjustment > GUEST_CLOCK_MAX_S)
-			return refuse("<clock adjustment='%lld'>: seconds, of at most 100 years", adjustment);
+			return conf_refuse("<clock adjustment='%lld'>: seconds, of at most 100 years",
+			                   adjustment);
 		return 0;
 	case VIR_DOMAIN_CLOCK_OFFSET_UTC:
 	case VIR_DOMAIN_CLOCK_OFFSET_LOCALTIME:
 		if (def->clock.data.utc_reset)
-			return refuse(
+			return conf_refuse(
 			        "<clock adjustment='reset'>: a clock that the guest sets is not kept, each start "
 			        "begins with offset='%s'; remove the attribute",
 			        virDomainClockOffsetTypeToString(def->clock.offset));
 		return 0;
 	default:
-		return refuse("<clock offset='%s'>: only utc, localtime and variable are supported",
-		              virDomainClockOffsetTypeToString(def->clock.offset));
+		return conf_refuse("<clock offset='%s'>: only utc, localtime and variable are supported",
+		                   virDomainClockOffsetTypeToString(def->clock.offset));
 	}
 }
 
@@ -381,7 +385,7 @@ static int check_rest(const virDomainDef *def)
 
 	for (i = 0; i < VIR_PERF_EVENT_LAST; i++) {
 		if (def->perf.events[i])
-			return refuse("<perf>: " NOT_HERE);
+			return conf_refuse("<perf>: " NOT_HERE);
 	}
 	return check_absent(list, G_N_ELEMENTS(list));
 }
@@ -409,12 +413,12 @@ static int check_controller(const virDomainControllerDef *controller, const virD
 		}
 	}
 	if (controller->type != VIR_DOMAIN_CONTROLLER_TYPE_XENBUS)
-		return refuse("<controller type='%s'>: paravirtual guests have xenbus only",
-		              virDomainControllerTypeToString(controller->type));
+		return conf_refuse("<controller type='%s'>: paravirtual guests have xenbus only",
+		                   virDomainControllerTypeToString(controller->type));
 	if (controller->opts.xenbusopts.maxGrantFrames > 0)
-		return refuse("<controller type='xenbus' maxGrantFrames=...>: " NOT_HERE);
+		return conf_refuse("<controller type='xenbus' maxGrantFrames=...>: " NOT_HERE);
 	if (controller->opts.xenbusopts.maxEventChannels > 0)
-		return refuse("<controller type='xenbus' maxEventChannels=...>: " NOT_HERE);
+		return conf_refuse("<controller type='xenbus' maxEventChannels=...>: " NOT_HERE);
 	return 0;
 }
 
@@ -423,10 +427,10 @@ static int check_controller(const virDomainControllerDef *controller, const virD
 static int check_serial(const virDomainChrDef *chr)
 {
 	if (chr->targetType != VIR_DOMAIN_CHR_SERIAL_TARGET_TYPE_NONE || chr->target.port > 0)
-		return refuse(
+		return conf_refuse(
 		        "<serial><target>: a paravirtual guest has no serial ports, only its console, hvc0");
 	if (chr->source->type != VIR_DOMAIN_CHR_TYPE_PTY || chr->source->logfile)
-		return refuse(
+		return conf_refuse(
 		        "<serial type='%s'>: it is the console, of which only 'pty' is supported, without "
 		        "<log>",
 		        virDomainChrTypeToString(chr->source->type));
@@ -440,18 +444,19 @@ static int check_console(const virDomainChrDef *chr, const virDomainDef *def)
 	if (chr->deviceType == VIR_DOMAIN_CHR_DEVICE_TYPE_SERIAL && def && def->nserials)
 		return check_serial(chr);
 	if (chr->deviceType != VIR_DOMAIN_CHR_DEVICE_TYPE_CONSOLE)
-		return refuse("<%s>: use <console type='pty'>, which is hvc0 in the guest",
-		              virDomainChrDeviceTypeToString(chr->deviceType));
+		return conf_refuse("<%s>: use <console type='pty'>, which is hvc0 in the guest",
+		                   virDomainChrDeviceTypeToString(chr->deviceType));
 	if (chr->targetType != VIR_DOMAIN_CHR_CONSOLE_TARGET_TYPE_XEN && !serial)
-		return refuse("<console><target type=...>: a paravirtual guest's console has the type 'xen'");
+		return conf_refuse(
+		        "<console><target type=...>: a paravirtual guest's console has the type 'xen'");
 	if (chr->target.port != 0)
-		return refuse("<console><target port='%d'>: a guest has one console, port 0",
-		              chr->target.port);
+		return conf_refuse("<console><target port='%d'>: a guest has one console, port 0",
+		                   chr->target.port);
 	if (chr->source->type != VIR_DOMAIN_CHR_TYPE_PTY)
-		return refuse("<console type='%s'>: only 'pty' is supported",
-		              virDomainChrTypeToString(chr->source->type));
+		return conf_refuse("<console type='%s'>: only 'pty' is supported",
+		                   virDomainChrTypeToString(chr->source->type));
 	if (chr->source->logfile)
-		return refuse(
+		return conf_refuse(
 		        "<console><log>: each console is logged to /var/log/xen/console/guest-NAME.log");
 	return 0;
 }
@@ -460,10 +465,10 @@ static int check_memballoon(const virDomainMemballoonDef *balloon)
 {
 	if (balloon->model != VIR_DOMAIN_MEMBALLOON_MODEL_XEN &&
 	    balloon->model != VIR_DOMAIN_MEMBALLOON_MODEL_NONE)
-		return refuse("<memballoon model='%s'>: only 'xen' and 'none' are supported",
-		              virDomainMemballoonModelTypeToString(balloon->model));
+		return conf_refuse("<memballoon model='%s'>: only 'xen' and 'none' are supported",
+		                   virDomainMemballoonModelTypeToString(balloon->model));
 	if (balloon->period || balloon->autodeflate || balloon->free_page_reporting)
-		return refuse("<memballoon>: it has no options here");
+		return conf_refuse("<memballoon>: it has no options here");
 	return 0;
 }
 
@@ -493,7 +498,7 @@ static int check_twins(const virDomainDef *def)
 		const char *what = check_twin(def, def->nets[i], &element);
 
 		if (what)
-			return refuse("<interface>%s: two interfaces have this %s", element, what);
+			return conf_refuse("<interface>%s: two interfaces have this %s", element, what);
 	}
 	return 0;
 }
@@ -507,13 +512,15 @@ int check_domain(const virDomainDef *def)
 	    check_lifecycle(def) < 0 || check_clock(def) < 0 || check_rest(def) < 0)
 		return -1;
 	if (def->ndisks > GUEST_DISKS_MAX)
-		return refuse("<disk>: %zu of them, a guest has at most %d", def->ndisks, GUEST_DISKS_MAX);
+		return conf_refuse("<disk>: %zu of them, a guest has at most %d", def->ndisks,
+		                   GUEST_DISKS_MAX);
 	if (def->nnets > GUEST_NICS_MAX)
-		return refuse("<interface>: %zu of them, a guest has at most %d", def->nnets, GUEST_NICS_MAX);
+		return conf_refuse("<interface>: %zu of them, a guest has at most %d", def->nnets,
+		                   GUEST_NICS_MAX);
 	if (check_twins(def) < 0)
 		return -1;
 	if (def->nconsoles > 1)
-		return refuse("<console>: a guest has one console, not %zu", def->nconsoles);
+		return conf_refuse("<console>: a guest has one console, not %zu", def->nconsoles);
 	for (i = 0; i < def->nconsoles; i++) {
 		if (check_console(def->consoles[i], def) < 0)
 			return -1;
@@ -539,25 +546,27 @@ static int check_disk_source(const virDomainDiskDef *disk)
 	case VIR_STORAGE_TYPE_FILE:
 	case VIR_STORAGE_TYPE_BLOCK:
 		if (!src->path)
-			return refuse("<disk> %s without <source>: a disk needs a file or a block device",
-			              disk->dst);
+			return conf_refuse(
+			        "<disk> %s without <source>: a disk needs a file or a block device",
+			        disk->dst);
 		if (!path_good(src->path))
-			return refuse("<disk> %s, <source> '%.200s': " PATH_NEEDED, disk->dst, src->path);
+			return conf_refuse("<disk> %s, <source> '%.200s': " PATH_NEEDED, disk->dst,
+			                   src->path);
 		break;
 	case VIR_STORAGE_TYPE_VOLUME: /* resolved when the guest starts */
 		break;
 	default:
-		return refuse("<disk type='%s'> %s: only file, block and volume are supported",
-		              virStorageTypeToString(src->type), disk->dst);
+		return conf_refuse("<disk type='%s'> %s: only file, block and volume are supported",
+		                   virStorageTypeToString(src->type), disk->dst);
 	}
 	if (src->format > VIR_STORAGE_FILE_NONE && src->format != VIR_STORAGE_FILE_RAW)
-		return refuse(
+		return conf_refuse(
 		        "<disk> %s, <driver type='%s'>: only raw images are supported (qemu-img convert -O raw)",
 		        disk->dst, virStorageFileFormatTypeToString(src->format));
 	for (i = 0; !known && i < G_N_ELEMENTS(drivers); i++)
 		known = STREQ(driver, drivers[i]);
 	if (!known)
-		return refuse(
+		return conf_refuse(
 		        "<disk> %s, <driver name='%s'>: disks are served by the kernel; leave the name out",
 		        disk->dst, driver);
 	return 0;
@@ -574,10 +583,10 @@ static int check_disk_cache(const virDomainDiskDef *disk)
 	case VIR_DOMAIN_DISK_CACHE_WRITEBACK:
 		if (!block)
 			return 0;
-		return refuse("<disk> %s, cache='writeback': a block device is never cached", disk->dst);
+		return conf_refuse("<disk> %s, cache='writeback': a block device is never cached", disk->dst);
 	default:
-		return refuse("<disk> %s, cache='%s': only none and writeback are supported", disk->dst,
-		              virDomainDiskCacheTypeToString(disk->cachemode));
+		return conf_refuse("<disk> %s, cache='%s': only none and writeback are supported", disk->dst,
+		                   virDomainDiskCacheTypeToString(disk->cachemode));
 	}
 }
 
@@ -628,21 +637,22 @@ static int check_disk(const virDomainDiskDef *disk)
 
 	/* As it may be in a file. */
 	if (!disk->dst)
-		return refuse("<disk> without <target dev=...>: which disk of the guest it is is missing");
+		return conf_refuse(
+		        "<disk> without <target dev=...>: which disk of the guest it is is missing");
 	if (disk->device != VIR_DOMAIN_DISK_DEVICE_DISK)
-		return refuse(
+		return conf_refuse(
 		        "<disk device='%s'> %s: only 'disk' is supported (with <readonly/> for an image of a CD)",
 		        virDomainDiskDeviceTypeToString(disk->device), disk->dst);
 	/* The bus may be libvirt's guess. */
 	if (disk->bus != VIR_DOMAIN_DISK_BUS_XEN)
-		return refuse(
+		return conf_refuse(
 		        "<disk> %s, <target> on the bus '%s': paravirtual guests have disks on the bus 'xen' "
 		        "only (<target dev='%s%s' bus='xen'/>)",
 		        disk->dst, virDomainDiskBusTypeToString(disk->bus),
 		        STRPREFIX(disk->dst, "vd") ? "x" : "",
 		        conf_disk_number(disk->dst) >= 0 || STRPREFIX(disk->dst, "vd") ? disk->dst : "xvda");
 	if (conf_disk_number(disk->dst) < 0)
-		return refuse(
+		return conf_refuse(
 		        "<disk> %.40s, <target>: disks are called xvda to xvdzz, with a number behind it for "
 		        "a partition",
 		        disk->dst);
@@ -650,7 +660,7 @@ static int check_disk(const virDomainDiskDef *disk)
 		return -1;
 	for (i = 0; i < G_N_ELEMENTS(list); i++) {
 		if (list[i].here)
-			return refuse("<disk> %s, %s: %s", disk->dst, list[i].element, list[i].why);
+			return conf_refuse("<disk> %s, %s: %s", disk->dst, list[i].element, list[i].why);
 	}
 	return 0;
 }
@@ -663,13 +673,15 @@ static int check_net_source(const virDomainNetDef *net, const char *mac)
 		const char *bridge = virDomainNetGetActualBridgeName((virDomainNetDef *)net);
 
 		if (!bridge || !bridge[0])
-			return refuse("<interface> %s, <source>: which bridge it belongs to is missing", mac);
+			return conf_refuse("<interface> %s, <source>: which bridge it belongs to is missing",
+			                   mac);
 		if (!ifname_good(bridge))
-			return refuse("<interface> %s, <source bridge='%.40s'>: no bridge has such a name",
-			              mac, bridge);
+			return conf_refuse(
+			        "<interface> %s, <source bridge='%.40s'>: no bridge has such a name", mac,
+			        bridge);
 		if (virDomainNetGetActualBridgeMACTableManager(net) ==
 		    VIR_NETWORK_BRIDGE_MAC_TABLE_MANAGER_LIBVIRT)
-			return refuse(
+			return conf_refuse(
 			        "<interface> %s, <source>: the network says macTableManager='libvirt', and "
 			        "the kernel's bridge keeps its own table here",
 			        mac);
@@ -677,8 +689,8 @@ static int check_net_source(const virDomainNetDef *net, const char *mac)
 	}
 	if (type == VIR_DOMAIN_NET_TYPE_NETWORK) /* resolved when the guest starts */
 		return 0;
-	return refuse("<interface type='%s'> %s: only bridge, and network with a bridge, are supported",
-	              virDomainNetTypeToString(type), mac);
+	return conf_refuse("<interface type='%s'> %s: only bridge, and network with a bridge, are supported",
+	                   virDomainNetTypeToString(type), mac);
 }
 
 static int check_net(const virDomainNetDef *net)
@@ -714,21 +726,23 @@ static int check_net(const virDomainNetDef *net)
 	if (check_net_source(net, mac) < 0)
 		return -1;
 	if (model && STRNEQ(model, "netfront"))
-		return refuse("<interface> %s, <model type='%s'>: only 'netfront' is supported", mac, model);
+		return conf_refuse("<interface> %s, <model type='%s'>: only 'netfront' is supported", mac,
+		                   model);
 	if (net->ifname && (!ifname_good(net->ifname) || STRPREFIX(net->ifname, "vif")))
-		return refuse(
+		return conf_refuse(
 		        "<interface> %s, <target dev='%.40s'>: a name of at most 15 characters, which does not "
 		        "begin with vif, is possible",
 		        mac, net->ifname);
 	if (net->mtu && (net->mtu < GUEST_MTU_MIN || net->mtu > GUEST_MTU_MAX))
-		return refuse("<interface> %s, <mtu size='%u'>: it is 68..65535", mac, net->mtu);
+		return conf_refuse("<interface> %s, <mtu size='%u'>: it is 68..65535", mac, net->mtu);
 	/* What this script of stock Xen does is done without one. */
 	if (net->script && STRNEQ(net->script, "vif-bridge") &&
 	    STRNEQ(net->script, "/etc/xen/scripts/vif-bridge"))
-		return refuse("<interface> %s, <script path='%s'>: no scripts are run", mac, net->script);
+		return conf_refuse("<interface> %s, <script path='%s'>: no scripts are run", mac,
+		                   net->script);
 	for (i = 0; i < G_N_ELEMENTS(list); i++) {
 		if (list[i].here)
-			return refuse("<interface> %s, %s: %s", mac, list[i].element, list[i].why);
+			return conf_refuse("<interface> %s, %s: %s", mac, list[i].element, list[i].why);
 	}
 	return 0;
 }
@@ -755,7 +769,7 @@ int check_device(const virDomainDeviceDef *dev, const virDomainDef *def)
 	default:
 		break;
 	}
-	return refuse("<%s>: " NOT_HERE, virDomainDeviceTypeToString(dev->type));
+	return conf_refuse("<%s>: " NOT_HERE, virDomainDeviceTypeToString(dev->type));
 }
 
 static int check_cpus(const virBitmap *cpus, unsigned int host_cpus, const char *element)
@@ -766,7 +780,8 @@ static int check_cpus(const virBitmap *cpus, unsigned int host_cpus, const char 
 	if (first < 0 || (size_t)first < host_cpus)
 		return 0;
 	text = virBitmapFormat((virBitmap *)cpus);
-	return refuse("%s cpuset='%.100s'>: this host has the CPUs 0-%u only", element, text, host_cpus - 1);
+	return conf_refuse("%s cpuset='%.100s'>: this host has the CPUs 0-%u only", element, text,
+	                   host_cpus - 1);
 }
 
 int check_start(const virDomainDef *def, unsigned int host_cpus)
@@ -774,13 +789,13 @@ int check_start(const virDomainDef *def, unsigned int host_cpus)
 	size_t i;
 
 	if (!def->os.kernel && !def->ndisks)
-		return refuse(
+		return conf_refuse(
 		        "<os> without <kernel>, and no <disk>: there is nothing that it could boot; give it one of "
 		        "them with virsh edit %s",
 		        def->name);
 	if (!def->os.kernel && (def->os.initrd || def->os.cmdline))
-		return refuse("<os><%s> without <kernel>: PV GRUB takes it from the guest's disk",
-		              def->os.initrd ? "initrd" : "cmdline");
+		return conf_refuse("<os><%s> without <kernel>: PV GRUB takes it from the guest's disk",
+		                   def->os.initrd ? "initrd" : "cmdline");
 	if (check_cpus(def->cpumask, host_cpus, "<vcpu") < 0)
 		return -1;
 	for (i = 0; i < def->maxvcpus; i++) {

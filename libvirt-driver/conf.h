@@ -48,6 +48,8 @@ int check_device(const virDomainDeviceDef *dev, const virDomainDef *def);
  * with another interface of def: "name" or "address", and its element, which the caller frees; NULL: nothing.
  */
 const char *check_twin(const virDomainDef *def, const virDomainNetDef *net, char **element);
+/* Reports VIR_ERR_CONFIG_UNSUPPORTED with a sentence made as by printf; -1. */
+int conf_refuse(const char *format, ...) G_GNUC_PRINTF(1, 2);
 /* Of all of its screen, and of each part of one. */
 #define SCREEN_VRAM_KIB 4096 /* which libvirt writes into a <video> of its own making */
 int check_screen(const virDomainDef *def);

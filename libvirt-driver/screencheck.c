@@ -14,18 +14,6 @@
 
 #define VIR_FROM_THIS VIR_FROM_XEN
 
-static int G_GNUC_PRINTF(1, 2) refuse(const char *format, ...)
-{
-	g_autofree char *text = NULL;
-	va_list args;
-
-	va_start(args, format);
-	text = g_strdup_vprintf(format, args);
-	va_end(args);
-	virReportError(VIR_ERR_CONFIG_UNSUPPORTED, "%s", text);
-	return -1;
-}
-
 static bool is_address(const char *text)
 {
 	struct in6_addr address;
@@ -38,46 +26,48 @@ static int check_listen(const virDomainGraphicsListenDef *listen)
 	switch (listen->type) {
 	case VIR_DOMAIN_GRAPHICS_LISTEN_TYPE_ADDRESS:
 		if (listen->address && !is_address(listen->address))
-			return refuse("<graphics listen='%.64s'>: an address in figures is needed",
-			              listen->address);
+			return conf_refuse("<graphics listen='%.64s'>: an address in figures is needed",
+			                   listen->address);
 		return 0;
 	case VIR_DOMAIN_GRAPHICS_LISTEN_TYPE_SOCKET:
 		if (!listen->socket || listen->socket[0] != '/' || strlen(listen->socket) > GUEST_SOCKET_MAX)
-			return refuse(
+			return conf_refuse(
 			        "<graphics><listen type='socket' socket=...>: an absolute path of at most %d "
 			        "bytes is needed",
 			        GUEST_SOCKET_MAX);
 		return 0;
 	default:
-		return refuse("<graphics><listen type='%s'>: only 'address' and 'socket' are supported",
-		              listen->type == VIR_DOMAIN_GRAPHICS_LISTEN_TYPE_NETWORK ? "network" : "none");
+		return conf_refuse("<graphics><listen type='%s'>: only 'address' and 'socket' are supported",
+		                   listen->type == VIR_DOMAIN_GRAPHICS_LISTEN_TYPE_NETWORK ? "network"
+		                                                                           : "none");
 	}
 }
 
 int check_graphics(const virDomainGraphicsDef *graphics)
 {
 	if (graphics->type != VIR_DOMAIN_GRAPHICS_TYPE_VNC)
-		return refuse("<graphics type='%s'>: a guest's screen is shown by 'vnc' only",
-		              virDomainGraphicsTypeToString(graphics->type));
+		return conf_refuse("<graphics type='%s'>: a guest's screen is shown by 'vnc' only",
+		                   virDomainGraphicsTypeToString(graphics->type));
 	if (graphics->data.vnc.auth.passwd || graphics->data.vnc.auth.expires ||
 	    graphics->data.vnc.auth.connected)
-		return refuse(
+		return conf_refuse(
 		        "<graphics type='vnc' passwd=...>: the host's QEMU has no DES, which passwords of VNC "
 		        "need; let it listen where only trusted clients are, or on a socket");
 	if (graphics->data.vnc.websocket)
-		return refuse("<graphics type='vnc' websocket=...>: not supported by this driver");
+		return conf_refuse("<graphics type='vnc' websocket=...>: not supported by this driver");
 	if (graphics->data.vnc.keymap)
-		return refuse("<graphics type='vnc' keymap=...>: clients send keys, not letters; remove it");
+		return conf_refuse(
+		        "<graphics type='vnc' keymap=...>: clients send keys, not letters; remove it");
 	if (graphics->data.vnc.sharePolicy)
-		return refuse("<graphics type='vnc' sharePolicy=...>: not supported by this driver");
+		return conf_refuse("<graphics type='vnc' sharePolicy=...>: not supported by this driver");
 	if (graphics->data.vnc.powerControl == VIR_TRISTATE_BOOL_YES)
-		return refuse("<graphics type='vnc' powerControl=...>: not supported by this driver");
+		return conf_refuse("<graphics type='vnc' powerControl=...>: not supported by this driver");
 	if (graphics->nListens > 1)
-		return refuse("<graphics><listen>, the second: it listens in one place");
+		return conf_refuse("<graphics><listen>, the second: it listens in one place");
 	if (!graphics->data.vnc.autoport && graphics->data.vnc.port > 0 &&
 	    graphics->data.vnc.port < GUEST_VNC_PORT_MIN)
-		return refuse("<graphics type='vnc' port='%d'>: it is %d..%d", graphics->data.vnc.port,
-		              GUEST_VNC_PORT_MIN, GUEST_VNC_PORT_MAX);
+		return conf_refuse("<graphics type='vnc' port='%d'>: it is %d..%d", graphics->data.vnc.port,
+		                   GUEST_VNC_PORT_MIN, GUEST_VNC_PORT_MAX);
 	return graphics->nListens ? check_listen(&graphics->listens[0]) : 0;
 }
 
@@ -85,15 +75,16 @@ int check_graphics(const virDomainGraphicsDef *graphics)
 int check_video(const virDomainVideoDef *video)
 {
 	if (video->type != VIR_DOMAIN_VIDEO_TYPE_XEN)
-		return refuse("<video><model type='%s'>: only 'xen' is supported",
-		              virDomainVideoTypeToString(video->type));
+		return conf_refuse("<video><model type='%s'>: only 'xen' is supported",
+		                   virDomainVideoTypeToString(video->type));
 	if (video->vram && video->vram != SCREEN_VRAM_KIB)
-		return refuse("<video><model vram='%u'>: the guest's driver says how much it uses; remove it",
-		              video->vram);
+		return conf_refuse(
+		        "<video><model vram='%u'>: the guest's driver says how much it uses; remove it",
+		        video->vram);
 	if (video->heads > 1)
-		return refuse("<video><model heads='%u'>: a screen has one", video->heads);
+		return conf_refuse("<video><model heads='%u'>: a screen has one", video->heads);
 	if (video->accel || video->res || video->driver || video->ram || video->vram64 || video->vgamem)
-		return refuse("<video>: only <model type='xen'/> is supported");
+		return conf_refuse("<video>: only <model type='xen'/> is supported");
 	return 0;
 }
 
@@ -102,8 +93,8 @@ int check_input(const virDomainInputDef *input)
 {
 	if (input->bus != VIR_DOMAIN_INPUT_BUS_XEN ||
 	    (input->type != VIR_DOMAIN_INPUT_TYPE_MOUSE && input->type != VIR_DOMAIN_INPUT_TYPE_KBD))
-		return refuse("<input type='%s'>: a screen has a mouse and a keyboard on the bus xen",
-		              virDomainInputTypeToString(input->type));
+		return conf_refuse("<input type='%s'>: a screen has a mouse and a keyboard on the bus xen",
+		                   virDomainInputTypeToString(input->type));
 	return 0;
 }
 
@@ -112,11 +103,11 @@ int check_screen(const virDomainDef *def)
 	size_t i;
 
 	if (def->ngraphics > 1)
-		return refuse("<graphics>, the second: a guest has one screen");
+		return conf_refuse("<graphics>, the second: a guest has one screen");
 	if (def->nvideos > 1)
-		return refuse("<video>, the second: a guest has one screen");
+		return conf_refuse("<video>, the second: a guest has one screen");
 	if (def->nvideos && !def->ngraphics)
-		return refuse("<video> without <graphics>: nobody would see it");
+		return conf_refuse("<video> without <graphics>: nobody would see it");
 	for (i = 0; i < def->ngraphics; i++)
 		if (check_graphics(def->graphics[i]) < 0)
 			return -1;
