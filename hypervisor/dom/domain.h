@@ -169,6 +169,12 @@ struct domain {
 	struct cpu_policy *cpu_policy; /* CPUID and MSRs as this domain sees them; create, then domctl before
 	                                  first run */
 	bool xpti;                     /* create */
+	/* A read of its dirty log (domctl_shadow.c), for which it is paused; domctl_lock */
+	struct log_read {
+		bool under_way;
+		uint32_t dirty; /* bits found */
+		uint64_t done;  /* pfns */
+	} log_read;
 	uint32_t relinquish_step;
 	uint32_t tsc_mode; /* 0 or 2, which are the same here */
 };

@@ -20,6 +20,7 @@
 #include "lib/errno.h"
 #include "lib/log.h"
 #include "lib/string.h"
+#include "mm/dirtylog.h"
 #include "mm/heap.h"
 #include "mm/pagetable.h"
 #include "hw/mem.h"
@@ -275,10 +276,12 @@ static void grant_unpin(struct domain *rd, unsigned ref, bool write)
 	else
 		a->readers--;
 	/* First the reference: a granter that sees the entry free may use the page as anything at once. */
-	if (write)
+	if (write) {
+		frame_written(frame);
 		frame_put_type(frame);
-	else
+	} else {
 		frame_put(frame);
+	}
 	entry_unmark(t, ref, a);
 	spin_unlock(&t->lock);
 }
@@ -541,6 +544,8 @@ static void copy_one(struct gnttab_copy *op)
 	if (rc == GNTST_okay)
 		memmove((char *)frame_map_to_write(dst.frame) + op->dest.offset,
 		        (const char *)mfn_map(src.frame) + op->source.offset, op->len);
+	if (rc == GNTST_okay)
+		frame_written(dst.frame);
 	copy_release(&dst);
 	copy_release(&src);
 	op->status = (int16_t)rc;
@@ -986,6 +991,17 @@ struct grant_look grant_look(struct domain *d)
 	l = (struct grant_look){ t->frame_count, t->frame_max, t->track_count, t->track_max, entry_count(t) };
 	spin_unlock(&t->lock);
 	return l;
+}
+
+void grant_log_mapped(struct domain *d)
+{
+	struct grant_table *t = d->grant;
+
+	spin_lock(&t->lock);
+	for (unsigned ref = 0; ref < entry_count(t); ref++)
+		if (active_of(t, ref)->writers)
+			frame_written(active_of(t, ref)->frame);
+	spin_unlock(&t->lock);
 }
 
 bool grant_look_entry(struct domain *d, unsigned ref, struct grant_use *use)

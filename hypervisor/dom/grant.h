@@ -22,6 +22,9 @@ int grant_table_frame(struct domain *d, unsigned index, mfn_t *mfn) __must_check
 unsigned grant_table_frames(const struct domain *d);
 unsigned grant_table_frames_max(const struct domain *d);
 
+/* Marks the pages of d that others have mapped writable, or copy to, in its log: what they store is not seen. */
+void grant_log_mapped(struct domain *d);
+
 struct grant_look {
 	unsigned frames, frames_max, tracks, tracks_max;
 	uint64_t entries; /* that may be in use */

@@ -15,6 +15,7 @@
 #include "dom/evtchn.h"
 #include "lib/errno.h"
 #include "lib/log.h"
+#include "mm/dirtylog.h"
 #include "mm/heap.h"
 #include "mm/pagetable.h"
 #include "hw/irq.h"
@@ -187,6 +188,19 @@ int pirq_set_eoi_map(struct domain *d, mfn_t mfn, bool unmask)
 	if (rc)
 		frame_put_type(mfn);
 	return rc;
+}
+
+void pirq_log_mapped(struct domain *d)
+{
+	struct pirq_table *t = d->pirq;
+	uint64_t flags;
+
+	if (!t)
+		return;
+	flags = spin_lock_irqsave(&t->lock);
+	if (t->eoi_map)
+		frame_written(t->eoi_mfn);
+	spin_unlock_irqrestore(&t->lock, flags);
 }
 
 /* ---- mapping ---- */

@@ -25,6 +25,7 @@ int pirq_eoi_all(struct domain *d) __must_check;       /* PHYSDEVOP_IRQ_UNMASK_N
 uint32_t pirq_status(struct domain *d, unsigned pirq); /* XENIRQSTAT_* */
 /* pirq_eoi_gmfn_v1 (EOI also unmasks the event channel) and _v2. 0, -EBUSY, -EINVAL. */
 int pirq_set_eoi_map(struct domain *d, mfn_t mfn, bool unmask) __must_check;
+void pirq_log_mapped(struct domain *d); /* marks that page in d's dirty log */
 /* Domctl: lets d map these GSIs, or takes that back. Guests but dom0 have none at first. */
 int pirq_permit(struct domain *d, unsigned gsi, bool allow) __must_check;
 

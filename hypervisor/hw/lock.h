@@ -24,6 +24,7 @@ enum lock_rank {
 	RANK_TIMER,       /* a CPU's timers; irqsave */
 	RANK_IRQ,         /* interrupt descriptors; irqsave */
 	RANK_APIC,        /* I/O APIC and PCI configuration registers; irqsave */
+	RANK_SHADOW,      /* a domain's shadow page tables; irqsave */
 	RANK_L4_COPY,     /* a CPU's copies of L4 tables; irqsave */
 	RANK_TLB,         /* the flush in progress; irqsave never: waits for other CPUs */
 	RANK_TIME,        /* clock parameters; irqsave */

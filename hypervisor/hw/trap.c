@@ -11,6 +11,7 @@
 #include "hw/msr.h"
 #include "hw/rflags.h"
 #include "hw/trace.h"
+#include "hw/upward.h"
 #include "lib/log.h"
 
 #define PORT_SYSTEM_CONTROL_B 0x61
@@ -29,23 +30,39 @@ static const char *const names[32] = {
 	[21] = "control protection",
 };
 
-static bool fixup(struct cpu_user_regs *regs)
+/* Where it goes on after a fault that is expected there, or NULL. */
+static const struct fault_fixup *fixup_of(const struct cpu_user_regs *regs)
 {
 	for (const struct fault_fixup *f = ex_table_start; f < ex_table_end; f++)
-		if ((uintptr_t)&f->from + (intptr_t)f->from == regs->rip) {
-			regs->rip = (uintptr_t)&f->to + (intptr_t)f->to;
-			return true;
-		}
-	return false;
+		if ((uintptr_t)&f->from + (intptr_t)f->from == regs->rip)
+			return f;
+	return NULL;
+}
+
+/* A page fault in an access to the guest's memory that can be done again. */
+static bool access_again(const struct cpu_user_regs *regs)
+{
+	gva_t cr2 = GVA(cr2_read());
+	bool wait = regs->rflags & RFLAGS_IF, again;
+
+	if (wait)
+		irq_enable();
+	again = guest_access_fault(cr2, regs->error_code, wait);
+	irq_disable();
+	return again;
 }
 
 void trap_in_hypervisor(struct cpu_user_regs *regs)
 {
 	unsigned vector = regs->entry_vector & 31;
+	const struct fault_fixup *fixup = fixup_of(regs);
 
 	if (vector == TRAP_BP && trace_places_breakpoint(regs))
 		return;
-	if (vector != TRAP_BP && fixup(regs)) {
+	if (vector == TRAP_PF && fixup && access_again(regs))
+		return;
+	if (vector != TRAP_BP && fixup) {
+		regs->rip = (uintptr_t)&fixup->to + (intptr_t)fixup->to;
 		/* For exit_fault, which passes them on. */
 		cpu_info()->scratch[1] = (uint64_t)vector << 32 | regs->error_code;
 		return;

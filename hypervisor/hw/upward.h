@@ -13,6 +13,9 @@ void syscall32_from_guest(struct cpu_user_regs *regs);
 void sysenter_from_guest(struct cpu_user_regs *regs);
 /* pv/bounce.c, before each return to a guest, cpu_info()->work empty: events, pending traps. */
 void guest_exit_prepare(struct cpu_user_regs *regs);
+/* pv/trap.c: a page fault in an access to the current guest's memory. True: do it again; false: it fails. wait: it was made
+ * with interrupts on, as they are now. */
+bool guest_access_fault(gva_t va, uint32_t error_code, bool wait);
 /* pv/bounce.c: the processor refused the frame of a return to the guest; the fault is the guest's, as if the first
  * instruction there had it. */
 void exit_fault_from_guest(struct cpu_user_regs *regs);

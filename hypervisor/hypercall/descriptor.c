@@ -4,6 +4,7 @@
 #include "hw/fpu.h"
 #include "hw/mem.h"
 #include "hw/segment.h"
+#include "mm/dirtylog.h"
 #include "mm/frame.h"
 #include "pv/pv.h"
 
@@ -40,6 +41,7 @@ int64_t hc_update_descriptor(struct hc_args *a)
 		return -EINVAL;
 	table = frame_map_to_write(mfn);
 	__atomic_store_n(&table[(a->arg[0] & (PAGE_SIZE - 1)) / 8], descriptor, __ATOMIC_SEQ_CST);
+	frame_written(mfn);
 	frame_put_type(mfn);
 	return 0;
 }

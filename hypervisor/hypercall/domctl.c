@@ -14,6 +14,7 @@
 #include "lib/release.h"
 #include "lib/string.h"
 #include "hw/mem.h"
+#include "mm/dirtylog.h"
 #include "mm/frame.h"
 #include "pv/pv.h"
 
@@ -219,6 +220,7 @@ static int hypercall_init(struct domain *d, mfn_t mfn)
 	if (rc)
 		return -EACCES;
 	pv_hypercall_page(frame_map_to_write(mfn));
+	frame_written(mfn);
 	frame_put_type(mfn);
 	return 0;
 }
@@ -324,6 +326,8 @@ static int on_domain(struct domain *d, struct xen_domctl *op, bool *out)
 	case XEN_DOMCTL_get_vcpu_msrs:
 	case XEN_DOMCTL_set_vcpu_msrs:
 		return domctl_vcpustate(d, op, out);
+	case XEN_DOMCTL_shadow_op:
+		return domctl_shadow(d, &op->u.shadow_op, out);
 	case XEN_DOMCTL_irq_permission:
 	case XEN_DOMCTL_iomem_permission:
 	case XEN_DOMCTL_memory_mapping:

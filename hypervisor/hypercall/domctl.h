@@ -35,6 +35,8 @@ int domctl_vcpu(struct domain *d, struct xen_domctl *op, bool *out) __must_check
 int domctl_vcpustate(struct domain *d, struct xen_domctl *op, bool *out) __must_check;
 /* domctl_access.c: rights to the machine, and what the domain sees of the processor and its clock. */
 int domctl_access(struct domain *d, struct xen_domctl *op, bool *out) __must_check;
+/* domctl_shadow.c: XEN_DOMCTL_shadow_op. */
+int domctl_shadow(struct domain *d, struct xen_domctl_shadow_op *op, bool *out) __must_check;
 /* debugkeys.c. 0, -EFAULT, -E2BIG, -ENOMEM, -EIO (the audit found something), -ERESTART_HV. */
 int debug_keys(const struct xen_sysctl_debug_keys *k) __must_check;
 /* unavailable.c: what is not there, with the number that Xen refuses it by. */

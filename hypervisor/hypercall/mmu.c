@@ -11,6 +11,7 @@
 #include "lib/string.h"
 #include "hw/mem.h"
 #include "hw/tlb.h"
+#include "mm/dirtylog.h"
 #include "mm/pagetable.h"
 #include "pv/pv.h"
 
@@ -319,6 +320,7 @@ static int clear_or_copy(struct domain_mm *mm, mfn_t dst, mfn_t src, bool copy)
 			memcpy(frame_map_to_write(dst), mfn_map(src), PAGE_SIZE);
 		else
 			memset(frame_map_to_write(dst), 0, PAGE_SIZE);
+		frame_written(dst);
 		frame_put_type(dst);
 	}
 	if (copy)

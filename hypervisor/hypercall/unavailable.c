@@ -13,16 +13,6 @@
 
 /* ---- domctl ---- */
 
-static int shadow_op(const struct domain *d, const struct xen_domctl_shadow_op *q)
-{
-	if (d == current_domain())
-		return -EINVAL;
-	if (q->op == XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY ||
-	    (q->op == XEN_DOMCTL_SHADOW_OP_ENABLE && (q->mode & XEN_DOMCTL_SHADOW_ENABLE_LOG_DIRTY)))
-		return -EOPNOTSUPP;
-	return -EINVAL;
-}
-
 static int vm_event_version(struct xen_domctl_vm_event_op *q, bool *out)
 {
 	q->u.version = VM_EVENT_INTERFACE_VERSION;
@@ -86,8 +76,6 @@ int domctl_without_domain(struct xen_domctl *op, bool *out)
 int domctl_unavailable(struct domain *d, struct xen_domctl *op, bool *out)
 {
 	switch (op->cmd) {
-	case XEN_DOMCTL_shadow_op:
-		return shadow_op(d, &op->u.shadow_op);
 	case XEN_DOMCTL_vm_event_op:
 		return vm_event_op(d, &op->u.vm_event_op, out);
 	case XEN_DOMCTL_monitor_op:

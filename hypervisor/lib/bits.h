@@ -55,6 +55,15 @@ static inline unsigned bit_next(const uint64_t *map, unsigned size, unsigned fro
 	return size;
 }
 
+static inline unsigned bits_count(uint64_t word)
+{
+	unsigned n = 0;
+
+	for (; word; word &= word - 1)
+		n++;
+	return n;
+}
+
 typedef struct {
 	uint64_t bits[BITMAP_WORDS(NR_CPUS)];
 } cpumask_t;

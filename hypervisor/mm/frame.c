@@ -67,6 +67,7 @@ void m2p_set(mfn_t mfn, uint64_t pfn)
 {
 	if (frame_is_ram(mfn.m))
 		WRITE_ONCE(m2p_table[index_nospec(mfn.m, max_mfn)], pfn);
+	frame_written(mfn); /* what page pfn holds, if it is anybody's */
 }
 
 /* n frames from an allocation hold pfn (any number that a guest likes) and those that follow it. */
@@ -212,6 +213,8 @@ static int frames_alloc(struct domain_mm *d, unsigned order, unsigned flags, con
 	else
 		m2p_clear_run(*first, n);
 	owner_take(d, frame_at(first->m), n);
+	for (uint64_t i = 0; unlikely(d->logged) && i < n; i++)
+		dirty_log_mark(d, mfn_add(*first, i));
 	return 0;
 }
 
@@ -281,6 +284,7 @@ void domain_frame_return(struct domain_mm *d, mfn_t mfn)
 		f->flags &= ~FRAME_FLUSH;
 	}
 	owner_take(d, f, 1);
+	dirty_log_mark(d, mfn);
 }
 
 void domain_frame_forget(struct domain_mm *d)

@@ -42,6 +42,7 @@ struct frame {
 	int16_t linear;             /* table: entries of its level in it, or (< 0) to it; owner's mm lock */
 	uint8_t order;              /* of a free block; heap lock */
 	uint8_t flags;              /* FRAME_*: heap lock, or the one who owns the frame */
+	uint32_t shadow;            /* table: number of its first shadow, 0: none; that pool's lock */
 } __aligned_to(64);
 
 /* What mm knows of a domain. Embedded in struct domain; the layers above use container_of. */
@@ -67,6 +68,11 @@ struct domain_mm {
 	bool linear_l4;         /* and of L4: CPUs run on copies (mm/l4copy.c); lock, never cleared */
 	bool l4_copied;         /* that, or the layer above uses copies of its own (xpti) */
 	bool pat_used;
+	/* mm/dirtylog.h, mm/shadow.h. Once made they stay until the end; both switched while no vcpu runs */
+	struct dirty_log *log;
+	struct shadow *shadow;
+	bool logged;
+	bool shadowed; /* lock */
 	/* per-domain window (L4 slot 260) */
 	mfn_t perdomain_l3;
 	void *perdomain_private;
@@ -85,9 +91,8 @@ bool mfn_is_ram(mfn_t mfn); /* described by the frame table; guests may own it o
 
 /*
  * A guest's frame, for the hypervisor to write to behind the guest's tables: what it shares with the guest, grants, contents.
- * All such writes begin here (mfn_map() is const). So here, where an entry of a page table becomes live (install() in
- * pagetable.c), and where a store through the guest's tables faults is all that has to know which frames have changed. A
- * page that stays mapped (shared_info, vcpu_info, grant tables) may change at any time.
+ * All such writes begin here (mfn_map() is const), and end with frame_written() (mm/dirtylog.h). A page that stays mapped
+ * (shared_info, vcpu_info, grant tables) may change at any time.
  */
 static inline void *frame_map_to_write(mfn_t mfn)
 {

@@ -12,6 +12,7 @@
 #include "hw/cpu.h"
 #include "hw/mem.h"
 #include "hw/tlb.h"
+#include "mm/dirtylog.h"
 #include "mm/heap.h"
 #include "mm/pagetable.h"
 
@@ -171,6 +172,9 @@ static inline void type_put_writable(struct frame *f)
 {
 	uint64_t x = READ_ONCE(f->type);
 
+	if (unlikely(x & TYPE_FOREIGN))
+		frame_written(frame_mfn(f));
+
 	/* As type_put_plain() would make it: the generation grows. */
 	if (unlikely((x & TYPE_COUNT) <= 1) ||
 	    unlikely(!word_cas(&f->type, &x,
@@ -198,14 +202,17 @@ bool type_entry_is_linear(enum ptype level, uint64_t e);
 /* An unfinished build of d is undone. */
 void type_abandon(struct domain_mm *d, struct frame *f);
 
-/* ---- l4copy.c: all under d's lock ---- */
+/* ---- l4copy.c: under d's lock but for the last two ---- */
 /* An entry of an L4 of d is another one now, or d is new: no copy that was made before is as new. */
 void l4_changed(struct domain_mm *d);
 /* Linear L4 entries are about to be: 0 when no CPU runs on an L4 of d itself, nor will; -ERESTART_HV: some still do. */
 int l4_leave(struct domain_mm *d);
 void l4_close(struct frame *f); /* takes the hypervisor's slots out of an L4 that no CPU runs on */
 void l4_written(struct domain_mm *d, const uint64_t *pe); /* an entry of an L4 of d: the copies follow */
-void l4_copies_forget(const struct domain_mm *d);         /* d is no more */
+void l4_copies_forget(const struct domain_mm *d);         /* d is no more, or has none any more */
+/* For shadows, under their lock in any context. This CPU's copies of l4 get the entry: whether that is a change. */
+bool l4_copy_link(const struct domain_mm *d, mfn_t l4, unsigned slot, uint64_t e);
+void l4_copies_empty(struct domain_mm *d); /* all copies of d's, in the guest's slots */
 
 /* ---- validate.c ---- */
 /* Checks a present or non-present entry, adds what the hypervisor adds, and (L1) takes the references that it

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Copies of L4 tables, for domains with linear L4 entries (an L4 entry that names an L4).
+ * Copies of L4 tables, one for the kernel's and one for the user's on each CPU, that are loaded in the place of the guest's
+ * own: for domains that are shadowed, whose copies lead to shadows (shadow.c), and for those with linear L4 entries (an L4
+ * entry that names an L4).
  *
  * Through such an entry the processor takes an L4 for a table of a lower level, at addresses outside of the hypervisor's
  * range. If that L4 held the hypervisor's slots, a hypercall that is given such an address, or a processor that does not
@@ -18,6 +20,7 @@
  * writes it to the copies before he drops what the old entry held. tests/model/l4copy.pml is both in Promela.
  */
 #include "mm/internal.h"
+#include "mm/shadow.h"
 
 static struct l4_copies {
 	spinlock_t lock;
@@ -43,18 +46,29 @@ void pt_copies_init(unsigned cpu)
 	}
 }
 
+/* Whether CPUs run on copies of d's L4s in the place of themselves. */
+static bool runs_on_copies(const struct domain_mm *d)
+{
+	return READ_ONCE(d->linear_l4) || READ_ONCE(d->shadowed);
+}
+
+static uint64_t copied_entry(const struct domain_mm *d, uint64_t e)
+{
+	return d->shadowed ? shadow_l4e(d, e) : e;
+}
+
 static mfn_t copy_of(struct domain_mm *d, mfn_t l4, bool kernel, bool m2p)
 {
 	struct l4_copies *c = &copies[this_cpu()];
 	struct l4_copy *copy = &c->copy[kernel];
 	const uint64_t *from = mfn_map(l4);
-	uint64_t flags = spin_lock_irqsave(&c->lock);
+	uint64_t shadow_flags = shadow_lock(d), flags = spin_lock_irqsave(&c->lock);
 	uint64_t generation = __atomic_load_n(&d->l4_generation, __ATOMIC_SEQ_CST);
 
 	if (copy->d != d || !mfn_eq(copy->of, l4) || copy->generation != generation) {
 		for (unsigned i = 0; i < TABLE_ENTRIES; i++)
 			if (!slot_is_hv(PTYPE_L4, i))
-				WRITE_ONCE(copy->l4[i], READ_ONCE(from[i]));
+				WRITE_ONCE(copy->l4[i], copied_entry(d, READ_ONCE(from[i])));
 		pt_fill_hv_slots(d, copy->l4);
 		copy->d = d;
 		copy->of = l4;
@@ -62,12 +76,13 @@ static mfn_t copy_of(struct domain_mm *d, mfn_t l4, bool kernel, bool m2p)
 	}
 	WRITE_ONCE(copy->l4[M2P_SLOT], m2p ? ((const uint64_t *)mfn_map(pt_idle_l4()))[M2P_SLOT] : 0);
 	spin_unlock_irqrestore(&c->lock, flags);
+	shadow_unlock(d, shadow_flags);
 	return mfn_of(copy->l4);
 }
 
 mfn_t pt_root(struct domain_mm *d, mfn_t l4, bool kernel, bool m2p)
 {
-	return READ_ONCE(d->linear_l4) ? copy_of(d, l4, kernel, m2p) : l4;
+	return runs_on_copies(d) ? copy_of(d, l4, kernel, m2p) : l4;
 }
 
 void pt_root_loaded(const struct domain_mm *d, mfn_t l4, mfn_t root)
@@ -119,22 +134,57 @@ void l4_written(struct domain_mm *d, const uint64_t *pe)
 {
 	mfn_t l4 = mfn_of(pe);
 	unsigned i = (uintptr_t)pe % PAGE_SIZE / sizeof(*pe);
+	uint64_t shadow_flags;
 
 	l4_changed(d);
-	for (unsigned cpu = 0; d->linear_l4 && cpu < cpu_count; cpu++) {
+	if (!runs_on_copies(d))
+		return;
+	shadow_flags = shadow_lock(d);
+	for (unsigned cpu = 0; cpu < cpu_count; cpu++) {
 		struct l4_copies *c = &copies[cpu];
 		uint64_t flags = spin_lock_irqsave(&c->lock);
 
 		for (unsigned k = 0; k < 2; k++)
 			if (c->copy[k].d == d && mfn_eq(c->copy[k].of, l4))
-				WRITE_ONCE(c->copy[k].l4[i], READ_ONCE(*pe));
+				WRITE_ONCE(c->copy[k].l4[i], copied_entry(d, READ_ONCE(*pe)));
+		spin_unlock_irqrestore(&c->lock, flags);
+	}
+	shadow_unlock(d, shadow_flags);
+}
+
+bool l4_copy_link(const struct domain_mm *d, mfn_t l4, unsigned slot, uint64_t e)
+{
+	struct l4_copies *c = &copies[this_cpu()];
+	uint64_t flags = spin_lock_irqsave(&c->lock);
+	bool changed = false;
+
+	for (unsigned k = 0; k < 2; k++)
+		if (c->copy[k].d == d && mfn_eq(c->copy[k].of, l4) && c->copy[k].l4[slot] != e) {
+			WRITE_ONCE(c->copy[k].l4[slot], e);
+			changed = true;
+		}
+	spin_unlock_irqrestore(&c->lock, flags);
+	return changed;
+}
+
+void l4_copies_empty(struct domain_mm *d)
+{
+	l4_changed(d);
+	for (unsigned cpu = 0; cpu < cpu_count; cpu++) {
+		struct l4_copies *c = &copies[cpu];
+		uint64_t flags = spin_lock_irqsave(&c->lock);
+
+		for (unsigned k = 0; k < 2; k++)
+			for (unsigned i = 0; c->copy[k].d == d && i < TABLE_ENTRIES; i++)
+				if (!slot_is_hv(PTYPE_L4, i))
+					WRITE_ONCE(c->copy[k].l4[i], 0);
 		spin_unlock_irqrestore(&c->lock, flags);
 	}
 }
 
 void l4_copies_forget(const struct domain_mm *d)
 {
-	for (unsigned cpu = 0; d->linear_l4 && cpu < cpu_count; cpu++) {
+	for (unsigned cpu = 0; runs_on_copies(d) && cpu < cpu_count; cpu++) {
 		struct l4_copies *c = &copies[cpu];
 		uint64_t flags = spin_lock_irqsave(&c->lock);
 

@@ -11,6 +11,7 @@
  * whoever next changes tables of that domain continues with it.
  */
 #include "mm/internal.h"
+#include "mm/shadow.h"
 #include <xen/grant_table.h>
 
 void domain_mm_init(struct domain_mm *d, uint16_t domid, bool privileged)
@@ -122,7 +123,7 @@ int pt_unpin(struct domain_mm *d, mfn_t table)
  * lock is held, so only the processor changes the entry meanwhile. False: PT_CMPXCHG and it did.
  *
  * The one place where an entry changes that processors may walk; what stands for tables in another way than by themselves
- * follows from here: the copies of L4s.
+ * follows from here: shadows, and the copies of L4s.
  */
 static inline bool install(struct domain_mm *d, enum ptype level, uint64_t *pe, uint64_t *cur, uint64_t new,
                            enum pt_write how)
@@ -137,6 +138,8 @@ static inline bool install(struct domain_mm *d, enum ptype level, uint64_t *pe, 
 		if (how == PT_CMPXCHG)
 			return false;
 	}
+	if (unlikely(d->shadowed))
+		shadow_written(d, pe);
 	if (level == PTYPE_L4)
 		l4_written(d, pe);
 	return true;
@@ -320,6 +323,7 @@ static unsigned plain_writes(struct domain_mm *d, const struct pt_request *req, 
 		       (req[n].ptr & 7) != MMU_PT_UPDATE_PRESERVE_AD;
 		     n++)
 			WRITE_ONCE(words[req[n].ptr % PAGE_SIZE / sizeof(*words)], req[n].val);
+		frame_written(frame_mfn(f));
 		type_put_writable(f);
 	}
 	count_dec(f);
@@ -370,6 +374,7 @@ static int plain_write(struct domain_mm *d, maddr_t at, uint64_t new)
 	if (rc)
 		return rc;
 	WRITE_ONCE(*((uint64_t *)frame_map_to_write(mfn) + (at.a % PAGE_SIZE) / sizeof(new)), new);
+	frame_written(mfn);
 	frame_put_type(mfn);
 	return 0;
 }
@@ -581,9 +586,14 @@ int domain_mm_relinquish(struct domain_mm *d)
 			return -ERESTART_HV;
 		rc = heap_claim(d, 0);
 		CHECK(!rc);
+		shadow_stop(d);
+		dirty_log_stop(d);
 		d->relinquish_left = d->tot_pages;
 		d->relinquish_phase = 1;
 	}
+	rc = shadow_set_pool(d, 0);
+	if (rc)
+		return rc;
 	while (d->relinquish_phase < 3) {
 		struct frame *f;
 

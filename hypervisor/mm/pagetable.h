@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Page tables of guests in direct mode: the guest's tables are the hardware's. Every entry is validated
- * before it is live. Guest tables become real at two places: where an entry is written (install() in pagetable.c), and where
- * a CR3 is loaded (pv_load_address_space() in pv/address.c, of what pt_root() says; pv/fastpath.S where mm.l4_copied is
- * clear). Another way of paging would stand there.
+ * Page tables of guests. In direct mode they are the hardware's; of a domain that is shadowed, copies of them are (shadow.h).
+ * Either way every entry is validated before it is live. Guest tables become real at two places: where an entry is written
+ * (install() in pagetable.c), and where a CR3 is loaded (pv_load_address_space() in pv/address.c, of what pt_root() says;
+ * pv/fastpath.S where mm.l4_copied is clear).
  *
  * Preemption: functions that say so return -ERESTART_HV after a bounded amount of work when the CPU has other
  * work; progress is kept in the frame, and the same call continues it.

@@ -5,6 +5,7 @@
  * name is held by the caller (pv/address.c).
  */
 #include "mm/internal.h"
+#include "mm/shadow.h"
 #include "hw/paging.h"
 
 #define PERDOMAIN_SLOT 260
@@ -137,6 +138,8 @@ void domain_mm_destroy(struct domain_mm *d)
 {
 	CHECK(!d->tot_pages && !d->shared_count && !d->release_head);
 	l4_copies_forget(d);
+	shadow_free(d);
+	dirty_log_free(d);
 	rangeset_free(&d->iomem);
 	hv_free(d->map);
 	if (mfn_eq(d->perdomain_l3, INVALID_MFN))

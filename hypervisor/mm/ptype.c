@@ -21,6 +21,7 @@
  * It does not decide which entries are allowed (validate.c) and does not write live entries (pagetable.c).
  */
 #include "mm/internal.h"
+#include "mm/shadow.h"
 
 /* Whoever may still use f as the type in word x flushes. The stamp is the time when that use ended. */
 static void flush_before_change(struct frame *f, uint64_t x)
@@ -74,6 +75,9 @@ int type_get_writable_slow(struct frame *f, const struct domain_mm *mapper)
 			y = type_word(x, PTYPE_WRITABLE, 1 | foreign);
 		}
 	} while (!word_cas(&f->type, &x, y));
+	/* Of what is stored through another domain's tables no more is seen than where the mapping begins and ends. */
+	if (foreign)
+		frame_written(frame_mfn(f));
 	return 0;
 }
 
@@ -86,6 +90,8 @@ void type_put_plain(struct frame *f)
 {
 	uint64_t x = READ_ONCE(f->type), left;
 
+	if (x & TYPE_FOREIGN)
+		frame_written(frame_mfn(f));
 	do {
 		CHECK(x & TYPE_COUNT);
 		left = (x & TYPE_COUNT) - 1;
@@ -120,6 +126,7 @@ static int type_get_segdesc(struct frame *f)
 	} while (true);
 
 	x = f->type; /* ours alone while BUILDING */
+	dirty_log_mark(f->owner, frame_mfn(f));
 	if (!descriptors_check(frame_map_to_write(frame_mfn(f)))) {
 		__atomic_store_n(&f->type, type_word(x, PTYPE_NONE, 0), __ATOMIC_SEQ_CST);
 		return -EINVAL;
@@ -270,6 +277,8 @@ void type_put_entry(struct domain_mm *d, struct frame *f, enum ptype level, uint
 
 static void release_push(struct domain_mm *d, struct frame *f, enum ptype level)
 {
+	if (unlikely(d->shadowed))
+		shadow_forget(d, f);
 	WRITE_ONCE(f->tlb_stamp, tlb_clock());
 	__atomic_store_n(&f->type, type_word(f->type, level, TYPE_RELEASING), __ATOMIC_SEQ_CST);
 	f->next_release = d->release_head;
@@ -424,6 +433,7 @@ static int table_build(struct domain_mm *d, struct frame *root, struct slice *s)
 			return rc;
 		}
 		__atomic_store_n(&f->type, type_word(f->type, level, TYPE_VALID | 1), __ATOMIC_SEQ_CST);
+		dirty_log_mark(d, frame_mfn(f)); /* its entries have been given bits that they lacked */
 		if (level == PTYPE_L4)
 			l4_changed(d);
 		if (!depth)

@@ -55,13 +55,13 @@ void pv_address_init(unsigned cpu)
 static uint64_t reduced_cr3(struct vcpu *v, mfn_t l4, mfn_t full)
 {
 	struct reduced *r = &reduced_tables[this_cpu()][v->pv.kernel_mode];
-	const uint64_t *from = mfn_map(l4);
+	const uint64_t *from = mfn_map(full);
 	uint64_t generation = READ_ONCE(v->domain->mm.l4_generation);
 
 	if (!mfn_eq(r->of, l4) || r->generation != generation || r->domain != v->domain) {
 		memcpy(r->l4, from, HV_L4_FIRST * 8);
 		memcpy(r->l4 + HV_L4_LAST + 1, from + HV_L4_LAST + 1, (511 - HV_L4_LAST) * 8);
-		fill_reduced_slots(r->l4, mfn_map(full));
+		fill_reduced_slots(r->l4, from);
 		r->of = l4;
 		r->domain = v->domain;
 		r->generation = generation;

@@ -11,6 +11,23 @@
 #include "hw/trap.h"
 #include "hw/uaccess.h"
 #include "lib/log.h"
+#include "mm/shadow.h"
+
+/* Of a shadowed domain: whether what the guest's own tables allow was missing in the shadows. */
+static bool fault_of_shadows(struct vcpu *v, gva_t cr2, uint32_t *error_code, bool wait)
+{
+	struct domain_mm *mm = &v->domain->mm;
+
+	return mm->shadowed && !(*error_code & PF_RSVD) &&
+	       shadow_fault(mm, v->pv.kernel_mode ? v->l4_kernel : v->l4_user, cr2, error_code, wait);
+}
+
+bool guest_access_fault(gva_t va, uint32_t error_code, bool wait)
+{
+	struct vcpu *v = current_vcpu();
+
+	return !v->is_idle && fault_of_shadows(v, va, &error_code, wait);
+}
 
 static void page_fault(struct vcpu *v, struct cpu_user_regs *regs)
 {
@@ -18,6 +35,8 @@ static void page_fault(struct vcpu *v, struct cpu_user_regs *regs)
 	uint32_t error_code = regs->error_code;
 
 	irq_enable();
+	if (unlikely(fault_of_shadows(v, cr2, &error_code, true)))
+		return;
 	if (unlikely(v->domain->xpti) && pv_refresh_copies(v)) {
 		if (trace_on())
 			pv_trace_addresses(TRC_PV_PAGING_FIXUP, regs->rip, cr2.v);

@@ -66,9 +66,10 @@ enum kind {
 	VERSION_S,
 	VERSION_P,
 	VERSION_M,
-	PM,   /* a command or a type about idle states, or frequencies */
-	BITS, /* a bitmap's length */
-	FEW,  /* 1 .. 4 */
+	PM,     /* a command or a type about idle states, or frequencies */
+	BITS,   /* a bitmap's length */
+	FEW,    /* 1 .. 4 */
+	SHADOW, /* an operation of shadow_op */
 };
 
 struct field {
@@ -540,7 +541,8 @@ static const struct op ops[] = {
 	       D(cpu_policy.leaves, P_BYTES), D(cpu_policy.msrs, P_BYTES)),
 	DOMCTL(set_cpu_policy, D(cpu_policy.nr_leaves, FEW), D(cpu_policy.nr_msrs, FEW),
 	       D(cpu_policy.leaves, P_BYTES), D(cpu_policy.msrs, P_BYTES)),
-	DOMCTL(shadow_op, D(shadow_op.op, SMALL)),
+	DOMCTL(shadow_op, D(shadow_op.op, SHADOW), D(shadow_op.mode, SMALL), D(shadow_op.mb, FEW),
+	       D(shadow_op.pages, BITS), D(shadow_op.dirty_bitmap, P_BYTES)),
 	DOMCTL(getvcpuextstate, D(vcpuextstate.vcpu, VCPU), D(vcpuextstate.size, BITS),
 	       D(vcpuextstate.xfeature_mask, SMALL), D(vcpuextstate.buffer, P_BYTES)),
 	DOMCTL(setvcpuextstate, D(vcpuextstate.vcpu, VCPU), D(vcpuextstate.size, BITS),
@@ -955,6 +957,17 @@ static uint64_t structures(struct edges_env *e, const struct op *op, unsigned *c
 	return e->base + at;
 }
 
+static const uint8_t shadow_ops[] = {
+	XEN_DOMCTL_SHADOW_OP_OFF,
+	XEN_DOMCTL_SHADOW_OP_ENABLE_TEST,
+	XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY,
+	XEN_DOMCTL_SHADOW_OP_CLEAN,
+	XEN_DOMCTL_SHADOW_OP_PEEK,
+	XEN_DOMCTL_SHADOW_OP_GET_ALLOCATION,
+	XEN_DOMCTL_SHADOW_OP_SET_ALLOCATION,
+	XEN_DOMCTL_SHADOW_OP_ENABLE,
+};
+
 static uint64_t plain_value(struct edges_env *e, const struct op *op, enum kind kind)
 {
 	switch (kind) {
@@ -1021,6 +1034,8 @@ static uint64_t plain_value(struct edges_env *e, const struct op *op, enum kind 
 		return XENPF_INTERFACE_VERSION;
 	case VERSION_M:
 		return XEN_MCA_INTERFACE_VERSION;
+	case SHADOW:
+		return shadow_ops[edges_random(e, sizeof(shadow_ops))];
 	case PM:
 		return (edges_random(e, 8) ? PMSTAT_CX : PMSTAT_PX) + edges_random(e, 8);
 	default:

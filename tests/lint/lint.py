@@ -20,7 +20,7 @@ LAYERS = ["lib", "hw", "mm", "dom", "pv", "hypercall", "boot"]
 GUEST_REACHABLE = ["mm", "dom", "pv", "hypercall"]
 # Calls that refuse everybody but dom0 before they read an argument: no guest gets further into these files.
 DOM0_ONLY = ["hypervisor/hypercall/" + f for f in ("cpupool.c", "debugdump.c", "debugdump.h", "debugkeys.c", "domctl.c", "domctl.h",
-                                                   "domctl_access.c", "domctl_vcpu.c", "domctl_vcpustate.c",
+                                                   "domctl_access.c", "domctl_shadow.c", "domctl_vcpu.c", "domctl_vcpustate.c",
                                                    "hypfs.c", "mca.c", "platform.c", "pm.c", "settings.h", "sysctl.c", "tbuf.c")] + \
             ["hypervisor/dom/cpupool.c"]
 LGPL = ("libxenctrl/src/", "libxenctrl/include/", "libvirt-driver/", "tools/xylem-import.c")
@@ -102,10 +102,10 @@ def rule_length(paths):
 
 
 def rule_guest_reachable(paths):
-    """code that guests reach stays below 15,000 lines"""
+    """code that guests reach stays below 16,000 lines"""
     total = sum(read(p).count("\n") for p in paths
                 if p.startswith(tuple("hypervisor/%s/" % f for f in GUEST_REACHABLE)) and p not in DOM0_ONLY)
-    if total > 15000:
+    if total > 16000:
         yield "hypervisor", "%d lines in %s" % (total, ", ".join(GUEST_REACHABLE))
 
 

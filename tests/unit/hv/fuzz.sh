@@ -4,8 +4,8 @@
 # that a guest has emulated. $FUZZ_CC, $FUZZ_SRC and $FUZZ_BUILD come from the Makefile.
 h=$FUZZ_SRC/hypervisor
 u=$FUZZ_SRC/tests/unit/hv
-mm="$u/fake/fake.c $u/fake/tlb.c $h/hw/lock_rank.c $h/hw/trace.c $h/mm/audit.c $h/mm/frame.c $h/mm/heap.c $h/mm/l4copy.c $h/mm/pagetable.c $h/mm/perdomain.c
-	$h/mm/ptype.c $h/mm/validate.c $h/lib/range.c"
+mm="$u/fake/fake.c $u/fake/tlb.c $h/hw/lock_rank.c $h/hw/trace.c $h/mm/audit.c $h/mm/dirtylog.c $h/mm/frame.c $h/mm/heap.c $h/mm/l4copy.c $h/mm/pagetable.c $h/mm/perdomain.c
+	$h/mm/ptype.c $h/mm/shadow.c $h/mm/validate.c $h/lib/range.c"
 n=0
 failed=0
 

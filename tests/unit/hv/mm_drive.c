@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "mm/dirtylog.h"
 #include "mm/internal.h"
+#include "mm/shadow.h"
 #include "hypercall/hypercall.h"
 #include "hw/spec.h"
 #include "fake/dom.h"
@@ -119,6 +121,7 @@ static void forget_frame(unsigned domain, uint64_t mfn)
 
 static void learn_frame(unsigned domain, uint64_t mfn)
 {
+	m2p_set(MFN(mfn), mfn % RAM_FRAMES);
 	if (frame_count[domain] < FRAMES_MAX)
 		frames[domain][frame_count[domain]++] = mfn;
 }
@@ -441,6 +444,70 @@ static void op_segdesc_window(unsigned d)
 		frame_put_type(old);
 }
 
+/* ---- shadows, and the dirty log ---- */
+
+/* What cannot be done while a vcpu of d runs: all are taken off their CPUs for it. */
+static void while_paused(unsigned d, void (*fn)(struct domain_mm *d))
+{
+	mfn_t l4[FAKE_CPUS];
+
+	for (unsigned cpu = d; cpu < FAKE_CPUS; cpu += FAKE_DOMAINS) {
+		l4[cpu] = fake_loaded(cpu);
+		fake_load(cpu, mm_of(d), INVALID_MFN);
+	}
+	fn(mm_of(d));
+	for (unsigned cpu = d; cpu < FAKE_CPUS; cpu += FAKE_DOMAINS)
+		fake_load(cpu, mm_of(d), l4[cpu]);
+}
+
+static void shadows_on(struct domain_mm *d)
+{
+	dirty_log_start(d);
+	shadow_start(d);
+}
+
+static void shadows_off(struct domain_mm *d)
+{
+	shadow_stop(d);
+	dirty_log_stop(d);
+}
+
+static void log_clear(struct domain_mm *d)
+{
+	shadow_protect(d);
+	for (uint64_t pfn = 0; pfn < RAM_FRAMES; pfn += 64)
+		(void)dirty_log_word(d, pfn, true);
+	mm_drive_stats.cleared++;
+}
+
+static void op_shadow(unsigned d)
+{
+	struct domain_mm *mm = mm_of(d);
+	unsigned tries = 64;
+	int rc;
+
+	if (mm->shadowed && byte() % 4) {
+		while_paused(d, log_clear);
+		return;
+	}
+	if (mm->shadowed) {
+		while_paused(d, shadows_off);
+		while (byte() % 2 && shadow_set_pool(mm, 0) == -ERESTART_HV && --tries)
+			;
+		return;
+	}
+	do {
+		rc = dirty_log_make(mm, RAM_FRAMES);
+		if (!rc)
+			rc = shadow_set_pool(mm, 64);
+	} while (rc == -ERESTART_HV && --tries);
+	if (rc)
+		return;
+	while_paused(d, log_clear);
+	while_paused(d, shadows_on);
+	mm_drive_stats.shadowed++;
+}
+
 /* ---- hypercalls ---- */
 
 /* A list of up to 4 extents of order 0 or 1: more memory, or less. */
@@ -668,7 +735,7 @@ static void stop(void)
 
 static void one_operation(void)
 {
-	unsigned op = byte() % 23, cpu = byte() % FAKE_CPUS, d = cpu % FAKE_DOMAINS;
+	unsigned op = byte() % 24, cpu = byte() % FAKE_CPUS, d = cpu % FAKE_DOMAINS;
 
 	fake_set_cpu(cpu);
 	/* clang-format off */
@@ -699,6 +766,7 @@ static void one_operation(void)
 	case 19: op_segdesc_window(d); break;
 	case 20: mm_drive_stats.touches += fake_touch(cpu, pick_va(), byte() & 1); break;
 	case 21: op_reservation(d); break;
+	case 22: op_shadow(d); break;
 	default: op_hypercall(d, cpu); break;
 	}
 	/* clang-format on */

@@ -446,10 +446,8 @@ static void test_page_status(void)
 
 static void test_refusals(void)
 {
-	struct xen_domctl shadow = { .cmd = XEN_DOMCTL_shadow_op };
 	struct xen_sysctl op = { .cmd = XEN_SYSCTL_perfc_op };
 	struct xen_hvm_param param = { .domid = 1 };
-	bool out = false;
 
 	tap_ok(without_domain(DOMID_IO, XEN_DOMCTL_deassign_device) == -EOPNOTSUPP &&
 	               without_domain(DOMID_INVALID, XEN_DOMCTL_deassign_device) == -ESRCH &&
@@ -458,12 +456,6 @@ static void test_refusals(void)
 	               without_domain(DOMID_IO, XEN_DOMCTL_vm_event_op) == -ESRCH &&
 	               without_domain(4242, XEN_DOMCTL_getvcpuinfo) == -ESRCH,
 	       "operations that name no domain are refused as they are with one, all others name a domain");
-	shadow.u.shadow_op.op = XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY;
-	tap_ok(domctl_unavailable(guest, &shadow, &out) == -EOPNOTSUPP &&
-	               domctl_unavailable(dom0, &shadow, &out) == -EINVAL,
-	       "log-dirty mode is not supported, and nobody's own");
-	shadow.u.shadow_op.op = XEN_DOMCTL_SHADOW_OP_OFF;
-	tap_ok(domctl_unavailable(guest, &shadow, &out) == -EINVAL, "there is no mode to switch off");
 	tap_ok(domctl(guest, XEN_DOMCTL_psr_cmt_op) == -ENODEV &&
 	               domctl(guest, XEN_DOMCTL_vmtrace_op) == -EINVAL &&
 	               domctl(guest, XEN_DOMCTL_mem_sharing_op) == -ENOSYS &&
@@ -501,7 +493,7 @@ static void test_refusals(void)
 
 int main(void)
 {
-	tap_plan(12 + 3 + 9 + 8 + 16 + 13 + 15);
+	tap_plan(12 + 3 + 9 + 8 + 16 + 13 + 13);
 	machine_init(4096, 3);
 	dom0 = machine_domain(0, 1);
 	guest = machine_domain(1, 1);

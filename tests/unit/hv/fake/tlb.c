@@ -4,8 +4,11 @@
  * processor's paging-structure caches). Nothing leaves but by a flush, or when the cache is full. Walks set
  * accessed and dirty bits in the tables as the processor does.
  */
+#include "mm/dirtylog.h"
 #include "mm/internal.h"
+#include "mm/shadow.h"
 #include "fake.h"
+#include "hw/rflags.h"
 #include "hw/trace.h"
 
 #define LEAVES 64
@@ -22,6 +25,7 @@ struct table_ref {
 	enum ptype level;
 	bool valid, writable; /* by the entries on the way */
 	enum ptype type;      /* the frame's then; a higher level's where a linear entry led to it */
+	uint64_t use;         /* of a shadow's page: its generation */
 	const struct domain_mm *owner;
 };
 
@@ -37,6 +41,8 @@ static struct fake_tlb {
 static uint32_t clock_now = 1;
 static bool enabled = true;
 static unsigned hv_walks; /* that came to the hypervisor's slots later than in their first step */
+static unsigned
+        wrong; /* what shadows allowed and the guest's tables do not, bits they did not set, stores not logged */
 unsigned fake_flushes;
 
 void fake_tlb_enable(bool on)
@@ -207,6 +213,7 @@ static void remember_table(struct fake_tlb *t, uint64_t va, enum ptype level, ui
 		                 .mfn = mfn,
 		                 .level = level,
 		                 .type = type_of(READ_ONCE(mfn_frame(MFN(mfn))->type)),
+		                 .use = READ_ONCE(mfn_frame(MFN(mfn))->type) & TYPE_GEN_MASK,
 		                 .valid = true,
 		                 .writable = writable,
 		                 .owner = frame_owner(MFN(mfn)) };
@@ -226,11 +233,36 @@ static uint64_t walk_start(const struct fake_tlb *t, uint64_t va, enum ptype *le
 	return t->l4.m;
 }
 
+/* Of a shadowed domain's walk that began at the root and went well: the guest's entries allow it, and have the bits. */
+static void check_walk(struct fake_tlb *t, uint64_t va, bool write)
+{
+	struct pt_walk w;
+
+	pt_walk(t->root, GVA(va), &w);
+	if (w.level != 1 || (write && !w.writable) || !(w.e[3] & w.e[2] & w.e[1] & w.e[0] & PTE_A) ||
+	    (write && !(w.e[0] & PTE_D))) {
+		printf("# shadows led to %lx (write %d), entries %lx %lx %lx %lx\n", (unsigned long)va, write,
+		       (unsigned long)w.e[3], (unsigned long)w.e[2], (unsigned long)w.e[1],
+		       (unsigned long)w.e[0]);
+		wrong++;
+	}
+}
+
+/* A store of d's went to that frame. One to another domain's is known by the grant only. */
+static void check_logged(const struct domain_mm *d, uint64_t mfn)
+{
+	if (frame_owner(MFN(mfn)) != d || !d->logged || dirty_log_is_marked(d, MFN(mfn)))
+		return;
+	printf("# a store to frame %lx is not logged\n", (unsigned long)mfn);
+	wrong++;
+}
+
 static bool walk(struct fake_tlb *t, uint64_t va, bool write)
 {
 	bool writable;
 	enum ptype level;
 	uint64_t mfn = walk_start(t, va, &level, &writable);
+	bool from_root = level == PTYPE_L4;
 
 	for (;; level--) {
 		uint64_t *pe = (uint64_t *)mfn_map_own(MFN(mfn)) + (va >> shift_of(level) & 511);
@@ -254,10 +286,42 @@ static bool walk(struct fake_tlb *t, uint64_t va, bool write)
 				            .valid = frame_is_ram(mfn),
 				            .writable = writable,
 				            .owner = frame_owner(MFN(mfn)) };
+			if (t->d->shadowed && from_root)
+				check_walk(t, va, write);
+			if (write && t->d->shadowed)
+				check_logged(t->d, mfn);
 			return true;
 		}
 		remember_table(t, va, level - 1, mfn, writable);
 	}
+}
+
+/* The page fault: its answer is the guest's tables', and the access goes well then. */
+static bool shadow_touch(struct fake_tlb *t, uint64_t va, bool write)
+{
+	uint32_t error_code = PF_USER | (write ? PF_WRITE : 0);
+	unsigned self = this_cpu();
+	struct pt_walk w;
+	bool fixed;
+
+	/* In the middle of an operation of its own: a lock may be held that a flush must not wait for. */
+	if (fake_locks_held())
+		return false;
+	for (unsigned i = 0; i < LEAVES; i++)
+		t->leaf[i].valid &= t->leaf[i].va != (va & PAGE_MASK); /* SDM Vol. 3, 4.10.4.1 */
+	for (unsigned i = 0; i < TABLES; i++)
+		t->table[i].valid &= t->table[i].va != va >> shift_of(t->table[i].level + 1);
+	pt_walk(t->root, GVA(va), &w);
+	fake_set_cpu((unsigned)(t - tlbs));
+	fixed = shadow_fault(t->d, t->root, GVA(va), &error_code, true);
+	fake_set_cpu(self);
+	if (fixed != (w.level == 1 && (!write || w.writable)) ||
+	    (!fixed && !(error_code & PF_PRESENT) != !w.level) || (fixed && !walk(t, va, write))) {
+		printf("# a fault at %lx (write %d) of level %d, writable %d: served %d\n", (unsigned long)va,
+		       write, w.level, w.writable, fixed);
+		wrong++;
+	}
+	return fixed;
 }
 
 bool fake_touch(unsigned cpu, uint64_t va, bool write)
@@ -267,9 +331,13 @@ bool fake_touch(unsigned cpu, uint64_t va, bool write)
 	if (mfn_eq(t->l4, INVALID_MFN) || (va >> shift_of(PTYPE_L4) & 511) / 16 == HV_L4_FIRST / 16)
 		return false;
 	for (unsigned i = 0; i < LEAVES; i++)
-		if (t->leaf[i].valid && t->leaf[i].va == (va & PAGE_MASK) && (!write || t->leaf[i].writable))
+		if (t->leaf[i].valid && t->leaf[i].va == (va & PAGE_MASK) &&
+		    (!write || t->leaf[i].writable)) {
+			if (write && t->d->shadowed)
+				check_logged(t->d, t->leaf[i].mfn);
 			return true;
-	return walk(t, va, write);
+		}
+	return walk(t, va, write) || (t->d->shadowed && shadow_touch(t, va, write));
 }
 
 /* ---- the verdict ---- */
@@ -294,7 +362,8 @@ static bool table_bad(const struct table_ref *r)
 {
 	const struct frame *f = &frame_table[r->mfn];
 
-	return !waits_for_flush(f) && (f->owner != r->owner || type_of(READ_ONCE(f->type)) != r->type);
+	return !waits_for_flush(f) && (f->owner != r->owner || type_of(READ_ONCE(f->type)) != r->type ||
+	                               (!f->owner && (READ_ONCE(f->type) & TYPE_GEN_MASK) != r->use));
 }
 
 unsigned fake_tlb_check(void)
@@ -324,5 +393,7 @@ unsigned fake_tlb_check(void)
 		bad += hv_walks;
 		hv_walks = 0;
 	}
+	bad += wrong;
+	wrong = 0;
 	return bad;
 }
