@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Shadow page tables and the dirty log, one case per rule of docs/page-types.md. test_mm_random drives them by chance.
+ */
+#include "dom/grant.h"
+#include "hw/rflags.h"
+#include "hypercall/hypercall.h"
+#include "mm/dirtylog.h"
+#include "mm/internal.h"
+#include "mm/shadow.h"
+#include "fake/dom.h"
+#include "../../lib/check.h"
+
+#define FLAGS  (PTE_P | PTE_RW | PTE_US)
+#define TABLES 60 /* L1 tables of a large tree, more than the pool has pages for */
+
+static struct domain_mm *d0, *d1;
+static unsigned next_pfn;
+
+static mfn_t frame_of(struct domain_mm *d)
+{
+	mfn_t mfn = INVALID_MFN;
+
+	if (domain_frame_alloc(d, 0, 0, &mfn))
+		abort();
+	m2p_set(mfn, next_pfn++);
+	return mfn;
+}
+
+static uint64_t *words(mfn_t mfn)
+{
+	return mfn_map_own(mfn);
+}
+
+static void store(struct domain_mm *d, mfn_t mfn, unsigned index, uint64_t value)
+{
+	if (frame_get_type(mfn, d, PTYPE_WRITABLE))
+		abort();
+	words(mfn)[index] = value;
+	frame_put_type(mfn);
+}
+
+static uint64_t pte(mfn_t mfn, uint64_t flags)
+{
+	return mfn.m << PAGE_SHIFT | flags;
+}
+
+static int write_to(mfn_t table, unsigned index, uint64_t value)
+{
+	return pt_entry_write(d1, d1, MADDR(table.m << PAGE_SHIFT | index * 8), value, PT_WRITE, NULL);
+}
+
+static bool marked(mfn_t mfn)
+{
+	uint64_t pfn = m2p_get(mfn);
+
+	return dirty_log_word(d1, pfn & ~63ull, false) >> pfn % 64 & 1;
+}
+
+static void with_vcpus_off(void (*fn)(void))
+{
+	mfn_t l4[FAKE_CPUS];
+
+	for (unsigned cpu = 1; cpu < 3; cpu++) {
+		l4[cpu] = fake_loaded(cpu);
+		fake_load(cpu, d1, INVALID_MFN);
+	}
+	fn();
+	for (unsigned cpu = 1; cpu < 3; cpu++)
+		fake_load(cpu, d1, l4[cpu]);
+}
+
+static void on(void)
+{
+	dirty_log_start(d1);
+	shadow_start(d1);
+}
+
+static void off(void)
+{
+	shadow_stop(d1);
+	dirty_log_stop(d1);
+}
+
+static void clear(void)
+{
+	shadow_protect(d1);
+	for (uint64_t pfn = 0; pfn < dirty_log_limit(d1); pfn += 64)
+		(void)dirty_log_word(d1, pfn, true);
+}
+
+/* One tree, whose L1 table maps pages at 0 (written before: A, D), 1 (as new), 2 (not for writing), 3 (not for executing). */
+static struct tree {
+	mfn_t t[5], page[4];
+} tree;
+
+static void fresh(void)
+{
+	static const uint64_t flags[4] = { FLAGS | PTE_A | PTE_D, FLAGS, PTE_P | PTE_US, FLAGS | PTE_NX };
+
+	next_pfn = 100;
+	for (unsigned i = 0; i < 2; i++)
+		fake_domain_create(i, 4096);
+	d0 = &fake_domains[0].mm;
+	d1 = &fake_domains[1].mm;
+	for (unsigned level = 1; level <= 4; level++)
+		tree.t[level] = frame_of(d1);
+	for (unsigned i = 0; i < 4; i++) {
+		tree.page[i] = frame_of(d1);
+		store(d1, tree.t[1], i, pte(tree.page[i], flags[i]));
+	}
+	for (unsigned level = 2; level <= 4; level++)
+		store(d1, tree.t[level], 0, pte(tree.t[level - 1], FLAGS));
+	for (unsigned cpu = 0; cpu < FAKE_CPUS; cpu++) {
+		fake_set_cpu(cpu);
+		fake_load(cpu, cpu == 0 ? d0 : cpu < 3 ? d1 : NULL, INVALID_MFN);
+		fake_set_vcpu(fake_vcpu(cpu, cpu != 0));
+	}
+	fake_set_cpu(1);
+	CHECK_THAT(pt_pin(d1, tree.t[4], PTYPE_L4) == 0);
+	fake_load(1, d1, tree.t[4]);
+	fake_load(2, d1, tree.t[4]);
+	CHECK_THAT(dirty_log_make(d1, 1000) == 0);
+	CHECK_THAT(shadow_set_pool(d1, 64) == 0 && shadow_pool(d1) == 64);
+	with_vcpus_off(clear);
+	with_vcpus_off(on);
+	CHECK_THAT(d1->shadowed && d1->l4_copied && dirty_logs == 1);
+}
+
+static void finish(void)
+{
+	int rc;
+
+	for (unsigned cpu = 0; cpu < FAKE_CPUS; cpu++)
+		fake_load(cpu, NULL, INVALID_MFN);
+	for (unsigned i = 0; i < 2; i++) {
+		while ((rc = domain_mm_relinquish(&fake_domains[i].mm)) == -ERESTART_HV)
+			;
+		CHECK_THAT(!rc && !fake_domains[i].mm.tot_pages);
+		domain_mm_destroy(&fake_domains[i].mm);
+	}
+	CHECK_THAT(!dirty_logs && !fake_tlb_check());
+}
+
+/* ---- cases ---- */
+
+static void stores(void)
+{
+	CHECK_THAT(!marked(tree.page[0]) && !marked(tree.page[1]));
+	CHECK_THAT(fake_touch(1, 0x0, false) && !marked(tree.page[0]));
+	CHECK_THAT(fake_touch(1, 0x0, true) && marked(tree.page[0]));
+	CHECK_THAT(fake_touch(2, 0x1000, true) && marked(tree.page[1]));
+	with_vcpus_off(clear);
+	CHECK_THAT(!marked(tree.page[0]) && !marked(tree.page[1]));
+	CHECK_THAT(fake_touch(1, 0x1000, false) && !marked(tree.page[1]));
+	CHECK_THAT(fake_touch(1, 0x1000, true) && marked(tree.page[1]) && !marked(tree.page[0]));
+	CHECK_THAT(!fake_touch(1, 0x2000, true) && fake_touch(1, 0x2000, false) && !marked(tree.page[2]));
+	verdict("a store marks its page, once more after the log is cleared; what only is read is not marked");
+}
+
+static void bits(void)
+{
+	CHECK_THAT(!(words(tree.t[4])[0] & PTE_A) && !(words(tree.t[1])[1] & PTE_A));
+	CHECK_THAT(fake_touch(1, 0x1000, false));
+	for (unsigned level = 1; level <= 4; level++)
+		CHECK_THAT(words(tree.t[level])[level == 1] & PTE_A);
+	CHECK_THAT(!(words(tree.t[1])[1] & PTE_D) && marked(tree.t[1]) && marked(tree.t[4]));
+	CHECK_THAT(fake_touch(1, 0x1000, true) && (words(tree.t[1])[1] & PTE_D));
+	/* The guest takes the bits away, flushes, and finds them again after the next access. */
+	CHECK_THAT(write_to(tree.t[1], 1, pte(tree.page[1], FLAGS)) == 0);
+	tlb_flush(&d1->dirty_cpus);
+	CHECK_THAT(!(words(tree.t[1])[1] & (PTE_A | PTE_D)));
+	CHECK_THAT(fake_touch(2, 0x1000, true) && (words(tree.t[1])[1] & PTE_A) &&
+	           (words(tree.t[1])[1] & PTE_D));
+	CHECK_THAT(write_to(tree.t[4], 0, pte(tree.t[3], FLAGS)) == 0);
+	tlb_flush(&d1->dirty_cpus);
+	CHECK_THAT(fake_touch(1, 0x0, false) && (words(tree.t[4])[0] & PTE_A));
+	verdict("accessed and dirty bits are the processor's, and mark the tables they stand in");
+}
+
+static uint32_t code_of(gva_t va, uint32_t code)
+{
+	CHECK_THAT(!shadow_fault(d1, tree.t[4], va, &code, true));
+	return code;
+}
+
+static void faults(void)
+{
+	uint32_t code = PF_USER;
+
+	CHECK_THAT(code_of(GVA(0x2000), PF_WRITE | PF_USER) == (PF_PRESENT | PF_WRITE | PF_USER));
+	CHECK_THAT(code_of(GVA(0x3000), PF_FETCH | PF_USER) == (PF_PRESENT | PF_FETCH | PF_USER));
+	CHECK_THAT(code_of(GVA(0x9000), PF_PRESENT | PF_USER) == PF_USER);
+	CHECK_THAT(code_of(GVA(0x4000000000), PF_PRESENT | PF_WRITE) == PF_WRITE);
+	CHECK_THAT(code_of(GVA(M2P_RO_BASE), PF_PRESENT | PF_WRITE | PF_USER) ==
+	           (PF_PRESENT | PF_WRITE | PF_USER));
+	CHECK_THAT(shadow_fault(d1, tree.t[4], GVA(0x3000), &code, true));
+	/* A page that is not there in the guest's tables is not in the shadows, which had it. */
+	CHECK_THAT(fake_touch(1, 0x0, true) && write_to(tree.t[1], 0, 0) == 0);
+	tlb_flush(&d1->dirty_cpus);
+	CHECK_THAT(!fake_touch(1, 0x0, false) && !fake_touch(2, 0x0, false));
+	CHECK_THAT(fake_touch(1, 0x1000, true) && write_to(tree.t[2], 0, 0) == 0);
+	tlb_flush(&d1->dirty_cpus);
+	CHECK_THAT(!fake_touch(1, 0x1000, false) && !fake_touch(2, 0x1000, true));
+	verdict("what the guest's tables refuse is its fault, with the error code that they give");
+}
+
+static void writers(void)
+{
+	mfn_t fresh_page, gone;
+
+	CHECK_THAT(write_to(tree.page[0], 7, 42) == 0 && marked(tree.page[0]));
+	CHECK_THAT(write_to(tree.t[1], 9, 0) == 0 && marked(tree.t[1]));
+	with_vcpus_off(clear);
+	frame_written(tree.page[1]);
+	CHECK_THAT(marked(tree.page[1]) && !marked(tree.page[0]));
+	m2p_set(tree.page[2], 700);
+	CHECK_THAT(dirty_log_word(d1, 640, false) == 1ull << 60);
+	CHECK_THAT(domain_frame_populate(d1, 0, 0, 701, &fresh_page) == 0);
+	CHECK_THAT(dirty_log_word(d1, 640, false) == 3ull << 60);
+	/* One that comes from elsewhere. */
+	CHECK_THAT(domain_frame_alloc(d0, 0, 0, &gone) == 0 && domain_frame_steal(d0, gone) == 0);
+	CHECK_THAT(domain_frame_reserve(d1) == 0);
+	m2p_set(gone, 702);
+	domain_frame_return(d1, gone);
+	domain_frame_forget(d0);
+	CHECK_THAT(dirty_log_word(d1, 640, false) == 7ull << 60);
+	/* Beyond the log's room, and of nobody's number: no bit, and no harm. */
+	m2p_set(tree.page[3], 1ull << 60);
+	m2p_set(tree.page[3], M2P_INVALID);
+	frame_written(tree.page[3]);
+	CHECK_THAT(fake_touch(1, 0x3000, true));
+	verdict("who writes to a frame otherwise marks it: entries, words, new pages, another number");
+}
+
+static void foreign(void)
+{
+	mfn_t l1 = frame_of(d0);
+
+	store(d0, l1, 0, pte(tree.page[0], FLAGS));
+	with_vcpus_off(clear);
+	CHECK_THAT(pt_pin(d0, l1, PTYPE_L1) == -EBUSY); /* only its own by itself */
+	store(d0, l1, 0, 0);
+	CHECK_THAT(pt_pin(d0, l1, PTYPE_L1) == 0);
+	CHECK_THAT(pt_entry_write(d0, d1, mfn_to_maddr(l1), pte(tree.page[0], FLAGS), PT_WRITE, NULL) == 0);
+	CHECK_THAT(marked(tree.page[0]));
+	with_vcpus_off(clear);
+	CHECK_THAT(pt_entry_write(d0, d1, mfn_to_maddr(l1), 0, PT_WRITE, NULL) == 0 && marked(tree.page[0]));
+	verdict("a mapping by another domain marks the page where it begins and where it ends");
+}
+
+/* More tables than the pool has pages for: all are used again and again. */
+static void exhaustion(void)
+{
+	mfn_t l2 = frame_of(d1), page = frame_of(d1);
+	uint32_t code = PF_USER;
+	unsigned served = 0;
+
+	for (unsigned i = 0; i < TABLES; i++) {
+		mfn_t l1 = frame_of(d1);
+
+		store(d1, l1, 0, pte(page, FLAGS));
+		store(d1, l2, i, pte(l1, FLAGS));
+	}
+	CHECK_THAT(write_to(tree.t[3], 1, pte(l2, FLAGS)) == 0);
+	for (unsigned round = 0; round < 3; round++)
+		for (unsigned i = 0; i < TABLES; i++) {
+			CHECK_THAT(fake_touch(1 + (i & 1), 1ull << 30 | i << 21, i % 3 == 0));
+			CHECK_THAT(fake_touch(1, 0x0, true) && !fake_tlb_check());
+		}
+	CHECK_THAT(marked(page));
+	/* Faults that cannot wait are served from the reserve, for a while. */
+	for (unsigned i = 0; i < TABLES; i++)
+		served += shadow_fault(d1, tree.t[4], GVA(1ull << 30 | i << 21), &code, false);
+	CHECK_THAT(served >= 20);
+	CHECK_THAT(fake_touch(1, 1ull << 30, false) && !fake_tlb_check());
+	verdict("a pool that is used up is used again, and a few pages are left for who cannot wait");
+}
+
+static void reuse_of_tables(void)
+{
+	CHECK_THAT(fake_touch(1, 0x1000, true) && fake_touch(2, 0x1000, true));
+	/* The L1 table becomes an ordinary page, and another one is a table in its place. */
+	CHECK_THAT(write_to(tree.t[2], 0, 0) == 0);
+	CHECK_THAT(mfn_frame(tree.t[1])->shadow == 0);
+	tlb_flush(&d1->dirty_cpus);
+	store(d1, tree.t[1], 5, 0x1234);
+	CHECK_THAT(!fake_touch(1, 0x1000, false) && !fake_tlb_check());
+	store(d1, tree.t[1], 5, 0);
+	CHECK_THAT(write_to(tree.t[2], 1, pte(tree.t[1], FLAGS)) == 0);
+	CHECK_THAT(fake_touch(1, 0x201000, true) && !fake_touch(1, 0x1000, true) && !fake_tlb_check());
+	verdict("a table that is none any more has no shadow");
+}
+
+static void off_again(void)
+{
+	uint32_t served;
+
+	CHECK_THAT(fake_touch(1, 0x0, true));
+	with_vcpus_off(off);
+	served = shadow_faults(d1);
+	CHECK_THAT(!d1->shadowed && !d1->l4_copied && !d1->logged && !dirty_logs);
+	CHECK_THAT(mfn_frame(tree.t[1])->shadow == 0 && mfn_frame(tree.t[3])->shadow == 0);
+	CHECK_THAT(mfn_eq(pt_root(d1, tree.t[4], true, true), tree.t[4]));
+	CHECK_THAT(fake_touch(1, 0x1000, true) && shadow_faults(d1) == served);
+	CHECK_THAT(shadow_set_pool(d1, 0) == 0 && shadow_pool(d1) == 0);
+	CHECK_THAT(shadow_set_pool(d1, 64) == 0);
+	with_vcpus_off(clear);
+	with_vcpus_off(on);
+	CHECK_THAT(!marked(tree.page[1]) && fake_touch(2, 0x1000, true) && marked(tree.page[1]));
+	verdict("off is direct mode again, and on once more a new beginning");
+}
+
+static const struct {
+	void (*run)(void);
+} cases[] = { { stores },  { bits },       { faults },          { writers },
+	      { foreign }, { exhaustion }, { reuse_of_tables }, { off_again } };
+
+int main(void)
+{
+	uint64_t before;
+
+	fake_init(1024, 0);
+	before = heap_free_pages();
+	tap_plan(ARRAY_SIZE(cases) + 1);
+	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+		fresh();
+		cases[i].run();
+		finish();
+	}
+	CHECK_THAT(heap_free_pages() == before);
+	verdict("all memory is back");
+	return tap_end();
+}
