@@ -163,6 +163,8 @@ int domctl_shadow(struct domain *d, struct xen_domctl_shadow_op *op, bool *out)
 	case XEN_DOMCTL_SHADOW_OP_PEEK:
 		return read_log(d, op, out);
 	case XEN_DOMCTL_SHADOW_OP_GET_ALLOCATION:
+		if (!shadow_pool(&d->mm))
+			return -EINVAL; /* as on a Xen without shadow paging */
 		op->mb = (uint32_t)((shadow_pool(&d->mm) + PAGES_PER_MIB - 1) / PAGES_PER_MIB);
 		*out = true;
 		return 0;
