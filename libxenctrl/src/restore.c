@@ -102,9 +102,9 @@ static int end_static_data(struct restore *r)
 
 static int read_p2m_frames(struct restore *r, uint32_t bytes)
 {
-	if (r->order.version < STREAM_XC_VERSION && end_static_data(r) < 0)
+	if (r->order.version < STREAM_XC_VERSION && !r->table_pages && end_static_data(r) < 0)
 		return -1;
-	return restore_p2m_frames(r, bytes);
+	return restore_p2m_frames(r, bytes) < 0 ? -1 : stream_tick(&r->s);
 }
 
 static int read_vcpu(struct restore *r, const struct stream_record *record)
@@ -164,6 +164,8 @@ static int read_body(struct restore *r, const struct stream_record *record)
 	switch (record->type) {
 	case STREAM_END:
 		return 0;
+	case STREAM_VERIFY: /* pages come once more, to be compared; here they are taken, as any that come again */
+		return stream_tick(&r->s);
 	case STREAM_STATIC_DATA_END:
 		return end_static_data(r);
 	case STREAM_PAGE_DATA:

@@ -5,7 +5,8 @@
  *	1. pfns in page tables become frames, which each must be the domain's
  *	2. the guest's own table of frames is written anew
  *	3. tables that were pinned are pinned: the hypervisor looks at every entry then
- * The same page may come more than once (a live migration sends it again): the last one counts.
+ * The same page may come more than once (a live save sends it again), as may the place of the table of frames: the last one
+ * counts. A page that is told to be none any more keeps its frame until the domain needs it for another, or all is there.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -49,11 +50,19 @@ static uint64_t *read_words(struct restore *r, uint64_t count, const char *what)
 int restore_p2m_frames(struct restore *r, uint32_t bytes)
 {
 	struct stream_p2m_frames head;
+	uint64_t count = 0;
 
 	if (stream_read(&r->s, &head, sizeof(head), "record X86_PV_P2M_FRAMES") < 0 ||
-	    stream_check_p2m_frames(&r->s, &head, bytes, &r->table_page_count) < 0)
+	    stream_check_p2m_frames(&r->s, &head, bytes, &count) < 0)
 		return -1;
-	r->table_pages = read_words(r, r->table_page_count, "record X86_PV_P2M_FRAMES");
+	if (head.last_pfn + UINT64_C(1) < r->pfn_count)
+		return stream_bad(
+		        &r->s,
+		        "it has a second record X86_PV_P2M_FRAMES, with pfns up to %#x instead of %#llx",
+		        head.last_pfn, (unsigned long long)r->pfn_count - 1);
+	free(r->table_pages);
+	r->table_page_count = count;
+	r->table_pages = read_words(r, count, "record X86_PV_P2M_FRAMES");
 	if (!r->table_pages)
 		return -1;
 	r->pfn_count = (uint64_t)head.last_pfn + 1;
@@ -85,6 +94,13 @@ struct restore_page *restore_page(const struct restore *r, uint64_t pfn)
 	return slot ? &r->pages[slot - 1] : NULL;
 }
 
+static void fill_slots(struct restore *r)
+{
+	memset(r->slots, 0, (sizeof(*r->slots)) << r->slot_bits);
+	for (uint64_t i = 0; i < r->page_count; i++)
+		*slot_of(r, r->pages[i].pfn) = (uint32_t)i + 1;
+}
+
 /* Room for one page more: twice as many pages, and twice as many slots as that. */
 static int make_room(struct restore *r)
 {
@@ -103,8 +119,7 @@ static int make_room(struct restore *r)
 	r->slots = slots;
 	r->slot_bits = (unsigned)__builtin_ctzll(2 * room);
 	r->page_room = room;
-	for (uint64_t i = 0; i < r->page_count; i++)
-		*slot_of(r, r->pages[i].pfn) = (uint32_t)i + 1;
+	fill_slots(r);
 	return 0;
 }
 
@@ -119,13 +134,45 @@ static int add_page(struct restore *r, uint64_t pfn)
 	return 0;
 }
 
-/* The limit that the caller wants, or one that grows with what the stream brings. */
-static int set_limit(struct restore *r, uint64_t pages)
+/* Gives back the frames of pages that are none any more. */
+static int drop_pages(struct restore *r)
 {
-	uint64_t kib = r->how->max_memory_kib ? r->how->max_memory_kib : pages * 4;
+	uint64_t mfns[XYL_BATCH], kept = 0, done;
+	unsigned n = 0;
+
+	for (uint64_t i = 0; i < r->page_count; i++) {
+		if (r->pages[i].type != STREAM_PAGE_NONE) {
+			r->pages[kept++] = r->pages[i];
+			continue;
+		}
+		mfns[n++] = r->pages[i].mfn;
+		if (n == XYL_BATCH && xyl_memory_decrease(r->x, r->domid, n, 0, mfns, &done) < 0)
+			return stream_because(&r->s);
+		n %= XYL_BATCH;
+	}
+	if (n && xyl_memory_decrease(r->x, r->domid, n, 0, mfns, &done) < 0)
+		return stream_because(&r->s);
+	if (kept == r->page_count)
+		return 0;
+	r->page_count = kept;
+	fill_slots(r);
+	return 0;
+}
+
+/* The limit that the caller wants, or one that grows with what the stream brings. */
+static int set_limit(struct restore *r)
+{
+	uint64_t pages = r->page_count, kib = r->how->max_memory_kib ? r->how->max_memory_kib : pages * 4;
 
 	if (pages <= r->limit_pages)
 		return 0;
+	if (pages * 4 > kib) {
+		if (drop_pages(r) < 0)
+			return -1;
+		pages = r->page_count;
+		if (pages <= r->limit_pages)
+			return 0;
+	}
 	if (pages * 4 > kib)
 		return stream_fail(&r->s, ENOMEM, "it needs more memory than the %llu KiB that it may have",
 		                   (unsigned long long)kib);
@@ -138,23 +185,28 @@ static int set_limit(struct restore *r, uint64_t pages)
 /* Gives the domain frames for those of count pages that should have one and do not. */
 static int populate(struct restore *r, const uint64_t *list, uint32_t count)
 {
-	uint64_t mfns[XYL_BATCH], first = r->page_count, n, done = 0;
+	uint64_t mfns[XYL_BATCH], first, n = 0, done = 0;
 
 	for (uint32_t i = 0; i < count; i++) {
 		uint64_t pfn = stream_pfn(list[i]);
 		unsigned type = stream_pfn_type(list[i]);
+		struct restore_page *page = restore_page(r, pfn);
 
-		if (type == STREAM_PAGE_NONE || type == STREAM_PAGE_BROKEN || restore_page(r, pfn))
+		if (type == STREAM_PAGE_NONE || type == STREAM_PAGE_BROKEN)
+			continue;
+		if (page && page->type == STREAM_PAGE_NONE)
+			page->type = STREAM_PAGE_ALLOCATED; /* it is one again, and keeps its frame */
+		if (page)
 			continue;
 		if (add_page(r, pfn) < 0)
 			return -1;
-		mfns[r->page_count - 1 - first] = pfn;
+		mfns[n++] = pfn;
 	}
-	n = r->page_count - first;
 	if (!n)
 		return 0;
-	if (set_limit(r, r->page_count) < 0)
+	if (set_limit(r) < 0)
 		return -1;
+	first = r->page_count - n; /* what was dropped came before */
 	if (xyl_memory_populate(r->x, r->domid, n, 0, mfns, &done) < 0)
 		return stream_because(&r->s);
 	for (uint64_t i = 0; i < n; i++)
@@ -337,8 +389,11 @@ static int pin_tables(struct restore *r)
 
 int restore_finish_memory(struct restore *r)
 {
-	uint64_t kib = r->how->max_memory_kib ? r->how->max_memory_kib : r->page_count * 4;
+	uint64_t kib;
 
+	if (drop_pages(r) < 0)
+		return -1;
+	kib = r->how->max_memory_kib ? r->how->max_memory_kib : r->page_count * 4;
 	if (translate_tables(r) < 0 || write_table_pages(r) < 0 || pin_tables(r) < 0)
 		return -1;
 	if (xyl_memory_set_max(r->x, r->domid, kib) < 0 || xyl_memory_set_map(r->x, r->domid, kib) < 0)

@@ -13,6 +13,8 @@
 struct fake_domain fake_domains[FAKE_DOMAINS];
 unsigned fake_mapped, fake_allocated, fake_fail_at, fake_calls;
 bool fake_bare;
+int fake_log_error;
+void (*fake_between)(void);
 
 static int memory_fd = -1;
 static uint8_t *memory;
@@ -24,6 +26,14 @@ static int fails(int error)
 {
 	errno = error;
 	return -1;
+}
+
+/* Each call begins so: false when it is the one that fails. */
+static bool next_call(void)
+{
+	if (fake_between)
+		fake_between();
+	return ++fake_calls != fake_fail_at;
 }
 
 static void unknown(const char *what, unsigned number)
@@ -49,6 +59,8 @@ void fake_reset(void)
 	memset(special, 0, sizeof(special));
 	fake_calls = fake_fail_at = 0;
 	fake_bare = false;
+	fake_log_error = 0;
+	fake_between = NULL;
 }
 
 static uint64_t take(uint32_t domid)
@@ -84,6 +96,20 @@ uint64_t fake_give(uint32_t domid)
 {
 	fake_domains[domid].page_count++;
 	return take(domid);
+}
+
+void fake_take(uint32_t domid, uint64_t mfn)
+{
+	fake_domains[domid].page_count--;
+	owners[mfn - FAKE_BASE] = FAKE_NOBODY;
+}
+
+void fake_dirty(uint32_t domid, uint64_t pfn)
+{
+	struct fake_domain *d = &fake_domains[domid];
+
+	if (d->logging && pfn < FAKE_PFNS)
+		d->dirty[pfn / 64] |= UINT64_C(1) << pfn % 64;
 }
 
 uint8_t *fake_page(uint64_t mfn)
@@ -192,16 +218,30 @@ static long populate(struct xen_memory_reservation *r)
 	return (long)r->nr_extents;
 }
 
+static long decrease(const struct xen_memory_reservation *r)
+{
+	const xen_pfn_t *list = r->extent_start.p;
+
+	for (uint64_t i = 0; i < r->nr_extents; i++) {
+		if (fake_owner(list[i]) != r->domid)
+			return (long)i;
+		fake_take(r->domid, list[i]);
+	}
+	return (long)r->nr_extents;
+}
+
 long xyl_memory_op(struct xyl *x, unsigned cmd, void *arg, size_t bytes)
 {
 	struct xen_foreign_memory_map *map = arg;
 
 	(void)x;
 	(void)bytes;
-	if (++fake_calls == fake_fail_at)
+	if (!next_call())
 		return fails(ENOMEM);
 	if (cmd == XENMEM_populate_physmap)
 		return populate(arg);
+	if (cmd == XENMEM_decrease_reservation)
+		return decrease(arg);
 	if (cmd != XENMEM_set_memory_map)
 		unknown("memory call", cmd);
 	memcpy(&fake_domains[map->domid].map_kib, (uint8_t *)map->map.buffer.p + 8, 8);
@@ -316,6 +356,33 @@ static int describe(const struct fake_domain *d, struct xen_domctl *op)
 	return 0;
 }
 
+static int log_call(struct fake_domain *d, struct xen_domctl_shadow_op *q)
+{
+	uint64_t bits = q->pages < FAKE_PFNS ? q->pages : FAKE_PFNS;
+
+	switch (q->op) {
+	case XEN_DOMCTL_SHADOW_OP_OFF:
+		d->logging = false;
+		return 0;
+	case XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY:
+		if (fake_log_error || d->logging)
+			return fails(fake_log_error ? fake_log_error : EINVAL);
+		memset(d->dirty, 0, sizeof(d->dirty));
+		d->logging = true;
+		return 0;
+	case XEN_DOMCTL_SHADOW_OP_CLEAN:
+		if (!d->logging)
+			return fails(EINVAL);
+		memset(q->dirty_bitmap.p, 0, (q->pages + 7) / 8);
+		memcpy(q->dirty_bitmap.p, d->dirty, (bits + 7) / 8);
+		memset(d->dirty, 0, sizeof(d->dirty));
+		return 0;
+	default:
+		unknown("log call", q->op);
+		return -1;
+	}
+}
+
 static int domain_call(struct fake_domain *d, struct xen_domctl *op)
 {
 	switch (op->cmd) {
@@ -335,6 +402,8 @@ static int domain_call(struct fake_domain *d, struct xen_domctl *op)
 	case XEN_DOMCTL_settscinfo:
 		d->tsc = op->u.tsc_info;
 		return 0;
+	case XEN_DOMCTL_shadow_op:
+		return log_call(d, &op->u.shadow_op);
 	case XEN_DOMCTL_get_cpu_policy:
 	case XEN_DOMCTL_set_cpu_policy:
 		return policy(d, &op->u.cpu_policy, op->cmd == XEN_DOMCTL_set_cpu_policy);
@@ -349,7 +418,7 @@ int xyl_domctl(struct xyl *x, struct xen_domctl *op, const char *what)
 	int rc;
 
 	(void)x;
-	if (++fake_calls == fake_fail_at)
+	if (!next_call())
 		rc = fails(ENOMEM);
 	else
 		rc = d && d->there ? domain_call(d, op) : fails(ESRCH);
@@ -375,7 +444,7 @@ void *xyl_foreign_map(struct xyl *x, uint32_t domid, int prot, const uint64_t *m
 	uint8_t *window;
 
 	(void)x;
-	if (++fake_calls == fake_fail_at) {
+	if (!next_call()) {
 		xyl_fail(ENOMEM, "domain %u: cannot map %zu of its frames", domid, count);
 		return NULL;
 	}
@@ -393,7 +462,8 @@ void *xyl_foreign_map(struct xyl *x, uint32_t domid, int prot, const uint64_t *m
 	for (size_t i = 0; i < count;) {
 		size_t n = 1;
 
-		while (i + n < count && mfns[i + n] == mfns[i] + n)
+		while (i + n < count && mfns[i + n] == mfns[i] + n &&
+		       (!errors || !errors[i + n] == !errors[i]))
 			n++;
 		if ((!errors || !errors[i]) &&
 		    mmap(window + i * XYL_PAGE_BYTES, n * XYL_PAGE_BYTES, prot, MAP_SHARED | MAP_FIXED,

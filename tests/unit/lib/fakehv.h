@@ -13,6 +13,7 @@
 #define FAKE_DOMAINS 3u
 #define FAKE_VCPUS   2u
 #define FAKE_NOBODY  UINT32_MAX
+#define FAKE_PFNS    2048u /* that a log of dirty pages has */
 
 struct fake_blob {
 	uint8_t data[256];
@@ -36,6 +37,8 @@ struct fake_domain {
 	xen_msr_entry_t entries[1];
 	uint32_t leaf_count, entry_count;
 	uint64_t grants[2]; /* console and store */
+	bool logging;       /* which pages are dirty */
+	uint64_t dirty[FAKE_PFNS / 64];
 };
 
 extern struct fake_domain fake_domains[FAKE_DOMAINS];
@@ -44,6 +47,9 @@ extern unsigned fake_allocated; /* pieces of hypercall memory */
 extern unsigned fake_fail_at;   /* this call of the hypervisor, counted from 1, fails with ENOMEM; 0: none */
 extern unsigned fake_calls;
 extern const char *fake_extraversion;
+extern int fake_log_error; /* with which a log is refused; 0: it is not */
+extern void (*fake_between)(
+        void);         /* called before each call of the hypervisor: what the guest does meanwhile */
 extern bool fake_bare; /* when no frame is left, a domain is given some that cannot be mapped */
 
 /* Forgets all domains, and makes domain domid anew: with its shared info, paused. */
@@ -51,6 +57,10 @@ void fake_reset(void);
 void fake_create(uint32_t domid);
 /* A frame for the domain; its mfn. */
 uint64_t fake_give(uint32_t domid);
+/* The domain has it no more. */
+void fake_take(uint32_t domid, uint64_t mfn);
+/* The domain has written to a page. */
+void fake_dirty(uint32_t domid, uint64_t pfn);
 uint8_t *fake_page(uint64_t mfn);
 uint32_t fake_owner(uint64_t mfn);
 /* XEN_DOMCTL_PFINFO_* >> 28 of the frame. */
