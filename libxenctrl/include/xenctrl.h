@@ -266,6 +266,11 @@ struct xyl_progress {
 	uint64_t pages_total; /* 0: not known, as in a restore */
 	uint64_t pages_done;
 	uint64_t bytes_done; /* of the stream or file */
+	/* of xyl_domain_save_live; pages_total grows there by what is to be sent again */
+	uint32_t round;       /* from 1 on */
+	uint64_t dirty_pages; /* that were still to be sent when the round began */
+	uint64_t rate;        /* bytes per second, in this round or the one before */
+	uint64_t downtime_us; /* since the guest was asked to suspend; 0: it was not */
 };
 /*
  * Called now and then: at least every 1,024 pages, and each second while a pipe or socket gives or takes little. true: go
@@ -282,6 +287,31 @@ typedef bool xyl_progress_fn(const struct xyl_progress *progress, void *data);
  */
 XYL_API int xyl_domain_save(struct xyl *x, uint32_t domid, int fd, xyl_progress_fn *progress,
                             void *data) XYL_MUST_USE;
+
+struct xyl_live_limits {
+	uint64_t bandwidth; /* bytes per second while the guest runs; 0: no limit */
+	uint64_t
+	        max_downtime_us; /* the guest is suspended when the rest can be sent in this time; 0: 300,000 */
+	uint32_t max_rounds;     /* it is suspended after as many all the same; 0: 30 */
+};
+struct xyl_live {
+	/* Has the guest suspended; false: the save is given up. */
+	bool (*suspend)(void *data);
+	/* May be NULL; asked after each batch of pages, so that limits can change meanwhile. They come with zeros. */
+	void (*limits)(struct xyl_live_limits *limits, void *data);
+};
+
+/*
+ * As xyl_domain_save, of a domain that runs: its memory is sent while it does, and in rounds what it has changed since,
+ * until that is little, or max_rounds are over, or three times its memory was sent. Then how->suspend is called, on this
+ * thread, and the rest is sent. data: of all three functions. On return the domain is suspended if suspend has returned
+ * true. Errors, besides: ENOTSUP the hypervisor cannot tell which pages change; EBUSY the domain has stopped by itself;
+ * ECANCELED suspend has returned false.
+ */
+XYL_API int xyl_domain_save_live(struct xyl *x, uint32_t domid, int fd, const struct xyl_live *how,
+                                 xyl_progress_fn *progress, void *data) XYL_MUST_USE;
+/* Ends the hypervisor's watch over a domain's pages, which a process leaves on that ends within xyl_domain_save_live. */
+XYL_API int xyl_domain_save_live_end(struct xyl *x, uint32_t domid) XYL_MUST_USE;
 
 struct xyl_pv_restore {
 	uint32_t console_port; /* as in xyl_pv_build */

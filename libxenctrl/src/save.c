@@ -3,10 +3,11 @@
  * Saving a PV domain that has shut down for suspend, in steps:
  *	1. check that it has, and read its table of frames (guestp2m.h)
  *	2. headers, and what does not change while a domain runs: width, CPU policy
- *	3. its memory, in batches: type, map, turn frames in page tables to pfns, write
+ *	3. its memory (savememory.c)
  *	4. its clock, shared info and vcpus, their frames turned to pfns
  *	5. check once more that it has not run meanwhile; the end
- * The guest has turned the frames in its start info to pfns by itself. Layout: streamformat.h.
+ * The guest has turned the frames in its start info to pfns by itself. Layout: streamformat.h. savelive.c takes the same
+ * steps while the guest runs.
  */
 #include <arpa/inet.h>
 #include <endian.h>
@@ -15,79 +16,60 @@
 #include <sys/mman.h>
 #include <xen/version.h>
 
-#include "guestp2m.h"
-#include "pvtables.h"
-#include "streamformat.h"
-#include "streamio.h"
+#include "saver.h"
 #include "vcpustate.h"
 
 #define GDT_ENTRIES_MAX (14u * 512) /* of the guest's own, FIRST_RESERVED_GDT_ENTRY */
 
 _Static_assert(sizeof(vcpu_guest_context_t) == 5168, "layout of X86_PV_VCPU_BASIC");
 
-struct saver {
-	struct xyl *x;
-	uint32_t domid;
-	struct stream s;
-	struct guestp2m p2m;
-	struct shared_info *shared; /* mapped */
-	uint32_t vcpu_count;
-	/* of one batch */
-	uint64_t pages[XYL_BATCH]; /* pfn and type, as they stand in the stream */
-	uint64_t mfns[XYL_BATCH];
-	uint8_t *tables; /* XYL_BATCH pages for page tables with pfns in them */
-	struct iovec parts[XYL_BATCH + 3];
-};
-
-/* Asks for the domain, which must be shut down for suspend. */
-static int check_suspended(struct saver *v, struct xyl_dominfo *info)
+/* Step 1. */
+int saver_check_suspended(struct saver *v, struct xyl_dominfo *info)
 {
 	if (xyl_domain_info(v->x, v->domid, info) < 0)
 		return stream_because(&v->s);
-	if (info->hvm)
-		return stream_fail(&v->s, ENOTSUP, "it is an HVM guest");
 	if (info->dying || !info->shutdown || info->shutdown_reason != XYL_SHUTDOWN_SUSPEND)
 		return stream_fail(&v->s, EBUSY, "it has not shut down for suspend");
 	return 0;
 }
 
-/* Step 1. */
-static int check_domain(struct saver *v, struct xyl_dominfo *info)
+static int check_domain(struct saver *v, const struct xyl_dominfo *info)
 {
 	struct xen_domctl op = { .cmd = XEN_DOMCTL_get_address_size, .domain = (domid_t)v->domid };
-	struct xyl_vcpuinfo first;
 
-	if (check_suspended(v, info) < 0)
-		return -1;
+	if (info->hvm)
+		return stream_fail(&v->s, ENOTSUP, "it is an HVM guest");
 	if (xyl_domctl(v->x, &op, "ask for its address size") < 0)
 		return stream_because(&v->s);
 	if (op.u.address_size.size != 64)
 		return stream_fail(&v->s, ENOTSUP, "it is a %u-bit guest", op.u.address_size.size);
-	if (xyl_vcpu_info(v->x, v->domid, 0, &first) < 0)
-		return stream_because(&v->s);
-	if (!first.online)
-		return stream_fail(&v->s, EINVAL,
-		                   "its vcpu 0 is offline, on which it would wake when it is restored");
-	v->vcpu_count = info->max_vcpus;
 	return 0;
 }
 
-static int open_domain(struct saver *v)
+int saver_check_vcpus(struct saver *v)
 {
-	struct xyl_dominfo info;
+	struct xyl_vcpuinfo first;
 
-	if (check_domain(v, &info) < 0)
+	if (xyl_vcpu_info(v->x, v->domid, 0, &first) < 0)
+		return stream_because(&v->s);
+	if (first.online)
+		return 0;
+	return stream_fail(&v->s, EINVAL,
+	                   "its vcpu 0 is offline, on which it would wake when it is restored");
+}
+
+int saver_open(struct saver *v, const struct xyl_dominfo *info)
+{
+	uint64_t mfn = info->shared_info_mfn;
+
+	if (check_domain(v, info) < 0)
 		return -1;
-	v->shared = xyl_foreign_map(v->x, v->domid, PROT_READ, &info.shared_info_mfn, 1, NULL);
-	v->tables = malloc((size_t)XYL_BATCH * XYL_PAGE_BYTES);
+	v->vcpu_count = info->max_vcpus;
+	v->shared = xyl_foreign_map(v->x, v->domid, PROT_READ, &mfn, 1, NULL);
 	if (!v->shared)
 		return stream_because(&v->s);
-	if (!v->tables)
-		return stream_fail(&v->s, ENOMEM, "out of memory");
-	if (guestp2m_read(v->x, &v->s, v->shared, info.memory_pages, &v->p2m) < 0)
-		return -1;
-	v->s.progress.pages_total = v->p2m.used_count;
-	return 0;
+	v->tables = malloc((size_t)XYL_BATCH * XYL_PAGE_BYTES);
+	return v->tables ? 0 : stream_fail(&v->s, ENOMEM, "out of memory");
 }
 
 /* Step 2. */
@@ -129,7 +111,7 @@ static int write_policy(struct saver *v)
 	return rc;
 }
 
-static int write_static(struct saver *v)
+int saver_write_static(struct saver *v)
 {
 	struct stream_pv_info info = { .guest_width = 8, .table_levels = 4 };
 
@@ -137,144 +119,6 @@ static int write_static(struct saver *v)
 	    write_policy(v) < 0)
 		return -1;
 	return stream_put(&v->s, STREAM_STATIC_DATA_END, NULL, 0, NULL, 0);
-}
-
-/* Step 3. */
-static uint64_t to_pfn(const void *data, uint64_t mfn)
-{
-	return guestp2m_pfn(data, mfn);
-}
-
-static int write_p2m_frames(struct saver *v)
-{
-	struct stream_p2m_frames head = { 0, (uint32_t)(v->p2m.pfn_count - 1) };
-	uint64_t *pfns = malloc(v->p2m.leaf_count * sizeof(*pfns));
-	int rc = 0;
-
-	if (!pfns)
-		return stream_fail(&v->s, ENOMEM, "out of memory");
-	for (uint64_t i = 0; i < v->p2m.leaf_count && rc == 0; i++) {
-		pfns[i] = guestp2m_pfn(&v->p2m, v->p2m.leaves[i]);
-		if (pfns[i] == XYL_PAGE_NONE)
-			rc = stream_fail(
-			        &v->s, EINVAL,
-			        "its table of frames lies in frame %#llx, which the table does not have",
-			        (unsigned long long)v->p2m.leaves[i]);
-	}
-	if (rc == 0)
-		rc = stream_put(&v->s, STREAM_X86_PV_P2M_FRAMES, &head, sizeof(head), pfns,
-		                v->p2m.leaf_count * sizeof(*pfns));
-	free(pfns);
-	return rc;
-}
-
-/* Asks for the types of a batch, and drops what is not the domain's own; returns how many remain, or -1. */
-static int type_batch(struct saver *v, unsigned count)
-{
-	uint8_t types[XYL_BATCH];
-	unsigned kept = 0;
-
-	if (xyl_page_types(v->x, v->domid, v->mfns, types, count) < 0)
-		return stream_because(&v->s);
-	for (unsigned i = 0; i < count; i++) {
-		if (types[i] == STREAM_PAGE_BROKEN)
-			return stream_fail(&v->s, EIO, "its page %#llx lies in memory that is broken",
-			                   (unsigned long long)v->pages[i]);
-		if (types[i] == STREAM_PAGE_NONE || types[i] == STREAM_PAGE_ALLOCATED)
-			continue;
-		v->pages[kept] = v->pages[i] | (uint64_t)types[i] << STREAM_PFN_TYPE_BIT;
-		v->mfns[kept++] = v->mfns[i];
-	}
-	return (int)kept;
-}
-
-static int normalise(struct saver *v, uint64_t page, const uint8_t *from, uint8_t *to)
-{
-	unsigned level = (unsigned)(page >> STREAM_PFN_TYPE_BIT) & 7;
-	uint64_t entry = 0;
-
-	switch (pvtables_translate((const uint64_t *)(const void *)from, (uint64_t *)(void *)to, level,
-	                           to_pfn, &v->p2m, &entry)) {
-	case PVTABLES_UNKNOWN:
-		return stream_fail(
-		        &v->s, EBUSY, "its L%u page table %#llx maps what is not its memory (entry %#llx)",
-		        level, (unsigned long long)(page & STREAM_PFN_MASK), (unsigned long long)entry);
-	case PVTABLES_LARGE:
-		return stream_fail(&v->s, ENOTSUP, "its L%u page table %#llx maps a large page (entry %#llx)",
-		                   level, (unsigned long long)(page & STREAM_PFN_MASK),
-		                   (unsigned long long)entry);
-	case PVTABLES_OK:
-		break;
-	}
-	return 0;
-}
-
-/* Puts pages of the window, and copies of page tables, behind one another; returns how many parts, or -1. */
-static int gather(struct saver *v, uint8_t *window, unsigned count)
-{
-	unsigned copies = 0;
-	size_t n = 0;
-
-	for (unsigned i = 0; i < count; i++) {
-		uint8_t *page = window + (size_t)i * XYL_PAGE_BYTES;
-
-		if (stream_page_is_table((unsigned)(v->pages[i] >> STREAM_PFN_TYPE_BIT))) {
-			uint8_t *copy = v->tables + (size_t)copies++ * XYL_PAGE_BYTES;
-
-			if (normalise(v, v->pages[i], page, copy) < 0)
-				return -1;
-			page = copy;
-		}
-		n = stream_add_page(&v->s, v->parts + 3, n, page);
-	}
-	return (int)n;
-}
-
-static int write_batch(struct saver *v, unsigned count)
-{
-	struct stream_page_data head = { 0, 0 };
-	struct stream_record record = { STREAM_PAGE_DATA, 0 };
-	int kept = type_batch(v, count), n;
-	uint8_t *window;
-	int rc = -1;
-
-	if (kept < 0)
-		return -1;
-	if (kept) {
-		head.count = (uint32_t)kept;
-		record.bytes = (uint32_t)(sizeof(head) + (size_t)kept * (sizeof(uint64_t) + XYL_PAGE_BYTES));
-		v->parts[0] = (struct iovec){ &record, sizeof(record) };
-		v->parts[1] = (struct iovec){ &head, sizeof(head) };
-		v->parts[2] = (struct iovec){ v->pages, (size_t)kept * sizeof(*v->pages) };
-		window = xyl_foreign_map(v->x, v->domid, PROT_READ, v->mfns, (size_t)kept, NULL);
-		if (!window)
-			return stream_because(&v->s);
-		n = gather(v, window, (unsigned)kept);
-		if (n >= 0)
-			rc = stream_write(&v->s, v->parts, 3 + (size_t)n);
-		if (xyl_foreign_unmap(v->x, window, (size_t)kept) < 0 || rc < 0)
-			return -1;
-	}
-	v->s.progress.pages_done += count;
-	return stream_tick(&v->s);
-}
-
-static int write_memory(struct saver *v)
-{
-	unsigned count = 0;
-
-	if (write_p2m_frames(v) < 0)
-		return -1;
-	for (uint64_t i = 0; i < v->p2m.used_count; i++) {
-		v->pages[count] = v->p2m.pages[i].pfn;
-		v->mfns[count++] = v->p2m.pages[i].mfn;
-		if (count == XYL_BATCH) {
-			if (write_batch(v, count) < 0)
-				return -1;
-			count = 0;
-		}
-	}
-	return count ? write_batch(v, count) : 0;
 }
 
 /* Step 4. */
@@ -386,12 +230,19 @@ static int write_vcpus(struct saver *v)
 	return 0;
 }
 
+int saver_write_state(struct saver *v)
+{
+	if (write_tsc(v) < 0 || stream_put(&v->s, STREAM_SHARED_INFO, v->shared, XYL_PAGE_BYTES, NULL, 0) < 0)
+		return -1;
+	return write_vcpus(v);
+}
+
 /* Step 5. What was read is worth something if the domain has not run meanwhile, as somebody may have let it. */
-static int write_end(struct saver *v)
+int saver_write_end(struct saver *v)
 {
 	struct xyl_dominfo info;
 
-	if (check_suspended(v, &info) < 0)
+	if (saver_check_suspended(v, &info) < 0)
 		return -1;
 	if (stream_put(&v->s, STREAM_END, NULL, 0, NULL, 0) < 0 ||
 	    stream_put(&v->s, STREAM_XL_END, NULL, 0, NULL, 0) < 0)
@@ -399,27 +250,58 @@ static int write_end(struct saver *v)
 	return stream_end_output(&v->s);
 }
 
-int xyl_domain_save(struct xyl *x, uint32_t domid, int fd, xyl_progress_fn *progress, void *data)
+struct saver *saver_new(struct xyl *x, uint32_t domid, int fd, xyl_progress_fn *progress, void *data)
 {
 	struct saver *v = calloc(1, sizeof(*v));
-	int rc = -1, error;
 
-	if (!v)
-		return xyl_fail(ENOMEM, "domain %u: cannot save it", domid);
+	if (!v) {
+		xyl_fail(ENOMEM, "domain %u: cannot save it", domid);
+		return NULL;
+	}
 	v->x = x;
 	v->domid = domid;
 	v->s = (struct stream){ .fd = fd, .domid = domid, .verb = "save", .fn = progress, .data = data };
 	stream_begin_output(&v->s);
-	if (open_domain(v) == 0 && write_static(v) == 0 && write_memory(v) == 0 && write_tsc(v) == 0 &&
-	    stream_put(&v->s, STREAM_SHARED_INFO, v->shared, XYL_PAGE_BYTES, NULL, 0) == 0 &&
-	    write_vcpus(v) == 0)
-		rc = write_end(v);
-	error = errno;
-	guestp2m_free(&v->p2m);
+	return v;
+}
+
+void saver_free(struct saver *v)
+{
+	int error = errno;
+
+	savememory_free(v);
 	if (v->shared)
-		(void)xyl_foreign_unmap(x, v->shared, 1);
-	free(v->tables);
+		(void)xyl_foreign_unmap(v->x, v->shared, 1);
 	free(v);
 	errno = error;
+}
+
+/* The table of frames is written with the memory, and read before anything is written. */
+static int save(struct saver *v)
+{
+	struct xyl_dominfo info;
+	uint64_t at = 0;
+	int rc;
+
+	if (saver_check_suspended(v, &info) < 0 || saver_open(v, &info) < 0 || saver_check_vcpus(v) < 0 ||
+	    savememory_read(v, info.memory_pages) < 0 || saver_write_static(v) < 0 ||
+	    savememory_write_table(v) < 0)
+		return -1;
+	v->s.progress.pages_total = v->p2m.used_count;
+	do {
+		rc = savememory_send(v, &at);
+	} while (rc > 0);
+	return rc < 0 || saver_write_state(v) < 0 ? -1 : saver_write_end(v);
+}
+
+int xyl_domain_save(struct xyl *x, uint32_t domid, int fd, xyl_progress_fn *progress, void *data)
+{
+	struct saver *v = saver_new(x, domid, fd, progress, data);
+	int rc;
+
+	if (!v)
+		return -1;
+	rc = save(v);
+	saver_free(v);
 	return rc;
 }

@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Saving a PV domain that runs, in steps:
+ *	1. the hypervisor begins to log which pages it changes
+ *	2. headers; all of its memory
+ *	3. rounds: what is in the log, and what could not be sent before, until that is little or the limits are reached
+ *	4. the caller has the guest suspend
+ *	5. the last of the log, what the guest has not any more, its state, the end
+ * The log is off again whatever happens. What each step writes stands in save.c and savememory.c. A guest may change
+ * everything all the time: rounds and bytes are bounded, and nothing waits for it but the caller's function.
+ * Source: xen/domctl.h (struct xen_domctl_shadow_op).
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#include "saver.h"
+
+#define DOWNTIME_US   300000u
+#define ROUNDS        30u
+#define MEMORY_TIMES  3u     /* as much is sent at most before the guest is suspended */
+#define FEW_PAGES     50u    /* these are not worth a round */
+#define RATE_US       50000u /* what takes less time says little about the rate */
+#define WAIT_US       100000u
+#define TABLE_TRIES   20u /* of a table of frames that the guest changes just now */
+#define TABLE_WAIT_US 10000u
+
+struct live {
+	struct saver *v;
+	const struct xyl_live *how;
+	xyl_progress_fn *fn;
+	void *data;
+	struct xyl_live_limits limits;
+	bool logging;                   /* the hypervisor's log is on */
+	bool stopped;                   /* the domain has, by itself */
+	uint64_t round_us, round_bytes; /* when this round began, and what had been written by then */
+	uint64_t suspend_us;            /* when the guest was asked to; 0: it was not */
+};
+
+static uint64_t now_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+static void nap(uint64_t us)
+{
+	struct timespec t = { (time_t)(us / 1000000), (long)(us % 1000000) * 1000 };
+
+	nanosleep(&t, NULL);
+}
+
+/* ---- the log ---- */
+
+static int shadow_op(struct xyl *x, uint32_t domid, uint32_t what)
+{
+	struct xen_domctl op = { .cmd = XEN_DOMCTL_shadow_op, .domain = (domid_t)domid };
+
+	op.u.shadow_op.op = what;
+	return xyl_domctl(x, &op, "log which pages it changes");
+}
+
+int xyl_domain_save_live_end(struct xyl *x, uint32_t domid)
+{
+	return shadow_op(x, domid, XEN_DOMCTL_SHADOW_OP_OFF);
+}
+
+static int begin_log(struct live *l)
+{
+	struct saver *v = l->v;
+	int rc = shadow_op(v->x, v->domid, XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY);
+
+	/* on already, left by somebody who ended within a save */
+	if (rc < 0 && errno == EINVAL && xyl_domain_save_live_end(v->x, v->domid) == 0)
+		rc = shadow_op(v->x, v->domid, XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY);
+	l->logging = rc == 0;
+	if (rc < 0 && (errno == ENOSYS || errno == EOPNOTSUPP || errno == EINVAL))
+		return stream_fail(&v->s, ENOTSUP, "this hypervisor cannot save a guest while it runs");
+	return rc < 0 ? stream_because(&v->s) : 0;
+}
+
+static int end_log(struct live *l)
+{
+	if (xyl_domain_save_live_end(l->v->x, l->v->domid) < 0)
+		return stream_because(&l->v->s);
+	l->logging = false;
+	return 0;
+}
+
+/* Takes what is in the log, and empties it; bitmap is hypercall memory. */
+static int take_log(struct live *l, uint64_t *bitmap, uint64_t pfns)
+{
+	struct saver *v = l->v;
+	struct xen_domctl op = { .cmd = XEN_DOMCTL_shadow_op, .domain = (domid_t)v->domid };
+
+	op.u.shadow_op.op = XEN_DOMCTL_SHADOW_OP_CLEAN;
+	op.u.shadow_op.mode = v->running ? 0 : XEN_DOMCTL_SHADOW_LOGDIRTY_FINAL;
+	op.u.shadow_op.pages = pfns;
+	set_xen_guest_handle(op.u.shadow_op.dirty_bitmap, (uint8_t *)bitmap);
+	if (xyl_domctl(v->x, &op, "ask which pages it has changed") < 0)
+		return stream_because(&v->s);
+	if (op.u.shadow_op.pages < pfns)
+		return stream_fail(&v->s, EIO, "the hypervisor tells of %llu of its %llu pages",
+		                   (unsigned long long)op.u.shadow_op.pages, (unsigned long long)pfns);
+	return 0;
+}
+
+/* ---- progress ---- */
+
+/* In place of the caller's function, for all that is sent: it is asked, and while the guest should run, the guest, too. */
+static bool watch(const struct xyl_progress *progress, void *data)
+{
+	struct live *l = data;
+	struct xyl_progress *own = &l->v->s.progress;
+	struct xyl_dominfo info;
+
+	(void)progress;
+	if (l->suspend_us)
+		own->downtime_us = now_us() - l->suspend_us;
+	else if (xyl_domain_info(l->v->x, l->v->domid, &info) < 0)
+		l->stopped = errno == ESRCH;
+	else
+		l->stopped = info.dying || info.shutdown;
+	return !l->stopped && (!l->fn || l->fn(own, l->data));
+}
+
+static void ask_limits(struct live *l)
+{
+	memset(&l->limits, 0, sizeof(l->limits));
+	if (l->how->limits)
+		l->how->limits(&l->limits, l->data);
+	if (!l->limits.max_downtime_us)
+		l->limits.max_downtime_us = DOWNTIME_US;
+	if (!l->limits.max_rounds)
+		l->limits.max_rounds = ROUNDS;
+}
+
+/* a * b / c, or the most that there is. */
+static uint64_t scale(uint64_t a, uint64_t b, uint64_t c)
+{
+	unsigned __int128 n = (unsigned __int128)a * b / c;
+
+	return n > UINT64_MAX ? UINT64_MAX : (uint64_t)n;
+}
+
+static void measure(struct live *l)
+{
+	struct xyl_progress *p = &l->v->s.progress;
+	uint64_t us = now_us() - l->round_us;
+
+	if (us >= RATE_US || (us && !p->rate))
+		p->rate = scale(p->bytes_done - l->round_bytes, 1000000, us);
+}
+
+/* After a batch: not more bytes than may be by now. */
+static int keep_pace(struct live *l)
+{
+	struct saver *v = l->v;
+
+	for (;;) {
+		uint64_t bytes = v->s.progress.bytes_done - l->round_bytes, us = now_us() - l->round_us, due;
+
+		ask_limits(l);
+		measure(l);
+		due = l->limits.bandwidth ? scale(bytes, 1000000, l->limits.bandwidth) : 0;
+		if (due <= us)
+			return 0;
+		nap(due - us < WAIT_US ? due - us : WAIT_US);
+		if (stream_tick(&v->s) < 0)
+			return -1;
+	}
+}
+
+/* ---- rounds ---- */
+
+static int ask_domain(struct live *l, struct xyl_dominfo *info)
+{
+	struct saver *v = l->v;
+
+	if (!v->running)
+		return saver_check_suspended(v, info);
+	if (xyl_domain_info(v->x, v->domid, info) < 0)
+		return stream_because(&v->s);
+	l->stopped = info->dying || info->shutdown;
+	return l->stopped ? -1 : 0;
+}
+
+/* The first look at its table of frames, which may be changing just now. */
+static int read_first(struct live *l)
+{
+	struct saver *v = l->v;
+	struct xyl_dominfo info;
+
+	for (unsigned i = 1;; i++) {
+		if (ask_domain(l, &info) < 0)
+			return -1;
+		if (savememory_read(v, info.memory_pages) == 0)
+			return 0;
+		if (i == TABLE_TRIES || errno == ENOMEM || errno == ECANCELED)
+			return -1;
+		nap(TABLE_WAIT_US);
+		if (stream_tick(&v->s) < 0)
+			return -1;
+	}
+}
+
+/* Its table as it is now; while it runs, one that is about to change is passed over, and the one before stands. */
+static int read_again(struct live *l)
+{
+	struct saver *v = l->v;
+	struct xyl_dominfo info;
+
+	if (ask_domain(l, &info) < 0)
+		return -1;
+	if (savememory_read(v, info.memory_pages) < 0 &&
+	    (!v->running || errno == ENOMEM || errno == ECANCELED))
+		return -1;
+	return savememory_write_table(v);
+}
+
+/* What is due by now. The log is taken before the table is read: what changes in between is found in one of the two. */
+static int look(struct live *l)
+{
+	struct saver *v = l->v;
+	uint64_t pfns = v->p2m.used_count ? v->p2m.pages[v->p2m.used_count - 1].pfn + 1 : 1;
+	size_t bytes = (pfns + 63) / 64 * sizeof(uint64_t);
+	uint64_t *bitmap = xyl_hypercall_alloc(v->x, bytes);
+	int rc;
+
+	if (!bitmap)
+		return stream_because(&v->s);
+	rc = take_log(l, bitmap, pfns);
+	if (rc == 0)
+		rc = read_again(l);
+	if (rc == 0)
+		savememory_mark_all(v, bitmap, pfns);
+	xyl_hypercall_free(v->x, bitmap, bytes);
+	return rc;
+}
+
+/* Sends what is due; while the guest runs, as fast as it may be. */
+static int send_due(struct live *l)
+{
+	struct saver *v = l->v;
+	uint64_t at = 0;
+	int rc;
+
+	v->s.progress.round++;
+	v->s.progress.dirty_pages = v->due_count;
+	v->s.progress.pages_total = v->s.progress.pages_done + v->due_count;
+	l->round_us = now_us();
+	l->round_bytes = v->s.progress.bytes_done;
+	if (stream_tick(&v->s) < 0 || savememory_drop(v) < 0)
+		return -1;
+	while ((rc = savememory_send(v, &at)) > 0)
+		if (v->running && keep_pace(l) < 0)
+			return -1;
+	return rc;
+}
+
+/* Whether the rest can be sent while the guest stands still. */
+static bool is_little(const struct live *l)
+{
+	const struct saver *v = l->v;
+
+	return v->due_count <= FEW_PAGES ||
+	       v->due_count * XYL_PAGE_BYTES <= scale(v->s.progress.rate, l->limits.max_downtime_us, 1000000);
+}
+
+/* Steps 2 and 3. */
+static int send_running(struct live *l)
+{
+	struct saver *v = l->v;
+
+	if (read_first(l) < 0 || saver_write_static(v) < 0 || savememory_write_table(v) < 0)
+		return -1;
+	for (;;) {
+		if (send_due(l) < 0)
+			return -1;
+		ask_limits(l);
+		if (v->s.progress.round >= l->limits.max_rounds ||
+		    v->s.progress.pages_done / MEMORY_TIMES >= v->p2m.used_count)
+			return 0;
+		if (look(l) < 0)
+			return -1;
+		if (is_little(l))
+			return 0;
+	}
+}
+
+/* ---- the end ---- */
+
+/* The pages that it shares with dom0's daemons, which write there by mappings of their own, that no log knows. */
+static int mark_shared(struct saver *v)
+{
+	vcpu_guest_context_t *c = malloc(sizeof(*c));
+	const struct start_info *info;
+	uint64_t mfn;
+
+	if (!c)
+		return stream_fail(&v->s, ENOMEM, "out of memory");
+	if (xyl_vcpu_get_context(v->x, v->domid, 0, c) < 0) {
+		free(c);
+		return stream_because(&v->s);
+	}
+	mfn = c->user_regs.rdx; /* by the suspend hypercall's convention */
+	free(c);
+	if (guestp2m_pfn(&v->p2m, mfn) == XYL_PAGE_NONE)
+		return 0; /* which is an error later */
+	info = xyl_foreign_map(v->x, v->domid, PROT_READ, &mfn, 1, NULL);
+	if (!info)
+		return stream_because(&v->s);
+	savememory_mark(v, info->store_mfn);
+	savememory_mark(v, info->console.domU.mfn);
+	return xyl_foreign_unmap(v->x, (void *)(uintptr_t)info, 1);
+}
+
+/* Steps 4 and 5. */
+static int send_rest(struct live *l)
+{
+	struct saver *v = l->v;
+
+	l->suspend_us = now_us();
+	if (!l->how->suspend(l->data))
+		return stream_fail(&v->s, ECANCELED, "it was not suspended");
+	v->running = false;
+	if (look(l) < 0 || saver_check_vcpus(v) < 0 || mark_shared(v) < 0)
+		return -1;
+	if (send_due(l) < 0 || savememory_drop(v) < 0 || saver_write_state(v) < 0)
+		return -1;
+	/* before the stream is complete, so that nothing can fail when it is */
+	return end_log(l) < 0 ? -1 : saver_write_end(v);
+}
+
+static int save(struct live *l)
+{
+	struct saver *v = l->v;
+	struct xyl_dominfo info;
+
+	v->running = true;
+	if (ask_domain(l, &info) < 0 || saver_open(v, &info) < 0 || saver_check_vcpus(v) < 0)
+		return -1;
+	v->ever = calloc(STREAM_PFNS_MAX / 64, sizeof(*v->ever));
+	if (!v->ever)
+		return stream_fail(&v->s, ENOMEM, "out of memory");
+	if (begin_log(l) < 0 || send_running(l) < 0)
+		return -1;
+	return send_rest(l);
+}
+
+int xyl_domain_save_live(struct xyl *x, uint32_t domid, int fd, const struct xyl_live *how,
+                         xyl_progress_fn *progress, void *data)
+{
+	struct live l = { .how = how, .fn = progress, .data = data };
+	int rc, error;
+
+	char message[512];
+
+	l.v = saver_new(x, domid, fd, watch, &l);
+	if (!l.v)
+		return -1;
+	ask_limits(&l);
+	rc = save(&l);
+	if (rc < 0 && l.stopped)
+		rc = stream_fail(&l.v->s, EBUSY, "it has stopped by itself");
+	saver_free(l.v);
+	if (!l.logging)
+		return rc;
+	error = errno;
+	snprintf(message, sizeof(message), "%s", xyl_error());
+	if (xyl_domain_save_live_end(x, domid) < 0)
+		return xyl_fail_text(error, "%s", message); /* why it failed at first */
+	errno = error;
+	return rc;
+}

@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Memory of a domain that is saved, in batches: type, map, turn frames in page tables to pfns, write. Which pages are due is
+ * kept beside the table of frames, one byte for each page.
+ *
+ * A guest that runs changes its pages while they are read, what they are used for, and its table of frames. Whatever does
+ * not fit together then is no error: such a page stays due. Nothing stays due that a suspended guest has, or it is an error.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "pvtables.h"
+#include "saver.h"
+
+#define WORD_BITS 64
+
+/* ---- the table of frames ---- */
+
+static uint64_t to_pfn(const void *data, uint64_t mfn)
+{
+	return guestp2m_pfn(data, mfn);
+}
+
+/* The pfns of the pages that hold the table. */
+static int find_leaves(const struct saver *v, const struct guestp2m *p2m, uint64_t **out)
+{
+	uint64_t *pfns = malloc(p2m->leaf_count * sizeof(*pfns));
+
+	*out = pfns;
+	if (!pfns)
+		return stream_fail(&v->s, ENOMEM, "out of memory");
+	for (uint64_t i = 0; i < p2m->leaf_count; i++) {
+		pfns[i] = guestp2m_pfn(p2m, p2m->leaves[i]);
+		if (pfns[i] == XYL_PAGE_NONE)
+			return stream_fail(
+			        &v->s, EINVAL,
+			        "its table of frames lies in frame %#llx, which the table does not have",
+			        (unsigned long long)p2m->leaves[i]);
+	}
+	return 0;
+}
+
+/* Takes the pfns. A table once told of may grow: who restores it has no way to make it shorter. */
+static void take_leaves(struct saver *v, uint64_t *pfns, const struct guestp2m *p2m)
+{
+	uint64_t pfn_count = p2m->pfn_count > v->pfn_count ? p2m->pfn_count : v->pfn_count;
+
+	v->told = v->told && v->pfn_count == pfn_count && v->leaf_count == p2m->leaf_count &&
+	          !memcmp(v->leaf_pfns, pfns, p2m->leaf_count * sizeof(*pfns));
+	free(v->leaf_pfns);
+	v->leaf_pfns = pfns;
+	v->leaf_count = p2m->leaf_count;
+	v->pfn_count = pfn_count;
+}
+
+int savememory_write_table(struct saver *v)
+{
+	struct stream_p2m_frames head = { 0, (uint32_t)(v->pfn_count - 1) };
+
+	if (v->told)
+		return 0;
+	v->told = true;
+	return stream_put(&v->s, STREAM_X86_PV_P2M_FRAMES, &head, sizeof(head), v->leaf_pfns,
+	                  v->leaf_count * sizeof(*v->leaf_pfns));
+}
+
+/* What was sent of each page of the new table, by the old one. Returns whether a frame has another pfn now. */
+static bool carry_over(const struct saver *v, const struct guestp2m *new, uint8_t *sent)
+{
+	const struct guestp2m *old = &v->p2m;
+	bool moved = false;
+	uint64_t o = 0;
+
+	for (uint64_t i = 0; i < new->used_count; i++) {
+		const struct guestp2m_page *page = &new->pages[i];
+
+		while (o < old->used_count && old->pages[o].pfn < page->pfn)
+			o++;
+		if (o < old->used_count && old->pages[o].pfn == page->pfn && old->pages[o].mfn == page->mfn) {
+			sent[i] = v->sent[o];
+			continue;
+		}
+		sent[i] = SAVER_DUE | STREAM_PAGE_NONE;
+		moved = moved || (old->used_count && guestp2m_pfn(old, page->mfn) != XYL_PAGE_NONE);
+	}
+	return moved;
+}
+
+static int take_table(struct saver *v, struct guestp2m *new, uint64_t *pfns)
+{
+	uint8_t *sent = malloc(new->used_count ? new->used_count : 1);
+	bool moved;
+
+	if (!sent)
+		return stream_fail(&v->s, ENOMEM, "out of memory");
+	moved = carry_over(v, new, sent);
+	v->due_count = 0;
+	for (uint64_t i = 0; i < new->used_count; i++) {
+		if (moved && stream_page_is_table(sent[i] & SAVER_TYPE))
+			sent[i] |= SAVER_DUE;
+		v->due_count += sent[i] / SAVER_DUE;
+	}
+	free(v->sent);
+	v->sent = sent;
+	take_leaves(v, pfns, new);
+	guestp2m_free(&v->p2m);
+	v->p2m = *new;
+	return 0;
+}
+
+int savememory_read(struct saver *v, uint64_t memory_pages)
+{
+	struct guestp2m new;
+	uint64_t *pfns = NULL;
+	int rc;
+
+	if (guestp2m_read(v->x, &v->s, v->shared, memory_pages, &new) < 0)
+		return -1;
+	if (new.leaf_count < v->leaf_count)
+		rc = stream_fail(&v->s, EBUSY, "its table of frames has become shorter meanwhile");
+	else
+		rc = find_leaves(v, &new, &pfns);
+	if (rc == 0)
+		rc = take_table(v, &new, pfns);
+	if (rc < 0) {
+		guestp2m_free(&new);
+		free(pfns);
+	}
+	return rc;
+}
+
+/* ---- what is due ---- */
+
+static void mark(struct saver *v, uint64_t i)
+{
+	v->due_count += !(v->sent[i] & SAVER_DUE);
+	v->sent[i] |= SAVER_DUE;
+}
+
+/* It was sent as this, or left alone for good. */
+static void unmark(struct saver *v, uint64_t i, unsigned type)
+{
+	v->due_count -= v->sent[i] / SAVER_DUE;
+	v->sent[i] = (uint8_t)type;
+}
+
+void savememory_mark(struct saver *v, uint64_t pfn)
+{
+	uint64_t low = 0, high = v->p2m.used_count;
+
+	while (low < high) {
+		uint64_t middle = low + (high - low) / 2;
+
+		if (v->p2m.pages[middle].pfn < pfn)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low < v->p2m.used_count && v->p2m.pages[low].pfn == pfn)
+		mark(v, low);
+}
+
+void savememory_mark_all(struct saver *v, const uint64_t *bitmap, uint64_t pfns)
+{
+	for (uint64_t i = 0; i < v->p2m.used_count && v->p2m.pages[i].pfn < pfns; i++) {
+		uint64_t pfn = v->p2m.pages[i].pfn;
+
+		if (bitmap[pfn / WORD_BITS] >> pfn % WORD_BITS & 1)
+			mark(v, i);
+	}
+}
+
+/* ---- a batch ---- */
+
+static void keep(struct saver *v, unsigned to, unsigned from, uint64_t type)
+{
+	v->pages[to] = v->pages[from] | type << STREAM_PFN_TYPE_BIT;
+	v->mfns[to] = v->mfns[from];
+	v->at[to] = v->at[from];
+}
+
+/* Asks for the types of a batch, and drops what is not the domain's own; returns how many remain, or -1. */
+static int type_batch(struct saver *v, unsigned count)
+{
+	uint8_t types[XYL_BATCH];
+	unsigned kept = 0;
+
+	if (xyl_page_types(v->x, v->domid, v->mfns, types, count) < 0)
+		return stream_because(&v->s);
+	for (unsigned i = 0; i < count; i++) {
+		if (types[i] == STREAM_PAGE_BROKEN)
+			return stream_fail(&v->s, EIO, "its page %#llx lies in memory that is broken",
+			                   (unsigned long long)v->pages[i]);
+		if (types[i] != STREAM_PAGE_NONE && types[i] != STREAM_PAGE_ALLOCATED)
+			keep(v, kept++, i, types[i]);
+		else if (!v->running)
+			unmark(v, v->at[i], STREAM_PAGE_NONE);
+	}
+	return (int)kept;
+}
+
+/* 0; 1: not while the guest runs; or -1. */
+static int normalise(struct saver *v, uint64_t page, const uint8_t *from, uint8_t *to)
+{
+	unsigned level = (unsigned)(page >> STREAM_PFN_TYPE_BIT) & 7;
+	uint64_t entry = 0;
+	enum pvtables_result result = pvtables_translate(
+	        (const uint64_t *)(const void *)from, (uint64_t *)(void *)to, level, to_pfn, &v->p2m, &entry);
+
+	if (result == PVTABLES_OK)
+		return 0;
+	if (v->running)
+		return 1;
+	if (result == PVTABLES_UNKNOWN)
+		return stream_fail(
+		        &v->s, EBUSY, "its L%u page table %#llx maps what is not its memory (entry %#llx)",
+		        level, (unsigned long long)(page & STREAM_PFN_MASK), (unsigned long long)entry);
+	return stream_fail(&v->s, ENOTSUP, "its L%u page table %#llx maps a large page (entry %#llx)", level,
+	                   (unsigned long long)(page & STREAM_PFN_MASK), (unsigned long long)entry);
+}
+
+/* Puts pages of the window, and copies of page tables, behind one another; *count becomes how many. Returns parts, or -1. */
+static int gather(struct saver *v, uint8_t *window, unsigned *count)
+{
+	unsigned copies = 0, kept = 0;
+	size_t n = 0;
+
+	for (unsigned i = 0; i < *count; i++) {
+		uint8_t *page = window + (size_t)i * XYL_PAGE_BYTES;
+
+		if (v->running && v->errors[i])
+			continue;
+		if (stream_page_is_table((unsigned)(v->pages[i] >> STREAM_PFN_TYPE_BIT))) {
+			uint8_t *copy = v->tables + (size_t)copies++ * XYL_PAGE_BYTES;
+			int rc = normalise(v, v->pages[i], page, copy);
+
+			if (rc < 0)
+				return -1;
+			if (rc)
+				continue;
+			page = copy;
+		}
+		keep(v, kept++, i, 0);
+		n = stream_add_page(&v->s, v->parts + 3, n, page);
+	}
+	*count = kept;
+	return (int)n;
+}
+
+/* All of the batch are sent. */
+static void note_sent(struct saver *v, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		uint64_t pfn = v->pages[i] & STREAM_PFN_MASK;
+
+		unmark(v, v->at[i], (unsigned)(v->pages[i] >> STREAM_PFN_TYPE_BIT));
+		if (v->ever)
+			v->ever[pfn / WORD_BITS] |= UINT64_C(1) << pfn % WORD_BITS;
+	}
+}
+
+/* Writes PAGE_DATA of count pages, with n parts of content behind the first three. */
+static int write_pages(struct saver *v, unsigned count, unsigned contents, size_t n)
+{
+	struct stream_page_data head = { count, 0 };
+	struct stream_record record = { STREAM_PAGE_DATA,
+		                        (uint32_t)(sizeof(head) + (size_t)count * sizeof(*v->pages) +
+		                                   (size_t)contents * XYL_PAGE_BYTES) };
+
+	v->parts[0] = (struct iovec){ &record, sizeof(record) };
+	v->parts[1] = (struct iovec){ &head, sizeof(head) };
+	v->parts[2] = (struct iovec){ v->pages, (size_t)count * sizeof(*v->pages) };
+	return stream_write(&v->s, v->parts, 3 + n);
+}
+
+/* Of pages with their types. */
+static int send_mapped(struct saver *v, unsigned count)
+{
+	size_t mapped = count;
+	uint8_t *window =
+	        xyl_foreign_map(v->x, v->domid, PROT_READ, v->mfns, mapped, v->running ? v->errors : NULL);
+	int n, rc = 0;
+
+	if (!window)
+		return stream_because(&v->s);
+	n = gather(v, window, &count);
+	if (n >= 0 && count)
+		rc = write_pages(v, count, count, (size_t)n);
+	if (xyl_foreign_unmap(v->x, window, mapped) < 0 || n < 0 || rc < 0)
+		return -1;
+	note_sent(v, count);
+	return 0;
+}
+
+int savememory_send(struct saver *v, uint64_t *at)
+{
+	unsigned count = 0;
+	int kept;
+
+	for (; *at < v->p2m.used_count && count < XYL_BATCH; ++*at) {
+		if (!(v->sent[*at] & SAVER_DUE))
+			continue;
+		v->pages[count] = v->p2m.pages[*at].pfn;
+		v->mfns[count] = v->p2m.pages[*at].mfn;
+		v->at[count++] = *at;
+	}
+	if (!count)
+		return 0;
+	kept = type_batch(v, count);
+	if (kept < 0 || (kept && send_mapped(v, (unsigned)kept) < 0))
+		return -1;
+	v->s.progress.pages_done += count;
+	return stream_tick(&v->s) < 0 ? -1 : 1;
+}
+
+/* ---- what is gone ---- */
+
+/* Whether the pfn has no page. *i: of p2m.pages, moved on; the pfns that are asked for grow. */
+static bool is_gone(const struct saver *v, uint64_t pfn, uint64_t *i)
+{
+	while (*i < v->p2m.used_count && v->p2m.pages[*i].pfn < pfn)
+		++*i;
+	return *i == v->p2m.used_count || v->p2m.pages[*i].pfn != pfn || v->sent[*i] == STREAM_PAGE_NONE;
+}
+
+int savememory_drop(struct saver *v)
+{
+	unsigned count = 0;
+	uint64_t i = 0;
+
+	for (uint64_t pfn = 0; pfn < v->pfn_count; pfn++) {
+		uint64_t *word = &v->ever[pfn / WORD_BITS], bit = UINT64_C(1) << pfn % WORD_BITS;
+
+		if (bit == 1 && !*word)
+			pfn += WORD_BITS - 1;
+		if (!(*word & bit) || !is_gone(v, pfn, &i))
+			continue;
+		*word &= ~bit;
+		v->pages[count++] = pfn | (uint64_t)STREAM_PAGE_NONE << STREAM_PFN_TYPE_BIT;
+		if (count < XYL_BATCH)
+			continue;
+		if (write_pages(v, count, 0, 0) < 0 || stream_tick(&v->s) < 0)
+			return -1;
+		count = 0;
+	}
+	return count ? write_pages(v, count, 0, 0) : 0;
+}
+
+void savememory_free(struct saver *v)
+{
+	guestp2m_free(&v->p2m);
+	free(v->sent);
+	free(v->leaf_pfns);
+	free(v->ever);
+	free(v->tables);
+}
