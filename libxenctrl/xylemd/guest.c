@@ -151,6 +151,8 @@ void guest_set_domid(struct guest *guest, uint32_t domid)
 	g_mutex_lock(&xylemd.lock);
 	if (guest->domid)
 		g_hash_table_remove(xylemd.by_domid, GUINT_TO_POINTER(guest->domid));
+	if (domid != guest->domid)
+		memset(&guest->limits, 0, sizeof(guest->limits));
 	guest->domid = domid;
 	guest->stopped_domid = 0;
 	if (domid)

@@ -63,8 +63,9 @@ struct guest {
 	uint32_t stopped_domid; /* the domain whose shutdown or death is being dealt with */
 	bool saving;            /* it may suspend: op_save() looks at its stop */
 	struct job job;
-	GVariant *snapshot; /* its configuration, for Get and the journal */
-	GVariant *devices;  /* its devices as they became, for Get */
+	struct xyl_live_limits limits; /* of live saves of this domain */
+	GVariant *snapshot;            /* its configuration, for Get and the journal */
+	GVariant *devices;             /* its devices as they became, for Get */
 
 	/* belongs to the operation */
 	struct journal *journal;
@@ -217,6 +218,8 @@ bool job_begin(struct guest *guest, const char *what, GError **error);
 void job_end(struct guest *guest);
 /* For xyl_domain_save() and its like; data is the guest. */
 bool job_progress(const struct xyl_progress *progress, void *data);
+/* For live saves of the domain that the guest has now; false: it has none. */
+bool save_set_limits(struct guest *guest, GVariant *limits, GError **error);
 /* False: there is none. */
 bool job_cancel(struct guest *guest);
 /* Sets *error from errno and xyl_error(), and returns false. */

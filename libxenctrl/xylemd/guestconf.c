@@ -7,8 +7,9 @@
 
 #include "error.h"
 
-#define MAX_NAME_BYTES 255
-#define MAX_PATH_BYTES 4095
+#define MAX_NAME_BYTES  255
+#define MAX_PATH_BYTES  4095
+#define DOWNTIME_US_MAX 60000000u
 
 struct key {
 	const char *name;
@@ -50,6 +51,11 @@ static const struct key screen_keys[] = {
 static const struct key scheduler_keys[] = {
 	{ "weight", "u", false },
 	{ "cap", "u", false },
+};
+
+static const struct key migration_keys[] = {
+	{ "bandwidth", "t", false },
+	{ "max_downtime_us", "t", false },
 };
 
 static const struct key ref_keys[] = {
@@ -686,6 +692,25 @@ bool scheduler_parse(GVariant *given, const struct guestconf *conf, uint32_t *we
 	*cap = conf->cap;
 	return take_keys(given, scheduler_keys, G_N_ELEMENTS(scheduler_keys), what, &dict, error) &&
 	       get_scheduler(&dict, conf, what, weight, cap, error);
+}
+
+bool migration_parse(GVariant *given, const char *name, struct xyl_live_limits *limits, GError **error)
+{
+	g_autofree char *what = g_strdup_printf("guest \"%s\"", name);
+	g_auto(GVariantDict) dict = G_VARIANT_DICT_INIT(NULL);
+	guint64 downtime;
+
+	if (!take_keys(given, migration_keys, G_N_ELEMENTS(migration_keys), what, &dict, error))
+		return false;
+	g_variant_dict_lookup(&dict, "bandwidth", "t", &limits->bandwidth);
+	if (!g_variant_dict_lookup(&dict, "max_downtime_us", "t", &downtime))
+		return true;
+	if (!downtime || downtime > DOWNTIME_US_MAX)
+		return xd_fail(error, XD_ERROR_INVALID_ARGUMENT,
+		               "%s: max_downtime_us %" G_GUINT64_FORMAT " is outside 1..%u", what, downtime,
+		               DOWNTIME_US_MAX);
+	limits->max_downtime_us = downtime;
+	return true;
 }
 
 bool pin_parse(GVariant *argument, const struct guestconf *conf, struct vcpu_pin *pin, GError **error)

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "../src/guestlimits.h"
+#include "xenctrl.h"
 
 #define GUESTCONF_MAX_CPUMAP 1024 /* bytes: 8192 physical CPUs */
 
@@ -128,6 +129,8 @@ const char *device_class(GVariant *dict, GError **error);
 /* What SetScheduler is given: what is absent keeps the configuration's value. */
 bool scheduler_parse(GVariant *dict, const struct guestconf *conf, uint32_t *weight, uint32_t *cap,
                      GError **error);
+/* What SetMigration is given: what is absent stays as it is in *limits, which an error may leave changed in part. */
+bool migration_parse(GVariant *dict, const char *name, struct xyl_live_limits *limits, GError **error);
 /* What SetPolicy is given, (ss): an event and what is done then. */
 bool policy_parse(GVariant *argument, struct guestconf *conf, GError **error);
 /* What SetAffinity is given, (uay); the map belongs to the caller. */

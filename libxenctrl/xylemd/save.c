@@ -7,6 +7,8 @@
  *	2. its memory and state are written to the client's file, pipe or socket
  *	3. it is kept as it is. The client makes what was written durable, and then has the guest destroyed, or resumed
  *
+ * A live save writes most of the memory before the first step, while the guest runs, and is given up when it stops by itself.
+ *
  * So there is a guest that can run at each moment, and never two: one that is kept does not run by itself. What fails on
  * the way has the guest go on where it stopped. A guest that does not suspend in time is left alone; when it does so later
  * all the same, it goes on too.
@@ -63,6 +65,23 @@ bool job_cancel(struct guest *guest)
 	g_cond_broadcast(&xylemd.scanned);
 	g_mutex_unlock(&xylemd.lock);
 	return there;
+}
+
+bool save_set_limits(struct guest *guest, GVariant *limits, GError **error)
+{
+	struct xyl_live_limits new;
+	bool ok;
+
+	g_mutex_lock(&xylemd.lock);
+	new = guest->limits;
+	ok = guest->domid ||
+	     xd_fail(error, XD_ERROR_BUSY, "guest \"%s\" has no domain at present", guest->name);
+	if (ok)
+		ok = migration_parse(limits, guest->name, &new, error);
+	if (ok)
+		guest->limits = new;
+	g_mutex_unlock(&xylemd.lock);
+	return ok;
 }
 
 bool job_fail(const struct guest *guest, const char *call, GError **error)
@@ -271,6 +290,9 @@ void save_adopt(struct guest *guest)
 {
 	if (!guest->journal->saving)
 		return;
+	/* It may have been live. A hypervisor that knows no log of dirty pages has none that is on. */
+	if (xyl_domain_save_live_end(xylemd.xen, guest->journal->domid))
+		g_debug("guest \"%s\": %s", guest->name, xyl_error());
 	/* Who asked for it is told that it failed. It goes on, now or when it comes to its suspend. */
 	if (!take_back(guest))
 		guest->abandoned_domid = guest->journal->domid;
@@ -301,25 +323,97 @@ static bool client_waits(struct op *op)
 	return waits;
 }
 
-static bool write_stream(struct op *op, GError **error)
+/* Of a suspended guest: it is kept when all has been written, and goes on otherwise. */
+static bool conclude(struct op *op, bool written, GError **error)
 {
 	struct guest *guest = op->guest;
 	g_autoptr(GError) second = NULL;
 
-	if (xyl_domain_save(xylemd.xen, guest->journal->domid, op->fd, job_progress, guest)) {
-		job_fail(guest, "saving", error);
-	} else if (!client_waits(op)) {
-		xd_fail(error, XD_ERROR_CANCELLED,
-		        "guest \"%s\": it is saved, but whoever wanted that has gone away", guest->name);
-	} else {
+	if (written && client_waits(op)) {
 		settle(guest);
 		return true;
 	}
+	if (written)
+		xd_fail(error, XD_ERROR_CANCELLED,
+		        "guest \"%s\": it is saved, but whoever wanted that has gone away", guest->name);
 	if (!g_atomic_int_get(&guest->doomed) && !resume(guest, &second))
 		g_warning("%s", second->message);
 	return false;
 }
 
+static bool save_suspended(struct op *op, GError **error)
+{
+	struct guest *guest = op->guest;
+	bool ok;
+
+	if (!suspend(guest, error))
+		return false;
+	ok = !xyl_domain_save(xylemd.xen, guest->journal->domid, op->fd, job_progress, guest) ||
+	     job_fail(guest, "saving", error);
+	return conclude(op, ok, error);
+}
+
+/* What the library's functions find. */
+struct live_save {
+	struct guest *guest;
+	GError *error; /* why it does not suspend */
+	bool suspended;
+};
+
+static bool live_suspend(void *data)
+{
+	struct live_save *live = data;
+
+	live->suspended = suspend(live->guest, &live->error);
+	return live->suspended;
+}
+
+static void live_limits(struct xyl_live_limits *limits, void *data)
+{
+	struct live_save *live = data;
+
+	g_mutex_lock(&xylemd.lock);
+	*limits = live->guest->limits;
+	g_mutex_unlock(&xylemd.lock);
+}
+
+static bool live_progress(const struct xyl_progress *progress, void *data)
+{
+	struct live_save *live = data;
+
+	return job_progress(progress, live->guest);
+}
+
+/* Why a guest was not saved that was not suspended: first of all what has become of it. */
+static bool live_fail(struct live_save *live, GError **error)
+{
+	if (live->error) {
+		g_propagate_error(error, live->error);
+		return false;
+	}
+	job_fail(live->guest, "saving", &live->error);
+	if (look_at(live->guest, error) == LOOK_FAILED)
+		g_error_free(live->error);
+	else
+		g_propagate_error(error, live->error);
+	return false;
+}
+
+static bool save_live(struct op *op, GError **error)
+{
+	static const struct xyl_live how = { .suspend = live_suspend, .limits = live_limits };
+	struct live_save live = { .guest = op->guest };
+	uint32_t domid = op->guest->journal->domid;
+	bool ok = !xyl_domain_save_live(xylemd.xen, domid, op->fd, &how, live_progress, &live);
+
+	if (!ok && !live.suspended)
+		return live_fail(&live, error);
+	if (!ok)
+		job_fail(op->guest, "saving", error);
+	return conclude(op, ok, error);
+}
+
+/* number: flags of Save. */
 void op_save(struct op *op)
 {
 	struct guest *guest = op->guest;
@@ -330,7 +424,8 @@ void op_save(struct op *op)
 	set_saving(guest, true);
 	guest->journal->saving = true;
 	ok = guest_try_save(guest, JOURNAL_RUNNING, &error) && job_begin(guest, "save", &error) &&
-	     can_suspend(guest, &error) && suspend(guest, &error) && write_stream(op, &error);
+	     can_suspend(guest, &error) &&
+	     (op->number & 1 ? save_live(op, &error) : save_suspended(op, &error));
 	job_end(guest);
 	guest->journal->saving = false;
 	if (!g_atomic_int_get(&guest->doomed))

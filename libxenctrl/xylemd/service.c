@@ -187,30 +187,51 @@ static gboolean submit_stream(GDBusMethodInvocation *call, GUnixFDList *fds, con
 	return TRUE;
 }
 
-static gboolean handle_save(XdXylemd1 *service, GDBusMethodInvocation *call, GUnixFDList *fds,
-                            const char *name, GVariant *stream, guint flags, gpointer data)
+static gboolean refuse_flags(GDBusMethodInvocation *call, guint flags)
 {
 	GError *error = NULL;
 
+	xd_fail(&error, XD_ERROR_INVALID_ARGUMENT, "flags 0x%x: only bit 0 has a meaning", flags);
+	return answer_error(call, error);
+}
+
+static gboolean handle_save(XdXylemd1 *service, GDBusMethodInvocation *call, GUnixFDList *fds,
+                            const char *name, GVariant *stream, guint flags, gpointer data)
+{
 	(void)service;
 	(void)data;
-	if (!flags)
-		return submit_stream(call, fds, name, stream, op_save, "save", flags);
-	xd_fail(&error, XD_ERROR_INVALID_ARGUMENT, "flags 0x%x: none has a meaning", flags);
-	return answer_error(call, error);
+	if (flags & ~1u)
+		return refuse_flags(call, flags);
+	return submit_stream(call, fds, name, stream, op_save, "save", flags);
 }
 
 static gboolean handle_dump(XdXylemd1 *service, GDBusMethodInvocation *call, GUnixFDList *fds,
                             const char *name, GVariant *file, guint flags, gpointer data)
 {
-	GError *error = NULL;
-
 	(void)service;
 	(void)data;
-	if (!(flags & ~1u))
-		return submit_stream(call, fds, name, file, op_dump, "dump", flags);
-	xd_fail(&error, XD_ERROR_INVALID_ARGUMENT, "flags 0x%x: only bit 0 has a meaning", flags);
-	return answer_error(call, error);
+	if (flags & ~1u)
+		return refuse_flags(call, flags);
+	return submit_stream(call, fds, name, file, op_dump, "dump", flags);
+}
+
+/* At once, beside the save that it may be for. */
+static gboolean handle_set_migration(XdXylemd1 *service, GDBusMethodInvocation *call, const char *name,
+                                     GVariant *limits, gpointer data)
+{
+	struct guest *guest = guest_named(name);
+	GError *error = NULL;
+
+	(void)data;
+	if (!guest)
+		xd_fail(&error, XD_ERROR_NOT_FOUND, "\"%.64s\" is no guest of xylemd", name);
+	else
+		save_set_limits(guest, limits, &error);
+	guest_unref(guest);
+	if (error)
+		return answer_error(call, error);
+	xd_xylemd1_complete_set_migration(service, call);
+	return TRUE;
 }
 
 static gboolean handle_cancel(XdXylemd1 *service, GDBusMethodInvocation *call, const char *name,
@@ -684,6 +705,15 @@ static GVariant *describe_job(struct guest *guest)
 	g_variant_builder_add(&b, "{sv}", "pages_total", g_variant_new_uint64(job.progress.pages_total));
 	g_variant_builder_add(&b, "{sv}", "pages_done", g_variant_new_uint64(job.progress.pages_done));
 	g_variant_builder_add(&b, "{sv}", "bytes_done", g_variant_new_uint64(job.progress.bytes_done));
+	if (job.progress.round) {
+		g_variant_builder_add(&b, "{sv}", "round", g_variant_new_uint32(job.progress.round));
+		g_variant_builder_add(&b, "{sv}", "dirty_pages",
+		                      g_variant_new_uint64(job.progress.dirty_pages));
+		g_variant_builder_add(&b, "{sv}", "rate", g_variant_new_uint64(job.progress.rate));
+	}
+	if (job.progress.downtime_us)
+		g_variant_builder_add(&b, "{sv}", "downtime_us",
+		                      g_variant_new_uint64(job.progress.downtime_us));
 	return g_variant_builder_end(&b);
 }
 
@@ -874,6 +904,7 @@ void service_start(XdXylemd1 *service)
 {
 	g_signal_connect(service, "handle-create", G_CALLBACK(handle_create), NULL);
 	g_signal_connect(service, "handle-save", G_CALLBACK(handle_save), NULL);
+	g_signal_connect(service, "handle-set-migration", G_CALLBACK(handle_set_migration), NULL);
 	g_signal_connect(service, "handle-dump", G_CALLBACK(handle_dump), NULL);
 	g_signal_connect(service, "handle-resume", G_CALLBACK(handle_resume), NULL);
 	g_signal_connect(service, "handle-restore", G_CALLBACK(handle_restore), NULL);

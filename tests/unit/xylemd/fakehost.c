@@ -266,6 +266,8 @@ int xyl_domain_build_pv(struct xyl *x, uint32_t domid, const struct xyl_pv_build
 
 enum fake_suspend fake_suspend;
 int fake_save_error;
+bool fake_no_log;
+struct xyl_live_limits fake_live_limits;
 
 int xyl_domain_resume(struct xyl *x, uint32_t domid)
 {
@@ -283,36 +285,103 @@ static bool suspended(uint32_t domid)
 	return is;
 }
 
-/* Tells how far it has come while its gate is shut. */
-int xyl_domain_save(struct xyl *x, uint32_t domid, int fd, xyl_progress_fn *progress, void *data)
+static bool has_stopped(uint32_t domid)
 {
-	struct xyl_progress far = { .pages_total = 100, .pages_done = 50, .bytes_done = 4096 };
+	bool is;
+
+	fake_lock();
+	is = !fake_domains[domid].there || fake_domains[domid].dying || fake_domains[domid].shutdown;
+	fake_unlock();
+	return is;
+}
+
+/* Tells how far it has come while a gate is shut. domid: that must run meanwhile, or 0. */
+static int report(enum gate gate, const struct xyl_progress *far, uint32_t domid, xyl_progress_fn *progress,
+                  void *data)
+{
+	int error = 0;
 	bool wait = true;
 
-	(void)x;
 	fake_lock();
-	waiting[GATE_SAVE]++;
+	waiting[gate]++;
 	fake_unlock();
-	while (wait) {
-		if (!progress(&far, data)) {
-			errno = ECANCELED;
-			break;
-		}
+	while (wait && !error) {
+		if (!progress(far, data))
+			error = ECANCELED;
+		else if (domid && has_stopped(domid))
+			error = EBUSY;
 		fake_lock();
-		wait = shut[GATE_SAVE];
+		wait = shut[gate];
 		fake_unlock();
 		g_usleep(1000);
 	}
 	fake_lock();
-	waiting[GATE_SAVE]--;
+	waiting[gate]--;
 	fake_unlock();
-	if (wait)
+	return error ? fail(error) : 0;
+}
+
+int xyl_domain_save(struct xyl *x, uint32_t domid, int fd, xyl_progress_fn *progress, void *data)
+{
+	struct xyl_progress far = { .pages_total = 100, .pages_done = 50, .bytes_done = 4096 };
+
+	(void)x;
+	if (report(GATE_SAVE, &far, 0, progress, data))
 		return -1;
 	if (fake_save_error)
 		return fail(fake_save_error);
 	if (!suspended(domid))
 		return fail(EBUSY);
 	return write(fd, FAKE_STREAM, strlen(FAKE_STREAM)) == (ssize_t)strlen(FAKE_STREAM) ? 0 : -1;
+}
+
+int xyl_domain_save_live_end(struct xyl *x, uint32_t domid)
+{
+	DOMAIN_CALL(d->logging = false);
+}
+
+static int save_live(uint32_t domid, int fd, const struct xyl_live *how, xyl_progress_fn *progress,
+                     void *data)
+{
+	struct xyl_progress far = {
+		.pages_total = 100, .pages_done = 50, .round = 1, .dirty_pages = 60, .rate = 7
+	};
+	struct xyl_live_limits limits = { 0 };
+
+	if (report(GATE_ROUNDS, &far, domid, progress, data))
+		return -1;
+	how->limits(&limits, data);
+	fake_lock();
+	fake_live_limits = limits;
+	fake_unlock();
+	if (!how->suspend(data))
+		return fail(ECANCELED);
+	far.round = 2;
+	far.downtime_us = 8;
+	if (report(GATE_SAVE, &far, 0, progress, data))
+		return -1;
+	if (fake_save_error)
+		return fail(fake_save_error);
+	if (!suspended(domid))
+		return fail(EBUSY);
+	return write(fd, FAKE_STREAM, strlen(FAKE_STREAM)) == (ssize_t)strlen(FAKE_STREAM) ? 0 : -1;
+}
+
+int xyl_domain_save_live(struct xyl *x, uint32_t domid, int fd, const struct xyl_live *how,
+                         xyl_progress_fn *progress, void *data)
+{
+	int rc, error;
+
+	if (fake_no_log)
+		return fail(ENOTSUP);
+	fake_lock();
+	fake_domains[domid].logging = true;
+	fake_unlock();
+	rc = save_live(domid, fd, how, progress, data);
+	error = errno;
+	if (xyl_domain_save_live_end(x, domid) == 0)
+		errno = error;
+	return rc;
 }
 
 int xyl_domain_dump(struct xyl *x, uint32_t domid, int fd, xyl_progress_fn *progress, void *data)

@@ -14,7 +14,7 @@
 
 #define FAKE_DOMAINS 256
 
-enum gate { GATE_UNPACK, GATE_BUILD, GATE_BACKEND, GATE_GONE, GATE_ADOPT, GATE_SAVE, GATES };
+enum gate { GATE_UNPACK, GATE_BUILD, GATE_BACKEND, GATE_GONE, GATE_ADOPT, GATE_SAVE, GATE_ROUNDS, GATES };
 
 struct fake_domain {
 	bool there, dying, shutdown;
@@ -26,6 +26,7 @@ struct fake_domain {
 	uint64_t max_kib;
 	bool link_down;
 	int64_t time_offset_s;
+	bool logging; /* which pages it changes */
 };
 
 /* By number; 0 is domain 0. Look at them with fake_lock() held. */
@@ -38,6 +39,8 @@ extern bool fake_frontends;        /* guests have drivers, which take what is of
 enum fake_suspend { FAKE_SUSPENDS, FAKE_ACKNOWLEDGES, FAKE_IGNORES };
 extern enum fake_suspend fake_suspend; /* what guests do that are asked to suspend */
 extern int fake_save_error;            /* xyl_domain_save() fails with it; 0: it writes FAKE_STREAM */
+extern bool fake_no_log;               /* the hypervisor cannot save guests that run */
+extern struct xyl_live_limits fake_live_limits; /* of the live save that was last asked for them */
 #define FAKE_STREAM "a guest's memory"
 extern int fake_screens; /* how many were started since the last was taken down */
 

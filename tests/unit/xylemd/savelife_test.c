@@ -24,6 +24,11 @@ static struct call *begin_save(const struct test_guest *g, int fd)
 	return begin_stream("Save", g_variant_new("(shu)", g->uuid, 0, 0), fd);
 }
 
+static struct call *begin_live(const struct test_guest *g, int fd)
+{
+	return begin_stream("Save", g_variant_new("(shu)", g->uuid, 0, 1), fd);
+}
+
 /* It has a kernel that can suspend. */
 static uint32_t saveable(struct test_guest *g, bool paused)
 {
@@ -299,6 +304,200 @@ static void test_job(void)
 	close(fd);
 }
 
+/* ---- live ---- */
+
+static struct call *set_migration(const char *uuid, const char *limits)
+{
+	return make("SetMigration", g_variant_new("(s@a{sv})", uuid, g_variant_new_parsed(limits)));
+}
+
+static bool limits_are(uint64_t bandwidth, uint64_t max_downtime_us)
+{
+	bool are;
+
+	fake_lock();
+	are = fake_live_limits.bandwidth == bandwidth && fake_live_limits.max_downtime_us == max_downtime_us;
+	fake_unlock();
+	return are;
+}
+
+static bool logs(uint32_t domid)
+{
+	bool is;
+
+	fake_lock();
+	is = fake_domains[domid].logging;
+	fake_unlock();
+	return is;
+}
+
+/* What Get tells of the job: a number; 0: nothing. */
+static guint64 job_number(const struct test_guest *g, const char *key)
+{
+	struct call *get = make("Get", g_variant_new("(s)", g->uuid));
+	g_autoptr(GVariant) domain = g_variant_get_child_value(get->answer, 0);
+	g_autoptr(GVariant) job = g_variant_lookup_value(domain, "job", G_VARIANT_TYPE_VARDICT);
+	guint64 number = 0;
+	guint32 small = 0;
+
+	if (job && !g_variant_lookup(job, key, "t", &number) && g_variant_lookup(job, key, "u", &small))
+		number = small;
+	end(get);
+	return number;
+}
+
+static void test_live(void)
+{
+	struct test_guest g;
+	uint32_t domid = saveable(&g, false);
+	char text[64] = "";
+	int fd = scratch();
+	struct call *call;
+
+	fake_gate(GATE_ROUNDS, false);
+	fake_gate(GATE_SAVE, false);
+	call = begin_live(&g, fd);
+	UNTIL(fake_waiting(GATE_ROUNDS));
+	tap_ok(runs(domid) && logs(domid) && !asked(domid), "live: the guest runs while it is written");
+	UNTIL(job_number(&g, "round") == 1);
+	tap_ok(job_number(&g, "dirty_pages") == 60 && job_number(&g, "rate") == 7 &&
+	               !job_number(&g, "downtime_us"),
+	       "Get tells of its rounds");
+	tap_ok(succeeded(set_migration(g.uuid, "{'bandwidth': <uint64 5>, 'max_downtime_us': <uint64 6>}")),
+	       "SetMigration answers meanwhile");
+	fake_gate(GATE_ROUNDS, true);
+	UNTIL(fake_waiting(GATE_SAVE));
+	tap_ok(limits_are(5, 6), "and holds for it");
+	UNTIL(job_number(&g, "downtime_us") == 8);
+	tap_ok(!runs(domid) && job_number(&g, "round") == 2, "then it is suspended");
+	fake_gate(GATE_SAVE, true);
+	tap_ok(succeeded(call) && !logs(domid), "and saved");
+	settle(&g);
+	tap_ok(pread(fd, text, sizeof(text) - 1, 0) > 0 && !strcmp(text, FAKE_STREAM) &&
+	               fake_find(g.id) == domid && !runs(domid),
+	       "the stream is complete; the guest is kept, and does not run");
+	tap_ok(succeeded(begin("Resume", g_variant_new("(s)", g.uuid))) && runs(domid), "it may be resumed");
+	tap_ok(succeeded(set_migration(g.uuid, "{'bandwidth': <uint64 0>}")) &&
+	               succeeded(begin_live(&g, fd)) && limits_are(0, 6),
+	       "what SetMigration is not given stays, for the next save as well");
+	tap_ok(destroyed(&g), "Destroy ends it");
+	saveable(&g, true);
+	tap_ok(succeeded(begin_live(&g, fd)) && limits_are(0, 0), "another guest has the defaults");
+	tap_ok(succeeded(begin("Resume", g_variant_new("(s)", g.uuid))) && !runs(fake_find(g.id)),
+	       "one that was paused is paused again");
+	destroyed(&g);
+	close(fd);
+}
+
+static void test_set_migration(void)
+{
+	static const char *const bad[] = { "{'speed': <uint64 5>}", "{'bandwidth': <uint32 5>}",
+		                           "{'max_downtime_us': <uint64 0>}",
+		                           "{'max_downtime_us': <uint64 60000001>}",
+		                           "{'bandwidth': <uint64 9>, 'max_downtime_us': <'long'>}" };
+	struct test_guest g, none;
+	int fd = scratch();
+	unsigned i;
+
+	saveable(&g, false);
+	new_guest(&none);
+	for (i = 0; i < G_N_ELEMENTS(bad); i++)
+		tap_ok(refused(set_migration(g.uuid, bad[i]), "InvalidArgument"), "SetMigration refuses %s",
+		       bad[i]);
+	tap_ok(refused(set_migration(none.uuid, "@a{sv} {}"), "NotFound"), "and whom it does not know");
+	tap_ok(succeeded(set_migration(g.uuid, "@a{sv} {}")) && succeeded(begin_live(&g, fd)) &&
+	               limits_are(0, 0),
+	       "what was refused has changed nothing");
+	destroyed(&g);
+	close(fd);
+}
+
+/* Each way out of the rounds, and of what comes after them. */
+static void test_live_fails(void)
+{
+	struct test_guest g;
+	uint32_t domid = saveable(&g, false);
+	int fd = scratch();
+	struct call *call;
+
+	tap_ok(refused(begin_stream("Save", g_variant_new("(shu)", g.uuid, 0, 3), fd), "InvalidArgument"),
+	       "live: other flags are refused");
+	fake_no_log = true;
+	tap_ok(refused(begin_live(&g, fd), "NotSupported") && runs(domid), "a hypervisor that cannot");
+	fake_no_log = false;
+	fake_gate(GATE_ROUNDS, false);
+	call = begin_live(&g, fd);
+	UNTIL(fake_waiting(GATE_ROUNDS));
+	tap_ok(succeeded(begin("Cancel", g_variant_new("(s)", g.uuid))) && refused(call, "Cancelled") &&
+	               runs(domid) && !asked(domid) && !logs(domid),
+	       "cancelled while it runs: it runs on, and knows nothing of it");
+	fake_gate(GATE_ROUNDS, true);
+	fake_suspend = FAKE_IGNORES;
+	call = begin_live(&g, fd);
+	UNTIL(asked(domid));
+	tap_ok(succeeded(begin("Cancel", g_variant_new("(s)", g.uuid))) && refused(call, "Cancelled") &&
+	               runs(domid) && !asked(domid) && !logs(domid),
+	       "cancelled when it is asked to suspend: the request is taken back");
+	tap_ok(refused(begin_live(&g, fd), "Timeout") && runs(domid) && !asked(domid),
+	       "a guest that does not answer");
+	fake_suspend = FAKE_SUSPENDS;
+	fake_gate(GATE_SAVE, false);
+	call = begin_live(&g, fd);
+	UNTIL(fake_waiting(GATE_SAVE));
+	tap_ok(succeeded(begin("Cancel", g_variant_new("(s)", g.uuid))) && refused(call, "Cancelled") &&
+	               runs(domid) && !logs(domid),
+	       "cancelled when it is suspended: it goes on");
+	fake_gate(GATE_SAVE, true);
+	fake_save_error = EIO;
+	tap_ok(refused(begin_live(&g, fd), "Stream") && runs(domid), "a stream that cannot be written");
+	fake_save_error = 0;
+	fake_gate(GATE_ROUNDS, false);
+	call = begin_live(&g, fd);
+	UNTIL(fake_waiting(GATE_ROUNDS));
+	fake_stop(domid, XYL_SHUTDOWN_POWEROFF);
+	tap_ok(refused(call, "Busy"), "a guest that powers off while it runs");
+	settle(&g);
+	tap_ok(!fake_find(g.id) && !guest_by_uuid(g.uuid), "is dealt with by its policy");
+	domid = saveable(&g, false);
+	call = begin_live(&g, fd);
+	UNTIL(fake_waiting(GATE_ROUNDS));
+	fake_stop(domid, XYL_SHUTDOWN_REBOOT);
+	tap_ok(refused(call, "Busy"), "one that reboots");
+	settle(&g);
+	tap_ok(fake_find(g.id) && fake_find(g.id) != domid && runs(fake_find(g.id)), "does so");
+	destroyed(&g);
+	saveable(&g, false);
+	call = begin_live(&g, fd);
+	UNTIL(fake_waiting(GATE_ROUNDS));
+	tap_ok(destroyed(&g) && !succeeded(call), "Destroy ends a live save and its guest");
+	fake_gate(GATE_ROUNDS, true);
+	close(fd);
+}
+
+/* xylemd is killed within a live save: its journal says so, and the hypervisor's log of dirty pages is still on. */
+static void test_live_adopted(void)
+{
+	struct test_guest g;
+	uint32_t domid = saveable(&g, false);
+	struct guest *guest = guest_by_uuid(g.uuid);
+	int fd = scratch();
+
+	guest->journal->saving = true;
+	guest_save(guest, JOURNAL_RUNNING);
+	fake_lock();
+	fake_domains[domid].logging = true;
+	fake_unlock();
+	guest_unregister(guest);
+	guest_unref(guest);
+	scan_adopt_all();
+	settle(&g);
+	tap_ok(runs(domid) && !logs(domid),
+	       "a live save whose xylemd was killed: it runs, and is not watched");
+	tap_ok(succeeded(begin_live(&g, fd)), "and can be saved");
+	destroyed(&g);
+	close(fd);
+}
+
 int main(void)
 {
 	g_log_set_writer_func(quiet, NULL, NULL);
@@ -307,6 +506,10 @@ int main(void)
 	test_resume();
 	test_save_fails();
 	test_job();
+	test_live();
+	test_set_migration();
+	test_live_fails();
+	test_live_adopted();
 	test_dump();
 	g_rmdir(dir);
 	g_free(dir);
