@@ -46,13 +46,17 @@ static int finish(struct context *ctx, const char *id, int fd, const char *path)
 
 int cmd_save(struct context *ctx, int argc, char **argv)
 {
-	const char *path = argv[1], *id;
+	gboolean live = argc == 3 && !strcmp(argv[0], "--live");
+	const char *path = argv[argc - 1], *id;
 	g_autoptr(GUnixFDList) fds = NULL;
 	GError *error = NULL;
 	int fd, copy, rc;
 
-	(void)argc;
-	if (!find_guest(ctx, argv[0], &id, NULL))
+	if (argc == 3 && !live) {
+		fprintf(stderr, "usage: xenctl save [--live] DOMAIN FILE\n");
+		return EXIT_USAGE;
+	}
+	if (!find_guest(ctx, argv[argc - 2], &id, NULL))
 		return 1;
 	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0)
@@ -64,8 +68,8 @@ int cmd_save(struct context *ctx, int argc, char **argv)
 		return fail("%s: %s", path, g_strerror(errno));
 	}
 	fds = list_of(copy);
-	if (!xd_xylemd1_call_save_sync(ctx->daemon, id, g_variant_new_handle(0), 0, fds, NULL, NULL,
-	                               &error)) {
+	if (!xd_xylemd1_call_save_sync(ctx->daemon, id, g_variant_new_handle(0), live ? 1 : 0, fds, NULL,
+	                               NULL, &error)) {
 		unlink(path);
 		rc = fail_error(error);
 	} else {
