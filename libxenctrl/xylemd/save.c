@@ -355,7 +355,7 @@ static bool save_suspended(struct op *op, GError **error)
 
 /* What the library's functions find. */
 struct live_save {
-	struct guest *guest;
+	struct op *op;
 	GError *error; /* why it does not suspend */
 	bool suspended;
 };
@@ -364,7 +364,7 @@ static bool live_suspend(void *data)
 {
 	struct live_save *live = data;
 
-	live->suspended = suspend(live->guest, &live->error);
+	live->suspended = suspend(live->op->guest, &live->error);
 	return live->suspended;
 }
 
@@ -373,7 +373,7 @@ static void live_limits(struct xyl_live_limits *limits, void *data)
 	struct live_save *live = data;
 
 	g_mutex_lock(&xylemd.lock);
-	*limits = live->guest->limits;
+	*limits = live->op->guest->limits;
 	g_mutex_unlock(&xylemd.lock);
 }
 
@@ -381,18 +381,21 @@ static bool live_progress(const struct xyl_progress *progress, void *data)
 {
 	struct live_save *live = data;
 
-	return job_progress(progress, live->guest);
+	/* It may take hours, which nobody needs who has gone away. */
+	return job_progress(progress, live->op->guest) && client_waits(live->op);
 }
 
 /* Why a guest was not saved that was not suspended: first of all what has become of it. */
 static bool live_fail(struct live_save *live, GError **error)
 {
+	struct guest *guest = live->op->guest;
+
 	if (live->error) {
 		g_propagate_error(error, live->error);
 		return false;
 	}
-	job_fail(live->guest, "saving", &live->error);
-	if (look_at(live->guest, error) == LOOK_FAILED)
+	job_fail(guest, "saving", &live->error);
+	if (look_at(guest, error) == LOOK_FAILED)
 		g_error_free(live->error);
 	else
 		g_propagate_error(error, live->error);
@@ -402,7 +405,7 @@ static bool live_fail(struct live_save *live, GError **error)
 static bool save_live(struct op *op, GError **error)
 {
 	static const struct xyl_live how = { .suspend = live_suspend, .limits = live_limits };
-	struct live_save live = { .guest = op->guest };
+	struct live_save live = { .op = op };
 	uint32_t domid = op->guest->journal->domid;
 	bool ok = !xyl_domain_save_live(xylemd.xen, domid, op->fd, &how, live_progress, &live);
 

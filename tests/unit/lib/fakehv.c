@@ -223,9 +223,12 @@ static long decrease(const struct xen_memory_reservation *r)
 	const xen_pfn_t *list = r->extent_start.p;
 
 	for (uint64_t i = 0; i < r->nr_extents; i++) {
-		if (fake_owner(list[i]) != r->domid)
+		if (fake_bare && list[i] >= FAKE_BASE + FAKE_FRAMES)
+			fake_domains[r->domid].page_count--;
+		else if (fake_owner(list[i]) == r->domid)
+			fake_take(r->domid, list[i]);
+		else
 			return (long)i;
-		fake_take(r->domid, list[i]);
 	}
 	return (long)r->nr_extents;
 }

@@ -63,6 +63,13 @@ static void rewind_stream(void)
 		abort();
 }
 
+/* Counts in *data, and stops at 0. */
+static bool count_down(const struct xyl_progress *p, void *data)
+{
+	(void)p;
+	return --*(int *)data > 0;
+}
+
 /* ---- guests ---- */
 
 /*
@@ -91,6 +98,32 @@ static void make_sparse_guest(void)
 	fake_domains[1].page_count = CLAIMED_PAGES;
 }
 
+/* A table with room for CLAIMED_PAGES * 512 pfns, whose last one has a page. One leaf stands for all that is nothing. */
+static void make_far_guest(void)
+{
+	enum { TOP = DATA, UPPER, MIDDLE, FIRST, SECOND, THIRD, NOTHING, LAST };
+	struct shared_info *s;
+
+	guest_make();
+	for (unsigned i = 0; i < 512; i++) {
+		guest_words(TOP)[i] = guest_entry(UPPER);
+		guest_words(UPPER)[i] = guest_entry(MIDDLE);
+		guest_words(MIDDLE)[i] = guest_entry(!i                             ? FIRST
+		                                     : i == CLAIMED_PAGES / 512 - 1 ? THIRD
+		                                                                    : SECOND);
+		guest_words(FIRST)[i] = guest_entry(i < 3 ? LEAF + i : NOTHING);
+		guest_words(SECOND)[i] = guest_entry(NOTHING);
+		guest_words(THIRD)[i] = guest_entry(i == 511 ? LAST : NOTHING);
+		guest_words(NOTHING)[i] = guest_words(LAST)[i] = UINT64_MAX;
+	}
+	guest_words(LAST)[511] = fake_give(1);
+	s = guest_shared(1);
+	s->arch.max_pfn = (uint64_t)CLAIMED_PAGES * 512;
+	s->arch.p2m_cr3 = guest_frames[TOP] << 12;
+	s->arch.p2m_vaddr = UINT64_C(0xffffc90000000000);
+	fake_domains[1].shutdown = false;
+}
+
 static void sparse_guest_saved(void)
 {
 	long before = most_kib();
@@ -113,6 +146,40 @@ static void sparse_guest_dumped(void)
 	CHECK_THAT(!fake_mapped && !fake_allocated);
 }
 
+static bool never(void *data)
+{
+	(void)data;
+	return false;
+}
+
+static void sparse_guest_runs(void)
+{
+	static const struct xyl_live how = { .suspend = never };
+	long before = most_kib();
+	int left = 1000;
+
+	make_sparse_guest();
+	fake_domains[1].shutdown = false;
+	CHECK_THAT(xyl_domain_save_live(x, 1, fd, &how, count_down, &left) < 0 &&
+	           (errno == EINVAL || errno == ECANCELED));
+	printf("# %s; %ld KiB\n", xyl_error(), most_kib() - before);
+	CHECK_THAT(most_kib() - before < GROWTH_KIB);
+	CHECK_THAT(!fake_mapped && !fake_allocated && !fake_domains[1].logging);
+}
+
+/* A guest with one page far above the others: what is kept of it is bits. */
+static void far_page(void)
+{
+	static const struct xyl_live how = { .suspend = never };
+	long before = most_kib();
+
+	make_far_guest();
+	CHECK_THAT(xyl_domain_save_live(x, 1, fd, &how, NULL, NULL) < 0 && errno == ECANCELED);
+	printf("# %s; %ld KiB\n", xyl_error(), most_kib() - before);
+	CHECK_THAT(most_kib() - before < 2 * GROWTH_KIB);
+	CHECK_THAT(!fake_mapped && !fake_allocated && !fake_domains[1].logging);
+}
+
 static void too_many_entries(void)
 {
 	make_sparse_guest();
@@ -124,13 +191,6 @@ static void too_many_entries(void)
 	guest_shared(1)->arch.max_pfn = (UINT64_C(1) << 28) + 1;
 	CHECK_THAT(xyl_domain_save(x, 1, fd, NULL, NULL) < 0 && errno == EINVAL &&
 	           strstr(xyl_error(), "its size cannot be"));
-}
-
-/* Counts in *data, and stops at 0. */
-static bool count_down(const struct xyl_progress *p, void *data)
-{
-	(void)p;
-	return --*(int *)data > 0;
 }
 
 static void reading_ticks(void)
@@ -197,7 +257,7 @@ static void put_p2m_frames(uint64_t pfn_count)
 }
 
 /* Pages without content, each so many pfns behind the one before it; of two types by turns. */
-static void put_pages(uint64_t count, uint64_t stride, uint64_t type, uint64_t other)
+static void put_pages_from(uint64_t first, uint64_t count, uint64_t stride, uint64_t type, uint64_t other)
 {
 	static uint64_t list[STREAM_PAGES_MAX];
 
@@ -205,22 +265,30 @@ static void put_pages(uint64_t count, uint64_t stride, uint64_t type, uint64_t o
 		const struct stream_page_data head = { STREAM_PAGES_MAX, 0 };
 
 		for (uint64_t i = 0; i < STREAM_PAGES_MAX; i++)
-			list[i] = (at + i) * stride | (i % 2 ? other : type) << STREAM_PFN_TYPE_BIT;
+			list[i] = (first + (at + i) * stride) | (i % 2 ? other : type) << STREAM_PFN_TYPE_BIT;
 		put_record(STREAM_PAGE_DATA, sizeof(head) + sizeof(list));
 		put(&head, sizeof(head));
 		put(list, sizeof(list));
 	}
 }
 
+static void put_pages(uint64_t count, uint64_t stride, uint64_t type, uint64_t other)
+{
+	put_pages_from(0, count, stride, type, other);
+}
+
+static uint64_t max_memory_kib; /* of restores; 0: no limit */
+
 static int restore(xyl_progress_fn *progress, void *data)
 {
+	struct xyl_pv_restore how = { .max_memory_kib = max_memory_kib };
 	struct xyl_pv_restored made;
 
 	fake_reset();
 	fake_bare = true;
 	fake_create(2);
 	rewind_stream();
-	return xyl_domain_restore(x, 2, fd, &(struct xyl_pv_restore){ 0 }, &made, progress, data);
+	return xyl_domain_restore(x, 2, fd, &how, &made, progress, data);
 }
 
 /* Restores what was put; it should end at its END, which comes too early, in bounded memory. */
@@ -253,6 +321,23 @@ static void sparse_pages(void)
 	put_pages(STREAM_PAGES_MAX, 512, STREAM_PAGE_ALLOCATED, STREAM_PAGE_ALLOCATED);
 	restore_bounded();
 	CHECK_THAT(fake_domains[2].page_count == STREAM_PAGES_MAX);
+}
+
+/* Pages that come, and are none again, at ever other pfns: those that are none are forgotten when others need room. */
+static void come_and_go(void)
+{
+	put_xl_header();
+	put_image_headers();
+	put_p2m_frames((uint64_t)STREAM_PAGES_MAX * 16);
+	for (uint64_t i = 0; i < 16; i++) {
+		put_pages_from(i * STREAM_PAGES_MAX, STREAM_PAGES_MAX, 1, STREAM_PAGE_ALLOCATED,
+		               STREAM_PAGE_ALLOCATED);
+		put_pages_from(i * STREAM_PAGES_MAX, STREAM_PAGES_MAX, 1, STREAM_PAGE_NONE, STREAM_PAGE_NONE);
+	}
+	max_memory_kib = STREAM_PAGES_MAX * 4;
+	restore_bounded();
+	CHECK_THAT(fake_domains[2].page_count <= STREAM_PAGES_MAX);
+	max_memory_kib = 0;
 }
 
 static void last_pfn_too_large(void)
@@ -417,11 +502,16 @@ int main(void)
 	rewind_stream();
 	isolated("it is dumped in bounded memory", sparse_guest_dumped);
 	rewind_stream();
+	isolated("nor does a live save of it take more", sparse_guest_runs);
+	rewind_stream();
+	isolated("a live save of a guest with one page far above the others is bounded", far_page);
+	rewind_stream();
 	isolated("a table with many more entries than the domain has pages is refused", too_many_entries);
 	rewind_stream();
 	isolated("whoever wants to stop is asked while the table is read", reading_ticks);
 	isolated("pfns without a page, far apart, take no memory in a restore", sparse_nothing);
 	isolated("pages far apart are restored in memory bounded by their number", sparse_pages);
+	isolated("pages that come and go take no more than those that may be there at once", come_and_go);
 	isolated("a stream with pfns of more than a TiB is refused by name", last_pfn_too_large);
 	isolated("a page table that comes again and again is noted once", table_again);
 	isolated("whoever wants to stop is asked while optional records are passed over", optional_records);

@@ -3,6 +3,7 @@
  * Save, restore and dump by the library, for tests/system/test-save, which starts it in a dom0:
  *	save_live suspend DOMID                asks the guest to suspend, and waits until it has
  *	save_live save DOMID FILE|-
+ *	save_live live DOMID FILE|-            saves a guest that runs, and has it suspend for the last of it
  *	save_live dump DOMID FILE|-
  *	save_live restore FILE|- NAME VCPUS    makes a new domain, with a console, and lets it run; prints its number
  *	save_live refuse FILE VCPUS            the same for a stream that is not right: says why, and destroys the domain
@@ -61,7 +62,7 @@ static void suspend(uint32_t domid)
 	snprintf(path, sizeof(path), "/local/domain/%u/control/shutdown", domid);
 	if (xyl_store_printf(store, XYL_TX_NONE, path, "suspend") < 0)
 		die("suspend");
-	for (int i = 0; i < WAIT_S * 10; i++) {
+	for (int i = 0; i < WAIT_S * 1000; i++) {
 		if (xyl_domain_info(x, domid, &info) < 0)
 			die("suspend");
 		if (info.shutdown) {
@@ -70,7 +71,7 @@ static void suspend(uint32_t domid)
 			fprintf(stderr, "save_live: it stopped for reason %d\n", info.shutdown_reason);
 			exit(1);
 		}
-		usleep(100000);
+		usleep(1000);
 	}
 	fprintf(stderr, "save_live: it did not suspend\n");
 	exit(1);
@@ -87,6 +88,38 @@ static void save(uint32_t domid, const char *file, bool dump)
 	if (close(fd) < 0)
 		die(file);
 	fprintf(stderr, "save_live: saved, %llu calls for progress\n", (unsigned long long)calls);
+}
+
+static bool suspend_now(void *data)
+{
+	suspend(*(uint32_t *)data);
+	return true;
+}
+
+static bool tell_rounds(const struct xyl_progress *p, void *data)
+{
+	static uint32_t round;
+
+	(void)data;
+	if (p->round != round)
+		fprintf(stderr,
+		        "save_live: round %u: %llu pages, %llu bytes so far, %llu bytes/s, down %llu us\n",
+		        p->round, (unsigned long long)p->dirty_pages, (unsigned long long)p->bytes_done,
+		        (unsigned long long)p->rate, (unsigned long long)p->downtime_us);
+	round = p->round;
+	return true;
+}
+
+static void save_running(uint32_t domid, const char *file)
+{
+	static const struct xyl_live how = { .suspend = suspend_now };
+	int fd = open_file(file, true);
+
+	if (xyl_domain_save_live(x, domid, fd, &how, tell_rounds, &domid) < 0)
+		die("live");
+	if (close(fd) < 0)
+		die(file);
+	fprintf(stderr, "save_live: saved\n");
 }
 
 /* What the guest and xenconsoled find in the store. */
@@ -187,6 +220,8 @@ int main(int argc, char **argv)
 		suspend((uint32_t)atoi(argv[2]));
 	else if (strcmp(what, "save") == 0 && argc == 4)
 		save((uint32_t)atoi(argv[2]), argv[3], false);
+	else if (strcmp(what, "live") == 0 && argc == 4)
+		save_running((uint32_t)atoi(argv[2]), argv[3]);
 	else if (strcmp(what, "dump") == 0 && argc == 4)
 		save((uint32_t)atoi(argv[2]), argv[3], true);
 	else if (strcmp(what, "restore") == 0 && argc == 5)
