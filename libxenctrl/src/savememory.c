@@ -22,31 +22,35 @@ static uint64_t to_pfn(const void *data, uint64_t mfn)
 	return guestp2m_pfn(data, mfn);
 }
 
-/* The pfns of the pages that hold the table. */
-static int find_leaves(const struct saver *v, const struct guestp2m *p2m, uint64_t **out)
+/* The pfns of the pages that hold the table; NULL after an error. */
+static uint64_t *find_leaves(const struct saver *v, const struct guestp2m *p2m)
 {
 	uint64_t *pfns = malloc(p2m->leaf_count * sizeof(*pfns));
 
-	*out = pfns;
-	if (!pfns)
-		return stream_fail(&v->s, ENOMEM, "out of memory");
+	if (!pfns) {
+		stream_fail(&v->s, ENOMEM, "out of memory");
+		return NULL;
+	}
 	for (uint64_t i = 0; i < p2m->leaf_count; i++) {
 		pfns[i] = guestp2m_pfn(p2m, p2m->leaves[i]);
-		if (pfns[i] == XYL_PAGE_NONE)
-			return stream_fail(
-			        &v->s, EINVAL,
-			        "its table of frames lies in frame %#llx, which the table does not have",
-			        (unsigned long long)p2m->leaves[i]);
+		if (pfns[i] != XYL_PAGE_NONE)
+			continue;
+		stream_fail(&v->s, EINVAL,
+		            "its table of frames lies in frame %#llx, which the table does not have",
+		            (unsigned long long)p2m->leaves[i]);
+		free(pfns);
+		return NULL;
 	}
-	return 0;
+	return pfns;
 }
 
 /* Takes the pfns. A table once told of may grow: who restores it has no way to make it shorter. */
-static void take_leaves(struct saver *v, uint64_t *pfns, const struct guestp2m *p2m)
+static void take_leaves(struct saver *v, uint64_t *pfns)
 {
+	const struct guestp2m *p2m = &v->p2m;
 	uint64_t pfn_count = p2m->pfn_count > v->pfn_count ? p2m->pfn_count : v->pfn_count;
 
-	v->told = v->told && v->pfn_count == pfn_count && v->leaf_count == p2m->leaf_count &&
+	v->told = v->told && v->leaf_pfns && v->pfn_count == pfn_count && v->leaf_count == p2m->leaf_count &&
 	          !memcmp(v->leaf_pfns, pfns, p2m->leaf_count * sizeof(*pfns));
 	free(v->leaf_pfns);
 	v->leaf_pfns = pfns;
@@ -87,7 +91,7 @@ static bool carry_over(const struct saver *v, const struct guestp2m *new, uint8_
 	return moved;
 }
 
-static int take_table(struct saver *v, struct guestp2m *new, uint64_t *pfns)
+static int take_table(struct saver *v, const struct guestp2m *new)
 {
 	uint8_t *sent = malloc(new->used_count ? new->used_count : 1);
 	bool moved;
@@ -103,7 +107,6 @@ static int take_table(struct saver *v, struct guestp2m *new, uint64_t *pfns)
 	}
 	free(v->sent);
 	v->sent = sent;
-	take_leaves(v, pfns, new);
 	guestp2m_free(&v->p2m);
 	v->p2m = *new;
 	return 0;
@@ -113,21 +116,20 @@ int savememory_read(struct saver *v, uint64_t memory_pages)
 {
 	struct guestp2m new;
 	uint64_t *pfns = NULL;
-	int rc;
 
 	if (guestp2m_read(v->x, &v->s, v->shared, memory_pages, &new) < 0)
 		return -1;
 	if (new.leaf_count < v->leaf_count)
-		rc = stream_fail(&v->s, EBUSY, "its table of frames has become shorter meanwhile");
+		stream_fail(&v->s, EBUSY, "its table of frames has become shorter meanwhile");
 	else
-		rc = find_leaves(v, &new, &pfns);
-	if (rc == 0)
-		rc = take_table(v, &new, pfns);
-	if (rc < 0) {
+		pfns = find_leaves(v, &new);
+	if (!pfns || take_table(v, &new) < 0) {
 		guestp2m_free(&new);
 		free(pfns);
+		return -1;
 	}
-	return rc;
+	take_leaves(v, pfns);
+	return 0;
 }
 
 /* ---- what is due ---- */
