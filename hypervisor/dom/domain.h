@@ -171,9 +171,9 @@ struct domain {
 	bool xpti;                     /* create */
 	/* A read of its dirty log (domctl_shadow.c), for which it is paused; domctl_lock */
 	struct log_read {
-		bool under_way;
+		uint32_t op;    /* XEN_DOMCTL_SHADOW_OP_*, 0: none is under way */
 		uint32_t dirty; /* bits found */
-		uint64_t done;  /* pfns */
+		uint64_t done;  /* pfns; also of clearing it before it is switched on */
 	} log_read;
 	uint32_t relinquish_step;
 	uint32_t tsc_mode; /* 0 or 2, which are the same here */

@@ -46,9 +46,15 @@ static int enable(struct domain *d)
 		rc = shadow_set_pool(&d->mm, MAX(shadow_pool(&d->mm), pool_of(d)));
 	if (rc)
 		return rc;
+	for (uint64_t *pfn = &d->log_read.done; *pfn < dirty_log_limit(&d->mm); *pfn += BITS_PER_WORD) {
+		(void)dirty_log_word(&d->mm, *pfn, true);
+		if (*pfn % (16 * SLICE_PFNS) == 0 && work_pending()) {
+			*pfn += BITS_PER_WORD;
+			return -ERESTART_HV;
+		}
+	}
+	d->log_read.done = 0;
 	domain_pause(d);
-	for (uint64_t pfn = 0; pfn < dirty_log_limit(&d->mm); pfn += BITS_PER_WORD)
-		(void)dirty_log_word(&d->mm, pfn, true);
 	dirty_log_start(&d->mm);
 	shadow_start(&d->mm);
 	domain_unpause(d);
@@ -57,7 +63,7 @@ static int enable(struct domain *d)
 
 static void reading_ends(struct domain *d)
 {
-	d->log_read = (struct log_read){ .under_way = false };
+	d->log_read = (struct log_read){ .op = 0 };
 	domain_unpause(d);
 }
 
@@ -65,7 +71,7 @@ static int off(struct domain *d)
 {
 	if (!d->mm.shadowed && !shadow_pool(&d->mm))
 		return -EINVAL;
-	if (d->log_read.under_way)
+	if (d->log_read.op)
 		reading_ends(d);
 	if (d->mm.shadowed) {
 		domain_pause(d);
@@ -105,6 +111,12 @@ static int copy_slice(struct domain *d, const struct xen_domctl_shadow_op *op, u
 
 	for (unsigned i = 0; i < n; i++)
 		words[i] = dirty_log_word(&d->mm, first + i * BITS_PER_WORD, clear);
+	if (count % BITS_PER_WORD) {
+		uint64_t beyond = words[n - 1] & ~0ull << count % BITS_PER_WORD;
+
+		words[n - 1] &= ~beyond;
+		dirty_log_restore(&d->mm, first + (n - 1) * BITS_PER_WORD, beyond);
+	}
 	for (unsigned i = 0; i < n; i++)
 		d->log_read.dirty += bits_count(words[i]);
 	if (handle_is_null(op->dirty_bitmap) ||
@@ -124,8 +136,12 @@ static int read_log(struct domain *d, struct xen_domctl_shadow_op *op, bool *out
 
 	if (!d->mm.shadowed)
 		return -EINVAL;
-	if (!r->under_way) {
-		r->under_way = true;
+	/* One at a time: the domain is paused until it ends, by the call that began it or by OFF. */
+	if (r->op && r->op != op->op)
+		return -EBUSY;
+	if (!r->op) {
+		r->op = op->op;
+		r->done = 0;
 		domain_pause(d);
 		if (clear)
 			shadow_protect(&d->mm);

@@ -117,7 +117,8 @@ void dirty_log_mark(struct domain_mm *d, mfn_t mfn)
 		return;
 	pfn = m2p_get(mfn);
 	word = word_of(d, pfn);
-	if (word && !(READ_ONCE(*word) & 1ull << pfn % BITS_PER_WORD))
+	/* Also where it is set: the store that is logged comes before whoever clears it now. */
+	if (word)
 		__atomic_fetch_or(word, 1ull << pfn % BITS_PER_WORD, __ATOMIC_SEQ_CST);
 }
 

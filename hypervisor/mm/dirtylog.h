@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Dirty logs: which pages of a guest have changed, a bit for each of its frame numbers (pfn), for whoever copies its memory
- * while it runs. A page is named by what the M2P says of its frame. Stores of the guest's own are seen by its shadow page
- * tables (mm/shadow.h); whoever else writes to a guest's frame calls frame_written() afterwards.
+ * Dirty logs: which pages of a guest have changed, or have become page tables or pinned, or ceased to be; a bit for each of
+ * its frame numbers (pfn), for whoever copies its memory while it runs. A page is named by what the M2P says of its frame.
+ * Stores of the guest's own are seen by its shadow page tables (mm/shadow.h); whoever else writes to a guest's frame calls
+ * frame_written() afterwards.
  */
 #ifndef MM_DIRTYLOG_H
 #define MM_DIRTYLOG_H

@@ -134,13 +134,9 @@ void l4_written(struct domain_mm *d, const uint64_t *pe)
 {
 	mfn_t l4 = mfn_of(pe);
 	unsigned i = (uintptr_t)pe % PAGE_SIZE / sizeof(*pe);
-	uint64_t shadow_flags;
+	uint64_t shadow_flags = shadow_lock(d);
 
-	l4_changed(d);
-	if (!runs_on_copies(d))
-		return;
-	shadow_flags = shadow_lock(d);
-	for (unsigned cpu = 0; cpu < cpu_count; cpu++) {
+	for (unsigned cpu = 0; runs_on_copies(d) && cpu < cpu_count; cpu++) {
 		struct l4_copies *c = &copies[cpu];
 		uint64_t flags = spin_lock_irqsave(&c->lock);
 
@@ -149,6 +145,8 @@ void l4_written(struct domain_mm *d, const uint64_t *pe)
 				WRITE_ONCE(c->copy[k].l4[i], copied_entry(d, READ_ONCE(*pe)));
 		spin_unlock_irqrestore(&c->lock, flags);
 	}
+	/* Afterwards: what was copied from a copy before that (xpti) is not as new. */
+	l4_changed(d);
 	shadow_unlock(d, shadow_flags);
 }
 
@@ -169,7 +167,6 @@ bool l4_copy_link(const struct domain_mm *d, mfn_t l4, unsigned slot, uint64_t e
 
 void l4_copies_empty(struct domain_mm *d)
 {
-	l4_changed(d);
 	for (unsigned cpu = 0; cpu < cpu_count; cpu++) {
 		struct l4_copies *c = &copies[cpu];
 		uint64_t flags = spin_lock_irqsave(&c->lock);
@@ -180,6 +177,7 @@ void l4_copies_empty(struct domain_mm *d)
 					WRITE_ONCE(c->copy[k].l4[i], 0);
 		spin_unlock_irqrestore(&c->lock, flags);
 	}
+	l4_changed(d);
 }
 
 void l4_copies_forget(const struct domain_mm *d)

@@ -85,6 +85,7 @@ int pt_pin(struct domain_mm *d, mfn_t table, enum ptype level)
 			rc = -EINVAL;
 		} else {
 			__atomic_fetch_or(&f->type, TYPE_PINNED, __ATOMIC_SEQ_CST);
+			dirty_log_mark(d, table);
 		}
 	}
 	spin_unlock(&d->lock);
@@ -96,6 +97,7 @@ static bool unpin_locked(struct domain_mm *d, struct frame *f)
 	if (f->owner != d || !(READ_ONCE(f->type) & TYPE_PINNED))
 		return false;
 	__atomic_fetch_and(&f->type, ~TYPE_PINNED, __ATOMIC_SEQ_CST);
+	dirty_log_mark(d, frame_mfn(f));
 	type_put_table(d, f);
 	return true;
 }

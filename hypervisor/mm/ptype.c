@@ -90,7 +90,8 @@ void type_put_plain(struct frame *f)
 {
 	uint64_t x = READ_ONCE(f->type), left;
 
-	if (x & TYPE_FOREIGN)
+	/* Descriptors: the processor has marked some as accessed. */
+	if ((x & TYPE_FOREIGN) || type_of(x) == PTYPE_SEGDESC)
 		frame_written(frame_mfn(f));
 	do {
 		CHECK(x & TYPE_COUNT);
@@ -279,6 +280,9 @@ static void release_push(struct domain_mm *d, struct frame *f, enum ptype level)
 {
 	if (unlikely(d->shadowed))
 		shadow_forget(d, f);
+	dirty_log_mark(
+	        d,
+	        frame_mfn(f)); /* a copy of it is no table any more, and entries may have been given bits */
 	WRITE_ONCE(f->tlb_stamp, tlb_clock());
 	__atomic_store_n(&f->type, type_word(f->type, level, TYPE_RELEASING), __ATOMIC_SEQ_CST);
 	f->next_release = d->release_head;

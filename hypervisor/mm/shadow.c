@@ -202,8 +202,13 @@ static struct shadow_page *take(struct domain_mm *d, uint32_t leave)
 	struct shadow *s = d->shadow;
 	struct shadow_page *p;
 
+	/* Stamps of while the clock stood still are of no use: from now on, then. */
+	if (unlikely(!s->epoch_stamp))
+		s->epoch_stamp = tlb_clock();
 	if (s->free_count > leave) {
 		p = list_entry(s->free.next, struct shadow_page, link);
+		if (unlikely(!p->stamp))
+			p->stamp = tlb_clock();
 		if (out_of_reach(d, p->stamp)) {
 			list_del(&p->link);
 			s->free_count--;
@@ -481,7 +486,7 @@ int shadow_set_pool(struct domain_mm *d, uint64_t pages)
 	}
 	while (!d->shadowed && s->pages >= pages + CHUNK) {
 		chunk_free(s);
-		if (work_pending())
+		if (s->pages >= pages + CHUNK && work_pending())
 			return -ERESTART_HV;
 	}
 	return 0;
@@ -523,11 +528,16 @@ void shadow_stop(struct domain_mm *d)
 	spin_lock(&d->lock);
 	flags = spin_lock_irqsave(&s->lock);
 	begin_epoch(d);
-	while (!list_empty(&s->used)) {
+	for (unsigned n = 1; !list_empty(&s->used); n++) {
 		struct shadow_page *p = list_entry(s->used.next, struct shadow_page, link);
 
 		unhook(s, p);
 		make_free(s, p, s->epoch_stamp);
+		if (n % CHUNK == 0) {
+			/* Interrupts that wait. */
+			spin_unlock_irqrestore(&s->lock, flags);
+			flags = spin_lock_irqsave(&s->lock);
+		}
 	}
 	spin_unlock_irqrestore(&s->lock, flags);
 	l4_copies_forget(d);
@@ -545,6 +555,7 @@ void shadow_protect(struct domain_mm *d)
 
 	begin_epoch(d);
 	s->protect_epoch = s->epoch;
+	s->faults = 0;
 	spin_unlock_irqrestore(&s->lock, flags);
 	flush_all(d);
 }

@@ -28,7 +28,7 @@ void shadow_protect(struct domain_mm *d);
  * that are ready, which a small reserve makes rare.
  */
 bool shadow_fault(struct domain_mm *d, mfn_t l4, gva_t va, uint32_t *error_code, bool wait) __must_check;
-uint32_t shadow_faults(const struct domain_mm *d); /* served so far */
+uint32_t shadow_faults(const struct domain_mm *d); /* served since shadow_protect() */
 
 /* ---- for mm/ alone ---- */
 /* d is shadowed, and an entry of one of its tables has changed: the shadows follow. d's lock. */

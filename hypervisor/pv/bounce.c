@@ -222,6 +222,13 @@ static __attribute__((noinline)) void syscall_from_user(struct vcpu *v, struct c
 	                            .mask_events = v->pv.syscall_masks_events });
 }
 
+/* So that a fault of shadow page tables on the guest's stack may wait for other CPUs; nothing else needs it. */
+static void let_faults_wait(const struct vcpu *v)
+{
+	if (unlikely(READ_ONCE(v->domain->mm.shadowed)))
+		irq_enable();
+}
+
 void syscall_from_guest(struct cpu_user_regs *regs)
 {
 	struct vcpu *v = current_vcpu();
@@ -232,8 +239,10 @@ void syscall_from_guest(struct cpu_user_regs *regs)
 	} else if (pv_in_kernel(v)) {
 		if (trace_on())
 			pv_trace_hypercall(TRC_PV_HYPERCALL_V2, __HYPERVISOR_iret, NULL);
+		let_faults_wait(v);
 		pv_iret(v, regs);
 	} else {
+		let_faults_wait(v);
 		syscall_from_user(v, regs);
 	}
 }
@@ -242,6 +251,7 @@ void syscall32_from_guest(struct cpu_user_regs *regs)
 {
 	struct vcpu *v = current_vcpu();
 
+	let_faults_wait(v);
 	if (!v->pv.syscall32_callback || pv_in_kernel(v)) {
 		regs->rip -= 2;
 		pv_inject_exception(v, TRAP_UD, 0);
@@ -256,6 +266,7 @@ void sysenter_from_guest(struct cpu_user_regs *regs)
 {
 	struct vcpu *v = current_vcpu();
 
+	let_faults_wait(v);
 	if (!v->pv.sysenter_callback || pv_in_kernel(v)) {
 		pv_inject_exception(v, TRAP_GP, 0);
 		return;

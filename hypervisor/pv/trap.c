@@ -120,6 +120,7 @@ void trap_from_guest(struct cpu_user_regs *regs)
 		/* INT 0x80 has a gate of its own: the fast way for 32-bit programs. The processor is past it
 		 * already. */
 		regs->rip -= 2;
+		irq_enable();
 		if (!pv_software_interrupt(v, 0x80, 2))
 			pv_inject_exception(v, TRAP_GP, 0x80 * 8 + 2);
 		return;

@@ -292,6 +292,46 @@ static void reuse_of_tables(void)
 	verdict("a table that is none any more has no shadow");
 }
 
+/* The clock of flushes has wrapped, and stands still: what is freed then has a stamp that says nothing. */
+static void clock_stands_still(void)
+{
+	CHECK_THAT(fake_touch(1, 0x1000, true));
+	fake_tlb_clock(0);
+	CHECK_THAT(write_to(tree.t[2], 0, 0) == 0); /* frees a shadow */
+	with_vcpus_off(clear);                      /* begins an epoch */
+	for (unsigned i = 0; i < 4; i++) {
+		CHECK_THAT(write_to(tree.t[2], i, pte(tree.t[1], FLAGS)) == 0);
+		CHECK_THAT(fake_touch(1, 0x1000 | i << 21, true));
+		CHECK_THAT(write_to(tree.t[2], i, 0) == 0);
+		tlb_flush(&d1->dirty_cpus);
+	}
+	CHECK_THAT(write_to(tree.t[2], 0, pte(tree.t[1], FLAGS)) == 0);
+	exhaustion();
+}
+
+static void kinds(void)
+{
+	mfn_t other = frame_of(d1);
+
+	store(d1, other, 0, pte(tree.page[1], PTE_P | PTE_RW)); /* without PTE_US, which is added */
+	store(d1, other, 1, pte(MFN(0), PTE_P | PTE_RW));
+	with_vcpus_off(clear);
+	CHECK_THAT(pt_pin(d1, other, PTYPE_L1) != 0 && (words(other)[0] & PTE_US) && marked(other));
+	store(d1, other, 1, 0);
+	with_vcpus_off(clear);
+	CHECK_THAT(pt_pin(d1, other, PTYPE_L1) == 0 && marked(other));
+	with_vcpus_off(clear);
+	CHECK_THAT(pt_unpin(d1, other) == 0 && marked(other));
+	with_vcpus_off(clear);
+	CHECK_THAT(pt_unpin(d1, tree.t[4]) == 0 && marked(tree.t[4]));
+	with_vcpus_off(clear);
+	CHECK_THAT(frame_get_type(other, d1, PTYPE_SEGDESC) == 0);
+	with_vcpus_off(clear);
+	frame_put_type(other);
+	CHECK_THAT(marked(other));
+	verdict("a page that becomes a table, or is none any more, or is pinned or not, is marked");
+}
+
 static void off_again(void)
 {
 	uint32_t served;
@@ -314,7 +354,8 @@ static void off_again(void)
 static const struct {
 	void (*run)(void);
 } cases[] = { { stores },  { bits },       { faults },          { writers },
-	      { foreign }, { exhaustion }, { reuse_of_tables }, { off_again } };
+	      { foreign }, { exhaustion }, { reuse_of_tables }, { clock_stands_still },
+	      { kinds },   { off_again } };
 
 int main(void)
 {

@@ -7,6 +7,8 @@
 #include "dom/sched.h"
 #include "fake/pv.h"
 #include "../../lib/check.h"
+#include <pthread.h>
+#include <semaphore.h>
 #include <xen/grant_table.h>
 
 #define LEAF_FLAGS    (PTE_P | PTE_RW | PTE_US | PTE_A | PTE_D)
@@ -203,6 +205,82 @@ static void reduced_tables_are_not_older_than_the_flush(void)
 	v->l4_kernel = INVALID_MFN;
 	CHECK_THAT(!pt_put(&d2->mm, t.l4, false));
 	verdict("xpti: a copy of the tables is never older than the flush that its CPU is taken to have done");
+}
+
+/* CPU 1, in a thread of its own, is stopped where it is about to change the first copy of an L4. */
+static sem_t stopped, go_on;
+static __thread bool is_cpu1;
+
+static void stop_at_the_copies(const spinlock_t *l)
+{
+	if (!is_cpu1 || l->rank != RANK_L4_COPY)
+		return;
+	fake_irq_lock_hook = NULL;
+	sem_post(&stopped);
+	sem_wait(&go_on);
+}
+
+static void *cpu1_drops_link(void *unused)
+{
+	is_cpu1 = true;
+	fake_set_cpu(1);
+	if (pt_entry_write(&xpti_domain->mm, &xpti_domain->mm, mfn_to_maddr(xpti_l4), 0, PT_WRITE, NULL))
+		abort();
+	return unused;
+}
+
+static pthread_t cpu1;
+
+/* The hook comes before the copy's lock is taken, and again before the copy is loaded. */
+static void start_cpu1(void)
+{
+	static unsigned calls;
+
+	if (!calls++)
+		return;
+	fake_hook = NULL;
+	fake_irq_lock_hook = stop_at_the_copies;
+	if (pthread_create(&cpu1, NULL, cpu1_drops_link, NULL))
+		abort();
+	sem_wait(&stopped);
+}
+
+/*
+ * The same where reduced tables are made of a copy of the L4, which CPU 1 changes after the L4 itself: CPU 0 reads the copy
+ * in between.
+ */
+static void reduced_tables_of_a_copy(void)
+{
+	struct vcpu *v = d2->vcpus[0];
+	struct fake_pv_tree t = give_tables(v);
+	const uint64_t *reduced;
+
+	begin();
+	sem_init(&stopped, 0, 0);
+	sem_init(&go_on, 0, 0);
+	d2->xpti = d2->mm.l4_copied = d2->mm.linear_l4 = true;
+	cpu_set_current(v);
+	cpumask_set(&d2->mm.dirty_cpus, 0);
+	pv_load_address_space(v);
+	xpti_domain = d2;
+	xpti_l4 = t.l4;
+	reduced = mfn_map(maddr_to_mfn(MADDR(cpu_info()->guest_cr3)));
+	CHECK_THAT(reduced[0] & PTE_P);
+	CHECK_THAT(!pt_entry_write(&d2->mm, &d2->mm, MADDR(mfn_to_maddr(t.l4).a | 511 * 8), 0x200, PT_WRITE,
+	                           NULL));
+	fake_hook = start_cpu1; /* when the copy is made, and the reduced one is not */
+	CHECK_THAT(pv_refresh_copies(v));
+	sem_post(&go_on);
+	pthread_join(cpu1, NULL);
+	CHECK_THAT(
+	        !frame_get_type(t.l3, &d2->mm, PTYPE_WRITABLE)); /* has CPU 0 flush, which looks again then */
+	(void)pv_refresh_copies(v);
+	CHECK_THAT(!(reduced[0] & PTE_P));
+	frame_put_type(t.l3);
+	d2->xpti = d2->mm.l4_copied = d2->mm.linear_l4 = false;
+	v->l4_kernel = INVALID_MFN;
+	CHECK_THAT(!pt_put(&d2->mm, t.l4, false));
+	verdict("xpti: a copy of a copy of the tables is not taken for newer than that");
 }
 
 /*
@@ -423,11 +501,12 @@ int main(void)
 	d1 = fake_pv_domain(1, 4);
 	d2 = fake_pv_domain(2, 1);
 	(void)d0;
-	tap_plan(10);
+	tap_plan(11);
 	emulated_store_reads_no_foreign_memory();
 	refused_context_is_given_up_in_slices();
 	reduced_tables_are_not_older_than_the_flush();
 	reduced_tables_are_no_successors();
+	reduced_tables_of_a_copy();
 	give_tables(d1->vcpus[0]);
 	give_tables(d1->vcpus[3]);
 	give_tables(d2->vcpus[0]);

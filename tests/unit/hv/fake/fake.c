@@ -30,6 +30,7 @@ void (*fake_answer)(const char *line);
 void (*fake_panic)(const char *why);
 void (*fake_hook)(void);
 void (*fake_copy_hook)(void);
+void (*fake_irq_lock_hook)(const spinlock_t *l);
 uint8_t fake_guest[65536];
 
 static uint8_t *memory;
@@ -293,6 +294,8 @@ bool spin_is_locked(const spinlock_t *l)
 
 uint64_t spin_lock_irqsave(spinlock_t *l)
 {
+	if (fake_irq_lock_hook)
+		fake_irq_lock_hook(l);
 	take_lock(l, 2);
 	return 0;
 }

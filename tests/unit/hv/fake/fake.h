@@ -41,7 +41,9 @@ void fake_tlb_enable(bool on);
 void fake_tlb_clock(uint32_t now);
 /* Called at points where other CPUs may act in the middle of an operation; NULL: nobody does. */
 extern void (*fake_hook)(void);
-/* The same, each time the guest's memory is read. */
+/* Where a lock is about to be taken with interrupts off. */
+extern void (*fake_irq_lock_hook)(const spinlock_t *l);
+/* As fake_hook, each time the guest's memory is read. */
 extern void (*fake_copy_hook)(void);
 /* What work_pending() answers: true once in this many calls; 0: never. */
 extern unsigned fake_preempt;
