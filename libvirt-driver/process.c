@@ -326,11 +326,11 @@ static int check_host(virDomainDef *def)
 	return elements_check_def(def, xylem->xmlopt);
 }
 
-/* live becomes the definition; what was defined is kept for the next start. */
+/* live becomes the definition; what was defined is kept for the next start: it is so already where a client gave another
+ * definition for this one. */
 static void install_live(virDomainObj *vm, virDomainDef *live)
 {
-	if (vm->persistent) {
-		virDomainDefFree(vm->newDef);
+	if (vm->persistent && !vm->newDef) {
 		vm->newDef = vm->def;
 	} else {
 		virDomainDefFree(vm->def);

@@ -571,6 +571,22 @@ static void test_native(void)
 	ok(!none, "XML that is no definition does not become a file");
 }
 
+/* A client starts a defined guest with another definition for this once. */
+static void test_other_definition(virDomainPtr dom)
+{
+	g_autofree char *other = g_strdup_printf(XML, "another");
+	g_autofree char *now = NULL;
+	g_autofree char *then = NULL;
+	virDomainPtr made = lifecycle_create_xml(conn, other, 0);
+
+	now = define_get_xml(dom, 0);
+	then = define_get_xml(dom, VIR_DOMAIN_XML_INACTIVE);
+	ok(made && strstr(now, "another") && !strstr(then, "another"),
+	   "a definition is kept when its guest is started with another one");
+	lifecycle_destroy(dom);
+	virObjectUnref(made);
+}
+
 int main(void)
 {
 	g_autofree char *dir = g_dir_make_tmp("xylem-driver-XXXXXX", NULL);
@@ -590,6 +606,7 @@ int main(void)
 		test_conf();
 		test_locks();
 		test_schemas(dom);
+		test_other_definition(dom);
 		test_two_starts(dom);
 		test_memory_stats(dom);
 		test_shutdown_modes(dom);
