@@ -68,6 +68,19 @@ virDomainPtr define_xml(virConnectPtr conn, const char *xml)
 	return define_xml_flags(conn, xml, 0);
 }
 
+int define_forget(virDomainObj *vm)
+{
+	if (virDomainDeleteConfig(xylem->config_dir, xylem->autostart_dir, vm) < 0)
+		return -1;
+	vm->autostart = 0;
+	domain_event(virDomainEventLifecycleNewFromObj(vm, VIR_DOMAIN_EVENT_UNDEFINED,
+	                                               VIR_DOMAIN_EVENT_UNDEFINED_REMOVED));
+	vm->persistent = 0;
+	if (!virDomainObjIsActive(vm))
+		virDomainObjListRemove(xylem->domains, vm);
+	return 0;
+}
+
 int define_undefine_flags(virDomainPtr dom, unsigned int flags)
 {
 	virDomainObj *vm;
@@ -94,16 +107,8 @@ int define_undefine_flags(virDomainPtr dom, unsigned int flags)
 		               "%s has a managed save; undefine it with --managed-save", vm->def->name);
 		goto endjob;
 	}
-	if (domain_remove_save(vm) < 0 ||
-	    virDomainDeleteConfig(xylem->config_dir, xylem->autostart_dir, vm) < 0)
-		goto endjob;
-	vm->autostart = 0;
-	domain_event(virDomainEventLifecycleNewFromObj(vm, VIR_DOMAIN_EVENT_UNDEFINED,
-	                                               VIR_DOMAIN_EVENT_UNDEFINED_REMOVED));
-	vm->persistent = 0;
-	if (!virDomainObjIsActive(vm))
-		virDomainObjListRemove(xylem->domains, vm);
-	ret = 0;
+	if (domain_remove_save(vm) == 0)
+		ret = define_forget(vm);
 endjob:
 	domain_end_job(vm);
 cleanup:

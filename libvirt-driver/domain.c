@@ -60,6 +60,14 @@ static void private_free(void *data)
 	g_free(priv);
 }
 
+/* What of enum migration is of use to a libvirtd that is started again. */
+static const char *const phases[] = {
+	[MIGRATION_SENDING] = "sending",
+	[MIGRATION_SENT] = "sent",
+	[MIGRATION_LEFT] = "left",
+	[MIGRATION_INCOMING] = "incoming",
+};
+
 static int private_format(virBuffer *buf, virDomainObj *vm)
 {
 	struct domain_private *priv = vm->privateData;
@@ -69,6 +77,8 @@ static int private_format(virBuffer *buf, virDomainObj *vm)
 	if (priv->locked)
 		virBufferAddLit(buf, "<locked/>\n");
 	virBufferEscapeString(buf, "<save file='%s'/>\n", priv->save_file);
+	if (phases[priv->migration])
+		virBufferAsprintf(buf, "<migration phase='%s'/>\n", phases[priv->migration]);
 	return 0;
 }
 
@@ -76,7 +86,13 @@ static int private_parse(xmlXPathContextPtr ctxt, virDomainObj *vm,
                          virDomainDefParserConfig *config G_GNUC_UNUSED)
 {
 	struct domain_private *priv = vm->privateData;
+	g_autofree char *phase = virXPathString("string(./migration/@phase)", ctxt);
+	size_t i;
 
+	for (i = 0; phase && i < G_N_ELEMENTS(phases); i++) {
+		if (STREQ_NULLABLE(phase, phases[i]))
+			priv->migration = (enum migration)i;
+	}
 	priv->foreign = virXPathBoolean("boolean(./foreign)", ctxt) == 1;
 	priv->locked = virXPathBoolean("boolean(./locked)", ctxt) == 1;
 	priv->save_file = virXPathString("string(./save/@file)", ctxt);
@@ -440,6 +456,9 @@ void domain_refresh(virDomainObj *vm, const struct xyl_dominfo *info)
 
 	if (vm->def->id == 0 || vm->def->id != (int)info->domid || vm->job->active != VIR_JOB_NONE ||
 	    priv->starting)
+		return;
+	/* One that was sent away is suspended, and stays what clients were told. */
+	if ((priv->migration == MIGRATION_SENT || priv->migration == MIGRATION_LEFT) && info->shutdown)
 		return;
 	if (state_of(info, &reason) == (int)virDomainObjGetState(vm, NULL))
 		return;

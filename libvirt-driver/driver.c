@@ -7,10 +7,12 @@
 #include "xylem.h"
 
 #include "conf.h"
+#include "migrate.h"
 #include "virclosecallbacks.h"
 #include "virfile.h"
 #include "virhook.h"
 #include "virpidfile.h"
+#include "virportallocator.h"
 #include "virstring.h"
 #include "viruri.h"
 #include "virutil.h"
@@ -50,9 +52,9 @@ static int autostart_runs;
 
 static int state_cleanup(void)
 {
-	/* libvirtd ends while a guest is still being built: the process goes, and nothing is taken from that
-	 * thread. */
-	if (!xylem || g_atomic_int_get(&autostart_runs))
+	/* libvirtd ends while a guest is still being built, or comes from another host: the process goes, and
+	 * nothing is taken from that thread. */
+	if (!xylem || g_atomic_int_get(&autostart_runs) || migrate_busy())
 		return 0;
 	if (xylem->context)
 		events_stop();
@@ -73,6 +75,7 @@ static int state_cleanup(void)
 	g_free(xylem->autostart_dir);
 	g_free(xylem->state_dir);
 	g_free(xylem->save_dir);
+	virPortAllocatorRangeFree(xylem->migration_ports);
 	g_free(xylem->pvgrub);
 	virCondDestroy(&xylem->slot_free);
 	virMutexDestroy(&xylem->lock);
@@ -217,8 +220,9 @@ static virDrvStateInitResult state_initialize(bool privileged, const char *root,
 	xylem->domains = virDomainObjListNew();
 	xylem->events = virObjectEventStateNew();
 	xylem->xmlopt = xmlopt_new(&domain_private_data);
-	if (!xylem->domains || !xylem->events || !xylem->xmlopt || make_dirs() < 0 || open_host() < 0 ||
-	    host_add_dom0() < 0 || load_all() < 0)
+	xylem->migration_ports = virPortAllocatorRangeNew("migration", MIGRATE_PORT_MIN, MIGRATE_PORT_MAX);
+	if (!xylem->domains || !xylem->events || !xylem->xmlopt || !xylem->migration_ports ||
+	    make_dirs() < 0 || open_host() < 0 || host_add_dom0() < 0 || load_all() < 0)
 		goto error;
 	virDomainObjListForEach(xylem->domains, false, recover, NULL);
 	locks_read_conf(SYSCONFDIR "/libvirt/libxl.conf");
@@ -312,7 +316,18 @@ static int connect_feature(virConnectPtr conn, int feature)
 
 	if (virConnectSupportsFeatureEnsureACL(conn) < 0)
 		return -1;
-	return virDriverFeatureIsGlobal(feature, &supported) ? supported : 0;
+	if (virDriverFeatureIsGlobal(feature, &supported))
+		return supported;
+	switch (feature) {
+	case VIR_DRV_FEATURE_MIGRATION_V3:
+	case VIR_DRV_FEATURE_MIGRATION_PARAMS:
+	case VIR_DRV_FEATURE_MIGRATION_P2P:
+	case VIR_DRV_FEATURE_MIGRATION_OFFLINE:
+	case VIR_DRV_FEATURE_MIGRATE_CHANGE_PROTECTION:
+		return 1;
+	default:
+		return 0;
+	}
 }
 
 static int event_register(virConnectPtr conn, virConnectDomainEventCallback callback, void *opaque,
@@ -482,6 +497,12 @@ static virHypervisorDriver hypervisor_driver = {
 	.domainGetJobInfo = meta_job_info,
 	.domainGetJobStats = meta_job_stats,
 	.domainGetCPUStats = stats_cpu,
+	.domainMigrateBegin3Params = migrate_begin,
+	.domainMigratePrepare3Params = migrate_prepare,
+	.domainMigratePrepareTunnel3Params = migrate_prepare_tunnel,
+	.domainMigratePerform3Params = migrate_perform,
+	.domainMigrateFinish3Params = migrate_finish,
+	.domainMigrateConfirm3Params = migrate_confirm,
 };
 
 static virConnectDriver connect_driver = {

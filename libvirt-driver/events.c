@@ -329,8 +329,9 @@ static virDomainDef *foreign_def(const struct xyl_dominfo *info, const unsigned 
 	return g_steal_pointer(&def);
 }
 
-/* The definition that xylemd keeps for us; NULL when it did not make the domain or was not given one. */
-static virDomainDef *kept_def(const struct xyl_dominfo *info, bool *owned)
+/* The definition that xylemd keeps for us; NULL when it did not make the domain or was not given one. *incoming: it came
+ * from another host, and must not run. */
+static virDomainDef *kept_def(const struct xyl_dominfo *info, bool *owned, bool *incoming)
 {
 	g_autoptr(GVariant) domain = NULL;
 	g_autoptr(virDomainDef) def = NULL;
@@ -348,6 +349,7 @@ static virDomainDef *kept_def(const struct xyl_dominfo *info, bool *owned)
 	config = g_variant_lookup_value(domain, "config", G_VARIANT_TYPE_VARDICT);
 	if (!config || !g_variant_lookup(config, "opaque", "s", &xml))
 		return NULL;
+	*incoming = STRPREFIX(xml, PROCESS_INCOMING_MARK);
 	def = parse_domain(xml, xylem->xmlopt,
 	                   VIR_DOMAIN_DEF_PARSE_STATUS | VIR_DOMAIN_DEF_PARSE_ACTUAL_NET |
 	                           VIR_DOMAIN_DEF_PARSE_SKIP_VALIDATE |
@@ -355,6 +357,20 @@ static virDomainDef *kept_def(const struct xyl_dominfo *info, bool *owned)
 	/* Another client of xylemd may have put anything there. */
 	info_uuid(info, uuid);
 	return def && memcmp(def->uuid, uuid, VIR_UUID_BUFLEN) == 0 ? g_steal_pointer(&def) : NULL;
+}
+
+/* libvirtd ended while it came: its migration has failed, and the source has it. */
+static void destroy_incoming(const struct xyl_dominfo *info)
+{
+	char handle[VIR_UUID_STRING_BUFLEN];
+
+	virUUIDFormat(info->uuid, handle);
+	VIR_WARN("%s, which was coming from another host when libvirtd ended, is destroyed here", handle);
+	if (monitor_destroy(xylem->monitor, handle) == 0)
+		return;
+	VIR_WARN("%s: %s", handle, virGetLastErrorMessage());
+	virResetLastError();
+	reconcile_again = true;
 }
 
 /*
@@ -368,10 +384,14 @@ static void adopt(const struct xyl_dominfo *info, bool last_try)
 	g_autoptr(virDomainDef) old = NULL;
 	struct domain_private *priv;
 	virDomainObj *vm;
-	bool owned;
+	bool owned, incoming = false;
 
 	info_uuid(info, uuid);
-	def = kept_def(info, &owned);
+	def = kept_def(info, &owned, &incoming);
+	if (incoming && info->paused) {
+		destroy_incoming(info);
+		return;
+	}
 	if (!def)
 		def = foreign_def(info, uuid, last_try);
 	if (!def) {
@@ -470,6 +490,9 @@ static bool reconcile_object(virDomainObj *vm, const struct xyl_dominfo *info, b
 		net_plug_later(vm);
 	if (priv->save_file && (at_start || xylemd_is_new))
 		events_later(vm, save_recover);
+	if (priv->migration != MIGRATION_NONE && !priv->outgoing && !priv->incoming &&
+	    (at_start || xylemd_is_new))
+		events_later(vm, migrate_recover);
 	if (vm->def->id != (int)info->domid && !info->dying && !priv->rebuilding)
 		renumbered(vm, (int)info->domid, NULL);
 	domain_refresh(vm, info);

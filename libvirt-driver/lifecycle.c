@@ -70,6 +70,7 @@ static int destroy_building(virDomainObj *vm)
 	if (monitor_destroy(xylem->monitor, handle) < 0)
 		virResetLastError();
 	virObjectLock(vm);
+	migrate_release(vm);
 	if (virDomainObjBeginJob(vm, VIR_JOB_DESTROY) < 0) {
 		/* A transient one has left the list by now. */
 		if (!vm->removing)
@@ -112,6 +113,7 @@ static int destroy(virDomainObj *vm)
 			priv->why_reason = priv->why_detail = -1;
 		return -1;
 	}
+	migrate_release(vm);
 	/* Whoever was stuck in the guest has been let go of by now; its job ends soon. Its number may have changed: it was
 	 * rebuilt before it was killed. */
 	if (virDomainObjBeginJob(vm, VIR_JOB_DESTROY) == 0) {
@@ -307,13 +309,16 @@ static int suspend(virDomainObj *vm)
 	return 0;
 }
 
-/* One that stopped for a save which nobody finished, or by itself. */
+/* One that stopped for a save or a migration which nobody finished, or by itself. */
 static int wake(virDomainObj *vm)
 {
 	struct domain_private *priv = vm->privateData;
 	char handle[VIR_UUID_STRING_BUFLEN];
 	int ret;
 
+	if (process_lock(vm) < 0)
+		return -1;
+	priv->migration = MIGRATION_NONE;
 	/* What was saved is not its state any more when it runs. */
 	if (priv->save_file)
 		savefile_discard(priv->save_file);
@@ -334,11 +339,19 @@ static int wake(virDomainObj *vm)
 
 static int resume(virDomainObj *vm)
 {
+	const struct domain_private *priv = vm->privateData;
 	struct xyl_dominfo info;
 	int state, known;
 
 	if (virDomainObjCheckActive(vm) < 0)
 		return -1;
+	if (priv->migration == MIGRATION_LEFT || priv->migration == MIGRATION_INCOMING) {
+		virReportError(
+		        VIR_ERR_OPERATION_INVALID,
+		        "%s runs on another host, and is destroyed here as soon as xylemd can be asked",
+		        vm->def->name);
+		return -1;
+	}
 	known = domain_query(vm, &info);
 	if (known < 0)
 		return -1;
@@ -628,7 +641,7 @@ static int cancel(virDomainObj *vm)
 	return ret;
 }
 
-/* The jobs that can be given up are a start, a save and a dump. */
+/* The jobs that can be given up are a start, a save, a dump and a migration. */
 int lifecycle_abort_job_flags(virDomainPtr dom, unsigned int flags)
 {
 	struct domain_private *priv;
@@ -645,12 +658,12 @@ int lifecycle_abort_job_flags(virDomainPtr dom, unsigned int flags)
 		goto cleanup;
 	if (priv->starting && !virDomainObjIsActive(vm))
 		ret = destroy_building(vm);
-	else if (priv->save_file || priv->dumping)
+	else if (priv->save_file || priv->dumping || priv->migration == MIGRATION_SENDING)
 		ret = cancel(vm);
 	else
 		virReportError(
 		        VIR_ERR_OPERATION_INVALID,
-		        "%s is not being started, saved or dumped, and nothing else of it can be aborted",
+		        "%s is not being started, saved, dumped or sent to another host, and nothing else of it can be aborted",
 		        vm->def->name);
 cleanup:
 	virDomainObjEndAPI(&vm);

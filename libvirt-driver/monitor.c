@@ -325,11 +325,12 @@ int monitor_restore(struct monitor *m, GVariant *guest, bool paused, int stream,
 	return 0;
 }
 
-int monitor_save(struct monitor *m, const char *handle, int stream)
+int monitor_save(struct monitor *m, const char *handle, int stream, bool live)
 {
 	g_autoptr(GVariant) answer = NULL;
 
-	answer = call_with(m, "Save", g_variant_new("(shu)", handle, 0, 0), stream, NULL, NULL, STREAM_MS);
+	answer = call_with(m, "Save", g_variant_new("(shu)", handle, 0, live ? 1 : 0), stream, NULL, NULL,
+	                   STREAM_MS);
 	return answer ? 0 : -1;
 }
 

@@ -91,9 +91,10 @@ static void log_without_effect(const virDomainDef *def)
 }
 
 /* The guest's dictionary with the definition in it, so that the domain can be recognised without its state file. */
-static GVariant *with_opaque(GVariant *guest, virDomainDef *def)
+static GVariant *with_opaque(GVariant *guest, virDomainDef *def, bool incoming)
 {
-	g_autofree char *xml = virDomainDefFormat(def, xylem->xmlopt, VIR_DOMAIN_DEF_FORMAT_SECURE);
+	g_autofree char *text = virDomainDefFormat(def, xylem->xmlopt, VIR_DOMAIN_DEF_FORMAT_SECURE);
+	g_autofree char *xml = text ? g_strconcat(incoming ? PROCESS_INCOMING_MARK : "", text, NULL) : NULL;
 	GVariantDict dict;
 
 	g_variant_ref_sink(guest);
@@ -173,23 +174,28 @@ void process_warn_mac(const virDomainDef *def, const virDomainNetDef *net)
 	virDomainObjListForEach(xylem->domains, false, same_mac, &search);
 }
 
+int process_put_definition(virDomainObj *vm)
+{
+	g_autofree char *xml = virDomainDefFormat(vm->def, xylem->xmlopt, VIR_DOMAIN_DEF_FORMAT_SECURE);
+	char handle[VIR_UUID_STRING_BUFLEN];
+	int ret;
+
+	domain_handle(vm, handle);
+	virObjectUnlock(vm);
+	ret = xml ? monitor_set_opaque(xylem->monitor, handle, xml) : -1;
+	virObjectLock(vm);
+	return ret;
+}
+
 void process_keep_definition(virDomainObj *vm)
 {
 	struct domain_private *priv = vm->privateData;
-	char handle[VIR_UUID_STRING_BUFLEN];
-	g_autofree char *xml = NULL;
 
-	if (priv->foreign || vm->def->id < 0)
+	if (priv->foreign || vm->def->id < 0 || process_put_definition(vm) == 0)
 		return;
-	xml = virDomainDefFormat(vm->def, xylem->xmlopt, VIR_DOMAIN_DEF_FORMAT_SECURE);
-	domain_handle(vm, handle);
-	virObjectUnlock(vm);
-	if (!xml || monitor_set_opaque(xylem->monitor, handle, xml) < 0) {
-		VIR_WARN("xylemd does not keep the new definition of %s: %s", handle,
-		         virGetLastErrorMessage());
-		virResetLastError();
-	}
-	virObjectLock(vm);
+	VIR_WARN("xylemd does not keep the new definition of %s: %s", vm->def->name,
+	         virGetLastErrorMessage());
+	virResetLastError();
 }
 
 /* -1 when somebody has destroyed it while it is being started; made: there is a guest, which goes. */
@@ -252,6 +258,7 @@ static int build(virDomainObj *vm, virDomainDef *live, bool paused, int stream, 
 {
 	g_autoptr(GVariant) devices = NULL;
 	struct domain_private *priv = vm->privateData;
+	bool incoming = priv->migration == MIGRATION_INCOMING;
 	unsigned int domid;
 	GVariant *guest;
 	size_t i;
@@ -260,17 +267,19 @@ static int build(virDomainObj *vm, virDomainDef *live, bool paused, int stream, 
 	guest = conf_guest(live);
 	if (!guest)
 		return -1;
-	guest = with_opaque(guest, live);
+	guest = with_opaque(guest, live, incoming);
 	g_variant_ref_sink(guest);
 	priv->held = false;
 	for (i = 0; i < live->nnets; i++)
 		priv->held = priv->held || conf_net_held(live->nets[i]);
-	if (slot_take(SLOT_BUILD, vm) < 0) {
+	/* What comes from another host has a thread of its own, and takes as long as that one wants. */
+	if (!incoming && slot_take(SLOT_BUILD, vm) < 0) {
 		g_variant_unref(guest);
 		return -1;
 	}
 	if (check_doomed(vm, false) < 0) {
-		slot_give(SLOT_BUILD);
+		if (!incoming)
+			slot_give(SLOT_BUILD);
 		g_variant_unref(guest);
 		return -1;
 	}
@@ -287,7 +296,8 @@ static int build(virDomainObj *vm, virDomainDef *live, bool paused, int stream, 
 	if (ret == 0 && once)
 		ret = use_file(live, once, paused);
 	virObjectLock(vm);
-	slot_give(SLOT_BUILD);
+	if (!incoming)
+		slot_give(SLOT_BUILD);
 	g_variant_unref(guest);
 	priv->missing_ms = 0;
 	return ret < 0 ? -1 : check_doomed(vm, true);
@@ -360,6 +370,24 @@ static void drop_locks(virDomainObj *vm, disk_locks_t *locks)
 	virObjectLock(vm);
 }
 
+int process_lock(virDomainObj *vm)
+{
+	struct domain_private *priv = vm->privateData;
+
+	if (priv->locked)
+		return 0;
+	return take_locks(vm, vm->def, &priv->locked);
+}
+
+void process_unlock(virDomainObj *vm)
+{
+	struct domain_private *priv = vm->privateData;
+	g_autoptr(disk_locks_t) locks = priv->locked ? locks_new(vm->def, NULL) : NULL;
+
+	priv->locked = false;
+	drop_locks(vm, locks);
+}
+
 /* What was done for a start that fails is undone; the error stays. */
 static void unwind(virDomainObj *vm, virDomainDef *live, bool locked)
 {
@@ -381,17 +409,19 @@ static int start_from(virDomainObj *vm, virDomainDef *definition, bool paused, i
 {
 	g_autoptr(virDomainDef) live = definition;
 	struct domain_private *priv = vm->privateData;
-	bool locked = false;
+	bool incoming = priv->migration == MIGRATION_INCOMING, locked = false;
 
 	if (!live || check_host(live) < 0)
 		return -1;
+	if (!incoming)
+		priv->migration = MIGRATION_NONE;
 	log_without_effect(live);
 	priv->starting = true;
 	priv->why_reason = priv->why_detail = -1;
 	priv->rebuilding = priv->gone = priv->foreign = priv->doomed = false;
 	g_clear_pointer(&priv->save_file, g_free);
 	if (domain_hook(vm, live, VIR_HOOK_LIBXL_OP_PREPARE, VIR_HOOK_SUBOP_BEGIN) < 0 ||
-	    process_resolve(live, NULL) < 0 || take_locks(vm, live, &locked) < 0 ||
+	    process_resolve(live, NULL) < 0 || (!incoming && take_locks(vm, live, &locked) < 0) ||
 	    domain_hook(vm, live, VIR_HOOK_LIBXL_OP_START, VIR_HOOK_SUBOP_BEGIN) < 0 ||
 	    build(vm, live, paused, stream, once) < 0) {
 		unwind(vm, live, locked);
@@ -404,14 +434,15 @@ static int start_from(virDomainObj *vm, virDomainDef *definition, bool paused, i
 	priv->life++;
 	install_live(vm, g_steal_pointer(&live));
 	if (paused)
-		virDomainObjSetState(vm, VIR_DOMAIN_PAUSED, VIR_DOMAIN_PAUSED_USER);
+		virDomainObjSetState(vm, VIR_DOMAIN_PAUSED,
+		                     incoming ? VIR_DOMAIN_PAUSED_MIGRATION : VIR_DOMAIN_PAUSED_USER);
 	else
 		virDomainObjSetState(vm, VIR_DOMAIN_RUNNING,
 		                     stream < 0 ? VIR_DOMAIN_RUNNING_BOOTED : VIR_DOMAIN_RUNNING_RESTORED);
 	domain_count_active(1);
 	domain_save_status(vm);
 	domain_event(virDomainEventLifecycleNewFromObj(vm, VIR_DOMAIN_EVENT_STARTED, detail));
-	if (paused)
+	if (paused && !incoming)
 		domain_event(virDomainEventLifecycleNewFromObj(vm, VIR_DOMAIN_EVENT_SUSPENDED,
 		                                               VIR_DOMAIN_EVENT_SUSPENDED_PAUSED));
 	/* It runs already: too late for a script to say no. */
@@ -429,6 +460,12 @@ int process_restore(virDomainObj *vm, virDomainDef *def, bool paused, int stream
 	if (!def)
 		def = virDomainDefCopy(vm->def, xylem->xmlopt, NULL, true);
 	return start_from(vm, def, paused, stream, once, VIR_DOMAIN_EVENT_STARTED_RESTORED);
+}
+
+int process_receive(virDomainObj *vm, int stream)
+{
+	return start_from(vm, virDomainDefCopy(vm->def, xylem->xmlopt, NULL, true), true, stream, NULL,
+	                  VIR_DOMAIN_EVENT_STARTED_MIGRATED);
 }
 
 void process_stopped(virDomainObj *vm, int reason, int detail)
@@ -455,6 +492,7 @@ void process_stopped(virDomainObj *vm, int reason, int detail)
 	priv->chrdevs = virChrdevAlloc();
 	priv->gone = priv->rebuilding = false;
 	g_clear_pointer(&priv->save_file, g_free);
+	priv->migration = MIGRATION_NONE;
 	priv->why_reason = priv->why_detail = -1;
 	priv->missing_ms = 0;
 	domain_count_active(-1);
@@ -510,6 +548,7 @@ void process_adopt(virDomainObj *vm, virDomainDef *live, const struct xyl_dominf
 	priv->missing_ms = 0;
 	priv->rebuilding = priv->gone = false;
 	g_clear_pointer(&priv->save_file, g_free);
+	priv->migration = MIGRATION_NONE;
 	for (i = 0; i < vm->def->nconsoles && vm->def->consoles[i]->source; i++)
 		g_clear_pointer(&vm->def->consoles[i]->source->data.file.path, g_free);
 	virDomainObjSetState(vm, info->paused ? VIR_DOMAIN_PAUSED : VIR_DOMAIN_RUNNING,

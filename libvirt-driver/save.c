@@ -25,8 +25,7 @@ static virDomainDef *parse_image(const char *xml)
 	                    VIR_DOMAIN_DEF_PARSE_INACTIVE | VIR_DOMAIN_DEF_PARSE_SKIP_VALIDATE);
 }
 
-/* The client's XML instead of what the guest has, if its devices are the same to the guest. */
-static virDomainDef *changed_def(virDomainDef *def, const char *xml)
+virDomainDef *save_changed_def(virDomainDef *def, const char *xml)
 {
 	g_autoptr(virDomainDef) changed = parse_domain(xml, xylem->xmlopt, VIR_DOMAIN_DEF_PARSE_INACTIVE);
 
@@ -35,7 +34,7 @@ static virDomainDef *changed_def(virDomainDef *def, const char *xml)
 	return g_steal_pointer(&changed);
 }
 
-static char *format_image(virDomainDef *def)
+char *save_format(virDomainDef *def)
 {
 	return virDomainDefFormat(def, xylem->xmlopt,
 	                          VIR_DOMAIN_DEF_FORMAT_SECURE | VIR_DOMAIN_DEF_FORMAT_INACTIVE |
@@ -44,21 +43,22 @@ static char *format_image(virDomainDef *def)
 
 /* ---- save ---- */
 
-static int check_save(virDomainObj *vm)
+int save_check(virDomainObj *vm, const char *done)
 {
 	const struct domain_private *priv = vm->privateData;
 	int state = virDomainObjGetState(vm, NULL);
 
-	if (virDomainObjCheckActive(vm) < 0 || domain_refuse_dom0(vm, "saved") < 0)
+	if (virDomainObjCheckActive(vm) < 0 || domain_refuse_dom0(vm, done) < 0)
 		return -1;
 	if (priv->foreign) {
 		virReportError(VIR_ERR_OPERATION_INVALID,
-		               "%s was made by another tool, which alone can save it", vm->def->name);
+		               "%s was made by another tool, and cannot be %s by this one", vm->def->name,
+		               done);
 		return -1;
 	}
 	if (state != VIR_DOMAIN_RUNNING && state != VIR_DOMAIN_PAUSED) {
-		virReportError(VIR_ERR_OPERATION_INVALID, "%s cannot be saved in the state '%s'",
-		               vm->def->name, virDomainStateTypeToString(state));
+		virReportError(VIR_ERR_OPERATION_INVALID, "%s cannot be %s in the state '%s'", vm->def->name,
+		               done, virDomainStateTypeToString(state));
 		return -1;
 	}
 	return 0;
@@ -69,13 +69,13 @@ static char *image_xml(virDomainObj *vm, const char *dxml)
 	g_autoptr(virDomainDef) changed = NULL;
 
 	if (!dxml)
-		return format_image(vm->def);
-	changed = changed_def(vm->def, dxml);
-	return changed ? format_image(changed) : NULL;
+		return save_format(vm->def);
+	changed = save_changed_def(vm->def, dxml);
+	return changed ? save_format(changed) : NULL;
 }
 
-/* Step 2. Locked, with a job; unlocks meanwhile. */
-static int write_stream(virDomainObj *vm, int fd)
+/* Step 2. */
+int save_write(virDomainObj *vm, int fd, bool live)
 {
 	char handle[VIR_UUID_STRING_BUFLEN];
 	int ret;
@@ -84,13 +84,13 @@ static int write_stream(virDomainObj *vm, int fd)
 	if (slot_take(SLOT_BUILD, vm) < 0)
 		return -1;
 	virObjectUnlock(vm);
-	ret = monitor_save(xylem->monitor, handle, fd);
+	ret = monitor_save(xylem->monitor, handle, fd, live);
 	virObjectLock(vm);
 	slot_give(SLOT_BUILD);
 	return ret;
 }
 
-static bool is_suspended(const virDomainObj *vm)
+bool save_is_suspended(const virDomainObj *vm)
 {
 	struct xyl_dominfo info;
 
@@ -98,20 +98,14 @@ static bool is_suspended(const virDomainObj *vm)
 	       !info.dying && info.shutdown && info.shutdown_reason == XYL_SHUTDOWN_SUSPEND;
 }
 
-/*
- * The guest goes on, wherever the save has come to: xylemd may still be about to have it suspended, so it is asked to end
- * that, and to resume what it has done so far. Where it cannot be asked, the state file keeps what is to be done. Locked,
- * with a job; the error stays.
- */
-static void go_on(virDomainObj *vm, const char *path)
+/* xylemd may still be about to have it suspended, so it is asked to end that, and to resume what it has done so far. */
+bool save_go_on(virDomainObj *vm)
 {
-	struct domain_private *priv = vm->privateData;
 	char handle[VIR_UUID_STRING_BUFLEN];
 	virErrorPtr saved;
 	bool asked;
 
 	virErrorPreserveLast(&saved);
-	savefile_discard(path);
 	domain_handle(vm, handle);
 	virObjectUnlock(vm);
 	ignore_value(monitor_cancel(xylem->monitor, handle));
@@ -121,7 +115,19 @@ static void go_on(virDomainObj *vm, const char *path)
 		VIR_WARN("%s may be suspended; it is resumed when xylemd is back: %s", handle,
 		         virGetLastErrorMessage());
 	virObjectLock(vm);
-	if (asked)
+	virErrorRestore(&saved);
+	return asked;
+}
+
+/* Where xylemd cannot be asked, the state file keeps what is to be done. Locked, with a job; the error stays. */
+static void go_on(virDomainObj *vm, const char *path)
+{
+	struct domain_private *priv = vm->privateData;
+	virErrorPtr saved;
+
+	virErrorPreserveLast(&saved);
+	savefile_discard(path);
+	if (save_go_on(vm))
 		g_clear_pointer(&priv->save_file, g_free);
 	if (vm->def->id > 0)
 		domain_save_status(vm);
@@ -140,16 +146,16 @@ static int destroy_saved(const char *handle)
 	return domain || !known ? -1 : 0;
 }
 
-/* Step 4. Locked, with a job. */
-static int end_saved(virDomainObj *vm)
+/* Step 4. */
+int save_end(virDomainObj *vm, int reason, int detail)
 {
 	struct domain_private *priv = vm->privateData;
 	char handle[VIR_UUID_STRING_BUFLEN];
 	unsigned long life = priv->life;
 	int ret;
 
-	priv->why_reason = VIR_DOMAIN_SHUTOFF_SAVED;
-	priv->why_detail = VIR_DOMAIN_EVENT_STOPPED_SAVED;
+	priv->why_reason = reason;
+	priv->why_detail = detail;
 	domain_handle(vm, handle);
 	virObjectUnlock(vm);
 	ret = destroy_saved(handle);
@@ -158,8 +164,13 @@ static int end_saved(virDomainObj *vm)
 		return -1;
 	virResetLastError();
 	if (vm->def->id > 0 && priv->life == life)
-		process_stopped(vm, VIR_DOMAIN_SHUTOFF_SAVED, VIR_DOMAIN_EVENT_STOPPED_SAVED);
+		process_stopped(vm, reason, detail);
 	return 0;
+}
+
+static int end_saved(virDomainObj *vm)
+{
+	return save_end(vm, VIR_DOMAIN_SHUTOFF_SAVED, VIR_DOMAIN_EVENT_STOPPED_SAVED);
 }
 
 /* flags: of enum virDomainSaveRestoreFlags: how the guest begins when it is restored, if not as it is now. */
@@ -172,7 +183,7 @@ static int save(virDomainObj *vm, const char *path, const char *dxml, unsigned i
 
 	if (flags & (VIR_DOMAIN_SAVE_RUNNING | VIR_DOMAIN_SAVE_PAUSED))
 		paused = flags & VIR_DOMAIN_SAVE_PAUSED;
-	if (check_save(vm) < 0 || !(xml = image_xml(vm, dxml)))
+	if (save_check(vm, "saved") < 0 || !(xml = image_xml(vm, dxml)))
 		return -1;
 	fd = savefile_create(path, xml, paused);
 	if (fd < 0)
@@ -180,7 +191,7 @@ static int save(virDomainObj *vm, const char *path, const char *dxml, unsigned i
 	g_free(priv->save_file);
 	priv->save_file = g_strdup(path);
 	domain_save_status(vm);
-	if (write_stream(vm, fd) < 0 ||
+	if (save_write(vm, fd, false) < 0 ||
 	    savefile_complete(path, fd, flags & VIR_DOMAIN_SAVE_BYPASS_CACHE) < 0) {
 		go_on(vm, path);
 		return -1;
@@ -197,7 +208,7 @@ void save_recover(virDomainObj *vm, unsigned long life)
 	if (priv->save_file && vm->def->id > 0 && priv->life == life) {
 		g_autofree char *path = g_strdup(priv->save_file);
 
-		if (is_suspended(vm) && savefile_is_complete(path)) {
+		if (save_is_suspended(vm) && savefile_is_complete(path)) {
 			if (end_saved(vm) < 0)
 				VIR_WARN("%s, which is saved in %s, cannot be ended: %s", vm->def->name, path,
 				         virGetLastErrorMessage());
@@ -318,7 +329,7 @@ static int open_image(const char *path, bool write, const char *dxml, virDomainD
 	if (fd < 0)
 		return -1;
 	saved = parse_image(xml);
-	*def = saved && dxml ? changed_def(saved, dxml) : g_steal_pointer(&saved);
+	*def = saved && dxml ? save_changed_def(saved, dxml) : g_steal_pointer(&saved);
 	if (*def)
 		return fd;
 	VIR_FORCE_CLOSE(fd);
@@ -454,7 +465,7 @@ static int set_xml(const char *path, const char *dxml, unsigned int flags, virCo
 	bool paused;
 
 	fd = open_image(path, true, dxml, &def, &paused);
-	if (fd < 0 || (acl && acl(conn, def) < 0) || !(xml = format_image(def)))
+	if (fd < 0 || (acl && acl(conn, def) < 0) || !(xml = save_format(def)))
 		return -1;
 	if (flags & (VIR_DOMAIN_SAVE_RUNNING | VIR_DOMAIN_SAVE_PAUSED))
 		paused = flags & VIR_DOMAIN_SAVE_PAUSED;

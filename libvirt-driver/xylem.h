@@ -32,6 +32,8 @@
 #define VIR_FROM_THIS VIR_FROM_XEN
 
 struct monitor;
+struct outgoing;
+struct incoming;
 typedef struct disk_locks disk_locks_t;
 
 /*
@@ -39,6 +41,20 @@ typedef struct disk_locks disk_locks_t;
  * may never end; another call for the same guest, so that all calls for one guest take one place of SLOT_GUEST; xylemd
  * alone; a disk.
  */
+/*
+ * How far the migration of a guest has come: at the source that it was begun, that its memory is sent, that all of it was
+ * (from then on it may run at the destination), that it runs there and is to end here; at the destination that it is not
+ * to run yet. All but the first of them stand in the state file.
+ */
+enum migration {
+	MIGRATION_NONE,
+	MIGRATION_BEGUN,
+	MIGRATION_SENDING,
+	MIGRATION_SENT,
+	MIGRATION_LEFT,
+	MIGRATION_INCOMING
+};
+
 enum slot { SLOT_BUILD, SLOT_GUEST, SLOT_JOB, SLOT_ASK, SLOT_DISK, SLOT_KINDS };
 
 struct xylem_driver {
@@ -55,9 +71,10 @@ struct xylem_driver {
 	char *config_dir;
 	char *autostart_dir;
 	char *state_dir;
-	char *save_dir;      /* managed saves, where libvirt's own driver has them too */
-	char *pvgrub;        /* the kernel of guests that boot from their own disk */
-	char *conf_base_dir; /* of the lock manager's own settings */
+	char *save_dir; /* managed saves, where libvirt's own driver has them too */
+	struct _virPortAllocatorRange *migration_ports;
+	char *pvgrub;                               /* the kernel of guests that boot from their own disk */
+	char *conf_base_dir;                        /* of the lock manager's own settings */
 	struct _virLockManagerPlugin *lock_manager; /* NULL: disks are not locked */
 	char *lock_refusal;                         /* why no guest can be started; NULL */
 	int lock_fd;
@@ -95,6 +112,9 @@ struct domain_private {
 	unsigned long life; /* counts its starts */
 	bool dumping;       /* a core file is written */
 	char *save_file;    /* to which it is being saved, or was when libvirtd ended; NULL */
+	enum migration migration;
+	struct outgoing *outgoing; /* NULL: no client, nor a call, is at work on its migration */
+	struct incoming *incoming; /* likewise */
 };
 
 /* ---- domain.c: objects, jobs, slots, hooks ---- */
@@ -161,6 +181,15 @@ int process_start(virDomainObj *vm, bool paused, int detail);
 /* The same with its memory from a stream (savefile.h). def: what it has then, instead of its own; taken. NULL: its own.
  * once: the file, which is marked as used before the guest runs; NULL: it may be restored again. */
 int process_restore(virDomainObj *vm, virDomainDef *def, bool paused, int stream, const char *once);
+/* The same for a guest that comes from another host: it is paused, its disks are not locked yet, and it is marked, here and
+ * with xylemd, as one that must not run. */
+int process_receive(virDomainObj *vm, int stream);
+/* What xylemd keeps of a guest begins with this as long as it must not run. */
+#define PROCESS_INCOMING_MARK "<!-- incoming -->\n"
+/* Locks its disks, if there is a lock manager and they are not; 0, or -1 with an error. And gives them back. The caller has
+ * the job; the object is unlocked meanwhile. */
+int process_lock(virDomainObj *vm);
+void process_unlock(virDomainObj *vm);
 /* The domain domid has ended: cleans up, at once or at the end of the present job. Locked, no job. */
 void process_gone(virDomainObj *vm, int domid, int reason, int detail);
 /* The same for somebody who has the job. Afterwards the object may have left the list. */
@@ -177,6 +206,8 @@ void process_rebooted(virDomainObj *vm, unsigned long life);
 /* Its definition has changed while it runs: xylemd keeps it, for a libvirtd that has lost its state file. Unlocks the
  * object meanwhile. */
 void process_keep_definition(virDomainObj *vm);
+/* The same, which must succeed: 0, or -1 with an error. */
+int process_put_definition(virDomainObj *vm);
 /* Finds bridges of networks and files of volumes; 0 or -1. */
 int process_resolve(virDomainDef *def, virDomainDeviceDef *dev);
 /* Logs when a running guest has the interface's address too. No object may be locked. */
@@ -221,8 +252,8 @@ int monitor_create(struct monitor *m, GVariant *guest, bool paused, unsigned int
 /* As monitor_create(). The descriptor stays the caller's. */
 int monitor_restore(struct monitor *m, GVariant *guest, bool paused, int stream, unsigned int *domid,
                     GVariant **devices);
-/* Until all is written, however long that takes; the guest is suspended then. */
-int monitor_save(struct monitor *m, const char *handle, int stream);
+/* Until all is written, however long that takes; the guest is suspended then. live: it runs until little is left. */
+int monitor_save(struct monitor *m, const char *handle, int stream, bool live);
 /* A core file; live: the guest runs on meanwhile. */
 int monitor_dump(struct monitor *m, const char *handle, int file, bool live);
 int monitor_resume(struct monitor *m, const char *handle);
@@ -301,6 +332,8 @@ virDomainPtr define_xml_flags(virConnectPtr conn, const char *xml, unsigned int 
 virDomainPtr define_xml(virConnectPtr conn, const char *xml);
 int define_undefine_flags(virDomainPtr dom, unsigned int flags);
 int define_undefine(virDomainPtr dom);
+/* A persistent guest is so no more. 0, or -1 with an error. The caller has the job. */
+int define_forget(virDomainObj *vm);
 int define_has_save(virDomainPtr dom, unsigned int flags);
 int define_remove_save(virDomainPtr dom, unsigned int flags);
 int define_get_autostart(virDomainPtr dom, int *autostart);
@@ -363,6 +396,22 @@ void lifecycle_added(virDomainObj **vm, bool good);
 int save_start(virDomainObj *vm, bool paused, int detail);
 /* What became of a save that libvirtd, or xylemd, has not lived to see the end of. Locked, no job; events_work_fn. */
 void save_recover(virDomainObj *vm, unsigned long life);
+/*
+ * The parts of a save, which a migration has too. -1 with an error. The caller has the job. Whether the guest can be saved;
+ * done: what is done to it. The definition for who gets the guest, and the client's XML instead of it, if the guest's
+ * devices are the same by it.
+ */
+int save_check(virDomainObj *vm, const char *done);
+char *save_format(virDomainDef *def);
+virDomainDef *save_changed_def(virDomainDef *def, const char *xml);
+/* Writes its memory; unlocks the object meanwhile. The guest is suspended then. */
+int save_write(virDomainObj *vm, int fd, bool live);
+bool save_is_suspended(const virDomainObj *vm);
+/* The guest goes on, wherever the save has come to; unlocks the object meanwhile. False where xylemd cannot be asked; the
+ * error stays what it was. */
+bool save_go_on(virDomainObj *vm);
+/* The guest, which is suspended or paused, ends here. Unlocks the object meanwhile. */
+int save_end(virDomainObj *vm, int reason, int detail);
 int save_to(virDomainPtr dom, const char *to);
 int save_to_flags(virDomainPtr dom, const char *to, const char *dxml, unsigned int flags);
 int save_params(virDomainPtr dom, virTypedParameterPtr params, int count, unsigned int flags);
@@ -375,6 +424,29 @@ int save_image_define(virConnectPtr conn, const char *file, const char *dxml, un
 /* dump.c */
 int dump_core(virDomainPtr dom, const char *to, unsigned int flags);
 int dump_core_format(virDomainPtr dom, const char *to, unsigned int format, unsigned int flags);
+/* migrate.c */
+char *migrate_begin(virDomainPtr dom, virTypedParameterPtr params, int count, char **cookie,
+                    int *cookie_length, unsigned int flags);
+int migrate_prepare(virConnectPtr conn, virTypedParameterPtr params, int count, const char *cookie_in,
+                    int cookie_in_length, char **cookie, int *cookie_length, char **uri_out,
+                    unsigned int flags);
+int migrate_prepare_tunnel(virConnectPtr conn, virStreamPtr stream, virTypedParameterPtr params, int count,
+                           const char *cookie_in, int cookie_in_length, char **cookie, int *cookie_length,
+                           unsigned int flags);
+int migrate_perform(virDomainPtr dom, const char *dest_uri, virTypedParameterPtr params, int count,
+                    const char *cookie_in, int cookie_in_length, char **cookie, int *cookie_length,
+                    unsigned int flags);
+virDomainPtr migrate_finish(virConnectPtr conn, virTypedParameterPtr params, int count, const char *cookie_in,
+                            int cookie_in_length, char **cookie, int *cookie_length, unsigned int flags,
+                            int cancelled);
+int migrate_confirm(virDomainPtr dom, virTypedParameterPtr params, int count, const char *cookie_in,
+                    int cookie_in_length, unsigned int flags, int cancelled);
+/* The guest was destroyed, or is being built and is to be: no client's next call is waited for. Locked, no job; may unlock. */
+void migrate_release(virDomainObj *vm);
+/* What became of a migration that libvirtd, or xylemd, has not lived to see the end of. As save_recover(). */
+void migrate_recover(virDomainObj *vm, unsigned long life);
+/* Whether guests are coming at this moment. */
+bool migrate_busy(void);
 /* save.c */
 char *save_managed_get_xml(virDomainPtr dom, unsigned int flags);
 int save_managed_define(virDomainPtr dom, const char *dxml, unsigned int flags);

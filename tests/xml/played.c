@@ -5,7 +5,9 @@
 #include <glib/gstdio.h>
 
 #include "conf.h"
+#include "migrate.h"
 #include "viraccessmanager.h"
+#include "virportallocator.h"
 #include "virthread.h"
 #include "virxml.h"
 
@@ -34,6 +36,7 @@ bool played_setup(const char *dir)
 	xylem->state_dir = g_build_filename(dir, "state", NULL);
 	xylem->save_dir = g_build_filename(dir, "save", NULL);
 	xylem->pvgrub = g_build_filename(dir, "pvgrub.bin", NULL);
+	xylem->migration_ports = virPortAllocatorRangeNew("migration", MIGRATE_PORT_MIN, MIGRATE_PORT_MAX);
 	conn = virGetConnect();
 	if (!conn || !xylem->domains || !xylem->xmlopt || g_mkdir(xylem->state_dir, 0700))
 		return false;
@@ -173,7 +176,7 @@ NOT_CALLED(monitor_restore, struct monitor *m G_GNUC_UNUSED, GVariant *guest G_G
            bool paused G_GNUC_UNUSED, int stream G_GNUC_UNUSED, unsigned int *domid G_GNUC_UNUSED,
            GVariant **devices G_GNUC_UNUSED)
 NOT_CALLED(monitor_save, struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED,
-           int stream G_GNUC_UNUSED)
+           int stream G_GNUC_UNUSED, bool live G_GNUC_UNUSED)
 NOT_CALLED(monitor_dump, struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED,
            int file G_GNUC_UNUSED, bool live G_GNUC_UNUSED)
 NOT_CALLED(monitor_resume, struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED)

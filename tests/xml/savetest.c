@@ -72,7 +72,8 @@ int monitor_restore(struct monitor *m, GVariant *config, bool paused, int stream
 	return monitor_create(m, config, paused, domid, devices);
 }
 
-int monitor_save(struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED, int stream)
+int monitor_save(struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED, int stream,
+                 bool live G_GNUC_UNUSED)
 {
 	guest.saves++;
 	if (guest.save_fails)

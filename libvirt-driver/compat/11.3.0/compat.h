@@ -6,6 +6,8 @@
 #include "internal.h"
 #include "domain_conf.h"
 
+#include "virfile.h"
+
 static inline bool compat_has_watchdog(const virDomainDef *def)
 {
 	return def->nwatchdogs != 0;
@@ -20,5 +22,10 @@ static inline void compat_release_net(virConnectPtr conn, virDomainDef *def G_GN
                                       virDomainNetDef *net)
 {
 	virDomainNetReleaseActualDevice(conn, net);
+}
+
+static inline int compat_is_shared_fs(const char *path)
+{
+	return virFileIsSharedFS(path, NULL);
 }
 #endif

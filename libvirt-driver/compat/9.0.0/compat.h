@@ -11,6 +11,7 @@
 
 #include "capabilities.h"
 #include "virbitmap.h"
+#include "virfile.h"
 #include "virnetdevbandwidth.h"
 #include "virnetdevbridge.h"
 #include "virpidfile.h"
@@ -29,6 +30,11 @@ static inline bool compat_has_acpi_tables(const virDomainOSDef *os)
 static inline void compat_release_net(virConnectPtr conn, virDomainDef *def, virDomainNetDef *net)
 {
 	virDomainNetReleaseActualDevice(conn, def, net);
+}
+
+static inline int compat_is_shared_fs(const char *path)
+{
+	return virFileIsSharedFS(path);
 }
 
 /* It never waits for the lock. */

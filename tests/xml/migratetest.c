@@ -1,0 +1,1053 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Migration by the driver's calls, each side with an xylemd and another host that the test plays: whatever fails and whoever
+ * dies, at each step one copy of the guest can run at most, and where both hosts live one does.
+ */
+#include "migrate.h"
+
+#include <arpa/inet.h>
+#include <glib/gstdio.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "../lib/tap.h"
+#include "conf.h"
+#include "played.h"
+#include "played_guests.h"
+#include "virclosecallbacks.h"
+#include "virfile.h"
+#include "virportallocator.h"
+#include "virtypedparam.h"
+
+#define HOST "11111111-2222-4333-8444-555555555555"
+#define XML(name, uuid, devices)                                                                         \
+	"<domain type='xen'><name>" name "</name><uuid>" uuid "</uuid><memory unit='KiB'>65536</memory>" \
+	"<vcpu>1</vcpu><os><type>linux</type><kernel>/k</kernel></os><devices>" devices                  \
+	"<console type='pty'><target type='xen' port='0'/></console></devices></domain>"
+#define DISK(path)                                                                            \
+	"<disk type='file' device='disk'><driver name='qemu' type='raw'/><source file='" path \
+	"'/><target dev='xvda' "                                                              \
+	"bus='xen'/></disk>"
+#define COOKIE(uuid, more)                                                                         \
+	"<libxl-migration><name>one</name><uuid>" uuid "</uuid><hostname>other.example</hostname>" \
+	"<migration-stream-version>2</migration-stream-version>" more "</libxl-migration>"
+#define OTHERS "<xylem host='" HOST "' outcome='yes'/>"
+
+static struct guest *const one = &guests[0];
+
+/* ---- what is looked at ---- */
+
+static virConnectPtr other; /* another client */
+
+static void ok(bool good, const char *name)
+{
+	if (!tap_ok(good, "%s", name))
+		printf("# last error: %s\n", virGetLastErrorMessage());
+}
+
+static bool says(const char *text)
+{
+	const char *message = virGetLastErrorMessage();
+
+	if (!strstr(message, text))
+		printf("# \"%s\" is not in: %s\n", text, message);
+	return strstr(message, text) != NULL;
+}
+
+static int state_of(virDomainPtr dom, int *reason)
+{
+	int state = -1;
+
+	return lifecycle_get_state(dom, &state, reason, 0) < 0 ? -1 : state;
+}
+
+static bool is(virDomainPtr dom, int state, int reason)
+{
+	int why = -1, now = state_of(dom, &why);
+
+	if (now != state || why != reason)
+		printf("# state %d, reason %d\n", now, why);
+	return now == state && why == reason;
+}
+
+static bool runs(virDomainPtr dom)
+{
+	return one->exists && !one->suspended && !one->paused && state_of(dom, NULL) == VIR_DOMAIN_RUNNING;
+}
+
+static bool suspended(virDomainPtr dom)
+{
+	return one->exists && one->suspended && is(dom, VIR_DOMAIN_PAUSED, VIR_DOMAIN_PAUSED_MIGRATION);
+}
+
+/* Nobody else has its job. */
+static bool idle(virDomainPtr dom)
+{
+	virDomainObj *vm = domain_get(dom);
+	bool ret = vm && vm->job->active == VIR_JOB_NONE;
+
+	virDomainObjEndAPI(&vm);
+	return ret;
+}
+
+static bool status_says(const char *text)
+{
+	g_autofree char *path = g_build_filename(xylem->state_dir, "one.xml", NULL);
+	g_autofree char *xml = NULL;
+
+	return g_file_get_contents(path, &xml, NULL, NULL) && strstr(xml, text);
+}
+
+/* Waits for what a helper does. */
+static bool soon(bool (*reached)(virDomainPtr dom), virDomainPtr dom)
+{
+	unsigned int i;
+
+	for (i = 0; i < 20000 && !reached(dom); i++)
+		g_usleep(1000);
+	return reached(dom);
+}
+
+static void leave_client(void)
+{
+	virCloseCallbacksDomainRunForConn(xylem->domains, conn);
+}
+
+/* ---- parameters ---- */
+
+struct params {
+	virTypedParameterPtr list;
+	int count, max;
+};
+
+static void add(struct params *p, const char *name, const char *value)
+{
+	if (value)
+		ignore_value(virTypedParamsAddString(&p->list, &p->count, &p->max, name, value));
+}
+
+static void clear(struct params *p)
+{
+	virTypedParamsFree(p->list, p->count);
+	memset(p, 0, sizeof(*p));
+}
+
+/* ---- the other host as a destination: a socket ---- */
+
+static struct {
+	int listener;
+	char uri[64];
+	const char *says; /* before it ends */
+	bool hangs_up;    /* at once */
+	char got[64];
+	GThread *thread;
+} peer;
+
+static void *peer_main(void *data G_GNUC_UNUSED)
+{
+	int fd = accept(peer.listener, NULL, NULL);
+	size_t have = 0;
+	ssize_t got;
+
+	memset(peer.got, 0, sizeof(peer.got));
+	while (!peer.hangs_up && have < sizeof(peer.got) - 1 &&
+	       (got = read(fd, peer.got + have, sizeof(peer.got) - 1 - have)) > 0)
+		have += (size_t)got;
+	if (peer.says)
+		ignore_value(send(fd, peer.says, strlen(peer.says), MSG_NOSIGNAL));
+	close(fd);
+	return NULL;
+}
+
+static void peer_start(const char *words, bool hangs_up)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t length = sizeof(at);
+
+	peer.listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (bind(peer.listener, (struct sockaddr *)&at, sizeof(at)) || listen(peer.listener, 1) ||
+	    getsockname(peer.listener, (struct sockaddr *)&at, &length))
+		abort();
+	g_snprintf(peer.uri, sizeof(peer.uri), "tcp://127.0.0.1:%u", ntohs(at.sin_port));
+	peer.says = words;
+	peer.hangs_up = hangs_up;
+	peer.thread = g_thread_new("peer", peer_main, NULL);
+}
+
+static bool peer_end(void)
+{
+	g_thread_join(peer.thread);
+	close(peer.listener);
+	return STREQ(peer.got, STREAM);
+}
+
+/* ---- the source ---- */
+
+static virDomainPtr dom;
+
+static void start(void)
+{
+	int state = state_of(dom, NULL);
+
+	if (state == VIR_DOMAIN_PAUSED)
+		lifecycle_destroy(dom);
+	if (state_of(dom, NULL) != VIR_DOMAIN_RUNNING && lifecycle_create(dom) < 0) {
+		printf("Bail out! the guest cannot be started: %s\n", virGetLastErrorMessage());
+		exit(1);
+	}
+}
+
+static char *begin(unsigned int flags, char **cookie)
+{
+	int length = 0;
+
+	return migrate_begin(dom, NULL, 0, cookie, &length, flags | VIR_MIGRATE_CHANGE_PROTECTION);
+}
+
+static int perform(const char *uri, const char *cookie, unsigned int flags)
+{
+	struct params p = { 0 };
+	char *out = NULL;
+	int length = 0, ret;
+
+	add(&p, VIR_MIGRATE_PARAM_URI, uri);
+	ret = migrate_perform(dom, NULL, p.list, p.count, cookie, cookie ? (int)strlen(cookie) + 1 : 0, &out,
+	                      &length, flags);
+	clear(&p);
+	g_free(out);
+	return ret;
+}
+
+static int confirm(unsigned int flags, bool gave_up)
+{
+	return migrate_confirm(dom, NULL, 0, NULL, 0, flags | VIR_MIGRATE_CHANGE_PROTECTION, gave_up);
+}
+
+/* Begin and Perform, to a destination that says this in the end. */
+static int send_to(const char *words, bool tells, unsigned int flags)
+{
+	g_autofree char *cookie = NULL;
+	g_autofree char *xml = NULL;
+	int ret;
+
+	start();
+	xml = begin(flags, &cookie);
+	if (!xml)
+		return -1;
+	peer_start(words, false);
+	ret = perform(peer.uri, tells ? COOKIE(UUID1, OTHERS) : NULL, flags | VIR_MIGRATE_CHANGE_PROTECTION);
+	peer_end();
+	return ret;
+}
+
+static void test_begin(void)
+{
+	g_autofree char *cookie = NULL;
+	g_autofree char *xml = NULL;
+	g_autofree char *second = NULL;
+	g_autofree char *other_cookie = NULL;
+	struct params p = { 0 };
+	int length = 0;
+
+	ok(!begin(0, &cookie) && says("not running") && idle(dom), "a guest that is off cannot be migrated");
+	start();
+	xml = begin(VIR_MIGRATE_LIVE, &cookie);
+	ok(xml && strstr(xml, "<name>one</name>") && cookie &&
+	           STRPREFIX(cookie, "<libxl-migration>\n  <name>one</name>") &&
+	           strstr(cookie, "<migration-stream-version>2</migration-stream-version>"),
+	   "Begin gives the definition, and a cookie as libvirt's own Xen driver writes it");
+	virSetErrorFunc(NULL, NULL);
+	ok(confirm(0, true) == 0 && runs(dom) && idle(dom), "given up after that, it has run all the time");
+	xml = (g_free(xml), begin(0, &other_cookie));
+	leave_client();
+	ok(xml && soon(idle, dom) && runs(dom), "so it has when the client goes");
+	add(&p, VIR_MIGRATE_PARAM_DEST_XML, "<domain type='xen'><name>other</name></domain>");
+	second = migrate_begin(dom, p.list, p.count, NULL, &length, 0);
+	ok(!second && idle(dom) && runs(dom), "another guest's definition is refused");
+	clear(&p);
+}
+
+static void test_refusals(void)
+{
+	static const unsigned int flags[] = { VIR_MIGRATE_AUTO_CONVERGE, VIR_MIGRATE_POSTCOPY,
+		                              VIR_MIGRATE_COMPRESSED,    VIR_MIGRATE_NON_SHARED_DISK,
+		                              VIR_MIGRATE_TLS,           VIR_MIGRATE_PARALLEL,
+		                              VIR_MIGRATE_ZEROCOPY,      VIR_MIGRATE_RDMA_PIN_ALL };
+	struct params p = { 0 };
+	bool good = true;
+	size_t i;
+
+	for (i = 0; i < G_N_ELEMENTS(flags); i++)
+		good = good && !begin(flags[i], NULL) &&
+		       virGetLastErrorCode() == VIR_ERR_ARGUMENT_UNSUPPORTED;
+	ok(good, "what is not to be had is refused, and named");
+	ok(!begin(1u << 30, NULL) && says("unsupported flags"), "so is a flag that nobody knows");
+	add(&p, VIR_MIGRATE_PARAM_COMPRESSION, "xbzrle");
+	ok(!migrate_begin(dom, p.list, p.count, NULL, NULL, 0) && says("compression"), "and a parameter");
+	clear(&p);
+	add(&p, VIR_MIGRATE_PARAM_PERSIST_XML, "<domain/>");
+	ok(!migrate_begin(dom, p.list, p.count, NULL, NULL, 0) && says("--persistent"),
+	   "a persistent definition without --persistent");
+	clear(&p);
+	ok(!begin(VIR_MIGRATE_OFFLINE, NULL) && says("--persistent") &&
+	           !begin(VIR_MIGRATE_OFFLINE | VIR_MIGRATE_PERSIST_DEST, NULL) && says("runs"),
+	   "an offline migration of a guest that runs");
+	ok(perform("tcp://127.0.0.1:1", NULL, VIR_MIGRATE_TUNNELLED) < 0 && says("--p2p") && idle(dom),
+	   "a tunnel without a connection of libvirtd's own");
+	ok(confirm(0, false) < 0 && says("not being migrated") && runs(dom), "a Confirm of nothing");
+}
+
+static void test_disks(const char *dir)
+{
+	g_autofree char *path = g_build_filename(dir, "disk.img", NULL);
+	g_autofree char *xml = g_strdup_printf(XML("two", UUID2, DISK("%s")), path);
+	virDomainPtr two = define_xml(conn, xml);
+	g_autofree char *definition = NULL;
+
+	if (!two || !g_file_set_contents(path, "", 0, NULL) || lifecycle_create(two) < 0)
+		abort();
+	ok(!migrate_begin(two, NULL, 0, NULL, NULL, 0) && virGetLastErrorCode() == VIR_ERR_MIGRATE_UNSAFE &&
+	           says(path),
+	   "a disk that the other host has not is named");
+	definition = migrate_begin(two, NULL, 0, NULL, NULL, VIR_MIGRATE_UNSAFE);
+	ok(definition != NULL && idle(two), "unless the client knows better");
+	lifecycle_destroy(two);
+	define_undefine(two);
+	virObjectUnref(two);
+}
+
+static void test_source(void)
+{
+	unsigned int saves = one->saves;
+
+	ok(send_to(NULL, true, VIR_MIGRATE_LIVE) == 0 && STREQ(peer.got, STREAM) && one->saves == saves + 1 &&
+	           one->live && suspended(dom) && !idle(dom) && status_says("phase='sent'"),
+	   "Perform sends the guest; it is suspended then, which is written down");
+	ok(migrate_confirm(dom, NULL, 0, NULL, 0, 0, false) == 0 && !one->exists &&
+	           is(dom, VIR_DOMAIN_SHUTOFF, VIR_DOMAIN_SHUTOFF_MIGRATED) && idle(dom),
+	   "confirmed, it is off here");
+	ok(send_to(NULL, false, 0) == 0 && !one->live && confirm(0, true) == 0 && runs(dom) && idle(dom),
+	   "given up, it goes on; to libvirt's own driver, which says nothing");
+	ok(send_to("failed: no memory\n", true, 0) == 0 && confirm(0, true) == 0 && runs(dom) && idle(dom),
+	   "to ours, which says that it does not run it");
+	ok(send_to(NULL, true, 0) == 0 && confirm(0, true) == 0 && runs(dom), "or has gone without a word");
+	ok(send_to("starts\n", true, 0) == 0 && confirm(0, true) < 0 && says("not known") && suspended(dom) &&
+	           idle(dom),
+	   "where it may run there, it stays suspended");
+	ok(!begin(0, NULL) && says("resume or destroy") && lifecycle_resume(dom) == 0 && runs(dom) &&
+	           !status_says("<migration"),
+	   "until it is resumed");
+	ok(send_to("starts\nruns\n", true, 0) == 0 && confirm(0, true) == 0 && !one->exists &&
+	           is(dom, VIR_DOMAIN_SHUTOFF, VIR_DOMAIN_SHUTOFF_MIGRATED),
+	   "where it does run there, it is off here, whatever the client heard");
+	ok(send_to("starts\nfailed: no bridge\n", true, 0) == 0 && confirm(0, true) == 0 && runs(dom),
+	   "and goes on where that failed in the end");
+	ok(send_to("runs\nnonsense\n", true, 0) == 0 && confirm(0, true) == 0 && !one->exists,
+	   "the first certain word counts");
+	ok(send_to("what?\n", true, 0) == 0 && confirm(0, true) < 0 && suspended(dom),
+	   "what nobody understands is no word");
+}
+
+/* What fails before the stream has ended. */
+static void test_source_failures(void)
+{
+	g_autofree char *cookie = NULL;
+	g_autofree char *xml = NULL;
+
+	start();
+	xml = begin(0, &cookie);
+	ok(xml && perform("tcp://127.0.0.1:1", NULL, VIR_MIGRATE_CHANGE_PROTECTION) < 0 && says("one") &&
+	           says("127.0.0.1:1") && runs(dom) && idle(dom),
+	   "a destination that is not there: the guest runs on, and the error names both");
+	fails.save = true;
+	ok(send_to(NULL, true, 0) < 0 && says("does not answer") && runs(dom) && idle(dom) &&
+	           !status_says("<migration"),
+	   "a guest that cannot be suspended runs on");
+	fails.save = false;
+	fails.save_late = true;
+	ok(send_to("failed: out of memory\n", true, 0) < 0 && says("out of memory") && runs(dom) && idle(dom),
+	   "a destination that refuses in the middle says why");
+	ok(send_to("failed: \033[31m\001\n", true, 0) < 0 && !strchr(virGetLastErrorMessage(), '\033') &&
+	           runs(dom),
+	   "which cannot harm a terminal");
+	fails.away = true;
+	ok(send_to(NULL, true, 0) < 0 && one->suspended && idle(dom) && status_says("phase='sending'"),
+	   "where xylemd has gone, it is written down that it goes on");
+	fails.away = fails.save_late = false;
+	events_reconcile(true);
+	ok(soon(runs, dom) && soon(idle, dom), "and it does when xylemd is back");
+	ok(send_to(NULL, true, 0) == 0 && lifecycle_destroy(dom) == 0 && !one->exists && idle(dom) &&
+	           confirm(0, false) < 0,
+	   "destroyed between two calls, it is gone at once");
+	fails.destroy = false;
+	if (send_to(NULL, true, 0) < 0)
+		abort();
+	fails.destroy = true;
+	ok(confirm(0, false) < 0 && suspended(dom) && status_says("phase='left'") &&
+	           lifecycle_resume(dom) < 0 && says("another host"),
+	   "one that cannot be destroyed here does not run again");
+	fails.destroy = false;
+	events_reconcile(true);
+	while (one->exists || !idle(dom))
+		g_usleep(1000);
+	ok(is(dom, VIR_DOMAIN_SHUTOFF, VIR_DOMAIN_SHUTOFF_MIGRATED), "and is off when xylemd can be asked");
+}
+
+static bool is_suspended_idle(virDomainPtr d)
+{
+	return idle(d) && one->suspended;
+}
+
+static bool is_gone(virDomainPtr d)
+{
+	return !one->exists && idle(d);
+}
+
+static bool is_running_idle(virDomainPtr d)
+{
+	return idle(d) && runs(d);
+}
+
+/* The client goes after Perform. */
+static void test_source_orphan(void)
+{
+	if (send_to("starts\nruns\n", true, 0) < 0)
+		abort();
+	leave_client();
+	ok(soon(is_gone, dom), "the client goes, and the guest runs at the destination: it is off here");
+	if (send_to(NULL, true, 0) < 0)
+		abort();
+	leave_client();
+	ok(soon(is_running_idle, dom), "it does not run there: it goes on");
+	if (send_to(NULL, false, 0) < 0)
+		abort();
+	leave_client();
+	ok(soon(is_suspended_idle, dom), "libvirt's own driver does not say it: it stays suspended");
+	ok(lifecycle_resume(dom) == 0 && runs(dom), "and can be resumed");
+	ok(send_to(NULL, true, 0) == 0 &&
+	           migrate_confirm(dom, NULL, 0, NULL, 0, VIR_MIGRATE_UNDEFINE_SOURCE, true) == 0 &&
+	           runs(dom) && define_is_persistent(dom) == 1,
+	   "a definition is not lost with a migration that failed");
+}
+
+static void restart_libvirtd(enum migration phase)
+{
+	virDomainObj *vm = domain_get(dom);
+	struct domain_private *priv = vm->privateData;
+
+	priv->migration = phase;
+	migrate_recover(vm, priv->life);
+	virDomainObjEndAPI(&vm);
+}
+
+static void test_source_restart(void)
+{
+	start();
+	one->suspended = true;
+	restart_libvirtd(MIGRATION_SENDING);
+	ok(runs(dom) && idle(dom), "libvirtd ends while a guest is sent: with the next one it goes on");
+	one->suspended = true;
+	restart_libvirtd(MIGRATION_SENT);
+	ok(one->suspended && one->exists && idle(dom), "after that it stays suspended");
+	ok(lifecycle_resume(dom) == 0 && runs(dom), "and can be resumed");
+	one->suspended = true;
+	restart_libvirtd(MIGRATION_LEFT);
+	ok(!one->exists && state_of(dom, NULL) == VIR_DOMAIN_SHUTOFF, "one that has left is gone");
+}
+
+/* ---- the destination ---- */
+
+static const char *const cookie_good = COOKIE(UUID1, OTHERS);
+
+static int prepare_as(const char *xml, const char *name, const char *cookie, int length, const char *uri,
+                      char **to, unsigned int flags)
+{
+	struct params p = { 0 };
+	g_autofree char *answer = NULL;
+	int answer_length = 0, ret;
+
+	*to = NULL;
+	add(&p, VIR_MIGRATE_PARAM_DEST_XML, xml);
+	add(&p, VIR_MIGRATE_PARAM_DEST_NAME, name);
+	add(&p, VIR_MIGRATE_PARAM_URI, uri);
+	ret = migrate_prepare(conn, p.list, p.count, cookie, length, &answer, &answer_length, to, flags);
+	clear(&p);
+	if (ret == 0 && !strstr(answer, "outcome='yes'"))
+		abort();
+	return ret;
+}
+
+static int prepare(char **to, unsigned int flags)
+{
+	return prepare_as(XML("one", UUID1, ""), NULL, cookie_good, (int)strlen(cookie_good) + 1,
+	                  "tcp:127.0.0.1", to, flags);
+}
+
+static int finish_as(virConnectPtr client, const char *name, unsigned int flags, bool gave_up)
+{
+	struct params p = { 0 };
+	char *cookie = NULL;
+	virDomainPtr there;
+	int length = 0;
+
+	add(&p, VIR_MIGRATE_PARAM_DEST_NAME, name);
+	there = migrate_finish(client, p.list, p.count, NULL, 0, &cookie, &length, flags, gave_up);
+	clear(&p);
+	if (!there)
+		return -1;
+	virObjectUnref(there);
+	return 0;
+}
+
+static int finish(unsigned int flags, bool gave_up)
+{
+	return finish_as(conn, "one", flags, gave_up);
+}
+
+/* Connects as a source does, sends that, and gives what is said in the end when the descriptor is asked. */
+static int connect_and_send(const char *uri, const char *data)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	unsigned int port;
+
+	if (!uri || sscanf(uri, "tcp://127.0.0.1:%u", &port) != 1)
+		return -1;
+	at.sin_port = htons((uint16_t)port);
+	if (connect(fd, (struct sockaddr *)&at, sizeof(at)) ||
+	    send(fd, data, strlen(data), MSG_NOSIGNAL) != (ssize_t)strlen(data)) {
+		close(fd);
+		return -1;
+	}
+	shutdown(fd, SHUT_WR);
+	return fd;
+}
+
+static enum outcome heard(int fd)
+{
+	g_autofree char *why = NULL;
+	enum outcome outcome = migrate_outcome_hear(fd, 10000, &why);
+
+	close(fd);
+	return outcome;
+}
+
+static bool listed(virDomainPtr d)
+{
+	virDomainObj *vm = virDomainObjListFindByUUID(xylem->domains, d->uuid);
+	bool ret = vm != NULL;
+
+	virDomainObjEndAPI(&vm);
+	return ret;
+}
+
+static bool not_listed(virDomainPtr d)
+{
+	return !listed(d);
+}
+
+static void wait_restored(unsigned int before)
+{
+	while (one->restores == before)
+		g_usleep(1000);
+}
+
+static void test_destination(void)
+{
+	g_autofree char *to = NULL;
+	unsigned int restores = one->restores;
+	int fd;
+
+	ok(prepare(&to, 0) == 0 && strspn(to + strlen("tcp://127.0.0.1:"), "0123456789") == 5 && !idle(dom),
+	   "Prepare says where to send the guest");
+	fd = connect_and_send(to, STREAM);
+	wait_restored(restores);
+	while (!status_says("phase='incoming'"))
+		g_usleep(1000);
+	ok(one->paused && STRPREFIX(one->opaque, PROCESS_INCOMING_MARK) &&
+	           is(dom, VIR_DOMAIN_PAUSED, VIR_DOMAIN_PAUSED_MIGRATION),
+	   "it comes, is paused, and is marked as one that must not run");
+	ok(finish_as(other, "one", 0, false) < 0 && says("this client") && one->paused,
+	   "another client does not let it run");
+	ok(finish(0, false) == 0 && runs(dom) && heard(fd) == OUTCOME_RUNS &&
+	           is(dom, VIR_DOMAIN_RUNNING, VIR_DOMAIN_RUNNING_MIGRATED) &&
+	           !STRPREFIX(one->opaque, PROCESS_INCOMING_MARK) && !status_says("<migration") &&
+	           idle(dom) && define_is_persistent(dom) == 0,
+	   "Finish lets it run, and the source hears it");
+	to = (g_free(to), NULL);
+	ok(prepare(&to, 0) < 0 && says("already") && runs(dom), "a guest that runs here cannot come");
+	lifecycle_destroy(dom);
+	ok(not_listed(dom), "one that was not to be kept is gone with its end");
+	if (prepare(&to, VIR_MIGRATE_PERSIST_DEST) < 0)
+		abort();
+	fd = connect_and_send(to, STREAM);
+	ok(finish(VIR_MIGRATE_PAUSED | VIR_MIGRATE_PERSIST_DEST, false) == 0 && one->paused &&
+	           heard(fd) == OUTCOME_RUNS && is(dom, VIR_DOMAIN_PAUSED, VIR_DOMAIN_PAUSED_USER) &&
+	           define_is_persistent(dom) == 1,
+	   "paused, and kept, when that is asked for; it may run here now");
+	lifecycle_destroy(dom);
+	define_undefine(dom);
+}
+
+static void test_names(void)
+{
+	g_autofree char *to = NULL;
+	g_autofree char *xml = NULL;
+	virDomainPtr kept;
+	int fd;
+
+	if (prepare_as(XML("one", UUID1, ""), "renamed", cookie_good, (int)strlen(cookie_good) + 1,
+	               "127.0.0.1", &to, VIR_MIGRATE_PERSIST_DEST) < 0)
+		abort();
+	fd = connect_and_send(to, STREAM);
+	ok(finish_as(conn, "renamed", 0, false) == 0 && heard(fd) == OUTCOME_RUNS &&
+	           (kept = define_lookup_name(conn, "renamed")),
+	   "it comes under another name, to HOST without a scheme");
+	lifecycle_destroy(kept);
+	define_undefine(kept);
+	virObjectUnref(kept);
+	/* One that is defined here, off, comes back. */
+	kept = define_xml(conn, XML("one", UUID1, "") "<!-- kept -->");
+	to = (g_free(to), NULL);
+	if (!kept || prepare(&to, 0) < 0)
+		abort();
+	fd = connect_and_send(to, STREAM);
+	ok(finish(0, false) == 0 && heard(fd) == OUTCOME_RUNS && define_is_persistent(kept) == 1,
+	   "one that is defined here comes back");
+	lifecycle_destroy(kept);
+	ok(listed(dom) && is(dom, VIR_DOMAIN_SHUTOFF, VIR_DOMAIN_SHUTOFF_DESTROYED),
+	   "and its definition stays");
+	define_undefine(kept);
+	virObjectUnref(kept);
+}
+
+static bool settled_failure(int fd)
+{
+	return finish(0, false) < 0 && heard(fd) == OUTCOME_FAILED && !one->exists && not_listed(dom);
+}
+
+static int arrive(void)
+{
+	g_autofree char *to = NULL;
+
+	return prepare(&to, 0) < 0 ? -1 : connect_and_send(to, STREAM);
+}
+
+static void test_destination_failures(void)
+{
+	g_autofree char *to = NULL;
+	unsigned int restores;
+	int fd;
+
+	fails.restore = true;
+	ok(settled_failure(arrive()) && says("damaged") && says("other.example") && says("one"),
+	   "a stream that is damaged: nothing is left, and the error names guest and host");
+	fails.restore = false;
+	if (prepare(&to, 0) < 0)
+		abort();
+	fd = connect_and_send(to, "half");
+	ok(settled_failure(fd), "a stream that is cut off");
+	fails.opaque = true;
+	ok(settled_failure(arrive()), "its mark cannot be taken away");
+	fails.opaque = false;
+	fails.pause = true;
+	ok(settled_failure(arrive()), "it cannot be let run");
+	fails.pause = false;
+	to = (g_free(to), NULL);
+	ok(prepare(&to, 0) == 0 && finish(0, true) < 0 &&
+	           virGetLastErrorCode() == VIR_ERR_MIGRATE_FINISH_OK && not_listed(dom),
+	   "given up before anybody has connected");
+	to = (g_free(to), NULL);
+	restores = one->restores;
+	fd = arrive();
+	wait_restored(restores);
+	ok(finish(0, true) < 0 && heard(fd) == OUTCOME_FAILED && !one->exists && not_listed(dom),
+	   "given up when it was there");
+	fd = arrive();
+	wait_restored(restores + 1);
+	leave_client();
+	ok(soon(not_listed, dom) && !one->exists && heard(fd) == OUTCOME_FAILED,
+	   "the client goes when it was there");
+	if (prepare(&to, 0) < 0)
+		abort();
+	fd = connect_and_send(to, "half");
+	shutdown(fd, SHUT_RDWR);
+	leave_client();
+	ok(soon(not_listed, dom) && !one->exists, "and before");
+	close(fd);
+	fails.destroy = true;
+	restores = one->restores;
+	fd = arrive();
+	wait_restored(restores);
+	ok(finish(0, true) < 0 && one->exists && one->paused && lifecycle_resume(dom) < 0 &&
+	           says("another host"),
+	   "one that cannot be destroyed cannot be let run");
+	ok(heard(fd) == OUTCOME_FAILED, "it has never been told that it runs");
+	fails.destroy = false;
+	events_reconcile(true);
+	ok(soon(not_listed, dom) && !one->exists, "and is destroyed when xylemd can be asked");
+}
+
+/* libvirtd ends while a guest comes: xylemd has it, and no object stands for it. */
+static void test_destination_restart(void)
+{
+	unsigned int i;
+
+	one->exists = one->paused = true;
+	one->suspended = false;
+	one->domid = ++last_domid;
+	g_free(one->opaque);
+	one->opaque = g_strdup(PROCESS_INCOMING_MARK XML("one", UUID1, ""));
+	/* Its object of before may still be about to leave the list. */
+	for (i = 0; i < 1000 && one->exists; i++) {
+		events_reconcile(true);
+		g_usleep(1000);
+	}
+	ok(!one->exists && not_listed(dom), "one that libvirtd did not live to see come is destroyed");
+	one->exists = true;
+	one->paused = false;
+	events_reconcile(true);
+	ok(one->exists && listed(dom), "one that runs is not, whatever its mark says");
+	lifecycle_destroy(dom);
+}
+
+static bool refused(const char *cookie, int length)
+{
+	g_autofree char *to = NULL;
+	int ret = prepare_as(XML("one", UUID1, ""), NULL, cookie, length, "tcp:127.0.0.1", &to, 0);
+
+	return ret < 0 && not_listed(dom);
+}
+
+static void test_cookies(void)
+{
+	static const char *const bad[] = {
+		"",
+		"nonsense",
+		"<libxl-migration/>",
+		"<other/>",
+		COOKIE("no-uuid", ""),
+		COOKIE(UUID2, OTHERS),
+		"<libxl-migration><name>one</name><uuid>" UUID1 "</uuid></libxl-migration>",
+		"<libxl-migration><name>one</name><uuid>" UUID1
+		"</uuid><migration-stream-version>-1</migration-stream-version></libxl-migration>",
+		"<libxl-migration><name>one</name><uuid>" UUID1
+		"</uuid><migration-stream-version>3</migration-stream-version></libxl-migration>",
+		"<libxl-migration><name>one</name><uuid>" UUID1
+		"</uuid><migration-stream-version>1</migration-stream-version></libxl-migration>",
+		COOKIE(UUID1, "<xylem host='zzz'/>"),
+		"<!DOCTYPE x [<!ENTITY e SYSTEM 'file:///etc/passwd'>]>" COOKIE(UUID1, "&e;"),
+	};
+	g_autofree char *same = NULL;
+	g_autofree char *own = NULL;
+	g_autofree char *to = NULL;
+	unsigned char uuid[VIR_UUID_BUFLEN];
+	char text[VIR_UUID_STRING_BUFLEN];
+	migrate_cookie_t *c;
+	bool good = true;
+	size_t i;
+
+	for (i = 0; i < G_N_ELEMENTS(bad); i++) {
+		if (!refused(bad[i], (int)strlen(bad[i]) + 1)) {
+			printf("# %s\n", bad[i]);
+			good = false;
+		}
+	}
+	ok(good, "cookies that are none are refused");
+	for (i = 0, good = true; i <= strlen(cookie_good) && good; i++)
+		good = refused(cookie_good, (int)i);
+	ok(good && refused(NULL, 0) && refused(cookie_good, -1), "so is each beginning of a good one");
+	ok(virGetHostUUID(uuid) == 0, "this host has a UUID");
+	virUUIDFormat(uuid, text);
+	same = g_strdup_printf(COOKIE(UUID1, "<xylem host='%s' outcome='yes'/>"), text);
+	ok(refused(same, (int)strlen(same) + 1) && says("on this host already"),
+	   "a guest does not come to where it is");
+	c = migrate_cookie_parse(COOKIE(UUID1, ""), (int)sizeof(COOKIE(UUID1, "")));
+	ok(c && !c->outcome && !virUUIDIsValid(c->host) && STREQ(c->hostname, "other.example"),
+	   "libvirt's own driver's cookie is understood");
+	migrate_cookie_free(c);
+	c = migrate_cookie_parse("<libxl-migration><name>one</name><uuid>" UUID1
+	                         "</uuid><hostname>a b\n</hostname><migration-stream-version>2"
+	                         "</migration-stream-version></libxl-migration>",
+	                         (int)sizeof("<libxl-migration><name>one</name><uuid>" UUID1
+	                                     "</uuid><hostname>a b\n</hostname><migration-stream-version>2"
+	                                     "</migration-stream-version></libxl-migration>"));
+	ok(c && !c->hostname, "a host's name that is none is not shown");
+	migrate_cookie_free(c);
+	ok(prepare_as(XML("one", UUID1, ""), "a/b", cookie_good, (int)strlen(cookie_good) + 1, NULL, &to, 0) <
+	                   0 &&
+	           prepare_as(XML("one", UUID1,
+	                          "<rng model='virtio'><backend model='random'>/dev/random</backend></rng>"),
+	                      NULL, cookie_good, (int)strlen(cookie_good) + 1, NULL, &to, 0) < 0 &&
+	           not_listed(dom),
+	   "a definition that is refused here is refused before anything is sent");
+	ok(prepare_as(XML("one", UUID1, ""), NULL, cookie_good, (int)strlen(cookie_good) + 1, "rdma://here",
+	              &to, 0) < 0 &&
+	           says("rdma://here") && not_listed(dom),
+	   "so is an address that is none");
+}
+
+static void test_ports(void)
+{
+	virPortAllocatorRange *all = xylem->migration_ports;
+	g_autofree char *to = NULL;
+	g_autofree char *second = NULL;
+	const char *cookie = COOKIE(UUID2, OTHERS);
+	int fd1, fd2;
+
+	xylem->migration_ports = virPortAllocatorRangeNew("test", 49300, 49301);
+	virPortAllocatorSetUsed(49301);
+	ok(prepare(&to, 0) == 0 &&
+	           prepare_as(XML("two", UUID2, ""), NULL, cookie, (int)strlen(cookie) + 1, "tcp:127.0.0.1",
+	                      &second, 0) < 0 &&
+	           !virDomainObjListFindByName(xylem->domains, "two"),
+	   "when no port is left, the guest does not come");
+	finish(0, true);
+	to = (g_free(to), NULL);
+	ok(prepare(&to, 0) == 0 && strstr(to, ":49300"), "a port is given back");
+	finish(0, true);
+	virPortAllocatorRangeFree(xylem->migration_ports);
+	xylem->migration_ports = all;
+	to = (g_free(to), NULL);
+	if (prepare(&to, 0) < 0 || prepare_as(XML("two", UUID2, ""), NULL, cookie, (int)strlen(cookie) + 1,
+	                                      "tcp:127.0.0.1", &second, 0) < 0)
+		abort();
+	fd2 = connect_and_send(second, STREAM);
+	fd1 = connect_and_send(to, STREAM);
+	ok(finish_as(conn, "two", 0, false) == 0 && finish(0, false) == 0 && heard(fd1) == OUTCOME_RUNS &&
+	           heard(fd2) == OUTCOME_RUNS && one->exists && guests[1].exists,
+	   "two come at once");
+	lifecycle_destroy(dom);
+}
+
+/* ---- a connection of libvirtd's own, to a libvirt that the test plays ---- */
+
+static struct {
+	virHypervisorDriver table;
+	virConnectPtr conn;
+	bool unreachable, prepare_fails, finish_fails, lost, tells;
+	unsigned int flags, finishes, tunnelled;
+	bool gave_up;
+	char got[64];
+} there;
+
+virConnectPtr virConnectOpenAuth(const char *uri, virConnectAuthPtr auth G_GNUC_UNUSED,
+                                 unsigned int flags G_GNUC_UNUSED)
+{
+	if (there.unreachable || STRNEQ(uri, "xen+ssh://other/system")) {
+		virReportErrorHelper(VIR_FROM_RPC, VIR_ERR_SYSTEM_ERROR, __FILE__, __func__, 1, "%s",
+		                     "no route to host");
+		return NULL;
+	}
+	return virObjectRef(there.conn);
+}
+
+int virConnectSetKeepAlive(virConnectPtr c G_GNUC_UNUSED, int interval G_GNUC_UNUSED,
+                           unsigned int count G_GNUC_UNUSED)
+{
+	return 0;
+}
+
+static int there_feature(virConnectPtr c G_GNUC_UNUSED, int feature)
+{
+	return feature == VIR_DRV_FEATURE_MIGRATION_PARAMS;
+}
+
+static int there_prepare(virConnectPtr c G_GNUC_UNUSED, virTypedParameterPtr params, int count,
+                         const char *cookie, int length, char **answer, int *answer_length, char **uri,
+                         unsigned int flags)
+{
+	migrate_cookie_t *parsed = migrate_cookie_parse(cookie, length);
+	const char *xml = NULL;
+
+	if (!parsed || virTypedParamsGetString(params, count, VIR_MIGRATE_PARAM_DEST_XML, &xml) <= 0 || !xml)
+		abort();
+	migrate_cookie_free(parsed);
+	there.flags = flags;
+	if (there.prepare_fails)
+		return played_fail("no such bridge");
+	*answer = there.tells ? g_strdup(cookie) : NULL;
+	*answer_length = there.tells ? length : 0;
+	if (uri)
+		*uri = g_strdup(peer.uri);
+	return 0;
+}
+
+static int tunnel_send(virStreamPtr stream G_GNUC_UNUSED, const char *data, size_t bytes)
+{
+	g_strlcat(there.got, data, MIN(sizeof(there.got), strlen(there.got) + bytes + 1));
+	return (int)bytes;
+}
+
+static int tunnel_end(virStreamPtr stream G_GNUC_UNUSED)
+{
+	return 0;
+}
+
+static virStreamDriver tunnel_table = { .streamSend = tunnel_send,
+	                                .streamFinish = tunnel_end,
+	                                .streamAbort = tunnel_end };
+
+static int there_tunnel(virConnectPtr c, virStreamPtr stream, virTypedParameterPtr params, int count,
+                        const char *cookie, int length, char **answer, int *answer_length, unsigned int flags)
+{
+	stream->driver = &tunnel_table;
+	there.tunnelled++;
+	memset(there.got, 0, sizeof(there.got));
+	return there_prepare(c, params, count, cookie, length, answer, answer_length, NULL, flags);
+}
+
+static virDomainPtr there_finish(virConnectPtr c, virTypedParameterPtr params, int count,
+                                 const char *cookie G_GNUC_UNUSED, int length G_GNUC_UNUSED,
+                                 char **answer G_GNUC_UNUSED, int *answer_length G_GNUC_UNUSED,
+                                 unsigned int flags G_GNUC_UNUSED, int gave_up)
+{
+	const char *name = NULL;
+
+	there.finishes++;
+	there.gave_up = gave_up;
+	if (virTypedParamsGetString(params, count, VIR_MIGRATE_PARAM_DEST_NAME, &name) <= 0)
+		abort();
+	if (there.lost) {
+		virReportErrorHelper(VIR_FROM_RPC, VIR_ERR_SYSTEM_ERROR, __FILE__, __func__, 1, "%s",
+		                     "the connection is closed");
+		return NULL;
+	}
+	if (there.finish_fails || gave_up) {
+		played_fail("no memory there");
+		return NULL;
+	}
+	return virGetDomain(c, name, dom->uuid, 1);
+}
+
+static int peer_to_peer(unsigned int flags, const char *words)
+{
+	struct params p = { 0 };
+	int ret;
+
+	start();
+	if (!(flags & VIR_MIGRATE_TUNNELLED))
+		peer_start(words, false);
+	ret = migrate_perform(dom, "xen+ssh://other/system", p.list, p.count, NULL, 0, NULL, NULL,
+	                      flags | VIR_MIGRATE_PEER2PEER);
+	if (!(flags & VIR_MIGRATE_TUNNELLED)) {
+		if (there.prepare_fails || there.unreachable)
+			close(connect_and_send(peer.uri, ""));
+		peer_end();
+	}
+	return ret;
+}
+
+static void test_peer(void)
+{
+	there.table = (virHypervisorDriver){ .name = "Xen",
+		                             .connectSupportsFeature = there_feature,
+		                             .domainMigratePrepare3Params = there_prepare,
+		                             .domainMigratePrepareTunnel3Params = there_tunnel,
+		                             .domainMigrateFinish3Params = there_finish };
+	there.conn = virGetConnect();
+	there.conn->driver = &there.table;
+	there.tells = true;
+	ok(peer_to_peer(VIR_MIGRATE_LIVE | VIR_MIGRATE_UNSAFE, "starts\nruns\n") == 0 &&
+	           STREQ(peer.got, STREAM) && !one->exists && idle(dom) &&
+	           is(dom, VIR_DOMAIN_SHUTOFF, VIR_DOMAIN_SHUTOFF_MIGRATED) &&
+	           there.flags == VIR_MIGRATE_LIVE,
+	   "by libvirtd's own connection, all steps in one");
+	there.unreachable = true;
+	ok(peer_to_peer(0, NULL) < 0 && says("no route") && runs(dom) && idle(dom),
+	   "a libvirt that is not there");
+	there.unreachable = false;
+	there.prepare_fails = true;
+	ok(peer_to_peer(0, NULL) < 0 && says("no such bridge") && runs(dom) && idle(dom),
+	   "one that refuses the guest");
+	there.prepare_fails = false;
+	fails.save = true;
+	ok(peer_to_peer(0, NULL) < 0 && says("does not answer") && there.gave_up && runs(dom) && idle(dom),
+	   "a guest that cannot be sent: the destination is told");
+	fails.save = false;
+	there.finish_fails = true;
+	ok(peer_to_peer(0, "failed: no memory\n") < 0 && says("no memory there") && says("one") &&
+	           says("other") && runs(dom) && idle(dom),
+	   "one that cannot be started there goes on here, and the error names both");
+	there.finish_fails = false;
+	there.lost = true;
+	ok(peer_to_peer(0, "starts\n") < 0 && says("not known") && suspended(dom) && idle(dom),
+	   "the connection is lost, and nobody knows: it stays suspended");
+	ok(peer_to_peer(0, "starts\nruns\n") == 0 && !one->exists,
+	   "it runs there, as its own connection says");
+	ok(peer_to_peer(0, NULL) < 0 && runs(dom), "it does not");
+	there.tells = false;
+	ok(peer_to_peer(0, NULL) < 0 && says("not known") && suspended(dom),
+	   "libvirt's own driver does not say it");
+	ok(peer_to_peer(VIR_MIGRATE_TUNNELLED, NULL) < 0 && says("not known") && suspended(dom),
+	   "nor does a tunnel");
+	there.lost = false;
+	ok(peer_to_peer(VIR_MIGRATE_TUNNELLED, NULL) == 0 && STREQ(there.got, STREAM) && !one->exists &&
+	           idle(dom),
+	   "through a tunnel");
+	there.finish_fails = true;
+	ok(peer_to_peer(VIR_MIGRATE_TUNNELLED, NULL) < 0 && runs(dom) && idle(dom),
+	   "which fails there: it goes on");
+	there.finish_fails = false;
+	ok(peer_to_peer(VIR_MIGRATE_UNDEFINE_SOURCE | VIR_MIGRATE_PERSIST_DEST, "runs\n") == 0 &&
+	           not_listed(dom),
+	   "its definition goes with it when that is asked for");
+}
+
+static void test_offline(void)
+{
+	g_autofree char *cookie = NULL;
+	g_autofree char *xml = NULL;
+	g_autofree char *to = NULL;
+	const unsigned int flags = VIR_MIGRATE_OFFLINE | VIR_MIGRATE_PERSIST_DEST;
+	virDomainPtr d = define_xml(conn, XML("one", UUID1, ""));
+
+	xml = begin(flags, &cookie);
+	ok(xml && confirm(flags | VIR_MIGRATE_UNDEFINE_SOURCE, false) == 0 && not_listed(dom),
+	   "offline: the definition leaves when that is asked for");
+	ok(prepare(&to, flags) == 0 && finish(flags, false) == 0 && listed(dom) &&
+	           define_is_persistent(dom) == 1 && state_of(dom, NULL) == VIR_DOMAIN_SHUTOFF && idle(dom),
+	   "and comes");
+	to = (g_free(to), NULL);
+	ok(prepare(&to, flags) == 0 && finish(flags, true) < 0 && define_is_persistent(dom) == 1 && idle(dom),
+	   "given up, what was here stays");
+	define_undefine(dom);
+	virObjectUnref(d);
+}
+
+int main(void)
+{
+	g_autofree char *dir = g_dir_make_tmp("xylem-migrate-XXXXXX", NULL);
+	g_autofree char *remove = g_strdup_printf("rm -rf '%s'", dir);
+
+	if (!dir || !played_setup(dir) || events_start() < 0 ||
+	    !(dom = define_xml(conn, XML("one", UUID1, "")))) {
+		printf("Bail out! libvirt does not start: %s\n", virGetLastErrorMessage());
+		return 1;
+	}
+	other = virGetConnect();
+	other->driver = conn->driver;
+	other->privateData = xylem;
+	test_begin();
+	test_refusals();
+	test_disks(dir);
+	test_source();
+	test_source_failures();
+	test_source_orphan();
+	test_source_restart();
+	test_peer();
+	test_destination();
+	test_names();
+	test_destination_failures();
+	test_destination_restart();
+	test_cookies();
+	test_ports();
+	test_offline();
+	events_stop();
+	virObjectUnref(dom);
+	if (system(remove))
+		return 1;
+	return tap_end();
+}

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* See played_guests.h. */
+#include "played_guests.h"
+
+#include <poll.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+struct guest guests[GUESTS] = { { .uuid = UUID1 }, { .uuid = UUID2 } };
+unsigned int last_domid;
+struct played_failures fails;
+static gint cancelled;
+
+int played_fail(const char *why)
+{
+	virReportError(VIR_ERR_OPERATION_FAILED, "%s", why);
+	return -1;
+}
+
+static struct guest *find(const char *uuid)
+{
+	size_t i;
+
+	for (i = 0; i < G_N_ELEMENTS(guests); i++) {
+		if (STREQ(uuid, guests[i].uuid))
+			return &guests[i];
+	}
+	abort();
+}
+
+static struct guest *build(GVariant *config, bool paused, unsigned int *domid, GVariant **devices)
+{
+	const char *uuid, *opaque;
+	struct guest *g;
+
+	if (!g_variant_lookup(config, "uuid", "&s", &uuid) ||
+	    !g_variant_lookup(config, "opaque", "&s", &opaque))
+		abort();
+	g = find(uuid);
+	g->exists = true;
+	g->suspended = false;
+	g->paused = paused;
+	g_free(g->opaque);
+	g->opaque = g_strdup(opaque);
+	*domid = g->domid = ++last_domid;
+	*devices = NULL;
+	return g;
+}
+
+int monitor_create(struct monitor *m G_GNUC_UNUSED, GVariant *config, bool paused, unsigned int *domid,
+                   GVariant **devices)
+{
+	g_variant_ref_sink(config);
+	build(config, paused, domid, devices);
+	g_variant_unref(config);
+	return 0;
+}
+
+/* To the end of the stream, or until Cancel. */
+static bool read_stream(int fd)
+{
+	char data[sizeof(STREAM)] = "";
+	size_t have = 0;
+	ssize_t got = 0;
+
+	while (have < strlen(STREAM) && !g_atomic_int_get(&cancelled)) {
+		struct pollfd p = { .fd = fd, .events = POLLIN };
+
+		if (poll(&p, 1, 5) <= 0)
+			continue;
+		got = read(fd, data + have, strlen(STREAM) - have);
+		if (got <= 0)
+			return false;
+		have += (size_t)got;
+	}
+	return STREQ(data, STREAM);
+}
+
+int monitor_restore(struct monitor *m G_GNUC_UNUSED, GVariant *config, bool paused, int stream,
+                    unsigned int *domid, GVariant **devices)
+{
+	struct guest *g;
+
+	g_atomic_int_set(&cancelled, 0);
+	g_variant_ref_sink(config);
+	if (!read_stream(stream) || fails.restore) {
+		g_variant_unref(config);
+		return played_fail("the stream is damaged");
+	}
+	g = build(config, paused, domid, devices);
+	g->restores++;
+	g_variant_unref(config);
+	return 0;
+}
+
+int monitor_save(struct monitor *m G_GNUC_UNUSED, const char *handle, int stream, bool live)
+{
+	struct guest *g = find(handle);
+	ssize_t wrote;
+
+	g->saves++;
+	g->live = live;
+	if (fails.save)
+		return played_fail("the guest does not answer");
+	g->suspended = true;
+	wrote = write(stream, STREAM, strlen(STREAM));
+	if (fails.save_late || wrote != (ssize_t)strlen(STREAM))
+		return played_fail("the stream cannot be written");
+	return 0;
+}
+
+int monitor_resume(struct monitor *m G_GNUC_UNUSED, const char *handle)
+{
+	struct guest *g = find(handle);
+
+	if (fails.away)
+		return played_fail("xylemd is not reachable");
+	g->resumes++;
+	g->suspended = false;
+	return 0;
+}
+
+int monitor_cancel(struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED)
+{
+	g_atomic_int_set(&cancelled, 1);
+	return 0;
+}
+
+int monitor_destroy(struct monitor *m G_GNUC_UNUSED, const char *handle)
+{
+	struct guest *g = find(handle);
+
+	if (fails.destroy)
+		return played_fail("xylemd is not reachable");
+	g->destroys++;
+	g->exists = g->suspended = false;
+	return 0;
+}
+
+int monitor_pause(struct monitor *m G_GNUC_UNUSED, const char *handle, bool pause)
+{
+	if (fails.pause)
+		return played_fail("it cannot be unpaused");
+	find(handle)->paused = pause;
+	return 0;
+}
+
+int monitor_set_opaque(struct monitor *m G_GNUC_UNUSED, const char *handle, const char *text)
+{
+	struct guest *g = find(handle);
+
+	if (fails.opaque)
+		return played_fail("xylemd's disk is full");
+	g_free(g->opaque);
+	g->opaque = g_strdup(text);
+	return 0;
+}
+
+bool monitor_connected(struct monitor *m G_GNUC_UNUSED)
+{
+	return !fails.away;
+}
+
+GVariant *monitor_get(struct monitor *m G_GNUC_UNUSED, const char *handle, bool *known)
+{
+	struct guest *g = find(handle);
+	GVariantDict dict, config;
+
+	if (known)
+		*known = !fails.away && !fails.destroy;
+	if (!g->exists || fails.away)
+		return NULL;
+	g_variant_dict_init(&config, NULL);
+	g_variant_dict_insert(&config, "opaque", "s", g->opaque);
+	g_variant_dict_init(&dict, NULL);
+	g_variant_dict_insert(&dict, "owner", "s", "xylemd");
+	g_variant_dict_insert_value(&dict, "config", g_variant_dict_end(&config));
+	return g_variant_ref_sink(g_variant_dict_end(&dict));
+}
+
+static void describe(const struct guest *g, struct xyl_dominfo *info)
+{
+	memset(info, 0, sizeof(*info));
+	info->domid = g->domid;
+	info->paused = g->paused;
+	info->shutdown = g->suspended;
+	info->shutdown_reason = g->suspended ? XYL_SHUTDOWN_SUSPEND : -1;
+	info->online_vcpus = info->max_vcpus = 1;
+	info->memory_pages = info->max_memory_pages = 16384;
+	ignore_value(virUUIDParse(g->uuid, info->uuid));
+}
+
+int xyl_domain_info(struct xyl *x G_GNUC_UNUSED, uint32_t domid, struct xyl_dominfo *info)
+{
+	size_t i;
+
+	for (i = 0; i < G_N_ELEMENTS(guests); i++) {
+		if (guests[i].exists && guests[i].domid == domid) {
+			describe(&guests[i], info);
+			return 0;
+		}
+	}
+	errno = ESRCH;
+	return -1;
+}
+
+int xyl_domain_list_all(struct xyl *x G_GNUC_UNUSED, struct xyl_dominfo **infos)
+{
+	int count = 0;
+	size_t i;
+
+	*infos = calloc(G_N_ELEMENTS(guests), sizeof(**infos));
+	for (i = 0; i < G_N_ELEMENTS(guests); i++) {
+		if (guests[i].exists)
+			describe(&guests[i], &(*infos)[count++]);
+	}
+	return count;
+}
+
+int xyl_host_info(struct xyl *x G_GNUC_UNUSED, struct xyl_hostinfo *info)
+{
+	memset(info, 0, sizeof(*info));
+	info->max_cpu_id = 1;
+	return 0;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * An xylemd that has guests, two at most, for tests of what happens to them when they are sent and received. What does not
+ * go well is the test's choice.
+ */
+#ifndef PLAYED_GUESTS_H
+#define PLAYED_GUESTS_H
+
+#include "xylem.h"
+
+#define UUID1  "5f2b7e10-0000-4000-8000-000000000001"
+#define UUID2  "5f2b7e10-0000-4000-8000-000000000002"
+#define GUESTS 2
+/* What is sent of a guest. */
+#define STREAM "a guest's memory"
+
+struct guest {
+	const char *uuid;
+	bool exists, suspended, paused, live;
+	unsigned int domid, saves, resumes, destroys, restores;
+	char *opaque;
+};
+
+extern struct guest guests[GUESTS];
+extern unsigned int last_domid;
+
+extern struct played_failures {
+	bool save, save_late, restore, pause, destroy, opaque, away;
+} fails;
+
+/* Reports that; -1. */
+int played_fail(const char *why);
+
+#endif
