@@ -56,6 +56,8 @@ static void private_free(void *data)
 	struct domain_private *priv = data;
 
 	virChrdevFree(priv->chrdevs);
+	job_free(priv->job);
+	job_free(priv->completed);
 	g_free(priv->save_file);
 	g_free(priv);
 }

@@ -494,8 +494,8 @@ static virHypervisorDriver hypervisor_driver = {
 	.domainGetMetadata = meta_get,
 	.domainRename = meta_rename,
 	.domainGetControlInfo = meta_control_info,
-	.domainGetJobInfo = meta_job_info,
-	.domainGetJobStats = meta_job_stats,
+	.domainGetJobInfo = job_info,
+	.domainGetJobStats = job_stats,
 	.domainGetCPUStats = stats_cpu,
 	.domainMigrateBegin3Params = migrate_begin,
 	.domainMigratePrepare3Params = migrate_prepare,
@@ -503,6 +503,10 @@ static virHypervisorDriver hypervisor_driver = {
 	.domainMigratePerform3Params = migrate_perform,
 	.domainMigrateFinish3Params = migrate_finish,
 	.domainMigrateConfirm3Params = migrate_confirm,
+	.domainMigrateSetMaxSpeed = job_set_speed,
+	.domainMigrateGetMaxSpeed = job_get_speed,
+	.domainMigrateSetMaxDowntime = job_set_downtime,
+	.domainMigrateGetMaxDowntime = job_get_downtime,
 };
 
 static virConnectDriver connect_driver = {

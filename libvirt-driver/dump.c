@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 
+#include "job.h"
 #include "savefile.h"
 #include "virfile.h"
 
@@ -30,6 +31,7 @@ static int write_core(virDomainObj *vm, const char *path, unsigned int flags)
 {
 	struct domain_private *priv = vm->privateData;
 	char handle[VIR_UUID_STRING_BUFLEN];
+	struct sampler *sampler;
 	VIR_AUTOCLOSE fd = -1;
 	int ret;
 
@@ -42,9 +44,13 @@ static int write_core(virDomainObj *vm, const char *path, unsigned int flags)
 	if (slot_take(SLOT_BUILD, vm) < 0)
 		return -1;
 	priv->dumping = true;
+	job_begin(vm, VIR_DOMAIN_JOB_OPERATION_DUMP);
+	sampler = job_watch(vm);
 	virObjectUnlock(vm);
 	ret = monitor_dump(xylem->monitor, handle, fd, flags & VIR_DUMP_LIVE);
+	job_unwatch(sampler);
 	virObjectLock(vm);
+	job_end(vm, ret == 0);
 	priv->dumping = false;
 	slot_give(SLOT_BUILD);
 	if (ret == 0 && fsync(fd) < 0 && errno != EINVAL) {

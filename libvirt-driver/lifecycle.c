@@ -8,6 +8,7 @@
 #include "xylem.h"
 
 #include "conf.h"
+#include "job.h"
 #include "savefile.h"
 #include "virclosecallbacks.h"
 
@@ -374,12 +375,18 @@ static int resume(virDomainObj *vm)
 int lifecycle_suspend(virDomainPtr dom)
 {
 	virDomainObj *vm = domain_get(dom);
+	const struct domain_private *priv;
 	int ret = -1;
 
 	if (!vm)
 		return -1;
-	if (virDomainSuspendEnsureACL(dom->conn, vm->def) == 0 && domain_refuse_dom0(vm, "suspended") == 0 &&
-	    domain_begin_job(vm, VIR_JOB_SUSPEND) == 0) {
+	priv = vm->privateData;
+	if (virDomainSuspendEnsureACL(dom->conn, vm->def) < 0 || domain_refuse_dom0(vm, "suspended") < 0) {
+		ret = -1;
+	} else if (priv->migration == MIGRATION_SENDING) {
+		/* What clients do when a migration takes too long for them: it is suspended until it is there. */
+		ret = job_hurry(vm);
+	} else if (domain_begin_job(vm, VIR_JOB_SUSPEND) == 0) {
 		ret = suspend(vm);
 		domain_end_job(vm);
 	}

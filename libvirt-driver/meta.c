@@ -8,7 +8,6 @@
 #include "conf.h"
 #include "virfile.h"
 #include "virtime.h"
-#include "virtypedparam.h"
 
 VIR_LOG_INIT("xylem.meta");
 
@@ -207,49 +206,6 @@ int meta_control_info(virDomainPtr dom, virDomainControlInfoPtr info, unsigned i
 	info->state = vm->job->active == VIR_JOB_NONE ? VIR_DOMAIN_CONTROL_OK : VIR_DOMAIN_CONTROL_OCCUPIED;
 	info->stateTime = (unsigned int)job_ms(vm);
 	ret = 0;
-cleanup:
-	virDomainObjEndAPI(&vm);
-	return ret;
-}
-
-int meta_job_info(virDomainPtr dom, virDomainJobInfoPtr info)
-{
-	virDomainObj *vm = domain_get(dom);
-	int ret = -1;
-
-	if (!vm)
-		return -1;
-	if (virDomainGetJobInfoEnsureACL(dom->conn, vm->def) == 0) {
-		memset(info, 0, sizeof(*info));
-		info->type = vm->job->active == VIR_JOB_NONE ? VIR_DOMAIN_JOB_NONE : VIR_DOMAIN_JOB_UNBOUNDED;
-		info->timeElapsed = job_ms(vm);
-		ret = 0;
-	}
-	virDomainObjEndAPI(&vm);
-	return ret;
-}
-
-int meta_job_stats(virDomainPtr dom, int *type, virTypedParameterPtr *params, int *count, unsigned int flags)
-{
-	virDomainObj *vm;
-	int max = 0, ret = -1;
-
-	virCheckFlags(VIR_DOMAIN_JOB_STATS_COMPLETED, -1);
-
-	vm = domain_get(dom);
-	if (!vm)
-		return -1;
-	if (virDomainGetJobStatsEnsureACL(dom->conn, vm->def) < 0)
-		goto cleanup;
-	*count = 0;
-	*params = NULL;
-	/* Jobs have no statistics that would be kept when they are over. */
-	*type = vm->job->active == VIR_JOB_NONE || (flags & VIR_DOMAIN_JOB_STATS_COMPLETED)
-	                ? VIR_DOMAIN_JOB_NONE
-	                : VIR_DOMAIN_JOB_UNBOUNDED;
-	ret = *type == VIR_DOMAIN_JOB_NONE
-	              ? 0
-	              : virTypedParamsAddULLong(params, count, &max, VIR_DOMAIN_JOB_TIME_ELAPSED, job_ms(vm));
 cleanup:
 	virDomainObjEndAPI(&vm);
 	return ret;

@@ -61,6 +61,12 @@ static int take_params(virTypedParameterPtr params, int count, unsigned int flag
 	    virTypedParamsGetString(params, count, VIR_MIGRATE_PARAM_LISTEN_ADDRESS, &p->listen) < 0 ||
 	    virTypedParamsGetULLong(params, count, VIR_MIGRATE_PARAM_BANDWIDTH, &p->bandwidth_mib) < 0)
 		return -1;
+	if (p->bandwidth_mib && !(flags & VIR_MIGRATE_LIVE)) {
+		virReportError(
+		        VIR_ERR_INVALID_ARG, "%s",
+		        "a bandwidth is for --live: a guest that is suspended is sent as fast as it can be");
+		return -1;
+	}
 	if (!p->persist_xml || (flags & VIR_MIGRATE_PERSIST_DEST))
 		return 0;
 	virReportError(VIR_ERR_INVALID_ARG, "%s",

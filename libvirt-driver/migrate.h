@@ -88,7 +88,8 @@ int outgoing_peer(virDomainObj *vm, virConnectPtr conn, const char *dest_uri, co
 int outgoing_confirm(virDomainObj *vm, virConnectPtr conn, unsigned int flags, bool cancelled);
 
 /* What migratepeer.c needs of it: a migration of which the caller has the job; its parts as above. */
-struct outgoing *outgoing_new(virDomainObj *vm, virConnectPtr conn, const char *to, unsigned int flags);
+struct outgoing *outgoing_new(virDomainObj *vm, virConnectPtr conn, const char *to,
+                              unsigned long long bandwidth_mib, unsigned int flags);
 char *outgoing_describe(virDomainObj *vm, const struct migrate_params *p, unsigned int flags, char **cookie,
                         int *cookie_length);
 /* The destination's answer to Prepare: whether it tells the outcome. */

@@ -11,6 +11,7 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
+#include "job.h"
 #include "rpc/virnetsocket.h"
 #include "virclosecallbacks.h"
 #include "virfile.h"
@@ -29,11 +30,12 @@ struct outgoing {
 	virConnectPtr conn; /* whose migration it is; compared only */
 	char *to;           /* the destination's name, for messages */
 	unsigned int flags;
-	int stream;      /* on which it was sent, and the outcome is told; or -1 */
-	bool tells;      /* the destination tells the outcome */
-	bool busy;       /* a call is at work on it */
-	bool orphan;     /* its client has gone */
-	bool was_paused; /* as it is again when it goes on */
+	int stream;                       /* on which it was sent, and the outcome is told; or -1 */
+	bool tells;                       /* the destination tells the outcome */
+	bool busy;                        /* a call is at work on it */
+	bool orphan;                      /* its client has gone */
+	bool was_paused;                  /* as it is again when it goes on */
+	unsigned long long bandwidth_mib; /* 0: none of its own */
 };
 
 /* ---- whether a guest may go ---- */
@@ -151,13 +153,15 @@ bool outgoing_release(virDomainObj *vm)
 	return true;
 }
 
-struct outgoing *outgoing_new(virDomainObj *vm, virConnectPtr conn, const char *to, unsigned int flags)
+struct outgoing *outgoing_new(virDomainObj *vm, virConnectPtr conn, const char *to,
+                              unsigned long long bandwidth_mib, unsigned int flags)
 {
 	struct domain_private *priv = vm->privateData;
 	struct outgoing *out = g_new0(struct outgoing, 1);
 
 	out->conn = conn;
 	out->to = g_strdup(to);
+	out->bandwidth_mib = bandwidth_mib;
 	out->flags = flags;
 	out->stream = -1;
 	out->was_paused = virDomainObjGetState(vm, NULL) == VIR_DOMAIN_PAUSED;
@@ -195,6 +199,7 @@ static void go_on(virDomainObj *vm)
 	virErrorPtr saved;
 
 	virErrorPreserveLast(&saved);
+	job_end(vm, false);
 	/* From now on it is not at the destination, whatever happens here. */
 	priv->migration = MIGRATION_SENDING;
 	domain_save_status(vm);
@@ -221,6 +226,7 @@ static int leave(virDomainObj *vm, unsigned int flags)
 {
 	struct domain_private *priv = vm->privateData;
 
+	job_end(vm, true);
 	priv->migration = MIGRATION_LEFT;
 	domain_save_status(vm);
 	/* One whose definition stays has left all the same. */
@@ -231,6 +237,7 @@ static int leave(virDomainObj *vm, unsigned int flags)
 
 static int stay_suspended(virDomainObj *vm, const struct outgoing *out)
 {
+	job_end(vm, false);
 	virReportError(
 	        VIR_ERR_OPERATION_FAILED,
 	        "whether %s runs at %s is not known: it stays suspended here; look there, and destroy the "
@@ -327,7 +334,7 @@ char *outgoing_begin(virDomainObj *vm, virConnectPtr conn, const struct migrate_
 		domain_end_job(vm);
 		return xml;
 	}
-	outgoing_new(vm, conn, p->dest_name ? p->dest_name : "its destination", flags);
+	outgoing_new(vm, conn, "its destination", p->bandwidth_mib, flags);
 	virCloseCallbacksDomainAdd(vm, conn, closed);
 	return xml;
 }
@@ -417,8 +424,11 @@ int outgoing_send(virDomainObj *vm, const char *uri, int fd)
 	}
 	priv->migration = MIGRATION_SENDING;
 	domain_save_status(vm);
-	if (save_write(vm, fd, out->flags & VIR_MIGRATE_LIVE) < 0 || sent(vm, out) < 0) {
+	job_begin(vm, VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT);
+	if (((out->flags & VIR_MIGRATE_LIVE) && job_apply_limits(vm, out->bandwidth_mib) < 0) ||
+	    save_write(vm, fd, out->flags & VIR_MIGRATE_LIVE) < 0 || sent(vm, out) < 0) {
 		explain(vm, out);
+		job_end(vm, false);
 		if (vm->def->id > 0)
 			go_on(vm);
 		return -1;
@@ -449,7 +459,7 @@ static int begin_late(virDomainObj *vm, virConnectPtr conn, unsigned int flags)
 		domain_end_job(vm);
 		return -1;
 	}
-	outgoing_new(vm, conn, "", flags);
+	outgoing_new(vm, conn, "", 0, flags);
 	virCloseCallbacksDomainAdd(vm, conn, closed);
 	return 0;
 }
@@ -469,6 +479,7 @@ int outgoing_perform(virDomainObj *vm, virConnectPtr conn, const struct migrate_
 	g_free(priv->outgoing->to);
 	priv->outgoing->to = g_strdup(p->uri);
 	priv->outgoing->flags = flags;
+	priv->outgoing->bandwidth_mib = p->bandwidth_mib;
 	outgoing_hold(priv->outgoing);
 	if (outgoing_take_cookie(priv->outgoing, cookie, cookie_length) == 0 &&
 	    outgoing_send(vm, p->uri, -1) == 0) {

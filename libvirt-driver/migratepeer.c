@@ -262,7 +262,7 @@ int outgoing_peer(virDomainObj *vm, virConnectPtr conn, const char *dest_uri,
 	}
 	if (virDomainObjGetState(vm, NULL) == VIR_DOMAIN_PAUSED)
 		p.flags |= VIR_MIGRATE_PAUSED;
-	out = outgoing_new(vm, conn, dest_uri, flags);
+	out = outgoing_new(vm, conn, dest_uri, params->bandwidth_mib, flags);
 	outgoing_hold(out);
 	add_params(&p, params, xml);
 	virObjectUnlock(vm);

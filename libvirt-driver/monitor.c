@@ -334,6 +334,18 @@ int monitor_save(struct monitor *m, const char *handle, int stream, bool live)
 	return answer ? 0 : -1;
 }
 
+int monitor_set_migration(struct monitor *m, const char *handle, unsigned long long bandwidth,
+                          unsigned long long max_downtime_us)
+{
+	GVariantBuilder b;
+
+	g_variant_builder_init(&b, G_VARIANT_TYPE_VARDICT);
+	g_variant_builder_add(&b, "{sv}", "bandwidth", g_variant_new_uint64(bandwidth));
+	g_variant_builder_add(&b, "{sv}", "max_downtime_us", g_variant_new_uint64(max_downtime_us));
+	return call_void(m, "SetMigration", g_variant_new("(s@a{sv})", handle, g_variant_builder_end(&b)),
+	                 DEVICE_MS);
+}
+
 int monitor_dump(struct monitor *m, const char *handle, int file, bool live)
 {
 	g_autoptr(GVariant) answer = NULL;

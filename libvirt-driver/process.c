@@ -9,6 +9,7 @@
 #include "xylem.h"
 
 #include "conf.h"
+#include "job.h"
 #include "savefile.h"
 
 #include "virclosecallbacks.h"
@@ -259,6 +260,7 @@ static int build(virDomainObj *vm, virDomainDef *live, bool paused, int stream, 
 	g_autoptr(GVariant) devices = NULL;
 	struct domain_private *priv = vm->privateData;
 	bool incoming = priv->migration == MIGRATION_INCOMING;
+	struct sampler *sampler;
 	unsigned int domid;
 	GVariant *guest;
 	size_t i;
@@ -283,11 +285,13 @@ static int build(virDomainObj *vm, virDomainDef *live, bool paused, int stream, 
 		g_variant_unref(guest);
 		return -1;
 	}
+	sampler = stream < 0 ? NULL : job_watch(vm);
 	virObjectUnlock(vm);
 	for (i = 0; i < live->nnets; i++)
 		process_warn_mac(live, live->nets[i]);
 	ret = stream < 0 ? monitor_create(xylem->monitor, guest, paused, &domid, &devices)
 	                 : monitor_restore(xylem->monitor, guest, paused || once, stream, &domid, &devices);
+	job_unwatch(sampler);
 	if (ret == 0) {
 		live->id = (int)domid;
 		process_name_interfaces(live, devices);
@@ -419,6 +423,7 @@ static int start_from(virDomainObj *vm, virDomainDef *definition, bool paused, i
 	priv->starting = true;
 	priv->why_reason = priv->why_detail = -1;
 	priv->rebuilding = priv->gone = priv->foreign = priv->doomed = false;
+	priv->max_speed_mib = priv->max_downtime_ms = 0;
 	g_clear_pointer(&priv->save_file, g_free);
 	if (domain_hook(vm, live, VIR_HOOK_LIBXL_OP_PREPARE, VIR_HOOK_SUBOP_BEGIN) < 0 ||
 	    process_resolve(live, NULL) < 0 || (!incoming && take_locks(vm, live, &locked) < 0) ||
@@ -455,17 +460,30 @@ int process_start(virDomainObj *vm, bool paused, int detail)
 	return start_from(vm, virDomainDefCopy(vm->def, xylem->xmlopt, NULL, true), paused, -1, NULL, detail);
 }
 
+/* From a stream; live: what it is going to have, taken. */
+static int start_restored(virDomainObj *vm, virDomainDef *live, bool paused, int stream, const char *once,
+                          int detail, int operation)
+{
+	int ret;
+
+	job_begin(vm, operation);
+	ret = start_from(vm, live, paused, stream, once, detail);
+	job_end(vm, ret == 0);
+	return ret;
+}
+
 int process_restore(virDomainObj *vm, virDomainDef *def, bool paused, int stream, const char *once)
 {
 	if (!def)
 		def = virDomainDefCopy(vm->def, xylem->xmlopt, NULL, true);
-	return start_from(vm, def, paused, stream, once, VIR_DOMAIN_EVENT_STARTED_RESTORED);
+	return start_restored(vm, def, paused, stream, once, VIR_DOMAIN_EVENT_STARTED_RESTORED,
+	                      VIR_DOMAIN_JOB_OPERATION_RESTORE);
 }
 
 int process_receive(virDomainObj *vm, int stream)
 {
-	return start_from(vm, virDomainDefCopy(vm->def, xylem->xmlopt, NULL, true), true, stream, NULL,
-	                  VIR_DOMAIN_EVENT_STARTED_MIGRATED);
+	return start_restored(vm, virDomainDefCopy(vm->def, xylem->xmlopt, NULL, true), true, stream, NULL,
+	                      VIR_DOMAIN_EVENT_STARTED_MIGRATED, VIR_DOMAIN_JOB_OPERATION_MIGRATION_IN);
 }
 
 void process_stopped(virDomainObj *vm, int reason, int detail)

@@ -10,6 +10,7 @@
 #include "xylem.h"
 
 #include "conf.h"
+#include "job.h"
 #include "savefile.h"
 
 #include "virfile.h"
@@ -77,14 +78,17 @@ static char *image_xml(virDomainObj *vm, const char *dxml)
 /* Step 2. */
 int save_write(virDomainObj *vm, int fd, bool live)
 {
+	struct sampler *sampler;
 	char handle[VIR_UUID_STRING_BUFLEN];
 	int ret;
 
 	domain_handle(vm, handle);
 	if (slot_take(SLOT_BUILD, vm) < 0)
 		return -1;
+	sampler = job_watch(vm);
 	virObjectUnlock(vm);
 	ret = monitor_save(xylem->monitor, handle, fd, live);
+	job_unwatch(sampler);
 	virObjectLock(vm);
 	slot_give(SLOT_BUILD);
 	return ret;
@@ -191,11 +195,14 @@ static int save(virDomainObj *vm, const char *path, const char *dxml, unsigned i
 	g_free(priv->save_file);
 	priv->save_file = g_strdup(path);
 	domain_save_status(vm);
+	job_begin(vm, VIR_DOMAIN_JOB_OPERATION_SAVE);
 	if (save_write(vm, fd, false) < 0 ||
 	    savefile_complete(path, fd, flags & VIR_DOMAIN_SAVE_BYPASS_CACHE) < 0) {
+		job_end(vm, false);
 		go_on(vm, path);
 		return -1;
 	}
+	job_end(vm, true);
 	return end_saved(vm);
 }
 

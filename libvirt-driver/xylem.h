@@ -34,6 +34,7 @@
 struct monitor;
 struct outgoing;
 struct incoming;
+struct job;
 typedef struct disk_locks disk_locks_t;
 
 /*
@@ -115,6 +116,9 @@ struct domain_private {
 	enum migration migration;
 	struct outgoing *outgoing; /* NULL: no client, nor a call, is at work on its migration */
 	struct incoming *incoming; /* likewise */
+	struct job *job;           /* one that takes long, and what became of the last one; NULL */
+	struct job *completed;
+	unsigned long long max_speed_mib, max_downtime_ms; /* of its migration; 0: as it comes */
 };
 
 /* ---- domain.c: objects, jobs, slots, hooks ---- */
@@ -254,6 +258,9 @@ int monitor_restore(struct monitor *m, GVariant *guest, bool paused, int stream,
                     GVariant **devices);
 /* Until all is written, however long that takes; the guest is suspended then. live: it runs until little is left. */
 int monitor_save(struct monitor *m, const char *handle, int stream, bool live);
+/* Of a live save, before it or while it is under way; bandwidth: bytes per second, 0: no limit. */
+int monitor_set_migration(struct monitor *m, const char *handle, unsigned long long bandwidth,
+                          unsigned long long max_downtime_us);
 /* A core file; live: the guest runs on meanwhile. */
 int monitor_dump(struct monitor *m, const char *handle, int file, bool live);
 int monitor_resume(struct monitor *m, const char *handle);
@@ -365,8 +372,14 @@ int meta_set(virDomainPtr dom, int type, const char *metadata, const char *key, 
 char *meta_get(virDomainPtr dom, int type, const char *uri, unsigned int flags);
 int meta_rename(virDomainPtr dom, const char *new_name, unsigned int flags);
 int meta_control_info(virDomainPtr dom, virDomainControlInfoPtr info, unsigned int flags);
-int meta_job_info(virDomainPtr dom, virDomainJobInfoPtr info);
-int meta_job_stats(virDomainPtr dom, int *type, virTypedParameterPtr *params, int *count, unsigned int flags);
+/* job.c */
+void job_free(struct job *job);
+int job_info(virDomainPtr dom, virDomainJobInfoPtr info);
+int job_stats(virDomainPtr dom, int *type, virTypedParameterPtr *params, int *count, unsigned int flags);
+int job_set_speed(virDomainPtr dom, unsigned long mib, unsigned int flags);
+int job_get_speed(virDomainPtr dom, unsigned long *mib, unsigned int flags);
+int job_set_downtime(virDomainPtr dom, unsigned long long ms, unsigned int flags);
+int job_get_downtime(virDomainPtr dom, unsigned long long *ms, unsigned int flags);
 /* convert.c */
 char *convert_from_native(virConnectPtr conn, const char *format_name, const char *text, unsigned int flags);
 char *convert_to_native(virConnectPtr conn, const char *format_name, const char *xml, unsigned int flags);

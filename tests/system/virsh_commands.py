@@ -227,15 +227,16 @@ r - domdirtyrate-calc g
 r - dompmsuspend g mem
 r - dompmwakeup g
 r - domjobabort g
-r - migrate-setspeed g 10
-r - migrate-getspeed g
-r - migrate-setmaxdowntime g 10
-r - migrate-getmaxdowntime g
+r + migrate-setspeed g 10
+r + migrate-getspeed g => virsh migrate-getspeed g | grep -qx 10
+r + migrate-setmaxdowntime g 50
+r + migrate-getmaxdowntime g => virsh migrate-getmaxdowntime g | grep -qx 50
 r - migrate-compcache g
 r - migrate-postcopy g
 r - save-image-dumpxml /root/nosuch
 r + dump g /root/dumped --memory-only --live => head -c 4 /root/dumped | grep -q ELF
 r - dump g /root/dumped --memory-only --format kdump-zlib
+r + domjobinfo g --completed --keep-completed => virsh domjobinfo g --completed | grep -q Dump
 r + save g /root/saved => virsh domstate g --reason | grep -q saved
 o + save-image-dumpxml /root/saved => virsh save-image-dumpxml /root/saved | grep -q '<name>g</name>'
 !virsh save-image-dumpxml /root/saved >/root/saved.xml

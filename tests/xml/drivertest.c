@@ -390,16 +390,16 @@ static void test_jobs(virDomainPtr dom)
 	int type, count = -1;
 
 	ok(meta_control_info(dom, &control, 0) == 0 && control.state == VIR_DOMAIN_CONTROL_OK &&
-	           meta_job_info(dom, &job) == 0 && job.type == VIR_DOMAIN_JOB_NONE,
+	           job_info(dom, &job) == 0 && job.type == VIR_DOMAIN_JOB_NONE,
 	   "nobody is at work on it");
-	ok(meta_job_stats(dom, &type, &list, &count, 0) == 0 && type == VIR_DOMAIN_JOB_NONE && count == 0,
+	ok(job_stats(dom, &type, &list, &count, 0) == 0 && type == VIR_DOMAIN_JOB_NONE && count == 0,
 	   "so there are no statistics of a job");
 	g_mutex_lock(&xylemd.gate);
 	begin(&caller, call_set_memory);
 	wait_inside(1);
 	ok(meta_control_info(dom, &control, 0) == 0 && control.state == VIR_DOMAIN_CONTROL_OCCUPIED &&
-	           meta_job_info(dom, &job) == 0 && job.type == VIR_DOMAIN_JOB_UNBOUNDED &&
-	           meta_job_stats(dom, &type, &list, &count, 0) == 0 && count == 1,
+	           job_info(dom, &job) == 0 && job.type == VIR_DOMAIN_JOB_UNBOUNDED &&
+	           job_stats(dom, &type, &list, &count, 0) == 0 && count == 1,
 	   "while a call waits for xylemd, it is occupied");
 	g_mutex_unlock(&xylemd.gate);
 	virThreadJoin(&caller.thread);

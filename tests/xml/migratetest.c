@@ -457,6 +457,122 @@ static void test_source_restart(void)
 	ok(!one->exists && state_of(dom, NULL) == VIR_DOMAIN_SHUTOFF, "one that has left is gone");
 }
 
+/* ---- what clients learn of it ---- */
+
+static unsigned int iterations, job_events;
+
+virObjectEvent *virDomainEventMigrationIterationNewFromObj(virDomainObj *obj G_GNUC_UNUSED, int iteration)
+{
+	iterations += iteration == 2;
+	return NULL;
+}
+
+virObjectEvent *virDomainEventJobCompletedNewFromObj(virDomainObj *obj G_GNUC_UNUSED,
+                                                     virTypedParameterPtr params, int count)
+{
+	job_events++;
+	virTypedParamsFree(params, count);
+	return NULL;
+}
+
+static void *perform_live(void *data)
+{
+	return GINT_TO_POINTER(perform(peer.uri, data, VIR_MIGRATE_LIVE | VIR_MIGRATE_CHANGE_PROTECTION));
+}
+
+static unsigned long long stat_of(int flags, const char *name, int *type)
+{
+	virTypedParameterPtr list = NULL;
+	unsigned long long value = 0;
+	int count = 0, number = 0;
+
+	if (job_stats(dom, type, &list, &count, (unsigned int)flags) < 0)
+		abort();
+	if (virTypedParamsGetInt(list, count, name, &number) == 1)
+		value = (unsigned long long)number;
+	else
+		ignore_value(virTypedParamsGetULLong(list, count, name, &value));
+	virResetLastError();
+	virTypedParamsFree(list, count);
+	return value;
+}
+
+/* Begins a live migration, which has come half its way; ends when the gate opens. */
+static GThread *begin_live(void)
+{
+	g_autofree char *xml = NULL;
+	virDomainJobInfo info = { 0 };
+	GThread *thread;
+
+	start();
+	xml = begin(VIR_MIGRATE_LIVE, NULL);
+	peer_start(NULL, false);
+	g_mutex_lock(&save_gate);
+	thread = g_thread_new("perform", perform_live, NULL);
+	while (info.memTotal != 100 * 4096) {
+		g_usleep(1000);
+		if (job_info(dom, &info) < 0)
+			abort();
+	}
+	return thread;
+}
+
+static void test_jobs(void)
+{
+	virDomainJobInfo info;
+	unsigned long mib = 0;
+	unsigned long long ms = 0;
+	GThread *thread;
+	int type = -1;
+
+	start();
+	ok(job_get_speed(dom, &mib, 0) == 0 && mib > 1000000 && job_get_downtime(dom, &ms, 0) == 0 &&
+	           ms == 300,
+	   "limits of a migration, as they come");
+	ok(job_set_speed(dom, 10, 0) == 0 && job_get_speed(dom, &mib, 0) == 0 && mib == 10 &&
+	           job_set_downtime(dom, 50, 0) == 0 && job_get_downtime(dom, &ms, 0) == 0 && ms == 50 &&
+	           job_set_downtime(dom, 0, 0) < 0 && job_set_downtime(dom, 60001, 0) < 0 &&
+	           job_set_speed(dom, 10, VIR_DOMAIN_MIGRATE_MAX_SPEED_POSTCOPY) < 0 && says("post-copy"),
+	   "they are set");
+	job_events = iterations = 0;
+	thread = begin_live();
+	ok(one->live && one->bandwidth == 10 << 20 && one->downtime_us == 50000, "a live migration has them");
+	ok(job_info(dom, &info) == 0 && info.type == VIR_DOMAIN_JOB_UNBOUNDED &&
+	           info.memRemaining == 60 * 4096 && info.dataProcessed == 200000,
+	   "how far it has come is told");
+	ok(stat_of(0, VIR_DOMAIN_JOB_OPERATION, &type) == VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT &&
+	           stat_of(0, VIR_DOMAIN_JOB_MEMORY_ITERATION, &type) == 2 && iterations == 1 &&
+	           stat_of(0, VIR_DOMAIN_JOB_DOWNTIME, &type) == 7 && type == VIR_DOMAIN_JOB_UNBOUNDED,
+	   "in all detail, and each round is an event");
+	ok(job_set_speed(dom, 20, 0) == 0 && one->bandwidth == 20 << 20,
+	   "its limits can be changed meanwhile");
+	ok(lifecycle_suspend(dom) == 0 && one->downtime_us == 60000000 && one->bandwidth == 0,
+	   "a client for whom it takes too long has it suspended");
+	g_mutex_unlock(&save_gate);
+	ok(GPOINTER_TO_INT(g_thread_join(thread)) == 0 && peer_end() && confirm(0, false) == 0 &&
+	           !one->exists && job_events == 1,
+	   "its end is an event");
+	ok(stat_of(VIR_DOMAIN_JOB_STATS_COMPLETED | VIR_DOMAIN_JOB_STATS_KEEP_COMPLETED,
+	           VIR_DOMAIN_JOB_MEMORY_PROCESSED, &type) == 200000 &&
+	           type == VIR_DOMAIN_JOB_COMPLETED &&
+	           stat_of(VIR_DOMAIN_JOB_STATS_COMPLETED, VIR_DOMAIN_JOB_MEMORY_REMAINING, &type) == 0 &&
+	           type == VIR_DOMAIN_JOB_COMPLETED &&
+	           stat_of(VIR_DOMAIN_JOB_STATS_COMPLETED, VIR_DOMAIN_JOB_MEMORY_TOTAL, &type) == 0 &&
+	           type == VIR_DOMAIN_JOB_NONE,
+	   "what became of it is told once, or as often as it is to be kept");
+	thread = begin_live();
+	ok(one->bandwidth == 0 && one->downtime_us == 300000,
+	   "another life of the guest has limits of its own");
+	ok(lifecycle_abort_job(dom) == 0, "it is aborted");
+	g_mutex_unlock(&save_gate);
+	ok(GPOINTER_TO_INT(g_thread_join(thread)) < 0 && runs(dom) && idle(dom), "and the guest runs on");
+	peer_end();
+	ok(stat_of(VIR_DOMAIN_JOB_STATS_COMPLETED, VIR_DOMAIN_JOB_MEMORY_TOTAL, &type) == 100 * 4096 &&
+	           type == VIR_DOMAIN_JOB_CANCELLED && job_events == 2,
+	   "which is told");
+	ok(!begin(VIR_MIGRATE_LIVE, NULL) || confirm(0, true) == 0, "and nothing is left of it");
+}
+
 /* ---- the destination ---- */
 
 static const char *const cookie_good = COOKIE(UUID1, OTHERS);
@@ -550,7 +666,7 @@ static bool not_listed(virDomainPtr d)
 
 static void wait_restored(unsigned int before)
 {
-	while (one->restores == before)
+	while (one->restores == before || !status_says("phase='incoming'"))
 		g_usleep(1000);
 }
 
@@ -564,8 +680,6 @@ static void test_destination(void)
 	   "Prepare says where to send the guest");
 	fd = connect_and_send(to, STREAM);
 	wait_restored(restores);
-	while (!status_says("phase='incoming'"))
-		g_usleep(1000);
 	ok(one->paused && STRPREFIX(one->opaque, PROCESS_INCOMING_MARK) &&
 	           is(dom, VIR_DOMAIN_PAUSED, VIR_DOMAIN_PAUSED_MIGRATION),
 	   "it comes, is paused, and is marked as one that must not run");
@@ -1037,6 +1151,7 @@ int main(void)
 	test_source_failures();
 	test_source_orphan();
 	test_source_restart();
+	test_jobs();
 	test_peer();
 	test_destination();
 	test_names();

@@ -9,6 +9,7 @@
 struct guest guests[GUESTS] = { { .uuid = UUID1 }, { .uuid = UUID2 } };
 unsigned int last_domid;
 struct played_failures fails;
+GMutex save_gate;
 static gint cancelled;
 
 int played_fail(const char *why)
@@ -98,14 +99,33 @@ int monitor_save(struct monitor *m G_GNUC_UNUSED, const char *handle, int stream
 	struct guest *g = find(handle);
 	ssize_t wrote;
 
+	g_atomic_int_set(&cancelled, 0);
 	g->saves++;
 	g->live = live;
+	g->saving = true;
+	g_mutex_lock(&save_gate);
+	g_mutex_unlock(&save_gate);
+	g->saving = false;
+	if (g_atomic_int_get(&cancelled)) {
+		virReportError(VIR_ERR_OPERATION_ABORTED, "%s", "it was cancelled");
+		return -1;
+	}
 	if (fails.save)
 		return played_fail("the guest does not answer");
 	g->suspended = true;
 	wrote = write(stream, STREAM, strlen(STREAM));
 	if (fails.save_late || wrote != (ssize_t)strlen(STREAM))
 		return played_fail("the stream cannot be written");
+	return 0;
+}
+
+int monitor_set_migration(struct monitor *m G_GNUC_UNUSED, const char *handle, unsigned long long bandwidth,
+                          unsigned long long max_downtime_us)
+{
+	struct guest *g = find(handle);
+
+	g->bandwidth = bandwidth;
+	g->downtime_us = max_downtime_us;
 	return 0;
 }
 
@@ -175,6 +195,13 @@ GVariant *monitor_get(struct monitor *m G_GNUC_UNUSED, const char *handle, bool 
 	g_variant_dict_init(&dict, NULL);
 	g_variant_dict_insert(&dict, "owner", "s", "xylemd");
 	g_variant_dict_insert_value(&dict, "config", g_variant_dict_end(&config));
+	if (g->saving)
+		g_variant_dict_insert_value(
+		        &dict, "job",
+		        g_variant_new_parsed("{'what': <'save'>, 'pages_total': <uint64 100>,"
+		                             " 'pages_done': <uint64 40>, 'bytes_done': <uint64 200000>,"
+		                             " 'round': <uint32 2>, 'dirty_pages': <uint64 60>,"
+		                             " 'rate': <uint64 1000000>, 'downtime_us': <uint64 7000>}"));
 	return g_variant_ref_sink(g_variant_dict_end(&dict));
 }
 

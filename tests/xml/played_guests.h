@@ -18,6 +18,8 @@ struct guest {
 	const char *uuid;
 	bool exists, suspended, paused, live;
 	unsigned int domid, saves, resumes, destroys, restores;
+	unsigned long long bandwidth, downtime_us;
+	bool saving;
 	char *opaque;
 };
 
@@ -27,6 +29,9 @@ extern unsigned int last_domid;
 extern struct played_failures {
 	bool save, save_late, restore, pause, destroy, opaque, away;
 } fails;
+
+/* A save waits for it; until then 40 pages of 100 are done, in the second round. */
+extern GMutex save_gate;
 
 /* Reports that; -1. */
 int played_fail(const char *why);

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* How far the long jobs of a guest have come; see job.c. All: with the object locked, if nothing else is said. */
+#ifndef XYLEM_JOB_H
+#define XYLEM_JOB_H
+
+#include "xylem.h"
+
+struct sampler;
+
+/* A job begins (virDomainJobOperation), and ends; what became of it can be asked for then, and clients hear of it. */
+void job_begin(virDomainObj *vm, int operation);
+void job_end(virDomainObj *vm, bool good);
+/* xylemd is at work on it: it is asked now and then how far it has come. job_unwatch(): unlocked; NULL does nothing. */
+struct sampler *job_watch(virDomainObj *vm);
+void job_unwatch(struct sampler *s);
+/* Tells xylemd the limits of a live migration, 0: those that were set before; 0, or -1. Unlocks the object meanwhile. */
+int job_apply_limits(virDomainObj *vm, unsigned long long bandwidth_mib);
+/* What is left of it is sent while the guest is suspended, at once. Likewise. */
+int job_hurry(virDomainObj *vm);
+
+#endif
