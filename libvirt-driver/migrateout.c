@@ -279,7 +279,13 @@ int outgoing_decide(virDomainObj *vm, bool runs_there, bool lost)
 	/* libvirt's own driver, which has no outcome, is taken at its client's word. */
 	if (outcome == OUTCOME_FAILED || (!lost && (!out->tells || out->stream < 0))) {
 		go_on(vm);
-		return 0;
+		if (priv->migration == MIGRATION_NONE)
+			return 0;
+		virReportError(
+		        VIR_ERR_OPERATION_FAILED,
+		        "%s does not run at %s, but cannot go on here yet; libvirtd's log has the reason",
+		        vm->def->name, out->to);
+		return -1;
 	}
 	return stay_suspended(vm, out);
 }

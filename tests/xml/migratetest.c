@@ -804,6 +804,29 @@ static void test_destination_failures(void)
 	ok(soon(not_listed, dom) && !one->exists, "and is destroyed when xylemd can be asked");
 }
 
+/* The locks of its disks go with it: never do both hosts have them. */
+static void test_locks(void)
+{
+	unsigned int restores = one->restores;
+	int fd = arrive();
+
+	wait_restored(restores);
+	ok(locks_held == 0 && finish(0, false) == 0 && heard(fd) == OUTCOME_RUNS && locks_held == 1,
+	   "disks are locked when the source has let go");
+	ok(send_to(NULL, true, 0) == 0 && locks_held == 0 && confirm(0, true) == 0 && runs(dom) &&
+	           locks_held == 1,
+	   "the source lets go when all is sent, and takes them again");
+	if (send_to(NULL, true, 0) < 0)
+		abort();
+	fails.lock = true;
+	ok(confirm(0, true) < 0 && says("cannot go on") && suspended(dom) && lifecycle_resume(dom) < 0 &&
+	           suspended(dom) && locks_held == 0,
+	   "where it does not get them, the guest does not run");
+	lifecycle_destroy(dom);
+	ok(settled_failure(arrive()) && says("locked") && locks_held == 0, "on either host");
+	fails.lock = false;
+}
+
 /* libvirtd ends while a guest comes: xylemd has it, and no object stands for it. */
 static void test_destination_restart(void)
 {
@@ -1156,6 +1179,7 @@ int main(void)
 	test_destination();
 	test_names();
 	test_destination_failures();
+	test_locks();
 	test_destination_restart();
 	test_cookies();
 	test_ports();
