@@ -90,6 +90,7 @@ int host_init(void)
 	fill_node_info(&host, &node);
 	cpu_probe(&node);
 	virCapabilitiesSetNetPrefix(xylem->caps, "vif");
+	virCapabilitiesAddHostMigrateTransport(xylem->caps, "tcp");
 	if (virGetHostUUID(xylem->caps->host.host_uuid) < 0)
 		virResetLastError();
 	return 0;

@@ -19,7 +19,7 @@
  */
 virCaps *xmlopt_caps_new(void)
 {
-	g_autoptr(virCaps) caps = virCapabilitiesNew(VIR_ARCH_X86_64, false, false);
+	g_autoptr(virCaps) caps = virCapabilitiesNew(VIR_ARCH_X86_64, true, true);
 	static const char *const machines[] = { "xenpv", NULL };
 	virCapsGuestMachine **list;
 	virCapsGuest *guest;
