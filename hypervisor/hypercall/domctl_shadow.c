@@ -20,7 +20,7 @@
 /* What the domain says is its largest pfn, as far as that is plausible. */
 static uint64_t pfns_of(const struct domain *d)
 {
-	uint64_t said = READ_ONCE(d->shared_info->arch.max_pfn), most = 4 * MIN(d->mm.max_pages, max_mfn);
+	uint64_t said = READ_ONCE(d->shared_info->arch.max_pfn), most = 4 * max_mfn;
 
 	return MAX(MIN(said, most), d->mm.tot_pages) + UNMENTIONED;
 }
@@ -109,8 +109,11 @@ static int copy_slice(struct domain *d, const struct xen_domctl_shadow_op *op, u
 	uint64_t words[SLICE_PFNS / BITS_PER_WORD];
 	unsigned n = (count + BITS_PER_WORD - 1) / BITS_PER_WORD;
 
+	/* A page that the log has no room for may have changed. */
 	for (unsigned i = 0; i < n; i++)
-		words[i] = dirty_log_word(&d->mm, first + i * BITS_PER_WORD, clear);
+		words[i] = first + i * BITS_PER_WORD < dirty_log_limit(&d->mm)
+		                   ? dirty_log_word(&d->mm, first + i * BITS_PER_WORD, clear)
+		                   : ~0ull;
 	if (count % BITS_PER_WORD) {
 		uint64_t beyond = words[n - 1] & ~0ull << count % BITS_PER_WORD;
 

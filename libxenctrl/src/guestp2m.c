@@ -134,6 +134,8 @@ static int leaves_of_list(struct xyl *x, struct stream *s, const struct arch_sha
 			uint64_t kept = without_tail(next.mfns, next.count, false);
 			uint64_t end = ((va >> shift) + kept) << shift;
 
+			if (!kept)
+				rc = bad(s, "all of it is one table", va);
 			next.count = kept;
 			if (end < va + bytes)
 				bytes = end - va;

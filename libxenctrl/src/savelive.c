@@ -24,7 +24,8 @@
 #define FEW_PAGES     50u    /* these are not worth a round */
 #define RATE_US       50000u /* what takes less time says little about the rate */
 #define WAIT_US       100000u
-#define TABLE_TRIES   20u /* of a table of frames that the guest changes just now */
+#define PACE_US       1000000u /* so much that was not used of a bandwidth is made up for */
+#define TABLE_TRIES   20u      /* of a table of frames that the guest changes just now */
 #define TABLE_WAIT_US 10000u
 
 struct live {
@@ -37,6 +38,8 @@ struct live {
 	bool stopped;                   /* the domain has, by itself */
 	uint64_t round_us, round_bytes; /* when this round began, and what had been written by then */
 	uint64_t suspend_us;            /* when the guest was asked to; 0: it was not */
+	uint64_t pace_us, pace_bytes;   /* where what may be sent by now is counted from */
+	uint64_t pace;                  /* the limit that it was counted by */
 };
 
 static uint64_t now_us(void)
@@ -77,7 +80,7 @@ static int begin_log(struct live *l)
 	/* on already, left by somebody who ended within a save */
 	if (rc < 0 && errno == EINVAL && xyl_domain_save_live_end(v->x, v->domid) == 0)
 		rc = shadow_op(v->x, v->domid, XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY);
-	l->logging = rc == 0;
+	l->logging = rc == 0 || errno == ENOMEM; /* of which some memory may be taken */
 	if (rc < 0 && (errno == ENOSYS || errno == EOPNOTSUPP || errno == EINVAL))
 		return stream_fail(&v->s, ENOTSUP, "this hypervisor cannot save a guest while it runs");
 	return rc < 0 ? stream_because(&v->s) : 0;
@@ -162,12 +165,20 @@ static int keep_pace(struct live *l)
 	struct saver *v = l->v;
 
 	for (;;) {
-		uint64_t bytes = v->s.progress.bytes_done - l->round_bytes, us = now_us() - l->round_us, due;
+		uint64_t now = now_us(), us = now - l->pace_us, due;
 
 		ask_limits(l);
 		measure(l);
-		due = l->limits.bandwidth ? scale(bytes, 1000000, l->limits.bandwidth) : 0;
-		if (due <= us)
+		due = scale(v->s.progress.bytes_done - l->pace_bytes, 1000000,
+		            l->pace ? l->pace : UINT64_MAX);
+		/* Another limit, or long without a need of it: anew. */
+		if (l->pace != l->limits.bandwidth || us > due + PACE_US) {
+			l->pace = l->limits.bandwidth;
+			l->pace_us = now;
+			l->pace_bytes = v->s.progress.bytes_done;
+			return 0;
+		}
+		if (!l->pace || due <= us)
 			return 0;
 		nap(due - us < WAIT_US ? due - us : WAIT_US);
 		if (stream_tick(&v->s) < 0)
@@ -364,6 +375,8 @@ int xyl_domain_save_live(struct xyl *x, uint32_t domid, int fd, const struct xyl
 	if (!l.v)
 		return -1;
 	ask_limits(&l);
+	l.pace = l.limits.bandwidth;
+	l.pace_us = now_us();
 	rc = save(&l);
 	if (rc < 0 && l.stopped)
 		rc = stream_fail(&l.v->s, EBUSY, "it has stopped by itself");

@@ -69,12 +69,12 @@ int savememory_write_table(struct saver *v)
 	                  v->leaf_count * sizeof(*v->leaf_pfns));
 }
 
-/* What was sent of each page of the new table, by the old one. Returns whether a frame has another pfn now. */
+/* What was sent of each page of the new table, by the old one. Returns whether a frame
+ * has another pfn now, or none: page tables that name it were sent with what it had. */
 static bool carry_over(const struct saver *v, const struct guestp2m *new, uint8_t *sent)
 {
 	const struct guestp2m *old = &v->p2m;
-	bool moved = false;
-	uint64_t o = 0;
+	uint64_t o = 0, carried = 0;
 
 	for (uint64_t i = 0; i < new->used_count; i++) {
 		const struct guestp2m_page *page = &new->pages[i];
@@ -83,12 +83,12 @@ static bool carry_over(const struct saver *v, const struct guestp2m *new, uint8_
 			o++;
 		if (o < old->used_count && old->pages[o].pfn == page->pfn && old->pages[o].mfn == page->mfn) {
 			sent[i] = v->sent[o];
+			carried++;
 			continue;
 		}
 		sent[i] = SAVER_DUE | STREAM_PAGE_NONE;
-		moved = moved || (old->used_count && guestp2m_pfn(old, page->mfn) != XYL_PAGE_NONE);
 	}
-	return moved;
+	return carried < old->used_count;
 }
 
 static int take_table(struct saver *v, const struct guestp2m *new)

@@ -241,10 +241,13 @@ static bool suspend(struct guest *guest, GError **error)
 		take_back(guest);
 		return false;
 	}
-	if (wait_suspended(guest, error))
+	if (wait_suspended(guest, error)) {
+		guest->abandoned_domid = 0;
 		return true;
+	}
 	if (guest->paused_before_save && xyl_domain_pause(xylemd.xen, domid))
 		g_warning("guest \"%s\": %s", guest->name, xyl_error());
+	guest->paused_before_save = false;
 	return false;
 }
 
@@ -423,7 +426,6 @@ void op_save(struct op *op)
 	g_autoptr(GError) error = NULL;
 	bool ok;
 
-	guest->abandoned_domid = 0;
 	set_saving(guest, true);
 	guest->journal->saving = true;
 	ok = guest_try_save(guest, JOURNAL_RUNNING, &error) && job_begin(guest, "save", &error) &&
