@@ -71,7 +71,7 @@ static int destroy_building(virDomainObj *vm)
 	if (monitor_destroy(xylem->monitor, handle) < 0)
 		virResetLastError();
 	virObjectLock(vm);
-	migrate_release(vm);
+	ignore_value(migrate_release(vm));
 	if (virDomainObjBeginJob(vm, VIR_JOB_DESTROY) < 0) {
 		/* A transient one has left the list by now. */
 		if (!vm->removing)
@@ -114,7 +114,7 @@ static int destroy(virDomainObj *vm)
 			priv->why_reason = priv->why_detail = -1;
 		return -1;
 	}
-	migrate_release(vm);
+	ignore_value(migrate_release(vm));
 	/* Whoever was stuck in the guest has been let go of by now; its job ends soon. Its number may have changed: it was
 	 * rebuilt before it was killed. */
 	if (virDomainObjBeginJob(vm, VIR_JOB_DESTROY) == 0) {
@@ -667,6 +667,8 @@ int lifecycle_abort_job_flags(virDomainPtr dom, unsigned int flags)
 		ret = destroy_building(vm);
 	else if (priv->save_file || priv->dumping || priv->migration == MIGRATION_SENDING)
 		ret = cancel(vm);
+	else if (priv->incoming && !virDomainObjIsActive(vm) && migrate_release(vm))
+		ret = 0; /* nobody has connected yet to send it */
 	else
 		virReportError(
 		        VIR_ERR_OPERATION_INVALID,

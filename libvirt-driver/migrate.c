@@ -230,8 +230,7 @@ int migrate_confirm(virDomainPtr dom, virTypedParameterPtr params, int count,
 	return ret;
 }
 
-void migrate_release(virDomainObj *vm)
+bool migrate_release(virDomainObj *vm)
 {
-	if (!outgoing_release(vm))
-		ignore_value(incoming_release(vm));
+	return outgoing_release(vm) || incoming_release(vm);
 }

@@ -454,8 +454,9 @@ virDomainPtr migrate_finish(virConnectPtr conn, virTypedParameterPtr params, int
                             int cancelled);
 int migrate_confirm(virDomainPtr dom, virTypedParameterPtr params, int count, const char *cookie_in,
                     int cookie_in_length, unsigned int flags, int cancelled);
-/* The guest was destroyed, or is being built and is to be: no client's next call is waited for. Locked, no job; may unlock. */
-void migrate_release(virDomainObj *vm);
+/* The guest was destroyed, or is to be while it is built: no client's next call is waited for. Whether one was. Locked, no
+ * job; may unlock. */
+bool migrate_release(virDomainObj *vm);
 /* What became of a migration that libvirtd, or xylemd, has not lived to see the end of. As save_recover(). */
 void migrate_recover(virDomainObj *vm, unsigned long life);
 /* Whether guests are coming at this moment. */

@@ -746,7 +746,10 @@ static int arrive(void)
 {
 	g_autofree char *to = NULL;
 
-	return prepare(&to, 0) < 0 ? -1 : connect_and_send(to, STREAM);
+	/* The object of before may be about to leave the list. */
+	while (prepare(&to, 0) < 0)
+		g_usleep(1000);
+	return connect_and_send(to, STREAM);
 }
 
 static void test_destination_failures(void)
@@ -774,6 +777,7 @@ static void test_destination_failures(void)
 	           virGetLastErrorCode() == VIR_ERR_MIGRATE_FINISH_OK && not_listed(dom),
 	   "given up before anybody has connected");
 	to = (g_free(to), NULL);
+	ok(prepare(&to, 0) == 0 && lifecycle_abort_job(dom) == 0 && soon(not_listed, dom), "or aborted here");
 	restores = one->restores;
 	fd = arrive();
 	wait_restored(restores);
