@@ -506,10 +506,18 @@ int lifecycle_destroy(virDomainPtr dom)
 /* As its reset button: the domain ends at once, and what its definition says of a reboot follows. */
 static int reset(virDomainObj *vm)
 {
+	const struct domain_private *priv = vm->privateData;
 	struct xyl_dominfo info;
 
 	if (virDomainObjCheckActive(vm) < 0)
 		return -1;
+	if (priv->migration == MIGRATION_INCOMING || priv->migration == MIGRATION_SENT ||
+	    priv->migration == MIGRATION_LEFT) {
+		virReportError(VIR_ERR_OPERATION_INVALID,
+		               "%s is between two hosts: it would run on both if it were reset",
+		               vm->def->name);
+		return -1;
+	}
 	if (!domain_is((unsigned int)vm->def->id, vm->def->uuid, &info) || info.shutdown || info.dying) {
 		virReportError(VIR_ERR_OPERATION_INVALID, "%s has stopped already", vm->def->name);
 		return -1;

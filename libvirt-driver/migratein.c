@@ -266,7 +266,7 @@ static void abandon(virDomainObj *vm, unsigned long life G_GNUC_UNUSED)
 	struct domain_private *priv = vm->privateData;
 	struct incoming *in = priv->incoming;
 
-	if (!in || !in->orphan || in->finishing)
+	if (!in || !in->orphan || in->finishing || in->released)
 		return;
 	VIR_WARN("%s: the client that migrates it from %s has gone", vm->def->name, in->from);
 	give_up(virObjectRef(vm), in);
@@ -609,8 +609,32 @@ static int let_run(virDomainObj *vm)
 }
 
 /*
- * The source has let go. While the marks are there a libvirtd that is started again destroys the guest; when they are gone
- * the source is told that it may run, and then it does. 0, or -1: it does not, and can still be destroyed.
+ * xylemd has not said that it lets the guest run, which it may have done all the same: the hypervisor knows. One that does
+ * not run is destroyed at once, so that it never will.
+ */
+static bool runs_all_the_same(virDomainObj *vm)
+{
+	struct xyl_dominfo info;
+	virErrorPtr saved;
+	bool runs;
+
+	if (domain_query(vm, &info) != 0)
+		return false;
+	runs = !info.paused && !info.dying;
+	virErrorPreserveLast(&saved);
+	if (runs)
+		VIR_WARN("%s runs, although it was said: %s", vm->def->name, virGetLastErrorMessage());
+	else if (!info.dying && xyl_domain_destroy(xylem->xen, info.domid) < 0)
+		VIR_ERROR("%s must not run here, and cannot be destroyed: %s", vm->def->name, xyl_error());
+	virErrorRestore(&saved);
+	if (runs)
+		virResetLastError();
+	return runs;
+}
+
+/*
+ * The source has let go. It is told that the guest may run here. While the marks are there a libvirtd that is started again
+ * destroys the guest; when they are gone it runs. 0, or -1: it does not, and can still be destroyed.
  */
 static int run(virDomainObj *vm, struct incoming *in, unsigned int flags)
 {
@@ -618,13 +642,11 @@ static int run(virDomainObj *vm, struct incoming *in, unsigned int flags)
 
 	if (process_lock(vm) < 0 || process_put_definition(vm) < 0)
 		return -1;
-	priv->migration = MIGRATION_NONE;
-	if (virDomainObjSave(vm, xylem->xmlopt, xylem->state_dir) < 0) {
-		priv->migration = MIGRATION_INCOMING;
-		return -1;
-	}
+	/* First the word: a source that hears no more does not go on from here on, whatever becomes of the mark. */
 	migrate_outcome_tell(in->stream, OUTCOME_STARTS, NULL);
-	if (!(flags & VIR_MIGRATE_PAUSED) && let_run(vm) < 0) {
+	priv->migration = MIGRATION_NONE;
+	if (virDomainObjSave(vm, xylem->xmlopt, xylem->state_dir) < 0 ||
+	    (!(flags & VIR_MIGRATE_PAUSED) && let_run(vm) < 0 && !runs_all_the_same(vm))) {
 		priv->migration = MIGRATION_INCOMING;
 		return -1;
 	}
@@ -650,14 +672,16 @@ static int run(virDomainObj *vm, struct incoming *in, unsigned int flags)
 static int await(virDomainObj *vm, struct incoming *in)
 {
 	unsigned long long now, until = 0;
+	bool waits = !in->over;
 
-	if (slot_take(SLOT_BUILD, vm) < 0)
+	if (waits && slot_take(SLOT_BUILD, vm) < 0)
 		return -1;
 	if (virTimeMillisNow(&now) == 0)
 		until = now + (in->stream < 0 ? CONNECTED_MS : RESTORED_MS);
 	while (!in->over && virTimeMillisNow(&now) == 0 && now < until)
 		ignore_value(virCondWaitUntil(&in->ended, &vm->parent.lock, now + 1000));
-	slot_give(SLOT_BUILD);
+	if (waits)
+		slot_give(SLOT_BUILD);
 	if (in->over && in->good && virDomainObjCheckActive(vm) == 0)
 		return 0;
 	virReportError(VIR_ERR_OPERATION_FAILED, "%s has not arrived from %s: %s", vm->def->name, in->from,

@@ -147,6 +147,12 @@ static int prepare(struct peer *p, const char *cookie, int cookie_length, char *
 	return -1;
 }
 
+/* Whether the last error is what the destination's driver says, and not what the connection says of itself. */
+static bool is_its_word(void)
+{
+	return virGetLastErrorDomain() == VIR_FROM_XEN || virGetLastErrorDomain() == VIR_FROM_LIBXL;
+}
+
 /* Whether it runs there; *lost: nobody knows. The error stays where it was cancelled. */
 static bool finish(struct peer *p, const char *name, bool cancelled, bool *lost)
 {
@@ -159,9 +165,7 @@ static bool finish(struct peer *p, const char *name, bool cancelled, bool *lost)
 		add_string(p, VIR_MIGRATE_PARAM_DEST_NAME, name);
 	dom = p->conn->driver->domainMigrateFinish3Params(p->conn, p->params, p->param_count, NULL, 0, NULL,
 	                                                  NULL, p->flags, cancelled);
-	/* An error of the connection's own is no word of the destination. */
-	*lost = !dom && (virGetLastErrorDomain() == VIR_FROM_RPC ||
-	                 virGetLastErrorDomain() == VIR_FROM_REMOTE || virGetLastErrorCode() == VIR_ERR_OK);
+	*lost = !dom && !is_its_word();
 	virObjectUnref(dom);
 	if (cancelled)
 		virErrorRestore(&saved);

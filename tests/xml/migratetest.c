@@ -968,7 +968,7 @@ static void test_ports(void)
 static struct {
 	virHypervisorDriver table;
 	virConnectPtr conn;
-	bool unreachable, prepare_fails, finish_fails, lost, tells;
+	bool unreachable, prepare_fails, finish_fails, lost, by_ssh, tells;
 	unsigned int flags, finishes, tunnelled;
 	bool gave_up;
 	char got[64];
@@ -978,8 +978,8 @@ virConnectPtr virConnectOpenAuth(const char *uri, virConnectAuthPtr auth G_GNUC_
                                  unsigned int flags G_GNUC_UNUSED)
 {
 	if (there.unreachable || STRNEQ(uri, "xen+ssh://other/system")) {
-		virReportErrorHelper(VIR_FROM_RPC, VIR_ERR_SYSTEM_ERROR, __FILE__, __func__, 1, "%s",
-		                     "no route to host");
+		virReportErrorHelper(there.by_ssh ? VIR_FROM_SSH : VIR_FROM_RPC, VIR_ERR_SYSTEM_ERROR,
+		                     __FILE__, __func__, 1, "%s", "no route to host");
 		return NULL;
 	}
 	return virObjectRef(there.conn);
@@ -1057,7 +1057,7 @@ static virDomainPtr there_finish(virConnectPtr c, virTypedParameterPtr params, i
 		return NULL;
 	}
 	if (there.finish_fails || gave_up) {
-		played_fail("no memory there");
+		virReportErrorHelper(VIR_FROM_XEN, VIR_ERR_OPERATION_FAILED, "", "", 1, "no memory there");
 		return NULL;
 	}
 	return virGetDomain(c, name, dom->uuid, 1);
@@ -1124,7 +1124,10 @@ static void test_peer(void)
 	   "libvirt's own driver does not say it");
 	ok(peer_to_peer(VIR_MIGRATE_TUNNELLED, NULL) < 0 && says("not known") && suspended(dom),
 	   "nor does a tunnel");
-	there.lost = false;
+	there.by_ssh = true;
+	ok(peer_to_peer(VIR_MIGRATE_TUNNELLED, NULL) < 0 && says("not known") && suspended(dom),
+	   "also where the connection's error is one of ssh's own");
+	there.lost = there.by_ssh = false;
 	ok(peer_to_peer(VIR_MIGRATE_TUNNELLED, NULL) == 0 && STREQ(there.got, STREAM) && !one->exists &&
 	           idle(dom),
 	   "through a tunnel");

@@ -217,6 +217,19 @@ static void describe(const struct guest *g, struct xyl_dominfo *info)
 	ignore_value(virUUIDParse(g->uuid, info->uuid));
 }
 
+int xyl_domain_destroy(struct xyl *x G_GNUC_UNUSED, uint32_t domid)
+{
+	size_t i;
+
+	for (i = 0; i < G_N_ELEMENTS(guests); i++) {
+		if (guests[i].domid != domid)
+			continue;
+		guests[i].exists = guests[i].suspended = false;
+		guests[i].destroys++;
+	}
+	return 0;
+}
+
 int xyl_domain_info(struct xyl *x G_GNUC_UNUSED, uint32_t domid, struct xyl_dominfo *info)
 {
 	size_t i;
