@@ -58,8 +58,10 @@ static int read_setting(const char *name, virConfValue *value, void *opaque)
 		{ "autoballoon",
 		  "Domain-0 is not made smaller for guests; give it less with dom0_mem=", true },
 		{ "nested_hvm", "there are no HVM guests", true },
-		{ "keepalive_interval", "there is no peer-to-peer migration", false },
-		{ "keepalive_count", "there is no peer-to-peer migration", false },
+		{ "keepalive_interval",
+		  "a connection to another host, of a peer-to-peer migration, does not use it", false },
+		{ "keepalive_count",
+		  "a connection to another host, of a peer-to-peer migration, does not use it", false },
 	};
 	struct settings *settings = opaque;
 	const char *why = "it is not known";
