@@ -328,6 +328,15 @@ static void dom0_shutdown(unsigned reason)
 	}
 }
 
+/* To who waits for it at the other end of that port (XEN_DOMCTL_subscribe). The guest may have done with it what it likes. */
+static void tell_suspend(struct domain *d)
+{
+	uint32_t port = READ_ONCE(d->suspend_port);
+
+	if (port && READ_ONCE(d->shutdown_code) == SHUTDOWN_suspend && evtchn_send(d, port))
+		log_debug("domain %u: no suspend event: port %u is not of that kind", d->domid, port);
+}
+
 void domain_shutdown(struct domain *d, unsigned reason)
 {
 	uint32_t none = SHUTDOWN_CODE_NONE;
@@ -343,6 +352,7 @@ void domain_shutdown(struct domain *d, unsigned reason)
 	domain_pause_nosync(d);
 	__atomic_store_n(&d->shut_down, true, __ATOMIC_SEQ_CST);
 	evtchn_send_global_virq(VIRQ_DOM_EXC);
+	tell_suspend(d);
 }
 
 int domain_resume(struct domain *d)

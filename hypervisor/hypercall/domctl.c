@@ -283,6 +283,9 @@ static int on_domain(struct domain *d, struct xen_domctl *op, bool *out)
 		return domain_controller_unpause(d);
 	case XEN_DOMCTL_resumedomain:
 		return d == current_domain() ? -EINVAL : domain_resume(d);
+	case XEN_DOMCTL_subscribe: /* any port: what it is worth is seen when the guest suspends */
+		WRITE_ONCE(d->suspend_port, op->u.subscribe.port);
+		return 0;
 	case XEN_DOMCTL_max_vcpus:
 		return max_vcpus(d, op->u.max_vcpus.max);
 	case XEN_DOMCTL_max_mem:

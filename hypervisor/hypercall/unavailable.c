@@ -108,7 +108,6 @@ int domctl_unavailable(struct domain *d, struct xen_domctl *op, bool *out)
 	case XEN_DOMCTL_test_assign_device:
 	case XEN_DOMCTL_get_device_group:
 	/* on Xen only */
-	case XEN_DOMCTL_subscribe:
 	case XEN_DOMCTL_set_access_required:
 	case XEN_DOMCTL_setvnumainfo:
 		return -EOPNOTSUPP;

@@ -110,6 +110,47 @@ static void test_shutdown(void)
 	tap_ok(told(), "and when nothing is left");
 }
 
+static bool sent(evtchn_port_t port)
+{
+	return bit_test_and_clear((uint64_t *)dom0->shared_info->evtchn_pending, port);
+}
+
+/* XEN_DOMCTL_subscribe: a port of the guest's, which it may have closed, or used for something else. */
+static void test_suspend_event(void)
+{
+	static const uint32_t bad[] = { 2, 4095, 4096, 1u << 31, ~0u };
+	struct domain *d = machine_domain(5, 1);
+	evtchn_port_t far, near;
+
+	machine_start(d);
+	as_dom0();
+	if (evtchn_alloc_unbound(d, dom0->domid, &far) || evtchn_bind_interdomain(d->domid, far, &near))
+		abort();
+	(void)sent(near);
+	domain_shutdown(d, SHUTDOWN_suspend);
+	tap_ok(!sent(near) && !domain_resume(d), "nobody has asked to be told of a suspend");
+	d->suspend_port = far;
+	domain_shutdown(d, SHUTDOWN_suspend);
+	tap_ok(sent(near) && !domain_resume(d), "who has is told");
+	domain_shutdown(d, SHUTDOWN_poweroff);
+	tap_ok(!sent(near) && !domain_resume(d), "but of nothing else");
+	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
+		d->suspend_port = bad[i];
+		domain_shutdown(d, SHUTDOWN_suspend);
+		if (!d->shut_down || domain_resume(d))
+			abort();
+	}
+	tap_ok(!sent(near), "a port that is none is nobody's");
+	d->suspend_port = far;
+	if (evtchn_close(d, far))
+		abort();
+	domain_shutdown(d, SHUTDOWN_suspend);
+	tap_ok(!sent(near) && d->shut_down, "nor is one that was closed");
+	machine_destroy(d);
+	machine_run(0);
+	as_dom0();
+}
+
 static void tick(uint64_t ns)
 {
 	fake_time_ns += ns;
@@ -281,6 +322,7 @@ int main(void)
 	test_list();
 	test_pause();
 	test_shutdown();
+	test_suspend_event();
 	test_watchdog();
 	test_info_page();
 	test_nmi();
