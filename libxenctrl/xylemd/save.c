@@ -2,8 +2,8 @@
 /*
  * Saving a guest to a stream, and letting it go on afterwards; core files.
  *
- *	1. the guest's kernel is asked to suspend (control/shutdown), as it alone can take its frames out of its own tables;
- *	   it acknowledges by clearing the request, and stops
+ *	1. the guest's kernel is asked to suspend, as it alone can take its frames out of its own tables: by the event channel
+ *	   that it names for that, or by control/shutdown. There it acknowledges by clearing the request. It stops
  *	2. its memory and state are written to the client's file, pipe or socket
  *	3. it is kept as it is. The client makes what was written durable, and then has the guest destroyed, or resumed
  *
@@ -106,6 +106,34 @@ static char *control_node(const struct guest *guest, const char *leaf)
 	return g_strdup_printf("/local/domain/%u/control/%s", guest->journal->domid, leaf);
 }
 
+/* Its port on which it waits to be asked; 0: it names none. It may name whatever it likes: what is no port cannot be bound. */
+static uint32_t suspend_port(struct guest *guest)
+{
+	char *value = xyl_store_readf(storeio_store(xylemd.io), XYL_TX_NONE,
+	                              "/local/domain/%u/device/suspend/event-channel", guest->journal->domid);
+	guint64 port = 0;
+
+	if (!value || !g_ascii_string_to_unsigned(value, 10, 1, UINT32_MAX, &port, NULL))
+		port = 0;
+	free(value);
+	return (uint32_t)port;
+}
+
+/* Nothing is left bound: the guest has its event, and its port waits for the next. */
+static bool ask_by_event(struct guest *guest)
+{
+	uint32_t port = suspend_port(guest);
+	struct xyl_evtchn *e = port ? xyl_evtchn_open() : NULL;
+	int local = e ? xyl_evtchn_bind_interdomain(e, guest->journal->domid, port) : -1;
+	bool ok = local >= 0 && !xyl_evtchn_notify(e, (uint32_t)local);
+
+	if (port && !ok)
+		g_info("guest \"%s\": it is asked to suspend through the store: %s", guest->name,
+		       xyl_error());
+	xyl_evtchn_close(e);
+	return ok;
+}
+
 /* A kernel says what it understands when its drivers have started. */
 static bool can_suspend(struct guest *guest, GError **error)
 {
@@ -114,7 +142,7 @@ static bool can_suspend(struct guest *guest, GError **error)
 	bool can = value && !strcmp(value, "1");
 
 	free(value);
-	return can ||
+	return can || suspend_port(guest) ||
 	       xd_fail(error, XD_ERROR_NOT_SUPPORTED,
 	               "guest \"%s\": its kernel cannot suspend, or has not come that far", guest->name);
 }
@@ -163,11 +191,13 @@ static enum look look_at(struct guest *guest, GError **error)
 	return LOOK_FAILED;
 }
 
-/* Not before the guest answers, or time is up, or somebody gives up: then, once, the request is taken back. */
-static bool wait_suspended(struct guest *guest, GError **error)
+/*
+ * Not before the guest answers, or time is up, or somebody gives up: then, once, the request is taken back. It cannot be
+ * where the guest has taken it already, as it has when it was an event.
+ */
+static bool wait_suspended(struct guest *guest, bool taken, GError **error)
 {
 	gint64 deadline = g_get_monotonic_time() + SUSPEND_US;
-	bool taken = false;
 
 	for (;;) {
 		enum look seen = look_at(guest, error);
@@ -227,21 +257,25 @@ static bool suspend(struct guest *guest, GError **error)
 	g_autofree char *path = control_node(guest, "shutdown");
 	uint32_t domid = guest->journal->domid;
 	struct xyl_dominfo info;
+	bool by_event;
 
 	if (!nothing_pending(guest, path, error))
 		return false;
 	if (xyl_domain_info(xylemd.xen, domid, &info))
 		return xd_fail(error, XD_ERROR_HYPERVISOR, "guest \"%s\": %s", guest->name, xyl_error());
-	if (xyl_store_write(storeio_store(xylemd.io), XYL_TX_NONE, path, "suspend", strlen("suspend")))
+	by_event = ask_by_event(guest);
+	if (!by_event &&
+	    xyl_store_write(storeio_store(xylemd.io), XYL_TX_NONE, path, "suspend", strlen("suspend")))
 		return xd_fail(error, XD_ERROR_STORE, "guest \"%s\": %s: %s", guest->name, path, xyl_error());
 	/* A guest that is paused answers nothing: it runs for as long as this takes. */
 	guest->paused_before_save = info.paused;
 	if (guest->paused_before_save && xyl_domain_unpause(xylemd.xen, domid)) {
 		xd_fail(error, XD_ERROR_HYPERVISOR, "guest \"%s\": %s", guest->name, xyl_error());
-		take_back(guest);
+		if (!take_back(guest))
+			guest->abandoned_domid = domid;
 		return false;
 	}
-	if (wait_suspended(guest, error)) {
+	if (wait_suspended(guest, by_event, error)) {
 		guest->abandoned_domid = 0;
 		return true;
 	}

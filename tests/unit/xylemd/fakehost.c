@@ -247,6 +247,37 @@ int xyl_evtchn_alloc(struct xyl *x, uint32_t domid, uint32_t remote)
 	return 7;
 }
 
+static uint32_t fake_bound; /* the domain to which the last channel leads */
+
+struct xyl_evtchn *xyl_evtchn_open(void)
+{
+	fake_channels++;
+	return (struct xyl_evtchn *)&fake_channels;
+}
+
+void xyl_evtchn_close(struct xyl_evtchn *e)
+{
+	if (e)
+		fake_channels--;
+}
+
+int xyl_evtchn_bind_interdomain(struct xyl_evtchn *e, uint32_t domid, uint32_t port)
+{
+	(void)e;
+	fake_bound = domid;
+	return fake_suspend_port && port == fake_suspend_port ? 9 : fail(EINVAL);
+}
+
+int xyl_evtchn_notify(struct xyl_evtchn *e, uint32_t port)
+{
+	(void)e;
+	if (fake_no_event || port != 9)
+		return fail(EIO);
+	if (fake_suspend == FAKE_SUSPENDS)
+		fake_stop(fake_bound, XYL_SHUTDOWN_SUSPEND);
+	return 0;
+}
+
 int xyl_host_info(struct xyl *x, struct xyl_hostinfo *info)
 {
 	(void)x;
@@ -265,6 +296,9 @@ int xyl_domain_build_pv(struct xyl *x, uint32_t domid, const struct xyl_pv_build
 }
 
 enum fake_suspend fake_suspend;
+uint32_t fake_suspend_port;
+bool fake_no_event;
+int fake_channels;
 int fake_save_error;
 bool fake_no_log;
 struct xyl_live_limits fake_live_limits;

@@ -38,6 +38,9 @@ extern bool fake_frontends;        /* guests have drivers, which take what is of
 
 enum fake_suspend { FAKE_SUSPENDS, FAKE_ACKNOWLEDGES, FAKE_IGNORES };
 extern enum fake_suspend fake_suspend; /* what guests do that are asked to suspend */
+extern uint32_t fake_suspend_port;     /* of their event channel for that, if any */
+extern bool fake_no_event;             /* none can be sent */
+extern int fake_channels;              /* handles that are open */
 extern int fake_save_error;            /* xyl_domain_save() fails with it; 0: it writes FAKE_STREAM */
 extern bool fake_no_log;               /* the hypervisor cannot save guests that run */
 extern struct xyl_live_limits fake_live_limits; /* of the live save that was last asked for them */

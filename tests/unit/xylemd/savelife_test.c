@@ -233,6 +233,56 @@ static void test_save_fails(void)
 	close(fd);
 }
 
+/* The guest names a port for its suspend: any text that it likes. */
+static void test_suspend_port(void)
+{
+	static const char *const hostile[] = { "0",  "-1",   "+5",         " 5", "5 ", "0x5",  "4294967301",
+		                               "5x", "1e99", "4294967295", "6",  "%s", "\377", "" };
+	struct test_guest g;
+	uint32_t domid = saveable(&g, false);
+	g_autofree char *node = g_strdup_printf("/local/domain/%u/device/suspend/event-channel", domid);
+	g_autofree char *feature = g_strdup_printf("/local/domain/%u/control/feature-suspend", domid);
+	g_autofree char *endless = g_strnfill(2000, '5');
+	int fd = scratch();
+	bool all = true;
+	unsigned i;
+
+	fake_suspend_port = 5;
+	fake_write(node, "5");
+	fake_write(feature, "");
+	tap_ok(succeeded(begin_save(&g, fd)) && !asked(domid) && !fake_channels,
+	       "a guest that names an event channel is asked by it, and the channel is closed again");
+	tap_ok(succeeded(begin("Resume", g_variant_new("(s)", g.uuid))) && succeeded(begin_live(&g, fd)) &&
+	               succeeded(begin("Resume", g_variant_new("(s)", g.uuid))) && runs(domid),
+	       "once more, live");
+	fake_suspend = FAKE_IGNORES;
+	tap_ok(refused(begin_save(&g, fd), "Timeout") && runs(domid) && !asked(domid),
+	       "one that does not answer: it runs on");
+	fake_stop(domid, XYL_SHUTDOWN_SUSPEND);
+	scan_request();
+	UNTIL(runs(domid));
+	tap_ok(true, "and does so later: it goes on");
+	fake_suspend = FAKE_SUSPENDS;
+	fake_write(feature, "1");
+	fake_no_event = true;
+	tap_ok(succeeded(begin_save(&g, fd)) && succeeded(begin("Resume", g_variant_new("(s)", g.uuid))),
+	       "where no event can be sent it is asked through the store");
+	fake_no_event = false;
+	for (i = 0; i <= G_N_ELEMENTS(hostile); i++) {
+		fake_write(node, i < G_N_ELEMENTS(hostile) ? hostile[i] : endless);
+		all = all && succeeded(begin_save(&g, fd)) && !fake_channels &&
+		      succeeded(begin("Resume", g_variant_new("(s)", g.uuid)));
+	}
+	tap_ok(all, "and where what it names is no port, or not one of its own");
+	fake_write(feature, "");
+	fake_write(node, "no port");
+	tap_ok(refused(begin_save(&g, fd), "NotSupported") && runs(domid),
+	       "that alone says nothing of its kernel");
+	fake_suspend_port = 0;
+	destroyed(&g);
+	close(fd);
+}
+
 static bool dumps(const struct test_guest *g, guint flags, const char *wanted)
 {
 	char text[64] = "";
@@ -505,6 +555,7 @@ int main(void)
 	test_save_and_restore();
 	test_resume();
 	test_save_fails();
+	test_suspend_port();
 	test_job();
 	test_live();
 	test_set_migration();
