@@ -33,8 +33,9 @@ static const struct command commands[] = {
 	{ "reboot", cmd_reboot, 1, 1, "DOMAIN", "ask it to reboot" },
 	{ "pause", cmd_pause, 1, 1, "DOMAIN", "stop its vcpus" },
 	{ "unpause", cmd_unpause, 1, 1, "DOMAIN", "let them run" },
-	{ "save", cmd_save, 2, 3, "[--live] DOMAIN FILE",
-	  "write its memory and state to a new file, and end it (--live: while it runs, but for the last of it)" },
+	{ "save", cmd_save, 2, 4, "[--live] [--checkpoint] DOMAIN FILE",
+	  "write its memory and state to a new file, and end it (--live: while it runs, but for the last of it; "
+	  "--checkpoint: it goes on)" },
 	{ "restore", cmd_restore, 2, 3, "[-p] FILE DESCRIPTION",
 	  "start from such a file the guest that was saved" },
 	{ "resume", cmd_resume, 1, 1, "DOMAIN", "let one that stopped for a save go on" },

@@ -27,33 +27,49 @@ static int sync_folder(const char *path)
 	return rc;
 }
 
-/* A file that is complete is durable before the guest goes; one that is not is removed. */
-static int finish(struct context *ctx, const char *id, int fd, const char *path)
+/* A file that is complete is durable before the guest goes, or goes on; one that is not is removed. */
+static int finish(struct context *ctx, const char *id, int fd, const char *path, bool goes_on)
 {
 	GError *error = NULL;
+	int rc = 0;
 
 	if (fsync(fd) < 0 || sync_folder(path) < 0) {
-		fail("%s: %s", path, g_strerror(errno));
+		rc = fail("%s: %s", path, g_strerror(errno));
 		unlink(path);
-		if (!xd_xylemd1_call_resume_sync(ctx->daemon, id, NULL, &error))
-			fail_error(error);
-		return 1;
+		goes_on = true;
 	}
-	if (!xd_xylemd1_call_destroy_sync(ctx->daemon, id, NULL, &error))
-		return fail_error(error);
-	return 0;
+	if (goes_on ? !xd_xylemd1_call_resume_sync(ctx->daemon, id, NULL, &error)
+	            : !xd_xylemd1_call_destroy_sync(ctx->daemon, id, NULL, &error))
+		rc = fail_error(error);
+	return rc;
+}
+
+/* The options before the last two arguments. */
+static bool save_options(int argc, char **argv, guint *flags, bool *goes_on)
+{
+	*flags = 0;
+	*goes_on = false;
+	for (int i = 0; i < argc - 2; i++)
+		if (!strcmp(argv[i], "--live"))
+			*flags = 1;
+		else if (!strcmp(argv[i], "--checkpoint"))
+			*goes_on = true;
+		else
+			return false;
+	return true;
 }
 
 int cmd_save(struct context *ctx, int argc, char **argv)
 {
-	gboolean live = argc == 3 && !strcmp(argv[0], "--live");
 	const char *path = argv[argc - 1], *id;
 	g_autoptr(GUnixFDList) fds = NULL;
 	GError *error = NULL;
 	int fd, copy, rc;
+	bool goes_on;
+	guint flags;
 
-	if (argc == 3 && !live) {
-		fprintf(stderr, "usage: xenctl save [--live] DOMAIN FILE\n");
+	if (!save_options(argc, argv, &flags, &goes_on)) {
+		fprintf(stderr, "usage: xenctl save [--live] [--checkpoint] DOMAIN FILE\n");
 		return EXIT_USAGE;
 	}
 	if (!find_guest(ctx, argv[argc - 2], &id, NULL))
@@ -68,12 +84,12 @@ int cmd_save(struct context *ctx, int argc, char **argv)
 		return fail("%s: %s", path, g_strerror(errno));
 	}
 	fds = list_of(copy);
-	if (!xd_xylemd1_call_save_sync(ctx->daemon, id, g_variant_new_handle(0), live ? 1 : 0, fds, NULL,
-	                               NULL, &error)) {
+	if (!xd_xylemd1_call_save_sync(ctx->daemon, id, g_variant_new_handle(0), flags, fds, NULL, NULL,
+	                               &error)) {
 		unlink(path);
 		rc = fail_error(error);
 	} else {
-		rc = finish(ctx, id, fd, path);
+		rc = finish(ctx, id, fd, path, goes_on);
 	}
 	close(fd);
 	return rc;
