@@ -122,8 +122,9 @@ static void format(const char *fmt, va_list ap)
 	}
 }
 
-/* A guest has no console here: dom0 is told what failed. */
+/* A guest has no console here: dom0 is told what failed. Or it has one of its own. */
 void child_failed(const char *text, unsigned n) __attribute__((weak));
+void child_print(const char *text, unsigned n) __attribute__((weak));
 void child_main(void) __attribute__((weak));
 
 static bool in_dom0(void)
@@ -133,7 +134,10 @@ static bool in_dom0(void)
 
 static void flush(void)
 {
-	HC(console_io, CONSOLEIO_write, line_used, line);
+	if (!in_dom0() && child_print)
+		child_print(line, line_used);
+	else
+		HC(console_io, CONSOLEIO_write, line_used, line);
 	line_used = 0;
 }
 
