@@ -13,7 +13,7 @@
 #define STACK    16384u
 #define TICK_NS  20000000ul
 #define LATE_NS  20000000000ul /* a host that does other things is no fault */
-#define STORY_NS 500000000ul   /* how often it says how far it is */
+#define STORY_NS 250000000ul   /* how often it says how far it is */
 
 const char test_name[] = "checker";
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The pages that are checked: all that the builder has not used. Each belongs to one worker, by its pfn, and holds a sequence
- * that follows from its pfn, its generation and a seed. They lie behind the kernel, at VIRT_BASE + pfn * PAGE.
+ * that follows from a seed and its stamp: its own pfn and a generation, or another page's of which it is a copy. They lie behind the kernel, at VIRT_BASE + pfn * PAGE.
  */
 #include "checker.h"
 
@@ -13,6 +13,7 @@
 #define BATCH   8u
 
 static uint32_t generation[PAGES_MAX];
+static uint64_t stamp[PAGES_MAX]; /* 0: it is empty */
 static bool taken[PAGES_MAX];
 static unsigned long first, end; /* pfns */
 static uint64_t wrong;
@@ -39,21 +40,13 @@ uint64_t pages_wrong(void)
 
 /* ---- contents ---- */
 
-static uint64_t first_word(unsigned long pfn)
+/* The first word of a page's sequence, and the difference to the next. */
+static uint64_t first_word(unsigned long pfn, uint64_t *step)
 {
-	uint64_t x = (SEED ^ pfn << 32 ^ generation[pfn]) * 0x9e3779b97f4a7c15ul;
+	uint64_t x = (SEED ^ stamp[pfn]) * 0x9e3779b97f4a7c15ul;
 
-	return x ^ x >> 29;
-}
-
-#define STEP 0xd1342543de82ef95ul
-
-static void fill(unsigned long pfn, void *at)
-{
-	uint64_t *word = at, x = first_word(pfn);
-
-	for (unsigned i = 0; i < PAGE / 8; i++, x += STEP)
-		word[i] = x;
+	*step = stamp[pfn] ? 0xd1342543de82ef95ul : 0;
+	return stamp[pfn] ? x ^ x >> 29 : 0;
 }
 
 static void report(unsigned long pfn, unsigned at, uint64_t expected, uint64_t found, const char *by)
@@ -63,17 +56,17 @@ static void report(unsigned long pfn, unsigned at, uint64_t expected, uint64_t f
 	while ((uint8_t)(expected >> 8 * byte) == (uint8_t)(found >> 8 * byte))
 		byte++;
 	if (__atomic_add_fetch(&wrong, 1, __ATOMIC_RELAXED) <= REPORTED)
-		say("checker: wrong: pfn %#lx (mfn %#lx) generation %u, byte %u: %#x expected, %#x found, word %#lx, by %s",
-		    pfn, page_mfn(pfn), generation[pfn], at * 8 + byte, (uint8_t)(expected >> 8 * byte),
+		say("checker: wrong: pfn %#lx (mfn %#lx) stamp %#lx, byte %u: %#x expected, %#x found, word %#lx, by %s",
+		    pfn, page_mfn(pfn), stamp[pfn], at * 8 + byte, (uint8_t)(expected >> 8 * byte),
 		    (uint8_t)(found >> 8 * byte), found, by);
 }
 
 void page_check(unsigned long pfn, const void *at, const char *by)
 {
 	const volatile uint64_t *word = at;
-	uint64_t x = first_word(pfn);
+	uint64_t step, x = first_word(pfn, &step);
 
-	for (unsigned i = 0; i < PAGE / 8; i++, x += STEP) {
+	for (unsigned i = 0; i < PAGE / 8; i++, x += step) {
 		uint64_t found = word[i];
 
 		if (found != x) {
@@ -85,8 +78,12 @@ void page_check(unsigned long pfn, const void *at, const char *by)
 
 void page_write(unsigned long pfn, void *at)
 {
-	generation[pfn]++;
-	fill(pfn, at);
+	uint64_t *word = at, step, x;
+
+	stamp[pfn] = (uint64_t)pfn << 32 | ++generation[pfn];
+	x = first_word(pfn, &step);
+	for (unsigned i = 0; i < PAGE / 8; i++, x += step)
+		word[i] = x;
 }
 
 /* ---- who has them ---- */
@@ -190,35 +187,34 @@ static void window(struct worker *w)
 	}
 }
 
-/* Of what the hypervisor writes, the target is another page's image for a moment. */
-static void expect_copy(unsigned long from, unsigned long to, const char *by)
+/* What the hypervisor has written stays as it is: nothing else tells a dirty log of it. */
+static void became_copy(unsigned long from, unsigned long to, const char *by)
 {
-	page_check(from, page_va(to), by);
-	page_put(to, true);
+	stamp[to] = stamp[from];
+	page_check(to, page_va(to), by);
+	page_put(to, false);
 	page_put(from, false);
+}
+
+static void clear_by_mmuext(struct worker *w)
+{
+	unsigned long pfn = page_take(w);
+
+	EXPECT_EQ(mmuext(MMUEXT_CLEAR_PAGE, page_mfn(pfn), 0), 0);
+	stamp[pfn] = 0;
+	page_check(pfn, page_va(pfn), "MMUEXT_CLEAR_PAGE");
+	page_put(pfn, false);
 }
 
 static void copy_by_mmuext(struct worker *w)
 {
 	unsigned long from = page_take(w), to = page_take(w);
-	const uint64_t *words = page_va(to);
+	struct mmuext_op op = { .cmd = MMUEXT_COPY_PAGE };
 
-	EXPECT_EQ(mmuext(MMUEXT_CLEAR_PAGE, page_mfn(to), 0), 0);
-	for (unsigned i = 0; i < PAGE / 8; i++)
-		if (words[i]) {
-			report(to, i, 0, words[i], "MMUEXT_CLEAR_PAGE");
-			break;
-		}
-	if (random_next(w) % 2) {
-		struct mmuext_op op = { .cmd = MMUEXT_COPY_PAGE };
-
-		op.arg1.mfn = page_mfn(to);
-		op.arg2.src_mfn = page_mfn(from);
-		EXPECT_EQ(HC(mmuext_op, &op, 1, NULL, DOMID_SELF), 0);
-	} else {
-		memcpy(page_va(to), page_va(from), PAGE);
-	}
-	expect_copy(from, to, "MMUEXT_COPY_PAGE");
+	op.arg1.mfn = page_mfn(to);
+	op.arg2.src_mfn = page_mfn(from);
+	EXPECT_EQ(HC(mmuext_op, &op, 1, NULL, DOMID_SELF), 0);
+	became_copy(from, to, "MMUEXT_COPY_PAGE");
 }
 
 static void grant(uint32_t ref, domid_t to, unsigned long pfn, bool read_only)
@@ -250,7 +246,7 @@ static void copy_by_grant(struct worker *w)
 	EXPECT_EQ(HC(grant_table_op, GNTTABOP_copy, &c, 1), 0);
 	EXPECT_EQ(c.status, GNTST_okay);
 	grant_end(TO_SELF + w->id);
-	expect_copy(from, to, "GNTTABOP_copy");
+	became_copy(from, to, "GNTTABOP_copy");
 }
 
 static void map_grant(struct worker *w)
@@ -309,9 +305,10 @@ static void sweep(struct worker *w)
 
 void pages_round(struct worker *w)
 {
-	static void (*const operations[])(
-	        struct worker *) = { rewrite,   rewrite,        remap,         window,    tree_change,
-		                     tree_fork, copy_by_mmuext, copy_by_grant, map_grant, grant_other };
+	static void (*const operations[])(struct worker *) = {
+		rewrite,         rewrite,        remap,         window,    tree_change, tree_fork,
+		clear_by_mmuext, copy_by_mmuext, copy_by_grant, map_grant, grant_other,
+	};
 
 	for (unsigned i = 0; i < 6; i++)
 		operations[random_next(w) % (sizeof(operations) / sizeof(operations[0]))](w);
@@ -355,5 +352,5 @@ void pages_init(void)
 		EXPECT_EQ(mmu_update(entry_maddr(page_va(at), 2), PTE(mfn_of(table))), 0);
 	}
 	for (unsigned long pfn = first; pfn < end; pfn++)
-		fill(pfn, page_va(pfn));
+		page_write(pfn, page_va(pfn));
 }
