@@ -168,6 +168,7 @@ int xyl_domain_dump(struct xyl *x, uint32_t domid, int fd, xyl_progress_fn *prog
 	if (open_domain(&d) == 0 && choose_pages(&d) == 0 && write_head(&d) == 0)
 		rc = write_pages(&d);
 	error = errno;
+	stream_close(&d.s);
 	guestp2m_free(&d.p2m);
 	if (d.shared)
 		(void)xyl_foreign_unmap(x, d.shared, 1);

@@ -243,6 +243,8 @@ static void close_restore(struct restore *r)
 {
 	int error = errno;
 
+	stream_end_input(&r->s);
+	stream_close(&r->s);
 	for (uint32_t i = 0; r->vcpus && i < r->vcpu_count; i++)
 		for (unsigned j = 0; j < RESTORE_PIECES; j++)
 			blob_free(&r->vcpus[i].pieces[j]);
@@ -269,6 +271,7 @@ int xyl_domain_restore(struct xyl *x, uint32_t domid, int fd, const struct xyl_p
 	int rc = -1;
 
 	memset(out, 0, sizeof(*out));
+	stream_begin_input(&r.s);
 	if (open_domain(&r) == 0 && read_headers(&r) == 0 && read_image_headers(&r) == 0 &&
 	    read_records(&r) == 0 && read_trailer(&r) == 0 && restore_finish_memory(&r) == 0)
 		rc = restore_finish_state(&r, out);

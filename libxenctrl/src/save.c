@@ -269,6 +269,7 @@ void saver_free(struct saver *v)
 {
 	int error = errno;
 
+	stream_close(&v->s);
 	savememory_free(v);
 	if (v->shared)
 		(void)xyl_foreign_unmap(v->x, v->shared, 1);

@@ -6,10 +6,12 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "streamfile.h"
 #include "streamformat.h"
 #include "streamio.h"
 
@@ -17,6 +19,7 @@
 #define TICK_BYTES (1u << 20)
 #define SKIP_BYTES (64u * 1024)
 #define PIPE_PARTS 8
+#define PIPE_BYTES (1u << 20) /* a switch to the reader and back for each */
 
 static int fail_with(const struct stream *s, int error, const char *format, va_list ap)
 {
@@ -102,9 +105,10 @@ int stream_read(struct stream *s, void *buffer, size_t bytes, const char *what)
 	while (bytes) {
 		ssize_t n;
 
-		if (wait_for(s, POLLIN) < 0)
+		if (!s->file && wait_for(s, POLLIN) < 0)
 			return -1;
-		n = read(s->fd, at, bytes < SSIZE_MAX ? bytes : SSIZE_MAX);
+		n = s->file ? streamfile_read(s->file, at, bytes)
+		            : read(s->fd, at, bytes < SSIZE_MAX ? bytes : SSIZE_MAX);
 		if (n == 0)
 			return stream_bad(s, "the stream ends within its %s", what);
 		if (n < 0) {
@@ -155,6 +159,18 @@ static struct iovec *advance(struct iovec *parts, size_t *count, size_t n)
 	return parts;
 }
 
+/* A pipe's other end may be slow; a descriptor of our own does not block, whatever the caller's does. */
+static void open_pipe(struct stream *s)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", s->fd);
+	s->pipe = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+	s->own_pipe = s->pipe >= 0;
+	if (s->own_pipe)
+		(void)fcntl(s->pipe, F_SETPIPE_SZ, PIPE_BYTES);
+}
+
 void stream_begin_output(struct stream *s)
 {
 	int flags = fcntl(s->fd, F_GETFL);
@@ -162,27 +178,84 @@ void stream_begin_output(struct stream *s)
 	bool known = fstat(s->fd, &st) == 0;
 
 	s->may_wait = known && !S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode);
+	s->socket = known && S_ISSOCK(st.st_mode);
+	if (known && S_ISFIFO(st.st_mode))
+		open_pipe(s);
 	s->sparse = flags >= 0 && !(flags & O_APPEND) && known && S_ISREG(st.st_mode) &&
 	            lseek(s->fd, 0, SEEK_CUR) == st.st_size;
+	if (s->sparse)
+		s->file = streamfile_open(s->fd, true);
 }
 
 int stream_end_output(struct stream *s)
 {
-	off_t end = s->sparse ? lseek(s->fd, 0, SEEK_CUR) : 0;
+	off_t end;
 
+	if (s->file) {
+		if (streamfile_end_write(s->file) < 0)
+			return stream_fail(s, errno, "cannot write: %s", strerror(errno));
+		return 0;
+	}
+	end = s->sparse ? lseek(s->fd, 0, SEEK_CUR) : 0;
 	if (end < 0 || (s->sparse && ftruncate(s->fd, end) < 0))
 		return stream_fail(s, errno, "cannot write: %s", strerror(errno));
 	return 0;
 }
 
+void stream_begin_input(struct stream *s)
+{
+	struct stat st;
+
+	if (fstat(s->fd, &st) == 0 && S_ISREG(st.st_mode))
+		s->file = streamfile_open(s->fd, false);
+}
+
+void stream_end_input(struct stream *s)
+{
+	if (s->file)
+		streamfile_end_read(s->file);
+}
+
+void stream_close(struct stream *s)
+{
+	int error = errno;
+
+	/* of a save that failed, too: what had been written so far is there */
+	if (s->file && s->sparse)
+		(void)!streamfile_end_write(s->file);
+	streamfile_free(s->file);
+	s->file = NULL;
+	if (s->own_pipe)
+		close(s->pipe);
+	s->own_pipe = false;
+	errno = error;
+}
+
+/* Sixteen bytes, wherever they lie. */
+typedef uint64_t words __attribute__((vector_size(16), aligned(8), may_alias));
+
+static bool is_zero(const uint8_t *page)
+{
+	const words *w = (const words *)(const void *)page, *end = w + XYL_PAGE_BYTES / sizeof(*w);
+
+	if (w[0][0])
+		return false;
+	for (; w < end; w += 16) {
+		words a = w[0] | w[1] | w[2] | w[3], b = w[4] | w[5] | w[6] | w[7];
+		words c = w[8] | w[9] | w[10] | w[11], d = w[12] | w[13] | w[14] | w[15];
+		words all = (a | b) | (c | d);
+
+		if (all[0] | all[1])
+			return false;
+	}
+	return true;
+}
+
 size_t stream_add_page(const struct stream *s, struct iovec *parts, size_t count, uint8_t *page)
 {
 	struct iovec *last = count ? &parts[count - 1] : NULL;
-	uint64_t first;
 
-	memcpy(&first, page, sizeof(first));
-	/* all zeros: the first word is, and each byte is that of a word earlier */
-	if (s->sparse && !first && memcmp(page, page + sizeof(first), XYL_PAGE_BYTES - sizeof(first)) == 0)
+	if (s->sparse && is_zero(page))
 		page = NULL;
 	if (last &&
 	    (page ? last->iov_base && (uint8_t *)last->iov_base + last->iov_len == page : !last->iov_base)) {
@@ -204,8 +277,8 @@ static int solid(const struct iovec *parts, size_t count)
 }
 
 /*
- * One writev of parts that are no holes. When a pipe or socket is ready it takes a page without waiting, and may wait for
- * what is more than that.
+ * One write of parts that are no holes, which does not wait. Where only the caller's descriptor is there, it takes a page
+ * without waiting when it is ready, and may wait for what is more than that.
  */
 static ssize_t write_parts(struct stream *s, const struct iovec *parts, int count)
 {
@@ -213,8 +286,14 @@ static ssize_t write_parts(struct stream *s, const struct iovec *parts, int coun
 	size_t left = XYL_PAGE_BYTES;
 	int n = 0;
 
-	if (!s->may_wait)
-		return writev(s->fd, parts, count);
+	if (s->socket) {
+		struct msghdr message = { .msg_iov = (struct iovec *)(uintptr_t)parts,
+			                  .msg_iovlen = (size_t)count };
+
+		return sendmsg(s->fd, &message, MSG_DONTWAIT);
+	}
+	if (!s->may_wait || s->own_pipe)
+		return writev(s->own_pipe ? s->pipe : s->fd, parts, count);
 	for (; n < count && n < PIPE_PARTS && left; n++) {
 		piece[n] = parts[n];
 		if (piece[n].iov_len > left)
@@ -224,14 +303,26 @@ static ssize_t write_parts(struct stream *s, const struct iovec *parts, int coun
 	return writev(s->fd, piece, n);
 }
 
+static int write_file(struct stream *s, const struct iovec *parts, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (streamfile_write(s->file, parts[i].iov_base, parts[i].iov_len) < 0)
+			return stream_fail(s, errno, "cannot write: %s", strerror(errno));
+		s->progress.bytes_done += parts[i].iov_len;
+	}
+	return 0;
+}
+
 int stream_write(struct stream *s, struct iovec *parts, size_t count)
 {
+	if (s->file)
+		return write_file(s, parts, count);
 	parts = advance(parts, &count, 0);
 	while (count) {
 		int filled = solid(parts, count);
 		ssize_t n = (ssize_t)parts->iov_len;
 
-		if (filled && s->may_wait && wait_for(s, POLLOUT) < 0)
+		if (filled && s->may_wait && !s->own_pipe && !s->socket && wait_for(s, POLLOUT) < 0)
 			return -1;
 		if (filled)
 			n = write_parts(s, parts, filled);

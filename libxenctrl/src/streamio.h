@@ -17,6 +17,10 @@ struct stream {
 	uint64_t told_ms; /* when the progress was told */
 	bool sparse;      /* pages of zeros become holes of a file */
 	bool may_wait;    /* it is written to what can be full: a pipe, a socket */
+	bool socket;
+	int pipe; /* fd once more, which does not block, where own_pipe says that there is one */
+	bool own_pipe;
+	struct streamfile *file; /* past the page cache; or NULL */
 };
 
 /* errno EBADMSG and "domain N: cannot VERB it: TEXT". Always -1. */
@@ -42,8 +46,13 @@ XYL_HIDDEN int stream_skip(struct stream *s, size_t bytes, const char *what) XYL
  * that is written at its end.
  */
 XYL_HIDDEN void stream_begin_output(struct stream *s);
-/* After the last one: a file that ends in a hole gets its length. */
+/* After the last one: all is with the kernel, and a file that ends in a hole gets its length. */
 XYL_HIDDEN int stream_end_output(struct stream *s) XYL_MUST_USE;
+/* Before the first read, and after the last one: the descriptor stands behind what was read, not further. */
+XYL_HIDDEN void stream_begin_input(struct stream *s);
+XYL_HIDDEN void stream_end_input(struct stream *s);
+/* Lets go of all but the caller's descriptor; keeps errno. */
+XYL_HIDDEN void stream_close(struct stream *s);
 /*
  * Puts a page behind count parts, to the last of them where it lies behind it, or as a hole where it is zeros and there may
  * be one. Returns how many parts there are then.

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Private: the bytes of a regular file past the page cache. A page of a guest that goes through the cache costs ten times
+ * what its copy costs, and takes memory from dom0 that something else could use; it is not wanted there a second time.
+ *
+ * Blocks are read and written by a descriptor of our own, for which O_DIRECT holds; what is not a whole block, and all of it where
+ * the file cannot do that, goes through the caller's. Where the caller's stands is right from end to end: at the beginning and
+ * after streamfile_end_*.
+ */
+#ifndef XYLEM_LIBXENCTRL_STREAMFILE_H
+#define XYLEM_LIBXENCTRL_STREAMFILE_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "private.h"
+
+struct streamfile;
+
+/* Of a regular file that is open for writing (or for reading); NULL: this file has to be taken through the cache. */
+XYL_HIDDEN struct streamfile *streamfile_open(int fd, bool writes);
+XYL_HIDDEN void streamfile_free(struct streamfile *f);
+
+/* The errors are errno's of write(2). data NULL: zeros, which become holes where they are whole blocks. */
+XYL_HIDDEN int streamfile_write(struct streamfile *f, const void *data, size_t bytes) XYL_MUST_USE;
+XYL_HIDDEN int streamfile_end_write(struct streamfile *f) XYL_MUST_USE;
+
+/* As read(2): up to so many bytes; 0 at the end. */
+XYL_HIDDEN ssize_t streamfile_read(struct streamfile *f, void *data, size_t bytes) XYL_MUST_USE;
+/* The caller's descriptor stands behind what was read. */
+XYL_HIDDEN void streamfile_end_read(struct streamfile *f);
+
+#endif
