@@ -318,33 +318,40 @@ int savememory_send(struct saver *v, uint64_t *at)
 
 /* ---- what is gone ---- */
 
-/* Whether the pfn has no page. *i: of p2m.pages, moved on; the pfns that are asked for grow. */
-static bool is_gone(const struct saver *v, uint64_t pfn, uint64_t *i)
+/* Of a word's pfns, those that have a page. *i: of p2m.pages, moved on; the pfns that are asked for grow. */
+static uint64_t present(const struct saver *v, uint64_t word, uint64_t *i)
 {
-	while (*i < v->p2m.used_count && v->p2m.pages[*i].pfn < pfn)
+	uint64_t bits = 0;
+
+	while (*i < v->p2m.used_count && v->p2m.pages[*i].pfn / WORD_BITS < word)
 		++*i;
-	return *i == v->p2m.used_count || v->p2m.pages[*i].pfn != pfn || v->sent[*i] == STREAM_PAGE_NONE;
+	for (; *i < v->p2m.used_count && v->p2m.pages[*i].pfn / WORD_BITS == word; ++*i)
+		if (v->sent[*i] != STREAM_PAGE_NONE)
+			bits |= UINT64_C(1) << v->p2m.pages[*i].pfn % WORD_BITS;
+	return bits;
 }
 
 int savememory_drop(struct saver *v)
 {
+	uint64_t words = (v->pfn_count + WORD_BITS - 1) / WORD_BITS, i = 0;
 	unsigned count = 0;
-	uint64_t i = 0;
 
-	for (uint64_t pfn = 0; pfn < v->pfn_count; pfn++) {
-		uint64_t *word = &v->ever[pfn / WORD_BITS], bit = UINT64_C(1) << pfn % WORD_BITS;
+	for (uint64_t word = 0; word < words; word++) {
+		uint64_t gone = v->ever[word];
 
-		if (bit == 1 && !*word)
-			pfn += WORD_BITS - 1;
-		if (!(*word & bit) || !is_gone(v, pfn, &i))
-			continue;
-		*word &= ~bit;
-		v->pages[count++] = pfn | (uint64_t)STREAM_PAGE_NONE << STREAM_PFN_TYPE_BIT;
-		if (count < XYL_BATCH)
-			continue;
-		if (write_pages(v, count, 0, 0) < 0 || stream_tick(&v->s) < 0)
-			return -1;
-		count = 0;
+		if (gone)
+			gone &= ~present(v, word, &i);
+		v->ever[word] &= ~gone;
+		for (; gone; gone &= gone - 1) {
+			uint64_t pfn = word * WORD_BITS + (unsigned)__builtin_ctzll(gone);
+
+			v->pages[count++] = pfn | (uint64_t)STREAM_PAGE_NONE << STREAM_PFN_TYPE_BIT;
+			if (count < XYL_BATCH)
+				continue;
+			if (write_pages(v, count, 0, 0) < 0 || stream_tick(&v->s) < 0)
+				return -1;
+			count = 0;
+		}
 	}
 	return count ? write_pages(v, count, 0, 0) : 0;
 }
