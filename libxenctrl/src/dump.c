@@ -122,7 +122,7 @@ static int write_head(struct dumper *d)
 /* Step 3. A frame that has gone meanwhile, as a domain that runs may give it back, is written as zeros. */
 static int write_batch(struct dumper *d, const struct dump_p2m *pages, unsigned count)
 {
-	static uint8_t zero[XYL_PAGE_BYTES]; /* never written */
+	static uint8_t zero[XYL_PAGE_BYTES] __attribute__((aligned(16))); /* never written */
 	struct iovec parts[XYL_BATCH];
 	size_t n = 0;
 	uint64_t mfns[XYL_BATCH];

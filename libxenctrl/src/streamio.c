@@ -231,19 +231,16 @@ void stream_close(struct stream *s)
 	errno = error;
 }
 
-/* Sixteen bytes, wherever they lie. */
-typedef uint64_t words __attribute__((vector_size(16), aligned(8), may_alias));
+/* What one vector instruction takes, aligned as memory of malloc and mmap is. */
+typedef uint64_t words __attribute__((vector_size(16), may_alias));
 
 static bool is_zero(const uint8_t *page)
 {
 	const words *w = (const words *)(const void *)page, *end = w + XYL_PAGE_BYTES / sizeof(*w);
 
-	if (w[0][0])
-		return false;
 	for (; w < end; w += 16) {
-		words a = w[0] | w[1] | w[2] | w[3], b = w[4] | w[5] | w[6] | w[7];
-		words c = w[8] | w[9] | w[10] | w[11], d = w[12] | w[13] | w[14] | w[15];
-		words all = (a | b) | (c | d);
+		words all = w[0] | w[1] | w[2] | w[3] | w[4] | w[5] | w[6] | w[7] | w[8] | w[9] | w[10] |
+		            w[11] | w[12] | w[13] | w[14] | w[15];
 
 		if (all[0] | all[1])
 			return false;
