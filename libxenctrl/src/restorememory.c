@@ -18,6 +18,8 @@
 
 #define PAGE_WORDS (XYL_PAGE_BYTES / sizeof(uint64_t))
 #define READ_PIECE (256u * 1024)
+#define RUN_ORDER  4u
+#define RUN_PAGES  (1u << RUN_ORDER)
 
 /* Reads count words, with memory taken as they come: a length alone takes none. */
 static uint64_t *read_words(struct restore *r, uint64_t count, const char *what)
@@ -182,10 +184,57 @@ static int set_limit(struct restore *r)
 	return 0;
 }
 
+static bool is_run(const uint64_t *pfns)
+{
+	for (unsigned i = 1; i < RUN_PAGES; i++)
+		if (pfns[i] != pfns[0] + i)
+			return false;
+	return true;
+}
+
+/*
+ * Frames for up to XYL_BATCH pages: in, their pfns; out, the frames. Where pfns follow one another the hypervisor is asked for
+ * runs of frames, each of which costs it little more than one frame; for single ones where it has no more runs.
+ */
+static int get_frames(const struct restore *r, uint64_t *mfns, uint64_t n)
+{
+	uint64_t runs[XYL_BATCH / RUN_PAGES], singles[XYL_BATCH], run_count = 0, single_count = 0, done = 0;
+	unsigned run_at[XYL_BATCH / RUN_PAGES], single_at[XYL_BATCH];
+
+	for (unsigned i = 0; i < n;) {
+		if (n - i >= RUN_PAGES && is_run(mfns + i)) {
+			run_at[run_count] = i;
+			runs[run_count++] = mfns[i];
+			i += RUN_PAGES;
+		} else {
+			single_at[single_count] = i;
+			singles[single_count++] = mfns[i++];
+		}
+	}
+	(void)!xyl_memory_populate(r->x, r->domid, run_count, RUN_ORDER, runs, &done);
+	for (uint64_t k = 0; k < run_count; k++) {
+		for (unsigned j = 0; j < RUN_PAGES; j++) {
+			unsigned i = run_at[k] + j;
+
+			if (k >= done) {
+				single_at[single_count] = i;
+				singles[single_count++] = mfns[i];
+			} else {
+				mfns[i] = runs[k] + j;
+			}
+		}
+	}
+	if (xyl_memory_populate(r->x, r->domid, single_count, 0, singles, &done) < 0)
+		return stream_because(&r->s);
+	for (uint64_t k = 0; k < single_count; k++)
+		mfns[single_at[k]] = singles[k];
+	return 0;
+}
+
 /* Gives the domain frames for those of count pages that should have one and do not. */
 static int populate(struct restore *r, const uint64_t *list, uint32_t count)
 {
-	uint64_t mfns[XYL_BATCH], first, n = 0, done = 0;
+	uint64_t mfns[XYL_BATCH], first, n = 0;
 
 	for (uint32_t i = 0; i < count; i++) {
 		uint64_t pfn = stream_pfn(list[i]);
@@ -207,8 +256,8 @@ static int populate(struct restore *r, const uint64_t *list, uint32_t count)
 	if (set_limit(r) < 0)
 		return -1;
 	first = r->page_count - n; /* what was dropped came before */
-	if (xyl_memory_populate(r->x, r->domid, n, 0, mfns, &done) < 0)
-		return stream_because(&r->s);
+	if (get_frames(r, mfns, n) < 0)
+		return -1;
 	for (uint64_t i = 0; i < n; i++)
 		r->pages[first + i].mfn = mfns[i];
 	return 0;

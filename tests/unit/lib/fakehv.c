@@ -12,7 +12,7 @@
 
 struct fake_domain fake_domains[FAKE_DOMAINS];
 unsigned fake_mapped, fake_allocated, fake_fail_at, fake_calls;
-bool fake_bare;
+bool fake_bare, fake_run_failed;
 int fake_log_error;
 void (*fake_between)(void);
 
@@ -58,9 +58,17 @@ void fake_reset(void)
 		owners[i] = FAKE_NOBODY;
 	memset(special, 0, sizeof(special));
 	fake_calls = fake_fail_at = 0;
-	fake_bare = false;
+	fake_bare = fake_run_failed = false;
 	fake_log_error = 0;
 	fake_between = NULL;
+}
+
+static void own(unsigned i, uint32_t domid)
+{
+	owners[i] = domid;
+	types[i] = 0;
+	special[i] = false;
+	memset(memory + (size_t)i * XYL_PAGE_BYTES, 0xc2, XYL_PAGE_BYTES);
 }
 
 static uint64_t take(uint32_t domid)
@@ -68,11 +76,22 @@ static uint64_t take(uint32_t domid)
 	for (unsigned i = 0; i < FAKE_FRAMES; i++) {
 		if (owners[i] != FAKE_NOBODY)
 			continue;
-		owners[i] = domid;
-		types[i] = 0;
-		special[i] = false;
-		memset(memory + (size_t)i * XYL_PAGE_BYTES, 0xc2, XYL_PAGE_BYTES);
+		own(i, domid);
 		return FAKE_BASE + i;
+	}
+	return 0;
+}
+
+/* So many frames behind one another; 0: there are none. */
+static uint64_t take_run(uint32_t domid, unsigned count)
+{
+	for (unsigned i = 0, n = 0; i < FAKE_FRAMES; i++) {
+		n = owners[i] == FAKE_NOBODY ? n + 1 : 0;
+		if (n < count)
+			continue;
+		for (unsigned j = 0; j < count; j++)
+			own(i - j, domid);
+		return FAKE_BASE + i - count + 1;
 	}
 	return 0;
 }
@@ -205,12 +224,17 @@ static long populate(struct xen_memory_reservation *r)
 {
 	struct fake_domain *d = &fake_domains[r->domid];
 	xen_pfn_t *list = r->extent_start.p;
+	unsigned count = 1u << r->extent_order;
 
 	for (uint64_t i = 0; i < r->nr_extents; i++) {
-		uint64_t mfn = d->page_count < d->max_pages ? fake_give(r->domid) : 0;
+		uint64_t mfn = 0;
 
-		if (!mfn && fake_bare)
-			mfn = FAKE_BASE + FAKE_FRAMES + d->page_count;
+		if (d->page_count + count <= d->max_pages) {
+			mfn = count > 1 ? take_run(r->domid, count) : take(r->domid);
+			d->page_count += mfn || fake_bare ? count : 0;
+			if (!mfn && fake_bare)
+				mfn = FAKE_BASE + FAKE_FRAMES + d->page_count - count + 1;
+		}
 		if (!mfn)
 			return (long)i;
 		list[i] = mfn;
@@ -239,8 +263,11 @@ long xyl_memory_op(struct xyl *x, unsigned cmd, void *arg, size_t bytes)
 
 	(void)x;
 	(void)bytes;
-	if (!next_call())
+	if (!next_call()) {
+		fake_run_failed = cmd == XENMEM_populate_physmap &&
+		                  ((struct xen_memory_reservation *)arg)->extent_order;
 		return fails(ENOMEM);
+	}
 	if (cmd == XENMEM_populate_physmap)
 		return populate(arg);
 	if (cmd == XENMEM_decrease_reservation)
