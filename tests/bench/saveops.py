@@ -85,7 +85,8 @@ def xl_migrate(row):
     marks.END()
     row.add(time.monotonic_ns() - started)
     if done.returncode:
-        print("bench-note: xl cannot migrate it: " + done.stdout.replace("\n", " | "))
+        why = [line for line in done.stdout.split("\n") if "error:" in line]
+        print("bench-note: xl cannot migrate it: " + " | ".join(why[:2]))
         sys.stdout.flush()
     return done.returncode == 0
 
