@@ -199,7 +199,7 @@ static bool is_run(const uint64_t *pfns)
 static int get_frames(const struct restore *r, uint64_t *mfns, uint64_t n)
 {
 	uint64_t runs[XYL_BATCH / RUN_PAGES], singles[XYL_BATCH], run_count = 0, single_count = 0, done = 0;
-	unsigned run_at[XYL_BATCH / RUN_PAGES], single_at[XYL_BATCH];
+	unsigned run_at[XYL_BATCH / RUN_PAGES] = { 0 }, single_at[XYL_BATCH];
 
 	for (unsigned i = 0; i < n;) {
 		if (n - i >= RUN_PAGES && is_run(mfns + i)) {
