@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Private: the bytes of a regular file past the page cache. A page of a guest that goes through the cache costs ten times
- * what its copy costs, and takes memory from dom0 that something else could use; it is not wanted there a second time.
+ * Private: the bytes of a regular file past the page cache. A page of a guest that goes through the cache costs ten times what
+ * its copy costs, and takes memory of dom0's, where nobody wants it a second time.
  *
- * Blocks are read and written by a descriptor of our own, for which O_DIRECT holds; what is not a whole block, and all of it where
- * the file cannot do that, goes through the caller's. Where the caller's stands is right from end to end: at the beginning and
- * after streamfile_end_*.
+ * Whole blocks are read and written by a descriptor of our own, for which O_DIRECT holds; the rest, and all of it where the
+ * file cannot do that, by the caller's. The caller's stands where it should at the beginning and after streamfile_end_*.
  */
 #ifndef XYLEM_LIBXENCTRL_STREAMFILE_H
 #define XYLEM_LIBXENCTRL_STREAMFILE_H
