@@ -309,8 +309,8 @@ static const char *set_spec_ctrl(const char *value)
 	return error;
 }
 
-/* xpti=[BOOL|default|dom0[=BOOL]|domu[=BOOL]], separated by commas. */
-static const char *set_xpti(const char *value)
+/* [BOOL|default|dom0[=BOOL]|domu[=BOOL]], separated by commas. */
+static const char *dom0_domu(int *dom0, int *domu, const char *value)
 {
 	char item[24], name[24];
 
@@ -319,11 +319,11 @@ static const char *set_xpti(const char *value)
 		int all = *item ? option_bool(item) : 1, v;
 
 		if (!strcmp(item, "default")) {
-			options.xpti_dom0 = options.xpti_domu = -1;
+			*dom0 = *domu = -1;
 			continue;
 		}
 		if (all >= 0) {
-			options.xpti_dom0 = options.xpti_domu = all;
+			*dom0 = *domu = all;
 			continue;
 		}
 		(void)option_next_item(&rest, '=', name, sizeof(name));
@@ -331,13 +331,23 @@ static const char *set_xpti(const char *value)
 		if (v < 0)
 			return bad_value;
 		if (!strcmp(name, "dom0") || !strcmp(name, "no-dom0"))
-			options.xpti_dom0 = v;
+			*dom0 = v;
 		else if (!strcmp(name, "domu") || !strcmp(name, "no-domu"))
-			options.xpti_domu = v;
+			*domu = v;
 		else
 			return bad_value;
 	}
 	return NULL;
+}
+
+static const char *set_xpti(const char *value)
+{
+	return dom0_domu(&options.xpti_dom0, &options.xpti_domu, value);
+}
+
+static const char *set_pv_l1tf(const char *value)
+{
+	return dom0_domu(&options.l1tf_dom0, &options.l1tf_domu, value);
 }
 
 static const struct {
@@ -366,6 +376,7 @@ static const struct {
 	{ "tevt_mask", set_tevt_mask },
 	{ "spec-ctrl", set_spec_ctrl },
 	{ "xpti", set_xpti },
+	{ "pv-l1tf", set_pv_l1tf },
 };
 
 /* What is fine but does nothing, with the reason. */
@@ -412,7 +423,9 @@ static void set_defaults(void)
 		                    .spec_ibpb = -1,
 		                    .spec_md_clear = -1,
 		                    .xpti_dom0 = -1,
-		                    .xpti_domu = -1 };
+		                    .xpti_domu = -1,
+		                    .l1tf_dom0 = -1,
+		                    .l1tf_domu = -1 };
 }
 
 void cmdline_parse(const char *line)

@@ -33,6 +33,7 @@ struct options {
 	bool spec_ctrl;                          /* spec-ctrl=no switches all mitigations off */
 	int spec_ibrs, spec_ibpb, spec_md_clear; /* -1: by CPU; 0, 1 */
 	int xpti_dom0, xpti_domu;                /* -1: by CPU; 0, 1 */
+	int l1tf_dom0, l1tf_domu;                /* pv-l1tf=; likewise */
 };
 
 /* The bytes by which the linker names this build of the hypervisor. */

@@ -8,8 +8,8 @@
  *     SB-7029).
  *  2. decide(): Spectre v1 is handled in the code (index_nospec). v2: retpolines where the return's prediction can be
  *     trusted, IBRS on entry where not or where it costs nothing (IBRS_ALL); the return stack is overwritten on entry;
- *     IBPB between domains. Meltdown: xpti. L1TF: page-table entries are checked in mm/. MDS, TAA, MMIO stale data,
- *     RFDS, TSA: VERW on the way to a guest, where the microcode has made it clear buffers.
+ *     IBPB between domains. Meltdown: xpti. L1TF: a domain with an entry that is not safe runs on shadow page tables (mm/).
+ *     MDS, TAA, MMIO stale data, RFDS, TSA: VERW on the way to a guest, where the microcode has made it clear buffers.
  *  3. spec_init() reports, and warns of each one that is there and not handled.
  */
 #include "hw/spec.h"
@@ -169,12 +169,17 @@ static void decide_all(const struct cpu_features *f, struct spec_policy *p)
 	*p = (struct spec_policy){ .bugs = bugs_of(f) };
 	p->xpti_dom0 = decide(options.xpti_dom0, p->bugs & BUG_MELTDOWN);
 	p->xpti_domu = decide(options.xpti_domu, p->bugs & BUG_MELTDOWN);
-	/* Given by xpti=, they hold with spec-ctrl=no too. */
+	p->l1tf_dom0 = false; /* it can read all memory anyway */
+	p->l1tf_domu = decide(options.l1tf_domu, p->bugs & BUG_L1TF);
+	/* Given by xpti= and pv-l1tf=, they hold with spec-ctrl=no too. */
 	if (options.xpti_dom0 >= 0)
 		p->xpti_dom0 = options.xpti_dom0;
 	if (options.xpti_domu >= 0)
 		p->xpti_domu = options.xpti_domu;
-	p->l1tf_vulnerable = options.spec_ctrl && (p->bugs & BUG_L1TF);
+	if (options.l1tf_dom0 >= 0)
+		p->l1tf_dom0 = options.l1tf_dom0;
+	if (options.l1tf_domu >= 0)
+		p->l1tf_domu = options.l1tf_domu;
 	if (f->spec_ctrl && decide(options.spec_ibrs, f->arch_caps & CAP_IBRS_ALL || !retpolines_hold(f)))
 		p->flags |= SPEC_ENTRY_IBRS;
 	if (options.spec_ctrl && p->bugs & BUG_SPECTRE_V2) {
@@ -191,7 +196,7 @@ static void decide_all(const struct cpu_features *f, struct spec_policy *p)
 		p->unhandled &= ~(uint32_t)BUG_SPECTRE_V2;
 	if (p->xpti_dom0 && p->xpti_domu)
 		p->unhandled &= ~(uint32_t)BUG_MELTDOWN;
-	if (p->l1tf_vulnerable)
+	if (p->l1tf_domu)
 		p->unhandled &= ~(uint32_t)BUG_L1TF;
 	if (p->flags & SPEC_EXIT_VERW)
 		p->unhandled &= ~clears;
@@ -242,8 +247,8 @@ void spec_init(void)
 
 	decide_all(&cpu_features, p);
 	log_info(
-	        "speculation: xpti dom0 %s, domU %s; L1TF checks %s; indirect branches %s; IBPB %s; VERW on exit %s",
-	        yes_no(p->xpti_dom0), yes_no(p->xpti_domu), yes_no(p->l1tf_vulnerable),
+	        "speculation: xpti dom0 %s, domU %s; L1TF dom0 %s, domU %s; indirect branches %s; IBPB %s; VERW on exit %s",
+	        yes_no(p->xpti_dom0), yes_no(p->xpti_domu), yes_no(p->l1tf_dom0), yes_no(p->l1tf_domu),
 	        p->flags & SPEC_ENTRY_IBRS ? "by IBRS on entry"
 	        : p->retpolines            ? "by retpolines"
 	                                   : "plain",

@@ -24,7 +24,8 @@ enum spec_bug {
 struct spec_policy {
 	uint32_t flags;
 	bool xpti_dom0, xpti_domu;
-	bool l1tf_vulnerable; /* a guest's non-present entry must not name cacheable memory */
+	bool l1tf_dom0,
+	        l1tf_domu; /* non-present entries that are unsafe are kept from processors (mm/validate.c) */
 	bool ibpb_on_switch;
 	bool retpolines;          /* indirect branches of the hypervisor */
 	uint32_t bugs, unhandled; /* of this processor; those about which nothing, or not enough, is done */

@@ -27,23 +27,17 @@ static uint64_t pfns_of(const struct domain *d)
 
 /* ---- on and off ---- */
 
-/* Enough for the tables of a domain that is full of processes; more is had by SET_ALLOCATION. */
-static uint64_t pool_of(const struct domain *d)
-{
-	return 128 + d->mm.tot_pages / 32;
-}
-
 static int enable(struct domain *d)
 {
 	int rc;
 
-	if (d->mm.shadowed)
+	if (d->mm.logged)
 		return -EINVAL;
 	if (!d->max_vcpus || !d->vcpus[0])
 		return -EINVAL;
 	rc = dirty_log_make(&d->mm, pfns_of(d));
 	if (!rc)
-		rc = shadow_set_pool(&d->mm, MAX(shadow_pool(&d->mm), pool_of(d)));
+		rc = shadow_set_pool(&d->mm, MAX(shadow_pool(&d->mm), shadow_pool_for(&d->mm)));
 	if (rc)
 		return rc;
 	for (uint64_t *pfn = &d->log_read.done; *pfn < dirty_log_limit(&d->mm); *pfn += BITS_PER_WORD) {
@@ -67,6 +61,7 @@ static void reading_ends(struct domain *d)
 	domain_unpause(d);
 }
 
+/* A domain that is shadowed for good (L1TF) stays so, and keeps its pool. */
 static int off(struct domain *d)
 {
 	if (!d->mm.shadowed && !shadow_pool(&d->mm))
@@ -137,7 +132,7 @@ static int read_log(struct domain *d, struct xen_domctl_shadow_op *op, bool *out
 	struct log_read *r = &d->log_read;
 	int rc = 0;
 
-	if (!d->mm.shadowed)
+	if (!d->mm.logged)
 		return -EINVAL;
 	/* One at a time: the domain is paused until it ends, by the call that began it or by OFF. */
 	if (r->op && r->op != op->op)

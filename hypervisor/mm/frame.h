@@ -48,11 +48,11 @@ struct frame {
 /* What mm knows of a domain. Embedded in struct domain; the layers above use container_of. */
 struct domain_mm {
 	uint16_t domid;
-	bool privileged;       /* may map what no RAM and nobody's is, within its ranges */
-	bool dying;            /* its tables are torn down: no new references */
-	bool translated;       /* reserved: always false for PV */
-	bool l1tf_exempt;      /* a vulnerable non-present entry is accepted */
-	spinlock_t lock;       /* RANK_MMU */
+	bool privileged;  /* may map what no RAM and nobody's is, within its ranges */
+	bool dying;       /* its tables are torn down: no new references */
+	bool translated;  /* reserved: always false for PV */
+	bool l1tf_exempt; /* unsafe entries are nobody's business, or no processor walks its tables; lock */
+	spinlock_t lock;  /* RANK_MMU */
 	spinlock_t pages_lock; /* RANK_OWNED_PAGES: pages, shared_pages, tot_pages */
 	struct list pages;     /* frames that count against max_pages */
 	struct list
@@ -68,11 +68,12 @@ struct domain_mm {
 	bool linear_l4;         /* and of L4: CPUs run on copies (mm/l4copy.c); lock, never cleared */
 	bool l4_copied;         /* that, or the layer above uses copies of its own (xpti) */
 	bool pat_used;
-	/* mm/dirtylog.h, mm/shadow.h. Once made they stay until the end; both switched while no vcpu runs */
+	/* mm/dirtylog.h, mm/shadow.h. Once made they stay until the end; switched while no vcpu runs, but see shadow_force() */
 	struct dirty_log *log;
 	struct shadow *shadow;
 	bool logged;
-	bool shadowed; /* lock */
+	bool shadowed;        /* lock */
+	bool shadows_forever; /* lock */
 	/* per-domain window (L4 slot 260) */
 	mfn_t perdomain_l3;
 	void *perdomain_private;

@@ -207,6 +207,8 @@ void type_abandon(struct domain_mm *d, struct frame *f);
 void l4_changed(struct domain_mm *d);
 /* Linear L4 entries are about to be: 0 when no CPU runs on an L4 of d itself, nor will; -ERESTART_HV: some still do. */
 int l4_leave(struct domain_mm *d);
+/* Likewise of a domain that is shadowed. */
+int l4_left(struct domain_mm *d);
 void l4_close(struct frame *f); /* takes the hypervisor's slots out of an L4 that no CPU runs on */
 void l4_written(struct domain_mm *d, const uint64_t *pe); /* an entry of an L4 of d: the copies follow */
 void l4_copies_forget(const struct domain_mm *d);         /* d is no more, or has none any more */
@@ -217,7 +219,7 @@ void l4_copies_empty(struct domain_mm *d); /* all copies of d's, in the guest's 
 /* ---- validate.c ---- */
 /* Checks a present or non-present entry, adds what the hypervisor adds, and (L1) takes the references that it
  * stands for. 0; -EINVAL: flags; L1 also -EBUSY: the frame is not pg_owner's or in another use, -EPERM: no
- * RAM, and not the domain's to map. */
+ * RAM, and not the domain's to map. Of a non-present one also -ERESTART_HV and -ENOMEM, as shadow_force(). */
 int l1e_get(struct domain_mm *d, struct domain_mm *pg_owner, uint64_t *entry);
 
 /* What an entry of the frequent kind has: present, and of RAM, cached as RAM is. */
@@ -268,6 +270,8 @@ static inline void l1e_put(uint64_t entry)
 int l1e_get_io(struct domain_mm *d, struct domain_mm *pg_owner, uint64_t mfn);
 int l1e_check_flags(struct domain_mm *d, uint64_t *entry);
 int upper_check(struct domain_mm *d, enum ptype level, uint64_t *entry);
+/* Whether a processor with L1TF that walks the entry, which is not present, may read what is cached of memory. */
+bool entry_is_l1tf_unsafe(enum ptype level, uint64_t entry);
 /* Makes the descriptors of a page safe to load; false where one cannot be. Nobody can write the page. */
 bool descriptors_check(uint64_t *page);
 

@@ -52,9 +52,9 @@ static bool runs_on_copies(const struct domain_mm *d)
 	return READ_ONCE(d->linear_l4) || READ_ONCE(d->shadowed);
 }
 
-static uint64_t copied_entry(const struct domain_mm *d, uint64_t e)
+static uint64_t copied_entry(const struct domain_mm *d, bool shadowed, uint64_t e)
 {
-	return d->shadowed ? shadow_l4e(d, e) : e;
+	return shadowed ? shadow_l4e(d, e) : e;
 }
 
 static mfn_t copy_of(struct domain_mm *d, mfn_t l4, bool kernel, bool m2p)
@@ -62,13 +62,23 @@ static mfn_t copy_of(struct domain_mm *d, mfn_t l4, bool kernel, bool m2p)
 	struct l4_copies *c = &copies[this_cpu()];
 	struct l4_copy *copy = &c->copy[kernel];
 	const uint64_t *from = mfn_map(l4);
-	uint64_t shadow_flags = shadow_lock(d), flags = spin_lock_irqsave(&c->lock);
-	uint64_t generation = __atomic_load_n(&d->l4_generation, __ATOMIC_SEQ_CST);
+	uint64_t shadow_flags, flags, generation;
+	bool shadowed;
 
+	for (;;) {
+		shadowed = shadow_lock(d, &shadow_flags);
+		flags = spin_lock_irqsave(&c->lock);
+		/* d may have been shadowed just now. Who does that comes by this lock afterwards, and empties what was copied. */
+		if (likely(shadowed == READ_ONCE(d->shadowed)))
+			break;
+		spin_unlock_irqrestore(&c->lock, flags);
+		shadow_unlock(d, shadowed, shadow_flags);
+	}
+	generation = __atomic_load_n(&d->l4_generation, __ATOMIC_SEQ_CST);
 	if (copy->d != d || !mfn_eq(copy->of, l4) || copy->generation != generation) {
 		for (unsigned i = 0; i < TABLE_ENTRIES; i++)
 			if (!slot_is_hv(PTYPE_L4, i))
-				WRITE_ONCE(copy->l4[i], copied_entry(d, READ_ONCE(from[i])));
+				WRITE_ONCE(copy->l4[i], copied_entry(d, shadowed, READ_ONCE(from[i])));
 		pt_fill_hv_slots(d, copy->l4);
 		copy->d = d;
 		copy->of = l4;
@@ -76,7 +86,7 @@ static mfn_t copy_of(struct domain_mm *d, mfn_t l4, bool kernel, bool m2p)
 	}
 	WRITE_ONCE(copy->l4[M2P_SLOT], m2p ? ((const uint64_t *)mfn_map(pt_idle_l4()))[M2P_SLOT] : 0);
 	spin_unlock_irqrestore(&c->lock, flags);
-	shadow_unlock(d, shadow_flags);
+	shadow_unlock(d, shadowed, shadow_flags);
 	return mfn_of(copy->l4);
 }
 
@@ -93,7 +103,7 @@ void pt_root_loaded(const struct domain_mm *d, mfn_t l4, mfn_t root)
 
 bool pt_root_is_new(const struct domain_mm *d)
 {
-	return !READ_ONCE(d->linear_l4) || copies[this_cpu()].d == d;
+	return !runs_on_copies(d) || copies[this_cpu()].d == d;
 }
 
 /* One count for all: a domain decides how often it changes its entries, and copies may outlive it. */
@@ -106,12 +116,17 @@ void l4_changed(struct domain_mm *d)
 
 int l4_leave(struct domain_mm *d)
 {
-	cpumask_t cpus;
-	unsigned cpu;
-
 	WRITE_ONCE(d->linear_l4, true);
 	/* A CPU that begins to run d is in dirty_cpus before it looks at this. */
 	__atomic_store_n(&d->l4_copied, true, __ATOMIC_SEQ_CST);
+	return l4_left(d);
+}
+
+int l4_left(struct domain_mm *d)
+{
+	cpumask_t cpus;
+	unsigned cpu;
+
 	cpus = cpumask_and(&d->dirty_cpus, &cpus_online);
 	for_each_cpu_in(cpu, &cpus)
 		if (READ_ONCE(copies[cpu].d) == d)
@@ -134,7 +149,8 @@ void l4_written(struct domain_mm *d, const uint64_t *pe)
 {
 	mfn_t l4 = mfn_of(pe);
 	unsigned i = (uintptr_t)pe % PAGE_SIZE / sizeof(*pe);
-	uint64_t shadow_flags = shadow_lock(d);
+	uint64_t shadow_flags;
+	bool shadowed = shadow_lock(d, &shadow_flags);
 
 	for (unsigned cpu = 0; runs_on_copies(d) && cpu < cpu_count; cpu++) {
 		struct l4_copies *c = &copies[cpu];
@@ -142,12 +158,12 @@ void l4_written(struct domain_mm *d, const uint64_t *pe)
 
 		for (unsigned k = 0; k < 2; k++)
 			if (c->copy[k].d == d && mfn_eq(c->copy[k].of, l4))
-				WRITE_ONCE(c->copy[k].l4[i], copied_entry(d, READ_ONCE(*pe)));
+				WRITE_ONCE(c->copy[k].l4[i], copied_entry(d, shadowed, READ_ONCE(*pe)));
 		spin_unlock_irqrestore(&c->lock, flags);
 	}
 	/* Afterwards: what was copied from a copy before that (xpti) is not as new. */
 	l4_changed(d);
-	shadow_unlock(d, shadow_flags);
+	shadow_unlock(d, shadowed, shadow_flags);
 }
 
 bool l4_copy_link(const struct domain_mm *d, mfn_t l4, unsigned slot, uint64_t e)

@@ -12,6 +12,7 @@
  */
 #include "mm/internal.h"
 #include "mm/shadow.h"
+#include "hw/spec.h"
 #include <xen/grant_table.h>
 
 void domain_mm_init(struct domain_mm *d, uint16_t domid, bool privileged)
@@ -20,7 +21,7 @@ void domain_mm_init(struct domain_mm *d, uint16_t domid, bool privileged)
 	l4_changed(d);
 	d->domid = domid;
 	d->privileged = privileged;
-	d->l1tf_exempt = privileged;
+	d->l1tf_exempt = !(privileged ? spec_policy.l1tf_dom0 : spec_policy.l1tf_domu);
 	d->lock = SPINLOCK(RANK_MMU);
 	d->pages_lock = SPINLOCK(RANK_OWNED_PAGES);
 	list_init(&d->pages);

@@ -111,14 +111,18 @@ static uint64_t upper_entry(const struct domain_mm *d, enum ptype level, uint64_
 	return mfn_of(p->entries).m << PAGE_SHIFT | (e & (PTE_P | PTE_RW | PTE_US | PTE_NX)) | PTE_A;
 }
 
-uint64_t shadow_lock(struct domain_mm *d)
+bool shadow_lock(struct domain_mm *d, uint64_t *flags)
 {
-	return d->shadowed ? spin_lock_irqsave(&d->shadow->lock) : 0;
+	*flags = 0;
+	if (!READ_ONCE(d->shadowed))
+		return false;
+	*flags = spin_lock_irqsave(&d->shadow->lock);
+	return true;
 }
 
-void shadow_unlock(struct domain_mm *d, uint64_t flags)
+void shadow_unlock(struct domain_mm *d, bool locked, uint64_t flags)
 {
-	if (d->shadowed)
+	if (locked)
 		spin_unlock_irqrestore(&d->shadow->lock, flags);
 }
 
@@ -301,8 +305,6 @@ static void make_room(struct domain_mm *d)
 
 /* ---- faults ---- */
 
-#define HV_SLOT(va) ((va).v >> 39 & (TABLE_ENTRIES - 1))
-
 static unsigned index_at(gva_t va, enum ptype level)
 {
 	return va.v >> (PAGE_SHIFT + 9 * (level - 1)) & (TABLE_ENTRIES - 1);
@@ -389,7 +391,7 @@ bool shadow_fault(struct domain_mm *d, mfn_t l4, gva_t va, uint32_t *error_code,
 {
 	struct shadow *s = d->shadow;
 
-	if (slot_is_hv(PTYPE_L4, HV_SLOT(va)) || mfn_eq(l4, INVALID_MFN))
+	if (slot_is_hv(PTYPE_L4, index_at(va, PTYPE_L4)) || mfn_eq(l4, INVALID_MFN))
 		return false;
 	for (;;) {
 		uint64_t flags = spin_lock_irqsave(&s->lock);
@@ -460,7 +462,8 @@ static void chunk_free(struct shadow *s)
 	hv_free(chunk);
 }
 
-int shadow_set_pool(struct domain_mm *d, uint64_t pages)
+/* One step towards a pool of that size. 0: it is there; -ENOMEM; 1: another step is needed. d's lock. */
+static int pool_step(struct domain_mm *d, uint64_t pages)
 {
 	struct shadow *s = d->shadow;
 
@@ -478,18 +481,31 @@ int shadow_set_pool(struct domain_mm *d, uint64_t pages)
 		d->shadow = s;
 	}
 	pages = MIN(pages, (uint64_t)CHUNKS_MAX * CHUNK);
-	while (s->pages < pages) {
-		if (!chunk_make(s))
-			return -ENOMEM;
+	if (s->pages < pages && !chunk_make(s))
+		return -ENOMEM;
+	if (!d->shadowed && s->pages >= pages + CHUNK)
+		chunk_free(s);
+	return s->pages < pages || (!d->shadowed && s->pages >= pages + CHUNK);
+}
+
+int shadow_set_pool(struct domain_mm *d, uint64_t pages)
+{
+	for (;;) {
+		int rc;
+
+		spin_lock(&d->lock);
+		rc = pool_step(d, pages);
+		spin_unlock(&d->lock);
+		if (rc != 1)
+			return rc;
 		if (work_pending())
 			return -ERESTART_HV;
 	}
-	while (!d->shadowed && s->pages >= pages + CHUNK) {
-		chunk_free(s);
-		if (s->pages >= pages + CHUNK && work_pending())
-			return -ERESTART_HV;
-	}
-	return 0;
+}
+
+uint64_t shadow_pool_for(const struct domain_mm *d)
+{
+	return 128 + d->tot_pages / 32;
 }
 
 uint64_t shadow_pool(const struct domain_mm *d)
@@ -504,18 +520,56 @@ void shadow_free(struct domain_mm *d)
 	d->shadow = NULL;
 }
 
+/* CPUs that run on copies of d's L4s have no way to its tables after a flush; those that run on L4s of d are not asked. */
+static void start(struct domain_mm *d)
+{
+	d->shadow->copied_before = d->l4_copied;
+	__atomic_store_n(&d->shadowed, true, __ATOMIC_SEQ_CST);
+	/* A CPU that begins to run d is in dirty_cpus before it looks at this. */
+	__atomic_store_n(&d->l4_copied, true, __ATOMIC_SEQ_CST);
+	l4_copies_empty(d);
+}
+
 void shadow_start(struct domain_mm *d)
 {
-	struct shadow *s = d->shadow;
+	bool already;
 
-	if (d->shadowed)
-		return;
 	spin_lock(&d->lock);
-	s->copied_before = d->l4_copied;
-	d->l4_copied = true;
-	d->shadowed = true;
-	l4_changed(d);
+	already = d->shadowed;
+	if (!already)
+		start(d);
 	spin_unlock(&d->lock);
+	if (already)
+		shadow_protect(d);
+}
+
+/*
+ * 1. A pool, of a size that the domain can work with; with whatever is had it works too, if more slowly.
+ * 2. From now on all CPUs load copies of d's L4s that lead to shadows. Those that run on such copies already (linear entries)
+ *    find them empty after a flush.
+ * 3. The others come by their exit paths, this one too; whoever calls again finds out when the last one has.
+ */
+int shadow_force(struct domain_mm *d)
+{
+	if (!d->shadows_forever) {
+		while (!d->shadowed) {
+			int rc = pool_step(d, MAX(shadow_pool(d), shadow_pool_for(d)));
+
+			if (rc == 1 && work_pending())
+				return -ERESTART_HV;
+			if (rc == 1)
+				continue;
+			if (!shadow_pool(d))
+				return rc;
+			start(d);
+		}
+		d->shadows_forever = true;
+		flush_all(d);
+		log_guest(
+		        LOG_WARN, d->domid,
+		        "its page tables are shadowed from now on: it has an entry that is unsafe here (L1TF)");
+	}
+	return l4_left(d);
 }
 
 void shadow_stop(struct domain_mm *d)
@@ -523,9 +577,11 @@ void shadow_stop(struct domain_mm *d)
 	struct shadow *s = d->shadow;
 	uint64_t flags;
 
-	if (!d->shadowed)
-		return;
 	spin_lock(&d->lock);
+	if (!d->shadowed || (d->shadows_forever && !d->dying)) {
+		spin_unlock(&d->lock);
+		return;
+	}
 	flags = spin_lock_irqsave(&s->lock);
 	begin_epoch(d);
 	for (unsigned n = 1; !list_empty(&s->used); n++) {

@@ -12,23 +12,35 @@
  * Sources: SDM Vol. 3, 4.5 (entries), 3.4.5 and 5.8 (descriptors); xen/arch-x86/xen-x86_64.h.
  */
 #include "mm/internal.h"
-#include "hw/spec.h"
+#include "mm/shadow.h"
 
 /* Address bits that the L1 data cache of an L1TF-vulnerable processor looks at. */
 #define L1TF_ADDR_BITS  44
 #define FIRMWARE_FRAMES 256 /* the first MiB */
 
-static int nonpresent_check(struct domain_mm *d, uint64_t entry)
+/* Frame 0 holds nothing of worth; a superpage reaches further, whatever its address. */
+bool entry_is_l1tf_unsafe(enum ptype level, uint64_t entry)
 {
-	uint64_t mfn;
+	uint64_t mfn = ((entry & PTE_ADDR) & ((1ull << L1TF_ADDR_BITS) - 1)) >> PAGE_SHIFT;
 
-	if (likely(!spec_policy.l1tf_vulnerable || d->l1tf_exempt || !entry))
+	return !(entry & PTE_P) && ((mfn && mfn < max_mfn) || (level > PTYPE_L1 && (entry & PTE_PSE)));
+}
+
+/* Such entries the domain may have, but no processor's walk may find them (shadow_force()). */
+static int nonpresent_check(struct domain_mm *d, enum ptype level, uint64_t entry)
+{
+	int rc;
+
+	if (likely(d->l1tf_exempt || !entry) || !entry_is_l1tf_unsafe(level, entry))
 		return 0;
-	mfn = ((entry & PTE_ADDR) & ((1ull << L1TF_ADDR_BITS) - 1)) >> PAGE_SHIFT;
-	if (!mfn || mfn >= max_mfn)
-		return 0;
-	mm_domain_crash(d, "non-present page-table entry that is unsafe on this processor (L1TF)");
-	return -EINVAL;
+	rc = shadow_force(d);
+	if (!rc)
+		d->l1tf_exempt = true;
+	else if (rc == -ENOMEM)
+		mm_domain_crash(
+		        d, "no memory for shadow page tables, without which a non-present entry is unsafe "
+		           "on this processor (L1TF)");
+	return rc;
 }
 
 int l1e_check_flags(struct domain_mm *d, uint64_t *entry)
@@ -115,7 +127,7 @@ int l1e_get(struct domain_mm *d, struct domain_mm *pg_owner, uint64_t *entry)
 	int rc;
 
 	if (!(*entry & PTE_P))
-		return nonpresent_check(d, *entry);
+		return nonpresent_check(d, PTYPE_L1, *entry);
 	rc = l1e_check_flags(d, entry);
 	if (unlikely(rc))
 		return rc;
@@ -138,9 +150,8 @@ int upper_check(struct domain_mm *d, enum ptype level, uint64_t *entry)
 	uint64_t allowed =
 	        PTE_P | PTE_RW | PTE_US | PTE_A | PTE_D | PTE_AVAIL | PTE_GRANT | PTE_ADDR | PTE_NX;
 
-	(void)level;
 	if (!(*entry & PTE_P))
-		return nonpresent_check(d, *entry);
+		return nonpresent_check(d, level, *entry);
 	if ((*entry & ~allowed) || ((*entry & PTE_NX) && !cpu_features.nx))
 		return -EINVAL;
 	*entry |= PTE_US;

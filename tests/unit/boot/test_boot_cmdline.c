@@ -74,6 +74,11 @@ static void processors(void)
 	tap_ok(!options.spec_ctrl && options.xpti_dom0 == 0 && options.xpti_domu == 1, "spec-ctrl and xpti");
 	cmdline_parse("xpti=no-dom0");
 	tap_ok(options.xpti_dom0 == 0 && options.xpti_domu == -1, "xpti=no-dom0");
+	cmdline_parse("pv-l1tf=domu");
+	tap_ok(options.l1tf_dom0 == -1 && options.l1tf_domu == 1 && options.xpti_domu == -1, "pv-l1tf=domu");
+	cmdline_parse("pv-l1tf=yes,no-domu");
+	tap_ok(options.l1tf_dom0 == 1 && options.l1tf_domu == 0, "pv-l1tf of both, then of one");
+	tap_ok(strstr(report("pv-l1tf=guests"), "pv-l1tf"), "pv-l1tf of what is not there is reported");
 	cmdline_parse("xpti");
 	tap_ok(options.xpti_dom0 == 1 && options.xpti_domu == 1, "xpti alone");
 	cmdline_parse("tbuf_size=16 tevt_mask=0xffffffff");

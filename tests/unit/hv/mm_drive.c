@@ -486,11 +486,11 @@ static void op_shadow(unsigned d)
 	unsigned tries = 64;
 	int rc;
 
-	if (mm->shadowed && byte() % 4) {
+	if (mm->logged && byte() % 4) {
 		while_paused(d, log_clear);
 		return;
 	}
-	if (mm->shadowed) {
+	if (mm->logged) {
 		while_paused(d, shadows_off);
 		while (byte() % 2 && shadow_set_pool(mm, 0) == -ERESTART_HV && --tries)
 			;
@@ -780,14 +780,16 @@ void mm_drive_init(void)
 unsigned mm_drive(const uint8_t *data, size_t n, const char **why)
 {
 	uint64_t free_before = heap_free_pages();
-	unsigned step = 0;
+	unsigned step = 0, policy;
 
 	input = data;
 	input_end = data + n;
 	violations = 0;
 	failure = NULL;
+	policy = byte();
+	spec_policy.l1tf_domu = policy % 4 == 1;
+	spec_policy.l1tf_dom0 = policy % 8 == 5;
 	start();
-	spec_policy.l1tf_vulnerable = byte() & 1;
 	hook_seed = byte();
 	fake_hook = other_cpus_touch;
 	while (input < input_end && !violations) {
@@ -800,9 +802,12 @@ unsigned mm_drive(const uint8_t *data, size_t n, const char **why)
 	}
 	if (!violations)
 		audit();
+	for (unsigned i = 0; i < FAKE_DOMAINS; i++)
+		mm_drive_stats.forced += mm_of(i)->shadows_forever;
 	if (!violations)
 		stop();
 	fake_hook = NULL;
+	spec_policy.l1tf_domu = spec_policy.l1tf_dom0 = false;
 	if (!violations && heap_free_pages() != free_before)
 		fail("memory is missing after all domains were destroyed");
 	*why = failure;

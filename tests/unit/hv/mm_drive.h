@@ -18,7 +18,7 @@ unsigned mm_drive(const uint8_t *data, size_t n, const char **failure);
 /* What the runs so far reached: sequences that reach nothing test nothing. */
 struct mm_drive_stats {
 	unsigned long operations, built, entries, links, grants, preempted, refused, touches, linear,
-	        shadowed, cleared;
+	        shadowed, cleared, forced;
 };
 extern struct mm_drive_stats mm_drive_stats;
 

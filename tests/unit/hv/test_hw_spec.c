@@ -111,7 +111,9 @@ static void set_cpu(unsigned i)
 		                    .spec_ibpb = -1,
 		                    .spec_md_clear = -1,
 		                    .xpti_dom0 = -1,
-		                    .xpti_domu = -1 };
+		                    .xpti_domu = -1,
+		                    .l1tf_dom0 = -1,
+		                    .l1tf_domu = -1 };
 	lines[0] = '\0';
 }
 
@@ -134,8 +136,8 @@ static void each_processor(void)
 		spec_init();
 		good = p->flags == cpus[i].flags && p->retpolines == cpus[i].retpolines &&
 		       p->xpti_dom0 == cpus[i].xpti && p->xpti_domu == cpus[i].xpti &&
-		       p->bugs == cpus[i].bugs && p->unhandled == cpus[i].unhandled &&
-		       p->l1tf_vulnerable == !!(cpus[i].bugs & BUG_L1TF) &&
+		       p->bugs == cpus[i].bugs && p->unhandled == cpus[i].unhandled && !p->l1tf_dom0 &&
+		       p->l1tf_domu == !!(cpus[i].bugs & BUG_L1TF) &&
 		       p->ibpb_on_switch == !!(cpus[i].has & UCODE) &&
 		       count("affected and not protected") == (unsigned)__builtin_popcount(p->unhandled);
 		if (!good)
@@ -152,7 +154,7 @@ static void by_options(void)
 	set_cpu(3);
 	options.spec_ctrl = false;
 	spec_init();
-	tap_ok(!p->flags && !p->retpolines && !p->xpti_dom0 && !p->l1tf_vulnerable && !p->ibpb_on_switch &&
+	tap_ok(!p->flags && !p->retpolines && !p->xpti_dom0 && !p->l1tf_domu && !p->ibpb_on_switch &&
 	               count("switched off"),
 	       "spec-ctrl=no: nothing, and the log says so");
 	set_cpu(3);
@@ -169,6 +171,16 @@ static void by_options(void)
 	tap_ok(p->flags & SPEC_ENTRY_IBRS && !p->retpolines && p->xpti_dom0 && !p->xpti_domu &&
 	               p->unhandled == BUG_MELTDOWN,
 	       "spec-ctrl=ibrs and xpti=domu=no are taken");
+	set_cpu(0);
+	options.l1tf_domu = 0;
+	spec_init();
+	tap_ok(!p->l1tf_domu && p->unhandled & BUG_L1TF,
+	       "pv-l1tf=domu=no is taken, and what is open is named");
+	set_cpu(0);
+	options.spec_ctrl = false;
+	options.l1tf_dom0 = options.l1tf_domu = 1;
+	spec_init();
+	tap_ok(p->l1tf_dom0 && p->l1tf_domu, "pv-l1tf=yes holds with spec-ctrl=no too");
 	set_cpu(0);
 	cpu_features.threads = 2;
 	spec_init();

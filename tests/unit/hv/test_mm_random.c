@@ -38,15 +38,16 @@ int main(void)
 		}
 	}
 	tap_ok(good, "no stale use, exact counts and all memory back after random sequences");
-	printf("# operations %lu, trees %lu, entries %lu, links %lu, linear %lu, grants %lu, preempted %lu, refused %lu, touches %lu, shadowed %lu, logs cleared %lu\n",
+	printf("# operations %lu, trees %lu, entries %lu, links %lu, linear %lu, grants %lu, preempted %lu, refused %lu, touches %lu, shadowed %lu, logs cleared %lu, for ever %lu\n",
 	       mm_drive_stats.operations, mm_drive_stats.built, mm_drive_stats.entries, mm_drive_stats.links,
 	       mm_drive_stats.linear, mm_drive_stats.grants, mm_drive_stats.preempted, mm_drive_stats.refused,
-	       mm_drive_stats.touches, mm_drive_stats.shadowed, mm_drive_stats.cleared);
+	       mm_drive_stats.touches, mm_drive_stats.shadowed, mm_drive_stats.cleared,
+	       mm_drive_stats.forced);
 	tap_ok(mm_drive_stats.built > rounds && mm_drive_stats.entries > rounds &&
 	               mm_drive_stats.links > rounds / 4 && mm_drive_stats.linear > rounds / 8 &&
 	               mm_drive_stats.grants > rounds / 8 && mm_drive_stats.preempted > rounds &&
 	               mm_drive_stats.touches > rounds && mm_drive_stats.shadowed > rounds / 4 &&
-	               mm_drive_stats.cleared > rounds / 4,
-	       "the sequences reach trees, entries, links, linear ones, grants and preemption");
+	               mm_drive_stats.cleared > rounds / 4 && mm_drive_stats.forced > rounds / 8,
+	       "the sequences reach trees, entries, links, linear ones, grants, preemption and shadows");
 	return tap_end();
 }

@@ -4,6 +4,7 @@
  */
 #include "dom/grant.h"
 #include "hw/rflags.h"
+#include "hw/spec.h"
 #include "hypercall/hypercall.h"
 #include "mm/dirtylog.h"
 #include "mm/internal.h"
@@ -94,7 +95,7 @@ static struct tree {
 	mfn_t t[5], page[4];
 } tree;
 
-static void fresh(void)
+static void fresh(bool log)
 {
 	static const uint64_t flags[4] = { FLAGS | PTE_A | PTE_D, FLAGS, PTE_P | PTE_US, FLAGS | PTE_NX };
 
@@ -120,6 +121,8 @@ static void fresh(void)
 	CHECK_THAT(pt_pin(d1, tree.t[4], PTYPE_L4) == 0);
 	fake_load(1, d1, tree.t[4]);
 	fake_load(2, d1, tree.t[4]);
+	if (!log)
+		return;
 	CHECK_THAT(dirty_log_make(d1, 1000) == 0);
 	CHECK_THAT(shadow_set_pool(d1, 64) == 0 && shadow_pool(d1) == 64);
 	with_vcpus_off(clear);
@@ -130,6 +133,8 @@ static void fresh(void)
 static void finish(void)
 {
 	int rc;
+
+	spec_policy.l1tf_domu = false;
 
 	for (unsigned cpu = 0; cpu < FAKE_CPUS; cpu++)
 		fake_load(cpu, NULL, INVALID_MFN);
@@ -268,7 +273,7 @@ static void exhaustion(void)
 			CHECK_THAT(fake_touch(1 + (i & 1), 1ull << 30 | i << 21, i % 3 == 0));
 			CHECK_THAT(fake_touch(1, 0x0, true) && !fake_tlb_check());
 		}
-	CHECK_THAT(marked(page));
+	CHECK_THAT(marked(page) || !d1->logged);
 	/* Faults that cannot wait are served from the reserve, for a while. */
 	for (unsigned i = 0; i < TABLES; i++)
 		served += shadow_fault(d1, tree.t[4], GVA(1ull << 30 | i << 21), &code, false);
@@ -351,11 +356,232 @@ static void off_again(void)
 	verdict("off is direct mode again, and on once more a new beginning");
 }
 
+/* ---- entries that a processor with L1TF must not walk ---- */
+
+static uint64_t unsafe_entry(void)
+{
+	return pte(tree.page[2], 0);
+}
+
+static void exits(unsigned cpu)
+{
+	fake_set_cpu(cpu);
+	fake_exit();
+	fake_set_cpu(1);
+}
+
+/* The case's domain is guarded from its creation on, and runs in direct mode. */
+static void guard(void)
+{
+	CHECK_THAT(!d1->l1tf_exempt && !d1->shadowed && !shadow_pool(d1));
+	CHECK_THAT(fake_touch(1, 0x0, true) && fake_touch(2, 0x1000, true));
+}
+
+static bool on_copies(void)
+{
+	return d1->shadowed && d1->l4_copied && !mfn_eq(pt_root(d1, tree.t[4], true, true), tree.t[4]);
+}
+
+static void unsafe_entries(void)
+{
+	uint64_t e = unsafe_entry();
+
+	guard();
+	/* Not before both CPUs have left the domain's own tables. */
+	CHECK_THAT(write_to(tree.t[1], 8, e) == -ERESTART_HV && !words(tree.t[1])[8] && on_copies());
+	CHECK_THAT(write_to(tree.t[1], 8, e) == -ERESTART_HV && !words(tree.t[1])[8]);
+	exits(1);
+	CHECK_THAT(write_to(tree.t[1], 8, e) == -ERESTART_HV && !words(tree.t[1])[8]);
+	CHECK_THAT(fake_touch(1, 0x0, true) && fake_touch(2, 0x0, true));
+	exits(2);
+	CHECK_THAT(write_to(tree.t[1], 8, e) == 0 && words(tree.t[1])[8] == e && !fake_crashes);
+	CHECK_THAT(!fake_touch(1, 0x8000, false) && fake_touch(1, 0x1000, true) && !fake_tlb_check());
+	/* Once there, at once; and from above L1 as well. */
+	CHECK_THAT(pt_va_write(d1, d1, tree.t[4], GVA(0x9000), e) == 0 && words(tree.t[1])[9] == e);
+	CHECK_THAT(write_to(tree.t[2], 3, PTE_PSE) == 0 && write_to(tree.t[4], 3, e) == 0);
+	CHECK_THAT(!fake_touch(2, 3ull << 39, false) && fake_touch(2, 0x0, true) && !fake_tlb_check());
+	CHECK_THAT(d1->shadows_forever && !d1->logged && shadow_pool(d1) >= 128);
+	/* Without a log a page may be written where the guest's entry is dirty. */
+	CHECK_THAT(fake_touch(1, 0x0, false) && shadow_faults(d1));
+	verdict("an entry that is unsafe with L1TF is written when no CPU walks the domain's tables any more");
+}
+
+static void unsafe_and_logged(void)
+{
+	uint64_t e = unsafe_entry();
+
+	guard();
+	while (write_to(tree.t[1], 8, e) == -ERESTART_HV)
+		fake_exits();
+	CHECK_THAT(fake_touch(1, 0x0, true) && dirty_log_make(d1, 1000) == 0);
+	/* The log is switched on: a page that may be written already is seen all the same. */
+	with_vcpus_off(on);
+	CHECK_THAT(!marked(tree.page[0]) && fake_touch(1, 0x0, true) && marked(tree.page[0]));
+	with_vcpus_off(clear);
+	CHECK_THAT(fake_touch(2, 0x0, false) && !marked(tree.page[0]) && fake_touch(2, 0x0, true) &&
+	           marked(tree.page[0]));
+	/* Off: nothing is logged, and the shadows stay, with their memory. */
+	with_vcpus_off(off);
+	CHECK_THAT(!d1->logged && !dirty_logs && on_copies() && shadow_set_pool(d1, 0) == 0 &&
+	           shadow_pool(d1));
+	CHECK_THAT(fake_touch(1, 0x1000, true) && fake_touch(2, 0x0, true) && !fake_tlb_check());
+	CHECK_THAT(write_to(tree.t[1], 9, e) == 0);
+	with_vcpus_off(clear);
+	with_vcpus_off(on);
+	CHECK_THAT(!marked(tree.page[1]) && fake_touch(1, 0x1000, true) && marked(tree.page[1]));
+	with_vcpus_off(off);
+	CHECK_THAT(on_copies() && !fake_tlb_check());
+	verdict("a log comes and goes in a domain with such entries, its shadows stay");
+}
+
+static void unsafe_while_logged(void)
+{
+	d1->l1tf_exempt = false;
+	spec_policy.l1tf_domu = true;
+	/* Its CPUs run on shadows already. */
+	CHECK_THAT(write_to(tree.t[1], 8, unsafe_entry()) == 0 && d1->shadows_forever);
+	with_vcpus_off(off);
+	CHECK_THAT(!d1->logged && on_copies() && fake_touch(1, 0x0, true) && !fake_tlb_check());
+	verdict("an unsafe entry in a domain that is logged keeps the shadows when the log goes");
+}
+
+static void unsafe_tables(void)
+{
+	mfn_t l1 = frame_of(d1), l2 = frame_of(d1), other = frame_of(d1);
+
+	guard();
+	store(d1, l1, 0, pte(tree.page[1], FLAGS));
+	store(d1, l1, 7, unsafe_entry());
+	store(d1, l2, 5, pte(l1, FLAGS));
+	CHECK_THAT(pt_pin(d1, l1, PTYPE_L1) == -ERESTART_HV && !fake_tlb_check());
+	/* By a link, too; what was begun goes on. */
+	CHECK_THAT(write_to(tree.t[3], 1, pte(l2, FLAGS)) == -ERESTART_HV && !words(tree.t[3])[1]);
+	fake_exits();
+	CHECK_THAT(write_to(tree.t[3], 1, pte(l2, FLAGS)) == 0 && pt_pin(d1, l1, PTYPE_L1) == 0);
+	CHECK_THAT(fake_touch(1, 1ull << 30 | 5ull << 21, true) && !fake_tlb_check());
+	store(d1, other, 511, PTE_PSE);
+	CHECK_THAT(pt_pin(d1, other, PTYPE_L3) == 0 && pt_unpin(d1, other) == 0);
+	verdict("a new table with an unsafe entry is none before the domain is shadowed");
+}
+
+static void unsafe_when_built(void)
+{
+	mfn_t l1 = frame_of(d1);
+
+	for (unsigned cpu = 1; cpu < 3; cpu++) {
+		fake_load(cpu, NULL, INVALID_MFN);
+		fake_set_vcpu(NULL);
+	}
+	fake_set_cpu(0);
+	store(d1, l1, 7, unsafe_entry());
+	CHECK_THAT(!d1->l1tf_exempt && pt_pin(d1, l1, PTYPE_L1) == 0 && d1->shadows_forever &&
+	           d1->l1tf_exempt);
+	fake_load(1, d1, tree.t[4]);
+	CHECK_THAT(fake_touch(1, 0x0, true) && on_copies() && !fake_tlb_check());
+	fake_set_cpu(1);
+	verdict("a domain that is built with unsafe entries begins on shadows, at once");
+}
+
+/* All of the heap but leave pages. */
+static unsigned eat(mfn_t *eaten, unsigned max, uint64_t leave)
+{
+	unsigned n = 0;
+
+	while (n < max && heap_free_pages() > leave && !domain_frame_alloc(d0, 0, 0, &eaten[n]))
+		n++;
+	return n;
+}
+
+static void unsafe_and_poor(void)
+{
+	static mfn_t eaten[1024];
+	unsigned n = eat(eaten, ARRAY_SIZE(eaten), 8), before = fake_crashes;
+	uint64_t left = heap_free_pages();
+
+	guard();
+	CHECK_THAT(n > 100 && left < 64);
+	CHECK_THAT(write_to(tree.t[1], 8, unsafe_entry()) == -ENOMEM && fake_crashes == before + 1);
+	CHECK_THAT(!d1->shadowed && !shadow_pool(d1) && !words(tree.t[1])[8] && !fake_tlb_check());
+	/* Memory for a pool that is smaller than it ought to be. */
+	while (n && heap_free_pages() < 80)
+		CHECK_THAT(domain_frame_release(d0, eaten[--n]) == 0);
+	while (write_to(tree.t[1], 8, unsafe_entry()) == -ERESTART_HV)
+		fake_exits();
+	CHECK_THAT(words(tree.t[1])[8] == unsafe_entry() && shadow_pool(d1) == 64 &&
+	           fake_crashes == before + 1);
+	while (n)
+		CHECK_THAT(domain_frame_release(d0, eaten[--n]) == 0);
+	exhaustion();
+	CHECK_THAT(shadow_pool(d1) == 64 && fake_crashes == before + 1);
+	fake_crashes = before;
+	verdict("with little memory the pool is small and used again, with none the domain crashes");
+}
+
+static void unsafe_in_slices(void)
+{
+	unsigned slices = 0;
+
+	guard();
+	fake_preempt = 1;
+	while (write_to(tree.t[1], 8, unsafe_entry()) == -ERESTART_HV && slices < 100) {
+		slices++;
+		CHECK_THAT(shadow_pool(d1) == 64 * slices && d1->shadowed == (slices == 2));
+		fake_exits();
+	}
+	fake_preempt = 0;
+	CHECK_THAT(slices == 2 && words(tree.t[1])[8] == unsafe_entry());
+	verdict("the pool is made in slices");
+}
+
+static void write_unsafe(const spinlock_t *l)
+{
+	if (l->rank != RANK_L4_COPY)
+		return;
+	fake_irq_lock_hook = NULL;
+	fake_set_cpu(2);
+	CHECK_THAT(write_to(tree.t[1], 8, unsafe_entry()) == 0);
+	fake_set_cpu(1);
+}
+
+/* Linear L4 entries: the CPUs run on copies before, with entries that lead to the guest's own tables. */
+static void unsafe_on_copies(void)
+{
+	guard();
+	while (write_to(tree.t[4], 5, pte(tree.t[4], PTE_P | PTE_US | PTE_A)) == -ERESTART_HV)
+		fake_exits();
+	CHECK_THAT(d1->linear_l4 && !d1->shadowed && fake_touch(1, 0x0, true) && fake_touch(2, 0x1000, true));
+	/* CPU 2 writes one where CPU 1 is about to make its copy anew, and has looked whether there are shadows. */
+	fake_load(1, d1, INVALID_MFN);
+	l4_changed(d1);
+	fake_irq_lock_hook = write_unsafe;
+	fake_load(1, d1, tree.t[4]);
+	CHECK_THAT(!fake_irq_lock_hook && d1->shadowed);
+	CHECK_THAT(!fake_tlb_check() && !fake_touch(1, 0x8000, false) && fake_touch(1, 0x0, true) &&
+	           fake_touch(2, 0x1000, true) && !fake_tlb_check());
+	verdict("copies that lead to the domain's own tables are emptied, also one that is just being made");
+}
+
 static const struct {
 	void (*run)(void);
-} cases[] = { { stores },  { bits },       { faults },          { writers },
-	      { foreign }, { exhaustion }, { reuse_of_tables }, { clock_stands_still },
-	      { kinds },   { off_again } };
+	bool l1tf; /* without a log, with a processor that has it */
+} cases[] = { { stores, false },
+	      { bits, false },
+	      { faults, false },
+	      { writers, false },
+	      { foreign, false },
+	      { exhaustion, false },
+	      { reuse_of_tables, false },
+	      { clock_stands_still, false },
+	      { kinds, false },
+	      { off_again, false },
+	      { unsafe_while_logged, false },
+	      { unsafe_entries, true },
+	      { unsafe_and_logged, true },
+	      { unsafe_tables, true },
+	      { unsafe_when_built, true },
+	      { unsafe_and_poor, true },
+	      { unsafe_in_slices, true },
+	      { unsafe_on_copies, true } };
 
 int main(void)
 {
@@ -363,9 +589,10 @@ int main(void)
 
 	fake_init(1024, 0);
 	before = heap_free_pages();
-	tap_plan(ARRAY_SIZE(cases) + 1);
+	tap_plan(ARRAY_SIZE(cases) + 2);
 	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
-		fresh();
+		spec_policy.l1tf_domu = cases[i].l1tf;
+		fresh(!cases[i].l1tf);
 		cases[i].run();
 		finish();
 	}

@@ -636,16 +636,18 @@ static void large_extent_in_slices(void)
 static void l1tf(void)
 {
 	struct tree r = make_tree(d1), z = make_tree(d0);
-	unsigned before = fake_crashes;
 
 	CHECK_THAT(pt_pin(d1, r.t[4], PTYPE_L4) == 0 && pt_pin(d0, z.t[4], PTYPE_L4) == 0);
-	spec_policy.l1tf_vulnerable = true;
+	CHECK_THAT(d0->l1tf_exempt && d1->l1tf_exempt);
+	d1->l1tf_exempt = false;
 	CHECK_THAT(write_to(d1, d1, r.t[1], 0, 0x200) == 0 && write_to(d1, d1, r.t[1], 0, PTE_ADDR) == 0);
-	CHECK_THAT(fake_crashes == before && write_to(d1, d1, r.t[1], 0, pte(r.t[1], 0)) == -EINVAL);
-	CHECK_THAT(fake_crashes == before + 1 && entry(r.t[1], 0) == PTE_ADDR);
-	CHECK_THAT(write_to(d1, d1, r.t[2], 1, pte(r.t[1], 0)) == -EINVAL && fake_crashes == before + 2);
-	CHECK_THAT(write_to(d0, d0, z.t[1], 0, pte(z.t[1], 0)) == 0);
-	spec_policy.l1tf_vulnerable = false;
+	CHECK_THAT(write_to(d1, d1, r.t[1], 0, (uint64_t)max_mfn << PAGE_SHIFT) == 0 && !d1->shadowed);
+	CHECK_THAT(!entry_is_l1tf_unsafe(PTYPE_L1, 0xfff) && entry_is_l1tf_unsafe(PTYPE_L1, 0x1000));
+	CHECK_THAT(entry_is_l1tf_unsafe(PTYPE_L2, PTE_PSE) && !entry_is_l1tf_unsafe(PTYPE_L1, PTE_PSE));
+	CHECK_THAT(entry_is_l1tf_unsafe(PTYPE_L1, 1ull << 44 | 0x1000));
+	/* An address beyond memory is safe, what the entry has besides or not. */
+	CHECK_THAT(!entry_is_l1tf_unsafe(PTYPE_L1, (uint64_t)max_mfn << PAGE_SHIFT | 0xffe));
+	CHECK_THAT(write_to(d0, d0, z.t[1], 0, pte(z.t[1], 0)) == 0 && !d0->shadowed);
 }
 
 static void shared_frames(void)

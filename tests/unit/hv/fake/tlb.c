@@ -9,6 +9,7 @@
 #include "mm/shadow.h"
 #include "fake.h"
 #include "hw/rflags.h"
+#include "hw/spec.h"
 #include "hw/trace.h"
 
 #define LEAVES 64
@@ -257,6 +258,26 @@ static void check_logged(const struct domain_mm *d, uint64_t mfn)
 	wrong++;
 }
 
+/* Whether no processor may walk an unsafe entry of t's domain. */
+static bool l1tf_guarded(const struct fake_tlb *t)
+{
+	return t->d && (t->d->privileged ? spec_policy.l1tf_dom0 : spec_policy.l1tf_domu);
+}
+
+/* Of a table that the processor may walk at any time, by itself. */
+static unsigned l1tf_unsafe(uint64_t mfn, enum ptype level)
+{
+	const uint64_t *table = mfn_map(MFN(mfn));
+
+	for (unsigned i = 0; i < TABLE_ENTRIES; i++)
+		if (table[i] && !slot_is_hv(level, i) && entry_is_l1tf_unsafe(level, table[i])) {
+			printf("# an unsafe entry %lx of the L%d table in frame %lx is in a processor's reach\n",
+			       (unsigned long)table[i], (int)level, (unsigned long)mfn);
+			return 1;
+		}
+	return 0;
+}
+
 static bool walk(struct fake_tlb *t, uint64_t va, bool write)
 {
 	bool writable;
@@ -372,6 +393,12 @@ unsigned fake_tlb_check(void)
 
 	for (unsigned cpu = 0; enabled && cpu < FAKE_CPUS; cpu++) {
 		const struct fake_tlb *t = &tlbs[cpu];
+
+		if (l1tf_guarded(t) && !mfn_eq(t->l4, INVALID_MFN))
+			bad += l1tf_unsafe(t->l4.m, PTYPE_L4);
+		for (unsigned i = 0; l1tf_guarded(t) && i < TABLES; i++)
+			if (t->table[i].valid)
+				bad += l1tf_unsafe(t->table[i].mfn, t->table[i].level);
 
 		for (unsigned i = 0; i < LEAVES; i++)
 			if (t->leaf[i].valid && leaf_bad(&t->leaf[i])) {
