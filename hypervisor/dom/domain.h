@@ -67,6 +67,7 @@ struct pv_vcpu {
 	/* Likewise, the vcpu's own (pv_fastpath_update()): where SYSCALL's frame begins on the kernel's stack; 0: not there. */
 	uint64_t syscall_frame;
 	bool failsafe_pending; /* a segment register could not be loaded: ds .. gs say what it was */
+	bool areas_missed;     /* an access that may not wait has failed: pv_publish_again() */
 	uint64_t mcg_status, mci_ctl2[MCE_BANKS]; /* likewise the guest's (mce.c) */
 };
 

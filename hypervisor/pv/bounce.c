@@ -222,7 +222,7 @@ static __attribute__((noinline)) void syscall_from_user(struct vcpu *v, struct c
 	                            .mask_events = v->pv.syscall_masks_events });
 }
 
-/* So that a fault of shadow page tables on the guest's stack may wait for other CPUs; nothing else needs it. */
+/* So that a fault of shadow page tables in the guest's memory may wait for other CPUs; nothing else needs it. */
 static void let_faults_wait(const struct vcpu *v)
 {
 	if (unlikely(READ_ONCE(v->domain->mm.shadowed)))
@@ -294,14 +294,12 @@ static void failsafe(struct vcpu *v)
 
 void exit_fault_from_guest(struct cpu_user_regs *regs)
 {
+	let_faults_wait(current_vcpu());
 	pv_inject_exception(current_vcpu(), regs->entry_vector & 31, regs->error_code);
 }
 
-static __attribute__((noinline)) void exit_prepare(struct vcpu *v, struct cpu_user_regs *regs)
+static void bounces(struct vcpu *v, struct cpu_user_regs *regs)
 {
-	/* Whoever drops an L4 entry flushes this CPU's TLB, and that is how the CPU comes by here. */
-	if (unlikely(READ_ONCE(v->domain->mm.l4_copied)))
-		pv_refresh_copies(v);
 	if (unlikely(v->pv.failsafe_pending)) {
 		v->pv.failsafe_pending = false;
 		failsafe(v);
@@ -314,6 +312,25 @@ static __attribute__((noinline)) void exit_prepare(struct vcpu *v, struct cpu_us
 	}
 	if (vcpu_event_pending(v))
 		bounce_to(v, regs, &(struct bounce){ .address = v->pv.event_callback, .mask_events = true });
+}
+
+/* An event that comes while faults of shadows may wait is not left behind; where there is work as well (the domain has
+ * crashed), that sends the CPU through here once more. */
+static __attribute__((noinline)) void exit_prepare(struct vcpu *v, struct cpu_user_regs *regs)
+{
+	if (unlikely(READ_ONCE(v->domain->mm.shadowed)))
+		do {
+			irq_enable();
+			if (v->pv.areas_missed)
+				pv_publish_again(v);
+			bounces(v, regs);
+			irq_disable();
+		} while (vcpu_event_pending(v) && !work_pending());
+	else
+		bounces(v, regs);
+	/* Whoever drops an L4 entry flushes this CPU's TLB, and that is how the CPU comes by here. */
+	if (unlikely(READ_ONCE(v->domain->mm.l4_copied)))
+		pv_refresh_copies(v);
 }
 
 void guest_exit_prepare(struct cpu_user_regs *regs)

@@ -87,6 +87,9 @@ void pv_load_cr4(const struct vcpu *v);
 void pv_leave(struct vcpu *v);
 void pv_enter(struct vcpu *v);
 void pv_stay(struct vcpu *v);
+/* What they could not write to the areas that the guest registered, for want of a shadow page that was ready. v is current,
+ * interrupts are on. */
+void pv_publish_again(struct vcpu *v);
 
 /* Whether the vcpu's I/O privilege level allows what runs to touch ports and to execute CLI and STI. A kernel
  * stands at level 1, or, with VMASST_TYPE_architectural_iopl, at 0. */

@@ -122,6 +122,7 @@ void pv_enter(struct vcpu *v)
 	/* The areas that the guest registered lie in its kernel's address space. */
 	v->pv.kernel_mode = true;
 	pv_load_address_space(v);
+	v->pv.areas_missed = false;
 	vcpu_time_update(v, true);
 	runstate_publish(v);
 	v->pv.kernel_mode = kernel_mode;
@@ -136,6 +137,19 @@ void pv_enter(struct vcpu *v)
 		wrmsr(MSR_TSC_AUX, v->pv.tsc_aux);
 	if (v->pv.dr[7] & 0xff)
 		pv_debugregs_load(v);
+}
+
+void pv_publish_again(struct vcpu *v)
+{
+	bool kernel_mode = v->pv.kernel_mode;
+
+	v->pv.areas_missed = false;
+	if (!kernel_mode)
+		pv_toggle_mode(v);
+	vcpu_time_update(v, true);
+	runstate_publish(v);
+	if (!kernel_mode)
+		pv_toggle_mode(v);
 }
 
 void pv_stay(struct vcpu *v)

@@ -17,9 +17,12 @@
 static bool fault_of_shadows(struct vcpu *v, gva_t cr2, uint32_t *error_code, bool wait)
 {
 	struct domain_mm *mm = &v->domain->mm;
+	bool mapped = mm->shadowed && !(*error_code & PF_RSVD) &&
+	              shadow_fault(mm, v->pv.kernel_mode ? v->l4_kernel : v->l4_user, cr2, error_code, wait);
 
-	return mm->shadowed && !(*error_code & PF_RSVD) &&
-	       shadow_fault(mm, v->pv.kernel_mode ? v->l4_kernel : v->l4_user, cr2, error_code, wait);
+	if (unlikely(!mapped && !wait))
+		v->pv.areas_missed = true;
+	return mapped;
 }
 
 bool guest_access_fault(gva_t va, uint32_t error_code, bool wait)

@@ -9,6 +9,7 @@
 #include "hw/fpu.h"
 #include "hw/trace.h"
 #include "hw/trap.h"
+#include "mm/shadow.h"
 #include "fake/pv.h"
 #include "../../lib/check.h"
 
@@ -244,6 +245,51 @@ static void events_nmis_and_failsafe(void)
 	CHECK_THAT(regs->rip == CALLBACK && frame()[2] == 0x1111 && frame()[5] == 0x4444 &&
 	           frame()[6] == CODE);
 	verdict("events, NMIs and the failsafe callback come once each");
+}
+
+static unsigned published;
+
+/* While an area is written an interrupt brings an event. */
+static void area_written(void)
+{
+	CHECK_THAT(fake_irqs_on && v->pv.kernel_mode);
+	published++;
+	v->info->evtchn_upcall_pending = 1;
+}
+
+/* Where an access that may not wait has found no shadow page, the exit path does it again, and waits. */
+static void accesses_of_a_shadowed_guest(void)
+{
+	mfn_t l4 = v->l4_kernel;
+
+	begin();
+	in_kernel();
+	CHECK_THAT(!shadow_set_pool(&d->mm, 64));
+	shadow_start(&d->mm);
+	v->l4_kernel = INVALID_MFN; /* refuses all */
+	CHECK_THAT(!guest_access_fault(GVA(0x1000), PF_WRITE, true) && !v->pv.areas_missed);
+	CHECK_THAT(!guest_access_fault(GVA(0x1000), PF_WRITE, false) && v->pv.areas_missed);
+	v->l4_kernel = l4;
+	irq_disable();
+	published = 0;
+	fake_pv_fault_point = area_written;
+	guest_exit_prepare(regs);
+	CHECK_THAT(published == 1 && !v->pv.areas_missed && !fake_irqs_on);
+	CHECK_THAT(regs->rip == CALLBACK && v->info->evtchn_upcall_mask && frame()[2] == CODE);
+	fake_pv_fault_point = NULL;
+	/* A stack that is not there ends the domain, and not in a loop. */
+	begin();
+	in_kernel();
+	regs->rsp = HV_VIRT_END + 40;
+	v->info->evtchn_upcall_pending = 1;
+	fake_preempt = 1; /* there is work: the domain has crashed */
+	guest_exit_prepare(regs);
+	CHECK_THAT(fake_pv_crashes == 1 && !fake_irqs_on);
+	fake_preempt = 0;
+	shadow_stop(&d->mm);
+	CHECK_THAT(!shadow_set_pool(&d->mm, 0));
+	irq_enable();
+	verdict("what a shadowed guest's areas have missed is written on the way out, with interrupts on");
 }
 
 static void no_fpu(void)
@@ -705,13 +751,14 @@ int main(void)
 	v->l4_user = tables();
 	cpu_set_current(v);
 	regs = &cpu_info()->regs;
-	tap_plan(19);
+	tap_plan(20);
 	frame_from_the_kernel();
 	frame_from_user_mode();
 	frames_that_cannot_be();
 	page_faults();
 	software_interrupts();
 	events_nmis_and_failsafe();
+	accesses_of_a_shadowed_guest();
 	no_fpu();
 	irets();
 	io_privilege();

@@ -31,6 +31,7 @@ void (*fake_panic)(const char *why);
 void (*fake_hook)(void);
 void (*fake_copy_hook)(void);
 void (*fake_irq_lock_hook)(const spinlock_t *l);
+__thread bool fake_irqs_on;
 uint8_t fake_guest[65536];
 
 static uint8_t *memory;
@@ -201,10 +202,12 @@ void cpu_call(const cpumask_t *mask, void (*fn)(void *), void *arg)
 
 void irq_disable(void)
 {
+	fake_irqs_on = false;
 }
 
 void irq_enable(void)
 {
+	fake_irqs_on = true;
 }
 
 uint64_t irq_save(void)
