@@ -175,6 +175,7 @@ struct domain {
 	struct log_read {
 		uint32_t op;    /* XEN_DOMCTL_SHADOW_OP_*, 0: none is under way */
 		uint32_t dirty; /* bits found */
+		unsigned grant; /* those before it have marked what they map */
 		uint64_t done;  /* pfns; also of clearing it before it is switched on */
 	} log_read;
 	uint32_t relinquish_step;

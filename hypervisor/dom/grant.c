@@ -993,15 +993,18 @@ struct grant_look grant_look(struct domain *d)
 	return l;
 }
 
-void grant_log_mapped(struct domain *d)
+bool grant_log_mapped(struct domain *d, unsigned *ref)
 {
 	struct grant_table *t = d->grant;
+	bool more;
 
 	spin_lock(&t->lock);
-	for (unsigned ref = 0; ref < entry_count(t); ref++)
-		if (active_of(t, ref)->writers)
-			frame_written(active_of(t, ref)->frame);
+	for (unsigned n = 0; n < ENTRIES_PER_FRAME && *ref < entry_count(t); n++, ++*ref)
+		if (active_of(t, *ref)->writers)
+			frame_written(active_of(t, *ref)->frame);
+	more = *ref < entry_count(t);
 	spin_unlock(&t->lock);
+	return more;
 }
 
 bool grant_look_entry(struct domain *d, unsigned ref, struct grant_use *use)

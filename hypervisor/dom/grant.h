@@ -22,8 +22,9 @@ int grant_table_frame(struct domain *d, unsigned index, mfn_t *mfn) __must_check
 unsigned grant_table_frames(const struct domain *d);
 unsigned grant_table_frames_max(const struct domain *d);
 
-/* Marks the pages of d that others have mapped writable, or copy to, in its log: what they store is not seen. */
-void grant_log_mapped(struct domain *d);
+/* Marks the pages of d that others have mapped writable, or copy to, in its log: what they store is not seen. Of a few grants
+ * from *ref on, which grows; true: there are more. */
+bool grant_log_mapped(struct domain *d, unsigned *ref) __must_check;
 
 struct grant_look {
 	unsigned frames, frames_max, tracks, tracks_max;

@@ -93,7 +93,6 @@ static void mark_mapped(struct domain *d)
 		for (unsigned j = 0; j < (v->pv.ldt_entries + 511) / 512; j++)
 			frame_written(v->pv.ldt_frames[j]);
 	}
-	grant_log_mapped(d);
 	pirq_log_mapped(d);
 }
 
@@ -145,6 +144,9 @@ static int read_log(struct domain *d, struct xen_domctl_shadow_op *op, bool *out
 			shadow_protect(&d->mm);
 		mark_mapped(d);
 	}
+	while (grant_log_mapped(d, &r->grant))
+		if (work_pending())
+			return -ERESTART_HV;
 	while (!rc && r->done < pages) {
 		unsigned count = (unsigned)MIN(pages - r->done, SLICE_PFNS);
 

@@ -5,6 +5,7 @@
  */
 #include "fake/machine.h"
 #include "lib/errno.h"
+#include "mm/dirtylog.h"
 #include <pthread.h>
 
 #define REF   8 /* first entry that tests use */
@@ -292,6 +293,34 @@ static void test_free_means_unused(void)
 }
 
 /* A guest's table of 200 frames is made in slices. */
+/* Of a table of several pages a part at a time; the grants that are mapped for writing are found. */
+static void test_log(void)
+{
+	struct gnttab_map_grant_ref m, read_only;
+	unsigned ref = 0, slices = 1;
+	uint64_t word;
+	mfn_t mfn;
+
+	if (grant_table_frame(g1.d, 2, &mfn) || dirty_log_make(&g1.d->mm, 4096))
+		exit(1);
+	m2p_set(g1.page[0], 70);
+	m2p_set(g1.page[1], 71);
+	dirty_log_start(&g1.d->mm);
+	grant(&g1, 400, 2, g1.page[0], GTF_permit_access);
+	grant(&g1, 3, 2, g1.page[1], GTF_permit_access | GTF_readonly);
+	m = map_op(&g2, 1, 400, 0x2000, GNTMAP_host_map);
+	read_only = map_op(&g2, 1, 3, 0x3000, GNTMAP_host_map | GNTMAP_readonly);
+	(void)dirty_log_word(&g1.d->mm, 64, true);
+	while (grant_log_mapped(g1.d, &ref))
+		slices++;
+	word = dirty_log_word(&g1.d->mm, 64, true);
+	tap_ok(!m.status && !read_only.status && word == 1ull << 6 && slices == 3 && ref == 1536,
+	       "pages that others can write are marked, a page of the table at a time");
+	dirty_log_stop(&g1.d->mm);
+	(void)unmap(&g2, 0x2000, m.handle);
+	(void)unmap(&g2, 0x3000, read_only.handle);
+}
+
 static void test_large_table(void)
 {
 	struct gnttab_setup_table s = { .dom = DOMID_SELF,
@@ -622,7 +651,7 @@ int main(void)
 {
 	uint64_t start;
 
-	tap_plan(6 + 13 + 16 + 6 + 9 + 11 + 5 + 3 + 6 + 2 + 9 + 1);
+	tap_plan(6 + 13 + 16 + 6 + 9 + 11 + 5 + 3 + 6 + 2 + 9 + 1 + 1);
 	machine_init(4096, 2);
 	dom0 = machine_domain(0, 1);
 	machine_destroy(machine_domain(5, 1)); /* so that what stays permanently is there */
@@ -638,6 +667,7 @@ int main(void)
 	test_tables();
 	test_free_means_unused();
 	test_large_table();
+	test_log();
 	test_transfer();
 	test_quota_and_batch();
 	test_long_arrays();
