@@ -15,11 +15,11 @@
 VIR_LOG_INIT("xylem.domain");
 
 /*
- * libvirtd has 20 workers, and five of them, or five more, are for calls that never wait. Of the others no more than the
- * sum of what stands here waits while nothing moves. Where slots are taken and given back all the time, any number of
+ * libvirtd has 20 workers, and five more for calls that mostly do not wait (destroy is one that may). Of the 20 no more than
+ * the sum of what stands here waits while nothing moves. Where slots are taken and given back all the time, any number of
  * calls may wait for their turn; where none has moved for calm_ms, no more than `awaited` go on waiting.
  */
-#define WAITING_MAX 14
+#define WAITING_MAX 18
 
 static const struct {
 	unsigned int taken;
@@ -33,9 +33,10 @@ static const struct {
 	[SLOT_JOB] = { .taken = 1, .awaited = 0, .calm_ms = 1000, .wait_ms = 30000 },
 	[SLOT_ASK] = { .taken = 1, .awaited = 0, .calm_ms = 1000, .wait_ms = 5000 },
 	[SLOT_DISK] = { .taken = 1, .awaited = 0, .calm_ms = 1000, .wait_ms = 5000 },
+	[SLOT_END] = { .taken = 4, .awaited = 0, .calm_ms = 1000, .wait_ms = 30000 },
 };
 
-G_STATIC_ASSERT(5 + 3 + 3 + 0 + 1 + 0 + 1 + 0 + 1 + 0 <= WAITING_MAX);
+G_STATIC_ASSERT(5 + 3 + 3 + 0 + 1 + 0 + 1 + 0 + 1 + 0 + 4 + 0 <= WAITING_MAX);
 
 static void *private_alloc(void *opaque G_GNUC_UNUSED)
 {
@@ -134,13 +135,14 @@ int domain_refuse_dom0(virDomainObj *vm, const char *operation)
 	return -1;
 }
 
-/* Waits for a moment in which there is a slot, or more calls wait than may. driver.lock is held. */
-static int slot_wait(enum slot kind)
+/* Waits for a moment in which there is a slot, or more calls wait than may, or the start that waits for one is given up.
+ * driver.lock is held. */
+static int slot_wait(enum slot kind, const bool *doomed)
 {
 	unsigned long long now, until = 0, next;
 
 	while (xylem->slots[kind].taken >= slots_max[kind].taken) {
-		if (virTimeMillisNow(&now) < 0)
+		if ((doomed && *doomed) || virTimeMillisNow(&now) < 0)
 			return -1;
 		if (!until)
 			until = now + slots_max[kind].wait_ms;
@@ -164,18 +166,23 @@ int slot_take(enum slot kind, virDomainObj *vm)
 		[SLOT_JOB] = "behind other calls for their guests",
 		[SLOT_ASK] = "for xylemd, which does not answer",
 		[SLOT_DISK] = "for a disk, which does not answer",
+		[SLOT_END] = "for guests to end",
 	};
+	const struct domain_private *priv = vm ? vm->privateData : NULL;
+	const bool *doomed = kind == SLOT_BUILD && priv ? &priv->doomed : NULL;
 	int ret;
 
 	if (vm)
 		virObjectUnlock(vm);
 	virMutexLock(&xylem->lock);
 	xylem->slots[kind].awaited++;
-	ret = slot_wait(kind);
+	ret = slot_wait(kind, doomed);
 	xylem->slots[kind].awaited--;
 	if (ret == 0) {
 		xylem->slots[kind].taken++;
 		ignore_value(virTimeMillisNow(&xylem->slots[kind].moved_ms));
+	} else if (doomed && *doomed) {
+		virReportError(VIR_ERR_OPERATION_ABORTED, "%s", "the start was given up");
 	} else {
 		virReportError(VIR_ERR_OPERATION_FAILED,
 		               "%u calls are waiting %s already; try again when one has finished",
@@ -192,6 +199,16 @@ void slot_give(enum slot kind)
 	virMutexLock(&xylem->lock);
 	xylem->slots[kind].taken--;
 	ignore_value(virTimeMillisNow(&xylem->slots[kind].moved_ms));
+	virCondBroadcast(&xylem->slot_free);
+	virMutexUnlock(&xylem->lock);
+}
+
+void domain_doom(virDomainObj *vm)
+{
+	struct domain_private *priv = vm->privateData;
+
+	virMutexLock(&xylem->lock);
+	priv->doomed = true;
 	virCondBroadcast(&xylem->slot_free);
 	virMutexUnlock(&xylem->lock);
 }

@@ -27,6 +27,7 @@ static int check_dump(virDomainObj *vm)
 }
 
 /* Locked, with a job; unlocks meanwhile. */
+/* The caller has a slot: the disk of the file, too, may not answer. */
 static int write_core(virDomainObj *vm, const char *path, unsigned int flags)
 {
 	struct domain_private *priv = vm->privateData;
@@ -41,8 +42,6 @@ static int write_core(virDomainObj *vm, const char *path, unsigned int flags)
 		return -1;
 	}
 	domain_handle(vm, handle);
-	if (slot_take(SLOT_BUILD, vm) < 0)
-		return -1;
 	priv->dumping = true;
 	job_begin(vm, VIR_DOMAIN_JOB_OPERATION_DUMP);
 	sampler = job_watch(vm);
@@ -52,7 +51,6 @@ static int write_core(virDomainObj *vm, const char *path, unsigned int flags)
 	virObjectLock(vm);
 	job_end(vm, ret == 0);
 	priv->dumping = false;
-	slot_give(SLOT_BUILD);
 	if (ret == 0 && fsync(fd) < 0 && errno != EINVAL) {
 		virReportSystemError(errno, "%s cannot be written", path);
 		ret = -1;
@@ -64,12 +62,18 @@ static int write_core(virDomainObj *vm, const char *path, unsigned int flags)
 
 static int dump(virDomainObj *vm, const char *path, unsigned int flags)
 {
-	if (check_dump(vm) < 0)
+	int ret;
+
+	if (slot_take(SLOT_BUILD, vm) < 0)
 		return -1;
-	if (write_core(vm, path, flags) == 0)
-		return 0;
-	savefile_discard(path);
-	return -1;
+	ret = check_dump(vm);
+	if (ret == 0) {
+		ret = write_core(vm, path, flags);
+		if (ret < 0)
+			savefile_discard(path);
+	}
+	slot_give(SLOT_BUILD);
+	return ret;
 }
 
 int dump_core_format(virDomainPtr dom, const char *to, unsigned int format, unsigned int flags)

@@ -321,12 +321,15 @@ static int limit(virDomainObj *vm, unsigned long long bandwidth_mib, unsigned lo
 	int ret;
 
 	domain_handle(vm, handle);
+	if (slot_take(SLOT_ASK, vm) < 0)
+		return -1;
 	virObjectUnlock(vm);
 	ret = monitor_set_migration(xylem->monitor, handle,
 	                            bandwidth_mib >= (unsigned long long)NO_LIMIT_MIB ? 0
 	                                                                              : bandwidth_mib << 20,
 	                            downtime_ms * 1000);
 	virObjectLock(vm);
+	slot_give(SLOT_ASK);
 	return ret;
 }
 

@@ -57,14 +57,34 @@ static int kill_domain(const char *handle, const unsigned char *uuid, unsigned i
 	return 0;
 }
 
-/* One that is being built: whoever builds it gives up. Locked, no job. */
-static int destroy_building(virDomainObj *vm)
+/* So many destroys wait already that this one may not: its guest is killed, and what is left of it is taken down by xylemd
+ * and by whoever has the job. Locked, unlocks it meanwhile; an error is set, and stays when there was nothing to kill. */
+static int kill_now(virDomainObj *vm, const unsigned char *uuid, unsigned int domid)
 {
-	struct domain_private *priv = vm->privateData;
+	struct xyl_dominfo info;
+	virErrorPtr saved;
+	bool killed;
+
+	virErrorPreserveLast(&saved);
+	virObjectUnlock(vm);
+	killed = domain_is(domid, uuid, &info) && !info.dying && xyl_domain_destroy(xylem->xen, domid) == 0;
+	virObjectLock(vm);
+	virErrorRestore(&saved);
+	if (!killed)
+		return -1;
+	VIR_WARN("domain %u was killed without waiting for xylemd to take down its devices: %s", domid,
+	         virGetLastErrorMessage());
+	virResetLastError();
+	process_gone(vm, (int)domid, VIR_DOMAIN_SHUTOFF_DESTROYED, VIR_DOMAIN_EVENT_STOPPED_DESTROYED);
+	return 0;
+}
+
+/* One that is being built: whoever builds it gives up. Locked, no job, a slot. */
+static int end_building(virDomainObj *vm)
+{
 	char handle[VIR_UUID_STRING_BUFLEN];
 	int ret = 0;
 
-	priv->doomed = true;
 	domain_handle(vm, handle);
 	virObjectUnlock(vm);
 	/* xylemd need not know of it yet, nor any more. */
@@ -87,25 +107,27 @@ static int destroy_building(virDomainObj *vm)
 	return ret;
 }
 
-/* In whatever state it is. Locked, no job; unlocks it meanwhile. */
-static int destroy(virDomainObj *vm)
+/* The same without a slot. */
+static int destroy_building(virDomainObj *vm)
+{
+	int ret;
+
+	/* At once: one that is not with xylemd yet needs no more. */
+	domain_doom(vm);
+	if (slot_take(SLOT_END, vm) < 0)
+		return -1;
+	ret = end_building(vm);
+	slot_give(SLOT_END);
+	return ret;
+}
+
+/* One that runs. Locked, no job, a slot. */
+static int end_running(virDomainObj *vm, const char *handle, const unsigned char *uuid, unsigned int domid)
 {
 	struct domain_private *priv = vm->privateData;
-	unsigned int domid = (unsigned int)vm->def->id;
-	char handle[VIR_UUID_STRING_BUFLEN];
-	unsigned char uuid[VIR_UUID_BUFLEN];
 	unsigned long life = priv->life;
 	int ret;
 
-	if (priv->starting && !virDomainObjIsActive(vm))
-		return destroy_building(vm);
-	if (virDomainObjCheckActive(vm) < 0)
-		return -1;
-	memcpy(uuid, vm->def->uuid, sizeof(uuid));
-	domain_handle(vm, handle);
-	/* A guest that shuts down at this very moment has been destroyed all the same: the caller is told so. */
-	priv->why_reason = VIR_DOMAIN_SHUTOFF_DESTROYED;
-	priv->why_detail = VIR_DOMAIN_EVENT_STOPPED_DESTROYED;
 	virObjectUnlock(vm);
 	ret = kill_domain(handle, uuid, domid);
 	virObjectLock(vm);
@@ -128,6 +150,40 @@ static int destroy(virDomainObj *vm)
 		return 0;
 	}
 	return -1;
+}
+
+/* In whatever state it is. Locked, no job; unlocks it meanwhile. */
+static int destroy(virDomainObj *vm)
+{
+	struct domain_private *priv = vm->privateData;
+	char handle[VIR_UUID_STRING_BUFLEN];
+	unsigned char uuid[VIR_UUID_BUFLEN];
+	unsigned long life = priv->life;
+	bool slot;
+	int ret;
+
+	if (priv->starting && !virDomainObjIsActive(vm))
+		return destroy_building(vm);
+	if (virDomainObjCheckActive(vm) < 0)
+		return -1;
+	memcpy(uuid, vm->def->uuid, sizeof(uuid));
+	domain_handle(vm, handle);
+	/* A guest that shuts down at this very moment has been destroyed all the same: the caller is told so. */
+	priv->why_reason = VIR_DOMAIN_SHUTOFF_DESTROYED;
+	priv->why_detail = VIR_DOMAIN_EVENT_STOPPED_DESTROYED;
+	slot = slot_take(SLOT_END, vm) == 0;
+	if (priv->life != life || vm->def->id < 0) {
+		/* It has ended while this waited: that is what was wanted. */
+		virResetLastError();
+		ret = 0;
+	} else if (slot) {
+		ret = end_running(vm, handle, uuid, (unsigned int)vm->def->id);
+	} else {
+		ret = kill_now(vm, uuid, (unsigned int)vm->def->id);
+	}
+	if (slot)
+		slot_give(SLOT_END);
+	return ret;
 }
 
 /*
@@ -317,8 +373,12 @@ static int wake(virDomainObj *vm)
 	char handle[VIR_UUID_STRING_BUFLEN];
 	int ret;
 
-	if (process_lock(vm) < 0)
+	if (slot_take(SLOT_GUEST, vm) < 0)
 		return -1;
+	if (virDomainObjCheckActive(vm) < 0 || process_lock(vm) < 0) {
+		slot_give(SLOT_GUEST);
+		return -1;
+	}
 	priv->migration = MIGRATION_NONE;
 	/* What was saved is not its state any more when it runs. */
 	if (priv->save_file)
@@ -329,6 +389,7 @@ static int wake(virDomainObj *vm)
 	virObjectUnlock(vm);
 	ret = monitor_resume(xylem->monitor, handle);
 	virObjectLock(vm);
+	slot_give(SLOT_GUEST);
 	if (ret < 0 || virDomainObjCheckActive(vm) < 0)
 		return -1;
 	virDomainObjSetState(vm, VIR_DOMAIN_RUNNING, VIR_DOMAIN_RUNNING_WAKEUP);

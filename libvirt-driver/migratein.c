@@ -602,9 +602,12 @@ static int let_run(virDomainObj *vm)
 	int ret;
 
 	domain_handle(vm, handle);
+	if (slot_take(SLOT_GUEST, vm) < 0)
+		return -1;
 	virObjectUnlock(vm);
 	ret = monitor_pause(xylem->monitor, handle, false);
 	virObjectLock(vm);
+	slot_give(SLOT_GUEST);
 	return ret < 0 ? -1 : virDomainObjCheckActive(vm);
 }
 

@@ -413,7 +413,8 @@ static int sent(virDomainObj *vm, const struct outgoing *out)
 	return 0;
 }
 
-int outgoing_send(virDomainObj *vm, const char *uri, int fd)
+/* The caller has a slot, which is also for what follows when it fails: the guest goes on. */
+static int send_in_slot(virDomainObj *vm, const char *uri, int fd)
 {
 	struct domain_private *priv = vm->privateData;
 	struct outgoing *out = priv->outgoing;
@@ -442,6 +443,17 @@ int outgoing_send(virDomainObj *vm, const char *uri, int fd)
 	if (out->stream >= 0)
 		ignore_value(shutdown(out->stream, SHUT_WR));
 	return 0;
+}
+
+int outgoing_send(virDomainObj *vm, const char *uri, int fd)
+{
+	int ret;
+
+	if (slot_take(SLOT_BUILD, vm) < 0)
+		return -1;
+	ret = send_in_slot(vm, uri, fd);
+	slot_give(SLOT_BUILD);
+	return ret;
 }
 
 static int check_ours(virDomainObj *vm, virConnectPtr conn)

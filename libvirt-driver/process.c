@@ -182,9 +182,12 @@ int process_put_definition(virDomainObj *vm)
 	int ret;
 
 	domain_handle(vm, handle);
+	if (!xml || slot_take(SLOT_GUEST, vm) < 0)
+		return -1;
 	virObjectUnlock(vm);
-	ret = xml ? monitor_set_opaque(xylem->monitor, handle, xml) : -1;
+	ret = monitor_set_opaque(xylem->monitor, handle, xml);
 	virObjectLock(vm);
+	slot_give(SLOT_GUEST);
 	return ret;
 }
 

@@ -83,14 +83,11 @@ int save_write(virDomainObj *vm, int fd, bool live)
 	int ret;
 
 	domain_handle(vm, handle);
-	if (slot_take(SLOT_BUILD, vm) < 0)
-		return -1;
 	sampler = job_watch(vm);
 	virObjectUnlock(vm);
 	ret = monitor_save(xylem->monitor, handle, fd, live);
 	job_unwatch(sampler);
 	virObjectLock(vm);
-	slot_give(SLOT_BUILD);
 	return ret;
 }
 
@@ -177,8 +174,9 @@ static int end_saved(virDomainObj *vm)
 	return save_end(vm, VIR_DOMAIN_SHUTOFF_SAVED, VIR_DOMAIN_EVENT_STOPPED_SAVED);
 }
 
-/* flags: of enum virDomainSaveRestoreFlags: how the guest begins when it is restored, if not as it is now. */
-static int save(virDomainObj *vm, const char *path, const char *dxml, unsigned int flags)
+/* flags: of enum virDomainSaveRestoreFlags: how the guest begins when it is restored, if not as it is now. The caller has a
+ * slot. */
+static int save_in_slot(virDomainObj *vm, const char *path, const char *dxml, unsigned int flags)
 {
 	struct domain_private *priv = vm->privateData;
 	bool paused = virDomainObjGetState(vm, NULL) == VIR_DOMAIN_PAUSED;
@@ -204,6 +202,18 @@ static int save(virDomainObj *vm, const char *path, const char *dxml, unsigned i
 	}
 	job_end(vm, true);
 	return end_saved(vm);
+}
+
+/* The slot is also for what follows, of a save that fails too. */
+static int save(virDomainObj *vm, const char *path, const char *dxml, unsigned int flags)
+{
+	int ret;
+
+	if (slot_take(SLOT_BUILD, vm) < 0)
+		return -1;
+	ret = save_in_slot(vm, path, dxml, flags);
+	slot_give(SLOT_BUILD);
+	return ret;
 }
 
 void save_recover(virDomainObj *vm, unsigned long life)

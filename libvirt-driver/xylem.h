@@ -38,11 +38,6 @@ struct job;
 typedef struct disk_locks disk_locks_t;
 
 /*
- * What a waiting call waits for: xylemd building a guest, which ends by itself; a guest, or the operations on one, which
- * may never end; another call for the same guest, so that all calls for one guest take one place of SLOT_GUEST; xylemd
- * alone; a disk.
- */
-/*
  * How far the migration of a guest has come: at the source that it was begun, that its memory is sent, that all of it was
  * (from then on it may run at the destination), that it runs there and is to end here; at the destination that it is not
  * to run yet. All but the first of them stand in the state file.
@@ -56,7 +51,12 @@ enum migration {
 	MIGRATION_INCOMING
 };
 
-enum slot { SLOT_BUILD, SLOT_GUEST, SLOT_JOB, SLOT_ASK, SLOT_DISK, SLOT_KINDS };
+/*
+ * What a waiting call waits for: xylemd building a guest, which ends by itself; a guest, or the operations on one, which
+ * may never end; another call for the same guest, so that all calls for one guest take one place of SLOT_GUEST; xylemd
+ * alone; a disk; a guest's end.
+ */
+enum slot { SLOT_BUILD, SLOT_GUEST, SLOT_JOB, SLOT_ASK, SLOT_DISK, SLOT_END, SLOT_KINDS };
 
 struct xylem_driver {
 	/* Immutable after initialisation; these have locks of their own. */
@@ -99,7 +99,7 @@ extern struct xylem_driver *xylem;
 struct domain_private {
 	virChrdevs *chrdevs;
 	bool starting;   /* a call waits for xylemd to build it */
-	bool doomed;     /* and another one has destroyed it */
+	bool doomed;     /* and another one has destroyed it; set with driver.lock held too */
 	bool rebuilding; /* xylemd takes it down in order to start it again */
 	bool foreign;    /* not made by xylemd */
 	bool locked;     /* its disks have been locked */
@@ -161,6 +161,8 @@ void domain_event(virObjectEvent *event);
  */
 int slot_take(enum slot kind, virDomainObj *vm);
 void slot_give(enum slot kind);
+/* Whoever starts it gives up, also one that waits for a slot. */
+void domain_doom(virDomainObj *vm);
 /* One more or one less running guest; tells libvirtd whether it may go to sleep. */
 void domain_count_active(int change);
 /* Brings the state up to date with what the hypervisor says, unless somebody is at work on it. */
@@ -417,7 +419,7 @@ void save_recover(virDomainObj *vm, unsigned long life);
 int save_check(virDomainObj *vm, const char *done);
 char *save_format(virDomainDef *def);
 virDomainDef *save_changed_def(virDomainDef *def, const char *xml);
-/* Writes its memory; unlocks the object meanwhile. The guest is suspended then. */
+/* Writes its memory; unlocks the object meanwhile. The guest is suspended then. The caller has a slot, also for what follows. */
 int save_write(virDomainObj *vm, int fd, bool live);
 bool save_is_suspended(const virDomainObj *vm);
 /* The guest goes on, wherever the save has come to; unlocks the object meanwhile. False where xylemd cannot be asked; the

@@ -1,0 +1,703 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * libvirtd's workers always suffice: its real pool of threads, as large as its own, is given 25 calls of a kind that wait
+ * for something that never answers, each for another guest. Meanwhile others list, ask for states and statistics, and give up
+ * what hangs. libvirt's real objects and this driver; an xylemd and a hypervisor that the test plays.
+ */
+#include "xylem.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "../lib/tap.h"
+#include "conf.h"
+#include "played.h"
+#include "virthread.h"
+#include "virthreadpool.h"
+#include "virtypedparam.h"
+
+#define GUESTS 25
+#define WELL   GUESTS /* the number of one that nobody has trouble with */
+/* What answers "at once" may take as long as a call that is to be refused: a second, and the machine's load. */
+#define WAIT_US (20 * G_USEC_PER_SEC)
+/* libvirtd's settings (src/remote/remote_daemon_config.c), but min_workers as docs/driver.md advises: with 5, libvirt's pool
+ * does not grow any more when two calls come at once and all threads are at work (virThreadPoolSendJob() of 9.0.0 and 11.3.0
+ * subtracts the queue's length from the free threads without sign). */
+#define WORKERS_MIN  20
+#define WORKERS_MAX  20
+#define WORKERS_PRIO 5
+
+#define XML                                                                                                  \
+	"<domain type='xen'><name>guest%02d</name><uuid>5f2b7e10-0000-4000-8000-0000000000%02x</uuid>"       \
+	"<memory unit='KiB'>65536</memory><vcpu current='1'>2</vcpu><os><type>linux</type><kernel>/k"        \
+	"</kernel></os><devices><disk type='block'><source dev='/dead/disk'/><target dev='xvda' bus='xen'/>" \
+	"</disk><interface type='bridge'><mac address='00:16:3e:00:00:%02x'/><source bridge='br0'/>"         \
+	"</interface></devices></domain>"
+
+static virDomainPtr doms[GUESTS + 1];
+
+/* ---- the guests as xylemd and the hypervisor have them ---- */
+
+static GMutex lock;
+static GCond changed;
+static bool hung;           /* calls to xylemd wait; guarded by lock */
+static bool only_builds;    /* but only those that build a guest; guarded by lock */
+static bool dead;           /* the disk; guarded by lock */
+static unsigned int inside; /* how many calls wait; guarded by lock */
+static struct guest {
+	bool exists, known, suspended, doomed;
+} guests[GUESTS + 1]; /* guarded by lock */
+
+static unsigned int number_of(const char *handle)
+{
+	return (unsigned int)g_ascii_strtoull(handle + strlen(handle) - 2, NULL, 16);
+}
+
+static int fail(int code, const char *what)
+{
+	virReportError(code, "%s, says the test's xylemd", what);
+	return -1;
+}
+
+/* lock is held. Where the call hangs, until the test lets it go or its guest is destroyed. */
+static int pass(const char *handle, bool build)
+{
+	struct guest *g = &guests[number_of(handle)];
+
+	if (g == &guests[WELL])
+		return 0;
+	inside++;
+	g_cond_broadcast(&changed);
+	while (hung && (build || !only_builds) && !g->doomed)
+		g_cond_wait(&changed, &lock);
+	inside--;
+	return g->doomed ? fail(VIR_ERR_OPERATION_ABORTED, "it was destroyed") : 0;
+}
+
+static int call(const char *handle)
+{
+	int ret;
+
+	g_mutex_lock(&lock);
+	ret = pass(handle, false);
+	g_mutex_unlock(&lock);
+	return ret;
+}
+
+int monitor_create(struct monitor *m G_GNUC_UNUSED, GVariant *config, bool paused G_GNUC_UNUSED,
+                   unsigned int *domid, GVariant **devices)
+{
+	const char *uuid = "";
+	int ret;
+
+	*devices = NULL;
+	g_variant_ref_sink(config);
+	g_variant_lookup(config, "uuid", "&s", &uuid);
+	g_mutex_lock(&lock);
+	guests[number_of(uuid)].known = true;
+	guests[number_of(uuid)].doomed = false;
+	ret = pass(uuid, true);
+	*domid = number_of(uuid) + 1;
+	guests[number_of(uuid)].exists = guests[number_of(uuid)].known = ret == 0;
+	g_mutex_unlock(&lock);
+	g_variant_unref(config);
+	return ret;
+}
+
+int monitor_destroy(struct monitor *m G_GNUC_UNUSED, const char *handle)
+{
+	struct guest *g = &guests[number_of(handle)];
+	int ret = 0;
+
+	g_mutex_lock(&lock);
+	if (!g->known)
+		ret = fail(VIR_ERR_OPERATION_INVALID, "there is no such guest");
+	else if (hung && only_builds)
+		g->doomed = true;
+	else
+		ret = pass(handle, false);
+	if (ret == 0)
+		g->exists = g->known = false;
+	g_cond_broadcast(&changed);
+	g_mutex_unlock(&lock);
+	return ret;
+}
+
+#define HANGS(name, ...)                                                           \
+	int name(struct monitor *m G_GNUC_UNUSED, const char *handle, __VA_ARGS__) \
+	{                                                                          \
+		return call(handle);                                               \
+	}
+
+HANGS(monitor_shutdown, const char *mode G_GNUC_UNUSED)
+HANGS(monitor_pause, bool pause G_GNUC_UNUSED)
+HANGS(monitor_set_memory, unsigned long long kib G_GNUC_UNUSED)
+HANGS(monitor_set_vcpus, unsigned int vcpus G_GNUC_UNUSED)
+HANGS(monitor_set_scheduler, const struct xyl_sched *sched G_GNUC_UNUSED)
+HANGS(monitor_set_affinity, unsigned int vcpu G_GNUC_UNUSED, const unsigned char *map G_GNUC_UNUSED,
+      size_t bytes G_GNUC_UNUSED)
+HANGS(monitor_set_link, const char *mac G_GNUC_UNUSED, bool up G_GNUC_UNUSED)
+HANGS(monitor_resize, const char *vdev G_GNUC_UNUSED, unsigned long long bytes G_GNUC_UNUSED)
+HANGS(monitor_set_policy, const char *event G_GNUC_UNUSED, const char *action G_GNUC_UNUSED)
+HANGS(monitor_set_opaque, const char *text G_GNUC_UNUSED)
+HANGS(monitor_save, int stream G_GNUC_UNUSED, bool live G_GNUC_UNUSED)
+HANGS(monitor_dump, int stream G_GNUC_UNUSED, bool live G_GNUC_UNUSED)
+
+int monitor_resume(struct monitor *m G_GNUC_UNUSED, const char *handle)
+{
+	return call(handle);
+}
+
+int monitor_cancel(struct monitor *m G_GNUC_UNUSED, const char *handle)
+{
+	return call(handle);
+}
+
+int monitor_attach(struct monitor *m G_GNUC_UNUSED, const char *handle, GVariant *device, GVariant **made)
+{
+	*made = g_variant_ref_sink(device);
+	return call(handle);
+}
+
+int monitor_detach(struct monitor *m G_GNUC_UNUSED, const char *handle, GVariant *device)
+{
+	g_variant_unref(g_variant_ref_sink(device));
+	return call(handle);
+}
+
+/* As the real one: a short wait, and no answer. */
+GVariant *monitor_get(struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED, bool *known)
+{
+	if (known)
+		*known = false;
+	return NULL;
+}
+
+bool monitor_connected(struct monitor *m G_GNUC_UNUSED)
+{
+	return true;
+}
+
+static void fill(unsigned int number, struct xyl_dominfo *info)
+{
+	memset(info, 0, sizeof(*info));
+	info->domid = number + 1;
+	info->online_vcpus = info->max_vcpus = 1;
+	info->shutdown = guests[number].suspended;
+	info->shutdown_reason = XYL_SHUTDOWN_SUSPEND;
+	memcpy(info->uuid, doms[number]->uuid, VIR_UUID_BUFLEN);
+}
+
+int xyl_domain_info(struct xyl *x G_GNUC_UNUSED, uint32_t domid, struct xyl_dominfo *info)
+{
+	bool found;
+
+	g_mutex_lock(&lock);
+	found = domid > 0 && domid <= GUESTS + 1 && guests[domid - 1].exists;
+	if (found)
+		fill(domid - 1, info);
+	g_mutex_unlock(&lock);
+	errno = found ? 0 : ESRCH;
+	return found ? 0 : -1;
+}
+
+int xyl_domain_list_all(struct xyl *x G_GNUC_UNUSED, struct xyl_dominfo **infos)
+{
+	unsigned int i;
+	int count = 0;
+
+	*infos = calloc(GUESTS + 1, sizeof(**infos));
+	g_mutex_lock(&lock);
+	for (i = 0; i <= GUESTS; i++) {
+		if (guests[i].exists)
+			fill(i, &(*infos)[count++]);
+	}
+	g_mutex_unlock(&lock);
+	return count;
+}
+
+int xyl_domain_destroy(struct xyl *x G_GNUC_UNUSED, uint32_t domid)
+{
+	g_mutex_lock(&lock);
+	guests[domid - 1].exists = false;
+	g_mutex_unlock(&lock);
+	return 0;
+}
+
+int xyl_host_info(struct xyl *x G_GNUC_UNUSED, struct xyl_hostinfo *info)
+{
+	memset(info, 0, sizeof(*info));
+	info->max_cpu_id = 3;
+	return 0;
+}
+
+int xyl_vcpu_info(struct xyl *x G_GNUC_UNUSED, uint32_t domid G_GNUC_UNUSED, uint32_t vcpu G_GNUC_UNUSED,
+                  struct xyl_vcpuinfo *info)
+{
+	memset(info, 0, sizeof(*info));
+	return 0;
+}
+
+int xyl_scheduler_id(struct xyl *x G_GNUC_UNUSED, enum xyl_scheduler *id)
+{
+	*id = XYL_SCHED_CREDIT2;
+	return 0;
+}
+
+int xyl_sched_get(struct xyl *x G_GNUC_UNUSED, uint32_t domid G_GNUC_UNUSED, struct xyl_sched *sched)
+{
+	memset(sched, 0, sizeof(*sched));
+	return 0;
+}
+
+/* A path whose file system does not answer. */
+int stat(const char *path, struct stat *st)
+{
+	if (STRPREFIX(path, "/dead/")) {
+		g_mutex_lock(&lock);
+		inside++;
+		g_cond_broadcast(&changed);
+		while (dead)
+			g_cond_wait(&changed, &lock);
+		inside--;
+		g_mutex_unlock(&lock);
+		errno = EIO;
+		return -1;
+	}
+	return fstatat(AT_FDCWD, path, st, 0);
+}
+
+/* ---- calls, as libvirtd makes them ---- */
+
+static int do_start(virDomainPtr dom)
+{
+	return lifecycle_create(dom);
+}
+
+static int do_destroy(virDomainPtr dom)
+{
+	return lifecycle_destroy(dom);
+}
+
+static int do_block_info(virDomainPtr dom)
+{
+	virDomainBlockInfo info;
+
+	return stats_block_info(dom, "xvda", &info, 0);
+}
+
+static int do_reboot(virDomainPtr dom)
+{
+	return lifecycle_reboot(dom, 0);
+}
+
+static int do_memory(virDomainPtr dom)
+{
+	return tune_set_memory_flags(dom, 65536, VIR_DOMAIN_AFFECT_LIVE);
+}
+
+static int do_vcpus(virDomainPtr dom)
+{
+	return tune_set_vcpus_flags(dom, 2, VIR_DOMAIN_AFFECT_LIVE);
+}
+
+static int do_scheduler(virDomainPtr dom)
+{
+	virTypedParameter param = { .field = VIR_DOMAIN_SCHEDULER_WEIGHT, .type = VIR_TYPED_PARAM_UINT };
+
+	param.value.ui = 1000;
+	return tune_set_scheduler_flags(dom, &param, 1, VIR_DOMAIN_AFFECT_LIVE);
+}
+
+static int do_pin(virDomainPtr dom)
+{
+	unsigned char map = 4;
+
+	return tune_pin_vcpu_flags(dom, 0, &map, 1, VIR_DOMAIN_AFFECT_LIVE);
+}
+
+static int do_attach(virDomainPtr dom)
+{
+	return devices_attach(dom,
+	                      "<disk type='block'><source dev='/b'/><target dev='xvdb' bus='xen'/></disk>");
+}
+
+static int do_detach(virDomainPtr dom)
+{
+	return devices_detach(dom,
+	                      "<disk type='block'><source dev='/b'/><target dev='xvda' bus='xen'/></disk>");
+}
+
+static int do_link(virDomainPtr dom)
+{
+	g_autofree char *xml = g_strdup_printf(
+	        "<interface type='bridge'><mac address='00:16:3e:00:00:%02x'/><source bridge='br0'/>"
+	        "<link state='down'/></interface>",
+	        dom->uuid[VIR_UUID_BUFLEN - 1]);
+
+	return devices_update_flags(dom, xml, VIR_DOMAIN_AFFECT_LIVE);
+}
+
+static int do_resize(virDomainPtr dom)
+{
+	return devices_resize(dom, "xvda", 1 << 20, VIR_DOMAIN_BLOCK_RESIZE_BYTES);
+}
+
+static int do_policy(virDomainPtr dom)
+{
+	return lifecycle_set_action(dom, VIR_DOMAIN_LIFECYCLE_CRASH, VIR_DOMAIN_LIFECYCLE_ACTION_PRESERVE,
+	                            VIR_DOMAIN_AFFECT_LIVE);
+}
+
+static int do_save(virDomainPtr dom)
+{
+	return save_managed(dom, 0);
+}
+
+static int do_dump(virDomainPtr dom)
+{
+	g_autofree char *path = g_strdup_printf("%s/%s.core", xylem->save_dir, dom->name);
+
+	return dump_core(dom, path, 0);
+}
+
+static int do_state(virDomainPtr dom)
+{
+	int state, reason;
+
+	return lifecycle_get_state(dom, &state, &reason, 0);
+}
+
+static int do_info(virDomainPtr dom)
+{
+	virDomainInfo info;
+
+	return stats_get_info(dom, &info);
+}
+
+static int do_list(virDomainPtr dom G_GNUC_UNUSED)
+{
+	virDomainPtr *all = NULL;
+	int count = define_list_all(conn, &all, 0), i;
+
+	for (i = 0; i < count; i++)
+		virObjectUnref(all[i]);
+	g_free(all);
+	return count == GUESTS + 1 ? 0 : -1;
+}
+
+static int do_stats(virDomainPtr dom G_GNUC_UNUSED)
+{
+	virDomainStatsRecordPtr *records = NULL;
+	int count = stats_all(conn, NULL, 0, 0, &records, 0);
+
+	virDomainStatsRecordListFree(records);
+	return count == GUESTS + 1 ? 0 : -1;
+}
+
+struct job {
+	int (*call)(virDomainPtr dom);
+	virDomainPtr dom;
+	gint done;
+	int ret;
+	char *error;
+};
+
+static virThreadPool *pool;
+
+static void work(void *data, void *opaque G_GNUC_UNUSED)
+{
+	struct job *job = data;
+	int ret = job->call(job->dom);
+
+	job->error = ret < 0 ? g_strdup(virGetLastErrorMessage()) : NULL;
+	job->ret = ret;
+	virResetLastError();
+	g_atomic_int_set(&job->done, 1);
+}
+
+/* high: libvirtd's workers for calls that never wait take it too (src/remote/remote_protocol.x). */
+static struct job *begin(int (*fn)(virDomainPtr), virDomainPtr dom, bool high)
+{
+	struct job *job = g_new0(struct job, 1);
+
+	job->call = fn;
+	job->dom = dom;
+	if (virThreadPoolSendJob(pool, high, job) < 0)
+		abort();
+	return job;
+}
+
+static bool ended(struct job *job)
+{
+	gint64 until = g_get_monotonic_time() + WAIT_US;
+
+	while (!g_atomic_int_get(&job->done) && g_get_monotonic_time() < until)
+		g_usleep(1000);
+	return g_atomic_int_get(&job->done);
+}
+
+static void forget(struct job *job)
+{
+	g_free(job->error);
+	g_free(job);
+}
+
+/* It is answered, and well, although so much hangs. */
+static bool answered(int (*fn)(virDomainPtr), virDomainPtr dom, bool high, const char *what)
+{
+	gint64 since = g_get_monotonic_time();
+	struct job *job = begin(fn, dom, high);
+	bool good = ended(job) && job->ret == 0;
+
+	printf("# %s: %s after %d ms%s%s\n", what,
+	       !job->done ? "no answer"
+	       : good     ? "answered"
+	                  : "refused",
+	       (int)((g_get_monotonic_time() - since) / 1000), job->error ? ": " : "",
+	       job->error ? job->error : "");
+	/* One that is not answered uses it later. */
+	if (g_atomic_int_get(&job->done))
+		forget(job);
+	return good;
+}
+
+static bool others_go_on(void)
+{
+	bool good = answered(do_list, NULL, true, "list");
+
+	good &= answered(do_state, doms[WELL], true, "state");
+	good &= answered(do_stats, NULL, false, "domstats");
+	good &= answered(do_info, doms[WELL], false, "info");
+	return good;
+}
+
+/* ---- */
+
+static void must(bool good, const char *what)
+{
+	if (good)
+		return;
+	printf("Bail out! %s: %s\n", what, virGetLastErrorMessage());
+	exit(1);
+}
+
+static void set_hung(bool now, bool builds)
+{
+	g_mutex_lock(&lock);
+	hung = dead = now;
+	only_builds = builds;
+	g_cond_broadcast(&changed);
+	g_mutex_unlock(&lock);
+}
+
+static void wait_inside(unsigned int count)
+{
+	gint64 until = g_get_monotonic_time() + WAIT_US;
+
+	g_mutex_lock(&lock);
+	while (inside < count)
+		must(g_cond_wait_until(&changed, &lock, until), "so many calls wait");
+	g_mutex_unlock(&lock);
+}
+
+/* All guests, or only the one that is well, run. */
+static void set_running(bool all)
+{
+	unsigned int i;
+
+	for (i = 0; i <= GUESTS; i++) {
+		bool wanted = all || i == WELL;
+
+		g_mutex_lock(&lock);
+		guests[i].doomed = guests[i].suspended = false;
+		guests[i].known = guests[i].exists = define_is_active(doms[i]) == 1;
+		g_mutex_unlock(&lock);
+		if (define_is_active(doms[i]) == wanted)
+			continue;
+		ignore_value(define_remove_save(doms[i], 0));
+		must((wanted ? lifecycle_create(doms[i]) : lifecycle_destroy(doms[i])) == 0,
+		     "start or destroy");
+	}
+}
+
+static void end_all(struct job **jobs, size_t count)
+{
+	size_t i;
+
+	set_hung(false, false);
+	for (i = 0; i < count; i++) {
+		must(ended(jobs[i]), "a call ends when what it waits for does");
+		forget(jobs[i]);
+	}
+}
+
+/* 25 calls for 25 guests hang, or are refused. */
+static void begin_all(struct job *jobs[GUESTS], int (*fn)(virDomainPtr), bool high)
+{
+	unsigned int i;
+
+	for (i = 0; i < GUESTS; i++)
+		jobs[i] = begin(fn, doms[i], high);
+}
+
+static const struct {
+	const char *name;
+	int (*call)(virDomainPtr dom);
+	bool high, running;
+} kinds[] = {
+	{ "starts", do_start, false, false },
+	{ "destroys", do_destroy, true, true },
+	{ "block info", do_block_info, false, true },
+	{ "shutdowns", lifecycle_shutdown, false, true },
+	{ "reboots", do_reboot, false, true },
+	{ "suspends", lifecycle_suspend, false, true },
+	{ "changes of memory", do_memory, false, true },
+	{ "changes of vcpus", do_vcpus, false, true },
+	{ "changes of weight", do_scheduler, false, true },
+	{ "pinnings", do_pin, false, true },
+	{ "attaches", do_attach, false, true },
+	{ "detaches", do_detach, false, true },
+	{ "changes of a link", do_link, false, true },
+	{ "resizes", do_resize, false, true },
+	{ "changes of policy", do_policy, false, true },
+	{ "saves", do_save, false, true },
+	{ "dumps", do_dump, false, true },
+};
+
+static void test_kind(size_t kind)
+{
+	struct job *jobs[GUESTS];
+
+	set_running(kinds[kind].running);
+	set_hung(true, false);
+	begin_all(jobs, kinds[kind].call, kinds[kind].high);
+	wait_inside(1);
+	tap_ok(others_go_on(), "25 %s that hang: others are answered", kinds[kind].name);
+	end_all(jobs, GUESTS);
+}
+
+/* A guest that was suspended and has stayed so is let run again. */
+static void test_resumes(void)
+{
+	struct job *jobs[GUESTS];
+	unsigned int i;
+
+	set_running(true);
+	g_mutex_lock(&lock);
+	for (i = 0; i < GUESTS; i++)
+		guests[i].suspended = true;
+	g_mutex_unlock(&lock);
+	set_hung(true, false);
+	begin_all(jobs, lifecycle_resume, false);
+	wait_inside(1);
+	tap_ok(others_go_on(), "25 resumes of suspended guests that hang: others are answered");
+	end_all(jobs, GUESTS);
+}
+
+/* Of 25 starts some are with xylemd, some in line, the others refused. Each of the first two can be given up. */
+static void test_given_up(void)
+{
+	int (*const ways[])(virDomainPtr) = { lifecycle_abort_job, do_destroy };
+	unsigned int way, i, refused = 0, given_up = 0, ends = 0;
+	struct job *jobs[GUESTS];
+
+	set_running(false);
+	set_hung(true, true);
+	begin_all(jobs, do_start, false);
+	wait_inside(1);
+	tap_ok(others_go_on(), "25 starts that hang, and an xylemd that answers: others are answered");
+	for (i = 0; i < GUESTS; i++)
+		refused += g_atomic_int_get(&jobs[i]->done);
+	tap_ok(refused == GUESTS - 8 && inside == 5,
+	       "five of them are with xylemd, three in line, 17 were refused");
+	for (i = 0, way = 0; i < GUESTS; i++) {
+		if (g_atomic_int_get(&jobs[i]->done))
+			continue;
+		given_up += answered(ways[way % 2], doms[i], way % 2, way % 2 ? "destroy" : "abort");
+		way++;
+		ends += ended(jobs[i]) && jobs[i]->ret < 0;
+	}
+	tap_ok(given_up == 8 && ends == 8, "abort and destroy end each of them, in line or not");
+	for (i = 0; i < GUESTS; i++)
+		must(define_is_active(doms[i]) == 0, "a start that was given up leaves no guest");
+	end_all(jobs, GUESTS);
+}
+
+/* Destroy never says no: what cannot wait for xylemd is killed. */
+static void test_destroys(void)
+{
+	unsigned int i, killed = 0, refused = 0;
+	struct job *jobs[GUESTS];
+
+	set_running(true);
+	set_hung(true, false);
+	begin_all(jobs, do_destroy, true);
+	wait_inside(4);
+	must(others_go_on(), "others are answered");
+	for (i = 0; i < GUESTS; i++) {
+		if (!g_atomic_int_get(&jobs[i]->done))
+			continue;
+		killed += jobs[i]->ret == 0 && !guests[i].exists && define_is_active(doms[i]) == 0;
+		refused += jobs[i]->ret < 0;
+	}
+	tap_ok(killed == GUESTS - 4 && !refused,
+	       "of 25 destroys four wait for an xylemd that hangs, the other guests are killed without it");
+	end_all(jobs, GUESTS);
+	for (i = 0, killed = 0; i < GUESTS; i++)
+		killed += define_is_active(doms[i]) == 0;
+	tap_ok(killed == GUESTS, "and all 25 are off at last");
+}
+
+/* All kinds at once. */
+static void test_all(void)
+{
+	struct job *jobs[G_N_ELEMENTS(kinds)][GUESTS];
+	size_t kind;
+
+	set_running(true);
+	set_hung(true, false);
+	for (kind = 0; kind < G_N_ELEMENTS(kinds); kind++)
+		begin_all(jobs[kind], kinds[kind].call, kinds[kind].high);
+	wait_inside(4);
+	tap_ok(others_go_on(), "25 calls of each kind at once: others are answered");
+	set_hung(false, false);
+	for (kind = 0; kind < G_N_ELEMENTS(kinds); kind++)
+		end_all(jobs[kind], GUESTS);
+}
+
+static void define_all(void)
+{
+	unsigned int i;
+
+	for (i = 0; i <= GUESTS; i++) {
+		g_autofree char *xml = g_strdup_printf(XML, i, i, i);
+
+		doms[i] = define_xml(conn, xml);
+		must(doms[i] != NULL, "a guest is defined");
+	}
+}
+
+int main(void)
+{
+	g_autofree char *dir = g_dir_make_tmp("xylem-starve-XXXXXX", NULL);
+	g_autofree char *remove = g_strdup_printf("rm -rf '%s'", dir);
+	size_t kind;
+
+	if (!dir || !played_setup(dir)) {
+		printf("Bail out! libvirt does not start: %s\n", virGetLastErrorMessage());
+		return 1;
+	}
+	pool = virThreadPoolNewFull(WORKERS_MIN, WORKERS_MAX, WORKERS_PRIO, work, "rpc", NULL, NULL);
+	must(pool != NULL, "libvirt's pool of threads");
+	define_all();
+	for (kind = 0; kind < G_N_ELEMENTS(kinds); kind++)
+		test_kind(kind);
+	test_resumes();
+	test_given_up();
+	test_destroys();
+	test_all();
+	return tap_end() || system(remove) ? 1 : 0;
+}
