@@ -12,6 +12,7 @@
 #include "virerror.h"
 #include "virlog.h"
 #include "virmacaddr.h"
+#include "virstring.h"
 #include "virutil.h"
 
 #define VIR_FROM_THIS VIR_FROM_XEN
@@ -503,10 +504,49 @@ static int check_twins(const virDomainDef *def)
 	return 0;
 }
 
+/* 0, or -1 with an error; what is not there stays as it is. */
+static int read_number(xmlNode *node, const char *name, unsigned int most, unsigned int *value)
+{
+	g_autofree char *text = virXMLPropString(node, name);
+
+	if (!text || (virStrToLong_uip(text, NULL, 10, value) == 0 && *value <= most))
+		return 0;
+	return conf_refuse("<metadata>: <start %s='%s'>: not a number up to %u", name, text, most);
+}
+
+int conf_start_order(const virDomainDef *def, unsigned int *order, unsigned int *delay_s)
+{
+	xmlNode *node = def->metadata ? def->metadata->children : NULL;
+	unsigned int first = UINT_MAX, delay = 0;
+
+	*order = first;
+	*delay_s = delay;
+	while (node && !(virXMLNodeNameEqual(node, "start") && node->ns &&
+	                 xmlStrEqual(node->ns->href, BAD_CAST CONF_START_URI)))
+		node = node->next;
+	if (!node)
+		return 0;
+	if (read_number(node, "order", CONF_ORDER_MAX, &first) < 0 ||
+	    read_number(node, "delay", CONF_DELAY_S_MAX, &delay) < 0)
+		return -1;
+	*order = first;
+	*delay_s = delay;
+	return 0;
+}
+
+static int check_start_order(const virDomainDef *def)
+{
+	unsigned int order, delay_s;
+
+	return conf_start_order(def, &order, &delay_s);
+}
+
 int check_domain(const virDomainDef *def)
 {
 	size_t i;
 
+	if (check_start_order(def) < 0)
+		return -1;
 	if (check_name(def->name) < 0 || check_os(def) < 0 || check_features(def) < 0 ||
 	    check_no_devices(def) < 0 || check_memory(def) < 0 || check_cpu(def) < 0 ||
 	    check_lifecycle(def) < 0 || check_clock(def) < 0 || check_rest(def) < 0)

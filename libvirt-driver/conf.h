@@ -33,6 +33,16 @@ bool conf_net_held(const virDomainNetDef *net);
 /* libvirt's own answer is a tristate: 'no' is not false. */
 bool conf_net_isolated(const virDomainNetDef *net);
 
+/*
+ * When a guest is started with the host, which libvirt has no element for: in <metadata>, <start order= delay=/> of this
+ * namespace. order: the lower the earlier, UINT_MAX without it; delay: seconds from its start to that of the next order. 0, or
+ * -1 with an error, and the values as if there were none.
+ */
+#define CONF_START_URI   "urn:xylem:start"
+#define CONF_ORDER_MAX   65535
+#define CONF_DELAY_S_MAX 3600
+int conf_start_order(const virDomainDef *def, unsigned int *order, unsigned int *delay_s);
+
 /* Scheduler weight and cap that <cputune> asks for; 0 where it does not. */
 unsigned int conf_weight(const virDomainDef *def);
 unsigned int conf_cap(const virDomainDef *def);

@@ -28,6 +28,8 @@ VIR_LOG_INIT("xylem.driver");
 #define CAPABILITIES "/proc/xen/capabilities"
 #define STORE_SOCKET "/run/xenstored/socket"
 #define STORE_MS     5000
+/* After which a guest that does not get started does not keep others from it. */
+#define START_LATE_MS 30000
 
 __attribute__((visibility("default"))) int xylemRegister(void);
 
@@ -47,14 +49,11 @@ static bool should_run(bool privileged)
 	return true;
 }
 
-/* Set while guests are being started at boot. */
-static int autostart_runs;
-
 static int state_cleanup(void)
 {
 	/* libvirtd ends while a guest is still being built, or comes from another host: the process goes, and
 	 * nothing is taken from that thread. */
-	if (!xylem || g_atomic_int_get(&autostart_runs) || migrate_busy())
+	if (!xylem || autostart_busy() || migrate_busy())
 		return 0;
 	if (xylem->context)
 		events_stop();
@@ -155,52 +154,15 @@ static int recover(virDomainObj *vm, void *opaque G_GNUC_UNUSED)
 	return 0;
 }
 
-static int autostart_one(virDomainObj *vm)
-{
-	int ret = 0;
-
-	if (domain_begin_job(vm, VIR_JOB_MODIFY) < 0)
-		return -1;
-	if (!virDomainObjIsActive(vm))
-		ret = save_start(vm, false, VIR_DOMAIN_EVENT_STARTED_BOOTED);
-	domain_end_job(vm);
-	return ret;
-}
-
-/* libvirtd accepts clients only after initialisation: guests start meanwhile, in a thread of their own. */
-static void autostart_all(void *opaque G_GNUC_UNUSED)
-{
-	virDomainObj **vms = NULL;
-	size_t count = 0, i;
-
-	virDomainObjListCollectAll(xylem->domains, &vms, &count);
-	for (i = 0; i < count; i++) {
-		virDomainObj *vm = virObjectRef(vms[i]);
-
-		virObjectLock(vm);
-		virResetLastError();
-		if (vm->autostart && !virDomainObjIsActive(vm) && autostart_one(vm) < 0)
-			VIR_ERROR("%s cannot be started: %s", vm->def->name, virGetLastErrorMessage());
-		virDomainObjEndAPI(&vm);
-	}
-	virObjectListFreeCount(vms, count);
-	g_atomic_int_set(&autostart_runs, 0);
-}
-
+/* libvirtd accepts clients only after initialisation: guests start meanwhile. */
 static void start_autostart(void)
 {
 	bool autostart = false;
-	virThread thread;
 
 	if (virDriverShouldAutostart(xylem->state_dir, &autostart) < 0)
-		VIR_WARN("guests are not started: %s", virGetLastErrorMessage());
-	if (!autostart)
-		return;
-	g_atomic_int_set(&autostart_runs, 1);
-	if (virThreadCreateFull(&thread, false, autostart_all, "xylem-autostart", false, NULL) < 0) {
-		g_atomic_int_set(&autostart_runs, 0);
-		VIR_WARN("guests are not started: %s", g_strerror(errno));
-	}
+		VIR_WARN("guests are not started with the host: %s", virGetLastErrorMessage());
+	if (autostart)
+		autostart_begin(START_LATE_MS);
 }
 
 static virDrvStateInitResult state_initialize(bool privileged, const char *root,

@@ -21,6 +21,7 @@ static int edit_metadata(virDomainDef *def, void *data)
 {
 	virDomainObj *object = virDomainObjNew(xylem->xmlopt);
 	const struct metadata *m = data;
+	unsigned int order, delay_s;
 	int ret;
 
 	if (!object)
@@ -31,7 +32,7 @@ static int edit_metadata(virDomainDef *def, void *data)
 	                              VIR_DOMAIN_AFFECT_CONFIG);
 	object->def = NULL;
 	virDomainObjEndAPI(&object);
-	return ret;
+	return ret < 0 ? -1 : conf_start_order(def, &order, &delay_s);
 }
 
 static int set_metadata_live(virDomainObj *vm, void *data)

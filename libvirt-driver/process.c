@@ -263,6 +263,8 @@ static int build(virDomainObj *vm, virDomainDef *live, bool paused, int stream, 
 	g_autoptr(GVariant) devices = NULL;
 	struct domain_private *priv = vm->privateData;
 	bool incoming = priv->migration == MIGRATION_INCOMING;
+	/* What comes from another host has a thread of its own, and takes as long as that one wants. */
+	bool slot = !incoming && !priv->unhurried;
 	struct sampler *sampler;
 	unsigned int domid;
 	GVariant *guest;
@@ -277,13 +279,12 @@ static int build(virDomainObj *vm, virDomainDef *live, bool paused, int stream, 
 	priv->held = false;
 	for (i = 0; i < live->nnets; i++)
 		priv->held = priv->held || conf_net_held(live->nets[i]);
-	/* What comes from another host has a thread of its own, and takes as long as that one wants. */
-	if (!incoming && slot_take(SLOT_BUILD, vm) < 0) {
+	if (slot && slot_take(SLOT_BUILD, vm) < 0) {
 		g_variant_unref(guest);
 		return -1;
 	}
 	if (check_doomed(vm, false) < 0) {
-		if (!incoming)
+		if (slot)
 			slot_give(SLOT_BUILD);
 		g_variant_unref(guest);
 		return -1;
@@ -303,7 +304,7 @@ static int build(virDomainObj *vm, virDomainDef *live, bool paused, int stream, 
 	if (ret == 0 && once)
 		ret = use_file(live, once, paused);
 	virObjectLock(vm);
-	if (!incoming)
+	if (slot)
 		slot_give(SLOT_BUILD);
 	g_variant_unref(guest);
 	priv->missing_ms = 0;

@@ -100,6 +100,7 @@ struct domain_private {
 	virChrdevs *chrdevs;
 	bool starting;   /* a call waits for xylemd to build it */
 	bool doomed;     /* and another one has destroyed it; set with driver.lock held too */
+	bool unhurried;  /* who starts it is no client's call, and needs no slot */
 	bool rebuilding; /* xylemd takes it down in order to start it again */
 	bool foreign;    /* not made by xylemd */
 	bool locked;     /* its disks have been locked */
@@ -219,6 +220,12 @@ int process_resolve(virDomainDef *def, virDomainDeviceDef *dev);
 /* Logs when a running guest has the interface's address too. No object may be locked. */
 void process_warn_mac(const virDomainDef *def, const virDomainNetDef *net);
 void process_release_net(virDomainDef *def, virDomainNetDef *net);
+
+/* ---- autostart.c: the guests that start with the host ---- */
+/* Begins with it, in threads of its own; late_ms: after which one that does not get started keeps no others waiting. */
+void autostart_begin(unsigned int late_ms);
+/* Whether it is under way. */
+bool autostart_busy(void);
 
 /* ---- net.c: what the host does for interfaces beyond their bridge ---- */
 /* Gives an interface with a filter the name that it keeps; 0, or -1 with an error. */
