@@ -165,6 +165,18 @@ static void release(struct disk_locks *locks, guint count)
 	virErrorRestore(&saved);
 }
 
+/* The lock manager knows no guest, and of a disk maybe a digest. The last error is given both. */
+static void explain(const struct disk_locks *locks, const virStorageSource *src)
+{
+	g_autofree char *why = g_strdup(virGetLastErrorMessage());
+	int code = virGetLastErrorCode();
+
+	virReportError(code, "%s: its disk %s %s: %s", locks->owner->def->name, NULLSTR(src->path),
+	               code == VIR_ERR_RESOURCE_BUSY ? "is in use by a guest, of this host or another one"
+	                                             : "cannot be locked",
+	               why);
+}
+
 int locks_take(struct disk_locks *locks)
 {
 	guint i;
@@ -175,8 +187,10 @@ int locks_take(struct disk_locks *locks)
 		return -1;
 	}
 	for (i = 0; locks && i < locks->sources->len; i++) {
-		if (virDomainLockImageAttach(xylem->lock_manager, "xen:///system", locks->owner,
-		                             g_ptr_array_index(locks->sources, i)) < 0) {
+		virStorageSource *src = g_ptr_array_index(locks->sources, i);
+
+		if (virDomainLockImageAttach(xylem->lock_manager, "xen:///system", locks->owner, src) < 0) {
+			explain(locks, src);
 			release(locks, i);
 			return -1;
 		}

@@ -29,6 +29,7 @@ static void ok(bool good, const char *name)
 
 static bool manager_is_there;
 static const char *busy_path; /* another host has it locked */
+static bool manager_answers = true;
 static GString *locked;
 
 virLockManagerPlugin *virLockManagerPluginNew(const char *name, const char *driver G_GNUC_UNUSED,
@@ -47,8 +48,13 @@ void virLockManagerPluginUnref(virLockManagerPlugin *plugin G_GNUC_UNUSED)
 int virDomainLockImageAttach(virLockManagerPlugin *plugin G_GNUC_UNUSED, const char *uri G_GNUC_UNUSED,
                              virDomainObj *vm G_GNUC_UNUSED, virStorageSource *src)
 {
+	if (!manager_answers) {
+		virReportError(VIR_ERR_SYSTEM_ERROR, "%s", "no socket");
+		return -1;
+	}
 	if (STREQ_NULLABLE(src->path, busy_path)) {
-		virReportError(VIR_ERR_RESOURCE_BUSY, "%s is locked", src->path);
+		/* As virtlockd does with file_lockspace_dir: a digest of the path. */
+		virReportError(VIR_ERR_RESOURCE_BUSY, "%s", "Lockspace resource 'c0ffee' is locked");
 		return -1;
 	}
 	g_string_append_printf(locked, "%s\n", src->path);
@@ -277,7 +283,16 @@ static void test_locks(void)
 	busy_path = "/dev/b";
 	ok(lifecycle_create(dom) < 0 && virGetLastErrorCode() == VIR_ERR_RESOURCE_BUSY && !locked->len,
 	   "another host has one of the disks: it is not started, and the other disk is let go");
+	ok(strstr(virGetLastErrorMessage(), "guarded: its disk /dev/b is in use") &&
+	           strstr(virGetLastErrorMessage(), "c0ffee"),
+	   "the error names guest and disk, and what the lock manager says");
 	busy_path = NULL;
+	manager_answers = false;
+	ok(lifecycle_create(dom) < 0 && virGetLastErrorCode() == VIR_ERR_SYSTEM_ERROR &&
+	           strstr(virGetLastErrorMessage(), "guarded: its disk /dev/a cannot be locked") &&
+	           strstr(virGetLastErrorMessage(), "no socket"),
+	   "so it does where the lock manager does not answer");
+	manager_answers = true;
 	ok(lifecycle_create(dom) == 0 && STREQ(locked->str, "/dev/a\n/dev/b\n"),
 	   "the disks of a guest are locked");
 	ok(devices_attach(dom, BLOCK("/dev/c", "xvdc")) == 0 &&
