@@ -57,6 +57,7 @@ struct guest *guest_new(struct journal *journal)
 	guest->refs = 1;
 	guest->name = g_strdup(journal->conf->name);
 	guest->uuid = g_strdup(journal->conf->uuid);
+	guest->kept_of = g_strdup(journal->kept_of);
 	if (!uuid_to_bytes(guest->uuid, guest->id))
 		g_error("a checked UUID has not 16 bytes");
 	guest->operation = "";
@@ -83,6 +84,7 @@ void guest_unref(struct guest *guest)
 	g_clear_pointer(&guest->devices, g_variant_unref);
 	g_free(guest->name);
 	g_free(guest->uuid);
+	g_free(guest->kept_of);
 	g_free(guest);
 }
 
@@ -110,12 +112,20 @@ bool guest_register(struct guest *guest, GError **error)
 	return ok;
 }
 
+/* The number may be another guest's by now. The caller holds the lock. */
+static void forget_domid_locked(struct guest *guest)
+{
+	gpointer key = GUINT_TO_POINTER(guest->domid);
+
+	if (guest->domid && g_hash_table_lookup(xylemd.by_domid, key) == guest)
+		g_hash_table_remove(xylemd.by_domid, key);
+	guest->domid = 0;
+}
+
 void guest_unregister(struct guest *guest)
 {
 	g_mutex_lock(&xylemd.lock);
-	if (guest->domid)
-		g_hash_table_remove(xylemd.by_domid, GUINT_TO_POINTER(guest->domid));
-	guest->domid = 0;
+	forget_domid_locked(guest);
 	g_hash_table_remove(xylemd.by_name, guest->name);
 	/* Drops the table's reference; an operation on the guest holds another. */
 	g_hash_table_remove(xylemd.by_uuid, guest->uuid);
@@ -149,16 +159,49 @@ struct guest *guest_by_uuid(const char *uuid)
 void guest_set_domid(struct guest *guest, uint32_t domid)
 {
 	g_mutex_lock(&xylemd.lock);
-	if (guest->domid)
-		g_hash_table_remove(xylemd.by_domid, GUINT_TO_POINTER(guest->domid));
 	if (domid != guest->domid)
 		memset(&guest->limits, 0, sizeof(guest->limits));
+	forget_domid_locked(guest);
 	guest->domid = domid;
 	guest->stopped_domid = 0;
 	if (domid)
 		g_hash_table_insert(xylemd.by_domid, GUINT_TO_POINTER(domid), guest);
 	g_mutex_unlock(&xylemd.lock);
 	guest->journal->domid = domid;
+}
+
+void guest_give_domid(struct guest *guest, struct guest *to)
+{
+	uint32_t domid = guest->journal->domid;
+
+	g_mutex_lock(&xylemd.lock);
+	guest->domid = 0;
+	guest->stopped_domid = 0;
+	to->domid = domid;
+	to->stopped_domid = domid;
+	g_hash_table_insert(xylemd.by_domid, GUINT_TO_POINTER(domid), to);
+	g_mutex_unlock(&xylemd.lock);
+	guest->journal->domid = 0;
+	to->journal->domid = domid;
+	to->settled_domid = domid;
+}
+
+struct guest *guest_kept_of(const struct guest *guest)
+{
+	struct guest *found = NULL;
+	GHashTableIter iter;
+	gpointer value;
+
+	g_mutex_lock(&xylemd.lock);
+	g_hash_table_iter_init(&iter, xylemd.by_uuid);
+	while (!found && g_hash_table_iter_next(&iter, NULL, &value)) {
+		struct guest *other = value;
+
+		if (!g_strcmp0(other->kept_of, guest->uuid))
+			found = guest_ref(other);
+	}
+	g_mutex_unlock(&xylemd.lock);
+	return found;
 }
 
 void guest_publish(struct guest *guest)
@@ -293,6 +336,20 @@ static void dispatch_locked(struct guest *guest)
 	guest->operation = next ? next->name : "";
 	if (next)
 		g_thread_pool_push(xylemd.ops.threads, next, NULL);
+}
+
+void guest_hold(struct guest *guest)
+{
+	g_mutex_lock(&xylemd.lock);
+	guest->busy = true;
+	g_mutex_unlock(&xylemd.lock);
+}
+
+void guest_release(struct guest *guest)
+{
+	g_mutex_lock(&xylemd.lock);
+	dispatch_locked(guest);
+	g_mutex_unlock(&xylemd.lock);
 }
 
 /* Whether the guest's domain lives, so that op can be run; else op is answered, or waits for what follows. */
@@ -452,11 +509,12 @@ static void crew_init(struct crew *crew, guint base)
 	crew->threads = g_thread_pool_new(crew_run, crew, (gint)base, FALSE, NULL);
 }
 
-void daemon_init(const char *journal_dir)
+void daemon_init(const char *journal_dir, const char *dump_dir)
 {
 	g_mutex_init(&xylemd.lock);
 	g_cond_init(&xylemd.scanned);
 	xylemd.journal_dir = g_strdup(journal_dir);
+	xylemd.dump_dir = g_strdup(dump_dir);
 	xylemd.by_uuid = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, (GDestroyNotify)guest_unref);
 	xylemd.by_name = g_hash_table_new(g_str_hash, g_str_equal);
 	xylemd.by_domid = g_hash_table_new(g_direct_hash, g_direct_equal);

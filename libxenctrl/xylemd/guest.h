@@ -51,6 +51,7 @@ struct guest {
 	gint refs;
 	char *name;     /* immutable */
 	char *uuid;     /* immutable, lower case */
+	char *kept_of;  /* immutable; of whom this is the ended domain, as the journal has it; NULL: none */
 	uint8_t id[16]; /* the same, as bytes */
 	gint doomed;    /* atomic: somebody called Destroy; no way back */
 
@@ -120,6 +121,7 @@ struct daemon {
 	struct worker *worker;
 	XdXylemd1 *service;
 	char *journal_dir;
+	char *dump_dir;      /* where core files of guests that ended go */
 	GHashTable *by_uuid; /* struct guest, holds the reference */
 	GHashTable *by_name;
 	GHashTable *by_domid; /* key: GUINT_TO_POINTER */
@@ -143,6 +145,10 @@ void guest_unregister(struct guest *guest);
 struct guest *guest_by_domid(uint32_t domid);
 struct guest *guest_by_uuid(const char *uuid);
 void guest_set_domid(struct guest *guest, uint32_t domid);
+/* Gives the domain to another guest, for which it is one whose stop has been dealt with. */
+void guest_give_domid(struct guest *guest, struct guest *to);
+/* The guest that is the ended domain of this one, a reference, or NULL. */
+struct guest *guest_kept_of(const struct guest *guest);
 /* Takes a new snapshot of configuration and devices, for Get and for the journal: after each change of them. */
 void guest_publish(struct guest *guest);
 void guest_set_phase(struct guest *guest, const char *phase);
@@ -163,12 +169,15 @@ bool op_submit(struct op *op);
 /* Runs it now, beside the guest's operations: op->guest may be NULL, and nothing that belongs to the
  * operation is touched. */
 void op_submit_quick(struct crew *crew, struct op *op);
+/* Between these two the guest's operations wait. */
+void guest_hold(struct guest *guest);
+void guest_release(struct guest *guest);
 /* The call to be answered, once; NULL afterwards. */
 GDBusMethodInvocation *op_take_call(struct op *op);
 void op_fail(struct op *op, const GError *error);
 /* Answers a call that has no results. */
 void op_succeed(struct op *op);
-void daemon_init(const char *journal_dir);
+void daemon_init(const char *journal_dir, const char *dump_dir);
 /* Text of a UUID, lower case; free with g_free(). */
 char *uuid_to_text(const uint8_t id[16]);
 /* CLOCK_BOOTTIME, which a restart of this process does not set back. */
@@ -187,6 +196,8 @@ void teardown_guest(struct guest *guest, bool keep_disks, const char *detail);
 void teardown_domain(uint32_t domid, const char *uuid);
 void op_destroy(struct op *op);
 void op_lost(struct op *op);
+/* Takes its devices away from a domain that has stopped and is kept; the disks stay open. */
+void teardown_devices(struct guest *guest);
 
 /* device.c */
 void op_attach(struct op *op);
@@ -231,6 +242,12 @@ void op_dump(struct op *op);
 void save_adopt(struct guest *guest);
 /* Whether the guest stopped for a save that had been given up, and runs again. */
 bool save_resume_abandoned(struct guest *guest);
+
+/* ended.c */
+/* Writes a core file of the guest's domain, which has stopped. What fails is logged: the guest's policy goes on. */
+void ended_dump(struct guest *guest);
+/* Makes the guest's ended domain a guest of its own. False, with the reason in the log: it is still the guest's. */
+bool ended_keep(struct guest *guest);
 
 /* scan.c */
 /* Queues what follows from the stop that info tells of (NULL: the domain is gone), unless that was done. */

@@ -65,7 +65,8 @@ static const struct key ref_keys[] = {
 	{ "force", "b", false },
 };
 
-static const char *const action_names[] = { "destroy", "restart", "preserve" };
+static const char *const action_names[] = { "destroy",        "restart",          "preserve",
+	                                    "rename-restart", "coredump-destroy", "coredump-restart" };
 static const char *const cache_names[] = { "default", "none", "writeback" };
 static const char *const clock_names[] = { "utc", "localtime", "variable" };
 
@@ -149,13 +150,8 @@ static bool get_choice(GVariantDict *dict, const char *key, const char *const *n
 static bool get_action(GVariantDict *dict, const char *key, const char *what, enum policy_action *out,
                        GError **error)
 {
-	g_autofree char *text = get_string(dict, key);
 	int action = (int)*out;
 
-	if (text && (!strcmp(text, "rename-restart") || !strcmp(text, "coredump-destroy") ||
-	             !strcmp(text, "coredump-restart")))
-		return xd_fail(error, XD_ERROR_NOT_SUPPORTED, "%s: %s=\"%s\" is not available", what, key,
-		               text);
 	if (!get_choice(dict, key, action_names, G_N_ELEMENTS(action_names), what, &action, error))
 		return false;
 	*out = (enum policy_action)action;
@@ -676,7 +672,8 @@ bool policy_parse(GVariant *argument, struct guestconf *conf, GError **error)
 		               event);
 	if (k == G_N_ELEMENTS(action_names))
 		return xd_fail(error, XD_ERROR_INVALID_ARGUMENT,
-		               "guest \"%s\": action \"%.32s\" is not destroy, restart or preserve",
+		               "guest \"%s\": action \"%.32s\" is not destroy, restart, preserve, "
+		               "rename-restart, coredump-destroy or coredump-restart",
 		               conf->name, action);
 	*events[i].action = (enum policy_action)k;
 	return true;

@@ -44,6 +44,8 @@ static GVariant *journal_to_variant(const struct journal *journal, GVariant *con
 	g_variant_builder_add(&b, "{sv}", "unpaused", g_variant_new_boolean(journal->unpaused));
 	g_variant_builder_add(&b, "{sv}", "saving", g_variant_new_boolean(journal->saving));
 	g_variant_builder_add(&b, "{sv}", "cpupool", g_variant_new_uint32(journal->cpupool));
+	if (journal->kept_of)
+		g_variant_builder_add(&b, "{sv}", "kept_of", g_variant_new_string(journal->kept_of));
 	g_variant_builder_add(&b, "{sv}", "screen_port", g_variant_new_uint32(journal->screen_port));
 	g_variant_builder_add(&b, "{sv}", "started_us", g_variant_new_int64(journal->policy.started_us));
 	g_variant_builder_add(&b, "{sv}", "quick_runs", g_variant_new_uint32(journal->policy.quick_runs));
@@ -137,6 +139,7 @@ static bool journal_decode(struct journal *journal, GVariant *data, GError **err
 	(void)g_variant_lookup(data, "saving", "b", &saving);
 	journal->saving = saving;
 	(void)g_variant_lookup(data, "cpupool", "u", &journal->cpupool);
+	(void)g_variant_lookup(data, "kept_of", "s", &journal->kept_of);
 	(void)g_variant_lookup(data, "screen_port", "u", &journal->screen_port);
 	if (journal->screen_port > GUEST_VNC_PORT_MAX)
 		return xd_fail(error, XD_ERROR_INTERNAL, "screen_port is no port");
@@ -190,5 +193,6 @@ void journal_free(struct journal *journal)
 		return;
 	guestconf_free(journal->conf);
 	g_array_unref(journal->nic_devids);
+	g_free(journal->kept_of);
 	g_free(journal);
 }

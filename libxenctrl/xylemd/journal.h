@@ -29,6 +29,7 @@ struct journal {
 	uint32_t cpupool; /* where its domain was when it was taken down, for the next one */
 	struct policy_state policy;
 	struct guestconf *conf;
+	char *kept_of;        /* UUID of the guest that has left its ended domain here; NULL: none */
 	uint32_t screen_port; /* of its last screen, for the next one; 0: none yet, or a socket */
 	GArray *nic_devids;   /* uint32_t, one for each of conf->nics */
 };

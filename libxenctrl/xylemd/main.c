@@ -27,6 +27,7 @@
 #define OBJECT_PATH      "/org/xylem/Xylemd1"
 
 static char *run_dir;
+static const char *dump_dir = DUMP_DIR;
 
 static gboolean authorize_peer(GDBusAuthObserver *observer, GIOStream *stream, GCredentials *credentials,
                                gpointer data)
@@ -141,7 +142,7 @@ static gboolean start(GError **error)
 		return xd_fail(error, XD_ERROR_INTERNAL, "%s: %s", guests, g_strerror(errno));
 	if (!take_lock(error))
 		return FALSE;
-	daemon_init(guests);
+	daemon_init(guests, dump_dir);
 	screen_init(run_dir, NULL, SCREEN_USER);
 	xylemd.worker = worker_new("/proc/self/exe");
 	g_timeout_add_seconds(10, rest, NULL);
@@ -161,10 +162,11 @@ static gboolean start(GError **error)
 
 static int usage(FILE *stream)
 {
-	fputs("usage: xylemd [--run-dir=DIR]\n"
+	fputs("usage: xylemd [--run-dir=DIR] [--dump-dir=DIR]\n"
 	      "Owns the running guests: builds them, connects their devices, restarts and removes them.\n"
-	      "  --run-dir=DIR  socket, lock and journal [/run/xylem]\n"
-	      "  --version      print the version\n",
+	      "  --run-dir=DIR   socket, lock and journal [/run/xylem]\n"
+	      "  --dump-dir=DIR  core files of guests that end [" DUMP_DIR "]\n"
+	      "  --version       print the version\n",
 	      stream);
 	return stream == stdout ? 0 : 2;
 }
@@ -183,6 +185,8 @@ int main(int argc, char **argv)
 		if (g_str_has_prefix(argv[i], "--run-dir=/")) {
 			g_free(run_dir);
 			run_dir = g_strdup(argv[i] + strlen("--run-dir="));
+		} else if (g_str_has_prefix(argv[i], "--dump-dir=/")) {
+			dump_dir = argv[i] + strlen("--dump-dir=");
 		} else if (!strcmp(argv[i], "--version")) {
 			puts("xylemd (" PACKAGE_STRING ")");
 			return 0;

@@ -9,6 +9,27 @@ static bool run_was_quick(const struct policy_state *state, int64_t now_us)
 	return now_us - state->started_us < POLICY_QUICK_RUN_US;
 }
 
+/* What an action means step by step. */
+static void take_apart(struct policy_verdict *verdict)
+{
+	switch (verdict->action) {
+	case POLICY_RENAME_RESTART:
+		verdict->keep = true;
+		verdict->action = POLICY_RESTART;
+		return;
+	case POLICY_COREDUMP_DESTROY:
+		verdict->dump = true;
+		verdict->action = POLICY_DESTROY;
+		return;
+	case POLICY_COREDUMP_RESTART:
+		verdict->dump = true;
+		verdict->action = POLICY_RESTART;
+		return;
+	default:
+		return;
+	}
+}
+
 struct policy_verdict policy_decide(const struct guestconf *conf, const struct policy_state *state,
                                     int reason, int64_t now_us)
 {
@@ -44,9 +65,11 @@ struct policy_verdict policy_decide(const struct guestconf *conf, const struct p
 		verdict.reason = "other";
 		break;
 	}
+	take_apart(&verdict);
 	if (verdict.action == POLICY_RESTART && run_was_quick(state, now_us) &&
 	    state->quick_runs + 1 >= POLICY_QUICK_RUNS_MAX) {
 		verdict.action = POLICY_DESTROY;
+		verdict.keep = false;
 		verdict.rate_limited = true;
 	}
 	return verdict;

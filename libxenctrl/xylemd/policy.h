@@ -21,10 +21,12 @@ struct policy_state {
 };
 
 struct policy_verdict {
-	enum policy_action action;
-	bool rate_limited;  /* it would have been restarted once more */
-	const char *event;  /* of DomainEvent: shutdown, crashed, or rebooted's cause */
-	const char *reason; /* its detail: poweroff, reboot, suspend, crash, watchdog, other */
+	enum policy_action action; /* destroy, restart or preserve, after what the next two say */
+	bool dump;                 /* write a core file */
+	bool keep;                 /* keep the ended domain under another name */
+	bool rate_limited;         /* it would have been restarted once more */
+	const char *event;         /* of DomainEvent: shutdown, crashed, or rebooted's cause */
+	const char *reason;        /* its detail: poweroff, reboot, suspend, crash, watchdog, other */
 };
 
 /* reason is the hypervisor's shutdown code (enum xyl_shutdown); unknown codes count as crashes. */

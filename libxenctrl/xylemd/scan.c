@@ -289,11 +289,14 @@ void op_policy(struct op *op)
 	if (op->number == XYL_SHUTDOWN_SUSPEND && save_resume_abandoned(guest))
 		return;
 	guest_event(guest, journal->domid, verdict.event, verdict.reason);
-	switch (verdict.action) {
-	case POLICY_PRESERVE:
-		guest->settled_domid = journal->domid;
+	if (verdict.dump)
+		ended_dump(guest);
+	/* A Destroy came in meanwhile. */
+	if (g_atomic_int_get(&guest->doomed))
 		return;
-	case POLICY_DESTROY:
+	if (verdict.action == POLICY_PRESERVE) {
+		guest->settled_domid = journal->domid;
+	} else if (verdict.action == POLICY_DESTROY) {
 		if (verdict.rate_limited)
 			g_warning(
 			        "guest \"%s\" stopped %u times within %d s of its start: it is not started again",
@@ -301,14 +304,14 @@ void op_policy(struct op *op)
 		guest_event(guest, journal->domid, "destroyed",
 		            verdict.rate_limited ? "rate-limit" : "policy");
 		teardown_guest(guest, false, verdict.rate_limited ? "rate-limit" : "policy");
-		return;
-	case POLICY_RESTART:
+	} else {
 		guest_set_phase(guest, "restarting");
-		guest_event(guest, journal->domid, "destroyed", "restart");
 		journal->policy = policy_restarted(&journal->policy, now);
-		teardown_guest(guest, true, "restart");
+		if (!verdict.keep || !ended_keep(guest)) {
+			guest_event(guest, journal->domid, "destroyed", "restart");
+			teardown_guest(guest, true, "restart");
+		}
 		restart(guest, verdict.reason);
-		return;
 	}
 }
 
@@ -359,6 +362,16 @@ static uint32_t find_domain(const struct xyl_dominfo *domains, int count, const 
 	return found;
 }
 
+/* Whether there is a domain of this number; no guest without one has it. */
+static bool number_is_taken(const struct xyl_dominfo *domains, int count, uint32_t domid)
+{
+	int i;
+
+	for (i = 0; i < count && domains[i].domid != domid; i++)
+		;
+	return i < count;
+}
+
 static void adopt(struct journal *journal, const struct xyl_dominfo *domains, int count)
 {
 	uint32_t recorded = journal->domid, domid;
@@ -375,7 +388,7 @@ static void adopt(struct journal *journal, const struct xyl_dominfo *domains, in
 	}
 	domid = find_domain(domains, count, guest->id, recorded);
 	/* Without a domain its nodes and backends may still be there: the recorded number leads to them. */
-	guest_set_domid(guest, domid ? domid : recorded);
+	guest_set_domid(guest, domid || number_is_taken(domains, count, recorded) ? domid : recorded);
 	if (phase == JOURNAL_RUNNING && domid && domid == recorded) {
 		/* A disk that does not answer keeps its guest's operations waiting, and nothing else. */
 		for (i = 0; i < journal->conf->disks->len; i++)

@@ -84,12 +84,9 @@ static GPtrArray *find_devices(uint32_t domid, bool ours)
 	return devices;
 }
 
-/* Step 2 */
-static void remove_nodes(uint32_t domid, const char *uuid, GPtrArray *devices, const char *what)
+static void add_backends(GPtrArray *paths, uint32_t domid, GPtrArray *devices)
 {
-	g_autoptr(GPtrArray) paths = g_ptr_array_new_with_free_func(g_free);
 	g_autoptr(GHashTable) types = g_hash_table_new(g_str_hash, g_str_equal);
-	g_autoptr(GError) error = NULL;
 	guint i;
 
 	for (i = 0; i < devices->len; i++) {
@@ -101,15 +98,30 @@ static void remove_nodes(uint32_t domid, const char *uuid, GPtrArray *devices, c
 		g_ptr_array_add(paths,
 		                g_strdup_printf("/local/domain/0/error/backend/%s/%u", device->type, domid));
 	}
-	g_ptr_array_add(paths, g_strdup_printf("/local/domain/0/backend/console/%u", domid));
-	g_ptr_array_add(paths, g_strdup_printf("/local/domain/%u", domid));
 	g_ptr_array_add(paths, g_strdup_printf("/local/domain/0/device-model/%u", domid));
-	g_ptr_array_add(paths, g_strdup_printf("/libxl/%u", domid));
-	if (uuid)
-		g_ptr_array_add(paths, g_strconcat("/vm/", uuid, NULL));
+}
+
+static void remove_paths(GPtrArray *paths, const char *what)
+{
+	g_autoptr(GError) error = NULL;
+
 	g_ptr_array_add(paths, NULL);
 	if (!storeio_remove(xylemd.io, (const char *const *)paths->pdata, what, &error))
 		g_warning("%s", error->message);
+}
+
+/* Step 2 */
+static void remove_nodes(uint32_t domid, const char *uuid, GPtrArray *devices, const char *what)
+{
+	g_autoptr(GPtrArray) paths = g_ptr_array_new_with_free_func(g_free);
+
+	add_backends(paths, domid, devices);
+	g_ptr_array_add(paths, g_strdup_printf("/local/domain/0/backend/console/%u", domid));
+	g_ptr_array_add(paths, g_strdup_printf("/local/domain/%u", domid));
+	g_ptr_array_add(paths, g_strdup_printf("/libxl/%u", domid));
+	if (uuid)
+		g_ptr_array_add(paths, g_strconcat("/vm/", uuid, NULL));
+	remove_paths(paths, what);
 }
 
 /* Step 4. There is no event for a domain's last page, so it is looked at with growing pauses. */
@@ -150,16 +162,11 @@ static void kill_domain(uint32_t domid)
 		g_warning("domain %u: %s", domid, xyl_error());
 }
 
-static void teardown_common(uint32_t domid, const char *uuid, bool ours, const char *what)
+/* Step 3. Closes the listener. */
+static void wait_devices_gone(int listener, uint32_t domid, GPtrArray *devices)
 {
-	g_autoptr(GPtrArray) devices = NULL;
-	int listener;
 	guint i;
 
-	kill_domain(domid);
-	devices = find_devices(domid, ours);
-	listener = devices->len ? backdev_listen() : -1;
-	remove_nodes(domid, uuid, devices, what);
 	for (i = 0; i < devices->len; i++) {
 		struct device *device = g_ptr_array_index(devices, i);
 
@@ -167,6 +174,33 @@ static void teardown_common(uint32_t domid, const char *uuid, bool ours, const c
 	}
 	if (listener >= 0)
 		close(listener);
+}
+
+static void teardown_common(uint32_t domid, const char *uuid, bool ours, const char *what)
+{
+	g_autoptr(GPtrArray) devices = NULL;
+	int listener;
+
+	kill_domain(domid);
+	devices = find_devices(domid, ours);
+	listener = devices->len ? backdev_listen() : -1;
+	remove_nodes(domid, uuid, devices, what);
+	wait_devices_gone(listener, domid, devices);
+}
+
+void teardown_devices(struct guest *guest)
+{
+	g_autofree char *what = g_strdup_printf("guest \"%s\"", guest->name);
+	g_autoptr(GPtrArray) paths = g_ptr_array_new_with_free_func(g_free);
+	uint32_t domid = guest->journal->domid;
+	g_autoptr(GPtrArray) devices = find_devices(domid, true);
+	int listener = devices->len ? backdev_listen() : -1;
+
+	device_screen_end(guest);
+	add_backends(paths, domid, devices);
+	g_ptr_array_add(paths, g_strdup_printf("/local/domain/%u/device", domid));
+	remove_paths(paths, what);
+	wait_devices_gone(listener, domid, devices);
 }
 
 void teardown_domain(uint32_t domid, const char *uuid)

@@ -119,6 +119,7 @@ static void tell(uint32_t domid, struct xyl_dominfo *info)
 	info->shutdown = d->shutdown;
 	info->shutdown_reason = d->shutdown ? d->reason : -1;
 	info->paused = d->pauses > 0;
+	info->memory_pages = d->memory_pages;
 	info->cpupool = d->dying ? 0 : d->cpupool; /* as hypervisors have it */
 	memcpy(info->uuid, d->uuid, 16);
 }
@@ -217,6 +218,15 @@ int xyl_domain_unpause(struct xyl *x, uint32_t domid)
 int xyl_domain_set_time_offset(struct xyl *x, uint32_t domid, int64_t seconds)
 {
 	DOMAIN_CALL(d->time_offset_s = seconds);
+}
+
+bool fake_no_rename;
+
+int xyl_domain_set_uuid(struct xyl *x, uint32_t domid, const uint8_t uuid[16])
+{
+	if (fake_no_rename)
+		return fail(EPERM);
+	DOMAIN_CALL(memcpy(d->uuid, uuid, 16));
 }
 
 int xyl_memory_set_max(struct xyl *x, uint32_t domid, uint64_t kib)
@@ -424,8 +434,8 @@ int xyl_domain_dump(struct xyl *x, uint32_t domid, int fd, xyl_progress_fn *prog
 	g_autofree char *text = NULL;
 
 	(void)x;
-	if (!progress(&far, data))
-		return fail(ECANCELED);
+	if (report(GATE_SAVE, &far, 0, progress, data))
+		return -1;
 	if (fake_save_error)
 		return fail(fake_save_error);
 	fake_lock();

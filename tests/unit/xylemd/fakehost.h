@@ -27,6 +27,7 @@ struct fake_domain {
 	bool link_down;
 	int64_t time_offset_s;
 	bool logging; /* which pages it changes */
+	uint64_t memory_pages;
 };
 
 /* By number; 0 is domain 0. Look at them with fake_lock() held. */
@@ -42,6 +43,7 @@ extern uint32_t fake_suspend_port;     /* of their event channel for that, if an
 extern bool fake_no_event;             /* none can be sent */
 extern int fake_channels;              /* handles that are open */
 extern int fake_save_error;            /* xyl_domain_save() fails with it; 0: it writes FAKE_STREAM */
+extern bool fake_no_rename;            /* xyl_domain_set_uuid() fails */
 extern bool fake_no_log;               /* the hypervisor cannot save guests that run */
 extern struct xyl_live_limits fake_live_limits; /* of the live save that was last asked for them */
 #define FAKE_STREAM "a guest's memory"

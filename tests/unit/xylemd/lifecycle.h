@@ -21,7 +21,7 @@
 #define DEADLINE  (60 * G_USEC_PER_SEC)
 
 static GDBusConnection *server, *client;
-static char *dir;
+static char *dir, *dump_dir;
 static unsigned int serial;
 
 /* ---- the main loop ---- */
@@ -70,7 +70,8 @@ static inline void set_up(void)
 	}
 	dir = g_dir_make_tmp("xylemd-XXXXXX", NULL);
 	g_timeout_add(5, tick, NULL);
-	daemon_init(dir);
+	dump_dir = g_dir_make_tmp("xylemd-dump-XXXXXX", NULL);
+	daemon_init(dir, dump_dir);
 	xylemd.service = xd_xylemd1_skeleton_new();
 	service_start(xylemd.service);
 	g_dbus_connection_new(G_IO_STREAM(ends[0]), guid,

@@ -480,7 +480,7 @@ static void test_held_nic(void)
 /* The policy of a running guest is what was said last, and what is none is refused by name. */
 static void test_policy(void)
 {
-	static const char *const bad[][2] = { { "reboot", "rename-restart" },
+	static const char *const bad[][2] = { { "reboot", "soft-reset" },
 		                              { "lockfailure", "destroy" },
 		                              { "", "" } };
 	struct test_guest g;
@@ -696,6 +696,8 @@ int main(void)
 	test_after_stuck_call();
 	test_cheap_refusals();
 	g_rmdir(dir);
+	g_rmdir(dump_dir);
+	g_free(dump_dir);
 	g_free(dir);
 	return tap_end();
 }

@@ -563,6 +563,8 @@ int main(void)
 	test_live_adopted();
 	test_dump();
 	g_rmdir(dir);
+	g_rmdir(dump_dir);
+	g_free(dump_dir);
 	g_free(dir);
 	return tap_end();
 }

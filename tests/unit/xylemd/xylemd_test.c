@@ -140,10 +140,6 @@ static void test_refusals(void)
 
 	for (i = 0; i < G_N_ELEMENTS(invalid); i++)
 		check_refuse(invalid[i].text, XD_ERROR_INVALID_ARGUMENT, invalid[i].names);
-	check_refuse("{" MINIMAL ", 'on_crash': <'coredump-destroy'>}", XD_ERROR_NOT_SUPPORTED,
-	             "coredump-destroy");
-	check_refuse("{" MINIMAL ", 'on_reboot': <'rename-restart'>}", XD_ERROR_NOT_SUPPORTED,
-	             "rename-restart");
 	check_refuse("{" MINIMAL ", 'consoles': <uint32 2>}", XD_ERROR_NOT_SUPPORTED, "consoles");
 	check_refuse("{" MINIMAL ", 'nics': <[{" NIC ", 'model': <'e1000'>}]>}", XD_ERROR_NOT_SUPPORTED,
 	             "model");
@@ -339,6 +335,47 @@ static void test_policy(void)
 	guestconf_free(conf);
 }
 
+/* An action of two steps, and what an end too many leaves of it. */
+static void test_policy_steps(void)
+{
+	static const struct {
+		const char *action;
+		bool dump, keep;
+		enum policy_action then;
+	} steps[] = { { "rename-restart", false, true, POLICY_RESTART },
+		      { "coredump-restart", true, false, POLICY_RESTART },
+		      { "coredump-destroy", true, false, POLICY_DESTROY } };
+	struct policy_state slow = { .started_us = 1000 };
+	struct policy_state quick = { .started_us = 1000, .quick_runs = POLICY_QUICK_RUNS_MAX - 1 };
+	g_autoptr(GError) error = NULL;
+	guint i;
+
+	for (i = 0; i < G_N_ELEMENTS(steps); i++) {
+		g_autofree char *text =
+		        g_strdup_printf("{" MINIMAL ", 'on_crash': <'%s'>, 'on_poweroff': <'%s'>}",
+		                        steps[i].action, steps[i].action);
+		struct guestconf *conf = parse(text, &error);
+		g_autoptr(GVariant) back = g_variant_ref_sink(guestconf_to_variant(conf));
+		const char *kept = "";
+		struct policy_verdict v =
+		        policy_decide(conf, &slow, XYL_SHUTDOWN_CRASH, 1000 + POLICY_QUICK_RUN_US);
+
+		g_variant_lookup(back, "on_poweroff", "&s", &kept);
+		tap_ok(v.action == steps[i].then && v.dump == steps[i].dump && v.keep == steps[i].keep &&
+		               !v.rate_limited && !strcmp(kept, steps[i].action),
+		       "%s", steps[i].action);
+		v = policy_decide(conf, &quick, XYL_SHUTDOWN_CRASH, 1001);
+		tap_ok(v.action == POLICY_DESTROY && v.dump == steps[i].dump && !v.keep &&
+		               v.rate_limited == (steps[i].then == POLICY_RESTART),
+		       "%s, too often: it is not started again%s", steps[i].action,
+		       steps[i].dump ? ", and dumped" : "");
+		v = policy_decide(conf, &slow, XYL_SHUTDOWN_SUSPEND, 1001);
+		tap_ok(v.action == POLICY_PRESERVE && !v.dump && !v.keep, "%s is nothing for a suspend",
+		       steps[i].action);
+		guestconf_free(conf);
+	}
+}
+
 static struct journal *make_journal(void)
 {
 	g_autoptr(GError) error = NULL;
@@ -350,6 +387,7 @@ static struct journal *make_journal(void)
 	journal->unpaused = true;
 	journal->policy.started_us = 123456789;
 	journal->policy.quick_runs = 2;
+	journal->kept_of = g_strdup("a uuid");
 	journal->conf = parse(FULL, &error);
 	journal->nic_devids = g_array_new(FALSE, FALSE, sizeof(uint32_t));
 	g_array_append_vals(journal->nic_devids, devids, 2);
@@ -435,8 +473,8 @@ static void test_journal(void)
 	got = back ? g_variant_ref_sink(guestconf_to_variant(back->conf)) : NULL;
 	tap_ok(back && back->phase == JOURNAL_RESTART && back->domid == 42 && back->unpaused &&
 	               back->policy.started_us == 123456789 && back->policy.quick_runs == 2 &&
-	               back->nic_devids->len == 2 && g_array_index(back->nic_devids, uint32_t, 1) == 3 &&
-	               g_variant_equal(want, got),
+	               !g_strcmp0(back->kept_of, "a uuid") && back->nic_devids->len == 2 &&
+	               g_array_index(back->nic_devids, uint32_t, 1) == 3 && g_variant_equal(want, got),
 	       "and loaded as it was%s%s", error ? ": " : "", error ? error->message : "");
 	journal_free(back);
 	test_journal_damage(path);
@@ -509,6 +547,7 @@ int main(int argc, char **argv)
 	test_layout(argc == 2 ? argv[1] : g_getenv("GOLDEN"));
 	test_layout_rights();
 	test_policy();
+	test_policy_steps();
 	test_journal();
 	test_journal_of_new();
 	return tap_end();
