@@ -275,11 +275,17 @@ int check_action(unsigned int type, unsigned int action)
 	case VIR_DOMAIN_LIFECYCLE_ACTION_DESTROY:
 	case VIR_DOMAIN_LIFECYCLE_ACTION_RESTART:
 	case VIR_DOMAIN_LIFECYCLE_ACTION_PRESERVE:
+	case VIR_DOMAIN_LIFECYCLE_ACTION_RESTART_RENAME:
 		return 0;
+	case VIR_DOMAIN_LIFECYCLE_ACTION_COREDUMP_DESTROY:
+	case VIR_DOMAIN_LIFECYCLE_ACTION_COREDUMP_RESTART:
+		if (type == VIR_DOMAIN_LIFECYCLE_CRASH)
+			return 0;
+		return conf_refuse(
+		        "<%s>%s</%s>: a core file is written of a guest that crashes, by <on_crash>",
+		        elements[type], virDomainLifecycleActionTypeToString((int)action), elements[type]);
 	default:
-		return conf_refuse("<%s>%s</%s>: only destroy, restart and preserve are supported",
-		                   elements[type], NULLSTR(virDomainLifecycleActionTypeToString((int)action)),
-		                   elements[type]);
+		return conf_refuse("<%s>: lifecycle action %u is not known", elements[type], action);
 	}
 }
 

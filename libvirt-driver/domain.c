@@ -445,7 +445,8 @@ static bool state_counts(virDomainObj *vm, const struct xyl_dominfo *info)
 	if (info->dying)
 		return false;
 	return !info->shutdown || info->shutdown_reason != XYL_SHUTDOWN_REBOOT || priv->foreign ||
-	       vm->def->onReboot != VIR_DOMAIN_LIFECYCLE_ACTION_RESTART;
+	       (vm->def->onReboot != VIR_DOMAIN_LIFECYCLE_ACTION_RESTART &&
+	        vm->def->onReboot != VIR_DOMAIN_LIFECYCLE_ACTION_RESTART_RENAME);
 }
 
 static void state_event(virDomainObj *vm, int state)

@@ -250,6 +250,8 @@ static void on_event(unsigned int domid, const char *uuid_text, const char *name
 		event_destroyed(vm, detail);
 	} else if (STREQ(event, "died")) {
 		event_died(vm, domid, detail);
+	} else if (STREQ(event, "kept")) {
+		event_rebuilding(vm); /* its domain is another guest's, which reconciling finds */
 	} else {
 		reconcile_later(RECONCILE_MS);
 	}

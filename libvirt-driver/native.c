@@ -468,10 +468,16 @@ static int read_action(struct native *n, const char *key, int *action)
 	if (!word)
 		return 0;
 	known = virDomainLifecycleActionTypeFromString(word);
-	if (known != VIR_DOMAIN_LIFECYCLE_ACTION_DESTROY && known != VIR_DOMAIN_LIFECYCLE_ACTION_RESTART &&
-	    known != VIR_DOMAIN_LIFECYCLE_ACTION_PRESERVE)
-		return native_refuse("%s = \"%.40s\": only destroy, restart and preserve are supported", key,
-		                     word);
+	if (known < 0)
+		return native_refuse("%s = \"%.40s\": it is destroy, restart, preserve, rename-restart, "
+		                     "coredump-destroy or coredump-restart",
+		                     key, word);
+	if ((known == VIR_DOMAIN_LIFECYCLE_ACTION_COREDUMP_DESTROY ||
+	     known == VIR_DOMAIN_LIFECYCLE_ACTION_COREDUMP_RESTART) &&
+	    STRNEQ(key, "on_crash") && STRNEQ(key, "on_watchdog"))
+		return native_refuse(
+		        "%s = \"%.40s\": a core file is written of a guest that crashes, by on_crash", key,
+		        word);
 	*action = known;
 	return 0;
 }

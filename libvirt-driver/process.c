@@ -584,6 +584,8 @@ void process_adopt(virDomainObj *vm, virDomainDef *live, const struct xyl_dominf
 		                                               VIR_DOMAIN_EVENT_SUSPENDED_PAUSED));
 	net_reserve_names(vm->def);
 	net_plug_later(vm);
+	/* It may have stopped already. */
+	domain_refresh(vm, info);
 }
 
 void process_renumber(virDomainObj *vm, int domid, GVariant *devices)

@@ -346,10 +346,18 @@ static void test_policy(virDomainPtr dom)
 	           strstr(inactive, "<on_reboot>preserve<"),
 	   "and it stands in both definitions");
 	ok(lifecycle_set_action(dom, VIR_DOMAIN_LIFECYCLE_CRASH, VIR_DOMAIN_LIFECYCLE_ACTION_COREDUMP_DESTROY,
-	                        both) < 0 &&
+	                        both) == 0 &&
+	           STREQ(policy, "crash coredump-destroy"),
+	   "a core file of one that crashes");
+	ok(lifecycle_set_action(dom, VIR_DOMAIN_LIFECYCLE_REBOOT, VIR_DOMAIN_LIFECYCLE_ACTION_RESTART_RENAME,
+	                        both) == 0 &&
+	           STREQ(policy, "reboot rename-restart"),
+	   "a domain that is kept at a reboot");
+	ok(lifecycle_set_action(dom, VIR_DOMAIN_LIFECYCLE_REBOOT,
+	                        VIR_DOMAIN_LIFECYCLE_ACTION_COREDUMP_RESTART, both) < 0 &&
 	           lifecycle_set_action(dom, VIR_DOMAIN_LIFECYCLE_CRASH, 4711, both) < 0 &&
 	           lifecycle_set_action(dom, 3, VIR_DOMAIN_LIFECYCLE_ACTION_DESTROY, both) < 0 &&
-	           STREQ(policy, "reboot preserve"),
+	           STREQ(policy, "reboot rename-restart"),
 	   "what cannot be done is refused");
 	ignore_value(lifecycle_destroy(dom));
 }

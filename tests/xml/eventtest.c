@@ -274,6 +274,21 @@ static void step_reboot(void)
 
 static const char *on_crash = "destroy";
 
+/* Its ended domain gets another UUID and stays. */
+static void keep_and_rebuild(void)
+{
+	unsigned int domid = guest.domid;
+
+	g_mutex_lock(&lock);
+	guest.exists = false;
+	g_mutex_unlock(&lock);
+	events_reconcile(false);
+	played_say(UUID, domid, "kept", "one-20261129T0400Z");
+	played_heard();
+	events_reconcile(false);
+	played_say(UUID, built(false), "rebooted", "crash");
+}
+
 static void step_crash(void)
 {
 	guest_ends(XYL_SHUTDOWN_CRASH, "crashed", "");
@@ -281,6 +296,8 @@ static void step_crash(void)
 		take_down("policy");
 	else if (STREQ(on_crash, "restart"))
 		rebuild("crash");
+	else if (STREQ(on_crash, "rename-restart"))
+		keep_and_rebuild();
 }
 
 static void step_killed_by_others(void)
@@ -308,7 +325,7 @@ static void step_domstats(void)
 
 static void step_redefine(void)
 {
-	static const char *const actions[] = { "destroy", "restart", "preserve" };
+	static const char *const actions[] = { "destroy", "restart", "preserve", "rename-restart" };
 	static unsigned int turn;
 	g_autofree char *xml = NULL;
 	virDomainPtr again;
@@ -401,7 +418,7 @@ static bool walk(void)
 		steps[n].run();
 		if (!settled() || impossible ||
 		    reboots - rebooted !=
-		            (STREQ(steps[n].name, "the guest crashes") && STREQ(on_crash, "restart")
+		            (STREQ(steps[n].name, "the guest crashes") && strstr(on_crash, "restart")
 		                     ? 1
 		                     : steps[n].reboots))
 			break;
