@@ -240,7 +240,10 @@ static bool fill_from_stream(struct build *b, uint64_t *pages, GError **error)
 	rc = xyl_domain_restore(xylemd.xen, b->ids.domid, b->stream, &how, &restored, job_progress, b->guest);
 	if (rc)
 		job_fail(b->guest, "restoring", error);
-	job_end(b->guest);
+	if (job_end(b->guest) && !rc) {
+		job_fail_cancelled(b->guest, "restoring", error);
+		rc = -1;
+	}
 	b->ids.store_mfn = restored.store_mfn;
 	b->ids.console_mfn = restored.console_mfn;
 	*pages = restored.pages;

@@ -113,7 +113,8 @@ static bool write_core(struct guest *guest, int fd, GError **error)
 	ok = !xyl_domain_dump(xylemd.xen, guest->journal->domid, fd, job_progress, guest);
 	if (!ok)
 		xd_fail(error, XD_ERROR_STREAM, "%s", errno == ECANCELED ? "it was cancelled" : xyl_error());
-	job_end(guest);
+	if (job_end(guest) && ok)
+		ok = xd_fail(error, XD_ERROR_CANCELLED, "it was cancelled");
 	return ok && (!fsync(fd) || xd_fail(error, XD_ERROR_STREAM, "%s", g_strerror(errno)));
 }
 

@@ -75,8 +75,6 @@ struct guest {
 	gint64 screen_since_us;   /* when that began */
 	guint screen_quick;       /* how many ended soon, in a row */
 	uint32_t settled_domid;   /* the domain that has stopped and is kept */
-	uint32_t abandoned_domid; /* its domain was asked to suspend, and may still do so */
-	bool paused_before_save;
 	bool gone; /* torn down; later operations answer NotFound */
 };
 
@@ -226,7 +224,8 @@ void op_unpause(struct op *op);
 /* save.c */
 /* A job of the operation that runs: false with Device when the guest is doomed. */
 bool job_begin(struct guest *guest, const char *what, GError **error);
-void job_end(struct guest *guest);
+/* Whether it was cancelled, of which nothing may be left; from now on Cancel finds no job. */
+bool job_end(struct guest *guest);
 /* For xyl_domain_save() and its like; data is the guest. */
 bool job_progress(const struct xyl_progress *progress, void *data);
 /* For live saves of the domain that the guest has now; false: it has none. */
@@ -235,6 +234,7 @@ bool save_set_limits(struct guest *guest, GVariant *limits, GError **error);
 bool job_cancel(struct guest *guest);
 /* Sets *error from errno and xyl_error(), and returns false. */
 bool job_fail(const struct guest *guest, const char *call, GError **error);
+bool job_fail_cancelled(const struct guest *guest, const char *call, GError **error);
 void op_save(struct op *op);
 void op_resume(struct op *op);
 void op_dump(struct op *op);

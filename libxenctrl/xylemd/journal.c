@@ -43,6 +43,9 @@ static GVariant *journal_to_variant(const struct journal *journal, GVariant *con
 	g_variant_builder_add(&b, "{sv}", "domid", g_variant_new_uint32(journal->domid));
 	g_variant_builder_add(&b, "{sv}", "unpaused", g_variant_new_boolean(journal->unpaused));
 	g_variant_builder_add(&b, "{sv}", "saving", g_variant_new_boolean(journal->saving));
+	g_variant_builder_add(&b, "{sv}", "paused_before_save",
+	                      g_variant_new_boolean(journal->paused_before_save));
+	g_variant_builder_add(&b, "{sv}", "abandoned_domid", g_variant_new_uint32(journal->abandoned_domid));
 	g_variant_builder_add(&b, "{sv}", "cpupool", g_variant_new_uint32(journal->cpupool));
 	if (journal->kept_of)
 		g_variant_builder_add(&b, "{sv}", "kept_of", g_variant_new_string(journal->kept_of));
@@ -123,7 +126,7 @@ static bool journal_decode(struct journal *journal, GVariant *data, GError **err
 	g_autoptr(GVariant) config = g_variant_lookup_value(data, "config", G_VARIANT_TYPE_VARDICT);
 	g_autoptr(GVariant) devids = g_variant_lookup_value(data, "nic_devids", G_VARIANT_TYPE("au"));
 	const char *phase = NULL;
-	gboolean unpaused = FALSE, saving = FALSE;
+	gboolean unpaused = FALSE, saving = FALSE, paused = FALSE;
 	const uint32_t *numbers;
 	gsize count;
 	guint i;
@@ -138,6 +141,9 @@ static bool journal_decode(struct journal *journal, GVariant *data, GError **err
 	/* These are not in older ones. */
 	(void)g_variant_lookup(data, "saving", "b", &saving);
 	journal->saving = saving;
+	(void)g_variant_lookup(data, "paused_before_save", "b", &paused);
+	journal->paused_before_save = paused;
+	(void)g_variant_lookup(data, "abandoned_domid", "u", &journal->abandoned_domid);
 	(void)g_variant_lookup(data, "cpupool", "u", &journal->cpupool);
 	(void)g_variant_lookup(data, "kept_of", "s", &journal->kept_of);
 	(void)g_variant_lookup(data, "screen_port", "u", &journal->screen_port);

@@ -37,11 +37,20 @@ bool job_begin(struct guest *guest, const char *what, GError **error)
 	return guest_alive(guest, error);
 }
 
-void job_end(struct guest *guest)
+bool job_end(struct guest *guest)
 {
+	bool cancelled;
+
 	g_mutex_lock(&xylemd.lock);
+	cancelled = guest->job.what && g_atomic_int_get(&guest->job.cancelled);
 	guest->job.what = NULL;
 	g_mutex_unlock(&xylemd.lock);
+	return cancelled;
+}
+
+bool job_fail_cancelled(const struct guest *guest, const char *call, GError **error)
+{
+	return xd_fail(error, XD_ERROR_CANCELLED, "guest \"%s\": %s was cancelled", guest->name, call);
 }
 
 bool job_progress(const struct xyl_progress *progress, void *data)
@@ -95,7 +104,7 @@ bool job_fail(const struct guest *guest, const char *call, GError **error)
 	else if (errno == ENOTSUP)
 		code = XD_ERROR_NOT_SUPPORTED;
 	if (code == XD_ERROR_CANCELLED)
-		return xd_fail(error, code, "guest \"%s\": %s was cancelled", guest->name, call);
+		return job_fail_cancelled(guest, call, error);
 	return xd_fail(error, code, "guest \"%s\": %s: %s", guest->name, call, xyl_error());
 }
 
@@ -209,15 +218,14 @@ static bool wait_suspended(struct guest *guest, bool taken, GError **error)
 		if ((late || cancelled) && !taken) {
 			if (take_back(guest))
 				return cancelled
-				               ? xd_fail(error, XD_ERROR_CANCELLED,
-				                         "guest \"%s\": saving was cancelled", guest->name)
+				               ? job_fail_cancelled(guest, "saving", error)
 				               : xd_fail(error, XD_ERROR_TIMEOUT,
 				                         "guest \"%s\" does not answer the request to suspend",
 				                         guest->name);
 			taken = true;
 			deadline = g_get_monotonic_time() + SUSPEND_US;
 		} else if (late) {
-			guest->abandoned_domid = guest->journal->domid;
+			guest->journal->abandoned_domid = guest->journal->domid;
 			return xd_fail(error, XD_ERROR_TIMEOUT,
 			               "guest \"%s\" has begun to suspend and does not come to its end",
 			               guest->name);
@@ -263,25 +271,27 @@ static bool suspend(struct guest *guest, GError **error)
 		return false;
 	if (xyl_domain_info(xylemd.xen, domid, &info))
 		return xd_fail(error, XD_ERROR_HYPERVISOR, "guest \"%s\": %s", guest->name, xyl_error());
+	/* A guest that is paused answers nothing: it runs for as long as this takes. */
+	guest->journal->paused_before_save = info.paused;
+	if (info.paused && !guest_try_save(guest, JOURNAL_RUNNING, error))
+		return false;
 	by_event = ask_by_event(guest);
 	if (!by_event &&
 	    xyl_store_write(storeio_store(xylemd.io), XYL_TX_NONE, path, "suspend", strlen("suspend")))
 		return xd_fail(error, XD_ERROR_STORE, "guest \"%s\": %s: %s", guest->name, path, xyl_error());
-	/* A guest that is paused answers nothing: it runs for as long as this takes. */
-	guest->paused_before_save = info.paused;
-	if (guest->paused_before_save && xyl_domain_unpause(xylemd.xen, domid)) {
+	if (guest->journal->paused_before_save && xyl_domain_unpause(xylemd.xen, domid)) {
 		xd_fail(error, XD_ERROR_HYPERVISOR, "guest \"%s\": %s", guest->name, xyl_error());
 		if (!take_back(guest))
-			guest->abandoned_domid = domid;
+			guest->journal->abandoned_domid = domid;
 		return false;
 	}
 	if (wait_suspended(guest, by_event, error)) {
-		guest->abandoned_domid = 0;
+		guest->journal->abandoned_domid = 0;
 		return true;
 	}
-	if (guest->paused_before_save && xyl_domain_pause(xylemd.xen, domid))
+	if (guest->journal->paused_before_save && xyl_domain_pause(xylemd.xen, domid))
 		g_warning("guest \"%s\": %s", guest->name, xyl_error());
-	guest->paused_before_save = false;
+	guest->journal->paused_before_save = false;
 	return false;
 }
 
@@ -291,9 +301,9 @@ static bool resume(struct guest *guest, GError **error)
 {
 	uint32_t domid = guest->journal->domid;
 
-	if (guest->paused_before_save && xyl_domain_pause(xylemd.xen, domid))
+	if (guest->journal->paused_before_save && xyl_domain_pause(xylemd.xen, domid))
 		return xd_fail(error, XD_ERROR_HYPERVISOR, "guest \"%s\": %s", guest->name, xyl_error());
-	guest->paused_before_save = false;
+	guest->journal->paused_before_save = false;
 	guest->settled_domid = 0;
 	g_mutex_lock(&xylemd.lock);
 	guest->stopped_domid = 0;
@@ -302,6 +312,7 @@ static bool resume(struct guest *guest, GError **error)
 		return xd_fail(error, XD_ERROR_STORE, "guest \"%s\": %s", guest->name, xyl_error());
 	if (xyl_domain_resume(xylemd.xen, domid))
 		return xd_fail(error, XD_ERROR_HYPERVISOR, "guest \"%s\": %s", guest->name, xyl_error());
+	guest_save(guest, JOURNAL_RUNNING);
 	guest_event(guest, domid, "resumed", "");
 	return true;
 }
@@ -312,15 +323,29 @@ bool save_resume_abandoned(struct guest *guest)
 	g_autoptr(GError) error = NULL;
 	bool ok;
 
-	if (!guest->abandoned_domid || guest->abandoned_domid != guest->journal->domid)
+	if (!guest->journal->abandoned_domid || guest->journal->abandoned_domid != guest->journal->domid)
 		return false;
-	guest->abandoned_domid = 0;
+	guest->journal->abandoned_domid = 0;
 	set_saving(guest, true);
 	ok = look_at(guest, &error) == LOOK_RUNS || (!error && resume(guest, &error));
 	set_saving(guest, false);
 	if (!ok)
 		g_warning("%s", error->message);
+	guest_save(guest, JOURNAL_RUNNING);
 	return ok;
+}
+
+/* One that was paused, and runs in order to suspend, which nobody waits for any more. */
+static void pause_again(struct guest *guest)
+{
+	uint32_t domid = guest->journal->domid;
+	struct xyl_dominfo info;
+
+	if (!guest->journal->paused_before_save || xyl_domain_info(xylemd.xen, domid, &info) || info.shutdown)
+		return;
+	if (!info.paused && xyl_domain_pause(xylemd.xen, domid))
+		g_warning("guest \"%s\": %s", guest->name, xyl_error());
+	guest->journal->paused_before_save = false;
 }
 
 void save_adopt(struct guest *guest)
@@ -332,7 +357,8 @@ void save_adopt(struct guest *guest)
 		g_debug("guest \"%s\": %s", guest->name, xyl_error());
 	/* Who asked for it is told that it failed. It goes on, now or when it comes to its suspend. */
 	if (!take_back(guest))
-		guest->abandoned_domid = guest->journal->domid;
+		guest->journal->abandoned_domid = guest->journal->domid;
+	pause_again(guest);
 	guest->journal->saving = false;
 	guest_save(guest, JOURNAL_RUNNING);
 	scan_request();
@@ -365,12 +391,15 @@ static bool conclude(struct op *op, bool written, GError **error)
 {
 	struct guest *guest = op->guest;
 	g_autoptr(GError) second = NULL;
+	bool cancelled = job_end(guest) && written, wanted = client_waits(op);
 
-	if (written && client_waits(op)) {
+	if (written && wanted && !cancelled) {
 		settle(guest);
 		return true;
 	}
-	if (written)
+	if (cancelled)
+		job_fail_cancelled(guest, "saving", error);
+	else if (written)
 		xd_fail(error, XD_ERROR_CANCELLED,
 		        "guest \"%s\": it is saved, but whoever wanted that has gone away", guest->name);
 	if (!g_atomic_int_get(&guest->doomed) && !resume(guest, &second))
@@ -527,7 +556,8 @@ void op_dump(struct op *op)
 		xd_fail(&error, XD_ERROR_BUSY, "guest \"%s\" has no domain at present", guest->name);
 	else
 		ok = job_begin(guest, "dump", &error) && dump(guest, op->fd, op->number & 1, &error);
-	job_end(guest);
+	if (job_end(guest) && ok)
+		ok = job_fail_cancelled(guest, "writing a core file", &error);
 	if (ok)
 		op_succeed(op);
 	else

@@ -309,6 +309,7 @@ enum fake_suspend fake_suspend;
 uint32_t fake_suspend_port;
 bool fake_no_event;
 int fake_channels;
+void (*fake_late)(void);
 int fake_save_error;
 bool fake_no_log;
 struct xyl_live_limits fake_live_limits;
@@ -365,6 +366,15 @@ static int report(enum gate gate, const struct xyl_progress *far, uint32_t domid
 	return error ? fail(error) : 0;
 }
 
+static int write_late(int fd, const char *text)
+{
+	if (write(fd, text, strlen(text)) != (ssize_t)strlen(text))
+		return -1;
+	if (fake_late)
+		fake_late();
+	return 0;
+}
+
 int xyl_domain_save(struct xyl *x, uint32_t domid, int fd, xyl_progress_fn *progress, void *data)
 {
 	struct xyl_progress far = { .pages_total = 100, .pages_done = 50, .bytes_done = 4096 };
@@ -376,7 +386,7 @@ int xyl_domain_save(struct xyl *x, uint32_t domid, int fd, xyl_progress_fn *prog
 		return fail(fake_save_error);
 	if (!suspended(domid))
 		return fail(EBUSY);
-	return write(fd, FAKE_STREAM, strlen(FAKE_STREAM)) == (ssize_t)strlen(FAKE_STREAM) ? 0 : -1;
+	return write_late(fd, FAKE_STREAM);
 }
 
 int xyl_domain_save_live_end(struct xyl *x, uint32_t domid)
@@ -408,7 +418,7 @@ static int save_live(uint32_t domid, int fd, const struct xyl_live *how, xyl_pro
 		return fail(fake_save_error);
 	if (!suspended(domid))
 		return fail(EBUSY);
-	return write(fd, FAKE_STREAM, strlen(FAKE_STREAM)) == (ssize_t)strlen(FAKE_STREAM) ? 0 : -1;
+	return write_late(fd, FAKE_STREAM);
 }
 
 int xyl_domain_save_live(struct xyl *x, uint32_t domid, int fd, const struct xyl_live *how,
@@ -441,7 +451,7 @@ int xyl_domain_dump(struct xyl *x, uint32_t domid, int fd, xyl_progress_fn *prog
 	fake_lock();
 	text = g_strdup_printf("core, %u pauses", fake_domains[domid].pauses);
 	fake_unlock();
-	return write(fd, text, strlen(text)) == (ssize_t)strlen(text) ? 0 : -1;
+	return write_late(fd, text);
 }
 
 int xyl_domain_restore(struct xyl *x, uint32_t domid, int fd, const struct xyl_pv_restore *how,
@@ -454,7 +464,11 @@ int xyl_domain_restore(struct xyl *x, uint32_t domid, int fd, const struct xyl_p
 	memset(out, 0, sizeof(*out));
 	if (read(fd, text, sizeof(text) - 1) < 0 || strcmp(text, FAKE_STREAM))
 		return fail(EBADMSG);
-	return progress(&far, data) ? 0 : fail(ECANCELED);
+	if (!progress(&far, data))
+		return fail(ECANCELED);
+	if (fake_late)
+		fake_late();
+	return 0;
 }
 
 /* ---- the store ---- */

@@ -43,6 +43,7 @@ extern uint32_t fake_suspend_port;     /* of their event channel for that, if an
 extern bool fake_no_event;             /* none can be sent */
 extern int fake_channels;              /* handles that are open */
 extern int fake_save_error;            /* xyl_domain_save() fails with it; 0: it writes FAKE_STREAM */
+extern void (*fake_late)(void);        /* called when a stream is complete, before its call returns */
 extern bool fake_no_rename;            /* xyl_domain_set_uuid() fails */
 extern bool fake_no_log;               /* the hypervisor cannot save guests that run */
 extern struct xyl_live_limits fake_live_limits; /* of the live save that was last asked for them */

@@ -548,6 +548,101 @@ static void test_live_adopted(void)
 	close(fd);
 }
 
+/* xylemd is killed, and another one takes over. */
+static void next_xylemd(const struct test_guest *g)
+{
+	struct guest *guest = guest_by_uuid(g->uuid);
+
+	guest_unregister(guest);
+	guest_unref(guest);
+	scan_adopt_all();
+	settle(g);
+}
+
+/* What a save that was given up leaves to be done is known to the next xylemd, too. */
+static void test_given_up_adopted(void)
+{
+	struct test_guest g;
+	uint32_t domid = saveable(&g, false);
+	struct guest *guest;
+	int fd = scratch();
+
+	fake_suspend = FAKE_ACKNOWLEDGES;
+	tap_ok(refused(begin_save(&g, fd), "Timeout") && runs(domid),
+	       "a guest that begins to suspend, and no more");
+	fake_suspend = FAKE_SUSPENDS;
+	next_xylemd(&g);
+	fake_stop(domid, XYL_SHUTDOWN_SUSPEND);
+	scan_request();
+	UNTIL(is_idle(&g));
+	settle(&g);
+	tap_ok(runs(domid), "and does so later, under another xylemd: it goes on");
+	destroyed(&g);
+	domid = saveable(&g, true);
+	tap_ok(succeeded(begin_save(&g, fd)), "one that was paused is saved");
+	next_xylemd(&g);
+	tap_ok(succeeded(begin("Resume", g_variant_new("(s)", g.uuid))) && fake_domains[domid].pauses == 1 &&
+	               !fake_domains[domid].shutdown,
+	       "and resumed under another xylemd: it is paused again");
+	destroyed(&g);
+	/* As it is when xylemd is killed within a save of a guest that is paused: it runs, to answer the request. */
+	domid = saveable(&g, true);
+	guest = guest_by_uuid(g.uuid);
+	guest->journal->saving = guest->journal->paused_before_save = true;
+	guest_save(guest, JOURNAL_RUNNING);
+	guest_unref(guest);
+	fake_lock();
+	fake_domains[domid].pauses = 0;
+	fake_unlock();
+	next_xylemd(&g);
+	tap_ok(fake_domains[domid].pauses == 1,
+	       "a save of one that is paused is cut off: it is paused again");
+	next_xylemd(&g);
+	tap_ok(fake_domains[domid].pauses == 1, "once");
+	destroyed(&g);
+	close(fd);
+}
+
+/* When all is written, and xylemd has looked for a cancel the last time. */
+static bool late_cancelled;
+static const struct test_guest *last_guest;
+
+static void cancel_late(void)
+{
+	struct guest *guest = guest_by_uuid(last_guest->uuid);
+
+	fake_late = NULL;
+	late_cancelled = job_cancel(guest);
+	guest_unref(guest);
+}
+
+static void test_cancelled_late(void)
+{
+	struct test_guest g;
+	uint32_t domid = saveable(&g, false);
+	int fd = scratch();
+
+	last_guest = &g;
+	fake_late = cancel_late;
+	tap_ok(refused(begin_save(&g, fd), "Cancelled") && late_cancelled && runs(domid),
+	       "a save that is cancelled in the last moment: it is as cancelled as any");
+	fake_late = cancel_late;
+	tap_ok(refused(begin_live(&g, fd), "Cancelled") && late_cancelled && runs(domid), "a live one");
+	fake_late = cancel_late;
+	tap_ok(refused(begin_stream("Dump", g_variant_new("(shu)", g.uuid, 0, 0), fd), "Cancelled") &&
+	               late_cancelled && runs(domid),
+	       "a dump");
+	if (ftruncate(fd, 0) || lseek(fd, 0, SEEK_SET) || !succeeded(begin_save(&g, fd)) || !destroyed(&g))
+		exit(1);
+	lseek(fd, 0, SEEK_SET);
+	fake_late = cancel_late;
+	tap_ok(refused(begin_stream("Restore", g_variant_new("(@a{sv}hu)", configuration(&g), 0, 0), fd),
+	               "Cancelled") &&
+	               late_cancelled && !fake_find(g.id),
+	       "a restore");
+	close(fd);
+}
+
 int main(void)
 {
 	g_log_set_writer_func(quiet, NULL, NULL);
@@ -561,6 +656,8 @@ int main(void)
 	test_set_migration();
 	test_live_fails();
 	test_live_adopted();
+	test_given_up_adopted();
+	test_cancelled_late();
 	test_dump();
 	g_rmdir(dir);
 	g_rmdir(dump_dir);
