@@ -25,7 +25,7 @@ struct guestp2m {
 /*
  * Reads the table of a domain by what its shared info says: the list at arch.p2m_vaddr below arch.p2m_cr3, or the tree of
  * arch.pfn_to_mfn_frame_list_list. The guest wrote all of it, and may have written anything; it should not run. Entries that
- * name no frame (missing, foreign, identity) are left out. memory_pages is how many the domain owns: what is taken of the
+ * name no frame (missing, foreign, identity) are left out. memory_pages is how many the domain owns, or may own: what is taken of the
  * host's memory is bounded by that. s: of the domain, whose progress is told meanwhile. Errors: EINVAL the table is none;
  * ECANCELED.
  */

@@ -27,6 +27,8 @@
 #define PACE_US       1000000u /* so much that was not used of a bandwidth is made up for */
 #define TABLE_TRIES   20u      /* of a table of frames that the guest changes just now */
 #define TABLE_WAIT_US 10000u
+#define OFF_TRIES     20u /* of switching the log off, which the guest pays for while it is on */
+#define OFF_WAIT_US   10000u
 
 struct live {
 	struct saver *v;
@@ -69,7 +71,13 @@ static int shadow_op(struct xyl *x, uint32_t domid, uint32_t what)
 
 int xyl_domain_save_live_end(struct xyl *x, uint32_t domid)
 {
-	return shadow_op(x, domid, XEN_DOMCTL_SHADOW_OP_OFF);
+	for (unsigned i = 1;; i++) {
+		int rc = shadow_op(x, domid, XEN_DOMCTL_SHADOW_OP_OFF);
+
+		if (rc == 0 || i == OFF_TRIES || (errno != ENOMEM && errno != EBUSY && errno != EAGAIN))
+			return rc;
+		nap(OFF_WAIT_US);
+	}
 }
 
 static int begin_log(struct live *l)
@@ -188,6 +196,16 @@ static int keep_pace(struct live *l)
 
 /* ---- rounds ---- */
 
+/* What its table may have: one that runs may get pages between this and the look at the table. */
+static uint64_t most_pages(const struct saver *v, const struct xyl_dominfo *info)
+{
+	uint64_t pages = info->memory_pages;
+
+	if (v->running && info->max_memory_pages > pages)
+		pages = info->max_memory_pages;
+	return pages < STREAM_PFNS_MAX ? pages : STREAM_PFNS_MAX;
+}
+
 static int ask_domain(struct live *l, struct xyl_dominfo *info)
 {
 	struct saver *v = l->v;
@@ -209,7 +227,7 @@ static int read_first(struct live *l)
 	for (unsigned i = 1;; i++) {
 		if (ask_domain(l, &info) < 0)
 			return -1;
-		if (savememory_read(v, info.memory_pages) == 0)
+		if (savememory_read(v, most_pages(v, &info)) == 0)
 			return 0;
 		if (i == TABLE_TRIES || errno == ENOMEM || errno == ECANCELED)
 			return -1;
@@ -227,7 +245,7 @@ static int read_again(struct live *l)
 
 	if (ask_domain(l, &info) < 0)
 		return -1;
-	if (savememory_read(v, info.memory_pages) < 0 &&
+	if (savememory_read(v, most_pages(v, &info)) < 0 &&
 	    (!v->running || errno == ENOMEM || errno == ECANCELED))
 		return -1;
 	return savememory_write_table(v);

@@ -13,6 +13,7 @@
 struct fake_domain fake_domains[FAKE_DOMAINS];
 unsigned fake_mapped, fake_allocated, fake_fail_at, fake_calls;
 bool fake_bare, fake_run_failed;
+unsigned fake_log_stays;
 int fake_log_error;
 void (*fake_between)(void);
 
@@ -381,6 +382,7 @@ static int describe(const struct fake_domain *d, struct xen_domctl *op)
 	if (d->shutdown)
 		info->flags = XEN_DOMINF_shutdown | (uint32_t)d->reason << XEN_DOMINF_shutdownshift;
 	info->tot_pages = d->page_count;
+	info->max_pages = d->max_pages;
 	info->shared_info_frame = FAKE_BASE + d->shared_index;
 	info->max_vcpu_id = FAKE_VCPUS - 1;
 	return 0;
@@ -392,6 +394,10 @@ static int log_call(struct fake_domain *d, struct xen_domctl_shadow_op *q)
 
 	switch (q->op) {
 	case XEN_DOMCTL_SHADOW_OP_OFF:
+		if (fake_log_stays) {
+			fake_log_stays--;
+			return fails(ENOMEM);
+		}
 		d->logging = false;
 		return 0;
 	case XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY:

@@ -353,7 +353,51 @@ static void test_failing_calls(void)
 	verdict("a live save in which call 1 to %u fails", calls);
 }
 
+/* Whatever else fails: the log would cost the guest time for as long as it lives. */
+static void test_log_stays(void)
+{
+	make_running(0);
+	fake_log_stays = 3;
+	CHECK_THAT(save_live() == 0 && nothing_left() && !fake_log_stays);
+	make_running(0);
+	fake_log_stays = 3;
+	t.stop_at = 3;
+	CHECK_THAT(save_live() < 0 && errno == ECANCELED && nothing_left() && !fake_log_stays);
+	verdict("a log that is not switched off at the first try");
+}
+
 /* ---- guests that change what their memory is ---- */
+
+/* Entries that name a page a second time, as if it had come since the domain was asked for. */
+static void fill_table(bool full)
+{
+	for (unsigned pfn = 0; pfn < PFNS; pfn++)
+		if (!guest_frames[pfn])
+			guest_words(LEAF + pfn / 512)[pfn % 512] = full ? guest_frames[DATA] : UINT64_MAX;
+	for (unsigned i = 0; i < 3; i++)
+		fake_dirty(1, LEAF + i);
+}
+
+static void empty_table(void)
+{
+	fill_table(false);
+}
+
+static void test_grows(void)
+{
+	make_running(0);
+	fake_domains[1].max_pages = PFNS;
+	fill_table(true);
+	t.settle = empty_table;
+	CHECK_THAT(save_live() == 0 && nothing_left() && restore(0) == 0);
+	check_memory();
+	make_running(0);
+	fake_domains[1].max_pages = fake_domains[1].page_count;
+	fill_table(true);
+	t.settle = empty_table;
+	CHECK_THAT(save_live() < 0 && errno == EINVAL && nothing_left());
+	verdict("a guest that gets more pages while it is looked at, up to its limit");
+}
 
 static void balloon_out(unsigned pfn)
 {
@@ -717,6 +761,8 @@ int main(void)
 	test_cancelled();
 	test_dies();
 	test_failing_calls();
+	test_log_stays();
+	test_grows();
 	test_changes();
 	test_anything();
 	test_hostile();
