@@ -2,6 +2,8 @@
 /* See played_guests.h. */
 #include "played_guests.h"
 
+#include "../../libxenctrl/src/guestlimits.h"
+
 #include <poll.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -135,6 +137,8 @@ int monitor_resume(struct monitor *m G_GNUC_UNUSED, const char *handle)
 
 	if (fails.away)
 		return played_fail("xylemd is not reachable");
+	if (fails.resume)
+		return played_fail("the hypervisor does not resume it");
 	g->resumes++;
 	g->suspended = false;
 	return 0;
@@ -169,6 +173,8 @@ int monitor_set_opaque(struct monitor *m G_GNUC_UNUSED, const char *handle, cons
 {
 	struct guest *g = find(handle);
 
+	if (strlen(text) > GUEST_OPAQUE_MAX)
+		return played_fail("opaque is too long");
 	if (fails.opaque)
 		return played_fail("xylemd's disk is full");
 	g_free(g->opaque);
@@ -267,6 +273,7 @@ int xyl_host_info(struct xyl *x G_GNUC_UNUSED, struct xyl_hostinfo *info)
 /* ---- in the place of locks.c ---- */
 
 int locks_held;
+void (*on_drop)(void);
 
 struct disk_locks *locks_new(const virDomainDef *def G_GNUC_UNUSED, virStorageSource *only G_GNUC_UNUSED)
 {
@@ -288,5 +295,7 @@ int locks_take(struct disk_locks *locks G_GNUC_UNUSED)
 
 void locks_drop(struct disk_locks *locks G_GNUC_UNUSED)
 {
+	if (on_drop)
+		on_drop();
 	locks_held--;
 }

@@ -27,11 +27,12 @@ extern struct guest guests[GUESTS];
 extern unsigned int last_domid;
 
 extern struct played_failures {
-	bool save, save_late, restore, pause, destroy, opaque, away, lock;
+	bool save, save_late, restore, pause, destroy, opaque, away, lock, resume;
 } fails;
 
 /* Guests whose disks are locked. */
 extern int locks_held;
+extern void (*on_drop)(void); /* before they are let go */
 
 /* A save waits for it; until then 40 pages of 100 are done, in the second round. */
 extern GMutex save_gate;
