@@ -24,6 +24,19 @@ static void take_back(virDomainObj *vm, virDomainDef **old)
 	*at = g_steal_pointer(old);
 }
 
+/* What is defined then comes with the guest, or it would be restored with what is not its own. */
+static int refuse_incoming(const virDomainObj *vm)
+{
+	const struct domain_private *priv = vm->privateData;
+
+	if (!priv->incoming)
+		return 0;
+	virReportError(VIR_ERR_OPERATION_INVALID,
+	               "%s comes from another host just now: it can be defined when it is here",
+	               vm->def->name);
+	return -1;
+}
+
 virDomainPtr define_xml_flags(virConnectPtr conn, const char *xml, unsigned int flags)
 {
 	unsigned int parse_flags = VIR_DOMAIN_DEF_PARSE_INACTIVE;
@@ -49,7 +62,7 @@ virDomainPtr define_xml_flags(virConnectPtr conn, const char *xml, unsigned int 
 	vm = virDomainObjListAdd(xylem->domains, &def, xylem->xmlopt, 0, &old);
 	if (!vm)
 		return NULL;
-	if (domain_save_config(vm->newDef ? vm->newDef : vm->def) < 0) {
+	if (refuse_incoming(vm) < 0 || domain_save_config(vm->newDef ? vm->newDef : vm->def) < 0) {
 		take_back(vm, &old);
 		virDomainObjEndAPI(&vm);
 		return NULL;

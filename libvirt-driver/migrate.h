@@ -100,12 +100,18 @@ void outgoing_hold(struct outgoing *out);
 int outgoing_send(virDomainObj *vm, const char *uri, int fd);
 /* Step 5 with what the destination said; lost: it could not be asked. */
 int outgoing_decide(virDomainObj *vm, bool runs_there, bool lost);
+/* Whatever it has come to: 0, and it ends with the guest here; -1, without an error: there is none that could be aborted.
+ * Locked; unlocks meanwhile. */
+int outgoing_abort(virDomainObj *vm);
 /* Forgets it and ends the job. */
 void outgoing_end(virDomainObj *vm);
 /* Its guest was destroyed: what no call is at work on is over. Whether there was such a one; may unlock the object. */
 bool outgoing_release(virDomainObj *vm);
 
 /* ---- migratein.c: the destination ---- */
+
+/* How long a source is waited for to connect; tests shorten it. */
+extern unsigned int migrate_connect_ms;
 
 /* The definition of a guest that comes, under that name or its own; NULL with an error. */
 virDomainDef *incoming_parse(const char *xml, const char *name);

@@ -34,6 +34,8 @@ VIR_LOG_INIT("xylem.migratein");
 #define KEEPALIVE_S      5
 #define KEEPALIVE_COUNT  4
 
+#define ACCEPT_AGAIN_MS  100
+
 /* Guarded by the domain object's lock, beside what is immutable once the thread runs. */
 struct incoming {
 	virConnectPtr conn;       /* whose migration it is; compared only */
@@ -59,6 +61,8 @@ struct incoming {
 /* All has been sent when Finish is called: within these the source has been seen, and the guest is there. */
 #define CONNECTED_MS 10000
 #define RESTORED_MS  300000
+
+unsigned int migrate_connect_ms = 300000;
 
 /* Threads that libvirtd must not take the driver away from. */
 static int threads;
@@ -108,25 +112,45 @@ static void forget(virDomainObj *vm)
 
 /* ---- the thread ---- */
 
+/* How long to wait until then. */
+static int left_ms(unsigned long long until)
+{
+	unsigned long long now = until;
+
+	return virTimeMillisNow(&now) == 0 && now < until ? (int)(until - now) : 0;
+}
+
 /* The source's connection, or -1. Unlocked. */
 static int wait_for_source(const struct incoming *in)
 {
 	g_autofree struct pollfd *fds = g_new0(struct pollfd, in->listener_count + 1);
 	int idle = KEEPALIVE_IDLE_S, every = KEEPALIVE_S, count = KEEPALIVE_COUNT, on = 1, fd = -1;
+	unsigned long long until = 0;
 	size_t i;
 
 	for (i = 0; i < in->listener_count; i++)
 		fds[i] = (struct pollfd){ .fd = virNetSocketGetFD(in->listeners[i]), .events = POLLIN };
 	fds[i] = (struct pollfd){ .fd = in->wake, .events = POLLIN };
-	while (fd < 0) {
-		if (poll(fds, in->listener_count + 1, -1) < 0 && errno != EINTR)
+	if (virTimeMillisNow(&until) == 0)
+		until += migrate_connect_ms;
+	while (fd < 0 && left_ms(until) > 0) {
+		if (poll(fds, in->listener_count + 1, left_ms(until)) < 0 && errno != EINTR)
 			break;
 		if (fds[in->listener_count].revents)
 			break;
 		for (i = 0; i < in->listener_count && fd < 0; i++) {
-			if (fds[i].revents)
-				fd = accept4(fds[i].fd, NULL, NULL, SOCK_CLOEXEC);
+			if (!fds[i].revents)
+				continue;
+			fd = accept4(fds[i].fd, NULL, NULL, SOCK_CLOEXEC);
+			/* It stays there, and no descriptor may be left for it. */
+			if (fd < 0)
+				ignore_value(poll(&fds[in->listener_count], 1, ACCEPT_AGAIN_MS));
 		}
+	}
+	if (fd < 0 && left_ms(until) == 0) {
+		virReportError(VIR_ERR_OPERATION_TIMEOUT, "the source has not connected within %u s",
+		               migrate_connect_ms / 1000);
+		return -1;
 	}
 	if (fd < 0) {
 		virReportError(VIR_ERR_OPERATION_ABORTED, "%s", "the source has not connected");
@@ -563,21 +587,40 @@ int incoming_prepare(virConnectPtr conn, virDomainDef **def, const struct migrat
 
 /* ---- step 4: Finish ---- */
 
-/* The definition is kept from now on; 0 or -1. */
-static int persist(virDomainObj *vm, struct incoming *in)
+/* The definition's file, which a full disk may refuse: as long as the source has guest and definition. 0 or -1. */
+static int write_config(const struct incoming *in)
+{
+	return in->persistent ? domain_save_config(in->persistent) : 0;
+}
+
+/* What was there before. The error stays. */
+static void take_back_config(virDomainObj *vm, const struct incoming *in)
+{
+	g_autofree char *path = NULL;
+	virErrorPtr saved;
+
+	if (!in->persistent)
+		return;
+	virErrorPreserveLast(&saved);
+	path = virDomainConfigFile(xylem->config_dir, in->persistent->name);
+	if (vm->persistent ? domain_save_config(vm->newDef ? vm->newDef : vm->def) < 0
+	                   : unlink(path) < 0 && errno != ENOENT)
+		VIR_WARN("%s has a definition that came with a migration that failed", path);
+	virErrorRestore(&saved);
+}
+
+/* The definition, which is written, is the guest's from now on. */
+static void persist(virDomainObj *vm, struct incoming *in)
 {
 	bool known = vm->persistent;
 
 	if (!in->persistent)
-		return 0;
-	if (domain_save_config(in->persistent) < 0)
-		return -1;
+		return;
 	vm->persistent = 1;
 	virDomainObjAssignDef(vm, &in->persistent, false, NULL);
 	domain_event(virDomainEventLifecycleNewFromObj(vm, VIR_DOMAIN_EVENT_DEFINED,
 	                                               known ? VIR_DOMAIN_EVENT_DEFINED_UPDATED
 	                                                     : VIR_DOMAIN_EVENT_DEFINED_ADDED));
-	return 0;
 }
 
 /* An offline migration: nothing but the definition. The object has it as if it were a running guest's. */
@@ -643,14 +686,19 @@ static int run(virDomainObj *vm, struct incoming *in, unsigned int flags)
 {
 	struct domain_private *priv = vm->privateData;
 
-	if (process_lock(vm) < 0 || process_put_definition(vm) < 0)
+	if (write_config(in) < 0)
 		return -1;
+	if (process_lock(vm) < 0 || process_put_definition(vm) < 0) {
+		take_back_config(vm, in);
+		return -1;
+	}
 	/* First the word: a source that hears no more does not go on from here on, whatever becomes of the mark. */
 	migrate_outcome_tell(in->stream, OUTCOME_STARTS, NULL);
 	priv->migration = MIGRATION_NONE;
 	if (virDomainObjSave(vm, xylem->xmlopt, xylem->state_dir) < 0 ||
 	    (!(flags & VIR_MIGRATE_PAUSED) && let_run(vm) < 0 && !runs_all_the_same(vm))) {
 		priv->migration = MIGRATION_INCOMING;
+		take_back_config(vm, in);
 		return -1;
 	}
 	migrate_outcome_tell(in->stream, OUTCOME_RUNS, NULL);
@@ -663,10 +711,7 @@ static int run(virDomainObj *vm, struct incoming *in, unsigned int flags)
 		domain_event(virDomainEventLifecycleNewFromObj(vm, VIR_DOMAIN_EVENT_RESUMED,
 		                                               VIR_DOMAIN_EVENT_RESUMED_MIGRATED));
 	}
-	/* It runs: too late for a full disk to say no. */
-	if (persist(vm, in) < 0)
-		VIR_ERROR("%s runs, and its definition is not kept: %s", vm->def->name,
-		          virGetLastErrorMessage());
+	persist(vm, in);
 	domain_save_status(vm);
 	return 0;
 }

@@ -91,21 +91,28 @@ static void log_without_effect(const virDomainDef *def)
 		VIR_WARN("%s: <serial> is the console, hvc0 in the guest", def->name);
 }
 
+/* What xylemd is given to keep of a definition: nothing of one that is too long. xml: or NULL. */
+static const char *keepable(const virDomainDef *def, const char *xml)
+{
+	if (xml && strlen(PROCESS_INCOMING_MARK) + strlen(xml) <= GUEST_OPAQUE_MAX)
+		return xml;
+	VIR_WARN("%s: its definition is too long for xylemd, which cannot give it back if /run is lost",
+	         def->name);
+	return "";
+}
+
 /* The guest's dictionary with the definition in it, so that the domain can be recognised without its state file. */
 static GVariant *with_opaque(GVariant *guest, virDomainDef *def, bool incoming)
 {
 	g_autofree char *text = virDomainDefFormat(def, xylem->xmlopt, VIR_DOMAIN_DEF_FORMAT_SECURE);
-	g_autofree char *xml = text ? g_strconcat(incoming ? PROCESS_INCOMING_MARK : "", text, NULL) : NULL;
+	const char *mark = incoming ? PROCESS_INCOMING_MARK : "";
+	g_autofree char *xml = g_strconcat(mark, keepable(def, text), NULL);
 	GVariantDict dict;
 
 	g_variant_ref_sink(guest);
 	g_variant_dict_init(&dict, guest);
-	if (xml && strlen(xml) <= GUEST_OPAQUE_MAX)
+	if (*xml)
 		g_variant_dict_insert(&dict, "opaque", "s", xml);
-	else
-		VIR_WARN(
-		        "%s: its definition is too long for xylemd, which cannot give it back if /run is lost",
-		        def->name);
 	g_variant_unref(guest);
 	return g_variant_dict_end(&dict);
 }
@@ -179,13 +186,17 @@ int process_put_definition(virDomainObj *vm)
 {
 	g_autofree char *xml = virDomainDefFormat(vm->def, xylem->xmlopt, VIR_DOMAIN_DEF_FORMAT_SECURE);
 	char handle[VIR_UUID_STRING_BUFLEN];
+	const char *kept;
 	int ret;
 
+	if (!xml)
+		return -1;
+	kept = keepable(vm->def, xml);
 	domain_handle(vm, handle);
-	if (!xml || slot_take(SLOT_GUEST, vm) < 0)
+	if (slot_take(SLOT_GUEST, vm) < 0)
 		return -1;
 	virObjectUnlock(vm);
-	ret = monitor_set_opaque(xylem->monitor, handle, xml);
+	ret = monitor_set_opaque(xylem->monitor, handle, kept);
 	virObjectLock(vm);
 	slot_give(SLOT_GUEST);
 	return ret;
