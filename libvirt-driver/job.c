@@ -338,14 +338,21 @@ int job_hurry(virDomainObj *vm)
 	return limit(vm, 0, DOWNTIME_MS_MAX);
 }
 
-int job_apply_limits(virDomainObj *vm, unsigned long long bandwidth_mib)
+static int apply_limits(virDomainObj *vm)
 {
 	const struct domain_private *priv = vm->privateData;
 
-	if (!bandwidth_mib)
-		bandwidth_mib = priv->max_speed_mib;
 	/* What an earlier migration was given is not for this one. */
-	return limit(vm, bandwidth_mib, priv->max_downtime_ms ? priv->max_downtime_ms : DOWNTIME_MS);
+	return limit(vm, priv->sending_mib ? priv->sending_mib : priv->max_speed_mib,
+	             priv->max_downtime_ms ? priv->max_downtime_ms : DOWNTIME_MS);
+}
+
+int job_begin_limits(virDomainObj *vm, unsigned long long bandwidth_mib)
+{
+	struct domain_private *priv = vm->privateData;
+
+	priv->sending_mib = bandwidth_mib;
+	return apply_limits(vm);
 }
 
 /* A running guest's; the values hold for its present life, also for a migration that is under way. */
@@ -363,7 +370,7 @@ static int set_limits(virDomainPtr dom, int (*acl)(virConnectPtr conn, virDomain
 	if (acl(dom->conn, vm->def) == 0 && domain_refuse_dom0(vm, "migrated") == 0 &&
 	    virDomainObjCheckActive(vm) == 0) {
 		set(priv, value);
-		ret = priv->migration == MIGRATION_SENDING ? job_apply_limits(vm, 0) : 0;
+		ret = priv->migration == MIGRATION_SENDING ? apply_limits(vm) : 0;
 	}
 	virDomainObjEndAPI(&vm);
 	return ret;
@@ -372,6 +379,7 @@ static int set_limits(virDomainPtr dom, int (*acl)(virConnectPtr conn, virDomain
 static void set_speed(struct domain_private *priv, unsigned long long mib)
 {
 	priv->max_speed_mib = mib;
+	priv->sending_mib = 0; /* also for a migration that is under way */
 }
 
 static void set_downtime(struct domain_private *priv, unsigned long long ms)

@@ -14,7 +14,7 @@ void job_end(virDomainObj *vm, bool good);
 struct sampler *job_watch(virDomainObj *vm);
 void job_unwatch(struct sampler *s);
 /* Tells xylemd the limits of a live migration, 0: those that were set before; 0, or -1. Unlocks the object meanwhile. */
-int job_apply_limits(virDomainObj *vm, unsigned long long bandwidth_mib);
+int job_begin_limits(virDomainObj *vm, unsigned long long bandwidth_mib);
 /* What is left of it is sent while the guest is suspended, at once. Likewise. */
 int job_hurry(virDomainObj *vm);
 

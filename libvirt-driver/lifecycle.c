@@ -249,6 +249,11 @@ static void auto_destroy(virDomainObj *vm, virConnectPtr conn G_GNUC_UNUSED)
 	events_later(vm, destroy_later);
 }
 
+bool lifecycle_is_autodestroyed(virDomainObj *vm)
+{
+	return virCloseCallbacksDomainIsRegistered(vm, NULL, auto_destroy);
+}
+
 static int start(virDomainObj *vm, virConnectPtr conn, unsigned int flags)
 {
 	if (save_start(vm, flags & VIR_DOMAIN_START_PAUSED, VIR_DOMAIN_EVENT_STARTED_BOOTED) < 0)
@@ -734,8 +739,10 @@ int lifecycle_abort_job_flags(virDomainPtr dom, unsigned int flags)
 		goto cleanup;
 	if (priv->starting && !virDomainObjIsActive(vm))
 		ret = destroy_building(vm);
-	else if (priv->save_file || priv->dumping || priv->migration == MIGRATION_SENDING)
+	else if (priv->save_file || priv->dumping)
 		ret = cancel(vm);
+	else if (migrate_abort(vm) == 0)
+		ret = 0;
 	else if (priv->incoming && !virDomainObjIsActive(vm) && migrate_release(vm))
 		ret = 0; /* nobody has connected yet to send it */
 	else

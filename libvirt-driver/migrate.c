@@ -230,6 +230,11 @@ int migrate_confirm(virDomainPtr dom, virTypedParameterPtr params, int count,
 	return ret;
 }
 
+int migrate_abort(virDomainObj *vm)
+{
+	return outgoing_abort(vm);
+}
+
 bool migrate_release(virDomainObj *vm)
 {
 	return outgoing_release(vm) || incoming_release(vm);

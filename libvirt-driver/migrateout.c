@@ -34,6 +34,7 @@ struct outgoing {
 	bool tells;                       /* the destination tells the outcome */
 	bool busy;                        /* a call is at work on it */
 	bool orphan;                      /* its client has gone */
+	bool aborted;                     /* somebody wants it to end */
 	bool was_paused;                  /* as it is again when it goes on */
 	unsigned long long bandwidth_mib; /* 0: none of its own */
 };
@@ -78,6 +79,14 @@ static int check_guest(virDomainObj *vm, unsigned int flags)
 	}
 	if (save_check(vm, "migrated") < 0)
 		return -1;
+	if (lifecycle_is_autodestroyed(vm)) {
+		virReportError(
+		        VIR_ERR_OPERATION_INVALID,
+		        "%s ends with the connection of the client that started it (autodestroy), which "
+		        "another host cannot see",
+		        vm->def->name);
+		return -1;
+	}
 	for (i = 0; i < vm->def->ndisks && !(flags & VIR_MIGRATE_UNSAFE); i++) {
 		if (check_disk(vm->def, vm->def->disks[i]) < 0)
 			return -1;
@@ -140,6 +149,9 @@ void outgoing_end(virDomainObj *vm)
 	g_clear_pointer(&priv->outgoing, free_outgoing);
 	if (priv->migration == MIGRATION_BEGUN)
 		priv->migration = MIGRATION_NONE;
+	/* An xylemd that was away may be back by now, and reconciling has left it to us. */
+	if (priv->migration == MIGRATION_SENDING && vm->def->id > 0 && monitor_connected(xylem->monitor))
+		events_later(vm, migrate_recover);
 	domain_end_job(vm);
 }
 
@@ -390,27 +402,59 @@ static void explain(virDomainObj *vm, const struct outgoing *out)
 	               message, why ? "; there: " : "", why ? why : "");
 }
 
+/* -1: nobody wants it any more. */
+static int check_wanted(const struct outgoing *out)
+{
+	if (!out->orphan && !out->aborted)
+		return 0;
+	virReportError(VIR_ERR_OPERATION_ABORTED, "%s",
+	               out->orphan ? "the client has gone" : "it was aborted");
+	return -1;
+}
+
+int outgoing_abort(virDomainObj *vm)
+{
+	struct domain_private *priv = vm->privateData;
+	char handle[VIR_UUID_STRING_BUFLEN];
+	bool sending = priv->migration == MIGRATION_SENDING;
+
+	if (!priv->outgoing || (priv->outgoing->flags & VIR_MIGRATE_OFFLINE) ||
+	    (priv->migration != MIGRATION_BEGUN && !sending))
+		return -1;
+	/* Whoever is at work on it looks for this before the guest is sent, and after. */
+	priv->outgoing->aborted = true;
+	if (!sending)
+		return 0;
+	domain_handle(vm, handle);
+	virObjectUnlock(vm);
+	/* xylemd may not have begun yet. */
+	if (monitor_cancel(xylem->monitor, handle) < 0)
+		virResetLastError();
+	virObjectLock(vm);
+	return priv->migration == MIGRATION_SENT || priv->migration == MIGRATION_LEFT ? -1 : 0;
+}
+
 /* The stream has been sent: from now on the guest may run at the destination, when this is written down. */
 static int sent(virDomainObj *vm, const struct outgoing *out)
 {
 	struct domain_private *priv = vm->privateData;
+	bool locked = priv->locked;
+	int ret;
 
-	if (virDomainObjCheckActive(vm) < 0)
+	if (virDomainObjCheckActive(vm) < 0 || check_wanted(out) < 0)
 		return -1;
-	if (out->orphan) {
-		virReportError(VIR_ERR_OPERATION_ABORTED, "%s", "the client has gone");
-		return -1;
-	}
 	priv->migration = MIGRATION_SENT;
 	if (virDomainObjGetState(vm, NULL) == VIR_DOMAIN_RUNNING)
 		domain_event(virDomainEventLifecycleNewFromObj(vm, VIR_DOMAIN_EVENT_SUSPENDED,
 		                                               VIR_DOMAIN_EVENT_SUSPENDED_MIGRATED));
 	virDomainObjSetState(vm, VIR_DOMAIN_PAUSED, VIR_DOMAIN_PAUSED_MIGRATION);
-	if (virDomainObjSave(vm, xylem->xmlopt, xylem->state_dir) < 0)
-		return -1;
-	process_unlock(vm);
-	domain_save_status(vm);
-	return 0;
+	/* First the word: a libvirtd that begins in between takes the locks again before the guest goes on. */
+	priv->locked = false;
+	ret = virDomainObjSave(vm, xylem->xmlopt, xylem->state_dir);
+	priv->locked = locked;
+	if (ret == 0)
+		process_unlock(vm);
+	return ret;
 }
 
 /* The caller has a slot, which is also for what follows when it fails: the guest goes on. */
@@ -419,20 +463,20 @@ static int send_in_slot(virDomainObj *vm, const char *uri, int fd)
 	struct domain_private *priv = vm->privateData;
 	struct outgoing *out = priv->outgoing;
 
-	if (uri) {
+	if (uri && check_wanted(out) == 0) {
 		virObjectUnlock(vm);
 		fd = connect_to(uri);
 		virObjectLock(vm);
 		out->stream = fd;
 	}
-	if (fd < 0 || virDomainObjCheckActive(vm) < 0) {
+	if (fd < 0 || virDomainObjCheckActive(vm) < 0 || check_wanted(out) < 0) {
 		explain(vm, out);
 		return -1;
 	}
 	priv->migration = MIGRATION_SENDING;
 	domain_save_status(vm);
 	job_begin(vm, VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT);
-	if (((out->flags & VIR_MIGRATE_LIVE) && job_apply_limits(vm, out->bandwidth_mib) < 0) ||
+	if (((out->flags & VIR_MIGRATE_LIVE) && job_begin_limits(vm, out->bandwidth_mib) < 0) ||
 	    save_write(vm, fd, out->flags & VIR_MIGRATE_LIVE) < 0 || sent(vm, out) < 0) {
 		explain(vm, out);
 		job_end(vm, false);

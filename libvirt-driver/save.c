@@ -110,12 +110,13 @@ bool save_go_on(virDomainObj *vm)
 	domain_handle(vm, handle);
 	virObjectUnlock(vm);
 	ignore_value(monitor_cancel(xylem->monitor, handle));
-	/* One that is not suspended says so, which is as good. */
-	asked = monitor_resume(xylem->monitor, handle) == 0 || monitor_connected(xylem->monitor);
-	if (!asked)
-		VIR_WARN("%s may be suspended; it is resumed when xylemd is back: %s", handle,
-		         virGetLastErrorMessage());
+	asked = monitor_resume(xylem->monitor, handle) == 0;
 	virObjectLock(vm);
+	/* One that is not suspended says so, which is as good. */
+	asked = asked || (monitor_connected(xylem->monitor) && !save_is_suspended(vm));
+	if (!asked)
+		VIR_WARN("%s may be suspended; it is resumed when xylemd is back, or by virsh resume: %s",
+		         handle, virGetLastErrorMessage());
 	virErrorRestore(&saved);
 	return asked;
 }

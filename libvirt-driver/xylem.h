@@ -120,6 +120,7 @@ struct domain_private {
 	struct job *job;           /* one that takes long, and what became of the last one; NULL */
 	struct job *completed;
 	unsigned long long max_speed_mib, max_downtime_ms; /* of its migration; 0: as it comes */
+	unsigned long long sending_mib; /* what the client of the present one gave it alone; 0 */
 };
 
 /* ---- domain.c: objects, jobs, slots, hooks ---- */
@@ -393,6 +394,8 @@ int job_get_downtime(virDomainPtr dom, unsigned long long *ms, unsigned int flag
 char *convert_from_native(virConnectPtr conn, const char *format_name, const char *text, unsigned int flags);
 char *convert_to_native(virConnectPtr conn, const char *format_name, const char *xml, unsigned int flags);
 /* lifecycle.c */
+/* Whether it ends with a client's connection. */
+bool lifecycle_is_autodestroyed(virDomainObj *vm);
 virDomainPtr lifecycle_create_xml(virConnectPtr conn, const char *xml, unsigned int flags);
 int lifecycle_create_flags(virDomainPtr dom, unsigned int flags);
 int lifecycle_create(virDomainPtr dom);
@@ -466,6 +469,9 @@ int migrate_confirm(virDomainPtr dom, virTypedParameterPtr params, int count, co
 /* The guest was destroyed, or is to be while it is built: no client's next call is waited for. Whether one was. Locked, no
  * job; may unlock. */
 bool migrate_release(virDomainObj *vm);
+/* Ends a migration from here, whatever it has come to: 0; -1, without an error: there is none that could be ended. Locked;
+ * unlocks the object meanwhile. */
+int migrate_abort(virDomainObj *vm);
 /* What became of a migration that libvirtd, or xylemd, has not lived to see the end of. As save_recover(). */
 void migrate_recover(virDomainObj *vm, unsigned long life);
 /* Whether guests are coming at this moment. */

@@ -8,6 +8,11 @@
 
 #include "migrateplay.h"
 
+static bool is_running_idle(virDomainPtr d)
+{
+	return idle(d) && runs(d);
+}
+
 static char *config_file(void)
 {
 	return g_build_filename(xylem->config_dir, "one.xml", NULL);
@@ -157,12 +162,144 @@ static void test_no_source(void)
 	lifecycle_destroy(dom);
 }
 
+/* ---- the source ---- */
+
+static void test_autodestroy(void)
+{
+	if (lifecycle_create_flags(dom, VIR_DOMAIN_START_AUTODESTROY) < 0)
+		abort();
+	ok(!begin(0, NULL) && says("one") && says("autodestroy") && idle(dom) && runs(dom),
+	   "a guest that ends with its client's connection is not migrated");
+	lifecycle_destroy(dom);
+}
+
+static void *perform_limited(void *data)
+{
+	struct params p = { 0 };
+	int ret;
+
+	add(&p, VIR_MIGRATE_PARAM_URI, data);
+	ignore_value(virTypedParamsAddULLong(&p.list, &p.count, &p.max, VIR_MIGRATE_PARAM_BANDWIDTH, 7));
+	ret = migrate_perform(dom, NULL, p.list, p.count, NULL, 0, NULL, NULL,
+	                      VIR_MIGRATE_LIVE | VIR_MIGRATE_CHANGE_PROTECTION);
+	clear(&p);
+	return GINT_TO_POINTER(ret);
+}
+
+static void test_limits(void)
+{
+	g_autofree char *xml = NULL;
+	virDomainJobInfo info = { 0 };
+	GThread *thread;
+
+	start();
+	xml = begin(VIR_MIGRATE_LIVE, NULL);
+	peer_start(NULL, false);
+	g_mutex_lock(&save_gate);
+	thread = g_thread_new("perform", perform_limited, peer.uri);
+	while (info.memTotal != 100 * 4096) {
+		g_usleep(1000);
+		if (job_info(dom, &info) < 0)
+			abort();
+	}
+	ok(one->bandwidth == 7 << 20 && job_set_downtime(dom, 50, 0) == 0 && one->downtime_us == 50000 &&
+	           one->bandwidth == 7 << 20,
+	   "another downtime leaves a migration the bandwidth that its client gave it");
+	ok(job_set_speed(dom, 9, 0) == 0 && one->bandwidth == 9 << 20 && job_set_downtime(dom, 60, 0) == 0 &&
+	           one->bandwidth == 9 << 20,
+	   "another speed is one");
+	g_mutex_unlock(&save_gate);
+	ok(GPOINTER_TO_INT(g_thread_join(thread)) == 0 && peer_end() && confirm(0, true) == 0 && runs(dom),
+	   "and it ends");
+	lifecycle_destroy(dom);
+}
+
+static void test_resume_fails(void)
+{
+	fails.save_late = fails.resume = true;
+	ok(send_to(NULL, true, 0) < 0 && one->suspended && idle(dom) && status_says("phase='sending'"),
+	   "xylemd cannot resume the guest: what is to be done stays written down");
+	fails.save_late = fails.resume = false;
+	ok(lifecycle_resume(dom) == 0 && runs(dom) && !status_says("<migration"), "and is done by a resume");
+	lifecycle_destroy(dom);
+}
+
+static bool dropped, locked_on_disk;
+
+static void see_drop(void)
+{
+	dropped = true;
+	locked_on_disk = status_says("<locked/>");
+}
+
+/* A libvirtd that ends between the two takes locks once too often, and does not believe to have what it has not. */
+static void test_lock_order(void)
+{
+	start();
+	on_drop = see_drop;
+	ok(send_to(NULL, true, 0) == 0 && dropped && !locked_on_disk,
+	   "it is written down that the disks are not locked before they are not");
+	on_drop = NULL;
+	ok(confirm(0, true) == 0 && runs(dom) && status_says("<locked/>"), "and the other way round");
+	lifecycle_destroy(dom);
+}
+
+static void test_abort_early(void)
+{
+	g_autofree char *cookie = NULL;
+	g_autofree char *xml = NULL;
+
+	start();
+	xml = begin(0, &cookie);
+	ok(xml && lifecycle_abort_job(dom) == 0 &&
+	           perform("tcp://127.0.0.1:1", NULL, VIR_MIGRATE_CHANGE_PROTECTION) < 0 &&
+	           virGetLastErrorCode() == VIR_ERR_OPERATION_ABORTED && runs(dom) && idle(dom),
+	   "a migration that is aborted before it is performed is not");
+	there.aborts = true;
+	ok(peer_to_peer(0, NULL) < 0 && virGetLastErrorCode() == VIR_ERR_OPERATION_ABORTED && there.gave_up &&
+	           runs(dom) && idle(dom),
+	   "nor is a peer-to-peer one, while the destination prepares");
+	there.aborts = false;
+	lifecycle_destroy(dom);
+}
+
+/* xylemd is away while the guest is sent, and back before the call ends. */
+static void test_xylemd_back(void)
+{
+	fails.save_late = fails.away = there.xylemd_back = true;
+	ok(peer_to_peer(0, NULL) < 0 && soon(is_running_idle, dom),
+	   "an xylemd that comes back within a peer-to-peer migration: the guest goes on");
+	fails.save_late = fails.away = there.xylemd_back = false;
+	lifecycle_destroy(dom);
+}
+
+static void test_slots(void)
+{
+	ok(peer_to_peer(0, "starts\nruns\n") == 0 && there.least_slots == 1 &&
+	           !xylem->slots[SLOT_BUILD].taken,
+	   "a call that waits for another host has a slot");
+	there.unreachable = true;
+	ok(peer_to_peer(0, NULL) < 0 && there.least_slots == 1 && !xylem->slots[SLOT_BUILD].taken,
+	   "also for one that does not answer");
+	there.unreachable = false;
+	lifecycle_destroy(dom);
+}
+
 int main(void)
 {
 	g_autofree char *dir = g_dir_make_tmp("xylem-migrate-XXXXXX", NULL);
 	g_autofree char *remove = g_strdup_printf("rm -rf '%s'", dir);
 
 	migrateplay_begin(dir);
+	there_begin();
+	there.tells = true;
+	test_autodestroy();
+	test_limits();
+	test_resume_fails();
+	test_lock_order();
+	test_abort_early();
+	test_xylemd_back();
+	test_slots();
 	define_undefine(dom);
 	test_define_meanwhile();
 	test_config_first();
