@@ -386,6 +386,13 @@ static bool client_waits(struct op *op)
 	return waits;
 }
 
+/* From now on no xylemd lets it go on by itself: its journal says that its save is over. */
+static bool note_saved(struct guest *guest, GError **error)
+{
+	guest->journal->saving = false;
+	return guest_try_save(guest, JOURNAL_RUNNING, error);
+}
+
 /* Of a suspended guest: it is kept when all has been written, and goes on otherwise. */
 static bool conclude(struct op *op, bool written, GError **error)
 {
@@ -393,13 +400,13 @@ static bool conclude(struct op *op, bool written, GError **error)
 	g_autoptr(GError) second = NULL;
 	bool cancelled = job_end(guest) && written, wanted = client_waits(op);
 
-	if (written && wanted && !cancelled) {
+	if (written && wanted && !cancelled && note_saved(guest, error)) {
 		settle(guest);
 		return true;
 	}
 	if (cancelled)
 		job_fail_cancelled(guest, "saving", error);
-	else if (written)
+	else if (written && !wanted)
 		xd_fail(error, XD_ERROR_CANCELLED,
 		        "guest \"%s\": it is saved, but whoever wanted that has gone away", guest->name);
 	if (!g_atomic_int_get(&guest->doomed) && !resume(guest, &second))
@@ -496,7 +503,7 @@ void op_save(struct op *op)
 	     (op->number & 1 ? save_live(op, &error) : save_suspended(op, &error));
 	job_end(guest);
 	guest->journal->saving = false;
-	if (!g_atomic_int_get(&guest->doomed))
+	if (!ok && !g_atomic_int_get(&guest->doomed))
 		guest_save(guest, JOURNAL_RUNNING);
 	set_saving(guest, false);
 	if (ok)

@@ -643,6 +643,36 @@ static void test_cancelled_late(void)
 	close(fd);
 }
 
+static void lose_journals(void)
+{
+	g_autofree char *aside = g_strconcat(dir, ".aside", NULL);
+
+	fake_late = NULL;
+	if (g_rename(dir, aside))
+		exit(1);
+}
+
+/* The next xylemd would find a save that was cut off, and let a guest go on whose file is complete. */
+static void test_journal_full(void)
+{
+	g_autofree char *aside = g_strconcat(dir, ".aside", NULL);
+	struct test_guest g;
+	uint32_t domid = saveable(&g, false);
+	int fd = scratch();
+
+	fake_late = lose_journals;
+	tap_ok(refused(begin_save(&g, fd), "Internal") && runs(domid),
+	       "a save that cannot be written down is none: the guest goes on");
+	if (g_rename(aside, dir))
+		exit(1);
+	next_xylemd(&g);
+	tap_ok(runs(domid) && succeeded(begin_save(&g, fd)), "and can be saved when that can be done");
+	next_xylemd(&g);
+	tap_ok(!runs(domid) && fake_find(g.id) == domid, "then the next xylemd keeps it as it is");
+	destroyed(&g);
+	close(fd);
+}
+
 int main(void)
 {
 	g_log_set_writer_func(quiet, NULL, NULL);
@@ -658,6 +688,7 @@ int main(void)
 	test_live_adopted();
 	test_given_up_adopted();
 	test_cancelled_late();
+	test_journal_full();
 	test_dump();
 	g_rmdir(dir);
 	g_rmdir(dump_dir);
