@@ -251,6 +251,7 @@ static void close_restore(struct restore *r)
 	free(r->vcpus);
 	free(r->list);
 	free(r->pages);
+	free(r->spare);
 	free(r->slots);
 	free(r->table_pages);
 	free(r->shared);

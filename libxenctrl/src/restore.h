@@ -16,9 +16,10 @@ struct restore_vcpu {
 
 /* A page of the domain. */
 struct restore_page {
-	uint64_t mfn; /* XYL_PAGE_NONE: it is still to get one */
+	uint64_t mfn; /* XYL_PAGE_NONE: it had one, which was given back */
 	uint32_t pfn;
 	uint8_t type; /* enum stream_page: the last that came */
+	bool spare;   /* it is in restore.spare */
 };
 
 struct restore {
@@ -29,10 +30,13 @@ struct restore {
 	struct stream_order order;
 	uint64_t shared_info_mfn;
 
-	/* memory: what is kept grows with what the domain gets, however far apart its pfns lie */
+	/* memory: what is kept grows with what the domain has, however far apart its pfns lie */
 	uint64_t pfn_count;
 	struct restore_page *pages; /* in the order in which they came first */
 	uint64_t page_count, page_room;
+	uint64_t frame_count; /* of them that have a frame */
+	uint32_t *spare;      /* index of pages that were none any more when they came last, and have a frame */
+	uint64_t spare_count;
 	uint32_t *slots; /* hash of their pfns: index in pages + 1, 0: free */
 	unsigned slot_bits;
 	uint64_t factor;       /* of the hash: odd, not for the stream to know */

@@ -16,10 +16,11 @@
 #include "pvtables.h"
 #include "restore.h"
 
-#define PAGE_WORDS (XYL_PAGE_BYTES / sizeof(uint64_t))
-#define READ_PIECE (256u * 1024)
-#define RUN_ORDER  4u
-#define RUN_PAGES  (1u << RUN_ORDER)
+#define PAGE_WORDS  (XYL_PAGE_BYTES / sizeof(uint64_t))
+#define READ_PIECE  (256u * 1024)
+#define FRAME_COMES (XYL_PAGE_NONE - 1) /* in place of a frame that the domain is about to be given */
+#define RUN_ORDER   4u
+#define RUN_PAGES   (1u << RUN_ORDER)
 
 /* Reads count words, with memory taken as they come: a length alone takes none. */
 static uint64_t *read_words(struct restore *r, uint64_t count, const char *what)
@@ -103,15 +104,38 @@ static void fill_slots(struct restore *r)
 		*slot_of(r, r->pages[i].pfn) = (uint32_t)i + 1;
 }
 
-/* Room for one page more: twice as many pages, and twice as many slots as that. */
-static int make_room(struct restore *r)
+/* Forgets pages without a frame. */
+static void compact(struct restore *r)
 {
-	uint64_t room = r->page_room ? 2 * r->page_room : XYL_BATCH;
+	uint64_t kept = 0;
+
+	r->spare_count = 0;
+	for (uint64_t i = 0; i < r->page_count; i++) {
+		struct restore_page page = r->pages[i];
+
+		if (page.mfn == XYL_PAGE_NONE)
+			continue;
+		page.spare = page.type == STREAM_PAGE_NONE;
+		if (page.spare)
+			r->spare[r->spare_count++] = (uint32_t)kept;
+		r->pages[kept++] = page;
+	}
+	r->page_count = kept;
+	fill_slots(r);
+}
+
+/* Twice as many pages, and twice as many slots as that. */
+static int grow(struct restore *r)
+{
+	uint64_t room = r->page_room ? 2 * r->page_room : 2 * XYL_BATCH;
 	struct restore_page *pages = realloc(r->pages, room * sizeof(*pages));
-	uint32_t *slots = pages ? calloc(2 * room, sizeof(*slots)) : NULL;
+	uint32_t *spare = pages ? realloc(r->spare, room * sizeof(*spare)) : NULL;
+	uint32_t *slots = spare ? calloc(2 * room, sizeof(*slots)) : NULL;
 
 	if (pages)
 		r->pages = pages;
+	if (spare)
+		r->spare = spare;
 	if (!slots)
 		return stream_fail(&r->s, ENOMEM, "out of memory");
 	if (!r->factor && getrandom(&r->factor, sizeof(r->factor), GRND_NONBLOCK) != sizeof(r->factor))
@@ -125,62 +149,79 @@ static int make_room(struct restore *r)
 	return 0;
 }
 
-/* Notes that the domain gets a page there, where it has none. */
-static int add_page(struct restore *r, uint64_t pfn)
+/* Room for so many pages more, XYL_BATCH at most. Pages without a frame are forgotten when they are half: all
+ * are looked at then, but as many have come since. */
+static int make_room(struct restore *r, uint64_t count)
 {
-	if (r->page_count == r->page_room && make_room(r) < 0)
-		return -1;
-	r->pages[r->page_count] =
-	        (struct restore_page){ XYL_PAGE_NONE, (uint32_t)pfn, STREAM_PAGE_ALLOCATED };
-	*slot_of(r, pfn) = (uint32_t)++r->page_count;
+	while (r->page_room - r->page_count < count) {
+		uint64_t without = r->page_count - r->frame_count;
+
+		if (without && without >= r->page_count / 2)
+			compact(r);
+		else if (grow(r) < 0)
+			return -1;
+	}
 	return 0;
 }
 
-/* Gives back the frames of pages that are none any more. */
-static int drop_pages(struct restore *r)
+/* Notes that the domain gets a page there, where it has none. There is room. */
+static struct restore_page *add_page(struct restore *r, uint64_t pfn)
 {
-	uint64_t mfns[XYL_BATCH], kept = 0, done;
+	struct restore_page *page = &r->pages[r->page_count];
+
+	*page = (struct restore_page){ XYL_PAGE_NONE, (uint32_t)pfn, STREAM_PAGE_ALLOCATED, false };
+	*slot_of(r, pfn) = (uint32_t)++r->page_count;
+	return page;
+}
+
+/* Gives back frames of pages that are none any more, as many as there are up to that. */
+static int give_back(struct restore *r, uint64_t count)
+{
+	uint64_t mfns[XYL_BATCH], done;
 	unsigned n = 0;
 
-	for (uint64_t i = 0; i < r->page_count; i++) {
-		if (r->pages[i].type != STREAM_PAGE_NONE) {
-			r->pages[kept++] = r->pages[i];
-			continue;
-		}
-		mfns[n++] = r->pages[i].mfn;
+	while (count && r->spare_count) {
+		struct restore_page *page = &r->pages[r->spare[--r->spare_count]];
+
+		page->spare = false;
+		if (page->type != STREAM_PAGE_NONE)
+			continue; /* it is one again */
+		mfns[n++] = page->mfn;
+		page->mfn = XYL_PAGE_NONE;
+		r->frame_count--;
+		count--;
 		if (n == XYL_BATCH && xyl_memory_decrease(r->x, r->domid, n, 0, mfns, &done) < 0)
 			return stream_because(&r->s);
 		n %= XYL_BATCH;
 	}
 	if (n && xyl_memory_decrease(r->x, r->domid, n, 0, mfns, &done) < 0)
 		return stream_because(&r->s);
-	if (kept == r->page_count)
-		return 0;
-	r->page_count = kept;
-	fill_slots(r);
 	return 0;
 }
 
-/* The limit that the caller wants, or one that grows with what the stream brings. */
-static int set_limit(struct restore *r)
+/* For so many frames more: the limit that the caller wants, or one that grows with what the stream brings. */
+static int set_limit(struct restore *r, uint64_t more)
 {
-	uint64_t pages = r->page_count, kib = r->how->max_memory_kib ? r->how->max_memory_kib : pages * 4;
+	uint64_t most = r->how->max_memory_kib / 4, pages = r->frame_count + more;
 
 	if (pages <= r->limit_pages)
 		return 0;
-	if (pages * 4 > kib) {
-		if (drop_pages(r) < 0)
+	if (most && pages > most) {
+		if (give_back(r, pages - most) < 0)
 			return -1;
-		pages = r->page_count;
+		pages = r->frame_count + more;
 		if (pages <= r->limit_pages)
 			return 0;
 	}
-	if (pages * 4 > kib)
+	if (most && pages > most)
 		return stream_fail(&r->s, ENOMEM, "it needs more memory than the %llu KiB that it may have",
-		                   (unsigned long long)kib);
-	if (xyl_memory_set_max(r->x, r->domid, kib) < 0)
+		                   (unsigned long long)r->how->max_memory_kib);
+	if (!most)
+		most = pages;
+	if (xyl_memory_set_max(r->x, r->domid, r->how->max_memory_kib ? r->how->max_memory_kib : most * 4) <
+	    0)
 		return stream_because(&r->s);
-	r->limit_pages = kib / 4;
+	r->limit_pages = most;
 	return 0;
 }
 
@@ -234,8 +275,11 @@ static int get_frames(const struct restore *r, uint64_t *mfns, uint64_t n)
 /* Gives the domain frames for those of count pages that should have one and do not. */
 static int populate(struct restore *r, const uint64_t *list, uint32_t count)
 {
-	uint64_t mfns[XYL_BATCH], first, n = 0;
+	struct restore_page *wanted[XYL_BATCH];
+	uint64_t mfns[XYL_BATCH], n = 0;
 
+	if (make_room(r, count) < 0)
+		return -1;
 	for (uint32_t i = 0; i < count; i++) {
 		uint64_t pfn = stream_pfn(list[i]);
 		unsigned type = stream_pfn_type(list[i]);
@@ -243,24 +287,36 @@ static int populate(struct restore *r, const uint64_t *list, uint32_t count)
 
 		if (type == STREAM_PAGE_NONE || type == STREAM_PAGE_BROKEN)
 			continue;
-		if (page && page->type == STREAM_PAGE_NONE)
+		if (!page)
+			page = add_page(r, pfn);
+		else if (page->type == STREAM_PAGE_NONE)
 			page->type = STREAM_PAGE_ALLOCATED; /* it is one again, and keeps its frame */
-		if (page)
+		if (page->mfn != XYL_PAGE_NONE)
 			continue;
-		if (add_page(r, pfn) < 0)
-			return -1;
+		page->mfn = FRAME_COMES;
+		wanted[n] = page;
 		mfns[n++] = pfn;
 	}
 	if (!n)
 		return 0;
-	if (set_limit(r) < 0)
+	if (set_limit(r, n) < 0)
 		return -1;
-	first = r->page_count - n; /* what was dropped came before */
 	if (get_frames(r, mfns, n) < 0)
 		return -1;
 	for (uint64_t i = 0; i < n; i++)
-		r->pages[first + i].mfn = mfns[i];
+		wanted[i]->mfn = mfns[i];
+	r->frame_count += n;
 	return 0;
+}
+
+/* What a page is from now on. */
+static void set_type(struct restore *r, struct restore_page *page, unsigned type)
+{
+	page->type = (uint8_t)type;
+	if (type != STREAM_PAGE_NONE || page->spare || page->mfn == XYL_PAGE_NONE)
+		return;
+	page->spare = true;
+	r->spare[r->spare_count++] = (uint32_t)(page - r->pages);
 }
 
 /* Up to XYL_BATCH pages of a record: frames for them, then their contents. */
@@ -280,7 +336,7 @@ static int read_batch(struct restore *r, const uint64_t *list, uint32_t count)
 
 		if (!page)
 			continue; /* there is none, and should be none */
-		page->type = (uint8_t)type;
+		set_type(r, page, type);
 		if (stream_page_has_content(type))
 			mfns[n++] = page->mfn;
 	}
@@ -440,8 +496,10 @@ int restore_finish_memory(struct restore *r)
 {
 	uint64_t kib;
 
-	if (drop_pages(r) < 0)
+	if (give_back(r, r->spare_count) < 0)
 		return -1;
+	if (r->page_count)
+		compact(r);
 	kib = r->how->max_memory_kib ? r->how->max_memory_kib : r->page_count * 4;
 	if (translate_tables(r) < 0 || write_table_pages(r) < 0 || pin_tables(r) < 0)
 		return -1;

@@ -340,6 +340,35 @@ static void come_and_go(void)
 	max_memory_kib = 0;
 }
 
+/* The same one by one, in a domain that has all it may have: each record costs what it brings, and not all of the domain. */
+static void come_and_go_singly(void)
+{
+	enum { PAGES = 4 * STREAM_PAGES_MAX, TIMES = 100000 };
+	const struct stream_page_data head = { 1, 0 };
+
+	put_xl_header();
+	put_image_headers();
+	put_p2m_frames(PAGES + TIMES);
+	put_pages(PAGES, 1, STREAM_PAGE_ALLOCATED, STREAM_PAGE_ALLOCATED);
+	for (uint64_t i = 0; i < TIMES; i++) {
+		uint64_t gone = i | (uint64_t)STREAM_PAGE_NONE << STREAM_PFN_TYPE_BIT,
+		         come = (PAGES + i) | (uint64_t)STREAM_PAGE_ALLOCATED << STREAM_PFN_TYPE_BIT;
+
+		put_record(STREAM_PAGE_DATA, sizeof(head) + sizeof(gone));
+		put(&head, sizeof(head));
+		put(&gone, sizeof(gone));
+		put_record(STREAM_PAGE_DATA, sizeof(head) + sizeof(come));
+		put(&head, sizeof(head));
+		put(&come, sizeof(come));
+	}
+	put_record(STREAM_END, 0);
+	max_memory_kib = (uint64_t)PAGES * 4;
+	/* The sanitizer keeps what each call's buffers were: it is time that is measured, by the case's own end. */
+	CHECK_THAT(restore(NULL, NULL) < 0 && errno == EBADMSG && strstr(xyl_error(), "record END comes"));
+	CHECK_THAT(fake_domains[2].page_count == PAGES);
+	max_memory_kib = 0;
+}
+
 static void last_pfn_too_large(void)
 {
 	put_xl_header();
@@ -512,6 +541,7 @@ int main(void)
 	isolated("pfns without a page, far apart, take no memory in a restore", sparse_nothing);
 	isolated("pages far apart are restored in memory bounded by their number", sparse_pages);
 	isolated("pages that come and go take no more than those that may be there at once", come_and_go);
+	isolated("and one by one", come_and_go_singly);
 	isolated("a stream with pfns of more than a TiB is refused by name", last_pfn_too_large);
 	isolated("a page table that comes again and again is noted once", table_again);
 	isolated("whoever wants to stop is asked while optional records are passed over", optional_records);
