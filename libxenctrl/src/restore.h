@@ -35,7 +35,7 @@ struct restore {
 	struct restore_page *pages; /* in the order in which they came first */
 	uint64_t page_count, page_room;
 	uint64_t frame_count; /* of them that have a frame */
-	uint32_t *spare;      /* index of pages that were none any more when they came last, and have a frame */
+	uint32_t *spare; /* index of pages that were none any more when they came last, and have a frame */
 	uint64_t spare_count;
 	uint32_t *slots; /* hash of their pfns: index in pages + 1, 0: free */
 	unsigned slot_bits;

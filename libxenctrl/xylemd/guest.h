@@ -70,12 +70,12 @@ struct guest {
 
 	/* belongs to the operation */
 	struct journal *journal;
-	GPtrArray *disks;         /* struct disk, one for each of journal->conf->disks */
-	struct screen *screen;    /* NULL: it has none at present */
-	gint64 screen_since_us;   /* when that began */
-	guint screen_quick;       /* how many ended soon, in a row */
-	uint32_t settled_domid;   /* the domain that has stopped and is kept */
-	bool gone; /* torn down; later operations answer NotFound */
+	GPtrArray *disks;       /* struct disk, one for each of journal->conf->disks */
+	struct screen *screen;  /* NULL: it has none at present */
+	gint64 screen_since_us; /* when that began */
+	guint screen_quick;     /* how many ended soon, in a row */
+	uint32_t settled_domid; /* the domain that has stopped and is kept */
+	bool gone;              /* torn down; later operations answer NotFound */
 };
 
 struct crew;
