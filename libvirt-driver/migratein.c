@@ -44,8 +44,9 @@ struct incoming {
 	unsigned short port;      /* to be given back; 0 */
 	virNetSocket **listeners;
 	size_t listener_count;
-	int wake;   /* an eventfd: the thread does not wait any longer for a source */
-	int stream; /* a tunnel's, or the source's connection; or -1 */
+	struct pollfd *fds; /* of the listeners, and wake: the thread's */
+	int wake;           /* an eventfd: the thread does not wait any longer for a source */
+	int stream;         /* a tunnel's, or the source's connection; or -1 */
 	bool tunnel;
 	bool offline;
 	virCond ended;
@@ -79,6 +80,7 @@ static void free_incoming(struct incoming *in)
 	for (i = 0; i < in->listener_count; i++)
 		virObjectUnref(in->listeners[i]);
 	g_free(in->listeners);
+	g_free(in->fds);
 	if (in->port)
 		virPortAllocatorRelease(in->port);
 	VIR_FORCE_CLOSE(in->wake);
@@ -123,7 +125,7 @@ static int left_ms(unsigned long long until)
 /* The source's connection, or -1. Unlocked. */
 static int wait_for_source(const struct incoming *in)
 {
-	g_autofree struct pollfd *fds = g_new0(struct pollfd, in->listener_count + 1);
+	struct pollfd *fds = in->fds;
 	int idle = KEEPALIVE_IDLE_S, every = KEEPALIVE_S, count = KEEPALIVE_COUNT, on = 1, fd = -1;
 	unsigned long long until = 0;
 	size_t i;
@@ -133,7 +135,7 @@ static int wait_for_source(const struct incoming *in)
 	fds[i] = (struct pollfd){ .fd = in->wake, .events = POLLIN };
 	if (virTimeMillisNow(&until) == 0)
 		until += migrate_connect_ms;
-	while (fd < 0 && left_ms(until) > 0) {
+	do {
 		if (poll(fds, in->listener_count + 1, left_ms(until)) < 0 && errno != EINTR)
 			break;
 		if (fds[in->listener_count].revents)
@@ -146,7 +148,7 @@ static int wait_for_source(const struct incoming *in)
 			if (fd < 0)
 				ignore_value(poll(&fds[in->listener_count], 1, ACCEPT_AGAIN_MS));
 		}
-	}
+	} while (fd < 0 && left_ms(until) > 0);
 	if (fd < 0 && left_ms(until) == 0) {
 		virReportError(VIR_ERR_OPERATION_TIMEOUT, "the source has not connected within %u s",
 		               migrate_connect_ms / 1000);
@@ -471,6 +473,7 @@ static int listen_at(struct incoming *in, const char *address, int port)
 		if (virNetSocketListen(in->listeners[i], 1) < 0)
 			return -1;
 	}
+	in->fds = g_new0(struct pollfd, in->listener_count + 1);
 	return 0;
 }
 

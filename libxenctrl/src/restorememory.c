@@ -153,7 +153,7 @@ static int grow(struct restore *r)
  * are looked at then, but as many have come since. */
 static int make_room(struct restore *r, uint64_t count)
 {
-	while (r->page_room - r->page_count < count) {
+	while (!r->pages || r->page_room - r->page_count < count) {
 		uint64_t without = r->page_count - r->frame_count;
 
 		if (without && without >= r->page_count / 2)

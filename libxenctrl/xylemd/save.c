@@ -260,37 +260,45 @@ static bool nothing_pending(struct guest *guest, const char *path, GError **erro
 	return !pending;
 }
 
+/* A guest that is paused answers nothing: it runs for as long as this takes, which is written down first. */
+static bool request_suspend(struct guest *guest, const char *path, bool *by_event, GError **error)
+{
+	bool paused = guest->journal->paused_before_save;
+
+	if (paused && !guest_try_save(guest, JOURNAL_RUNNING, error))
+		return false;
+	*by_event = ask_by_event(guest);
+	if (!*by_event &&
+	    xyl_store_write(storeio_store(xylemd.io), XYL_TX_NONE, path, "suspend", strlen("suspend")))
+		return xd_fail(error, XD_ERROR_STORE, "guest \"%s\": %s: %s", guest->name, path, xyl_error());
+	if (!paused || !xyl_domain_unpause(xylemd.xen, guest->journal->domid))
+		return true;
+	xd_fail(error, XD_ERROR_HYPERVISOR, "guest \"%s\": %s", guest->name, xyl_error());
+	if (!take_back(guest))
+		guest->journal->abandoned_domid = guest->journal->domid;
+	return false;
+}
+
 static bool suspend(struct guest *guest, GError **error)
 {
 	g_autofree char *path = control_node(guest, "shutdown");
 	uint32_t domid = guest->journal->domid;
 	struct xyl_dominfo info;
-	bool by_event;
+	bool by_event = false;
 
 	if (!nothing_pending(guest, path, error))
 		return false;
 	if (xyl_domain_info(xylemd.xen, domid, &info))
 		return xd_fail(error, XD_ERROR_HYPERVISOR, "guest \"%s\": %s", guest->name, xyl_error());
-	/* A guest that is paused answers nothing: it runs for as long as this takes. */
 	guest->journal->paused_before_save = info.paused;
-	if (info.paused && !guest_try_save(guest, JOURNAL_RUNNING, error))
-		return false;
-	by_event = ask_by_event(guest);
-	if (!by_event &&
-	    xyl_store_write(storeio_store(xylemd.io), XYL_TX_NONE, path, "suspend", strlen("suspend")))
-		return xd_fail(error, XD_ERROR_STORE, "guest \"%s\": %s: %s", guest->name, path, xyl_error());
-	if (guest->journal->paused_before_save && xyl_domain_unpause(xylemd.xen, domid)) {
-		xd_fail(error, XD_ERROR_HYPERVISOR, "guest \"%s\": %s", guest->name, xyl_error());
-		if (!take_back(guest))
-			guest->journal->abandoned_domid = domid;
-		return false;
+	if (request_suspend(guest, path, &by_event, error)) {
+		if (wait_suspended(guest, by_event, error)) {
+			guest->journal->abandoned_domid = 0;
+			return true;
+		}
+		if (info.paused && xyl_domain_pause(xylemd.xen, domid))
+			g_warning("guest \"%s\": %s", guest->name, xyl_error());
 	}
-	if (wait_suspended(guest, by_event, error)) {
-		guest->journal->abandoned_domid = 0;
-		return true;
-	}
-	if (guest->journal->paused_before_save && xyl_domain_pause(xylemd.xen, domid))
-		g_warning("guest \"%s\": %s", guest->name, xyl_error());
 	guest->journal->paused_before_save = false;
 	return false;
 }

@@ -28,7 +28,7 @@ static bool warned(const char *first, const char *second)
 	bool is;
 
 	g_mutex_lock(&warnings_lock);
-	is = strstr(warnings->str, first) && strstr(warnings->str, second);
+	is = first && second && strstr(warnings->str, first) && strstr(warnings->str, second);
 	if (!is)
 		printf("# warnings: %s\n", warnings->str);
 	g_string_truncate(warnings, 0);

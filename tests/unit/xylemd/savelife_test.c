@@ -224,7 +224,7 @@ static void test_save_fails(void)
 	settle(&g);
 	tap_ok(!fake_find(g.id), "is dealt with by its policy");
 	fake_suspend = FAKE_SUSPENDS;
-	domid = saveable(&g, false);
+	saveable(&g, false);
 	fake_gate(GATE_SAVE, false);
 	call = begin_save(&g, fd);
 	UNTIL(fake_waiting(GATE_SAVE));
