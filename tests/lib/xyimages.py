@@ -76,6 +76,13 @@ DOM0_MODULES = INITRD_MODULES + [
     "nft_chain_nat", "ebtables", "ebtable_filter", "ebtable_nat", "ebt_ip", "ebt_arp", "ebt_mark", "ebt_mark_m", "ip6_tables",
     "ip6table_filter", "xt_physdev",
 ]
+
+# What roots of dom0 have besides: packages and modules of each kind that a test may ask for.
+ALSO = {
+    "": ([], []),
+    "cluster": (["corosync", "pacemaker", "pacemaker-cli-utils", "resource-agents", "nbd-client", "nbd-server", "nfs-common", "nfs-kernel-server"],
+                ["nbd", "nfs", "nfsv4", "nfsd"]),
+}
 GUEST_MODULES = ["xen-blkfront", "xen-netfront", "ext4", "crc32c_generic"]
 
 APPLETS = """[ ash awk base64 basename cat chmod chown clear cmp cp cut date dd df dmesg du echo egrep env expr
@@ -649,26 +656,27 @@ def mmdebstrap(variant, packages, target):
         [SUITES[DEBIAN], target] + apt_lines(), "mmdebstrap " + variant)
 
 
-def dom0_base():
-    """A tar of Debian with the stock tool stack; made by mmdebstrap from the machine's own sources."""
-    versions = [candidate(p) for p in ("libvirt-daemon", "xen-utils-" + XEN, "libc6")]
-    key = digest(" ".join(DOM0_PACKAGES), " ".join(versions))
+def dom0_base(also=""):
+    """A tar of Debian with the stock tool stack; made by mmdebstrap from the machine's own sources. also: a key of ALSO."""
+    packages = DOM0_PACKAGES + ALSO[also][0]
+    versions = [candidate(p) for p in ["libvirt-daemon", "xen-utils-" + XEN, "libc6"] + ALSO[also][0]]
+    key = digest(" ".join(packages), " ".join(versions))
     target = os.path.join(cache_dir(), "dom0-base-%s.tar" % key)
 
     def make(tmp):
         say("making dom0's Debian (about a minute, about 150 MB to download)")
-        mmdebstrap("essential", DOM0_PACKAGES, tmp)
+        mmdebstrap("essential", packages, tmp)
 
     return made(target, make)
 
 
-def dom0_root():
-    """Path of dom0's root file system (ext4, label xylem-root). Never booted itself: use an overlay."""
-    base = dom0_base()
+def dom0_root(also=""):
+    """Path of dom0's root file system (ext4, label xylem-root). Never booted itself: use an overlay. also: a key of ALSO."""
+    base = dom0_base(also)
     kernel = Kernel()
     files = os.path.join(IMAGES, "dom0")
     key_pub = ssh_key() + ".pub"
-    modules = kernel.closure(DOM0_MODULES)
+    modules = kernel.closure(DOM0_MODULES + ALSO[also][1])
     guest = [kernel.vmlinuz, kernel.vmlinux(), guest_initrd(), guest_root()]
     key = digest(os.path.basename(base), files, key_pub, kernel.release, " ".join(modules), *guest[2:])
     target = os.path.join(cache_dir(), "dom0-root-%s.img" % key)

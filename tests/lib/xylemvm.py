@@ -51,13 +51,13 @@ class VM:
     virtio, e1000 or none.  initrd: False leaves it out, True takes dom0's, or a path; kernel: a path
     other than Debian's, which then is started without dom0's root disk.  scratch_mib: size of the
     empty second disk for guests' volumes.  whole_disk: a disk with its own system and boot loader, instead of all that;
-    what is written to it is gone when QEMU ends.
+    what is written to it is gone when QEMU ends.  also: which packages dom0's root has besides (xyimages.ALSO).
     """
 
     def __init__(self, name, hv="xen", via="kernel", hv_image=None, cpus=2, mem=1024, machine="pc", cpu=DEFAULT_CPU,
                  hv_args="", dom0_args="", dom0_mem=None, shares=None, toolstack="stock", libvirtd=True, disk="virtio",
                  nic="virtio", initrd=True, kernel=None, dom0_kernel=None, scratch_mib=4096, whole_disk=None, no_reboot=True,
-                 accel=None, qemu_args=()):
+                 accel=None, qemu_args=(), also=""):
         self.name = name
         self.dir = os.path.join(xyimages.cache_dir(), "vm", name)
         self.console_log = os.path.join(self.dir, "console.log")
@@ -88,6 +88,7 @@ class VM:
         # TCG is what every machine has.
         self.accel = accel or os.environ.get("XYLEM_ACCEL", "tcg")
         self.qemu_args = list(qemu_args)
+        self.also = also
 
     # Start
 
@@ -175,7 +176,7 @@ class VM:
             if self.whole_disk:
                 drives.append((self.whole_disk, True))
             elif not self.kernel:
-                drives.append((xyimages.dom0_root(), True))
+                drives.append((xyimages.dom0_root(self.also), True))
                 if self.scratch_mib:
                     scratch = os.path.join(self.dir, "scratch.img")
                     with open(scratch, "wb") as f:

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Hosts on a network of their own, and a guest that moves between them with something to lose.
+
+The hosts' bridges are one network, on which the guest keeps its address. It carries a file of random bytes in its memory and
+counts; what it has afterwards is compared.
+"""
+
+import time
+
+from xytest import Failure, address, equal, expect, expect_quiet, in_guest, wait_for, wait_in
+
+NAME, NUMBER = "moved", 60
+WHERE = address(NUMBER)
+PREPARE = ("dd if=/dev/urandom of=/tmp/r bs=1M count=8 2>/dev/null; "
+           "(n=0; while :; do n=$((n+1)); echo $n >/tmp/n; mv /tmp/n /tmp/c; sleep 1; done) >/dev/null 2>&1 & "
+           "sleep 2; md5sum /tmp/r")
+LIBVIRTD = "libvirtd -d -l >/var/log/libvirt/start.log 2>&1"
+
+
+def wire(way, port, number):
+    """QEMU's arguments for the end of a wire: "listen" or "connect" on a loopback port."""
+    return ["-netdev", "socket,id=wire%d,%s=127.0.0.1:%d" % (number, way, port),
+            "-device", "virtio-net-pci,netdev=wire%d,romfile=,mac=52:54:00:77:%02x:%02x" % (number, port & 255, number)]
+
+
+def join(host, number, nics=("eth1",)):
+    """A host that has booted is hostN on the network, by these interfaces."""
+    host.number = number
+    host.ssh("hostname host%d; ip addr flush dev xenbr0; ip addr add 10.77.255.%d/16 dev xenbr0; "
+             "printf '10.77.255.1 host0\\n10.77.255.2 host1\\n10.77.255.3 host2\\n' >>/etc/hosts" % (number, number + 1))
+    for nic in nics:
+        host.ssh("ip link set %s master xenbr0; ip link set %s up" % (nic, nic))
+
+
+def listen(host):
+    """Its libvirtd takes connections of the other host's."""
+    host.ssh("printf 'listen_tls = 0\\nlisten_tcp = 1\\nauth_tcp = \"none\"\\n' >>/etc/libvirt/libvirtd.conf; "
+             "/etc/xylem/toolstack libvirtd stop; " + LIBVIRTD)
+
+
+def uri(host):
+    return "xen+tcp://host%d/system" % host.number
+
+
+def count(host):
+    """How far the guest has come, and when that was."""
+    told = in_guest(host, WHERE, "cat /tmp/c", timeout=120)
+    if not told.isdigit():
+        more = in_guest(host, WHERE, "ls -l /tmp; hexdump -C /tmp/c; ps; dmesg | tail -n 5", timeout=120)
+        raise Failure("its counter is %r; then:\n%s" % (told, more))
+    return int(told), time.monotonic()
+
+
+def state(host):
+    done = host.ssh("virsh domstate %s --reason" % NAME, check=False)
+    return done.stdout.strip() if done.returncode == 0 else "none"
+
+
+def goes_on(host, digest, before):
+    """It runs here as it was, its network works, and its kernel has nothing to complain of. before: what count() gave."""
+    wait_in(host, "ping -c 1 -W 2 " + WHERE, 240)
+    equal(in_guest(host, WHERE, "md5sum /tmp/r", timeout=120), digest, "its memory")
+    after = count(host)
+    expect(before[0] <= after[0] <= before[0] + after[1] - before[1] + 60,
+           "it counted to %d, and goes on at %d after %d s" % (before[0], after[0], after[1] - before[1]))
+    wait_for(lambda: count(host)[0] > after[0], 60, "it counts")
+    told = in_guest(host, WHERE, "nproc; dmesg", timeout=240)
+    expect(told.startswith("2\n"), "its vcpus: " + told[:100])
+    expect_quiet(told, NAME)
