@@ -213,7 +213,8 @@ static void test_limit(void)
 		running += define_is_active(doms[i]) == 1;
 		virObjectUnref(doms[i]);
 	}
-	tap_ok(running == 6 && most == 4, "all six run (%u), and never more than four were under way (%u)", running, most);
+	tap_ok(running == 6 && most == 4, "all six run (%u), and never more than four were under way (%u)",
+	       running, most);
 	remove_all();
 }
 
