@@ -4,6 +4,9 @@
  * initramfs: in dom0 on ours, in dom0 on stock Xen, and on the bare kernel; then it powers the machine off.
  *
  * Per operation it prints "bench: NAME ITERATIONS", in the order of the counter's lines, and the wall time.
+ *
+ * In a guest (dirtylog.py) it makes all operations several times: bench_passes=N,... in the environment names the passes. Each
+ * begins when a line comes from the console, after "bench: pass NAME", and each operation lasts bench_ms milliseconds.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -241,8 +244,78 @@ static double now_us(void)
 	return t.tv_sec * 1e6 + t.tv_nsec / 1e3;
 }
 
+static double stretch(const struct bench *b, unsigned iterations)
+{
+	double begin = now_us(), spent;
+
+	MARK(1);
+	b->run(iterations);
+	MARK(2);
+	spent = now_us() - begin;
+	printf("bench: %s %u %.1f\n", b->name, iterations, spent / iterations);
+	fflush(stdout);
+	return spent;
+}
+
+/* us: how long it ought to last; 0: as many iterations as the table says. */
+static void one(const struct bench *b, double us)
+{
+	double begin, spent = 0;
+
+	if (b->prepare)
+		b->prepare();
+	if (b->run == first_touch) {
+		/* Once for each page. */
+		for (;;) {
+			spent += stretch(b, b->iterations);
+			if (spent >= us)
+				break;
+			munmap(area, TOUCHED * PAGE);
+			touch_prepare();
+		}
+		return;
+	}
+	b->run(2); /* warm */
+	if (!us) {
+		stretch(b, b->iterations);
+		return;
+	}
+	begin = now_us();
+	b->run(b->iterations);
+	spent = now_us() - begin;
+	stretch(b, (unsigned)(b->iterations * (us / spent + 1)));
+}
+
+static void all(double us)
+{
+	for (unsigned i = 0; i < sizeof(benches) / sizeof(benches[0]); i++)
+		one(&benches[i], us);
+}
+
+static void passes(char *names)
+{
+	char line[16];
+	pid_t pid;
+
+	for (char *name = strtok(names, ","); name; name = strtok(NULL, ",")) {
+		printf("bench: pass %s\n", name);
+		fflush(stdout);
+		if (!fgets(line, sizeof(line), stdin))
+			die("console");
+		/* In a process of its own, so that each begins with the same memory. */
+		pid = fork();
+		if (!pid) {
+			all(atoi(getenv("bench_ms")) * 1e3);
+			_exit(0);
+		}
+		wait_for(pid);
+	}
+}
+
 int main(int argc, char **argv)
 {
+	char *names = getenv("bench_passes");
+
 	if (argc > 1 && !strcmp(argv[1], "exit"))
 		return 0;
 	MARK(2); /* boot to /init: the counter begins at power-on */
@@ -251,21 +324,10 @@ int main(int argc, char **argv)
 	null_fd = open("/dev/null", O_WRONLY);
 	if (zero_fd < 0 || null_fd < 0)
 		die("/dev");
-	for (unsigned i = 0; i < sizeof(benches) / sizeof(benches[0]); i++) {
-		const struct bench *b = &benches[i];
-		double begin;
-
-		if (b->prepare)
-			b->prepare();
-		if (b->run != first_touch)
-			b->run(2); /* warm */
-		begin = now_us();
-		MARK(1);
-		b->run(b->iterations);
-		MARK(2);
-		printf("bench: %s %u %.1f\n", b->name, b->iterations, (now_us() - begin) / b->iterations);
-		fflush(stdout);
-	}
+	if (names && getenv("bench_ms"))
+		passes(names);
+	else
+		all(0);
 	printf("bench: done\n");
 	fflush(stdout);
 	sleep(1);
