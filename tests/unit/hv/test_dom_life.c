@@ -313,7 +313,7 @@ static void test_no_trace(void)
 
 int main(void)
 {
-	tap_plan(9 + 7 + 11 + 6 + 10 + 2 + 2 + 1);
+	tap_plan(9 + 7 + 11 + 5 + 6 + 10 + 2 + 2 + 1);
 	machine_init(8192, 2);
 	dom0 = machine_domain(0, 1);
 	as_dom0();
