@@ -28,7 +28,8 @@
 
 struct domain *dom0;
 
-static struct domain *reap_list; /* atomic stack */
+static struct domain *reap_list;   /* atomic stack */
+static struct domain *untold_list; /* likewise: whose suspend event is to be sent, each with a reference */
 /* What the info pages of a dead domain's vcpus point to: written, never read. */
 static struct shared_info dead_shared_info __aligned_to(PAGE_SIZE);
 
@@ -90,7 +91,23 @@ static void domain_free(struct domain *d)
 	hv_free(d);
 }
 
-/* WORK_DEFERRED: frees those whose last reference went. */
+/* The guest may have done with the port what it likes. */
+static void suspends_tell(void)
+{
+	struct domain *d = __atomic_exchange_n(&untold_list, NULL, __ATOMIC_SEQ_CST), *next;
+
+	for (; d; d = next) {
+		uint32_t port = READ_ONCE(d->suspend_port);
+
+		next = d->untold_next;
+		__atomic_store_n(&d->suspend_untold, false, __ATOMIC_SEQ_CST);
+		if (evtchn_send(d, port))
+			log_debug("domain %u: no suspend event: port %u is not of that kind", d->domid, port);
+		domain_put(d);
+	}
+}
+
+/* Frees those whose last reference went. */
 static void domains_reap(void)
 {
 	struct domain *d = __atomic_exchange_n(&reap_list, NULL, __ATOMIC_SEQ_CST), *i;
@@ -112,6 +129,13 @@ static void domains_reap(void)
 	}
 }
 
+/* WORK_DEFERRED */
+static void deferred(void)
+{
+	suspends_tell();
+	domains_reap();
+}
+
 /* WORK_TRACE: a trace buffer is half full. */
 static void trace_reader_notify(void)
 {
@@ -121,7 +145,7 @@ static void trace_reader_notify(void)
 void domains_init(void)
 {
 	work_register(WORK_TRACE, trace_reader_notify);
-	work_register(WORK_DEFERRED, domains_reap);
+	work_register(WORK_DEFERRED, deferred);
 }
 
 static int domain_build(struct domain *d, const struct domain_config *c)
@@ -328,13 +352,19 @@ static void dom0_shutdown(unsigned reason)
 	}
 }
 
-/* To who waits for it at the other end of that port (XEN_DOMCTL_subscribe). The guest may have done with it what it likes. */
+/* Who waits at the other end of that port (XEN_DOMCTL_subscribe) is told, but later: a domain may be crashed under any lock
+ * and with interrupts off, which is no place to send an event to another domain. */
 static void tell_suspend(struct domain *d)
 {
-	uint32_t port = READ_ONCE(d->suspend_port);
-
-	if (port && READ_ONCE(d->shutdown_code) == SHUTDOWN_suspend && evtchn_send(d, port))
-		log_debug("domain %u: no suspend event: port %u is not of that kind", d->domid, port);
+	if (!READ_ONCE(d->suspend_port) || READ_ONCE(d->shutdown_code) != SHUTDOWN_suspend ||
+	    __atomic_exchange_n(&d->suspend_untold, true, __ATOMIC_SEQ_CST))
+		return;
+	domain_ref(d);
+	d->untold_next = __atomic_load_n(&untold_list, __ATOMIC_RELAXED);
+	while (!__atomic_compare_exchange_n(&untold_list, &d->untold_next, d, false, __ATOMIC_SEQ_CST,
+	                                    __ATOMIC_SEQ_CST))
+		;
+	work_raise(this_cpu(), WORK_DEFERRED);
 }
 
 void domain_shutdown(struct domain *d, unsigned reason)

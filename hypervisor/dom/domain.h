@@ -154,6 +154,8 @@ struct domain {
 	bool shut_down;             /* no vcpu will run; atomic */
 	uint32_t shutdown_code;     /* SHUTDOWN_*, or SHUTDOWN_CODE_NONE; atomic */
 	uint32_t suspend_port;      /* of its own, on which a suspend is told; 0: none; atomic */
+	bool suspend_untold;        /* atomic; it is in the list of those about to be */
+	struct domain *untold_next;
 
 	uint64_t poll_mask[BITMAP_WORDS(VCPUS_MAX)]; /* vcpus in SCHEDOP_poll; atomic */
 	struct timer watchdog[2];

@@ -115,6 +115,13 @@ static bool sent(evtchn_port_t port)
 	return bit_test_and_clear((uint64_t *)dom0->shared_info->evtchn_pending, port);
 }
 
+static void shut_down(struct domain *d, unsigned reason)
+{
+	domain_shutdown(d, reason);
+	machine_run(0);
+	as_dom0();
+}
+
 /* XEN_DOMCTL_subscribe: a port of the guest's, which it may have closed, or used for something else. */
 static void test_suspend_event(void)
 {
@@ -127,16 +134,28 @@ static void test_suspend_event(void)
 	if (evtchn_alloc_unbound(d, dom0->domid, &far) || evtchn_bind_interdomain(d->domid, far, &near))
 		abort();
 	(void)sent(near);
-	domain_shutdown(d, SHUTDOWN_suspend);
+	shut_down(d, SHUTDOWN_suspend);
 	tap_ok(!sent(near) && !domain_resume(d), "nobody has asked to be told of a suspend");
 	d->suspend_port = far;
-	domain_shutdown(d, SHUTDOWN_suspend);
+	shut_down(d, SHUTDOWN_suspend);
 	tap_ok(sent(near) && !domain_resume(d), "who has is told");
-	domain_shutdown(d, SHUTDOWN_poweroff);
-	tap_ok(!sent(near) && !domain_resume(d), "but of nothing else");
+	/* A guest that has named this reason can be crashed where no lock may be taken. */
+	d->shutdown_code = SHUTDOWN_suspend;
+	domain_crash(d, "test");
+	tap_ok(!sent(near), "but not by the one who crashes it");
+	machine_run(0);
+	as_dom0();
+	tap_ok(sent(near) && !domain_resume(d), "but by the CPU's work afterwards");
+	d->shutdown_code = SHUTDOWN_suspend;
+	domain_crash(d, "test");
+	tap_ok(!domain_resume(d), "one that is resumed before");
+	shut_down(d, SHUTDOWN_suspend);
+	tap_ok(sent(near) && !domain_resume(d), "and suspends again is told of once");
+	shut_down(d, SHUTDOWN_poweroff);
+	tap_ok(!sent(near) && !domain_resume(d), "and of nothing else");
 	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
 		d->suspend_port = bad[i];
-		domain_shutdown(d, SHUTDOWN_suspend);
+		shut_down(d, SHUTDOWN_suspend);
 		if (!d->shut_down || domain_resume(d))
 			abort();
 	}
@@ -144,7 +163,7 @@ static void test_suspend_event(void)
 	d->suspend_port = far;
 	if (evtchn_close(d, far))
 		abort();
-	domain_shutdown(d, SHUTDOWN_suspend);
+	shut_down(d, SHUTDOWN_suspend);
 	tap_ok(!sent(near) && d->shut_down, "nor is one that was closed");
 	machine_destroy(d);
 	machine_run(0);
@@ -313,7 +332,7 @@ static void test_no_trace(void)
 
 int main(void)
 {
-	tap_plan(9 + 7 + 11 + 5 + 6 + 10 + 2 + 2 + 1);
+	tap_plan(9 + 7 + 11 + 9 + 6 + 10 + 2 + 2 + 1);
 	machine_init(8192, 2);
 	dom0 = machine_domain(0, 1);
 	as_dom0();
