@@ -544,7 +544,8 @@ void shadow_start(struct domain_mm *d)
 }
 
 /*
- * 1. A pool, of a size that the domain can work with; with whatever is had it works too, if more slowly.
+ * 1. A pool, of a size that the domain can work with; with whatever is had it works too, if more slowly. A CPU may be
+ *    about to write a frame on the guest's stack, with interrupts off since there were no shadows when it looked.
  * 2. From now on all CPUs load copies of d's L4s that lead to shadows. Those that run on such copies already (linear entries)
  *    find them empty after a flush.
  * 3. The others come by their exit paths, this one too; whoever calls again finds out when the last one has.
@@ -561,6 +562,7 @@ int shadow_force(struct domain_mm *d)
 				continue;
 			if (!shadow_pool(d))
 				return rc;
+			flush_all(d); /* so that the pages can be had at once */
 			start(d);
 		}
 		d->shadows_forever = true;

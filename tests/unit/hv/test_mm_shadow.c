@@ -561,6 +561,31 @@ static void unsafe_on_copies(void)
 	verdict("copies that lead to the domain's own tables are emptied, also one that is just being made");
 }
 
+static void enter_kernel(const spinlock_t *l)
+{
+	uint32_t code = PF_WRITE;
+
+	if (l->rank != RANK_L4_COPY)
+		return;
+	fake_irq_lock_hook = NULL;
+	fake_load(2, d1, tree.t[4]);
+	fake_set_cpu(2);
+	CHECK_THAT(d1->shadowed && shadow_fault(d1, tree.t[4], GVA(0x1000), &code, false));
+	fake_set_cpu(1);
+}
+
+/* CPU 2 has looked whether the domain is shadowed, just before: it writes a frame onto the guest's stack with interrupts off. */
+static void unsafe_without_waiting(void)
+{
+	guard();
+	fake_irq_lock_hook = enter_kernel;
+	CHECK_THAT(write_to(tree.t[1], 8, unsafe_entry()) == -ERESTART_HV && !fake_irq_lock_hook);
+	exits(1);
+	CHECK_THAT(write_to(tree.t[1], 8, unsafe_entry()) == 0 && fake_touch(2, 0x1000, true) &&
+	           !fake_tlb_check());
+	verdict("from its first moment on the pool has pages for faults that cannot wait");
+}
+
 static const struct {
 	void (*run)(void);
 	bool l1tf; /* without a log, with a processor that has it */
@@ -581,7 +606,8 @@ static const struct {
 	      { unsafe_when_built, true },
 	      { unsafe_and_poor, true },
 	      { unsafe_in_slices, true },
-	      { unsafe_on_copies, true } };
+	      { unsafe_on_copies, true },
+	      { unsafe_without_waiting, true } };
 
 int main(void)
 {
