@@ -61,8 +61,15 @@ static inline mfn_t maddr_to_mfn(maddr_t a)
 /* clang-format would take (n) and (ptr) for casts. */
 /* clang-format off */
 #define ARRAY_SIZE(a)                   (sizeof(a) / sizeof((a)[0]))
-#define MIN(a, b)                       ((a) < (b) ? (a) : (b))
-#define MAX(a, b)                       ((a) > (b) ? (a) : (b))
+/* Each operand is looked at once: a guest or another CPU may be changing it. */
+#define MIN(a, b)                       CHOOSE_(<, a, b, __COUNTER__)
+#define MAX(a, b)                       CHOOSE_(>, a, b, __COUNTER__)
+#define CHOOSE_(op, a, b, n)            CHOOSE__(op, a, b, n)
+#define CHOOSE__(op, a, b, n)                                   \
+	__extension__({                                         \
+		__typeof__((a) + (b)) a_##n = (a), b_##n = (b); \
+		a_##n op b_##n ? a_##n : b_##n;                 \
+	})
 #define ROUND_UP(x, n)                  (((x) + (n) - 1) / (n) * (n))
 #define container_of(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
 /* clang-format on */

@@ -204,7 +204,8 @@ static int take_modrm(struct cursor *c, const struct cpu_user_regs *regs, bool m
 int insn_decode(const uint8_t *bytes, size_t count, const struct cpu_user_regs *regs, bool mode64,
                 struct insn *insn)
 {
-	struct cursor c = { bytes, bytes + MIN(count, INSN_MAX_BYTES) };
+	const uint8_t *end = bytes + MIN(count, INSN_MAX_BYTES);
+	struct cursor c = { bytes, end };
 	int short_of = count < INSN_MAX_BYTES ? -ENODATA : -EINVAL, err;
 	bool operand_override = false, modrm, byte_operand, rip_relative = false;
 	enum imm imm;

@@ -30,7 +30,8 @@ static unsigned recorded_args(uint64_t number)
 void pv_trace_hypercall(uint32_t event, uint64_t number, const uint64_t *args)
 {
 	/* A number that no call has must not reach into the bits that tell which arguments follow. */
-	uint32_t words[3] = { LOW(MIN(number, (uint64_t)(uint32_t)~TRC_PV_HYPERCALL_V2_ARG_MASK)) };
+	uint64_t known = MIN(number, (uint64_t)(uint32_t)~TRC_PV_HYPERCALL_V2_ARG_MASK);
+	uint32_t words[3] = { LOW(known) };
 	unsigned which = recorded_args(number), n = 1;
 
 	for (unsigned i = 0; which >> i; i++) {

@@ -605,9 +605,25 @@ static void test_accounting_lets_interrupts_in(void)
 	       "accounting walks all vcpus with interrupts on");
 }
 
+static unsigned looks;
+
+static unsigned look_at(unsigned value)
+{
+	looks++;
+	return value;
+}
+
+/* A slice is a budget divided by a count that accounting sets to zero, and counts anew, meanwhile. */
+static void test_values_that_change(void)
+{
+	unsigned least = MIN(look_at(3), MAX(look_at(4), 1u)), most = MAX(look_at(3), look_at(2));
+
+	tap_ok(least == 3 && most == 3 && looks == 4, "MIN and MAX look at a value once");
+}
+
 int main(void)
 {
-	tap_plan(10 + 5 + 6 + 1 + 2 + 1 + 1 + 5 + 4 + 2 + 15 + 9 + 1);
+	tap_plan(1 + 10 + 5 + 6 + 1 + 2 + 1 + 1 + 5 + 4 + 2 + 15 + 9 + 1);
 	machine_init(4096, 3);
 	dom0 = machine_domain(0, 1);
 	for (unsigned i = 1; i < 6; i++) {
@@ -615,6 +631,7 @@ int main(void)
 		machine_start(doms[i]);
 	}
 	doms[6] = machine_domain(6, VCPUS);
+	test_values_that_change();
 	test_shares();
 	test_cpus();
 	test_soft();
