@@ -42,12 +42,19 @@ def uri(host):
     return "xen+tcp://host%d/system" % host.number
 
 
+def answer(host, script):
+    """What the script prints in the guest, which is something: where it is nothing, what the guest looks like is told."""
+    told = in_guest(host, WHERE, script, timeout=120)
+    if not told:
+        more = in_guest(host, WHERE, "ls -l /tmp; netstat -tan; ps; dmesg | tail -n 20", timeout=120)
+        raise Failure("%r printed nothing; then:\n%s\nonce more it prints %r" % (script, more, in_guest(host, WHERE, script, timeout=120)))
+    return told
+
+
 def count(host):
     """How far the guest has come, and when that was."""
-    told = in_guest(host, WHERE, "cat /tmp/c", timeout=120)
-    if not told.isdigit():
-        more = in_guest(host, WHERE, "ls -l /tmp; hexdump -C /tmp/c; ps; dmesg | tail -n 5", timeout=120)
-        raise Failure("its counter is %r; then:\n%s" % (told, more))
+    told = answer(host, "cat /tmp/c")
+    expect(told.isdigit(), "its counter is %r" % told)
     return int(told), time.monotonic()
 
 
@@ -59,11 +66,11 @@ def state(host):
 def goes_on(host, digest, before):
     """It runs here as it was, its network works, and its kernel has nothing to complain of. before: what count() gave."""
     wait_in(host, "ping -c 1 -W 2 " + WHERE, 240)
-    equal(in_guest(host, WHERE, "md5sum /tmp/r", timeout=120), digest, "its memory")
+    equal(answer(host, "md5sum /tmp/r"), digest, "its memory")
     after = count(host)
     expect(before[0] <= after[0] <= before[0] + after[1] - before[1] + 60,
            "it counted to %d, and goes on at %d after %d s" % (before[0], after[0], after[1] - before[1]))
     wait_for(lambda: count(host)[0] > after[0], 60, "it counts")
-    told = in_guest(host, WHERE, "nproc; dmesg", timeout=240)
+    told = answer(host, "nproc; dmesg")
     expect(told.startswith("2\n"), "its vcpus: " + told[:100])
     expect_quiet(told, NAME)
