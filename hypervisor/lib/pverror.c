@@ -12,7 +12,8 @@ const char *pv_error_text(int error)
 	case PV_ERR_TRUNCATED:
 		return "the image is truncated, or its headers point outside of it";
 	case PV_ERR_COMPRESSION:
-		return "the kernel is compressed in a way that is not supported (supported: gzip, xz, zstd)";
+		return "the kernel is compressed in a way that is not supported (supported: gzip, "
+		       "xz, zstd, lzma, lz4, lzo; for guests bzip2, too)";
 	case PV_ERR_CORRUPT:
 		return "the compressed kernel is damaged";
 	case PV_ERR_OUTPUT:

@@ -816,8 +816,9 @@ static void damaged(struct files *f)
 
 #define FORMAT \
 	"dom0: unpacking its kernel: this is neither a bzImage nor an ELF executable nor a compressed one"
-#define METHOD \
-	"dom0: unpacking its kernel: the kernel is compressed in a way that is not supported (supported: gzip, xz, zstd)"
+#define METHOD                                                                                                             \
+	"dom0: unpacking its kernel: the kernel is compressed in a way that is not supported (supported: gzip, xz, zstd, " \
+	"lzma, lz4, lzo; for guests bzip2, too)"
 #define DAMAGED "dom0: unpacking its kernel: the compressed kernel is damaged"
 #define CUT     "dom0: its kernel: the image is truncated, or its headers point outside of it"
 #define MACHINE "dom0: its kernel: the kernel is not a 64-bit x86 executable"

@@ -303,6 +303,9 @@ static void test_foreign(void)
 		               decompress(&payload, out, ROOM, &produced) == PV_ERR_COMPRESSION,
 		       "%s is recognised and refused", payload_kind_name(foreign[i].kind));
 	}
+	for (enum payload_kind kind = PAYLOAD_GZIP; kind <= PAYLOAD_BZIP2; kind++)
+		tap_ok(strstr(pv_error_text(PV_ERR_COMPRESSION), payload_kind_name(kind)) != NULL,
+		       "the refusal of others names %s", payload_kind_name(kind));
 	tap_ok(payload_find("MZ not a kernel", 15, &payload) == PV_ERR_FORMAT, "other files are refused");
 	tap_ok(payload_find("", 0, &payload) == PV_ERR_FORMAT, "an empty file is refused");
 }
