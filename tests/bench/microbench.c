@@ -3,7 +3,8 @@
  * Kernel operations, each between two marks that tests/bench/opcount.c counts between. Runs as /init of an
  * initramfs: in dom0 on ours, in dom0 on stock Xen, and on the bare kernel; then it powers the machine off.
  *
- * Per operation it prints "bench: NAME ITERATIONS", in the order of the counter's lines, and the wall time.
+ * Per operation it prints "bench: NAME ITERATIONS", in the order of the counter's lines, and the wall time; with bench_trace
+ * in the environment the hypervisor records all events meanwhile, and "bench: records NAME BYTES" tells how much came.
  *
  * In a guest (dirtylog.py) it makes all operations several times: bench_passes=N,... in the environment names the passes. Each
  * begins when a line comes from the console, after "bench: pass NAME", and each operation lasts bench_ms milliseconds.
@@ -12,6 +13,7 @@
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,10 +26,13 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "tracing.h"
+
 #define MARK(n) __asm__ volatile(".byte 0x0f,0x1f,0x80; .long 0x4d410000 + %c0" : : "i"(n) : "memory")
 #define PAGE    4096ul
 #define TOUCHED 512ul
 
+static bool tracing;
 static volatile sig_atomic_t faults;
 static char *area;
 
@@ -246,12 +251,17 @@ static double now_us(void)
 
 static double stretch(const struct bench *b, unsigned iterations)
 {
-	double begin = now_us(), spent;
+	double begin, spent;
 
+	if (tracing)
+		tracing_forget();
+	begin = now_us();
 	MARK(1);
 	b->run(iterations);
 	MARK(2);
 	spent = now_us() - begin;
+	if (tracing)
+		printf("bench: records %s %.1f\n", b->name, (double)tracing_bytes() / iterations);
 	printf("bench: %s %u %.1f\n", b->name, iterations, spent / iterations);
 	fflush(stdout);
 	return spent;
@@ -324,6 +334,9 @@ int main(int argc, char **argv)
 	null_fd = open("/dev/null", O_WRONLY);
 	if (zero_fd < 0 || null_fd < 0)
 		die("/dev");
+	tracing = getenv("bench_trace");
+	if (tracing)
+		tracing_start();
 	if (names && getenv("bench_ms"))
 		passes(names);
 	else
