@@ -171,6 +171,7 @@ class VM:
             raise VMError("VM %s runs already" % self.name)
         shutil.rmtree(self.dir, ignore_errors=True)
         os.makedirs(self.dir)
+        self.seen = 0
         drives = []
         with xyimages.cache_lock():
             if self.whole_disk:
