@@ -135,13 +135,12 @@ static bool uses_fifo(const struct shared_info *shared)
 	return true;
 }
 
-/* Xen has them since 4.4. */
-static bool host_has_fifo(struct xyl *x)
+static bool on_xylem(struct xyl *x)
 {
 	char extra[16] = "";
 
-	return xyl_struct_op(x, __HYPERVISOR_xen_version, XENVER_extraversion, extra, sizeof(extra)) < 0 ||
-	       strncmp(extra, "-xylem", 6) != 0;
+	return xyl_struct_op(x, __HYPERVISOR_xen_version, XENVER_extraversion, extra, sizeof(extra)) >= 0 &&
+	       strncmp(extra, "-xylem", 6) == 0;
 }
 
 static int read_shared_info(struct restore *r)
@@ -151,7 +150,7 @@ static int read_shared_info(struct restore *r)
 		return stream_fail(&r->s, ENOMEM, "out of memory");
 	if (stream_read(&r->s, r->shared, XYL_PAGE_BYTES, "record SHARED_INFO") < 0)
 		return -1;
-	if (!uses_fifo(r->shared) || host_has_fifo(r->x))
+	if (!uses_fifo(r->shared) || !on_xylem(r->x)) /* Xen has them since 4.4 */
 		return 0;
 	return stream_fail(
 	        &r->s, ENOTSUP,
@@ -231,6 +230,7 @@ static int open_domain(struct restore *r)
 	if (info.hvm || info.dying || !info.paused || info.memory_pages || !info.max_vcpus)
 		return stream_fail(&r->s, EINVAL, "it is not a new domain, paused and without memory");
 	r->shared_info_mfn = info.shared_info_mfn;
+	r->clean = on_xylem(r->x);
 	r->vcpu_count = info.max_vcpus;
 	r->vcpus = calloc(r->vcpu_count, sizeof(*r->vcpus));
 	r->list = malloc(STREAM_PAGES_MAX * sizeof(*r->list));

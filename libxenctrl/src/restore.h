@@ -20,6 +20,7 @@ struct restore_page {
 	uint32_t pfn;
 	uint8_t type; /* enum stream_page: the last that came */
 	bool spare;   /* it is in restore.spare */
+	bool zero;    /* it is known to have zeros, since nobody has written there */
 };
 
 struct restore {
@@ -29,6 +30,7 @@ struct restore {
 	struct stream s;
 	struct stream_order order;
 	uint64_t shared_info_mfn;
+	bool clean; /* the hypervisor hands out frames of zeros: Xylem does, Xen as long as guests clear what they give back */
 
 	/* memory: what is kept grows with what the domain has, however far apart its pfns lie */
 	uint64_t pfn_count;

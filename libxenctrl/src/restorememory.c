@@ -169,7 +169,7 @@ static struct restore_page *add_page(struct restore *r, uint64_t pfn)
 {
 	struct restore_page *page = &r->pages[r->page_count];
 
-	*page = (struct restore_page){ XYL_PAGE_NONE, (uint32_t)pfn, STREAM_PAGE_ALLOCATED, false };
+	*page = (struct restore_page){ XYL_PAGE_NONE, (uint32_t)pfn, STREAM_PAGE_ALLOCATED, false, false };
 	*slot_of(r, pfn) = (uint32_t)++r->page_count;
 	return page;
 }
@@ -303,8 +303,10 @@ static int populate(struct restore *r, const uint64_t *list, uint32_t count)
 		return -1;
 	if (get_frames(r, mfns, n) < 0)
 		return -1;
-	for (uint64_t i = 0; i < n; i++)
+	for (uint64_t i = 0; i < n; i++) {
 		wanted[i]->mfn = mfns[i];
+		wanted[i]->zero = r->clean;
+	}
 	r->frame_count += n;
 	return 0;
 }
@@ -319,13 +321,68 @@ static void set_type(struct restore *r, struct restore_page *page, unsigned type
 	r->spare[r->spare_count++] = (uint32_t)(page - r->pages);
 }
 
+/*
+ * Which of the pages, whose contents come next, have them already (zero): those in a hole of the file that nobody has written
+ * to. The others' frames are put into mfns; returns how many.
+ */
+static uint32_t without_holes(const struct restore *r, struct restore_page **pages, uint32_t count,
+                              uint64_t *mfns, bool *zero)
+{
+	uint64_t end = 0;
+	bool hole = false;
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < count; i++) {
+		uint64_t at = (uint64_t)i * XYL_PAGE_BYTES;
+
+		if (at >= end) {
+			hole = stream_hole(&r->s, at, &end);
+			end = end < UINT64_MAX - at ? at + end : UINT64_MAX;
+		}
+		zero[i] = hole && end - at >= XYL_PAGE_BYTES && pages[i]->zero;
+		if (zero[i])
+			continue;
+		pages[i]->zero = false;
+		mfns[n++] = pages[i]->mfn;
+	}
+	return n;
+}
+
+/* The contents of count pages, among which one may stand more than once. */
+static int read_contents(struct restore *r, struct restore_page **pages, uint32_t count)
+{
+	uint64_t mfns[XYL_BATCH];
+	bool zero[XYL_BATCH];
+	uint32_t n = without_holes(r, pages, count, mfns, zero);
+	uint8_t *window = n ? xyl_foreign_map(r->x, r->domid, PROT_READ | PROT_WRITE, mfns, n, NULL) : NULL;
+	uint8_t *to = window;
+	int rc = 0;
+
+	if (n && !window)
+		return stream_because(&r->s);
+	for (uint32_t i = 0, end; i < count && rc == 0; i = end) {
+		size_t bytes;
+
+		for (end = i + 1; end < count && zero[end] == zero[i];)
+			end++;
+		bytes = (size_t)(end - i) * XYL_PAGE_BYTES;
+		if (zero[i]) {
+			stream_pass(&r->s, bytes);
+		} else {
+			rc = stream_read(&r->s, to, bytes, "record PAGE_DATA");
+			to += bytes;
+		}
+	}
+	if (n && xyl_foreign_unmap(r->x, window, n) < 0)
+		return -1;
+	return rc;
+}
+
 /* Up to XYL_BATCH pages of a record: frames for them, then their contents. */
 static int read_batch(struct restore *r, const uint64_t *list, uint32_t count)
 {
-	uint64_t mfns[XYL_BATCH];
+	struct restore_page *pages[XYL_BATCH];
 	uint32_t n = 0;
-	void *window;
-	int rc;
 
 	if (populate(r, list, count) < 0)
 		return -1;
@@ -338,16 +395,10 @@ static int read_batch(struct restore *r, const uint64_t *list, uint32_t count)
 			continue; /* there is none, and should be none */
 		set_type(r, page, type);
 		if (stream_page_has_content(type))
-			mfns[n++] = page->mfn;
+			pages[n++] = page;
 	}
-	if (n) {
-		window = xyl_foreign_map(r->x, r->domid, PROT_READ | PROT_WRITE, mfns, n, NULL);
-		if (!window)
-			return stream_because(&r->s);
-		rc = stream_read(&r->s, window, (size_t)n * XYL_PAGE_BYTES, "record PAGE_DATA");
-		if (xyl_foreign_unmap(r->x, window, n) < 0 || rc < 0)
-			return -1;
-	}
+	if (n && read_contents(r, pages, n) < 0)
+		return -1;
 	r->s.progress.pages_done += count;
 	return stream_tick(&r->s);
 }

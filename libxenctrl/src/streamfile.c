@@ -158,8 +158,8 @@ int streamfile_end_write(struct streamfile *f)
 
 /* ---- reading ---- */
 
-/* Finds out what is at this place: data_end or hole_end lies behind it, where the file system knows. */
-static void look(struct streamfile *f, uint64_t place)
+/* Whether a hole is at this place; *end: where that changes, behind it. All is data where the file system does not know. */
+static bool hole_at(const struct streamfile *f, uint64_t place, uint64_t *end)
 {
 	off_t data = lseek(f->direct, (off_t)place, SEEK_DATA), hole;
 	struct stat st;
@@ -167,11 +167,26 @@ static void look(struct streamfile *f, uint64_t place)
 	if (data < 0 && errno == ENXIO && fstat(f->fd, &st) == 0)
 		data = st.st_size; /* the last of it is a hole, or nothing is there */
 	if (data > (off_t)place) {
-		f->hole_end = (uint64_t)data;
-		return;
+		*end = (uint64_t)data;
+		return true;
 	}
 	hole = data < 0 ? -1 : lseek(f->direct, (off_t)place, SEEK_HOLE);
-	f->data_end = hole > (off_t)place ? (uint64_t)hole : UINT64_MAX;
+	*end = hole > (off_t)place ? (uint64_t)hole : UINT64_MAX;
+	return false;
+}
+
+bool streamfile_hole(const struct streamfile *f, uint64_t ahead, uint64_t *bytes)
+{
+	uint64_t place = f->at + f->next + ahead, end = UINT64_MAX;
+	bool hole = f->direct >= 0 && hole_at(f, place, &end);
+
+	*bytes = end - place;
+	return hole;
+}
+
+void streamfile_pass(struct streamfile *f, uint64_t bytes)
+{
+	f->next += bytes;
 }
 
 /* Reads the buffer anew, from the block on in which the place lies. */
@@ -205,8 +220,11 @@ ssize_t streamfile_read(struct streamfile *f, void *data, size_t bytes)
 	size_t n;
 
 	if (f->next >= f->filled) {
-		if (f->direct >= 0 && place >= f->data_end && place >= f->hole_end)
-			look(f, place);
+		if (f->direct >= 0 && place >= f->data_end && place >= f->hole_end) {
+			uint64_t end;
+
+			*(hole_at(f, place, &end) ? &f->hole_end : &f->data_end) = end;
+		}
 		if (place < f->hole_end) {
 			n = bytes < f->hole_end - place ? bytes : (size_t)(f->hole_end - place);
 			memset(data, 0, n);

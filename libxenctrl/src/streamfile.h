@@ -9,6 +9,7 @@
 #ifndef XYLEM_LIBXENCTRL_STREAMFILE_H
 #define XYLEM_LIBXENCTRL_STREAMFILE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -27,6 +28,13 @@ XYL_HIDDEN int streamfile_end_write(struct streamfile *f) XYL_MUST_USE;
 
 /* As read(2): up to so many bytes; 0 at the end. */
 XYL_HIDDEN ssize_t streamfile_read(struct streamfile *f, void *data, size_t bytes) XYL_MUST_USE;
+/*
+ * What the file has so far ahead of the next byte: a hole, or data; *bytes becomes how far that goes (more than 0, though the
+ * file may end before). A file that is changed meanwhile may have something else by now.
+ */
+XYL_HIDDEN bool streamfile_hole(const struct streamfile *f, uint64_t ahead, uint64_t *bytes);
+/* Passes over bytes of a hole. */
+XYL_HIDDEN void streamfile_pass(struct streamfile *f, uint64_t bytes);
 /* The caller's descriptor stands behind what was read. */
 XYL_HIDDEN void streamfile_end_read(struct streamfile *f);
 

@@ -123,6 +123,18 @@ int stream_read(struct stream *s, void *buffer, size_t bytes, const char *what)
 	return 0;
 }
 
+bool stream_hole(const struct stream *s, uint64_t ahead, uint64_t *bytes)
+{
+	*bytes = UINT64_MAX;
+	return s->file && streamfile_hole(s->file, ahead, bytes);
+}
+
+void stream_pass(struct stream *s, uint64_t bytes)
+{
+	streamfile_pass(s->file, bytes);
+	s->progress.bytes_done += bytes;
+}
+
 int stream_skip(struct stream *s, size_t bytes, const char *what)
 {
 	char drop[SKIP_BYTES];

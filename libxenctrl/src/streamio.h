@@ -39,6 +39,12 @@ XYL_HIDDEN int stream_tick(struct stream *s) XYL_MUST_USE;
  * each second. what says what they are. Errors: EBADMSG the stream ends, EIO and others of read(2), ECANCELED.
  */
 XYL_HIDDEN int stream_read(struct stream *s, void *buffer, size_t bytes, const char *what) XYL_MUST_USE;
+/*
+ * Whether the stream has a hole of a file so far ahead, whose bytes are zeros; *bytes: how far that goes, or data.
+ */
+XYL_HIDDEN bool stream_hole(const struct stream *s, uint64_t ahead, uint64_t *bytes);
+/* Passes over bytes that stream_hole() has seen to be a hole's. */
+XYL_HIDDEN void stream_pass(struct stream *s, uint64_t bytes);
 /* Reads and drops; the progress function is called each MiB. */
 XYL_HIDDEN int stream_skip(struct stream *s, size_t bytes, const char *what) XYL_MUST_USE;
 /*

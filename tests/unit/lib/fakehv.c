@@ -11,7 +11,8 @@
 #include <xen/version.h>
 
 struct fake_domain fake_domains[FAKE_DOMAINS];
-unsigned fake_mapped, fake_allocated, fake_fail_at, fake_calls;
+const char *fake_extraversion = ".5";
+unsigned fake_mapped, fake_frames_mapped, fake_allocated, fake_fail_at, fake_calls;
 bool fake_bare, fake_run_failed;
 unsigned fake_log_stays;
 int fake_log_error;
@@ -69,7 +70,9 @@ static void own(unsigned i, uint32_t domid)
 	owners[i] = domid;
 	types[i] = 0;
 	special[i] = false;
-	memset(memory + (size_t)i * XYL_PAGE_BYTES, 0xc2, XYL_PAGE_BYTES);
+	/* Xen hands out what the last owner has left there, unless that has died */
+	memset(memory + (size_t)i * XYL_PAGE_BYTES, strncmp(fake_extraversion, "-xylem", 6) ? 0xc2 : 0,
+	       XYL_PAGE_BYTES);
 }
 
 static uint64_t take(uint32_t domid)
@@ -183,8 +186,6 @@ static int pin(uint32_t domid, const struct mmuext_op *op)
 	*fake_type(mfn) = (uint8_t)(8 | level);
 	return 0;
 }
-
-const char *fake_extraversion = ".5";
 
 long xyl_raw(struct xyl *x, unsigned op, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4)
 {
@@ -508,6 +509,7 @@ void *xyl_foreign_map(struct xyl *x, uint32_t domid, int prot, const uint64_t *m
 		i += n;
 	}
 	fake_mapped++;
+	fake_frames_mapped += count;
 	return window;
 }
 

@@ -306,6 +306,74 @@ static void test_holes(void)
 	free(b.data);
 }
 
+/* Writes b to the file, with holes where whole blocks are zeros. */
+static void to_sparse_file(const struct bytes *b)
+{
+	static const uint8_t zero[XYL_PAGE_BYTES];
+
+	if (ftruncate(fd, 0) < 0 || ftruncate(fd, (off_t)b->count) < 0 || lseek(fd, 0, SEEK_SET) < 0)
+		abort();
+	for (size_t at = 0; at < b->count; at += XYL_PAGE_BYTES) {
+		size_t n = b->count - at < XYL_PAGE_BYTES ? b->count - at : XYL_PAGE_BYTES;
+
+		if (memcmp(b->data + at, zero, n) && pwrite(fd, b->data + at, n, (off_t)at) != (ssize_t)n)
+			abort();
+	}
+}
+
+/* Frames that were mapped to restore the file. */
+static unsigned restore_sparse(const struct bytes *b, const char *extraversion)
+{
+	struct xyl_pv_restored made;
+
+	to_sparse_file(b);
+	guest_make();
+	guest_shared(1)->evtchn_mask[63] = 1ull << 63;
+	fake_extraversion = extraversion;
+	fake_frames_mapped = 0;
+	CHECK_THAT(restore_from(fd, &made, 0) == 0);
+	fake_extraversion = ".5";
+	check_memory();
+	return fake_frames_mapped;
+}
+
+/* Frames that come as zeros are left alone where the file has a hole, unless something was there before. */
+static void test_restored_holes(void)
+{
+	const struct stream_record verify = { STREAM_VERIFY, 0 };
+	const struct place *pages = place_of(STREAM_PAGE_DATA);
+	size_t contents = pages->offset + pages->bytes - (LOW + 4) * (size_t)XYL_PAGE_BYTES;
+	struct bytes once = room(), twice = room();
+	unsigned all, fewer;
+	int memory = fd, disk = open(".", O_TMPFILE | O_RDWR | O_CLOEXEC | O_DIRECT, 0600);
+
+	if (disk < 0) {
+		tap_skip("holes of a file are not read", "this folder's file system has no O_DIRECT");
+		return;
+	}
+	fd = disk;
+	if (fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_DIRECT) < 0)
+		abort();
+	guest_make();
+	guest_shared(1)->evtchn_mask[63] = 1ull << 63;
+	CHECK_THAT(save(&once) == 0);
+	all = restore_sparse(&once, ".5");
+	fewer = restore_sparse(&once, "-xylem");
+	CHECK_THAT(fewer < all);
+	verdict("pages in holes are not mapped: %u frames instead of %u", fewer, all);
+
+	append(&twice, once.data, pages->offset + pages->bytes);
+	memset(twice.data + contents + ZEROS * (size_t)XYL_PAGE_BYTES, 0x5a, 3 * (size_t)XYL_PAGE_BYTES);
+	append(&twice, &verify, sizeof(verify));
+	append(&twice, once.data + pages->offset, once.count - pages->offset);
+	restore_sparse(&twice, "-xylem");
+	verdict("a page that comes again, as zeros, in a hole");
+	fd = memory;
+	close(disk);
+	free(once.data);
+	free(twice.data);
+}
+
 /* ---- guests that cannot be saved ---- */
 
 static void refuse_save(const char *name, int error, const char *word)
@@ -888,6 +956,7 @@ int main(void)
 	test_p2m();
 	test_frame_twice();
 	test_holes();
+	test_restored_holes();
 	test_bad_guests();
 	test_resumed();
 	test_headers();
