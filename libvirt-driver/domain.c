@@ -194,6 +194,20 @@ int slot_take(enum slot kind, virDomainObj *vm)
 	return ret;
 }
 
+bool slot_try(enum slot kind)
+{
+	bool free;
+
+	virMutexLock(&xylem->lock);
+	free = xylem->slots[kind].taken < slots_max[kind].taken;
+	if (free) {
+		xylem->slots[kind].taken++;
+		ignore_value(virTimeMillisNow(&xylem->slots[kind].moved_ms));
+	}
+	virMutexUnlock(&xylem->lock);
+	return free;
+}
+
 void slot_give(enum slot kind)
 {
 	virMutexLock(&xylem->lock);

@@ -315,27 +315,31 @@ cleanup:
 
 /* ---- limits of a migration ---- */
 
+/* Who asks has a slot. */
 static int limit(virDomainObj *vm, unsigned long long bandwidth_mib, unsigned long long downtime_ms)
 {
 	char handle[VIR_UUID_STRING_BUFLEN];
 	int ret;
 
 	domain_handle(vm, handle);
-	if (slot_take(SLOT_ASK, vm) < 0)
-		return -1;
 	virObjectUnlock(vm);
 	ret = monitor_set_migration(xylem->monitor, handle,
 	                            bandwidth_mib >= (unsigned long long)NO_LIMIT_MIB ? 0
 	                                                                              : bandwidth_mib << 20,
 	                            downtime_ms * 1000);
 	virObjectLock(vm);
-	slot_give(SLOT_ASK);
 	return ret;
 }
 
 int job_hurry(virDomainObj *vm)
 {
-	return limit(vm, 0, DOWNTIME_MS_MAX);
+	int ret;
+
+	if (slot_take(SLOT_ASK, vm) < 0)
+		return -1;
+	ret = limit(vm, 0, DOWNTIME_MS_MAX);
+	slot_give(SLOT_ASK);
+	return ret;
 }
 
 static int apply_limits(virDomainObj *vm)
@@ -370,7 +374,11 @@ static int set_limits(virDomainPtr dom, int (*acl)(virConnectPtr conn, virDomain
 	if (acl(dom->conn, vm->def) == 0 && domain_refuse_dom0(vm, "migrated") == 0 &&
 	    virDomainObjCheckActive(vm) == 0) {
 		set(priv, value);
-		ret = priv->migration == MIGRATION_SENDING ? apply_limits(vm) : 0;
+		ret = 0;
+		if (priv->migration == MIGRATION_SENDING && (ret = slot_take(SLOT_ASK, vm)) == 0) {
+			ret = apply_limits(vm);
+			slot_give(SLOT_ASK);
+		}
 	}
 	virDomainObjEndAPI(&vm);
 	return ret;

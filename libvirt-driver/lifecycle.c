@@ -706,8 +706,7 @@ cleanup:
 	return ret;
 }
 
-/* What xylemd writes or reads. Locked, no job. */
-static int cancel(virDomainObj *vm)
+int lifecycle_cancel(virDomainObj *vm)
 {
 	char handle[VIR_UUID_STRING_BUFLEN];
 	int ret;
@@ -740,7 +739,7 @@ int lifecycle_abort_job_flags(virDomainPtr dom, unsigned int flags)
 	if (priv->starting && !virDomainObjIsActive(vm))
 		ret = destroy_building(vm);
 	else if (priv->save_file || priv->dumping)
-		ret = cancel(vm);
+		ret = lifecycle_cancel(vm);
 	else if (migrate_abort(vm) == 0)
 		ret = 0;
 	else if (priv->incoming && !virDomainObjIsActive(vm) && migrate_release(vm))

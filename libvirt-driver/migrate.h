@@ -94,8 +94,8 @@ char *outgoing_describe(virDomainObj *vm, const struct migrate_params *p, unsign
                         int *cookie_length);
 /* The destination's answer to Prepare: whether it tells the outcome. */
 int outgoing_take_cookie(struct outgoing *out, const char *cookie, int length);
-/* Sends to "tcp://host:port", or to a descriptor, which stays the caller's. -1: the guest goes on. These two unlock the
- * object meanwhile; the caller keeps everybody else off it (outgoing_hold). */
+/* Sends to "tcp://host:port", or to a descriptor, which stays the caller's. -1: the guest goes on. The caller has a slot.
+ * These two unlock the object meanwhile; the caller keeps everybody else off it (outgoing_hold). */
 void outgoing_hold(struct outgoing *out);
 int outgoing_send(virDomainObj *vm, const char *uri, int fd);
 /* Step 5 with what the destination said; lost: it could not be asked. */

@@ -648,12 +648,9 @@ static int let_run(virDomainObj *vm)
 	int ret;
 
 	domain_handle(vm, handle);
-	if (slot_take(SLOT_GUEST, vm) < 0)
-		return -1;
 	virObjectUnlock(vm);
 	ret = monitor_pause(xylem->monitor, handle, false);
 	virObjectLock(vm);
-	slot_give(SLOT_GUEST);
 	return ret < 0 ? -1 : virDomainObjCheckActive(vm);
 }
 
@@ -683,7 +680,7 @@ static bool runs_all_the_same(virDomainObj *vm)
 
 /*
  * The source has let go. It is told that the guest may run here. While the marks are there a libvirtd that is started again
- * destroys the guest; when they are gone it runs. 0, or -1: it does not, and can still be destroyed.
+ * destroys the guest; when they are gone it runs. 0, or -1: it does not, and can still be destroyed. Waits for no slot.
  */
 static int run(virDomainObj *vm, struct incoming *in, unsigned int flags)
 {
@@ -719,19 +716,17 @@ static int run(virDomainObj *vm, struct incoming *in, unsigned int flags)
 	return 0;
 }
 
-/* Locked; unlocks meanwhile. */
+/* The source waits meanwhile, with a slot of its own host. Locked; unlocks meanwhile. */
 static int await(virDomainObj *vm, struct incoming *in)
 {
-	unsigned long long now, until = 0;
-	bool waits = !in->over;
+	unsigned long long now, since = 0;
+	bool slot = !in->over && slot_try(SLOT_BUILD);
 
-	if (waits && slot_take(SLOT_BUILD, vm) < 0)
-		return -1;
-	if (virTimeMillisNow(&now) == 0)
-		until = now + (in->stream < 0 ? CONNECTED_MS : RESTORED_MS);
-	while (!in->over && virTimeMillisNow(&now) == 0 && now < until)
+	ignore_value(virTimeMillisNow(&since));
+	while (!in->over && virTimeMillisNow(&now) == 0 &&
+	       now < since + (in->stream < 0 ? CONNECTED_MS : RESTORED_MS))
 		ignore_value(virCondWaitUntil(&in->ended, &vm->parent.lock, now + 1000));
-	if (waits)
+	if (slot)
 		slot_give(SLOT_BUILD);
 	if (in->over && in->good && virDomainObjCheckActive(vm) == 0)
 		return 0;
@@ -744,11 +739,20 @@ static int await(virDomainObj *vm, struct incoming *in)
 
 static int settle(virDomainObj *vm, struct incoming *in, unsigned int flags, bool cancelled)
 {
+	bool slot;
+	int ret;
+
 	if (cancelled)
 		return -1;
 	if (in->offline)
 		return finish_offline(vm, in);
-	return await(vm, in) < 0 ? -1 : run(vm, in, flags);
+	if (await(vm, in) < 0)
+		return -1;
+	slot = slot_try(SLOT_GUEST);
+	ret = run(vm, in, flags);
+	if (slot)
+		slot_give(SLOT_GUEST);
+	return ret;
 }
 
 virDomainPtr incoming_finish(virConnectPtr conn, virDomainObj *vm, unsigned int flags, bool cancelled)

@@ -415,7 +415,6 @@ static int check_wanted(const struct outgoing *out)
 int outgoing_abort(virDomainObj *vm)
 {
 	struct domain_private *priv = vm->privateData;
-	char handle[VIR_UUID_STRING_BUFLEN];
 	bool sending = priv->migration == MIGRATION_SENDING;
 
 	if (!priv->outgoing || (priv->outgoing->flags & VIR_MIGRATE_OFFLINE) ||
@@ -425,12 +424,9 @@ int outgoing_abort(virDomainObj *vm)
 	priv->outgoing->aborted = true;
 	if (!sending)
 		return 0;
-	domain_handle(vm, handle);
-	virObjectUnlock(vm);
 	/* xylemd may not have begun yet. */
-	if (monitor_cancel(xylem->monitor, handle) < 0)
+	if (lifecycle_cancel(vm) < 0)
 		virResetLastError();
-	virObjectLock(vm);
 	return priv->migration == MIGRATION_SENT || priv->migration == MIGRATION_LEFT ? -1 : 0;
 }
 
@@ -457,8 +453,7 @@ static int sent(virDomainObj *vm, const struct outgoing *out)
 	return ret;
 }
 
-/* The caller has a slot, which is also for what follows when it fails: the guest goes on. */
-static int send_in_slot(virDomainObj *vm, const char *uri, int fd)
+int outgoing_send(virDomainObj *vm, const char *uri, int fd)
 {
 	struct domain_private *priv = vm->privateData;
 	struct outgoing *out = priv->outgoing;
@@ -487,17 +482,6 @@ static int send_in_slot(virDomainObj *vm, const char *uri, int fd)
 	if (out->stream >= 0)
 		ignore_value(shutdown(out->stream, SHUT_WR));
 	return 0;
-}
-
-int outgoing_send(virDomainObj *vm, const char *uri, int fd)
-{
-	int ret;
-
-	if (slot_take(SLOT_BUILD, vm) < 0)
-		return -1;
-	ret = send_in_slot(vm, uri, fd);
-	slot_give(SLOT_BUILD);
-	return ret;
 }
 
 static int check_ours(virDomainObj *vm, virConnectPtr conn)
@@ -530,6 +514,7 @@ int outgoing_perform(virDomainObj *vm, virConnectPtr conn, const struct migrate_
                      int cookie_length, unsigned int flags)
 {
 	struct domain_private *priv = vm->privateData;
+	int ret = -1;
 
 	if (!p->uri) {
 		virReportError(VIR_ERR_INVALID_ARG, "the parameter \"%s\" is missing: where to?",
@@ -544,7 +529,11 @@ int outgoing_perform(virDomainObj *vm, virConnectPtr conn, const struct migrate_
 	priv->outgoing->bandwidth_mib = p->bandwidth_mib;
 	outgoing_hold(priv->outgoing);
 	if (outgoing_take_cookie(priv->outgoing, cookie, cookie_length) == 0 &&
-	    outgoing_send(vm, p->uri, -1) == 0) {
+	    slot_take(SLOT_BUILD, vm) == 0) {
+		ret = outgoing_send(vm, p->uri, -1);
+		slot_give(SLOT_BUILD);
+	}
+	if (ret == 0) {
 		priv->outgoing->busy = false;
 		return 0;
 	}
@@ -558,16 +547,20 @@ int outgoing_confirm(virDomainObj *vm, virConnectPtr conn, unsigned int flags, b
 {
 	struct domain_private *priv = vm->privateData;
 	virErrorPtr saved;
+	bool slot;
 	int ret = 0;
 
 	if (check_ours(vm, conn) < 0)
 		return -1;
 	priv->outgoing->flags = flags;
 	outgoing_hold(priv->outgoing);
+	slot = slot_try(SLOT_BUILD);
 	if (priv->migration == MIGRATION_SENT)
 		ret = outgoing_decide(vm, !cancelled, false);
 	else if ((flags & VIR_MIGRATE_OFFLINE) && (flags & VIR_MIGRATE_UNDEFINE_SOURCE) && !cancelled)
 		ret = define_forget(vm);
+	if (slot)
+		slot_give(SLOT_BUILD);
 	virErrorPreserveLast(&saved);
 	virCloseCallbacksDomainRemove(vm, conn, closed);
 	outgoing_end(vm);

@@ -186,21 +186,6 @@ static void close_peer(struct peer *p)
 
 /* ---- all of it ---- */
 
-/* Another host is waited for, as long as it takes: so many calls do that at once. Locked; unlocks. */
-static int leave_for_peer(virDomainObj *vm)
-{
-	if (slot_take(SLOT_BUILD, vm) < 0)
-		return -1;
-	virObjectUnlock(vm);
-	return 0;
-}
-
-static void come_back(virDomainObj *vm)
-{
-	virObjectLock(vm);
-	slot_give(SLOT_BUILD);
-}
-
 /* 0: it is there; 1: the same, and only its end tells whether it runs; -1. Locked; unlocks meanwhile. */
 static int transfer(virDomainObj *vm, struct peer *p)
 {
@@ -218,29 +203,26 @@ static void add_params(struct peer *p, const struct migrate_params *params, cons
 	add_string(p, VIR_MIGRATE_PARAM_LISTEN_ADDRESS, params->listen);
 }
 
-/* Steps 2 to 5. Locked, with the job; unlocks meanwhile. */
+/* Steps 2 to 5, with a connection of our own. Locked, with the job; unlocks meanwhile. The caller has a slot: nothing that has
+ * been begun at the other host waits for one. */
 static int migrate(virDomainObj *vm, struct outgoing *out, struct peer *p, const char *dest_uri,
                    const char *cookie, int cookie_length)
 {
 	g_autofree char *answer = NULL;
 	g_autofree char *why = NULL;
 	g_autofree char *name = g_strdup(vm->def->name);
-	bool runs_there, waits, lost = false;
-	virErrorPtr failure;
+	bool runs_there, lost = false;
 	int answer_length = 0, ret;
 
-	if (leave_for_peer(vm) < 0)
-		return -1;
-	ret = prepare(p, cookie, cookie_length, &answer, &answer_length);
-	come_back(vm);
+	virObjectUnlock(vm);
+	ret = open_peer(p, dest_uri);
+	if (ret == 0)
+		ret = prepare(p, cookie, cookie_length, &answer, &answer_length);
+	virObjectLock(vm);
 	if (ret < 0)
 		return -1;
 	if (outgoing_take_cookie(out, answer, answer_length) < 0 || (ret = transfer(vm, p)) < 0)
 		ret = -1;
-	/* What has been begun there is ended, whether there is a slot or not. */
-	virErrorPreserveLast(&failure);
-	waits = slot_take(SLOT_BUILD, vm) == 0;
-	virErrorRestore(&failure);
 	virObjectUnlock(vm);
 	if (ret != 0 && p->stream) {
 		virErrorPtr saved;
@@ -251,8 +233,6 @@ static int migrate(virDomainObj *vm, struct outgoing *out, struct peer *p, const
 	}
 	runs_there = finish(p, name, ret != 0, &lost);
 	virObjectLock(vm);
-	if (waits)
-		slot_give(SLOT_BUILD);
 	if (ret < 0)
 		return -1;
 	if ((p->flags & VIR_MIGRATE_OFFLINE) && runs_there)
@@ -292,13 +272,11 @@ int outgoing_peer(virDomainObj *vm, virConnectPtr conn, const char *dest_uri,
 	out = outgoing_new(vm, conn, dest_uri, params->bandwidth_mib, flags);
 	outgoing_hold(out);
 	add_params(&p, params, xml);
-	ret = leave_for_peer(vm);
+	ret = slot_take(SLOT_BUILD, vm);
 	if (ret == 0) {
-		ret = open_peer(&p, dest_uri);
-		come_back(vm);
-	}
-	if (ret == 0)
 		ret = migrate(vm, out, &p, dest_uri, cookie, cookie_length);
+		slot_give(SLOT_BUILD);
+	}
 	if (ret == 0 && (flags & VIR_MIGRATE_OFFLINE) && (flags & VIR_MIGRATE_UNDEFINE_SOURCE))
 		ret = define_forget(vm);
 	virObjectUnlock(vm);

@@ -193,20 +193,25 @@ int process_put_definition(virDomainObj *vm)
 		return -1;
 	kept = keepable(vm->def, xml);
 	domain_handle(vm, handle);
-	if (slot_take(SLOT_GUEST, vm) < 0)
-		return -1;
 	virObjectUnlock(vm);
 	ret = monitor_set_opaque(xylem->monitor, handle, kept);
 	virObjectLock(vm);
-	slot_give(SLOT_GUEST);
 	return ret;
 }
 
 void process_keep_definition(virDomainObj *vm)
 {
 	struct domain_private *priv = vm->privateData;
+	int ret;
 
-	if (priv->foreign || vm->def->id < 0 || process_put_definition(vm) == 0)
+	if (priv->foreign || vm->def->id < 0)
+		return;
+	ret = slot_take(SLOT_GUEST, vm);
+	if (ret == 0) {
+		ret = process_put_definition(vm);
+		slot_give(SLOT_GUEST);
+	}
+	if (ret == 0)
 		return;
 	VIR_WARN("xylemd does not keep the new definition of %s: %s", vm->def->name,
 	         virGetLastErrorMessage());

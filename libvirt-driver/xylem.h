@@ -160,8 +160,12 @@ void domain_event(virObjectEvent *event);
  * Only so many calls wait at once, so that some of libvirtd's workers are always free, and those that wait
  * for guests do not keep others from being started. slot_take waits a while for a slot, with the object
  * unlocked if there is one; -1 and VIR_ERR_OPERATION_FAILED when there is none.
+ *
+ * What another host waits for waits for no slot: its calls have slots of that host, which this host's calls may wait for.
+ * Such a call does without one where slot_try() says that there is none.
  */
 int slot_take(enum slot kind, virDomainObj *vm);
+bool slot_try(enum slot kind);
 void slot_give(enum slot kind);
 /* Whoever starts it gives up, also one that waits for a slot. */
 void domain_doom(virDomainObj *vm);
@@ -214,7 +218,7 @@ void process_rebooted(virDomainObj *vm, unsigned long life);
 /* Its definition has changed while it runs: xylemd keeps it, for a libvirtd that has lost its state file. Unlocks the
  * object meanwhile. */
 void process_keep_definition(virDomainObj *vm);
-/* The same, which must succeed: 0, or -1 with an error. */
+/* The same, which must succeed, without a slot: 0, or -1 with an error. */
 int process_put_definition(virDomainObj *vm);
 /* Finds bridges of networks and files of volumes; 0 or -1. */
 int process_resolve(virDomainDef *def, virDomainDeviceDef *dev);
@@ -416,6 +420,8 @@ int lifecycle_get_state(virDomainPtr dom, int *state, int *reason, unsigned int 
 virDomainObj *lifecycle_add(virDomainDef **def);
 /* Ends that; good: it has been started. */
 void lifecycle_added(virDomainObj **vm, bool good);
+/* What xylemd writes or reads of the guest ends: 0, or -1 with an error. Locked, unlocks meanwhile. */
+int lifecycle_cancel(virDomainObj *vm);
 /* save.c */
 /* Starts the guest: from its managed save if it has one. As process_start(). */
 int save_start(virDomainObj *vm, bool paused, int detail);

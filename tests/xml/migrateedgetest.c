@@ -285,6 +285,74 @@ static void test_slots(void)
 	lifecycle_destroy(dom);
 }
 
+static gint impatient;
+
+/* The others end in the end, so that a test that fails does so soon. */
+static void *end_others(void *data)
+{
+	unsigned int i;
+
+	for (i = 0; i < 5000 && !g_atomic_int_get(&impatient); i++)
+		g_usleep(1000);
+	others_give();
+	return data;
+}
+
+static GThread *limit_others(void)
+{
+	g_atomic_int_set(&impatient, 0);
+	return g_thread_new("others", end_others, NULL);
+}
+
+/* Whether they were there to the end. */
+static bool others_stayed(GThread *thread)
+{
+	bool there_still = others_have[SLOT_BUILD] && others_have[SLOT_GUEST] && others_have[SLOT_ASK];
+
+	g_atomic_int_set(&impatient, 1);
+	g_thread_join(thread);
+	return there_still;
+}
+
+static void *finish_early(void *data G_GNUC_UNUSED)
+{
+	return GINT_TO_POINTER(finish(0, false));
+}
+
+/* Two hosts that send guests to each other: each has slots for what it waits for at the other one, and nothing of what it does
+ * for the other one waits for them. */
+static void test_no_slots(void)
+{
+	g_autofree char *to = NULL;
+	GThread *limit, *early;
+	int fd;
+
+	there.crowd = true;
+	limit = limit_others();
+	ok(peer_to_peer(VIR_MIGRATE_LIVE, "starts\nruns\n") == 0 && others_stayed(limit),
+	   "what has been begun at another host comes to its end without a slot");
+	there.crowd = false;
+	if (send_to(NULL, true, 0) < 0)
+		abort();
+	others_take();
+	limit = limit_others();
+	ok(confirm(0, true) == 0 && runs(dom) && others_stayed(limit), "so does what a client confirms");
+	lifecycle_destroy(dom);
+	define_undefine(dom);
+	if (prepare(&to, 0) < 0)
+		abort();
+	others_take();
+	limit = limit_others();
+	fd = connect_only(to);
+	early = g_thread_new("finish", finish_early, NULL);
+	g_usleep(100000);
+	fd = send_all(fd, STREAM);
+	ok(GPOINTER_TO_INT(g_thread_join(early)) == 0 && heard(fd) == OUTCOME_RUNS && runs(dom) &&
+	           others_stayed(limit),
+	   "so does what another host has begun here");
+	lifecycle_destroy(dom);
+}
+
 int main(void)
 {
 	g_autofree char *dir = g_dir_make_tmp("xylem-migrate-XXXXXX", NULL);
@@ -300,7 +368,7 @@ int main(void)
 	test_abort_early();
 	test_xylemd_back();
 	test_slots();
-	define_undefine(dom);
+	test_no_slots();
 	test_define_meanwhile();
 	test_config_first();
 	test_long_definition();

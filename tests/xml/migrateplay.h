@@ -119,6 +119,30 @@ static inline void leave_client(void)
 	virCloseCallbacksDomainRunForConn(xylem->domains, conn);
 }
 
+/* ---- other calls, which have all slots ---- */
+
+static unsigned int others_have[SLOT_KINDS];
+
+static inline void others_take(void)
+{
+	int kind;
+
+	for (kind = 0; kind < SLOT_KINDS; kind++) {
+		while (slot_try((enum slot)kind))
+			others_have[kind]++;
+	}
+}
+
+static inline void others_give(void)
+{
+	int kind;
+
+	for (kind = 0; kind < SLOT_KINDS; kind++) {
+		for (; others_have[kind]; others_have[kind]--)
+			slot_give((enum slot)kind);
+	}
+}
+
 /* ---- parameters ---- */
 
 struct params {
@@ -295,8 +319,8 @@ static inline int finish(unsigned int flags, bool gave_up)
 	return finish_as(conn, "one", flags, gave_up);
 }
 
-/* Connects as a source does, sends that, and gives what is said in the end when the descriptor is asked. */
-static inline int connect_and_send(const char *uri, const char *data)
+/* As a source does. */
+static inline int connect_only(const char *uri)
 {
 	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -305,13 +329,29 @@ static inline int connect_and_send(const char *uri, const char *data)
 	if (!uri || sscanf(uri, "tcp://127.0.0.1:%u", &port) != 1)
 		return -1;
 	at.sin_port = htons((uint16_t)port);
-	if (connect(fd, (struct sockaddr *)&at, sizeof(at)) ||
-	    send(fd, data, strlen(data), MSG_NOSIGNAL) != (ssize_t)strlen(data)) {
+	if (connect(fd, (struct sockaddr *)&at, sizeof(at))) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+/* Sends all of it, and gives what is said in the end when the descriptor is asked. */
+static inline int send_all(int fd, const char *data)
+{
+	if (fd < 0)
+		return -1;
+	if (send(fd, data, strlen(data), MSG_NOSIGNAL) != (ssize_t)strlen(data)) {
 		close(fd);
 		return -1;
 	}
 	shutdown(fd, SHUT_WR);
 	return fd;
+}
+
+static inline int connect_and_send(const char *uri, const char *data)
+{
+	return send_all(connect_only(uri), data);
 }
 
 static inline enum outcome heard(int fd)
@@ -365,6 +405,7 @@ static struct {
 	virConnectPtr conn;
 	bool unreachable, prepare_fails, finish_fails, lost, by_ssh, tells;
 	bool aborts;              /* a client here aborts it while it is prepared there */
+	bool crowd;               /* from then on other calls have all slots here */
 	bool xylemd_back;         /* at the end */
 	unsigned int least_slots; /* that were taken here during the calls there */
 	unsigned int flags, finishes, tunnelled;
@@ -413,6 +454,8 @@ static inline int there_prepare(virConnectPtr c G_GNUC_UNUSED, virTypedParameter
 	see_slots();
 	if (there.aborts && lifecycle_abort_job(dom) < 0)
 		abort();
+	if (there.crowd)
+		others_take();
 	there.flags = flags;
 	if (there.prepare_fails)
 		return played_fail("no such bridge");
