@@ -65,6 +65,7 @@ static void start_main(void *data)
 	struct entry *e = data;
 	bool good;
 
+	act_as_libvirtd();
 	virObjectLock(e->vm);
 	good = start_locked(e->vm) == 0;
 	virObjectUnlock(e->vm);

@@ -9,6 +9,7 @@
 
 #include "virfile.h"
 #include "virhook.h"
+#include "viridentity.h"
 #include "virtime.h"
 #include "viruuid.h"
 
@@ -37,6 +38,13 @@ static const struct {
 };
 
 G_STATIC_ASSERT(5 + 3 + 3 + 0 + 1 + 0 + 1 + 0 + 1 + 0 + 4 + 0 <= WAITING_MAX);
+
+void act_as_libvirtd(void)
+{
+	g_autoptr(virIdentity) system = virIdentityGetSystem();
+
+	ignore_value(virIdentitySetCurrent(system));
+}
 
 static void *private_alloc(void *opaque G_GNUC_UNUSED)
 {

@@ -15,7 +15,6 @@
 
 #include "conf.h"
 #include "virhook.h"
-#include "viridentity.h"
 #include "virtime.h"
 #include "viruuid.h"
 
@@ -48,11 +47,9 @@ static struct xyl_watch *watches[2];
 
 static void help(void *data, void *opaque G_GNUC_UNUSED)
 {
-	g_autoptr(virIdentity) system = virIdentityGetSystem();
 	struct errand *e = data;
 
-	/* libvirt's other drivers ask who it is that calls. */
-	ignore_value(virIdentitySetCurrent(system));
+	act_as_libvirtd();
 	virObjectLock(e->vm);
 	if (e->work)
 		e->work(e->vm, e->life);

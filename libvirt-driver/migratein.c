@@ -21,7 +21,6 @@
 #include "virfdstream.h"
 #include "virfile.h"
 #include "virhook.h"
-#include "viridentity.h"
 #include "virportallocator.h"
 #include "virtime.h"
 #include "viruri.h"
@@ -192,13 +191,11 @@ static int receive(virDomainObj *vm, struct incoming *in)
 
 static void receive_thread(void *opaque)
 {
-	g_autoptr(virIdentity) system = virIdentityGetSystem();
 	struct domain_private *priv;
 	virDomainObj *vm = opaque;
 	struct incoming *in;
 
-	/* libvirt's other drivers ask who it is that calls. */
-	ignore_value(virIdentitySetCurrent(system));
+	act_as_libvirtd();
 	virObjectLock(vm);
 	priv = vm->privateData;
 	in = priv->incoming;

@@ -124,6 +124,8 @@ struct domain_private {
 };
 
 /* ---- domain.c: objects, jobs, slots, hooks ---- */
+/* For a thread that is no client's: libvirt's other drivers, and who decides what a caller may, ask who it is. */
+void act_as_libvirtd(void);
 extern virDomainXMLPrivateDataCallbacks domain_private_data;
 /* The object of a client's handle, locked and referenced (virDomainObjEndAPI); NULL and VIR_ERR_NO_DOMAIN. */
 virDomainObj *domain_get(virDomainPtr dom);
