@@ -404,8 +404,8 @@ static bool start_guest(struct guest *guest, bool paused, const char *started_ev
 		return false;
 	guest->journal->unpaused = !paused;
 	guest_publish(guest);
-	if (!guest->journal->policy.started_us)
-		guest->journal->policy.started_us = boottime_us();
+	/* Its last run ended earlier: a core file may have been written since, and devices waited for. */
+	guest->journal->policy.started_us = boottime_us();
 	guest_save(guest, JOURNAL_RUNNING);
 	guest_set_phase(guest, NULL);
 	guest_event(guest, b.ids.domid, "created", "");

@@ -32,7 +32,7 @@ struct policy_verdict {
 /* reason is the hypervisor's shutdown code (enum xyl_shutdown); unknown codes count as crashes. */
 struct policy_verdict policy_decide(const struct guestconf *conf, const struct policy_state *state,
                                     int reason, int64_t now_us);
-/* The state for the run that begins at now_us after a restart. */
+/* The state for the run that follows one that has ended at now_us; it begins then, or later. */
 struct policy_state policy_restarted(const struct policy_state *state, int64_t now_us);
 
 #endif

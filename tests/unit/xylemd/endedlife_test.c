@@ -161,6 +161,54 @@ static void test_dumped(void)
 	clean_dumps();
 }
 
+static int64_t started_us(const struct test_guest *g)
+{
+	struct guest *guest = guest_by_uuid(g->uuid);
+	int64_t at = guest ? guest->journal->policy.started_us : 0;
+
+	guest_unref(guest);
+	return at;
+}
+
+static void test_dump_time(void)
+{
+	struct test_guest g;
+	uint32_t domid = crash_guest(&g, "coredump-restart");
+	int64_t written;
+
+	fake_gate(GATE_SAVE, false);
+	fake_stop(domid, XYL_SHUTDOWN_CRASH);
+	scan_request();
+	UNTIL(fake_waiting(GATE_SAVE));
+	g_usleep(1000);
+	written = boottime_us();
+	fake_gate(GATE_SAVE, true);
+	settle(&g);
+	tap_ok(fake_find(g.id) && fake_find(g.id) != domid && started_us(&g) >= written,
+	       "the time that the core file took is not its next run's");
+	if (!set_policy(&g, "crash", "rename-restart"))
+		exit(1);
+	domid = fake_find(g.id);
+	fake_gate(GATE_GONE, false);
+	fake_stop(domid, XYL_SHUTDOWN_CRASH);
+	scan_request();
+	UNTIL(fake_waiting(GATE_GONE));
+	g_usleep(1000);
+	written = boottime_us();
+	fake_gate(GATE_GONE, true);
+	settle(&g);
+	tap_ok(fake_find(g.id) && fake_find(g.id) != domid && started_us(&g) >= written,
+	       "nor is that which its devices took to let go");
+	destroy(g.uuid);
+	{
+		struct guest *kept = guest_by_domid(domid);
+
+		destroy(kept ? kept->uuid : "");
+		guest_unref(kept);
+	}
+	clean_dumps();
+}
+
 /* What fails is logged with guest, path and reason, and leaves nothing; the policy goes on. */
 static void test_dump_fails(void)
 {
@@ -444,6 +492,7 @@ int main(void)
 	g_log_set_writer_func(collect, NULL, NULL);
 	set_up();
 	test_dumped();
+	test_dump_time();
 	test_dump_fails();
 	test_dump_bounds();
 	test_dump_cut_off();
