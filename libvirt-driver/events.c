@@ -458,6 +458,10 @@ static void missing(virDomainObj *vm, bool at_start)
 			return;
 		}
 	}
+	if (!known && priv->locked && locks_needed(domid)) {
+		reconcile_later(AGAIN_MS);
+		return;
+	}
 	/* At start nobody else is at work, and the first client must not see what is over. */
 	if (at_start)
 		process_gone(vm, domid, VIR_DOMAIN_SHUTOFF_UNKNOWN, VIR_DOMAIN_EVENT_STOPPED_DESTROYED);

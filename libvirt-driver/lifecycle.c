@@ -23,7 +23,7 @@ static bool domain_is(unsigned int domid, const unsigned char *uuid, struct xyl_
 
 /*
  * Kills the guest, in whatever state it is, and has xylemd take down what belonged to it. Unlocked, no job. 0: it is
- * gone, and does not come back.
+ * gone, and does not come back; 1: it is dead, and its devices are still there.
  */
 static int kill_domain(const char *handle, const unsigned char *uuid, unsigned int domid)
 {
@@ -54,7 +54,7 @@ static int kill_domain(const char *handle, const unsigned char *uuid, unsigned i
 	VIR_WARN("domain %u was killed without xylemd (%s), which takes down its devices when it can", domid,
 	         virGetLastErrorMessage());
 	virResetLastError();
-	return 0;
+	return 1;
 }
 
 /* So many destroys wait already that this one may not: its guest is killed, and what is left of it is taken down by xylemd
@@ -75,7 +75,8 @@ static int kill_now(virDomainObj *vm, const unsigned char *uuid, unsigned int do
 	VIR_WARN("domain %u was killed without waiting for xylemd to take down its devices: %s", domid,
 	         virGetLastErrorMessage());
 	virResetLastError();
-	process_gone(vm, (int)domid, VIR_DOMAIN_SHUTOFF_DESTROYED, VIR_DOMAIN_EVENT_STOPPED_DESTROYED);
+	if (vm->def->id == (int)domid)
+		process_killed(vm);
 	return 0;
 }
 
@@ -137,6 +138,11 @@ static int end_running(virDomainObj *vm, const char *handle, const unsigned char
 		return -1;
 	}
 	ignore_value(migrate_release(vm));
+	if (ret > 0) {
+		if (vm->def->id == (int)domid && priv->life == life)
+			process_killed(vm);
+		return 0;
+	}
 	/* Whoever was stuck in the guest has been let go of by now; its job ends soon. Its number may have changed: it was
 	 * rebuilt before it was killed. */
 	if (virDomainObjBeginJob(vm, VIR_JOB_DESTROY) == 0) {

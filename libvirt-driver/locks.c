@@ -198,6 +198,21 @@ int locks_take(struct disk_locks *locks)
 	return 0;
 }
 
+const char *locks_backends_dir = "/sys/devices";
+
+bool locks_needed(int domid)
+{
+	g_autofree char *served = g_strdup_printf("vbd-%d-", domid);
+	g_autoptr(GDir) dir = g_dir_open(locks_backends_dir, 0, NULL);
+	const char *name;
+
+	while (dir && (name = g_dir_read_name(dir)) != NULL) {
+		if (STRPREFIX(name, served))
+			return true;
+	}
+	return false;
+}
+
 void locks_drop(struct disk_locks *locks)
 {
 	if (locks)

@@ -569,6 +569,20 @@ void process_gone(virDomainObj *vm, int domid, int reason, int detail)
 	domain_end_job(vm);
 }
 
+void process_killed(virDomainObj *vm)
+{
+	const struct domain_private *priv = vm->privateData;
+
+	if (!priv->locked) {
+		process_gone(vm, vm->def->id, VIR_DOMAIN_SHUTOFF_DESTROYED,
+		             VIR_DOMAIN_EVENT_STOPPED_DESTROYED);
+		return;
+	}
+	VIR_WARN("%s is dead; its disks stay locked until nothing writes to them any more", vm->def->name);
+	virDomainObjSetState(vm, VIR_DOMAIN_SHUTDOWN, VIR_DOMAIN_SHUTDOWN_UNKNOWN);
+	domain_save_status(vm);
+}
+
 void process_adopt(virDomainObj *vm, virDomainDef *live, const struct xyl_dominfo *info, bool foreign)
 {
 	struct domain_private *priv = vm->privateData;

@@ -206,7 +206,10 @@ int process_lock(virDomainObj *vm);
 void process_unlock(virDomainObj *vm);
 /* The domain domid has ended: cleans up, at once or at the end of the present job. Locked, no job. */
 void process_gone(virDomainObj *vm, int domid, int reason, int detail);
-/* The same for somebody who has the job. Afterwards the object may have left the list. */
+/* It was killed without xylemd's word that its devices are gone. If its disks are locked they stay so until that comes, or the
+ * kernel does not serve them any more, and it is shown as one that shuts down; else it has ended. Locked, no job. */
+void process_killed(virDomainObj *vm);
+/* process_gone() for somebody who has the job. Afterwards the object may have left the list. */
 void process_stopped(virDomainObj *vm, int reason, int detail);
 /* Binds a running domain to an object which was not active. */
 void process_adopt(virDomainObj *vm, virDomainDef *live, const struct xyl_dominfo *info, bool foreign);
@@ -345,6 +348,9 @@ struct disk_locks *locks_new(const virDomainDef *def, virStorageSource *only);
 void locks_free(struct disk_locks *locks);
 /* All or none, 0 or -1 with an error. Asks another process: no object may be locked. locks may be NULL in both. */
 int locks_take(struct disk_locks *locks);
+/* Whether the kernel still serves a disk of a domain that xylemd does not tell of: what is on its way is written yet. */
+bool locks_needed(int domid);
+extern const char *locks_backends_dir; /* where it shows that; the tests' is another one */
 /* What cannot be released is logged. */
 void locks_drop(struct disk_locks *locks);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(disk_locks_t, locks_free)

@@ -305,6 +305,11 @@ static void test_locks(void)
 	ok(devices_detach(dom, BLOCK("/dev/a", "xvda")) == 0 && STREQ(locked->str, "/dev/b\n/dev/c\n"),
 	   "one that is detached is let go");
 	ok(lifecycle_destroy(dom) == 0 && !locked->len, "and all when the guest ends");
+	locks_backends_dir = g_build_filename(xylem->config_dir, "vbd-7-51712", NULL);
+	ok(!locks_needed(7) && g_mkdir(locks_backends_dir, 0700) == 0, "the kernel serves no disk");
+	locks_backends_dir = xylem->config_dir;
+	ok(locks_needed(7) && !locks_needed(71) && !locks_needed(5),
+	   "one of the domain with this number, and of no other");
 	write_conf("");
 	ok(lifecycle_create(dom) == 0 && !locked->len && lifecycle_destroy(dom) == 0,
 	   "without the setting nothing is locked");

@@ -28,6 +28,8 @@ extern unsigned int last_domid;
 
 extern struct played_failures {
 	bool save, save_late, restore, pause, destroy, opaque, away, lock, resume;
+	bool no_manager; /* of locks */
+	bool served;     /* a disk of any domain's, by the kernel */
 } fails;
 
 /* Guests whose disks are locked. */

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Until when the disks of a guest that is killed stay locked: what serves a disk may write to it after its guest is dead, and
+ * only xylemd, or the kernel, knows when that is over.
+ */
+#include "xylem.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "../lib/tap.h"
+#include "played.h"
+#include "played_guests.h"
+
+#define XML                                                                                          \
+	"<domain type='xen'><name>one</name><uuid>" UUID1 "</uuid><memory unit='KiB'>65536</memory>" \
+	"<vcpu>1</vcpu><os><type>linux</type><kernel>/k</kernel></os></domain>"
+
+static struct guest *const one = &guests[0];
+static virDomainPtr dom;
+
+static void ok(bool good, const char *name)
+{
+	if (!tap_ok(good, "%s", name))
+		printf("# %d locked, last error: %s\n", locks_held, virGetLastErrorMessage());
+}
+
+static void start(void)
+{
+	if (lifecycle_create(dom) == 0)
+		return;
+	printf("Bail out! the guest cannot be started: %s\n", virGetLastErrorMessage());
+	exit(1);
+}
+
+static int state(void)
+{
+	int now = -1;
+
+	return lifecycle_get_state(dom, &now, NULL, 0) < 0 ? -1 : now;
+}
+
+/* The guest is dead, and its disks are nobody else's yet. */
+static bool held(void)
+{
+	return !one->exists && locks_held == 1 && define_is_active(dom) == 1 &&
+	       state() == VIR_DOMAIN_SHUTDOWN && lifecycle_create(dom) < 0;
+}
+
+static bool let_go(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < 20000 && (locks_held || define_is_active(dom) == 1); i++)
+		g_usleep(1000);
+	return locks_held == 0 && state() == VIR_DOMAIN_SHUTOFF;
+}
+
+static void test_xylemd_hangs(void)
+{
+	start();
+	fails.destroy = fails.away = true;
+	ok(lifecycle_destroy(dom) == 0 && held(),
+	   "a guest that is killed without xylemd: its disks stay locked, and it shuts down");
+	ok(lifecycle_destroy(dom) < 0 && held(), "and is not killed again");
+	fails.destroy = fails.away = false;
+	played_say(UUID1, one->domid, "died", "other");
+	ok(let_go(), "until xylemd says that it is gone");
+}
+
+static void test_no_slot(void)
+{
+	unsigned int slots;
+
+	start();
+	for (slots = 0; slot_try(SLOT_END); slots++)
+		;
+	ok(lifecycle_destroy(dom) == 0 && held(), "so do those of one whose destroy cannot wait for xylemd");
+	while (slots--)
+		slot_give(SLOT_END);
+	played_say(UUID1, one->domid, "died", "other");
+	ok(let_go(), "likewise");
+}
+
+static void test_xylemd_gone(void)
+{
+	start();
+	fails.destroy = fails.away = fails.served = true;
+	ok(lifecycle_destroy(dom) == 0 && held(), "xylemd is gone");
+	events_reconcile(true);
+	ok(held(), "a libvirtd that begins then does not let go of disks that the kernel serves");
+	fails.served = false;
+	events_reconcile(true);
+	ok(let_go(), "and does when it does not");
+	fails.destroy = fails.away = false;
+}
+
+static void test_unlocked(void)
+{
+	fails.no_manager = true;
+	start();
+	fails.destroy = fails.away = true;
+	ok(lifecycle_destroy(dom) == 0 && state() == VIR_DOMAIN_SHUTOFF,
+	   "without a lock manager a guest that is dead is off at once");
+	fails.destroy = fails.away = fails.no_manager = false;
+}
+
+int main(void)
+{
+	g_autofree char *dir = g_dir_make_tmp("xylem-lock-XXXXXX", NULL);
+	g_autofree char *remove = g_strdup_printf("rm -rf '%s'", dir);
+
+	if (!dir || !played_setup(dir) || events_start() < 0 || !(dom = define_xml(conn, XML))) {
+		printf("Bail out! libvirt does not start: %s\n", virGetLastErrorMessage());
+		return 1;
+	}
+	test_xylemd_hangs();
+	test_no_slot();
+	test_xylemd_gone();
+	test_unlocked();
+	events_stop();
+	virObjectUnref(dom);
+	return tap_end() || system(remove) ? 1 : 0;
+}
