@@ -76,7 +76,7 @@ static bool fail_host_memory(struct build *b, const struct xyl_hostinfo *host, G
 	return xd_fail(error, XD_ERROR_NO_MEMORY,
 	               "guest \"%s\": its memory is %" G_GUINT64_FORMAT
 	               " KiB, the host has %" G_GUINT64_FORMAT " KiB free",
-	               b->conf->name, b->conf->memory_kib, (host->free_pages - host->outstanding_pages) * 4);
+	               b->conf->name, b->conf->memory_kib, unclaimed_pages(host) * 4);
 }
 
 static bool check_images(const struct guestconf *conf, GError **error)
@@ -99,8 +99,7 @@ static bool check_sizes(struct build *b, GError **error)
 		return false;
 	if (b->guest->journal->phase == JOURNAL_RESTART || xyl_host_info(xylemd.xen, &host))
 		return true;
-	return host.free_pages - host.outstanding_pages >= conf->memory_kib / 4 ||
-	       fail_host_memory(b, &host, error);
+	return unclaimed_pages(&host) >= conf->memory_kib / 4 || fail_host_memory(b, &host, error);
 }
 
 /* Step 1 */

@@ -29,6 +29,9 @@
 #define CORE_STAMP     "dddd-dd-dd-dd:dd:dd" /* d: a digit */
 #define CORE_NAME_MAX  200                   /* bytes of a guest's name in that of its core file */
 #define GUEST_NAME_MAX 255
+/* What is free besides where a domain is kept: for its vcpus, grants and logs of changed pages the guest's next one takes
+ * memory of the hypervisor's. */
+#define KEPT_MARGIN_KIB UINT64_C(16384)
 
 /* Its first bytes, whole characters. */
 static char *cut(const char *name, size_t bytes)
@@ -163,7 +166,7 @@ void ended_dump(struct guest *guest)
 static bool may_be_kept(struct guest *guest, GError **error)
 {
 	struct guest *other = guest_kept_of(guest);
-	uint64_t wanted = guest->journal->conf->memory_kib / 4;
+	uint64_t wanted = (guest->journal->conf->memory_kib + KEPT_MARGIN_KIB) / 4;
 	struct xyl_hostinfo host;
 	bool ok = true;
 
@@ -171,7 +174,7 @@ static bool may_be_kept(struct guest *guest, GError **error)
 		ok = xd_fail(error, XD_ERROR_EXISTS, "there is \"%s\" of it already", other->name);
 	else if (xyl_host_info(xylemd.xen, &host))
 		ok = xd_fail(error, XD_ERROR_HYPERVISOR, "%s", xyl_error());
-	else if (host.free_pages - host.outstanding_pages < wanted)
+	else if (unclaimed_pages(&host) < wanted)
 		ok = xd_fail(error, XD_ERROR_NO_MEMORY,
 		             "the host has not the memory for it and for the guest's next domain");
 	guest_unref(other);

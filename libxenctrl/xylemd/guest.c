@@ -42,6 +42,11 @@ char *uuid_to_text(const uint8_t id[16])
 	return g_string_free(text, FALSE);
 }
 
+uint64_t unclaimed_pages(const struct xyl_hostinfo *host)
+{
+	return host->free_pages > host->outstanding_pages ? host->free_pages - host->outstanding_pages : 0;
+}
+
 int64_t boottime_us(void)
 {
 	struct timespec now;

@@ -178,6 +178,8 @@ void op_succeed(struct op *op);
 void daemon_init(const char *journal_dir, const char *dump_dir);
 /* Text of a UUID, lower case; free with g_free(). */
 char *uuid_to_text(const uint8_t id[16]);
+/* Of the host's free memory what nobody has claimed; others' claims may be ahead of what is free. */
+uint64_t unclaimed_pages(const struct xyl_hostinfo *host);
 /* CLOCK_BOOTTIME, which a restart of this process does not set back. */
 int64_t boottime_us(void);
 

@@ -406,6 +406,20 @@ static void test_not_kept(void)
 	       "a host that has not the memory for both");
 	age(&g);
 	domid = fake_find(g.id);
+	fake_free_pages = 65536 / 4;
+	crash(&g, domid);
+	fake_free_pages = had;
+	tap_ok(warned(g.uuid, "memory") && !fake_domains[domid].there && fake_find(g.id),
+	       "or just that, and nothing for what a domain takes besides");
+	age(&g);
+	domid = fake_find(g.id);
+	fake_claimed_pages = had + 1;
+	crash(&g, domid);
+	fake_claimed_pages = 0;
+	tap_ok(warned(g.uuid, "memory") && !fake_domains[domid].there && fake_find(g.id),
+	       "or whose memory others have claimed, to more than there is");
+	age(&g);
+	domid = fake_find(g.id);
 	fake_gate(GATE_GONE, false);
 	fake_stop(domid, XYL_SHUTDOWN_CRASH);
 	scan_request();

@@ -21,6 +21,7 @@ struct fake_domain fake_domains[FAKE_DOMAINS];
 bool fake_held;
 bool fake_frontends = true;
 uint64_t fake_free_pages = 1 << 20;
+uint64_t fake_claimed_pages;
 const char *fake_bad_image;
 
 static GMutex lock;
@@ -293,6 +294,7 @@ int xyl_host_info(struct xyl *x, struct xyl_hostinfo *info)
 	(void)x;
 	memset(info, 0, sizeof(*info));
 	info->free_pages = fake_free_pages;
+	info->outstanding_pages = fake_claimed_pages;
 	return 0;
 }
 
