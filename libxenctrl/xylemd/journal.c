@@ -46,6 +46,7 @@ static GVariant *journal_to_variant(const struct journal *journal, GVariant *con
 	g_variant_builder_add(&b, "{sv}", "paused_before_save",
 	                      g_variant_new_boolean(journal->paused_before_save));
 	g_variant_builder_add(&b, "{sv}", "abandoned_domid", g_variant_new_uint32(journal->abandoned_domid));
+	g_variant_builder_add(&b, "{sv}", "abandoned", g_variant_new_uint32(journal->abandoned));
 	g_variant_builder_add(&b, "{sv}", "cpupool", g_variant_new_uint32(journal->cpupool));
 	if (journal->kept_of)
 		g_variant_builder_add(&b, "{sv}", "kept_of", g_variant_new_string(journal->kept_of));
@@ -144,6 +145,8 @@ static bool journal_decode(struct journal *journal, GVariant *data, GError **err
 	(void)g_variant_lookup(data, "paused_before_save", "b", &paused);
 	journal->paused_before_save = paused;
 	(void)g_variant_lookup(data, "abandoned_domid", "u", &journal->abandoned_domid);
+	journal->abandoned = journal->abandoned_domid != 0;
+	(void)g_variant_lookup(data, "abandoned", "u", &journal->abandoned);
 	(void)g_variant_lookup(data, "cpupool", "u", &journal->cpupool);
 	(void)g_variant_lookup(data, "kept_of", "s", &journal->kept_of);
 	(void)g_variant_lookup(data, "screen_port", "u", &journal->screen_port);

@@ -23,12 +23,14 @@ enum journal_phase {
 
 struct journal {
 	enum journal_phase phase;
-	uint32_t domid;           /* 0: not known yet */
-	bool unpaused;            /* has run */
-	bool saving;              /* it may have been asked to suspend */
-	bool paused_before_save;  /* and is paused again when it goes on */
-	uint32_t abandoned_domid; /* its domain was asked to suspend, and may still do so; 0 */
-	uint32_t cpupool;         /* where its domain was when it was taken down, for the next one */
+	uint32_t domid;          /* 0: not known yet */
+	bool unpaused;           /* has run */
+	bool saving;             /* it may have been asked to suspend */
+	bool paused_before_save; /* and is paused again when it goes on */
+	uint32_t
+	        abandoned_domid; /* its domain, if that may still suspend because it was asked to, in vain; or 0 */
+	uint32_t abandoned;      /* how often it may; of one that is saved, when it is resumed */
+	uint32_t cpupool;        /* where its domain was when it was taken down, for the next one */
 	struct policy_state policy;
 	struct guestconf *conf;
 	char *kept_of;        /* UUID of the guest that has left its ended domain here; NULL: none */

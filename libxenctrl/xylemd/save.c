@@ -10,8 +10,9 @@
  * A live save writes most of the memory before the first step, while the guest runs, and is given up when it stops by itself.
  *
  * So there is a guest that can run at each moment, and never two: one that is kept does not run by itself. What fails on
- * the way has the guest go on where it stopped. A guest that does not suspend in time is left alone; when it does so later
- * all the same, it goes on too.
+ * the way has the guest go on where it stopped. A guest that does not suspend in time, or whose save is cancelled when it has
+ * been asked already, is left alone; when it suspends later all the same, it goes on too: once for each such request, since
+ * the guest may see each. That two of them were one event for it cannot be known; then a suspend of its own is undone.
  */
 #include <errno.h>
 #include <string.h>
@@ -200,9 +201,32 @@ static enum look look_at(struct guest *guest, GError **error)
 	return LOOK_FAILED;
 }
 
+/* It was asked, and nobody waits for that any more: what comes of it is undone. */
+static void abandon(struct guest *guest)
+{
+	struct journal *journal = guest->journal;
+
+	if (journal->abandoned_domid != journal->domid)
+		journal->abandoned = 0;
+	journal->abandoned_domid = journal->domid;
+	journal->abandoned++;
+}
+
+/* One such request has been answered. False: there is none. */
+static bool abandoned_answered(struct guest *guest)
+{
+	struct journal *journal = guest->journal;
+
+	if (!journal->abandoned_domid || journal->abandoned_domid != journal->domid)
+		return false;
+	if (--journal->abandoned == 0)
+		journal->abandoned_domid = 0;
+	return true;
+}
+
 /*
- * Not before the guest answers, or time is up, or somebody gives up: then, once, the request is taken back. It cannot be
- * where the guest has taken it already, as it has when it was an event.
+ * Not before the guest answers, or time is up, or somebody gives up: then the request is taken back. It cannot be where the
+ * guest has taken it already, as it has when it was an event: then it has as long again, if nobody gives up.
  */
 static bool wait_suspended(struct guest *guest, bool taken, GError **error)
 {
@@ -215,17 +239,20 @@ static bool wait_suspended(struct guest *guest, bool taken, GError **error)
 		if (seen != LOOK_RUNS)
 			return seen == LOOK_SUSPENDED;
 		late = g_get_monotonic_time() >= deadline;
-		if ((late || cancelled) && !taken) {
+		if (cancelled) {
+			if (taken || !take_back(guest))
+				abandon(guest);
+			return job_fail_cancelled(guest, "saving", error);
+		}
+		if (late && !taken) {
 			if (take_back(guest))
-				return cancelled
-				               ? job_fail_cancelled(guest, "saving", error)
-				               : xd_fail(error, XD_ERROR_TIMEOUT,
-				                         "guest \"%s\" does not answer the request to suspend",
-				                         guest->name);
+				return xd_fail(error, XD_ERROR_TIMEOUT,
+				               "guest \"%s\" does not answer the request to suspend",
+				               guest->name);
 			taken = true;
 			deadline = g_get_monotonic_time() + SUSPEND_US;
 		} else if (late) {
-			guest->journal->abandoned_domid = guest->journal->domid;
+			abandon(guest);
 			return xd_fail(error, XD_ERROR_TIMEOUT,
 			               "guest \"%s\" has begun to suspend and does not come to its end",
 			               guest->name);
@@ -275,7 +302,7 @@ static bool request_suspend(struct guest *guest, const char *path, bool *by_even
 		return true;
 	xd_fail(error, XD_ERROR_HYPERVISOR, "guest \"%s\": %s", guest->name, xyl_error());
 	if (!take_back(guest))
-		guest->journal->abandoned_domid = guest->journal->domid;
+		abandon(guest);
 	return false;
 }
 
@@ -293,7 +320,9 @@ static bool suspend(struct guest *guest, GError **error)
 	guest->journal->paused_before_save = info.paused;
 	if (request_suspend(guest, path, &by_event, error)) {
 		if (wait_suspended(guest, by_event, error)) {
-			guest->journal->abandoned_domid = 0;
+			/* Where it has not seen this request, it was an earlier one, and this one is void. */
+			if (!by_event && take_back(guest))
+				abandoned_answered(guest);
 			return true;
 		}
 		if (info.paused && xyl_domain_pause(xylemd.xen, domid))
@@ -312,6 +341,8 @@ static bool resume(struct guest *guest, GError **error)
 	if (guest->journal->paused_before_save && xyl_domain_pause(xylemd.xen, domid))
 		return xd_fail(error, XD_ERROR_HYPERVISOR, "guest \"%s\": %s", guest->name, xyl_error());
 	guest->journal->paused_before_save = false;
+	if (guest->journal->abandoned)
+		guest->journal->abandoned_domid = domid;
 	guest->settled_domid = 0;
 	g_mutex_lock(&xylemd.lock);
 	guest->stopped_domid = 0;
@@ -331,9 +362,8 @@ bool save_resume_abandoned(struct guest *guest)
 	g_autoptr(GError) error = NULL;
 	bool ok;
 
-	if (!guest->journal->abandoned_domid || guest->journal->abandoned_domid != guest->journal->domid)
+	if (!abandoned_answered(guest))
 		return false;
-	guest->journal->abandoned_domid = 0;
 	set_saving(guest, true);
 	ok = look_at(guest, &error) == LOOK_RUNS || (!error && resume(guest, &error));
 	set_saving(guest, false);
@@ -365,7 +395,7 @@ void save_adopt(struct guest *guest)
 		g_debug("guest \"%s\": %s", guest->name, xyl_error());
 	/* Who asked for it is told that it failed. It goes on, now or when it comes to its suspend. */
 	if (!take_back(guest))
-		guest->journal->abandoned_domid = guest->journal->domid;
+		abandon(guest);
 	pause_again(guest);
 	guest->journal->saving = false;
 	guest_save(guest, JOURNAL_RUNNING);
@@ -394,10 +424,16 @@ static bool client_waits(struct op *op)
 	return waits;
 }
 
-/* From now on no xylemd lets it go on by itself: its journal says that its save is over. */
+/* From now on no xylemd lets it go on by itself: its journal says that its save is over, and that it is asked for nothing,
+ * until it is resumed. */
 static bool note_saved(struct guest *guest, GError **error)
 {
-	guest->journal->saving = false;
+	struct journal *journal = guest->journal;
+
+	journal->saving = false;
+	if (journal->abandoned_domid != journal->domid)
+		journal->abandoned = 0;
+	journal->abandoned_domid = 0;
 	return guest_try_save(guest, JOURNAL_RUNNING, error);
 }
 

@@ -284,6 +284,7 @@ int xyl_evtchn_notify(struct xyl_evtchn *e, uint32_t port)
 	(void)e;
 	if (fake_no_event || port != 9)
 		return fail(EIO);
+	g_atomic_int_inc(&fake_asks);
 	if (fake_suspend == FAKE_SUSPENDS)
 		fake_stop(fake_bound, XYL_SHUTDOWN_SUSPEND);
 	return 0;
@@ -308,6 +309,7 @@ int xyl_domain_build_pv(struct xyl *x, uint32_t domid, const struct xyl_pv_build
 }
 
 enum fake_suspend fake_suspend;
+gint fake_asks;
 uint32_t fake_suspend_port;
 bool fake_no_event;
 int fake_channels;
@@ -525,11 +527,13 @@ char *xyl_store_readf(struct xyl_store *s, xyl_tx tx, const char *format, ...)
 int xyl_store_write(struct xyl_store *s, xyl_tx tx, const char *path, const void *value, size_t bytes)
 {
 	g_autofree char *text = g_strndup(value, bytes);
+	bool asks = g_str_has_suffix(path, "/control/shutdown") && !strcmp(text, "suspend");
 
 	(void)s, (void)tx;
 	fake_write(path, text);
-	if (g_str_has_suffix(path, "/control/shutdown") && !strcmp(text, "suspend") &&
-	    fake_suspend != FAKE_IGNORES) {
+	if (asks)
+		g_atomic_int_inc(&fake_asks);
+	if (asks && fake_suspend != FAKE_IGNORES) {
 		fake_write(path, "");
 		if (fake_suspend == FAKE_SUSPENDS)
 			fake_stop((uint32_t)atoi(path + strlen("/local/domain/")), XYL_SHUTDOWN_SUSPEND);

@@ -41,6 +41,7 @@ enum fake_suspend { FAKE_SUSPENDS, FAKE_ACKNOWLEDGES, FAKE_IGNORES };
 extern enum fake_suspend fake_suspend; /* what guests do that are asked to suspend */
 extern uint32_t fake_suspend_port;     /* of their event channel for that, if any */
 extern bool fake_no_event;             /* none can be sent */
+extern gint fake_asks;                 /* how often guests were asked; atomic */
 extern int fake_channels;              /* handles that are open */
 extern int fake_save_error;            /* xyl_domain_save() fails with it; 0: it writes FAKE_STREAM */
 extern void (*fake_late)(void);        /* called when a stream is complete, before its call returns */

@@ -283,6 +283,72 @@ static void test_suspend_port(void)
 	close(fd);
 }
 
+/* A save that the guest has been asked for. */
+static struct call *begin_asked(const struct test_guest *g, int fd)
+{
+	int before = g_atomic_int_get(&fake_asks);
+	struct call *call = begin_save(g, fd);
+
+	UNTIL(g_atomic_int_get(&fake_asks) > before);
+	return call;
+}
+
+static bool cancelled(const struct test_guest *g, struct call *call)
+{
+	return succeeded(begin("Cancel", g_variant_new("(s)", g->uuid))) && refused(call, "Cancelled");
+}
+
+static void suspend_late(uint32_t domid)
+{
+	fake_stop(domid, XYL_SHUTDOWN_SUSPEND);
+	scan_request();
+}
+
+/* Requests that cannot be taken back: what each of them brings about later is undone, and nothing else. */
+static void test_cancelled_asked(bool by_event)
+{
+	struct test_guest g;
+	uint32_t domid = saveable(&g, false);
+	g_autofree char *node = g_strdup_printf("/local/domain/%u/device/suspend/event-channel", domid);
+	const char *how = by_event ? "by an event" : "in its store";
+	int fd = scratch();
+
+	fake_suspend_port = by_event ? 5 : 0;
+	fake_write(node, by_event ? "5" : "");
+	fake_suspend = by_event ? FAKE_IGNORES : FAKE_ACKNOWLEDGES;
+	tap_ok(cancelled(&g, begin_asked(&g, fd)) && runs(domid),
+	       "a save that is cancelled when its guest was asked %s ends at once", how);
+	suspend_late(domid);
+	UNTIL(runs(domid));
+	tap_ok(true, "the guest suspends then: it goes on");
+	tap_ok(cancelled(&g, begin_asked(&g, fd)) && cancelled(&g, begin_asked(&g, fd)), "two of them");
+	suspend_late(domid);
+	UNTIL(runs(domid));
+	suspend_late(domid);
+	UNTIL(runs(domid));
+	tap_ok(true, "it suspends twice, and goes on");
+	if (!cancelled(&g, begin_asked(&g, fd)))
+		exit(1);
+	{
+		struct call *call = begin_asked(&g, fd);
+
+		suspend_late(domid);
+		tap_ok(succeeded(call) && succeeded(begin("Resume", g_variant_new("(s)", g.uuid))) &&
+		               runs(domid),
+		       "one, and another that succeeds");
+	}
+	suspend_late(domid);
+	UNTIL(runs(domid));
+	tap_ok(true, "the second request comes after that was resumed: it goes on");
+	suspend_late(domid);
+	settle(&g);
+	tap_ok(!runs(domid) && fake_find(g.id) == domid, "a suspend of its own is its own");
+	fake_suspend = FAKE_SUSPENDS;
+	fake_suspend_port = 0;
+	destroyed(&g);
+	close(fd);
+}
+
 static bool dumps(const struct test_guest *g, guint flags, const char *wanted)
 {
 	char text[64] = "";
@@ -559,6 +625,47 @@ static void next_xylemd(const struct test_guest *g)
 	settle(g);
 }
 
+/* The next xylemd knows how many are still to come. */
+static void test_cancelled_adopted(void)
+{
+	struct test_guest g;
+	uint32_t domid = saveable(&g, false);
+	int fd = scratch();
+
+	fake_suspend = FAKE_ACKNOWLEDGES;
+	if (!cancelled(&g, begin_asked(&g, fd)) || !cancelled(&g, begin_asked(&g, fd)))
+		exit(1);
+	next_xylemd(&g);
+	suspend_late(domid);
+	UNTIL(runs(domid));
+	next_xylemd(&g);
+	suspend_late(domid);
+	UNTIL(runs(domid));
+	tap_ok(true, "two requests that were given up are known to the next xylemd");
+	suspend_late(domid);
+	settle(&g);
+	tap_ok(!runs(domid), "and no third");
+	if (!succeeded(begin("Resume", g_variant_new("(s)", g.uuid))) || !cancelled(&g, begin_asked(&g, fd)))
+		exit(1);
+	{
+		struct call *call = begin_asked(&g, fd);
+
+		suspend_late(domid);
+		if (!succeeded(call))
+			exit(1);
+	}
+	next_xylemd(&g);
+	tap_ok(!runs(domid) && fake_find(g.id) == domid, "one that is saved after all stays so");
+	if (!succeeded(begin("Resume", g_variant_new("(s)", g.uuid))))
+		exit(1);
+	suspend_late(domid);
+	UNTIL(runs(domid));
+	tap_ok(true, "until it is resumed: then what is left comes, and it goes on");
+	fake_suspend = FAKE_SUSPENDS;
+	destroyed(&g);
+	close(fd);
+}
+
 /* What a save that was given up leaves to be done is known to the next xylemd, too. */
 static void test_given_up_adopted(void)
 {
@@ -681,12 +788,15 @@ int main(void)
 	test_resume();
 	test_save_fails();
 	test_suspend_port();
+	test_cancelled_asked(false);
+	test_cancelled_asked(true);
 	test_job();
 	test_live();
 	test_set_migration();
 	test_live_fails();
 	test_live_adopted();
 	test_given_up_adopted();
+	test_cancelled_adopted();
 	test_cancelled_late();
 	test_journal_full();
 	test_dump();
