@@ -527,4 +527,5 @@ void daemon_init(const char *journal_dir, const char *dump_dir)
 	crew_init(&xylemd.urgent, OPERATIONS_RUNNING_MAX);
 	crew_init(&xylemd.quick, QUICK_THREADS);
 	g_timeout_add(WATCH_MS, watch_crews, NULL);
+	ended_begin();
 }

@@ -246,6 +246,8 @@ void save_adopt(struct guest *guest);
 bool save_resume_abandoned(struct guest *guest);
 
 /* ended.c */
+/* Removes core files that an earlier xylemd had begun; does not wait for that. */
+void ended_begin(void);
 /* Writes a core file of the guest's domain, which has stopped. What fails is logged: the guest's policy goes on. */
 void ended_dump(struct guest *guest);
 /* Makes the guest's ended domain a guest of its own. False, with the reason in the log: it is still the guest's. */

@@ -3,6 +3,8 @@
  * What is left of guests that end: core files and domains that are kept, on a host that the test plays. Whatever fails on the
  * way, what the policy says besides is done.
  */
+#include <sys/statvfs.h>
+
 #include "lifecycle.h"
 
 static GString *warnings; /* guarded by warnings_lock */
@@ -281,6 +283,134 @@ static void test_dump_bounds(void)
 	clean_dumps();
 }
 
+static void crash_soon(const struct test_guest *g)
+{
+	fake_stop(fake_find(g->id), XYL_SHUTDOWN_CRASH);
+	scan_request();
+}
+
+static void finish_dumps(const struct test_guest *a, const struct test_guest *b)
+{
+	fake_gate(GATE_SAVE, true);
+	settle(a);
+	settle(b);
+}
+
+/* Two guests crash at once. */
+static void test_dump_two(void)
+{
+	g_autofree char *long_name = g_strnfill(200, 'x');
+	struct test_guest a, b;
+	struct statvfs fs;
+	uint32_t domids[2];
+	int i;
+
+	name_prefix = long_name;
+	crash_guest(&a, "coredump-restart");
+	crash_guest(&b, "coredump-restart");
+	name_prefix = "";
+	fake_gate(GATE_SAVE, false);
+	crash_soon(&a);
+	crash_soon(&b);
+	UNTIL(fake_waiting(GATE_SAVE) == 2);
+	tap_ok(files(".") == 2, "two guests whose long names begin alike are dumped at once");
+	finish_dumps(&a, &b);
+	tap_ok(files("x") == 2 && files(".") == 0, "each has its core file");
+	for (i = 0; i < 5; i++) {
+		g_autofree char *name =
+		        g_strdup_printf("%.180s-%s-2001-01-01-00:00:%02u.core", long_name, a.uuid, i);
+
+		touch(name);
+	}
+	crash(&a, fake_find(a.id));
+	tap_ok(files("x") == 4, "and the one's old ones go, and not the other's");
+	clean_dumps();
+	if (statvfs(dump_dir, &fs))
+		exit(1);
+	domids[0] = fake_find(a.id);
+	domids[1] = fake_find(b.id);
+	fake_lock();
+	for (i = 0; i < 2; i++)
+		fake_domains[domids[i]].memory_pages = (uint64_t)fs.f_bavail * fs.f_frsize / 4096 * 6 / 10;
+	fake_unlock();
+	fake_gate(GATE_SAVE, false);
+	warned(NULL, NULL);
+	crash_soon(&a);
+	UNTIL(fake_waiting(GATE_SAVE) == 1);
+	crash_soon(&b);
+	settle(&b);
+	tap_ok(warned(b.uuid, "KiB free") && fake_waiting(GATE_SAVE) == 1 && fake_find(b.id) != domids[1],
+	       "where there is room for either, and not for both, the second is not dumped");
+	finish_dumps(&a, &b);
+	tap_ok(files("x") == 1, "and the first is");
+	domids[0] = fake_find(a.id);
+	fake_lock();
+	fake_domains[domids[0]].memory_pages = (uint64_t)fs.f_bavail * fs.f_frsize / 4096 * 6 / 10;
+	fake_unlock();
+	clean_dumps();
+	crash(&a, domids[0]);
+	tap_ok(files("x") == 1, "then there is room again");
+	destroy(a.uuid);
+	destroy(b.uuid);
+	clean_dumps();
+}
+
+/* The disk of the core files hangs: whoever waits for it goes on, and the others, too. */
+static void test_dump_hangs(void)
+{
+	struct test_guest a, b;
+	uint32_t domid = crash_guest(&a, "coredump-restart"), domid_b = crash_guest(&b, "coredump-restart");
+	struct call *call;
+
+	fake_gate(GATE_DISK, false);
+	crash_soon(&a);
+	UNTIL(fake_waiting(GATE_DISK) == 1);
+	UNTIL(fake_find(a.id) && fake_find(a.id) != domid);
+	settle(&a);
+	tap_ok(warned(a.uuid, "does not answer"),
+	       "a disk that does not answer: the guest is started without");
+	crash(&b, domid_b);
+	tap_ok(warned(b.uuid, "an earlier one") && fake_find(b.id) && fake_find(b.id) != domid_b &&
+	               fake_waiting(GATE_DISK) == 1,
+	       "another one is not dumped");
+	fake_gate(GATE_DISK, true);
+	UNTIL(files("") == 0);
+	tap_ok(true, "when it answers nothing is left of it");
+	crash(&b, fake_find(b.id));
+	tap_ok(files(b.uuid) == 1, "and the next is dumped again");
+	clean_dumps();
+	fake_gate(GATE_DISK, false);
+	crash_soon(&a);
+	UNTIL(fake_waiting(GATE_DISK) == 1);
+	call = make("Destroy", g_variant_new("(s)", a.uuid));
+	tap_ok(call->good && !fake_find(a.id) && fake_waiting(GATE_DISK) == 1,
+	       "Destroy does not wait for it");
+	end(call);
+	fake_gate(GATE_DISK, true);
+	UNTIL(files("") == 0);
+	destroy(b.uuid);
+}
+
+static void test_dumps_begun(void)
+{
+	static const char *const others[] = { ".notes.part", "x.part",
+		                              ".ab000000-0000-0000-0000-000000000001",
+		                              ".ab000000-0000-0000-0000-0000000000x1.part" };
+	static const char begun[] = ".ab000000-0000-0000-0000-00000000ffff.part";
+	bool all = true;
+	guint i;
+
+	touch(begun);
+	for (i = 0; i < G_N_ELEMENTS(others); i++)
+		touch(others[i]);
+	ended_begin();
+	UNTIL(!there(begun));
+	for (i = 0; i < G_N_ELEMENTS(others); i++)
+		all = all && there(others[i]);
+	tap_ok(all, "what an earlier xylemd had begun goes, and nothing else");
+	clean_dumps();
+}
+
 static void test_dump_cut_off(void)
 {
 	struct test_guest g;
@@ -510,6 +640,9 @@ int main(void)
 	test_dump_fails();
 	test_dump_bounds();
 	test_dump_cut_off();
+	test_dump_two();
+	test_dump_hangs();
+	test_dumps_begun();
 	test_kept();
 	test_not_kept();
 	test_kept_cut_off(true);

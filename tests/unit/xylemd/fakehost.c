@@ -444,14 +444,18 @@ int xyl_domain_save_live(struct xyl *x, uint32_t domid, int fd, const struct xyl
 
 int xyl_domain_dump(struct xyl *x, uint32_t domid, int fd, xyl_progress_fn *progress, void *data)
 {
-	struct xyl_progress far = { .pages_total = 100, .pages_done = 50 };
+	struct xyl_progress far = { 0 };
 	g_autofree char *text = NULL;
 
 	(void)x;
+	fake_lock();
+	far.pages_total = fake_domains[domid].memory_pages;
+	fake_unlock();
 	if (report(GATE_SAVE, &far, 0, progress, data))
 		return -1;
 	if (fake_save_error)
 		return fail(fake_save_error);
+	pass(GATE_DISK, NULL);
 	fake_lock();
 	text = g_strdup_printf("core, %u pauses", fake_domains[domid].pauses);
 	fake_unlock();

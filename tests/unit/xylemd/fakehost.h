@@ -14,7 +14,17 @@
 
 #define FAKE_DOMAINS 256
 
-enum gate { GATE_UNPACK, GATE_BUILD, GATE_BACKEND, GATE_GONE, GATE_ADOPT, GATE_SAVE, GATE_ROUNDS, GATES };
+enum gate {
+	GATE_UNPACK,
+	GATE_BUILD,
+	GATE_BACKEND,
+	GATE_GONE,
+	GATE_ADOPT,
+	GATE_SAVE,
+	GATE_ROUNDS,
+	GATE_DISK,
+	GATES
+};
 
 struct fake_domain {
 	bool there, dying, shutdown;

@@ -145,6 +145,7 @@ struct test_guest {
 static const char *clock_base = "utc"; /* of the guests that are made */
 
 static bool hold; /* of its nic */
+static const char *name_prefix = "";
 static bool with_screen;
 
 static inline GVariant *configuration(const struct test_guest *g)
@@ -152,7 +153,8 @@ static inline GVariant *configuration(const struct test_guest *g)
 	GVariantBuilder b, disks, nics, screens, one;
 
 	g_variant_builder_init(&b, G_VARIANT_TYPE_VARDICT);
-	g_variant_builder_add(&b, "{sv}", "name", g_variant_new_string(g->uuid));
+	g_variant_builder_add(&b, "{sv}", "name",
+	                      g_variant_new_take_string(g_strconcat(name_prefix, g->uuid, NULL)));
 	g_variant_builder_add(&b, "{sv}", "uuid", g_variant_new_string(g->uuid));
 	g_variant_builder_add(&b, "{sv}", "memory_kib", g_variant_new_uint64(65536));
 	g_variant_builder_add(&b, "{sv}", "max_memory_kib", g_variant_new_uint64(131072));
