@@ -39,7 +39,7 @@ static void idle_enter(void)
 {
 	struct cpu_info *info = cpu_info();
 
-	info->hv_cr3 = info->guest_cr3 = 0;
+	info->hv_cr3 = info->guest_cr3 = info->fast_cr3[0] = info->fast_cr3[1] = 0;
 	ldt_load(0, 0);
 	gdt_load_hv();
 	cr3_load(mfn_to_maddr(pt_idle_l4()).a);

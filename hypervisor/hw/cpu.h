@@ -21,8 +21,10 @@ struct cpu_info {
 	struct vcpu *current;      /* never NULL after bring-up: a guest's vcpu or the CPU's idle one */
 	uint32_t cpu;
 	uint32_t work;      /* WORK_* bits: looked at before each return to a guest; set by any CPU, atomic */
-	uint64_t hv_cr3;    /* xpti, linear page tables: the full one, loaded on entry; 0 when not in use */
-	uint64_t guest_cr3; /* xpti: the reduced address space, loaded on exit; 0 when not in use */
+	uint64_t hv_cr3;    /* xpti: the full address space, loaded on entry; 0 when not in use */
+	uint64_t guest_cr3; /* xpti: the reduced one, loaded on exit; 0 when not in use */
+	/* What the fast paths load for current's user and kernel mode; 0: the way through C finds out. */
+	uint64_t fast_cr3[2];
 	uint64_t scratch[3];      /* entry code's own */
 	uint32_t spec_flags;      /* SPEC_* of hw/spec.h: mitigations on entry and exit */
 	uint32_t guest_spec_ctrl; /* what SPEC_CTRL holds while the guest runs */

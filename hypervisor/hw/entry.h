@@ -21,10 +21,10 @@
 #define CI_work       212
 #define CI_hv_cr3     216
 #define CI_guest_cr3  224
-#define CI_scratch    232
-#define CI_spec       256
-#define CI_guest_spec 260
-#define CI_SIZE       264
+#define CI_scratch    248
+#define CI_spec       272
+#define CI_guest_spec 276
+#define CI_SIZE       280
 
 #define VECTOR_INT80  0x80
 /* In entry_vector: the guest came by SYSCALL and may go back by SYSRET (rcx and r11 need not survive). */

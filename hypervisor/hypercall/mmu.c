@@ -305,6 +305,7 @@ static int new_baseptr(struct vcpu *v, mfn_t mfn, bool user)
 	/* The processor leaves the old tables before they are released. */
 	if (!user)
 		pv_load_address_space(v);
+	pv_fastpath_tables(v);
 	return pt_put(&v->domain->mm, old, true);
 }
 

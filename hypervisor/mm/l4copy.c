@@ -57,6 +57,11 @@ static uint64_t copied_entry(const struct domain_mm *d, bool shadowed, uint64_t 
 	return shadowed ? shadow_l4e(d, e) : e;
 }
 
+static bool is_copy_of(const struct l4_copy *copy, const struct domain_mm *d, mfn_t l4)
+{
+	return copy->d == d && mfn_eq(copy->of, l4);
+}
+
 static mfn_t copy_of(struct domain_mm *d, mfn_t l4, bool kernel, bool m2p)
 {
 	struct l4_copies *c = &copies[this_cpu()];
@@ -75,7 +80,7 @@ static mfn_t copy_of(struct domain_mm *d, mfn_t l4, bool kernel, bool m2p)
 		shadow_unlock(d, shadowed, shadow_flags);
 	}
 	generation = __atomic_load_n(&d->l4_generation, __ATOMIC_SEQ_CST);
-	if (copy->d != d || !mfn_eq(copy->of, l4) || copy->generation != generation) {
+	if (!is_copy_of(copy, d, l4) || copy->generation != generation) {
 		for (unsigned i = 0; i < TABLE_ENTRIES; i++)
 			if (!slot_is_hv(PTYPE_L4, i))
 				WRITE_ONCE(copy->l4[i], copied_entry(d, shadowed, READ_ONCE(from[i])));
@@ -93,6 +98,23 @@ static mfn_t copy_of(struct domain_mm *d, mfn_t l4, bool kernel, bool m2p)
 mfn_t pt_root(struct domain_mm *d, mfn_t l4, bool kernel, bool m2p)
 {
 	return runs_on_copies(d) ? copy_of(d, l4, kernel, m2p) : l4;
+}
+
+mfn_t pt_root_ready(const struct domain_mm *d, mfn_t l4, bool kernel, bool m2p)
+{
+	struct l4_copies *c = &copies[this_cpu()];
+	const struct l4_copy *copy = &c->copy[kernel];
+	uint64_t flags;
+	bool ready;
+
+	if (!runs_on_copies(d))
+		return l4;
+	flags = spin_lock_irqsave(&c->lock);
+	ready = is_copy_of(copy, d, l4) &&
+	        copy->generation == __atomic_load_n(&d->l4_generation, __ATOMIC_SEQ_CST) &&
+	        !!copy->l4[M2P_SLOT] == m2p;
+	spin_unlock_irqrestore(&c->lock, flags);
+	return ready ? mfn_of(copy->l4) : INVALID_MFN;
 }
 
 void pt_root_loaded(const struct domain_mm *d, mfn_t l4, mfn_t root)
@@ -157,7 +179,7 @@ void l4_written(struct domain_mm *d, const uint64_t *pe)
 		uint64_t flags = spin_lock_irqsave(&c->lock);
 
 		for (unsigned k = 0; k < 2; k++)
-			if (c->copy[k].d == d && mfn_eq(c->copy[k].of, l4))
+			if (is_copy_of(&c->copy[k], d, l4))
 				WRITE_ONCE(c->copy[k].l4[i], copied_entry(d, shadowed, READ_ONCE(*pe)));
 		spin_unlock_irqrestore(&c->lock, flags);
 	}
@@ -173,7 +195,7 @@ bool l4_copy_link(const struct domain_mm *d, mfn_t l4, unsigned slot, uint64_t e
 	bool changed = false;
 
 	for (unsigned k = 0; k < 2; k++)
-		if (c->copy[k].d == d && mfn_eq(c->copy[k].of, l4) && c->copy[k].l4[slot] != e) {
+		if (is_copy_of(&c->copy[k], d, l4) && c->copy[k].l4[slot] != e) {
 			WRITE_ONCE(c->copy[k].l4[slot], e);
 			changed = true;
 		}

@@ -3,7 +3,7 @@
  * Page tables of guests. In direct mode they are the hardware's; of a domain that is shadowed, copies of them are (shadow.h).
  * Either way every entry is validated before it is live. Guest tables become real at two places: where an entry is written
  * (install() in pagetable.c), and where a CR3 is loaded (pv_load_address_space() in pv/address.c, of what pt_root() says;
- * pv/fastpath.S where mm.l4_copied is clear).
+ * pv/fastpath.S, of what pt_root_ready() said).
  *
  * Preemption: functions that say so return -ERESTART_HV after a bounded amount of work when the CPU has other
  * work; progress is kept in the frame, and the same call continues it.
@@ -105,6 +105,9 @@ void pt_copies_init(unsigned cpu); /* bring-up: a switch cannot allocate */
 /* The table that this CPU loads in the place of l4, which the current vcpu holds; one for its kernel and one for its user
  * mode; m2p: with the machine-to-physical table. Interrupts off until it is loaded. */
 mfn_t pt_root(struct domain_mm *d, mfn_t l4, bool kernel, bool m2p);
+/* The same where nothing is to be done for it, which stays so while the current vcpu keeps l4 and has no other table loaded for
+ * that mode; else INVALID_MFN. */
+mfn_t pt_root_ready(const struct domain_mm *d, mfn_t l4, bool kernel, bool m2p);
 void pt_root_loaded(const struct domain_mm *d, mfn_t l4, mfn_t root); /* and then, not before: it is loaded */
 /* Whether this CPU, which runs d, does so on such a table as pt_root() would give now. If not it has to load one on its way
  * to the guest: the one that wants to make a linear entry waits for it. */

@@ -4,8 +4,8 @@
  *
  * Without XPTI the guest's own L4 is loaded. With XPTI the hypervisor runs on the guest's L4 and the guest on
  * a reduced copy of it, one per CPU and mode, whose hypervisor slots hold only the M2P table, the per-domain
- * window and what entry code touches. A copy is as new as the domain's l4_generation says. Where the guest has linear L4
- * entries, a full copy stands in the place of its L4, with XPTI or without (mm/l4copy.c).
+ * window and what entry code touches. A copy is as new as the domain's l4_generation says. Where the guest is shadowed or has
+ * linear L4 entries, a full copy stands in the place of its L4, with XPTI or without (mm/l4copy.c).
  */
 #include "pv/pv.h"
 #include "lib/errno.h"
@@ -69,6 +69,22 @@ static uint64_t reduced_cr3(struct vcpu *v, mfn_t l4, mfn_t full)
 	return mfn_to_maddr(mfn_of(r->l4)).a;
 }
 
+/* For the fast path: the table of that mode, where this CPU need do nothing before it loads it. */
+static void offer(const struct vcpu *v, bool kernel)
+{
+	mfn_t l4 = kernel ? v->l4_kernel : v->l4_user, root = INVALID_MFN;
+
+	if (!v->domain->xpti && !mfn_eq(l4, INVALID_MFN))
+		root = pt_root_ready(&v->domain->mm, l4, kernel, kernel || mfn_eq(l4, v->l4_kernel));
+	cpu_info()->fast_cr3[kernel] = mfn_eq(root, INVALID_MFN) ? 0 : mfn_to_maddr(root).a;
+}
+
+void pv_fastpath_tables(const struct vcpu *v)
+{
+	offer(v, false);
+	offer(v, true);
+}
+
 static void load_copies(struct vcpu *v, mfn_t l4)
 {
 	struct cpu_info *info = cpu_info();
@@ -76,12 +92,14 @@ static void load_copies(struct vcpu *v, mfn_t l4)
 	uint64_t flags = irq_save();
 	mfn_t full = pt_root(mm, l4, v->pv.kernel_mode, v->pv.kernel_mode || mfn_eq(l4, v->l4_kernel));
 
-	info->hv_cr3 = mfn_to_maddr(full).a;
+	info->hv_cr3 = v->domain->xpti ? mfn_to_maddr(full).a : 0;
 	cr3_load(mfn_to_maddr(full).a);
 	pt_root_loaded(mm, l4, full);
 	/* After the load, which counts as this CPU's flush: whoever drops an L4 entry that the copy still has asks for another
 	 * flush then, and so makes the CPU look again. */
 	info->guest_cr3 = v->domain->xpti ? reduced_cr3(v, l4, full) : 0;
+	/* Of both modes: the other one's may still be the guest's own L4. */
+	pv_fastpath_tables(v);
 	irq_restore(flags);
 }
 

@@ -2,8 +2,9 @@
 /*
  * Fast paths for the two crossings that a guest makes most often: SYSCALL of a user program into its kernel, and the
  * return by HYPERVISOR_iret. Each does what pv/bounce.c does (bounce_to() and pv_iret()), for the plain case only: no
- * XPTI, no work or event pending, no option of the ABI in use that is rare. In every other case, and after a fault on
- * the guest's stack, it has changed nothing that matters and leaves the way through C to decide.
+ * XPTI, no work or event pending, no option of the ABI in use that is rare, the tables of the other mode ready to be loaded
+ * (cpu_info.fast_cr3: the guest's own L4s, or copies of them). In every other case, and after a fault on the guest's stack,
+ * it has changed nothing that matters and leaves the way through C to decide.
  *
  * There is no call, return or indirect branch here, so that what a guest has taught the branch predictor has no effect:
  * SPEC_CTRL stays the guest's, and its return stack is left alone. An address that a guest supplies was checked when it
@@ -37,8 +38,7 @@
 .Lwithout\@:
 .endm
 
-/* As cr3_load() of hw/tlb.h, where no use of a mapping has been noted. l4 is a frame's number and becomes the address;
- * rax and r11 are lost. */
+/* As cr3_load() of hw/tlb.h, where no use of a mapping has been noted. rax and r11 are lost. */
 .macro LOAD_CR3 l4
 	leaq	tlb_flushed(%rip), %rax
 	movl	INFO(CI_cpu), %r11d
@@ -46,7 +46,6 @@
 	addq	%r11, %rax
 	movl	tlb_time + TLB_now(%rip), %r11d
 	movl	%r11d, (%rax)
-	shlq	$12, \l4
 	movq	\l4, %cr3
 .endm
 
@@ -98,11 +97,13 @@ syscall_fastpath:
 	jne	decline
 	cmpb	$0, INFO_mask(%rdx)
 	jne	decline
+	movq	INFO(CI_fast_kernel), %rdx
+	testq	%rdx, %rdx
+	jz	decline
 	movq	V_syscall_callback(%rdi), %rcx
 
 	movb	$1, V_kernel_mode(%rdi)
 	swapgs
-	movq	V_l4_kernel(%rdi), %rdx
 	LOAD_CR3 %rdx
 
 	SMAP	stac
@@ -202,7 +203,7 @@ from_kernel:
 	andl	$3, %ecx
 	cmpl	$3, %ecx
 	jne	4f
-	cmpq	$-1, V_l4_user(%rdi) /* INVALID_MFN */
+	cmpq	$0, INFO(CI_fast_user)
 	je	no_iret
 
 	/* Nothing can go wrong any more. */
@@ -214,7 +215,7 @@ from_kernel:
 	movq	%rax, INFO(CI_scratch0)
 	movb	$0, V_kernel_mode(%rdi)
 	swapgs
-	movq	V_l4_user(%rdi), %rcx
+	movq	INFO(CI_fast_user), %rcx
 	LOAD_CR3 %rcx
 	movq	INFO(CI_scratch0), %rax
 5:	VERW_TO_GUEST

@@ -15,14 +15,14 @@ void offsets(void)
 {
 	OFFSET(CI_current, struct cpu_info, current);
 	OFFSET(CI_cpu, struct cpu_info, cpu);
+	OFFSET(CI_fast_user, struct cpu_info, fast_cr3[0]);
+	OFFSET(CI_fast_kernel, struct cpu_info, fast_cr3[1]);
 	OFFSET(CI_scratch0, struct cpu_info, scratch[0]);
 	OFFSET(CI_scratch1, struct cpu_info, scratch[1]);
 	OFFSET(CI_scratch2, struct cpu_info, scratch[2]);
 	OFFSET(UREGS_rdx, struct cpu_user_regs, rdx);
 
 	OFFSET(V_info, struct vcpu, info);
-	OFFSET(V_l4_kernel, struct vcpu, l4_kernel);
-	OFFSET(V_l4_user, struct vcpu, l4_user);
 	OFFSET(V_kernel_mode, struct vcpu, pv.kernel_mode);
 	OFFSET(V_nmi_masked, struct vcpu, pv.nmi_masked);
 	OFFSET(V_iopl_in_frames, struct vcpu, pv.iopl_in_frames);

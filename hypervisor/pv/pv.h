@@ -18,6 +18,8 @@ void pv_address_init(unsigned cpu);
 /* Loads the tables of the current vcpu for the mode it is in (v->pv.kernel_mode) after l4_kernel or l4_user
  * changed. Flushes non-global translations. */
 void pv_load_address_space(struct vcpu *v);
+/* What the fast path may load for the two modes of v, which is current, after its L4s changed. */
+void pv_fastpath_tables(const struct vcpu *v);
 /* Kernel <-> user mode of a 64-bit guest: other L4, swapped GS. */
 void pv_toggle_mode(struct vcpu *v);
 /* Copies from the current vcpu's kernel, also while its user mode runs. Bytes not copied. */

@@ -128,6 +128,7 @@ void pv_enter(struct vcpu *v)
 	v->pv.kernel_mode = kernel_mode;
 	if (!kernel_mode)
 		pv_load_address_space(v);
+	pv_fastpath_tables(v);
 	pv_load_descriptors(v);
 	segments_load(v);
 	pv_load_cr4(v);

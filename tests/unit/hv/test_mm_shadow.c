@@ -586,28 +586,56 @@ static void unsafe_without_waiting(void)
 	verdict("from its first moment on the pool has pages for faults that cannot wait");
 }
 
+static mfn_t ready(mfn_t l4, bool kernel, bool m2p)
+{
+	return pt_root_ready(d1, l4, kernel, m2p);
+}
+
+/* What the fast paths of SYSCALL and iret load by themselves. */
+static void ready_copies(void)
+{
+	mfn_t l4 = tree.t[4], copy = pt_root(d1, l4, true, true);
+
+	CHECK_THAT(!mfn_eq(copy, l4) && mfn_eq(ready(l4, true, true), copy));
+	CHECK_THAT(mfn_eq(ready(l4, false, false), INVALID_MFN));
+	copy = pt_root(d1, l4, false, false);
+	CHECK_THAT(mfn_eq(ready(l4, false, false), copy) && !mfn_eq(copy, pt_root(d1, l4, true, true)));
+	CHECK_THAT(mfn_eq(ready(l4, false, true), INVALID_MFN) &&
+	           mfn_eq(ready(l4, true, false), INVALID_MFN));
+	CHECK_THAT(mfn_eq(ready(tree.t[3], true, true), INVALID_MFN));
+	d0->linear_l4 = true;
+	d0->l4_generation = d1->l4_generation;
+	CHECK_THAT(mfn_eq(pt_root_ready(d0, l4, true, true), INVALID_MFN));
+	d0->linear_l4 = false;
+	CHECK_THAT(mfn_eq(pt_root_ready(d0, l4, true, true), l4));
+	fake_set_cpu(3);
+	CHECK_THAT(mfn_eq(ready(l4, true, true), INVALID_MFN));
+	fake_set_cpu(1);
+	/* The frame may have been another table meanwhile: then it was validated anew. */
+	l4_changed(d1);
+	CHECK_THAT(mfn_eq(ready(l4, true, true), INVALID_MFN));
+	copy = pt_root(d1, l4, true, true);
+	CHECK_THAT(mfn_eq(ready(l4, true, true), copy));
+	with_vcpus_off(off);
+	CHECK_THAT(mfn_eq(ready(l4, true, true), l4));
+	with_vcpus_off(on);
+	CHECK_THAT(mfn_eq(ready(l4, false, false), INVALID_MFN));
+	verdict("a copy is ready to be loaded if it is this CPU's, of that L4 and mode, and as new as any");
+}
+
 static const struct {
 	void (*run)(void);
 	bool l1tf; /* without a log, with a processor that has it */
-} cases[] = { { stores, false },
-	      { bits, false },
-	      { faults, false },
-	      { writers, false },
-	      { foreign, false },
-	      { exhaustion, false },
-	      { reuse_of_tables, false },
-	      { clock_stands_still, false },
-	      { kinds, false },
-	      { off_again, false },
-	      { unsafe_while_logged, false },
-	      { unsafe_entries, true },
-	      { unsafe_and_logged, true },
-	      { unsafe_tables, true },
-	      { unsafe_when_built, true },
-	      { unsafe_and_poor, true },
-	      { unsafe_in_slices, true },
-	      { unsafe_on_copies, true },
-	      { unsafe_without_waiting, true } };
+} cases[] = { { stores, false },          { bits, false },
+	      { faults, false },          { writers, false },
+	      { foreign, false },         { exhaustion, false },
+	      { reuse_of_tables, false }, { clock_stands_still, false },
+	      { kinds, false },           { off_again, false },
+	      { ready_copies, false },    { unsafe_while_logged, false },
+	      { unsafe_entries, true },   { unsafe_and_logged, true },
+	      { unsafe_tables, true },    { unsafe_when_built, true },
+	      { unsafe_and_poor, true },  { unsafe_in_slices, true },
+	      { unsafe_on_copies, true }, { unsafe_without_waiting, true } };
 
 int main(void)
 {

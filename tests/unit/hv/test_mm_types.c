@@ -808,6 +808,7 @@ static void base_pointers(void)
 	CHECK_THAT(hc_mmuext_op(&a) == 0);
 	CHECK_THAT(mfn_eq(v->l4_kernel, r.t[4]) && mfn_eq(v->l4_user, s.t[4]) &&
 	           mfn_eq(fake_loaded(1), r.t[4]));
+	CHECK_THAT(mfn_eq(fake_offered[0], s.t[4]) && mfn_eq(fake_offered[1], r.t[4]));
 	CHECK_THAT(count_of(r.t[4]) == 3 && count_of(s.t[4]) == 2);
 	op[0] = (struct mmuext_op){ .cmd = MMUEXT_NEW_USER_BASEPTR };
 	op[1] = (struct mmuext_op){ .cmd = MMUEXT_NEW_BASEPTR, .arg1.mfn = r.t[3].m };
@@ -816,6 +817,11 @@ static void base_pointers(void)
 	CHECK_THAT(hc_mmuext_op(&a) == -EINVAL && fake_guest[0x80] == 1);
 	CHECK_THAT(mfn_eq(v->l4_user, INVALID_MFN) && type_now(s.t[4]) == PTYPE_NONE &&
 	           mfn_eq(v->l4_kernel, r.t[4]));
+	CHECK_THAT(mfn_eq(fake_offered[0], INVALID_MFN) && mfn_eq(fake_offered[1], r.t[4]));
+	op[0] = (struct mmuext_op){ .cmd = MMUEXT_NEW_BASEPTR, .arg1.mfn = s.t[4].m };
+	put(0x100, op, sizeof(op));
+	a = (struct hc_args){ { 0x100, 1, 0, DOMID_SELF } };
+	CHECK_THAT(hc_mmuext_op(&a) == 0 && mfn_eq(fake_offered[1], s.t[4]));
 	fake_load(1, d1, INVALID_MFN);
 	CHECK_THAT(pt_put(d1, v->l4_kernel, false) == 0);
 	v->l4_kernel = INVALID_MFN;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Address spaces, switches of vcpus, contexts, and emulated instructions of paravirtual guests. */
 #include "mm/internal.h"
+#include "mm/shadow.h"
 #include "hw/spec.h"
 #include "hw/uaccess_words.h"
 #include "pv/decode.h"
@@ -316,6 +317,110 @@ static void reduced_tables_are_no_successors(void)
 	tap_ok(good, "xpti: a copy of a dead domain's tables is nobody's, however often it changed them");
 }
 
+/* ---- the fast paths of SYSCALL and iret ---- */
+
+/* What they load for the user's (false) and the kernel's mode of the current vcpu. */
+static mfn_t fast(bool kernel)
+{
+	uint64_t cr3 = cpu_info()->fast_cr3[kernel];
+
+	return cr3 ? maddr_to_mfn(MADDR(cr3)) : INVALID_MFN;
+}
+
+static bool fast_are(mfn_t user, mfn_t kernel)
+{
+	return mfn_eq(fast(false), user) && mfn_eq(fast(true), kernel);
+}
+
+static mfn_t give_user_tables(struct vcpu *v)
+{
+	struct fake_pv_tree t = fake_pv_tree(v->domain, fake_pv_frame(v->domain), LEAF_FLAGS);
+
+	if (pt_get(&v->domain->mm, t.l4, PTYPE_L4, false))
+		abort();
+	return v->l4_user = t.l4;
+}
+
+static void fast_in_direct_mode(struct vcpu *v, struct vcpu *other)
+{
+	struct vcpu *idle = fake_pv_idle(0);
+
+	cpu_set_current(idle);
+	fake_pv_switch(idle, v);
+	CHECK_THAT(fast_are(v->l4_user, v->l4_kernel));
+	fake_pv_switch(v, other);
+	CHECK_THAT(fast_are(INVALID_MFN, other->l4_kernel));
+	fake_pv_switch(other, idle);
+	CHECK_THAT(fast_are(INVALID_MFN, INVALID_MFN));
+	pv_address_init(0);
+	other->domain->xpti = other->domain->mm.l4_copied = true;
+	fake_pv_switch(idle, other);
+	CHECK_THAT(fast_are(INVALID_MFN, INVALID_MFN) && cpu_info()->hv_cr3 && cpu_info()->guest_cr3);
+	fake_pv_switch(other, v);
+	CHECK_THAT(fast_are(v->l4_user, v->l4_kernel) && !cpu_info()->hv_cr3);
+	other->domain->xpti = other->domain->mm.l4_copied = false;
+}
+
+static void start_shadows(struct domain *d)
+{
+	CHECK_THAT(!shadow_set_pool(&d->mm, 64));
+	shadow_start(&d->mm);
+}
+
+static void stop_shadows(struct domain *d)
+{
+	shadow_stop(&d->mm);
+	CHECK_THAT(!shadow_set_pool(&d->mm, 0));
+}
+
+static void tables_of_the_fast_paths(void)
+{
+	struct vcpu *v = d1->vcpus[0], *other = d2->vcpus[0];
+	mfn_t copy[2], user = give_user_tables(v);
+
+	begin();
+	v->pv.kernel_mode = true;
+	fast_in_direct_mode(v, other);
+	/* The domain goes over to copies while it runs: at its next exit its own tables are not offered any more. */
+	start_shadows(d1);
+	CHECK_THAT(pv_refresh_copies(v));
+	copy[1] = fast(true);
+	CHECK_THAT(!mfn_eq(copy[1], v->l4_kernel) && fast_are(INVALID_MFN, copy[1]) &&
+	           mfn_eq(copy[1], fake_loaded(0)) && !cpu_info()->hv_cr3);
+	pv_toggle_mode(v);
+	copy[0] = fast(false);
+	CHECK_THAT(!mfn_eq(copy[0], user) && !mfn_eq(copy[0], INVALID_MFN) && fast_are(copy[0], copy[1]) &&
+	           mfn_eq(copy[0], fake_loaded(0)));
+	pv_toggle_mode(v);
+	CHECK_THAT(fast_are(copy[0], copy[1]) && mfn_eq(copy[1], fake_loaded(0)));
+	/* Other tables for user mode: the copy is not theirs. */
+	v->l4_user = v->l4_kernel;
+	pv_fastpath_tables(v);
+	CHECK_THAT(fast_are(INVALID_MFN, copy[1]));
+	v->l4_user = user;
+	/* Another domain's copies take their place. */
+	start_shadows(d2);
+	fake_pv_switch(v, other);
+	CHECK_THAT(fast_are(INVALID_MFN, copy[1]));
+	(void)give_user_tables(other);
+	pv_toggle_mode(other);
+	pv_toggle_mode(other);
+	CHECK_THAT(fast_are(copy[0], copy[1]));
+	fake_pv_switch(other, v);
+	CHECK_THAT(fast_are(INVALID_MFN, copy[1]));
+	d1->xpti = true;
+	pv_load_address_space(v);
+	CHECK_THAT(fast_are(INVALID_MFN, INVALID_MFN) && cpu_info()->hv_cr3 == mfn_to_maddr(copy[1]).a);
+	d1->xpti = false;
+	fake_pv_switch(v, fake_pv_idle(0));
+	stop_shadows(d1);
+	stop_shadows(d2);
+	fake_pv_switch(fake_pv_idle(0), v);
+	CHECK_THAT(fast_are(user, v->l4_kernel));
+	fake_pv_switch(v, fake_pv_idle(0));
+	verdict("the fast paths load the vcpu's own L4s, or copies of them that the CPU has, or nothing");
+}
+
 /* ---- contexts ---- */
 
 /* A context whose tables are good and whose GDT is not must not cost more than a slice to give up. */
@@ -501,7 +606,7 @@ int main(void)
 	d1 = fake_pv_domain(1, 4);
 	d2 = fake_pv_domain(2, 1);
 	(void)d0;
-	tap_plan(11);
+	tap_plan(12);
 	emulated_store_reads_no_foreign_memory();
 	refused_context_is_given_up_in_slices();
 	reduced_tables_are_not_older_than_the_flush();
@@ -513,6 +618,7 @@ int main(void)
 	switch_between_domains_keeps_a_gdt();
 	barrier_between_domains_across_idle();
 	spec_ctrl_of_each_vcpu();
+	tables_of_the_fast_paths();
 	io_bitmap_is_the_kernels();
 	clamped_addresses();
 	immediate_behind_both_size_prefixes();

@@ -104,6 +104,14 @@ void pv_load_address_space(struct vcpu *v)
 	fake_load(this_cpu(), &v->domain->mm, v->l4_kernel);
 }
 
+mfn_t fake_offered[2];
+
+void pv_fastpath_tables(const struct vcpu *v)
+{
+	fake_offered[0] = v->l4_user;
+	fake_offered[1] = v->l4_kernel;
+}
+
 int pv_set_ldt(struct vcpu *v, gva_t base, unsigned entries)
 {
 	(void)v;

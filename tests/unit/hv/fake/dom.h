@@ -10,6 +10,7 @@
 extern struct domain fake_domains[FAKE_DOMAINS];
 extern int fake_holds[FAKE_DOMAINS]; /* mm_owner_hold() minus mm_owner_drop() */
 extern unsigned fake_crashes;
+extern mfn_t fake_offered[2]; /* the L4s for user and kernel mode that pv_fastpath_tables() saw last */
 
 void fake_domain_create(unsigned i, uint64_t max_pages);
 /* The vcpu of that CPU, of that domain, without tables. */
