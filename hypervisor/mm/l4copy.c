@@ -57,6 +57,23 @@ static uint64_t copied_entry(const struct domain_mm *d, bool shadowed, uint64_t 
 	return shadowed ? shadow_l4e(d, e) : e;
 }
 
+#define SLOTS_AT_ONCE 8
+
+/* Nearly all are empty on both sides. A writer that comes meanwhile writes to the copy, afterwards. */
+static void copy_slots(const struct domain_mm *d, bool shadowed, uint64_t *to, const uint64_t *from,
+                       unsigned first, unsigned end)
+{
+	for (unsigned i = first; i < end; i += SLOTS_AT_ONCE) {
+		uint64_t any = 0;
+
+#pragma GCC unroll 8
+		for (unsigned k = 0; k < SLOTS_AT_ONCE; k++)
+			any |= from[i + k] | to[i + k];
+		for (unsigned k = i; any && k < i + SLOTS_AT_ONCE; k++)
+			WRITE_ONCE(to[k], copied_entry(d, shadowed, READ_ONCE(from[k])));
+	}
+}
+
 static bool is_copy_of(const struct l4_copy *copy, const struct domain_mm *d, mfn_t l4)
 {
 	return copy->d == d && mfn_eq(copy->of, l4);
@@ -81,9 +98,8 @@ static mfn_t copy_of(struct domain_mm *d, mfn_t l4, bool kernel, bool m2p)
 	}
 	generation = __atomic_load_n(&d->l4_generation, __ATOMIC_SEQ_CST);
 	if (!is_copy_of(copy, d, l4) || copy->generation != generation) {
-		for (unsigned i = 0; i < TABLE_ENTRIES; i++)
-			if (!slot_is_hv(PTYPE_L4, i))
-				WRITE_ONCE(copy->l4[i], copied_entry(d, shadowed, READ_ONCE(from[i])));
+		copy_slots(d, shadowed, copy->l4, from, 0, HV_L4_FIRST);
+		copy_slots(d, shadowed, copy->l4, from, HV_L4_LAST + 1, TABLE_ENTRIES);
 		pt_fill_hv_slots(d, copy->l4);
 		copy->d = d;
 		copy->of = l4;
