@@ -384,6 +384,20 @@ static void set_up(void)
 	shared = (struct shared_info *)shared_page;
 }
 
+bool command_line_has(const char *word)
+{
+	const char *p = (const char *)start_info->cmd_line;
+	size_t n = strlen(word);
+
+	for (; *p; p++) {
+		if (!memcmp(p, word, n) && (!p[n] || p[n] == ' '))
+			return true;
+		while (p[1] && *p != ' ')
+			p++;
+	}
+	return false;
+}
+
 bool is_xylem(void)
 {
 	char extra[XEN_EXTRAVERSION_LEN];

@@ -63,6 +63,7 @@ void fail(const char *file, int line, const char *fmt, ...) __attribute__((forma
 extern struct start_info *start_info;
 extern struct shared_info *shared;
 
+bool command_line_has(const char *word);
 bool is_xylem(void); /* or stock Xen: for what Xen does not promise */
 
 /* ---- hypercalls: number and up to five arguments ---- */

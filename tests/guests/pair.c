@@ -161,18 +161,25 @@ static void check_child(struct child *c)
 		FAIL("domain %u: %s", c->domid, c->box->text);
 }
 
-void child_wait_step(struct child *c, uint32_t step)
+bool child_comes_to(struct child *c, uint32_t step)
 {
 	while (c->box->step < step) {
 		fresh();
 		EXPECT_EQ(domctl(XEN_DOMCTL_getdomaininfo, c->domid), 0);
 		check_child(c);
 		if (op.u.getdomaininfo.flags & XEN_DOMINF_shutdown && c->box->step < step)
-			FAIL("the guest has shut down (%#x) at step %u, %u was awaited",
-			     op.u.getdomaininfo.flags, c->box->step, step);
+			return false;
 		rest();
 	}
 	check_child(c);
+	return true;
+}
+
+void child_wait_step(struct child *c, uint32_t step)
+{
+	if (!child_comes_to(c, step))
+		FAIL("the guest has shut down (%#x) at step %u, %u was awaited", op.u.getdomaininfo.flags,
+		     c->box->step, step);
 }
 
 unsigned child_wait_end(struct child *c)
@@ -204,6 +211,17 @@ bool child_exists(struct child *c)
 {
 	fresh();
 	return !domctl(XEN_DOMCTL_getdomaininfo, c->domid) && op.domain == c->domid;
+}
+
+long shadow_op(struct child *c, uint32_t what, uint32_t *mb)
+{
+	long rc;
+
+	fresh();
+	op.u.shadow_op.op = what;
+	rc = domctl(XEN_DOMCTL_shadow_op, c->domid);
+	*mb = op.u.shadow_op.mb;
+	return rc;
 }
 
 unsigned long free_pages(void)

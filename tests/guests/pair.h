@@ -33,11 +33,15 @@ void child_build(struct child *c, unsigned n, unsigned vcpus);
 void child_unpause(struct child *c);
 /* Waits until its step is at least that; what it fails of is dom0's failure. */
 void child_wait_step(struct child *c, uint32_t step);
+/* The same where it may also end: false, it has. */
+bool child_comes_to(struct child *c, uint32_t step);
 /* Waits until it has shut down; the reason. */
 unsigned child_wait_end(struct child *c);
 /* Begins or goes on; the guest is gone, or dies until its references are dropped. */
 void child_destroy(struct child *c);
 bool child_exists(struct child *c);
+/* XEN_DOMCTL_shadow_op; *mb is what it answers. */
+long shadow_op(struct child *c, uint32_t what, uint32_t *mb);
 /* XENMEM/sysctl figures of the machine. */
 unsigned long free_pages(void);
 /* The debug key that has our hypervisor recount all references; nothing on stock Xen. */
