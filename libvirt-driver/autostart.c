@@ -53,7 +53,7 @@ static int start_locked(virDomainObj *vm)
 		return -1;
 	if (!virDomainObjIsActive(vm) && !vm->removing) {
 		priv->unhurried = true;
-		ret = save_start(vm, false, VIR_DOMAIN_EVENT_STARTED_BOOTED);
+		ret = save_start(vm, false, false, VIR_DOMAIN_EVENT_STARTED_BOOTED);
 		priv->unhurried = false;
 	}
 	domain_end_job(vm);

@@ -94,6 +94,35 @@ int define_forget(virDomainObj *vm)
 	return 0;
 }
 
+/* Whether there is none that the client would lose without knowing; it is looked for, since others may have put it there. */
+static int check_no_save(virDomainObj *vm)
+{
+	g_autofree char *file = domain_save_file(vm);
+	bool there;
+
+	virObjectUnlock(vm);
+	there = domain_look_for_save(file);
+	virObjectLock(vm);
+	vm->hasManagedSave = there;
+	if (!there)
+		return 0;
+	virReportError(VIR_ERR_OPERATION_INVALID, "%s has a managed save; undefine it with --managed-save",
+	               vm->def->name);
+	return -1;
+}
+
+/* Also one that is of no use. */
+static int remove_save(virDomainObj *vm, bool refuse)
+{
+	int ret;
+
+	if (slot_take(SLOT_BUILD, vm) < 0)
+		return -1;
+	ret = refuse && check_no_save(vm) < 0 ? -1 : domain_remove_save(vm);
+	slot_give(SLOT_BUILD);
+	return ret;
+}
+
 int define_undefine_flags(virDomainPtr dom, unsigned int flags)
 {
 	virDomainObj *vm;
@@ -115,12 +144,7 @@ int define_undefine_flags(virDomainPtr dom, unsigned int flags)
 		               vm->def->name);
 		goto endjob;
 	}
-	if (!(flags & VIR_DOMAIN_UNDEFINE_MANAGED_SAVE) && domain_has_save(vm)) {
-		virReportError(VIR_ERR_OPERATION_INVALID,
-		               "%s has a managed save; undefine it with --managed-save", vm->def->name);
-		goto endjob;
-	}
-	if (domain_remove_save(vm) == 0)
+	if (remove_save(vm, !(flags & VIR_DOMAIN_UNDEFINE_MANAGED_SAVE)) == 0)
 		ret = define_forget(vm);
 endjob:
 	domain_end_job(vm);
@@ -145,7 +169,7 @@ int define_has_save(virDomainPtr dom, unsigned int flags)
 	if (!vm)
 		return -1;
 	if (virDomainHasManagedSaveImageEnsureACL(dom->conn, vm->def) == 0)
-		ret = domain_has_save(vm);
+		ret = vm->hasManagedSave;
 	virDomainObjEndAPI(&vm);
 	return ret;
 }
@@ -161,7 +185,7 @@ int define_remove_save(virDomainPtr dom, unsigned int flags)
 	if (!vm)
 		return -1;
 	if (virDomainManagedSaveRemoveEnsureACL(dom->conn, vm->def) == 0)
-		ret = domain_remove_save(vm);
+		ret = remove_save(vm, false);
 	virDomainObjEndAPI(&vm);
 	return ret;
 }

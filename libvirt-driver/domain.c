@@ -266,21 +266,23 @@ char *domain_save_file(const virDomainObj *vm)
 	return g_strdup_printf("%s/%s.save", xylem->save_dir, vm->def->name);
 }
 
-bool domain_has_save(const virDomainObj *vm)
+bool domain_look_for_save(const char *file)
 {
-	g_autofree char *file = domain_save_file(vm);
-
 	return virFileExists(file) && !savefile_is_dead(file);
 }
 
 int domain_remove_save(virDomainObj *vm)
 {
 	g_autofree char *file = domain_save_file(vm);
+	bool gone;
 
-	if (unlink(file) < 0 && errno != ENOENT) {
+	virObjectUnlock(vm);
+	gone = unlink(file) == 0 || errno == ENOENT;
+	if (!gone)
 		virReportSystemError(errno, "the managed save %s cannot be removed", file);
+	virObjectLock(vm);
+	if (!gone)
 		return -1;
-	}
 	vm->hasManagedSave = false;
 	return 0;
 }

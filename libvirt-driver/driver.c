@@ -130,9 +130,11 @@ static int load_all(void)
 static int recover(virDomainObj *vm, void *opaque G_GNUC_UNUSED)
 {
 	struct domain_private *priv = vm->privateData;
+	g_autofree char *file = NULL;
 
 	virObjectLock(vm);
-	vm->hasManagedSave = domain_has_save(vm);
+	file = domain_save_file(vm);
+	vm->hasManagedSave = domain_look_for_save(file);
 	if (virDomainObjIsActive(vm) && !domain_is_dom0(vm)) {
 		g_autoptr(virConnect) conn = NULL;
 		size_t i;

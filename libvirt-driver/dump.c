@@ -26,37 +26,39 @@ static int check_dump(virDomainObj *vm)
 	return -1;
 }
 
-/* Locked, with a job; unlocks meanwhile. */
-/* The caller has a slot: the disk of the file, too, may not answer. */
+/* Locked, with a job; unlocks meanwhile. The caller has a slot: the disk of the file, too, may not answer. */
 static int write_core(virDomainObj *vm, const char *path, unsigned int flags)
 {
 	struct domain_private *priv = vm->privateData;
 	char handle[VIR_UUID_STRING_BUFLEN];
 	struct sampler *sampler;
 	VIR_AUTOCLOSE fd = -1;
-	int ret;
+	int ret = -1;
 
-	fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	if (fd < 0) {
-		virReportSystemError(errno, "%s cannot be created", path);
-		return -1;
-	}
 	domain_handle(vm, handle);
 	priv->dumping = true;
 	job_begin(vm, VIR_DOMAIN_JOB_OPERATION_DUMP);
 	sampler = job_watch(vm);
 	virObjectUnlock(vm);
-	ret = monitor_dump(xylem->monitor, handle, fd, flags & VIR_DUMP_LIVE);
+	fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (fd < 0)
+		virReportSystemError(errno, "%s cannot be created", path);
+	else
+		ret = monitor_dump(xylem->monitor, handle, fd, flags & VIR_DUMP_LIVE);
 	job_unwatch(sampler);
-	virObjectLock(vm);
-	job_end(vm, ret == 0);
-	priv->dumping = false;
 	if (ret == 0 && fsync(fd) < 0 && errno != EINVAL) {
 		virReportSystemError(errno, "%s cannot be written", path);
 		ret = -1;
 	}
 	if (ret == 0 && (flags & VIR_DUMP_BYPASS_CACHE))
 		ignore_value(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED));
+	/* One that was made is of no use. */
+	if (ret < 0 && fd >= 0)
+		savefile_discard(path);
+	VIR_FORCE_CLOSE(fd);
+	virObjectLock(vm);
+	job_end(vm, ret == 0);
+	priv->dumping = false;
 	return ret;
 }
 
@@ -67,11 +69,8 @@ static int dump(virDomainObj *vm, const char *path, unsigned int flags)
 	if (slot_take(SLOT_BUILD, vm) < 0)
 		return -1;
 	ret = check_dump(vm);
-	if (ret == 0) {
+	if (ret == 0)
 		ret = write_core(vm, path, flags);
-		if (ret < 0)
-			savefile_discard(path);
-	}
 	slot_give(SLOT_BUILD);
 	return ret;
 }

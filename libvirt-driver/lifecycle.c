@@ -262,7 +262,8 @@ bool lifecycle_is_autodestroyed(virDomainObj *vm)
 
 static int start(virDomainObj *vm, virConnectPtr conn, unsigned int flags)
 {
-	if (save_start(vm, flags & VIR_DOMAIN_START_PAUSED, VIR_DOMAIN_EVENT_STARTED_BOOTED) < 0)
+	if (save_start(vm, flags & VIR_DOMAIN_START_PAUSED, flags & VIR_DOMAIN_START_FORCE_BOOT,
+	               VIR_DOMAIN_EVENT_STARTED_BOOTED) < 0)
 		return -1;
 	if (flags & VIR_DOMAIN_START_AUTODESTROY)
 		virCloseCallbacksDomainAdd(vm, conn, auto_destroy);
@@ -311,7 +312,7 @@ int lifecycle_create_flags(virDomainPtr dom, unsigned int flags)
 		goto cleanup;
 	if (virDomainObjIsActive(vm)) {
 		virReportError(VIR_ERR_OPERATION_INVALID, "domain %s is running already", vm->def->name);
-	} else if (!(flags & VIR_DOMAIN_START_FORCE_BOOT) || domain_remove_save(vm) == 0) {
+	} else {
 		ret = start(vm, dom->conn, flags);
 		if (ret == 0)
 			dom->id = vm->def->id;
@@ -392,9 +393,13 @@ static int wake(virDomainObj *vm)
 	}
 	priv->migration = MIGRATION_NONE;
 	/* What was saved is not its state any more when it runs. */
-	if (priv->save_file)
-		savefile_discard(priv->save_file);
-	g_clear_pointer(&priv->save_file, g_free);
+	if (priv->save_file) {
+		g_autofree char *file = g_steal_pointer(&priv->save_file);
+
+		virObjectUnlock(vm);
+		savefile_discard(file);
+		virObjectLock(vm);
+	}
 	domain_save_status(vm);
 	domain_handle(vm, handle);
 	virObjectUnlock(vm);

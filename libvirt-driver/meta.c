@@ -148,7 +148,7 @@ static int rename_check(virDomainObj *vm, const char *new_name)
 		               "%s is running; only a guest that is off can be renamed", vm->def->name);
 		return -1;
 	}
-	if (!vm->persistent || domain_has_save(vm)) {
+	if (!vm->persistent || vm->hasManagedSave) {
 		virReportError(VIR_ERR_OPERATION_INVALID, "%s %s and cannot be renamed", vm->def->name,
 		               vm->persistent ? "has a managed save under its name" : "is transient");
 		return -1;

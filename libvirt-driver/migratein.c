@@ -168,6 +168,7 @@ static int wait_for_source(const struct incoming *in)
 static int receive(virDomainObj *vm, struct incoming *in)
 {
 	size_t i;
+	int ret;
 
 	if (!in->tunnel) {
 		int fd;
@@ -186,7 +187,11 @@ static int receive(virDomainObj *vm, struct incoming *in)
 		virReportError(VIR_ERR_OPERATION_ABORTED, "%s", "the migration was given up");
 		return -1;
 	}
-	return process_receive(vm, in->stream);
+	if (process_begin(vm) < 0)
+		return -1;
+	ret = process_receive(vm, in->stream);
+	process_finish(vm);
+	return ret;
 }
 
 static void receive_thread(void *opaque)
@@ -246,7 +251,8 @@ static void stop(virDomainObj *vm, struct incoming *in)
 	in->stopped = true;
 	while (!in->over) {
 		ignore_value(write(in->wake, &one, sizeof(one)));
-		priv->doomed = priv->starting;
+		if (priv->starting)
+			domain_doom(vm);
 		if (in->stream >= 0 && !in->tunnel)
 			ignore_value(shutdown(in->stream, SHUT_RDWR));
 		virObjectUnlock(vm);
@@ -536,7 +542,7 @@ static virDomainObj *add_object(virDomainDef **def)
 {
 	virDomainObj *vm = lifecycle_add(def);
 
-	if (!vm || !domain_has_save(vm))
+	if (!vm || !vm->hasManagedSave)
 		return vm;
 	virReportError(VIR_ERR_OPERATION_INVALID,
 	               "%s has a managed save on this host, from which it would go back: virsh "

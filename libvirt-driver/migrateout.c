@@ -41,28 +41,61 @@ struct outgoing {
 
 /* ---- whether a guest may go ---- */
 
-static int check_disk(const virDomainDef *def, const virDomainDiskDef *disk)
+/* The file of a disk that is written to, or NULL. */
+static const char *written_file(const virDomainDiskDef *disk)
 {
-	const char *path = virDomainDiskGetSource(disk);
+	if (virStorageSourceGetActualType(disk->src) != VIR_STORAGE_TYPE_FILE || disk->src->readonly)
+		return NULL;
+	return virDomainDiskGetSource(disk);
+}
+
+static int check_file(const char *name, const char *path, bool writeback)
+{
 	const char *why = NULL;
 
-	if (virStorageSourceGetActualType(disk->src) != VIR_STORAGE_TYPE_FILE || disk->src->readonly || !path)
-		return 0;
 	if (compat_is_shared_fs(path) <= 0)
 		why = "is not on storage that both hosts share";
-	else if (disk->cachemode == VIR_DOMAIN_DISK_CACHE_WRITEBACK && virFileIsClusterFS(path) <= 0)
+	else if (writeback && virFileIsClusterFS(path) <= 0)
 		why = "is written through this host's page cache (cache='writeback')";
 	if (!why)
 		return 0;
-	virReportError(VIR_ERR_MIGRATE_UNSAFE, "%s: its disk %s %s (--unsafe migrates it all the same)",
-	               def->name, path, why);
+	virReportError(VIR_ERR_MIGRATE_UNSAFE, "%s: its disk %s %s (--unsafe migrates it all the same)", name,
+	               path, why);
 	return -1;
 }
 
-static int check_guest(virDomainObj *vm, unsigned int flags)
+/* The object is unlocked meanwhile: file systems may not answer. */
+static int check_disks(virDomainObj *vm)
+{
+	g_autofree char *name = g_strdup(vm->def->name);
+	g_autofree bool *writeback = g_new0(bool, vm->def->ndisks + 1);
+	g_auto(GStrv) files = g_new0(char *, vm->def->ndisks + 1);
+	size_t i, count = 0;
+	int ret = 0;
+
+	for (i = 0; i < vm->def->ndisks; i++) {
+		const char *path = written_file(vm->def->disks[i]);
+
+		if (!path)
+			continue;
+		writeback[count] = vm->def->disks[i]->cachemode == VIR_DOMAIN_DISK_CACHE_WRITEBACK;
+		files[count++] = g_strdup(path);
+	}
+	if (!count)
+		return 0;
+	if (slot_take(SLOT_DISK, vm) < 0)
+		return -1;
+	virObjectUnlock(vm);
+	for (i = 0; i < count && ret == 0; i++)
+		ret = check_file(name, files[i], writeback[i]);
+	virObjectLock(vm);
+	slot_give(SLOT_DISK);
+	return ret;
+}
+
+static int check_state(virDomainObj *vm, unsigned int flags)
 {
 	const struct domain_private *priv = vm->privateData;
-	size_t i;
 
 	if (priv->migration != MIGRATION_NONE) {
 		virReportError(VIR_ERR_OPERATION_INVALID,
@@ -71,7 +104,7 @@ static int check_guest(virDomainObj *vm, unsigned int flags)
 		return -1;
 	}
 	if (flags & VIR_MIGRATE_OFFLINE) {
-		if (!virDomainObjIsActive(vm) && vm->persistent && !domain_has_save(vm))
+		if (!virDomainObjIsActive(vm) && vm->persistent && !vm->hasManagedSave)
 			return 0;
 		virReportError(VIR_ERR_OPERATION_INVALID, "%s %s: offline migration is of a definition alone",
 		               vm->def->name, virDomainObjIsActive(vm) ? "runs" : "has a managed save");
@@ -87,11 +120,17 @@ static int check_guest(virDomainObj *vm, unsigned int flags)
 		        vm->def->name);
 		return -1;
 	}
-	for (i = 0; i < vm->def->ndisks && !(flags & VIR_MIGRATE_UNSAFE); i++) {
-		if (check_disk(vm->def, vm->def->disks[i]) < 0)
-			return -1;
-	}
 	return 0;
+}
+
+/* Not every caller has the job: what it was before the disks were looked at it may not be any more. */
+static int check_guest(virDomainObj *vm, unsigned int flags)
+{
+	if (check_state(vm, flags) < 0)
+		return -1;
+	if (flags & (VIR_MIGRATE_UNSAFE | VIR_MIGRATE_OFFLINE))
+		return 0;
+	return check_disks(vm) < 0 ? -1 : check_state(vm, flags);
 }
 
 /* What the destination defines, as far as the client does not say it. */

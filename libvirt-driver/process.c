@@ -4,7 +4,8 @@
  *
  * Start: 1. copy the definition, 2. hook "prepare", 3. resolve networks and volumes, lock disks, 4. guest configuration,
  * 5. hook "start", 6. xylemd builds it (unlocked, in a job), 7. the copy becomes the live definition, 8. state file,
- * event, hook "started". Until 7 the domain is inactive for everybody, so that nothing has to be undone.
+ * event, hook "started". Until 7 the domain is inactive for everybody, so that nothing has to be undone. Another call may
+ * give it up at each of the steps before 7: it ends then, and leaves nothing.
  */
 #include "xylem.h"
 
@@ -279,8 +280,6 @@ static int build(virDomainObj *vm, virDomainDef *live, bool paused, int stream, 
 	g_autoptr(GVariant) devices = NULL;
 	struct domain_private *priv = vm->privateData;
 	bool incoming = priv->migration == MIGRATION_INCOMING;
-	/* What comes from another host has a thread of its own, and takes as long as that one wants. */
-	bool slot = !incoming && !priv->unhurried;
 	struct sampler *sampler;
 	unsigned int domid;
 	GVariant *guest;
@@ -295,13 +294,7 @@ static int build(virDomainObj *vm, virDomainDef *live, bool paused, int stream, 
 	priv->held = false;
 	for (i = 0; i < live->nnets; i++)
 		priv->held = priv->held || conf_net_held(live->nets[i]);
-	if (slot && slot_take(SLOT_BUILD, vm) < 0) {
-		g_variant_unref(guest);
-		return -1;
-	}
 	if (check_doomed(vm, false) < 0) {
-		if (slot)
-			slot_give(SLOT_BUILD);
 		g_variant_unref(guest);
 		return -1;
 	}
@@ -320,8 +313,6 @@ static int build(virDomainObj *vm, virDomainDef *live, bool paused, int stream, 
 	if (ret == 0 && once)
 		ret = use_file(live, once, paused);
 	virObjectLock(vm);
-	if (slot)
-		slot_give(SLOT_BUILD);
 	g_variant_unref(guest);
 	priv->missing_ms = 0;
 	return ret < 0 ? -1 : check_doomed(vm, true);
@@ -372,16 +363,26 @@ static void install_live(virDomainObj *vm, virDomainDef *live)
 	vm->def = live;
 }
 
-/* The object is unlocked meanwhile. */
+static int run_locks(void *data)
+{
+	return locks_take(data);
+}
+
+static void undo_locks(void *data, int ret)
+{
+	if (ret == 0)
+		locks_drop(data);
+	locks_free(data);
+}
+
+/* Of a start, which may be given up meanwhile. */
 static int take_locks(virDomainObj *vm, const virDomainDef *live, bool *locked)
 {
-	g_autoptr(disk_locks_t) locks = locks_new(live, NULL);
-	int ret;
+	struct disk_locks *locks = locks_new(live, NULL);
+	int ret = locks ? aside(vm, run_locks, undo_locks, (void **)&locks) : locks_take(NULL);
 
-	virObjectUnlock(vm);
-	ret = locks_take(locks);
-	virObjectLock(vm);
 	*locked = ret == 0 && locks;
+	locks_free(locks);
 	return ret;
 }
 
@@ -398,9 +399,17 @@ int process_lock(virDomainObj *vm)
 {
 	struct domain_private *priv = vm->privateData;
 
+	g_autoptr(disk_locks_t) locks = NULL;
+	int ret;
+
 	if (priv->locked)
 		return 0;
-	return take_locks(vm, vm->def, &priv->locked);
+	locks = locks_new(vm->def, NULL);
+	virObjectUnlock(vm);
+	ret = locks_take(locks);
+	virObjectLock(vm);
+	priv->locked = ret == 0 && locks;
+	return ret;
 }
 
 void process_unlock(virDomainObj *vm)
@@ -416,15 +425,50 @@ void process_unlock(virDomainObj *vm)
 static void unwind(virDomainObj *vm, virDomainDef *live, bool locked)
 {
 	g_autoptr(disk_locks_t) locks = locked ? locks_new(live, NULL) : NULL;
-	struct domain_private *priv = vm->privateData;
 	virErrorPtr saved;
 
 	virErrorPreserveLast(&saved);
 	drop_locks(vm, locks);
-	priv->starting = false;
 	release_nets(live);
 	ignore_value(domain_hook(vm, live, VIR_HOOK_LIBXL_OP_RELEASE, VIR_HOOK_SUBOP_END));
 	virErrorRestore(&saved);
+}
+
+int process_begin(virDomainObj *vm)
+{
+	struct domain_private *priv = vm->privateData;
+
+	priv->starting = true;
+	/* What comes from another host has a thread of its own, and takes as long as that one wants. */
+	priv->in_slot = priv->migration != MIGRATION_INCOMING && !priv->unhurried;
+	if (!priv->in_slot || slot_take(SLOT_BUILD, vm) == 0)
+		return 0;
+	priv->in_slot = false;
+	process_finish(vm);
+	return -1;
+}
+
+void process_finish(virDomainObj *vm)
+{
+	struct domain_private *priv = vm->privateData;
+
+	if (priv->in_slot)
+		slot_give(SLOT_BUILD);
+	priv->starting = priv->in_slot = false;
+	virMutexLock(&xylem->lock);
+	priv->doomed = false;
+	virMutexUnlock(&xylem->lock);
+}
+
+/* The storage and the network driver, which have locks of their own, may wait for a disk or a script. */
+static int resolve_unlocked(virDomainObj *vm, virDomainDef *live)
+{
+	int ret;
+
+	virObjectUnlock(vm);
+	ret = process_resolve(live, NULL);
+	virObjectLock(vm);
+	return ret;
 }
 
 /* stream: its memory, or -1; live: what it is going to have, taken. */
@@ -440,13 +484,12 @@ static int start_from(virDomainObj *vm, virDomainDef *definition, bool paused, i
 	if (!incoming)
 		priv->migration = MIGRATION_NONE;
 	log_without_effect(live);
-	priv->starting = true;
 	priv->why_reason = priv->why_detail = -1;
-	priv->rebuilding = priv->gone = priv->foreign = priv->doomed = false;
+	priv->rebuilding = priv->gone = priv->foreign = false;
 	priv->max_speed_mib = priv->max_downtime_ms = 0;
 	g_clear_pointer(&priv->save_file, g_free);
 	if (domain_hook(vm, live, VIR_HOOK_LIBXL_OP_PREPARE, VIR_HOOK_SUBOP_BEGIN) < 0 ||
-	    process_resolve(live, NULL) < 0 || (!incoming && take_locks(vm, live, &locked) < 0) ||
+	    resolve_unlocked(vm, live) < 0 || (!incoming && take_locks(vm, live, &locked) < 0) ||
 	    domain_hook(vm, live, VIR_HOOK_LIBXL_OP_START, VIR_HOOK_SUBOP_BEGIN) < 0 ||
 	    build(vm, live, paused, stream, once) < 0) {
 		unwind(vm, live, locked);

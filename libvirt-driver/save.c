@@ -128,7 +128,9 @@ static void go_on(virDomainObj *vm, const char *path)
 	virErrorPtr saved;
 
 	virErrorPreserveLast(&saved);
+	virObjectUnlock(vm);
 	savefile_discard(path);
+	virObjectLock(vm);
 	if (save_go_on(vm))
 		g_clear_pointer(&priv->save_file, g_free);
 	if (vm->def->id > 0)
@@ -175,9 +177,21 @@ static int end_saved(virDomainObj *vm)
 	return save_end(vm, VIR_DOMAIN_SHUTOFF_SAVED, VIR_DOMAIN_EVENT_STOPPED_SAVED);
 }
 
+/* Step 3: all that the kernel still has of it goes to the disk, which may take long. */
+static int complete(virDomainObj *vm, const char *path, int fd, unsigned int flags)
+{
+	int ret;
+
+	virObjectUnlock(vm);
+	ret = savefile_complete(path, fd, flags & VIR_DOMAIN_SAVE_BYPASS_CACHE);
+	virObjectLock(vm);
+	return ret;
+}
+
 /* flags: of enum virDomainSaveRestoreFlags: how the guest begins when it is restored, if not as it is now. The caller has a
  * slot. */
-static int save_in_slot(virDomainObj *vm, const char *path, const char *dxml, unsigned int flags)
+static int save_in_slot(virDomainObj *vm, const char *path, bool managed, const char *dxml,
+                        unsigned int flags)
 {
 	struct domain_private *priv = vm->privateData;
 	bool paused = virDomainObjGetState(vm, NULL) == VIR_DOMAIN_PAUSED;
@@ -188,15 +202,19 @@ static int save_in_slot(virDomainObj *vm, const char *path, const char *dxml, un
 		paused = flags & VIR_DOMAIN_SAVE_PAUSED;
 	if (save_check(vm, "saved") < 0 || !(xml = image_xml(vm, dxml)))
 		return -1;
-	fd = savefile_create(path, xml, paused);
+	virObjectUnlock(vm);
+	if (managed && g_mkdir_with_parents(xylem->save_dir, 0711) < 0)
+		virReportSystemError(errno, "%s cannot be made", xylem->save_dir);
+	else
+		fd = savefile_create(path, xml, paused);
+	virObjectLock(vm);
 	if (fd < 0)
 		return -1;
 	g_free(priv->save_file);
 	priv->save_file = g_strdup(path);
 	domain_save_status(vm);
 	job_begin(vm, VIR_DOMAIN_JOB_OPERATION_SAVE);
-	if (save_write(vm, fd, false) < 0 ||
-	    savefile_complete(path, fd, flags & VIR_DOMAIN_SAVE_BYPASS_CACHE) < 0) {
+	if (save_write(vm, fd, false) < 0 || complete(vm, path, fd, flags) < 0) {
 		job_end(vm, false);
 		go_on(vm, path);
 		return -1;
@@ -206,13 +224,13 @@ static int save_in_slot(virDomainObj *vm, const char *path, const char *dxml, un
 }
 
 /* The slot is also for what follows, of a save that fails too. */
-static int save(virDomainObj *vm, const char *path, const char *dxml, unsigned int flags)
+static int save(virDomainObj *vm, const char *path, bool managed, const char *dxml, unsigned int flags)
 {
 	int ret;
 
 	if (slot_take(SLOT_BUILD, vm) < 0)
 		return -1;
-	ret = save_in_slot(vm, path, dxml, flags);
+	ret = save_in_slot(vm, path, managed, dxml, flags);
 	slot_give(SLOT_BUILD);
 	return ret;
 }
@@ -225,8 +243,12 @@ void save_recover(virDomainObj *vm, unsigned long life)
 		return;
 	if (priv->save_file && vm->def->id > 0 && priv->life == life) {
 		g_autofree char *path = g_strdup(priv->save_file);
+		bool complete_file;
 
-		if (save_is_suspended(vm) && savefile_is_complete(path)) {
+		virObjectUnlock(vm);
+		complete_file = savefile_is_complete(path);
+		virObjectLock(vm);
+		if (save_is_suspended(vm) && complete_file) {
 			if (end_saved(vm) < 0)
 				VIR_WARN("%s, which is saved in %s, cannot be ended: %s", vm->def->name, path,
 				         virGetLastErrorMessage());
@@ -256,7 +278,7 @@ static int save_call(virDomainPtr dom, int (*acl)(virConnectPtr conn, virDomainD
 	if (!vm)
 		return -1;
 	if (acl(dom->conn, vm->def) == 0 && domain_begin_job(vm, VIR_JOB_MODIFY) == 0) {
-		ret = save(vm, to, dxml, flags);
+		ret = save(vm, to, false, dxml, flags);
 		domain_end_job(vm);
 	}
 	virDomainObjEndAPI(&vm);
@@ -275,8 +297,8 @@ int save_to(virDomainPtr dom, const char *to)
 
 /* ---- managed save ---- */
 
-static int managed(virDomainPtr dom, int (*acl)(virConnectPtr conn, virDomainDef *def), const char *dxml,
-                   unsigned int flags)
+static int save_call_managed(virDomainPtr dom, int (*acl)(virConnectPtr conn, virDomainDef *def),
+                             const char *dxml, unsigned int flags)
 {
 	g_autofree char *path = NULL;
 	virDomainObj *vm;
@@ -295,10 +317,8 @@ static int managed(virDomainPtr dom, int (*acl)(virConnectPtr conn, virDomainDef
 		virReportError(VIR_ERR_OPERATION_INVALID,
 		               "%s is transient: it has no definition that a managed save could belong to",
 		               vm->def->name);
-	} else if (g_mkdir_with_parents(xylem->save_dir, 0711) < 0) {
-		virReportSystemError(errno, "%s cannot be made", xylem->save_dir);
 	} else {
-		ret = save(vm, path, dxml, flags);
+		ret = save(vm, path, true, dxml, flags);
 		if (ret == 0)
 			vm->hasManagedSave = true;
 	}
@@ -310,7 +330,7 @@ cleanup:
 
 int save_managed(virDomainPtr dom, unsigned int flags)
 {
-	return managed(dom, virDomainManagedSaveEnsureACL, NULL, flags);
+	return save_call_managed(dom, virDomainManagedSaveEnsureACL, NULL, flags);
 }
 
 /* What is not among them is left as it is. */
@@ -331,7 +351,7 @@ int save_params(virDomainPtr dom, virTypedParameterPtr params, int count, unsign
 	if (take_params(params, count, &to, &dxml) < 0)
 		return -1;
 	if (!to)
-		return managed(dom, virDomainSaveParamsEnsureACL, dxml, flags);
+		return save_call_managed(dom, virDomainSaveParamsEnsureACL, dxml, flags);
 	return save_call(dom, virDomainSaveParamsEnsureACL, to, dxml, flags);
 }
 
@@ -377,13 +397,20 @@ static int restore(virConnectPtr conn, int (*acl)(virConnectPtr conn, virDomainD
 	virCheckFlags(RESTORE_FLAGS, -1);
 	VIR_EXCLUSIVE_FLAGS_RET(VIR_DOMAIN_SAVE_RUNNING, VIR_DOMAIN_SAVE_PAUSED, -1);
 
+	if (slot_take(SLOT_BUILD, NULL) < 0)
+		return -1;
 	fd = open_image(from, false, dxml, &def, &paused);
+	slot_give(SLOT_BUILD);
 	if (fd < 0 || acl(conn, def) < 0)
 		return -1;
 	vm = lifecycle_add(&def);
 	if (!vm)
 		return -1;
-	ret = process_restore(vm, NULL, starts_paused(flags, paused), fd, NULL);
+	ret = process_begin(vm);
+	if (ret == 0) {
+		ret = process_restore(vm, NULL, starts_paused(flags, paused), fd, NULL);
+		process_finish(vm);
+	}
 	lifecycle_added(&vm, ret == 0);
 	return ret;
 }
@@ -417,6 +444,8 @@ static int refuse_managed(const virDomainObj *vm, const char *path)
 {
 	g_autofree char *why = g_strdup(virGetLastErrorMessage());
 
+	if (virGetLastErrorCode() == VIR_ERR_OPERATION_ABORTED)
+		return -1;
 	virReportError(
 	        VIR_ERR_OPERATION_FAILED,
 	        "%s has a managed save, %s, which cannot be restored: %s (start it with --force-boot, which throws "
@@ -425,36 +454,97 @@ static int refuse_managed(const virDomainObj *vm, const char *path)
 	return -1;
 }
 
-int save_start(virDomainObj *vm, bool paused, int detail)
-{
-	g_autofree char *path = domain_save_file(vm);
-	virDomainDef *def = NULL;
-	bool saved_paused = false;
-	VIR_AUTOCLOSE fd = -1;
+/* What a guest's managed save is, or was to be. */
+struct managed {
+	char *path;
+	bool fresh;        /* it is thrown away */
+	bool there;        /* it is, and is of use */
+	int fd;            /* -1: it cannot be opened */
+	virDomainDef *def; /* of the guest that it is of */
+	bool paused;
+};
 
-	/* Of a save that was interrupted, or a restore: the guest has run since. */
-	if (savefile_is_dead(path)) {
-		VIR_WARN("%s: %s, which is of no use, is removed", vm->def->name, path);
-		if (domain_remove_save(vm) < 0)
-			return -1;
+static void managed_free(struct managed *m)
+{
+	VIR_FORCE_CLOSE(m->fd);
+	virDomainDefFree(m->def);
+	g_free(m->path);
+	g_free(m);
+}
+
+static void undo_look(void *data, int ret G_GNUC_UNUSED)
+{
+	managed_free(data);
+}
+
+/* -1 with an error: one that is to go does not, or one that is there cannot be opened. */
+static int run_look(void *data)
+{
+	struct managed *m = data;
+
+	if (m->fresh || savefile_is_dead(m->path)) {
+		/* That of a save that was interrupted, or of a restore: the guest has run since. */
+		if (!m->fresh)
+			VIR_WARN("%s, which is of no use, is removed", m->path);
+		if (unlink(m->path) == 0 || errno == ENOENT)
+			return 0;
+		virReportSystemError(errno, "the managed save %s cannot be removed", m->path);
+		return -1;
 	}
-	if (!domain_has_save(vm))
-		return process_start(vm, paused, detail);
-	fd = open_image(path, false, NULL, &def, &saved_paused);
-	if (fd < 0)
-		return refuse_managed(vm, path);
-	if (memcmp(def->uuid, vm->def->uuid, VIR_UUID_BUFLEN)) {
+	/* What cannot be looked at may be the guest's state. */
+	m->there = access(m->path, F_OK) == 0 || (errno != ENOENT && errno != ENOTDIR);
+	if (m->there)
+		m->fd = open_image(m->path, false, NULL, &m->def, &m->paused);
+	return m->there && m->fd < 0 ? -1 : 0;
+}
+
+/* Takes its definition. */
+static int restore_managed(virDomainObj *vm, struct managed *m, bool paused)
+{
+	if (memcmp(m->def->uuid, vm->def->uuid, VIR_UUID_BUFLEN)) {
 		virReportError(VIR_ERR_OPERATION_FAILED, "%s", "it is another guest's");
-		virDomainDefFree(def);
-		return refuse_managed(vm, path);
+		return refuse_managed(vm, m->path);
 	}
-	if (process_restore(vm, def, paused || saved_paused, fd, path) < 0)
-		return refuse_managed(vm, path);
+	if (process_restore(vm, g_steal_pointer(&m->def), paused || m->paused, m->fd, m->path) < 0)
+		return refuse_managed(vm, m->path);
 	/* It is marked as used: one that stays does no harm. */
 	if (domain_remove_save(vm) < 0)
 		VIR_WARN("%s: %s", vm->def->name, virGetLastErrorMessage());
+	vm->hasManagedSave = false;
 	virResetLastError();
 	return 0;
+}
+
+static int start_with(virDomainObj *vm, struct managed **m, bool paused, int detail)
+{
+	int ret = aside(vm, run_look, undo_look, (void **)m);
+
+	if (!*m)
+		return -1;
+	if (ret < 0 && !(*m)->there)
+		return -1;
+	vm->hasManagedSave = (*m)->there;
+	if (ret < 0)
+		return refuse_managed(vm, (*m)->path);
+	return (*m)->there ? restore_managed(vm, *m, paused) : process_start(vm, paused, detail);
+}
+
+int save_start(virDomainObj *vm, bool paused, bool fresh, int detail)
+{
+	struct managed *m;
+	int ret;
+
+	if (process_begin(vm) < 0)
+		return -1;
+	m = g_new0(struct managed, 1);
+	m->fd = -1;
+	m->path = domain_save_file(vm);
+	m->fresh = fresh;
+	ret = start_with(vm, &m, paused, detail);
+	if (m)
+		managed_free(m);
+	process_finish(vm);
+	return ret;
 }
 
 /* ---- the definitions in files ---- */
@@ -466,7 +556,10 @@ static char *get_xml(const char *path, unsigned int flags, virConnectPtr conn,
 	VIR_AUTOCLOSE fd = -1;
 	bool paused;
 
+	if (slot_take(SLOT_BUILD, NULL) < 0)
+		return NULL;
 	fd = open_image(path, false, NULL, &def, &paused);
+	slot_give(SLOT_BUILD);
 	if (fd < 0 || (acl && acl(conn, def) < 0))
 		return NULL;
 	return virDomainDefFormat(def, xylem->xmlopt,
@@ -474,8 +567,8 @@ static char *get_xml(const char *path, unsigned int flags, virConnectPtr conn,
 	                                                                   : 0);
 }
 
-static int set_xml(const char *path, const char *dxml, unsigned int flags, virConnectPtr conn,
-                   int (*acl)(virConnectPtr conn, virDomainDef *def))
+static int set_xml_in_slot(const char *path, const char *dxml, unsigned int flags, virConnectPtr conn,
+                           int (*acl)(virConnectPtr conn, virDomainDef *def))
 {
 	g_autoptr(virDomainDef) def = NULL;
 	g_autofree char *xml = NULL;
@@ -488,6 +581,18 @@ static int set_xml(const char *path, const char *dxml, unsigned int flags, virCo
 	if (flags & (VIR_DOMAIN_SAVE_RUNNING | VIR_DOMAIN_SAVE_PAUSED))
 		paused = flags & VIR_DOMAIN_SAVE_PAUSED;
 	return savefile_set_xml(path, fd, xml, paused);
+}
+
+static int set_xml(const char *path, const char *dxml, unsigned int flags, virConnectPtr conn,
+                   int (*acl)(virConnectPtr conn, virDomainDef *def))
+{
+	int ret;
+
+	if (slot_take(SLOT_BUILD, NULL) < 0)
+		return -1;
+	ret = set_xml_in_slot(path, dxml, flags, conn, acl);
+	slot_give(SLOT_BUILD);
+	return ret;
 }
 
 char *save_image_get_xml(virConnectPtr conn, const char *file, unsigned int flags)
@@ -507,7 +612,7 @@ int save_image_define(virConnectPtr conn, const char *file, const char *dxml, un
 
 static int check_managed(virDomainObj *vm)
 {
-	if (domain_has_save(vm))
+	if (vm->hasManagedSave)
 		return 0;
 	virReportError(VIR_ERR_OPERATION_INVALID, "%s has no managed save", vm->def->name);
 	return -1;
@@ -527,7 +632,9 @@ char *save_managed_get_xml(virDomainPtr dom, unsigned int flags)
 	    check_managed(vm) == 0) {
 		g_autofree char *path = domain_save_file(vm);
 
+		virObjectUnlock(vm);
 		xml = get_xml(path, flags, dom->conn, NULL);
+		virObjectLock(vm);
 	}
 	virDomainObjEndAPI(&vm);
 	return xml;
@@ -548,8 +655,11 @@ int save_managed_define(virDomainPtr dom, const char *dxml, unsigned int flags)
 	    domain_begin_job(vm, VIR_JOB_MODIFY) == 0) {
 		g_autofree char *path = domain_save_file(vm);
 
-		if (check_managed(vm) == 0)
+		if (check_managed(vm) == 0) {
+			virObjectUnlock(vm);
 			ret = set_xml(path, dxml, flags, dom->conn, NULL);
+			virObjectLock(vm);
+		}
 		domain_end_job(vm);
 	}
 	virDomainObjEndAPI(&vm);

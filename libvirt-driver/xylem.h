@@ -85,6 +85,8 @@ struct xylem_driver {
 	virMutex lock;
 	virCond slot_free;
 	unsigned int active_count; /* running guests, without Domain-0; guarded by lock */
+	unsigned int
+	        left_count; /* threads that starts which were given up have left behind; guarded by lock */
 	struct {
 		unsigned int taken;          /* calls that wait for a guest or for xylemd */
 		unsigned int awaited;        /* calls that wait for such a slot */
@@ -98,8 +100,9 @@ extern struct xylem_driver *xylem;
 /* Kept for each domain; guarded by the domain object's lock. */
 struct domain_private {
 	virChrdevs *chrdevs;
-	bool starting;   /* a call waits for xylemd to build it */
-	bool doomed;     /* and another one has destroyed it; set with driver.lock held too */
+	bool starting;   /* a call is at work on its start, see process_begin() */
+	bool in_slot;    /* which has a slot */
+	bool doomed;     /* and another one has destroyed it; changed with driver.lock held too */
 	bool unhurried;  /* who starts it is no client's call, and needs no slot */
 	bool rebuilding; /* xylemd takes it down in order to start it again */
 	bool foreign;    /* not made by xylemd */
@@ -169,7 +172,7 @@ void domain_event(virObjectEvent *event);
 int slot_take(enum slot kind, virDomainObj *vm);
 bool slot_try(enum slot kind);
 void slot_give(enum slot kind);
-/* Whoever starts it gives up, also one that waits for a slot. */
+/* Whoever starts it gives up, also one that waits for a slot or in aside(). */
 void domain_doom(virDomainObj *vm);
 /* One more or one less running guest; tells libvirtd whether it may go to sleep. */
 void domain_count_active(int change);
@@ -185,12 +188,29 @@ int domain_state(virDomainObj *vm, const struct xyl_dominfo *info, int *reason);
 
 /* The file of its managed save, whether there is one or not; to be freed with g_free(). */
 char *domain_save_file(const virDomainObj *vm);
-bool domain_has_save(const virDomainObj *vm);
-/* 0, or -1 with an error; none to remove is no error. */
+/* Whether it is there and of use. Looks at the disk; vm->hasManagedSave is what is known of it. */
+bool domain_look_for_save(const char *file);
+/* 0, or -1 with an error; none to remove is no error. The object is unlocked meanwhile; the caller has a slot. */
 int domain_remove_save(virDomainObj *vm);
 
+/* ---- aside.c: what a start waits for and may never get ---- */
+/* run: 0, or -1 with an error. undo: of what is not wanted any more; ret: what run gave. Takes the data. */
+typedef int aside_run_fn(void *data);
+typedef void aside_undo_fn(void *data, int ret);
+/*
+ * run(*data) on a thread of its own, with the object unlocked: what it gives; or -1 and VIR_ERR_OPERATION_ABORTED when the start
+ * was given up first. Then *data is NULL, and undo() will get it. Between process_begin() and process_finish().
+ */
+int aside(virDomainObj *vm, aside_run_fn *run, aside_undo_fn *undo, void **data);
+
 /* ---- process.c: a guest begins and ends ---- */
-/* Starts the domain; the caller has the job. detail: virDomainEventStartedDetailType. 0 or -1 with an error. */
+/*
+ * A start, of any kind, lies between these two: it has a slot, unless it comes from another host or with this one, and can be
+ * given up (domain_doom). The caller has the job; both may unlock the object. 0, or -1 with an error and nothing to finish.
+ */
+int process_begin(virDomainObj *vm);
+void process_finish(virDomainObj *vm);
+/* Starts the domain. detail: virDomainEventStartedDetailType. 0 or -1 with an error. */
 int process_start(virDomainObj *vm, bool paused, int detail);
 /* The same with its memory from a stream (savefile.h). def: what it has then, instead of its own; taken. NULL: its own.
  * once: the file, which is marked as used before the guest runs; NULL: it may be restored again. */
@@ -431,8 +451,8 @@ void lifecycle_added(virDomainObj **vm, bool good);
 /* What xylemd writes or reads of the guest ends: 0, or -1 with an error. Locked, unlocks meanwhile. */
 int lifecycle_cancel(virDomainObj *vm);
 /* save.c */
-/* Starts the guest: from its managed save if it has one. As process_start(). */
-int save_start(virDomainObj *vm, bool paused, int detail);
+/* Starts the guest, which the caller has the job of: from its managed save if it has one; fresh: that is thrown away. */
+int save_start(virDomainObj *vm, bool paused, bool fresh, int detail);
 /* What became of a save that libvirtd, or xylemd, has not lived to see the end of. Locked, no job; events_work_fn. */
 void save_recover(virDomainObj *vm, unsigned long life);
 /*

@@ -216,11 +216,11 @@ static void test_managed_save(virDomainPtr dom)
 	ok(define_has_save(dom, 0) == 0, "hasManagedSaveImage says no");
 	if (g_mkdir(xylem->save_dir, 0700) < 0 || !g_file_set_contents(file, "x", 1, NULL))
 		abort();
-	ok(define_has_save(dom, 0) == 1, "and yes where libvirt's own driver left one");
 	ok(lifecycle_create(dom) < 0 && strstr(virGetLastErrorMessage(), file) &&
 	           strstr(virGetLastErrorMessage(), "--force-boot") &&
 	           g_atomic_int_get(&xylemd.creations) == before,
 	   "such a guest is not started, and the error names the file and what to do");
+	ok(define_has_save(dom, 0) == 1, "and yes where a start has found one of libvirt's own driver");
 	ok(define_undefine(dom) < 0 && g_file_test(file, G_FILE_TEST_EXISTS), "nor is it undefined");
 	ok(lifecycle_create_flags(dom, VIR_DOMAIN_START_FORCE_BOOT) == 0 &&
 	           !g_file_test(file, G_FILE_TEST_EXISTS),

@@ -13,6 +13,7 @@
 
 #include "../lib/tap.h"
 #include "conf.h"
+#include "locking/domain_lock.h"
 #include "played.h"
 #include "virthread.h"
 #include "virthreadpool.h"
@@ -252,21 +253,91 @@ int xyl_sched_get(struct xyl *x G_GNUC_UNUSED, uint32_t domid G_GNUC_UNUSED, str
 	return 0;
 }
 
-/* A path whose file system does not answer. */
-int stat(const char *path, struct stat *st)
+/* ---- a file system that does not answer: /dead, and where saved guests are kept ---- */
+
+static char *save_dir;
+static bool saves_dead; /* guarded by lock */
+
+/* Whether the path is one of it, and what is asked fails at last. */
+static bool hangs(const char *path)
 {
-	if (STRPREFIX(path, "/dead/")) {
-		g_mutex_lock(&lock);
+	bool hung_here;
+
+	g_mutex_lock(&lock);
+	hung_here = STRPREFIX(path, "/dead/") || (saves_dead && STRPREFIX(path, save_dir));
+	if (hung_here) {
 		inside++;
 		g_cond_broadcast(&changed);
 		while (dead)
 			g_cond_wait(&changed, &lock);
 		inside--;
-		g_mutex_unlock(&lock);
-		errno = EIO;
-		return -1;
 	}
-	return fstatat(AT_FDCWD, path, st, 0);
+	g_mutex_unlock(&lock);
+	errno = EIO;
+	return hung_here;
+}
+
+int stat(const char *path, struct stat *st)
+{
+	return hangs(path) ? -1 : fstatat(AT_FDCWD, path, st, 0);
+}
+
+int lstat(const char *path, struct stat *st)
+{
+	return hangs(path) ? -1 : fstatat(AT_FDCWD, path, st, AT_SYMLINK_NOFOLLOW);
+}
+
+int access(const char *path, int mode)
+{
+	return hangs(path) ? -1 : faccessat(AT_FDCWD, path, mode, 0);
+}
+
+int unlink(const char *path)
+{
+	return hangs(path) ? -1 : unlinkat(AT_FDCWD, path, 0);
+}
+
+int mkdir(const char *path, mode_t mode)
+{
+	return hangs(path) ? -1 : mkdirat(AT_FDCWD, path, mode);
+}
+
+int open(const char *path, int flags, ...)
+{
+	va_list args;
+	mode_t mode;
+
+	va_start(args, flags);
+	mode = flags & O_CREAT ? va_arg(args, mode_t) : 0;
+	va_end(args);
+	return hangs(path) ? -1 : openat(AT_FDCWD, path, flags, mode);
+}
+
+/* ---- a lock manager, of which the same is true ---- */
+
+static unsigned int locks_held; /* guarded by lock */
+
+int virDomainLockImageAttach(virLockManagerPlugin *plugin G_GNUC_UNUSED, const char *uri G_GNUC_UNUSED,
+                             virDomainObj *vm G_GNUC_UNUSED, virStorageSource *src G_GNUC_UNUSED)
+{
+	g_mutex_lock(&lock);
+	inside++;
+	g_cond_broadcast(&changed);
+	while (dead)
+		g_cond_wait(&changed, &lock);
+	inside--;
+	locks_held++;
+	g_mutex_unlock(&lock);
+	return 0;
+}
+
+int virDomainLockImageDetach(virLockManagerPlugin *plugin G_GNUC_UNUSED, virDomainObj *vm G_GNUC_UNUSED,
+                             virStorageSource *src G_GNUC_UNUSED)
+{
+	g_mutex_lock(&lock);
+	locks_held--;
+	g_mutex_unlock(&lock);
+	return 0;
 }
 
 /* ---- calls, as libvirtd makes them ---- */
@@ -361,6 +432,55 @@ static int do_dump(virDomainPtr dom)
 	g_autofree char *path = g_strdup_printf("%s/%s.core", xylem->save_dir, dom->name);
 
 	return dump_core(dom, path, 0);
+}
+
+static int do_start_fresh(virDomainPtr dom)
+{
+	return lifecycle_create_flags(dom, VIR_DOMAIN_START_FORCE_BOOT);
+}
+
+static int do_undefine(virDomainPtr dom)
+{
+	return define_undefine_flags(dom, VIR_DOMAIN_UNDEFINE_MANAGED_SAVE);
+}
+
+static int do_remove_save(virDomainPtr dom)
+{
+	return define_remove_save(dom, 0);
+}
+
+static int do_restore(virDomainPtr dom G_GNUC_UNUSED)
+{
+	return save_restore(conn, "/dead/saved");
+}
+
+static int do_image_xml(virDomainPtr dom G_GNUC_UNUSED)
+{
+	g_autofree char *xml = save_image_get_xml(conn, "/dead/saved", 0);
+
+	return xml ? 0 : -1;
+}
+
+static int do_image_define(virDomainPtr dom G_GNUC_UNUSED)
+{
+	return save_image_define(conn, "/dead/saved", "<domain/>", 0);
+}
+
+static int do_managed_xml(virDomainPtr dom)
+{
+	g_autofree char *xml = save_managed_get_xml(dom, 0);
+
+	return xml ? 0 : -1;
+}
+
+static int do_managed_define(virDomainPtr dom)
+{
+	return save_managed_define(dom, "<domain/>", 0);
+}
+
+static int do_has_save(virDomainPtr dom)
+{
+	return define_has_save(dom, 0) < 0 ? -1 : 0;
 }
 
 static int do_state(virDomainPtr dom)
@@ -543,7 +663,7 @@ static void begin_all(struct job *jobs[GUESTS], int (*fn)(virDomainPtr), bool hi
 		jobs[i] = begin(fn, doms[i], high);
 }
 
-static const struct {
+static const struct kind {
 	const char *name;
 	int (*call)(virDomainPtr dom);
 	bool high, running;
@@ -567,6 +687,21 @@ static const struct {
 	{ "dumps", do_dump, false, true },
 };
 
+/* The same where it is the disk that does not answer; each of them fails at last. */
+static const struct kind of_files[] = {
+	{ "starts", do_start, false, false },
+	{ "starts that throw a managed save away", do_start_fresh, false, false },
+	{ "undefines", do_undefine, false, false },
+	{ "removals of managed saves", do_remove_save, false, false },
+	{ "looks into managed saves", do_managed_xml, false, false },
+	{ "changes of managed saves", do_managed_define, false, false },
+	{ "looks into files of saved guests", do_image_xml, false, false },
+	{ "changes of files of saved guests", do_image_define, false, false },
+	{ "restores", do_restore, false, false },
+	{ "saves", do_save, false, true },
+	{ "dumps", do_dump, false, true },
+};
+
 static void test_kind(size_t kind)
 {
 	struct job *jobs[GUESTS];
@@ -577,6 +712,81 @@ static void test_kind(size_t kind)
 	wait_inside(1);
 	tap_ok(others_go_on(), "25 %s that hang: others are answered", kinds[kind].name);
 	end_all(jobs, GUESTS);
+}
+
+/* Guests that are off have a managed save, as far as is known. */
+static void set_saves(bool on)
+{
+	unsigned int i;
+
+	for (i = 0; i < GUESTS; i++) {
+		virDomainObj *vm = domain_get(doms[i]);
+
+		vm->hasManagedSave = on;
+		virDomainObjEndAPI(&vm);
+	}
+	g_mutex_lock(&lock);
+	saves_dead = on;
+	g_mutex_unlock(&lock);
+}
+
+static void test_files(const struct kind *kind)
+{
+	struct job *jobs[GUESTS];
+	bool good;
+
+	set_running(kind->running);
+	set_saves(true);
+	set_hung(true, false);
+	begin_all(jobs, kind->call, kind->high);
+	wait_inside(1);
+	good = others_go_on();
+	good &= answered(do_state, doms[0], true, "its own state");
+	good &= answered(do_info, doms[0], false, "its own info");
+	good &= answered(do_has_save, doms[0], false, "whether it has a managed save");
+	tap_ok(good, "25 %s on a dead disk: others are answered, and about the guest itself", kind->name);
+	end_all(jobs, GUESTS);
+	set_saves(false);
+}
+
+/* Five starts wait for the disk of a managed save, or for the lock manager; three more are in line. */
+static void test_given_up_early(bool of_locks)
+{
+	int (*const ways[])(virDomainPtr) = { lifecycle_abort_job, do_destroy };
+	unsigned int way, i, given_up = 0, ends = 0, left = 0;
+	const char *what = of_locks ? "the lock manager" : "a dead disk";
+	static char manager;
+	struct job *jobs[GUESTS];
+
+	set_running(false);
+	xylem->lock_manager = of_locks ? (virLockManagerPlugin *)&manager : NULL;
+	set_saves(!of_locks);
+	set_hung(true, true);
+	begin_all(jobs, do_start, false);
+	wait_inside(5);
+	must(others_go_on(), "others are answered");
+	for (i = 0, way = 0; i < GUESTS; i++) {
+		if (g_atomic_int_get(&jobs[i]->done))
+			continue;
+		given_up += answered(ways[way % 2], doms[i], way % 2, way % 2 ? "destroy" : "abort");
+		way++;
+		ends += ended(jobs[i]) && jobs[i]->ret < 0 && strstr(jobs[i]->error, "given up");
+	}
+	tap_ok(way == 8 && given_up == 8 && ends == 8, "starts that wait for %s end when they are given up",
+	       what);
+	end_all(jobs, GUESTS);
+	for (i = 0; i < 1000 && (i == 0 || left); i++) {
+		g_usleep(1000);
+		virMutexLock(&xylem->lock);
+		left = xylem->left_count;
+		virMutexUnlock(&xylem->lock);
+	}
+	for (i = 0; i < GUESTS; i++)
+		given_up -= guests[i].exists || define_is_active(doms[i]) != 0;
+	tap_ok(!left && given_up == 8 && !locks_held, "nothing runs, and nothing is held, when %s answers",
+	       what);
+	xylem->lock_manager = NULL;
+	set_saves(false);
 }
 
 /* A guest that was suspended and has stayed so is let run again. */
@@ -607,7 +817,7 @@ static void test_given_up(void)
 	set_running(false);
 	set_hung(true, true);
 	begin_all(jobs, do_start, false);
-	wait_inside(1);
+	wait_inside(5);
 	tap_ok(others_go_on(), "25 starts that hang, and an xylemd that answers: others are answered");
 	for (i = 0; i < GUESTS; i++)
 		refused += g_atomic_int_get(&jobs[i]->done);
@@ -693,8 +903,13 @@ int main(void)
 	pool = virThreadPoolNewFull(WORKERS_MIN, WORKERS_MAX, WORKERS_PRIO, work, "rpc", NULL, NULL);
 	must(pool != NULL, "libvirt's pool of threads");
 	define_all();
+	save_dir = xylem->save_dir;
 	for (kind = 0; kind < G_N_ELEMENTS(kinds); kind++)
 		test_kind(kind);
+	for (kind = 0; kind < G_N_ELEMENTS(of_files); kind++)
+		test_files(&of_files[kind]);
+	test_given_up_early(false);
+	test_given_up_early(true);
 	test_resumes();
 	test_given_up();
 	test_destroys();

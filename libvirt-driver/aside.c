@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What a start waits for and may never get: a disk, the lock manager. It is done on a thread of its own, so that a start which
+ * is given up (domain_doom) ends without it; the thread then stays behind until it can end, and undoes what it has done.
+ *
+ * The number of threads that stay behind is bounded: beyond it nobody is let in who might add to them.
+ */
+#include "xylem.h"
+
+#include "viridentity.h"
+
+VIR_LOG_INIT("xylem.aside");
+
+#define LEFT_MAX 16
+
+struct aside {
+	aside_run_fn *run;
+	aside_undo_fn *undo;
+	void *data;
+	virIdentity *identity;
+	int ret;
+	virErrorPtr error;
+	/* Guarded by driver.lock. */
+	bool over, left;
+};
+
+static void aside_free(struct aside *a)
+{
+	if (a->error)
+		virFreeError(a->error);
+	g_clear_object(&a->identity);
+	g_free(a);
+}
+
+static void aside_main(void *opaque)
+{
+	struct aside *a = opaque;
+	bool left;
+
+	/* libvirt's other drivers ask who it is that calls. */
+	ignore_value(virIdentitySetCurrent(a->identity));
+	a->ret = a->run(a->data);
+	virErrorPreserveLast(&a->error);
+	virMutexLock(&xylem->lock);
+	a->over = true;
+	left = a->left;
+	virCondBroadcast(&xylem->slot_free);
+	virMutexUnlock(&xylem->lock);
+	if (!left)
+		return;
+	a->undo(a->data, a->ret);
+	virMutexLock(&xylem->lock);
+	xylem->left_count--;
+	virMutexUnlock(&xylem->lock);
+	aside_free(a);
+}
+
+/* Until it is over or the start is given up. No object is locked. Whether it is over. */
+static bool wait_for(struct aside *a, const bool *doomed)
+{
+	virMutexLock(&xylem->lock);
+	while (!a->over && !*doomed && virCondWait(&xylem->slot_free, &xylem->lock) == 0)
+		;
+	a->left = !a->over;
+	xylem->left_count += a->left;
+	virMutexUnlock(&xylem->lock);
+	return !a->left;
+}
+
+static bool may_begin(void)
+{
+	unsigned int left;
+
+	virMutexLock(&xylem->lock);
+	left = xylem->left_count;
+	virMutexUnlock(&xylem->lock);
+	if (left < LEFT_MAX)
+		return true;
+	virReportError(VIR_ERR_OPERATION_FAILED,
+	               "%u starts that were given up still wait for disks, or for the lock manager", left);
+	return false;
+}
+
+int aside(virDomainObj *vm, aside_run_fn *run, aside_undo_fn *undo, void **data)
+{
+	struct domain_private *priv = vm->privateData;
+	struct aside *a;
+	virThread thread;
+	int ret = -1;
+
+	if (!may_begin())
+		return -1;
+	a = g_new0(struct aside, 1);
+	a->run = run;
+	a->undo = undo;
+	a->data = *data;
+	a->identity = virIdentityGetCurrent();
+	if (virThreadCreateFull(&thread, false, aside_main, "xylem-aside", false, a) < 0) {
+		virReportSystemError(errno, "%s", "there is no thread for what may not answer");
+		aside_free(a);
+		return -1;
+	}
+	virObjectUnlock(vm);
+	if (wait_for(a, &priv->doomed)) {
+		ret = a->ret;
+		virErrorRestore(&a->error);
+		aside_free(a);
+	} else {
+		*data = NULL;
+		virReportError(VIR_ERR_OPERATION_ABORTED, "%s", "the start was given up");
+	}
+	virObjectLock(vm);
+	return ret;
+}
