@@ -161,9 +161,13 @@ static int attach_live(virDomainObj *vm, virDomainDeviceDef *dev)
 	int ret;
 
 	domain_handle(vm, handle);
-	if (refuse_present(vm->def, dev) < 0 || process_resolve(vm->def, dev) < 0)
+	if (halfway_settle(vm) < 0 || refuse_present(vm->def, dev) < 0 || slot_take(SLOT_GUEST, vm) < 0)
 		return -1;
-	device = conf_device(dev, vm->def);
+	/* The storage and the network driver may wait for a disk or a script. */
+	virObjectUnlock(vm);
+	ret = process_resolve(vm->def, dev);
+	virObjectLock(vm);
+	device = ret < 0 || virDomainObjCheckActive(vm) < 0 ? NULL : conf_device(dev, vm->def);
 	if (dev->type == VIR_DOMAIN_DEVICE_DISK) {
 		name_device(&dev->data.disk->info, dev->data.disk, NULL);
 		alias = g_strdup(dev->data.disk->info.alias);
@@ -173,11 +177,12 @@ static int attach_live(virDomainObj *vm, virDomainDeviceDef *dev)
 		alias = g_strdup(dev->data.net->info.alias);
 		priv->held = priv->held || conf_net_held(dev->data.net);
 	}
-	if (!device || slot_take(SLOT_GUEST, vm) < 0) {
-		if (device)
-			g_variant_unref(g_variant_ref_sink(device));
+	if (!device) {
+		slot_give(SLOT_GUEST);
 		goto error;
 	}
+	if (!priv->foreign)
+		halfway_begin_device(vm, dev);
 	virObjectUnlock(vm);
 	if (dev->type == VIR_DOMAIN_DEVICE_NET)
 		process_warn_mac(vm->def, dev->data.net);
@@ -203,6 +208,7 @@ static int attach_live(virDomainObj *vm, virDomainDeviceDef *dev)
 	priv->locked = priv->locked || locks;
 	domain_event(virDomainEventDeviceAddedNewFromObj(vm, alias));
 	domain_save_status(vm);
+	halfway_end(vm->def);
 	process_keep_definition(vm);
 	return 0;
 error:
@@ -210,6 +216,7 @@ error:
 		net_unplug(vm->def, dev->data.net);
 		process_release_net(vm->def, dev->data.net);
 	}
+	halfway_end(vm->def);
 	return -1;
 }
 
@@ -231,7 +238,7 @@ static int detach_live(virDomainObj *vm, virDomainDeviceDef *dev, bool force)
 	struct domain_private *priv = vm->privateData;
 	g_autoptr(disk_locks_t) locks = NULL;
 	char handle[VIR_UUID_STRING_BUFLEN];
-	int index = find(vm->def, dev);
+	int index = halfway_settle(vm) < 0 ? -1 : find(vm->def, dev);
 	virDomainDeviceDef found = { .type = dev->type };
 	g_autofree char *alias = NULL;
 	GVariant *key;
@@ -251,12 +258,16 @@ static int detach_live(virDomainObj *vm, virDomainDeviceDef *dev, bool force)
 		g_variant_unref(g_variant_ref_sink(key));
 		return -1;
 	}
+	if (!priv->foreign)
+		halfway_begin(vm->def);
 	virObjectUnlock(vm);
 	ret = monitor_detach(xylem->monitor, handle, key);
 	if (ret == 0)
 		locks_drop(locks);
 	virObjectLock(vm);
 	slot_give(SLOT_GUEST);
+	if (ret < 0)
+		halfway_end(vm->def);
 	if (ret < 0 && virGetLastErrorCode() == VIR_ERR_OPERATION_TIMEOUT)
 		tell_kept(vm, &found);
 	if (ret < 0 || virDomainObjCheckActive(vm) < 0)
@@ -271,6 +282,7 @@ static int detach_live(virDomainObj *vm, virDomainDeviceDef *dev, bool force)
 	if (alias)
 		domain_event(virDomainEventDeviceRemovedNewFromObj(vm, alias));
 	domain_save_status(vm);
+	halfway_end(vm->def);
 	process_keep_definition(vm);
 	return 0;
 }

@@ -579,6 +579,7 @@ int events_start(void)
 	g_main_context_push_thread_default(xylem->context);
 	monitor_wait_first(xylem->monitor);
 	g_main_context_pop_thread_default(xylem->context);
+	halfway_recover();
 	events_reconcile(true);
 	if (virThreadCreateFull(&thread, true, events_main, "xylem-events", false, NULL) < 0) {
 		virReportSystemError(errno, "%s", "cannot start the event thread");

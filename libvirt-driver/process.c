@@ -430,6 +430,7 @@ static void unwind(virDomainObj *vm, virDomainDef *live, bool locked)
 	virErrorPreserveLast(&saved);
 	drop_locks(vm, locks);
 	release_nets(live);
+	halfway_end(live);
 	ignore_value(domain_hook(vm, live, VIR_HOOK_LIBXL_OP_RELEASE, VIR_HOOK_SUBOP_END));
 	virErrorRestore(&saved);
 }
@@ -471,6 +472,30 @@ static int resolve_unlocked(virDomainObj *vm, virDomainDef *live)
 	return ret;
 }
 
+/* Whether a start takes what others lack as long as nobody gives it back. */
+static bool takes(const virDomainDef *live, const char *once)
+{
+	bool ports = false;
+	size_t i;
+
+	for (i = 0; i < live->nnets; i++)
+		ports = ports || live->nets[i]->type == VIR_DOMAIN_NET_TYPE_NETWORK;
+	return once || ports || (xylem->lock_manager && live->ndisks);
+}
+
+/* Steps 2 and 3. */
+static int take(virDomainObj *vm, virDomainDef *live, const char *once, bool *locked)
+{
+	const struct domain_private *priv = vm->privateData;
+
+	if (domain_hook(vm, live, VIR_HOOK_LIBXL_OP_PREPARE, VIR_HOOK_SUBOP_BEGIN) < 0 ||
+	    resolve_unlocked(vm, live) < 0)
+		return -1;
+	if (takes(live, once))
+		halfway_begin(live);
+	return priv->migration == MIGRATION_INCOMING ? 0 : take_locks(vm, live, locked);
+}
+
 /* stream: its memory, or -1; live: what it is going to have, taken. */
 static int start_from(virDomainObj *vm, virDomainDef *definition, bool paused, int stream, const char *once,
                       int detail)
@@ -488,8 +513,14 @@ static int start_from(virDomainObj *vm, virDomainDef *definition, bool paused, i
 	priv->rebuilding = priv->gone = priv->foreign = false;
 	priv->max_speed_mib = priv->max_downtime_ms = 0;
 	g_clear_pointer(&priv->save_file, g_free);
-	if (domain_hook(vm, live, VIR_HOOK_LIBXL_OP_PREPARE, VIR_HOOK_SUBOP_BEGIN) < 0 ||
-	    resolve_unlocked(vm, live) < 0 || (!incoming && take_locks(vm, live, &locked) < 0) ||
+	if (!halfway_recover_start(vm)) {
+		virReportError(
+		        VIR_ERR_OPERATION_FAILED,
+		        "%s was being started when libvirtd ended, and xylemd cannot be asked what came of it",
+		        live->name);
+		return -1;
+	}
+	if (take(vm, live, once, &locked) < 0 ||
 	    domain_hook(vm, live, VIR_HOOK_LIBXL_OP_START, VIR_HOOK_SUBOP_BEGIN) < 0 ||
 	    build(vm, live, paused, stream, once) < 0) {
 		unwind(vm, live, locked);
@@ -509,6 +540,7 @@ static int start_from(virDomainObj *vm, virDomainDef *definition, bool paused, i
 		                     stream < 0 ? VIR_DOMAIN_RUNNING_BOOTED : VIR_DOMAIN_RUNNING_RESTORED);
 	domain_count_active(1);
 	domain_save_status(vm);
+	halfway_end(vm->def);
 	domain_event(virDomainEventLifecycleNewFromObj(vm, VIR_DOMAIN_EVENT_STARTED, detail));
 	if (paused && !incoming)
 		domain_event(virDomainEventLifecycleNewFromObj(vm, VIR_DOMAIN_EVENT_SUSPENDED,

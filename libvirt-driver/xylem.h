@@ -203,6 +203,22 @@ typedef void aside_undo_fn(void *data, int ret);
  */
 int aside(virDomainObj *vm, aside_run_fn *run, aside_undo_fn *undo, void **data);
 
+/* ---- halfway.c: what a libvirtd that died has left ---- */
+/* A start, or a detach, takes or gives back locks and ports of networks from here on; def: as its devices are then. */
+void halfway_begin(const virDomainDef *def);
+/* The same for an attach. */
+void halfway_begin_device(virDomainObj *vm, virDomainDeviceDef *dev);
+/* The outcome is in the state file. */
+void halfway_end(const virDomainDef *def);
+/* Before a device comes or goes: what is left of an earlier libvirtd's comes first. The caller has the job; unlocks the object
+ * meanwhile. 0, or -1 with an error. */
+int halfway_settle(virDomainObj *vm);
+/* At start, when state files are loaded and xylemd can be asked, and before the hypervisor's domains are looked at. */
+void halfway_recover(void);
+/* Before a start: what an earlier libvirtd has left of another one, if xylemd could not be asked then. Unlocks the object
+ * meanwhile. False: it cannot be asked now either. */
+bool halfway_recover_start(virDomainObj *vm);
+
 /* ---- process.c: a guest begins and ends ---- */
 /*
  * A start, of any kind, lies between these two: it has a slot, unless it comes from another host or with this one, and can be

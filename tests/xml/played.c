@@ -38,7 +38,8 @@ bool played_setup(const char *dir)
 	xylem->pvgrub = g_build_filename(dir, "pvgrub.bin", NULL);
 	xylem->migration_ports = virPortAllocatorRangeNew("migration", MIGRATE_PORT_MIN, MIGRATE_PORT_MAX);
 	conn = virGetConnect();
-	if (!conn || !xylem->domains || !xylem->xmlopt || g_mkdir(xylem->state_dir, 0700))
+	if (!conn || !xylem->domains || !xylem->xmlopt ||
+	    (g_mkdir(xylem->state_dir, 0700) && errno != EEXIST))
 		return false;
 	conn->driver = &table;
 	conn->privateData = xylem;

@@ -481,7 +481,8 @@ static void test_managed(void)
 	g_unlink(path);
 	fd = savefile_create(path, "<domain/>", false);
 	VIR_FORCE_CLOSE(fd);
-	ok(define_has_save(dom, 0) == 0 && lifecycle_create(dom) == 0 && runs() && !exists(path),
+	ok(!domain_look_for_save(path) && lifecycle_create(dom) == 0 && runs() && !exists(path) &&
+	           define_has_save(dom, 0) == 0,
 	   "an incomplete one is: its guest has gone on");
 	if (save_managed(dom, 0) < 0 || savefile_use(path, true) < 0)
 		abort();
