@@ -27,6 +27,7 @@
 
 struct build {
 	struct guest *guest;
+	struct op *op; /* NULL: a restart's */
 	const struct guestconf *conf;
 	struct image kernel;
 	struct image ramdisk;
@@ -102,8 +103,16 @@ static bool check_sizes(struct build *b, GError **error)
 	return unclaimed_pages(&host) >= conf->memory_kib / 4 || fail_host_memory(b, &host, error);
 }
 
-/* Step 1 */
-static bool prepare(struct build *b, GError **error)
+/* Whoever destroys the guest answers for it meanwhile: it waits for disks. */
+static void set_preparing(struct build *b, bool preparing)
+{
+	g_mutex_lock(&xylemd.lock);
+	b->guest->preparing = preparing;
+	b->guest->creating = preparing ? b->op : NULL;
+	g_mutex_unlock(&xylemd.lock);
+}
+
+static bool look_at_all(struct build *b, GError **error)
 {
 	const struct guestconf *conf = b->conf;
 	guint i;
@@ -126,6 +135,18 @@ static bool prepare(struct build *b, GError **error)
 		return false;
 	return !conf->ramdisk ||
 	       image_read(&b->ramdisk, conf->ramdisk, IMAGE_MAX_RAMDISK_BYTES, conf->name, "ramdisk", error);
+}
+
+/* Step 1 */
+static bool prepare(struct build *b, GError **error)
+{
+	bool ok;
+
+	set_preparing(b, true);
+	/* From here on a Destroy finds it there; one that came before is found here. */
+	ok = guest_alive(b->guest, error) && look_at_all(b, error);
+	set_preparing(b, false);
+	return ok;
 }
 
 /* Seconds between dom0's UTC and the guest's clock. */
@@ -391,10 +412,10 @@ static bool build_steps(struct build *b, GError **error)
 	return true;
 }
 
-static bool start_guest(struct guest *guest, bool paused, const char *started_event, int stream,
-                        GError **error)
+static bool start_guest(struct guest *guest, struct op *op, bool paused, const char *started_event,
+                        int stream, GError **error)
 {
-	struct build b = { .guest = guest, .conf = guest->journal->conf, .stream = stream };
+	struct build b = { .guest = guest, .op = op, .conf = guest->journal->conf, .stream = stream };
 	bool ok = build_steps(&b, error);
 
 	clear_images(&b);
@@ -418,7 +439,7 @@ static bool start_guest(struct guest *guest, bool paused, const char *started_ev
 
 bool build_guest(struct guest *guest, bool paused, const char *started_event, GError **error)
 {
-	return start_guest(guest, paused, started_event, -1, error);
+	return start_guest(guest, NULL, paused, started_event, -1, error);
 }
 
 /* No domain of somebody else has this name or UUID. Ours are in the tables. */
@@ -460,7 +481,7 @@ static bool create(struct op *op, const char *started_event)
 	g_autoptr(GError) error = NULL;
 
 	if (check_strangers(guest, &error) &&
-	    start_guest(guest, op->number & 1, started_event, op->fd, &error))
+	    start_guest(guest, op, op->number & 1, started_event, op->fd, &error))
 		return true;
 	teardown_guest(guest, false, g_atomic_int_get(&guest->doomed) ? "request" : "failed");
 	op_fail(op, error);

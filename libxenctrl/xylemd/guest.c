@@ -95,10 +95,16 @@ void guest_unref(struct guest *guest)
 
 bool guest_register(struct guest *guest, GError **error)
 {
+	struct guest *same;
 	bool ok = false;
 
 	g_mutex_lock(&xylemd.lock);
-	if (g_hash_table_contains(xylemd.by_uuid, guest->uuid))
+	same = g_hash_table_lookup(xylemd.by_uuid, guest->uuid);
+	if (same && g_atomic_int_get(&same->doomed))
+		xd_fail(error, XD_ERROR_BUSY,
+		        "guest \"%s\": it was destroyed, and is not gone yet: a disk does not answer, or another guest holds its memory",
+		        guest->name);
+	else if (same)
 		xd_fail(error, XD_ERROR_EXISTS, "guest \"%s\": a guest with uuid %s is there already",
 		        guest->name, guest->uuid);
 	else if (g_hash_table_contains(xylemd.by_name, guest->name))
@@ -330,6 +336,25 @@ void op_succeed(struct op *op)
 
 	if (call)
 		g_dbus_method_invocation_return_value(call, NULL);
+}
+
+bool op_give_up_build(struct guest *guest)
+{
+	g_autoptr(GError) error = NULL;
+	struct op *op = NULL;
+	bool preparing;
+
+	g_mutex_lock(&xylemd.lock);
+	preparing = guest->preparing;
+	if (preparing && guest->creating)
+		op = op_ref(guest->creating);
+	g_mutex_unlock(&xylemd.lock);
+	if (op) {
+		guest_alive(guest, &error);
+		op_fail(op, error);
+		op_unref(op);
+	}
+	return preparing;
 }
 
 /* Hands the guest's next operation to the crew; the caller holds the lock. */

@@ -63,6 +63,8 @@ struct guest {
 	bool busy;
 	uint32_t stopped_domid; /* the domain whose shutdown or death is being dealt with */
 	bool saving;            /* it may suspend: op_save() looks at its stop */
+	bool preparing;         /* a build waits for disks and kernel, and has made nothing yet */
+	struct op *creating;    /* the build, if it is no restart's; NULL */
 	struct job job;
 	struct xyl_live_limits limits; /* of live saves of this domain */
 	GVariant *snapshot;            /* its configuration, for Get and the journal */
@@ -170,6 +172,9 @@ void op_submit_quick(struct crew *crew, struct op *op);
 /* Between these two the guest's operations wait. */
 void guest_hold(struct guest *guest);
 void guest_release(struct guest *guest);
+/* Of a guest that is doomed: a build that waits for a disk is answered at once, although its thread stays with the disk.
+ * Whether there was one: nothing of the guest runs then, nor will. */
+bool op_give_up_build(struct guest *guest);
 /* The call to be answered, once; NULL afterwards. */
 GDBusMethodInvocation *op_take_call(struct op *op);
 void op_fail(struct op *op, const GError *error);

@@ -293,6 +293,9 @@ static void op_kill(struct op *op)
 	if (domid && !xyl_domain_info(xylemd.xen, domid, &info) && !memcmp(info.uuid, op->guest->id, 16) &&
 	    xyl_domain_destroy(xylemd.xen, domid) && errno != ESRCH)
 		g_warning("guest \"%s\": killing domain %u: %s", op->guest->name, domid, xyl_error());
+	/* The teardown comes behind the build, whenever that ends. */
+	if (op_give_up_build(op->guest))
+		op_succeed(op->then);
 	op_submit(op->then);
 }
 

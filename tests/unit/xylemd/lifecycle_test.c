@@ -586,6 +586,38 @@ static void test_after_stuck_call(void)
 	end(make("Destroy", g_variant_new("(s)", g.uuid)));
 }
 
+/* A kernel, or a disk, on a disk that does not answer. */
+static void test_give_up_build(void)
+{
+	struct call *building, *call;
+	gint64 begun = g_get_monotonic_time();
+	struct test_guest g;
+
+	new_guest(&g);
+	fake_gate(GATE_UNPACK, false);
+	building = begin("Create", g_variant_new("(@a{sv}u)", configuration(&g), 0));
+	UNTIL(fake_waiting(GATE_UNPACK));
+	call = make("Destroy", g_variant_new("(s)", g.uuid));
+	UNTIL(building->done);
+	tap_ok(call->good && !building->good && !g_strcmp0(building->error, "org.xylem.Error.Device") &&
+	               g_get_monotonic_time() - begun < 20 * G_USEC_PER_SEC && fake_waiting(GATE_UNPACK),
+	       "a start that waits for a dead disk ends at once when its guest is destroyed");
+	end(call);
+	end(building);
+	call = make("Create", g_variant_new("(@a{sv}u)", configuration(&g), 0));
+	tap_ok(!call->good && !g_strcmp0(call->error, "org.xylem.Error.Busy"),
+	       "until the disk answers it is not started again");
+	end(call);
+	fake_gate(GATE_UNPACK, true);
+	/* What follows is behind it. */
+	settle(&g);
+	tap_ok(!fake_find(g.id), "nothing of it runs when the disk answers");
+	call = make("Create", g_variant_new("(@a{sv}u)", configuration(&g), 0));
+	tap_ok(call->good && fake_find(g.id), "and it can be started");
+	end(call);
+	end(make("Destroy", g_variant_new("(s)", g.uuid)));
+}
+
 /* The host's time zone may be changed while the daemon runs. */
 static void test_time_zone(void)
 {
@@ -694,6 +726,7 @@ int main(void)
 	test_held_memory();
 	test_stuck_teardowns();
 	test_after_stuck_call();
+	test_give_up_build();
 	test_cheap_refusals();
 	g_rmdir(dir);
 	g_rmdir(dump_dir);
