@@ -481,6 +481,18 @@ void pt_walk(mfn_t l4, gva_t va, struct pt_walk *w)
 	}
 }
 
+uint64_t pt_leaf(mfn_t l4, gva_t va)
+{
+	uint64_t e = mfn_to_maddr(l4).a | PTE_P;
+
+	for (enum ptype level = PTYPE_L4; level >= PTYPE_L1; level--) {
+		if ((e & (PTE_P | PTE_PSE)) != PTE_P || !frame_is_ram(PTE_MFN(e).m))
+			return 0;
+		e = READ_ONCE(((const uint64_t *)mfn_map(PTE_MFN(e)))[va_index(va, level)]);
+	}
+	return e;
+}
+
 /* ---- grants ---- */
 
 /* The L1 entry that a grant operation names; lock held. */

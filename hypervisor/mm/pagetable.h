@@ -93,6 +93,8 @@ struct pt_walk {
 };
 /* Reads the tables as the processor would; takes no reference. */
 void pt_walk(mfn_t l4, gva_t va, struct pt_walk *w);
+/* The L1 entry that it comes to, or 0. */
+uint64_t pt_leaf(mfn_t l4, gva_t va);
 
 /* ---- grants: GNTMAP_host_map at a virtual address or (by_pte) in a given entry. flags: GNTMAP_*.
  * The caller holds the references on the granted frame. Errors are GNTST_*. */

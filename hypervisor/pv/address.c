@@ -240,12 +240,11 @@ int pv_set_ldt(struct vcpu *v, gva_t base, unsigned entries)
 	if (entries > 8192 || (base.v & (PAGE_SIZE - 1)) || !pv_address_ok(base.v))
 		return -EINVAL;
 	for (i = 0; i < pages; i++) {
-		struct pt_walk w;
+		uint64_t e = pt_leaf(v->l4_kernel, GVA(base.v + i * PAGE_SIZE));
 
-		pt_walk(v->l4_kernel, GVA(base.v + i * PAGE_SIZE), &w);
-		if (w.level != 1)
+		if (!(e & PTE_P))
 			break;
-		frames[i] = PTE_MFN(w.e[0]);
+		frames[i] = PTE_MFN(e);
 		if (frame_get_type(frames[i], &v->domain->mm, PTYPE_SEGDESC))
 			break;
 	}

@@ -245,3 +245,21 @@ int insn_decode(const uint8_t *bytes, size_t count, const struct cpu_user_regs *
 		insn->address = (uint32_t)insn->address;
 	return 0;
 }
+
+bool insn_decode_store(uint64_t code, const struct cpu_user_regs *regs, struct insn_store *store)
+{
+	static const uint8_t displacement_bytes[4] = { 0, 1, 4, 0 };
+	unsigned rex = code & 0xff, opcode = code >> 8 & 0xff, modrm = code >> 16 & 0xff;
+	unsigned mod = modrm >> 6, rm = modrm & 7, bits = 8u * displacement_bytes[mod];
+
+	if ((rex & 0xf8) != 0x48 || (opcode != 0x87 && opcode != 0x89) || mod == 3 || rm == 4 ||
+	    (!mod && rm == 5))
+		return false;
+	store->address = insn_reg_read(regs, rm | (rex & 1) << 3);
+	if (bits)
+		store->address += (uint64_t)((int64_t)(code << (40 - bits)) >> (64 - bits));
+	store->length = (uint8_t)(3 + displacement_bytes[mod]);
+	store->reg = (uint8_t)((modrm >> 3 & 7) | (rex & 4) << 1);
+	store->exchange = opcode == 0x87;
+	return true;
+}

@@ -27,6 +27,14 @@ struct insn {
 /* 0; -EINVAL: not one of the known instructions or longer than 15 bytes; -ENODATA: count bytes are too few. */
 int insn_decode(const uint8_t *bytes, size_t count, const struct cpu_user_regs *regs, bool mode64,
                 struct insn *insn) __must_check;
+/* The stores that kernels write entries of page tables with, in less time: mov or xchg of eight bytes to memory, with no prefix
+ * but REX, no SIB and no address relative to rip. code: the first eight bytes. False: something else. */
+struct insn_store {
+	uint64_t address;
+	uint8_t length, reg;
+	bool exchange;
+};
+bool insn_decode_store(uint64_t code, const struct cpu_user_regs *regs, struct insn_store *store);
 /* General register by its number, 0 rax .. 15 r15, as 64 bits. */
 uint64_t insn_reg_read(const struct cpu_user_regs *regs, unsigned number);
 /* Writes bytes of it: 8 and 4 replace the register (4 zero-extends), 2 and 1 merge. AH..BH are not supported. */

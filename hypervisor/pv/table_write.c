@@ -13,6 +13,7 @@
 #include "hw/uaccess.h"
 #include "lib/errno.h"
 #include "lib/log.h"
+#include "lib/string.h"
 #include "mm/pagetable.h"
 
 #define ARITHMETIC_FLAGS 0x8d5u
@@ -193,15 +194,53 @@ static bool advance(struct vcpu *v, struct cpu_user_regs *regs, const struct ins
 	return true;
 }
 
+/* A whole entry, at the address that faulted. */
+static bool is_usual(const uint8_t *bytes, size_t got, const struct cpu_user_regs *regs, gva_t cr2,
+                     struct insn_store *insn)
+{
+	uint64_t code;
+
+	if (unlikely(got < sizeof(code)))
+		return false;
+	memcpy(&code, bytes, sizeof(code));
+	return insn_decode_store(code, regs, insn) && insn->address == cr2.v && !(cr2.v & 7);
+}
+
+static int do_usual(const struct table_store *s, const struct insn_store *insn, struct cpu_user_regs *regs)
+{
+	uint64_t new = insn_reg_read(regs, insn->reg), old, expected;
+	int err;
+
+	if (!insn->exchange)
+		return entry_write(s, new, PT_WRITE, NULL);
+	old = expected = entry_read(s);
+	err = entry_cmpxchg(s, &expected, new);
+	if (!err)
+		insn_reg_write(regs, insn->reg, 8, old);
+	return err;
+}
+
 static bool emulate(struct vcpu *v, struct cpu_user_regs *regs, gva_t cr2, mfn_t table)
 {
 	uint8_t bytes[INSN_MAX_BYTES];
-	struct table_store s = { .v = v, .va = cr2 };
+	struct table_store s = { .v = v,
+		                 .va = cr2,
+		                 .entry = MADDR(mfn_to_maddr(table).a | (cr2.v & (PAGE_SIZE - 1) & ~7ull)),
+		                 .bytes = 8 };
+	struct insn_store usual;
 	struct insn insn;
 	size_t got;
 	int err;
 
 	got = sizeof(bytes) - guest_copy_in(bytes, GVA(regs->rip), sizeof(bytes));
+	if (likely(is_usual(bytes, got, regs, cr2, &usual))) {
+		err = do_usual(&s, &usual, regs);
+		if (!err) {
+			regs->rip += usual.length;
+			pv_instruction_done(v, regs);
+		}
+		return !err || err == -EAGAIN || err == -ERESTART_HV;
+	}
 	if (insn_decode(bytes, got, regs, true, &insn))
 		return false;
 	if ((insn.opcode | 1) == 0xab)
@@ -214,7 +253,6 @@ static bool emulate(struct vcpu *v, struct cpu_user_regs *regs, gva_t cr2, mfn_t
 	    (s.bytes == 1 && insn.has_modrm && !insn.rex && insn.reg >= 4 && insn.opcode != 0x80 &&
 	     insn.opcode != 0xc6))
 		return false;
-	s.entry = MADDR(mfn_to_maddr(table).a | (cr2.v & (PAGE_SIZE - 1) & ~7ull));
 	s.shift = (cr2.v & 7) * 8;
 	err = do_store(&s, &insn, regs);
 	if (err == -EAGAIN || err == -ERESTART_HV)
@@ -227,13 +265,11 @@ static bool emulate(struct vcpu *v, struct cpu_user_regs *regs, gva_t cr2, mfn_t
 bool pv_emulate_table_write(struct vcpu *v, struct cpu_user_regs *regs, gva_t cr2)
 {
 	struct domain_mm *mm = &v->domain->mm;
-	struct pt_walk w;
-	mfn_t table;
+	uint64_t e = pt_leaf(v->l4_kernel, cr2);
+	mfn_t table = PTE_MFN(e);
 	bool done;
 
-	pt_walk(v->l4_kernel, cr2, &w);
-	table = PTE_MFN(w.e[0]);
-	if (w.level != 1 || (w.e[0] & PTE_RW) || !frame_is_l1_table(table, mm))
+	if ((e & (PTE_P | PTE_RW)) != PTE_P || !frame_is_l1_table(table, mm))
 		return false;
 	/* Held, since the old entry is shown to the guest: it must not be another domain's memory by then. */
 	if (!frame_get(table, mm))

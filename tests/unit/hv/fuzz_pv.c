@@ -150,6 +150,23 @@ static void compare(const uint8_t *code, size_t count, const struct cpu_user_reg
 }
 #endif
 
+/* The short decoder agrees with the long one. */
+static void decode_store(const uint8_t *bytes, const struct cpu_user_regs *regs)
+{
+	struct insn_store store;
+	struct insn insn;
+	uint64_t code;
+
+	memcpy(&code, bytes, sizeof(code));
+	if (!insn_decode_store(code, regs, &store))
+		return;
+	MUST(!insn_decode(bytes, sizeof(code), regs, true, &insn) && insn.is_memory &&
+	     insn.operand_bytes == 8);
+	MUST(insn.opcode == (store.exchange ? 0x87 : 0x89) && insn.length == store.length);
+	MUST(insn.address == store.address && insn.reg == store.reg);
+	MUST(!insn.segment && !insn.lock && !insn.rep && !insn.repne && insn.address_bytes == 8);
+}
+
 static void decode(const uint8_t *code, size_t count, struct cpu_user_regs *regs, bool mode64)
 {
 	uint8_t *exact = malloc(MAX(count, (size_t)1)); /* the sanitizer sees a read beyond it */
@@ -160,6 +177,8 @@ static void decode(const uint8_t *code, size_t count, struct cpu_user_regs *regs
 	err = insn_decode(exact, count, regs, mode64, &insn);
 	MUST(!err || err == -EINVAL || err == -ENODATA);
 	MUST(err != -ENODATA || count < INSN_MAX_BYTES);
+	if (mode64 && count >= 8)
+		decode_store(exact, regs);
 	if (!err) {
 		MUST(insn.length >= 1 && insn.length <= INSN_MAX_BYTES && insn.length <= count);
 		MUST(listed(insn.opcode));

@@ -508,6 +508,76 @@ static void emulated_store_reads_no_foreign_memory(void)
 	verdict("an emulated store sees nothing of a table that was given away meanwhile");
 }
 
+/* One instruction of the guest's at 0x100, which stores to address 8: the L1 table's second entry, or what is there. */
+static bool store_to_table(struct vcpu *v, struct cpu_user_regs *regs, const char *code, size_t bytes)
+{
+	memset(fake_guest + 0x100, 0xf1, 32);
+	memcpy(fake_guest + 0x100, code, bytes);
+	regs->rip = 0x100;
+	return pv_emulate_table_write(v, regs, GVA(8));
+}
+
+#define STORE(code) store_to_table(v, &regs, code, sizeof(code) - 1)
+
+/* The usual ones and their like, which all end at the same entry, or are refused. */
+static void stores_to_tables(void)
+{
+	struct vcpu *v = d1->vcpus[0];
+	mfn_t l1 = fake_pv_frame(d1), page = fake_pv_frame(d1), old_l4 = v->l4_kernel;
+	uint64_t e = page.m << PAGE_SHIFT | PTE_P | PTE_US, *entry = (uint64_t *)mfn_map_own(l1) + 1;
+	struct cpu_user_regs regs = { .rbx = 8, .rax = e, .r13 = 0x80, .rcx = e | PTE_RW };
+	struct fake_pv_tree t;
+
+	begin();
+	cpu_set_current(v);
+	CHECK_THAT(!pt_pin(&d1->mm, l1, PTYPE_L1));
+	t = fake_pv_tree(d1, l1, LEAF_FLAGS & ~PTE_RW);
+	CHECK_THAT(!pt_get(&d1->mm, t.l4, PTYPE_L4, false));
+	v->l4_kernel = t.l4;
+	CHECK_THAT(STORE("\x48\x89\x03") && *entry == e && regs.rip == 0x103 && regs.rax == e);
+	CHECK_THAT(STORE("\x48\x87\x0b") && *entry == (e | PTE_RW) && regs.rcx == e && regs.rip == 0x103);
+	CHECK_THAT(STORE("\x49\x87\x4d\x88") && *entry == e && regs.rcx == (e | PTE_RW) && regs.rip == 0x104);
+	/* LOCK before it is the same, and goes the long way. */
+	CHECK_THAT(STORE("\xf0\x48\x87\x0b") && *entry == (e | PTE_RW) && regs.rcx == e);
+	/* Half of it, at another address than the one that faulted, or relative to a segment: not the usual one, or none at all. */
+	regs.rcx = 0;
+	CHECK_THAT(STORE("\x89\x0b") && *entry == 0);
+	CHECK_THAT(!STORE("\x48\x89\x43\x08") && !STORE("\x65\x48\x89\x03") && !STORE("\x48\x8b\x03"));
+	regs.rbx = 9;
+	CHECK_THAT(!STORE("\x48\x89\x03") && *entry == 0);
+	CHECK_THAT(!pv_emulate_table_write(v, &regs, GVA(9)) && *entry == 0);
+	/* What validation refuses is the guest's fault, and nothing has changed. */
+	regs.rbx = 8;
+	regs.rcx = l1.m << PAGE_SHIFT | PTE_P | PTE_RW | PTE_US;
+	CHECK_THAT(!STORE("\x48\x87\x0b") && *entry == 0 && regs.rip == 0x100 &&
+	           regs.rcx == (l1.m << PAGE_SHIFT | PTE_P | PTE_RW | PTE_US));
+	CHECK_THAT(!STORE("\x48\x89\x0b") && *entry == 0 && regs.rip == 0x100);
+	v->l4_kernel = old_l4;
+	CHECK_THAT(!pt_put(&d1->mm, t.l4, false));
+	verdict("stores to a page table by instructions that are usual, and by others");
+}
+
+static void leaf_entries(void)
+{
+	struct fake_pv_tree t = fake_pv_tree(d1, fake_pv_frame(d1), LEAF_FLAGS);
+	uint64_t *l1 = mfn_map_own(t.l1), *l2 = mfn_map_own(t.l2), link = l2[0];
+
+	begin();
+	l1[1] = 0x200;
+	CHECK_THAT(pt_leaf(t.l4, GVA(0)) == l1[0] && pt_leaf(t.l4, GVA(0x1000)) == 0x200);
+	CHECK_THAT(!pt_leaf(t.l4, GVA(1ull << 21)) && !pt_leaf(t.l4, GVA(1ull << 30)));
+	CHECK_THAT(!pt_leaf(t.l4, GVA(1ull << 39)) && !pt_leaf(INVALID_MFN, GVA(0)));
+	l2[0] = link | PTE_PSE;
+	CHECK_THAT(!pt_leaf(t.l4, GVA(0)));
+	l2[0] = link & ~PTE_P;
+	CHECK_THAT(!pt_leaf(t.l4, GVA(0)));
+	l2[0] = link | 1ull << 45;
+	CHECK_THAT(!pt_leaf(t.l4, GVA(0)));
+	l2[0] = link;
+	CHECK_THAT(pt_leaf(t.l4, GVA(0)) == l1[0]);
+	verdict("the entry that maps an address is found, and none where a table is missing, a superpage, or no memory");
+}
+
 /* ---- lengths ---- */
 
 /* REX.W overrides the operand-size prefix, also for the length of an immediate (SDM Vol. 2, 2.2.1.2). */
@@ -523,6 +593,34 @@ static void immediate_behind_both_size_prefixes(void)
 	CHECK_THAT(!insn_decode(add, sizeof(add), &regs, true, &insn));
 	CHECK_THAT(insn.length == 8 && insn.operand_bytes == 8 && insn.immediate == 0x44332211);
 	verdict("the immediate behind an operand-size prefix and REX.W has four bytes");
+}
+
+/* Each first byte, opcode and ModRM, with a displacement that is negative: what the short decoder takes is what it is. */
+static void usual_stores(void)
+{
+	struct cpu_user_regs regs = { .rip = 0x100 };
+	unsigned usual = 0, wrong = 0;
+
+	for (unsigned i = 0; i < 16; i++)
+		insn_reg_write(&regs, i, 8, 0x1111111100000000ull * i + 0x1000 * i);
+	begin();
+	for (unsigned n = 0; n < 1u << 24; n++) {
+		uint64_t code = n | 0x99887766f5000000ull;
+		struct insn_store store;
+		struct insn insn;
+
+		if (!insn_decode_store(code, &regs, &store))
+			continue;
+		usual++;
+		wrong += insn_decode((const uint8_t *)&code, 8, &regs, true, &insn) ||
+		         insn.reg != store.reg || insn.opcode != (store.exchange ? 0x87 : 0x89) ||
+		         insn.operand_bytes != 8 || insn.address != store.address ||
+		         insn.length != store.length || insn.segment || insn.lock || insn.rep || insn.repne ||
+		         !insn.is_memory || insn.address_bytes != 8;
+	}
+	/* REX.W with three more bits, two opcodes, eight registers, three kinds of addresses by seven registers, but rip. */
+	CHECK_THAT(usual == 8 * 2 * 8 * (3 * 7 - 1) && !wrong);
+	verdict("the short decoder of stores to tables agrees with the long one");
 }
 
 /* ---- guest addresses ---- */
@@ -606,7 +704,7 @@ int main(void)
 	d1 = fake_pv_domain(1, 4);
 	d2 = fake_pv_domain(2, 1);
 	(void)d0;
-	tap_plan(12);
+	tap_plan(15);
 	emulated_store_reads_no_foreign_memory();
 	refused_context_is_given_up_in_slices();
 	reduced_tables_are_not_older_than_the_flush();
@@ -622,5 +720,8 @@ int main(void)
 	io_bitmap_is_the_kernels();
 	clamped_addresses();
 	immediate_behind_both_size_prefixes();
+	usual_stores();
+	stores_to_tables();
+	leaf_entries();
 	return tap_end();
 }
