@@ -69,6 +69,11 @@ static uint64_t reduced_cr3(struct vcpu *v, mfn_t l4, mfn_t full)
 	return mfn_to_maddr(mfn_of(r->l4)).a;
 }
 
+static uint64_t cr3_or_none(mfn_t root)
+{
+	return mfn_eq(root, INVALID_MFN) ? 0 : mfn_to_maddr(root).a;
+}
+
 /* For the fast path: the table of that mode, where this CPU need do nothing before it loads it. */
 static void offer(const struct vcpu *v, bool kernel)
 {
@@ -76,13 +81,18 @@ static void offer(const struct vcpu *v, bool kernel)
 
 	if (!v->domain->xpti && !mfn_eq(l4, INVALID_MFN))
 		root = pt_root_ready(&v->domain->mm, l4, kernel, kernel || mfn_eq(l4, v->l4_kernel));
-	cpu_info()->fast_cr3[kernel] = mfn_eq(root, INVALID_MFN) ? 0 : mfn_to_maddr(root).a;
+	cpu_info()->fast_cr3[kernel] = cr3_or_none(root);
 }
 
 void pv_fastpath_tables(const struct vcpu *v)
 {
-	offer(v, false);
-	offer(v, true);
+	if (unlikely(READ_ONCE(v->domain->mm.l4_copied))) {
+		offer(v, false);
+		offer(v, true);
+	} else {
+		cpu_info()->fast_cr3[false] = cr3_or_none(v->l4_user);
+		cpu_info()->fast_cr3[true] = cr3_or_none(v->l4_kernel);
+	}
 }
 
 static void load_copies(struct vcpu *v, mfn_t l4)
