@@ -232,9 +232,6 @@ void stream_close(struct stream *s)
 {
 	int error = errno;
 
-	/* of a save that failed, too: what had been written so far is there */
-	if (s->file && s->sparse)
-		(void)!streamfile_end_write(s->file);
 	streamfile_free(s->file);
 	s->file = NULL;
 	if (s->own_pipe)

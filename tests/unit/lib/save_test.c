@@ -464,7 +464,7 @@ static void test_resumed(void)
 	CHECK_THAT(xyl_domain_save(x, 1, fd, resume, NULL) < 0 && errno == EBUSY &&
 	           strstr(xyl_error(), "has not shut down for suspend"));
 	CHECK_THAT(lseek(fd, 0, SEEK_SET) == 0 && restore_from(fd, &made, 0) < 0 && errno == EBADMSG &&
-	           strstr(xyl_error(), "before their END"));
+	           strstr(xyl_error(), "the stream ends within its"));
 	CHECK_THAT(!fake_mapped && !fake_allocated);
 	printf("# %s\n", xyl_error());
 	verdict("not saved: a domain that somebody lets go on meanwhile; what was written has no END");
@@ -760,6 +760,24 @@ static void test_cancel(void)
 	verdict("a progress function that says no");
 }
 
+static bool stop_late(const struct xyl_progress *p, void *data)
+{
+	(void)data;
+	return !p->pages_done;
+}
+
+/* What stands in a buffer when a save fails is of use to nobody, and its disk may be one that does not answer. */
+static void test_failed_file(void)
+{
+	guest_make();
+	if (ftruncate(fd, 0) < 0 || lseek(fd, 0, SEEK_SET) < 0)
+		abort();
+	CHECK_THAT(xyl_domain_save(x, 1, fd, stop_late, NULL) < 0 && errno == ECANCELED);
+	/* Where all is in the file it stands at its end. */
+	CHECK_THAT(lseek(fd, 0, SEEK_CUR) == 0);
+	verdict("a save that fails writes no more");
+}
+
 static void *feed(void *data)
 {
 	int to = *(int *)data;
@@ -968,6 +986,7 @@ int main(void)
 	test_optional();
 	test_limits();
 	test_cancel();
+	test_failed_file();
 	test_pipe();
 	test_failing_calls();
 	test_truncated();
