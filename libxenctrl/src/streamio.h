@@ -18,8 +18,8 @@ struct stream {
 	bool sparse;      /* pages of zeros become holes of a file */
 	bool may_wait;    /* it is written to what can be full: a pipe, a socket */
 	bool socket;
-	int pipe; /* fd once more, which does not block, where own_pipe says that there is one */
-	bool own_pipe;
+	bool own_pipe; /* fd is a pipe, and there is a descriptor of it that does not block: */
+	int pipe;
 	struct streamfile *file; /* past the page cache; or NULL */
 };
 
@@ -57,7 +57,7 @@ XYL_HIDDEN int stream_end_output(struct stream *s) XYL_MUST_USE;
 /* Before the first read, and after the last one: the descriptor stands behind what was read, not further. */
 XYL_HIDDEN void stream_begin_input(struct stream *s);
 XYL_HIDDEN void stream_end_input(struct stream *s);
-/* Lets go of all but the caller's descriptor; keeps errno. */
+/* Lets go of all but the caller's descriptor; keeps errno. Of a stream without its end not all may be in the file. */
 XYL_HIDDEN void stream_close(struct stream *s);
 /*
  * Puts a page behind count parts, to the last of them where it lies behind it, or as a hole where it is zeros and there may

@@ -362,8 +362,8 @@ static uint32_t find_domain(const struct xyl_dominfo *domains, int count, const 
 	return found;
 }
 
-/* Whether there is a domain of this number; no guest without one has it. */
-static bool number_is_taken(const struct xyl_dominfo *domains, int count, uint32_t domid)
+/* Whether there is a domain of this number: of whomever, not of the guest whose domain was not found. */
+static bool is_there(const struct xyl_dominfo *domains, int count, uint32_t domid)
 {
 	int i;
 
@@ -388,7 +388,7 @@ static void adopt(struct journal *journal, const struct xyl_dominfo *domains, in
 	}
 	domid = find_domain(domains, count, guest->id, recorded);
 	/* Without a domain its nodes and backends may still be there: the recorded number leads to them. */
-	guest_set_domid(guest, domid || number_is_taken(domains, count, recorded) ? domid : recorded);
+	guest_set_domid(guest, domid || is_there(domains, count, recorded) ? domid : recorded);
 	if (phase == JOURNAL_RUNNING && domid && domid == recorded) {
 		/* A disk that does not answer keeps its guest's operations waiting, and nothing else. */
 		for (i = 0; i < journal->conf->disks->len; i++)

@@ -149,7 +149,7 @@ static void wait_domain_gone(uint32_t domid, const uint8_t id[16], const char *w
 }
 
 /* Whether the number is that of a domain with another UUID. */
-static bool number_is_taken(uint32_t domid, const uint8_t id[16])
+static bool is_anothers(uint32_t domid, const uint8_t id[16])
 {
 	struct xyl_dominfo info;
 
@@ -227,7 +227,7 @@ void teardown_guest(struct guest *guest, bool keep_disks, const char *detail)
 	g_autoptr(GError) error = NULL;
 
 	/* Found by its journal alone, the number may have been given to another domain, which is spared. */
-	if (domid && number_is_taken(domid, guest->id))
+	if (domid && is_anothers(domid, guest->id))
 		domid = 0;
 	if (domid) {
 		remember_pool(guest->journal);
