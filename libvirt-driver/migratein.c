@@ -62,7 +62,8 @@ struct incoming {
 #define CONNECTED_MS 10000
 #define RESTORED_MS  300000
 
-unsigned int migrate_connect_ms = 300000;
+/* A source that its client keeps waiting for a slot there (SLOT_BUILD) says so itself before this is over. */
+unsigned int migrate_connect_ms = 420000;
 
 /* Threads that libvirtd must not take the driver away from. */
 static int threads;
