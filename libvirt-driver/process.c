@@ -483,17 +483,19 @@ static bool takes(const virDomainDef *live, const char *once)
 	return once || ports || (xylem->lock_manager && live->ndisks);
 }
 
-/* Steps 2 and 3. */
+/* Steps 2 and 3. It may be given up in each step that waits for somebody. */
 static int take(virDomainObj *vm, virDomainDef *live, const char *once, bool *locked)
 {
 	const struct domain_private *priv = vm->privateData;
 
 	if (domain_hook(vm, live, VIR_HOOK_LIBXL_OP_PREPARE, VIR_HOOK_SUBOP_BEGIN) < 0 ||
-	    resolve_unlocked(vm, live) < 0)
+	    check_doomed(vm, false) < 0 || resolve_unlocked(vm, live) < 0 || check_doomed(vm, false) < 0)
 		return -1;
 	if (takes(live, once))
 		halfway_begin(live);
-	return priv->migration == MIGRATION_INCOMING ? 0 : take_locks(vm, live, locked);
+	if (priv->migration != MIGRATION_INCOMING && take_locks(vm, live, locked) < 0)
+		return -1;
+	return check_doomed(vm, false);
 }
 
 /* stream: its memory, or -1; live: what it is going to have, taken. */

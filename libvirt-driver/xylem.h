@@ -100,9 +100,10 @@ extern struct xylem_driver *xylem;
 /* Kept for each domain; guarded by the domain object's lock. */
 struct domain_private {
 	virChrdevs *chrdevs;
-	bool starting;   /* a call is at work on its start, see process_begin() */
-	bool in_slot;    /* which has a slot */
-	bool doomed;     /* and another one has destroyed it; changed with driver.lock held too */
+	bool starting; /* a call is at work on its start, see process_begin() */
+	bool in_slot;  /* which has a slot */
+	bool doomed;   /* another call has destroyed it, and that one gives up; guarded by driver.lock besides: set with
+	                  both held (domain_doom), read with either */
 	bool unhurried;  /* who starts it is no client's call, and needs no slot */
 	bool rebuilding; /* xylemd takes it down in order to start it again */
 	bool foreign;    /* not made by xylemd */

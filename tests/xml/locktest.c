@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Until when the disks of a guest that is killed stay locked: what serves a disk may write to it after its guest is dead, and
- * only xylemd, or the kernel, knows when that is over.
+ * From when, and until when, the disks of a guest are locked. What serves a disk may write to it after its guest was killed,
+ * and only xylemd, or the kernel, knows when that is over.
  */
 #include "xylem.h"
 
@@ -11,6 +11,7 @@
 #include "../lib/tap.h"
 #include "played.h"
 #include "played_guests.h"
+#include "virhook.h"
 
 #define XML                                                                                          \
 	"<domain type='xen'><name>one</name><uuid>" UUID1 "</uuid><memory unit='KiB'>65536</memory>" \
@@ -105,6 +106,45 @@ static void test_unlocked(void)
 	fails.destroy = fails.away = fails.no_manager = false;
 }
 
+/* ---- a script that the guest is destroyed in ---- */
+
+static bool hooks;
+static GString *ops;
+
+int virHookPresent(int driver G_GNUC_UNUSED)
+{
+	return hooks;
+}
+
+int virHookCall(int driver G_GNUC_UNUSED, const char *id G_GNUC_UNUSED, int op, int sub_op G_GNUC_UNUSED,
+                const char *extra G_GNUC_UNUSED, const char *input G_GNUC_UNUSED, char **output G_GNUC_UNUSED)
+{
+	virDomainObj *vm;
+
+	g_string_append(ops, op == VIR_HOOK_LIBXL_OP_PREPARE   ? "prepare "
+	                     : op == VIR_HOOK_LIBXL_OP_RELEASE ? "release "
+	                                                       : "other ");
+	if (op != VIR_HOOK_LIBXL_OP_PREPARE)
+		return 0;
+	vm = domain_get(dom);
+	domain_doom(vm);
+	virDomainObjEndAPI(&vm);
+	return 0;
+}
+
+static void test_doomed(void)
+{
+	unsigned int before = locks_takes;
+
+	ops = g_string_new(NULL);
+	hooks = true;
+	ok(lifecycle_create(dom) < 0 && virGetLastErrorCode() == VIR_ERR_OPERATION_ABORTED &&
+	           locks_takes == before && STREQ(ops->str, "prepare release "),
+	   "a guest that is destroyed while its first script runs: nothing else is done for it");
+	hooks = false;
+	g_string_free(ops, TRUE);
+}
+
 int main(void)
 {
 	g_autofree char *dir = g_dir_make_tmp("xylem-lock-XXXXXX", NULL);
@@ -118,6 +158,7 @@ int main(void)
 	test_no_slot();
 	test_xylemd_gone();
 	test_unlocked();
+	test_doomed();
 	events_stop();
 	virObjectUnref(dom);
 	return tap_end() || system(remove) ? 1 : 0;

@@ -34,7 +34,8 @@ extern struct played_failures {
 
 /* Guests whose disks are locked. */
 extern int locks_held;
-extern void (*on_drop)(void); /* before they are let go */
+extern unsigned int locks_takes; /* how often any were taken */
+extern void (*on_drop)(void);    /* before they are let go */
 
 /* A save waits for it; until then 40 pages of 100 are done, in the second round. */
 extern GMutex save_gate;
