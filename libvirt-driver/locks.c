@@ -122,7 +122,7 @@ void locks_free(struct disk_locks *locks)
 		return;
 	if (locks->sources)
 		g_ptr_array_unref(locks->sources);
-	virDomainObjEndAPI(&locks->owner);
+	virObjectUnref(locks->owner);
 	g_free(locks);
 }
 
@@ -136,6 +136,9 @@ struct disk_locks *locks_new(const virDomainDef *def, virStorageSource *only)
 	locks = g_new0(struct disk_locks, 1);
 	locks->sources = g_ptr_array_new_with_free_func(virObjectUnref);
 	locks->owner = virDomainObjNew(xylem->xmlopt);
+	/* It comes locked, and nobody else has it: another thread may free it. */
+	if (locks->owner)
+		virObjectUnlock(locks->owner);
 	if (!locks->owner || !(locks->owner->def = virDomainDefNew(xylem->xmlopt))) {
 		locks_free(locks);
 		return NULL;
