@@ -14,6 +14,10 @@
 
 VIR_LOG_INIT("xylem.lifecycle");
 
+/* How often, and for how long, a start that is given up is looked for in xylemd. */
+#define LATE_US    50000
+#define LATE_TRIES 200
+
 /* The domain of the guest, whose number may be another one's by now. */
 static bool domain_is(unsigned int domid, const unsigned char *uuid, struct xyl_dominfo *info)
 {
@@ -80,18 +84,33 @@ static int kill_now(virDomainObj *vm, const unsigned char *uuid, unsigned int do
 	return 0;
 }
 
-/* One that is being built: whoever builds it gives up. Locked, no job, a slot. */
-static int end_building(virDomainObj *vm)
+/* False where xylemd does not know of it; otherwise it gives up, or cannot be asked. Locked; unlocks it meanwhile. */
+static bool destroy_unfinished(virDomainObj *vm)
 {
 	char handle[VIR_UUID_STRING_BUFLEN];
-	int ret = 0;
+	bool known;
 
 	domain_handle(vm, handle);
 	virObjectUnlock(vm);
-	/* xylemd need not know of it yet, nor any more. */
-	if (monitor_destroy(xylem->monitor, handle) < 0)
-		virResetLastError();
+	known = monitor_destroy(xylem->monitor, handle) == 0 ||
+	        virGetLastErrorCode() != VIR_ERR_OPERATION_INVALID;
+	virResetLastError();
 	virObjectLock(vm);
+	return known;
+}
+
+/* One that is being built: whoever builds it gives up. Locked, no job, a slot. */
+static int end_building(virDomainObj *vm)
+{
+	const struct domain_private *priv = vm->privateData;
+	int ret = 0, tries = 0;
+
+	/* xylemd need not know of it yet, nor any more. The start may be just about to tell it: doomed is until it has ended. */
+	while (!destroy_unfinished(vm) && priv->doomed && tries++ < LATE_TRIES) {
+		virObjectUnlock(vm);
+		g_usleep(LATE_US);
+		virObjectLock(vm);
+	}
 	ignore_value(migrate_release(vm));
 	if (virDomainObjBeginJob(vm, VIR_JOB_DESTROY) < 0) {
 		/* A transient one has left the list by now. */
