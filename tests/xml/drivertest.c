@@ -87,8 +87,8 @@ struct caller {
 
 static void note(struct caller *c, bool good)
 {
-	c->ret = good ? 0 : -1;
 	c->code = good ? 0 : virGetLastErrorCode();
+	g_atomic_int_set(&c->ret, good ? 0 : -1);
 }
 
 static void call_start(void *data)

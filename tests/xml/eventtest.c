@@ -144,7 +144,7 @@ static void take_down(const char *detail)
 	played_say(UUID, domid, "destroyed", detail);
 	played_heard();
 	ignore_value(define_is_active(dom));
-	events_reconcile(false);
+	played_reconcile();
 	g_mutex_lock(&lock);
 	guest.exists = false;
 	g_mutex_unlock(&lock);
@@ -193,7 +193,7 @@ int xyl_domain_info(struct xyl *x G_GNUC_UNUSED, uint32_t domid, struct xyl_domi
 
 int xyl_domain_list_all(struct xyl *x G_GNUC_UNUSED, struct xyl_dominfo **infos)
 {
-	void (*then)(void) = g_steal_pointer(&meanwhile);
+	void (*then)(void) = g_atomic_pointer_get(&meanwhile);
 	int count;
 
 	*infos = calloc(1, sizeof(**infos));
@@ -202,7 +202,7 @@ int xyl_domain_list_all(struct xyl *x G_GNUC_UNUSED, struct xyl_dominfo **infos)
 	if (count)
 		fill(*infos);
 	g_mutex_unlock(&lock);
-	if (then)
+	if (then && g_atomic_pointer_compare_and_exchange(&meanwhile, then, NULL))
 		then();
 	return count;
 }
@@ -224,14 +224,14 @@ static void guest_ends(unsigned int reason, const char *event, const char *detai
 	g_mutex_unlock(&lock);
 	played_say(UUID, guest.domid, event, detail);
 	played_heard();
-	events_reconcile(false);
+	played_reconcile();
 }
 
 static void rebuild(const char *why)
 {
 	take_down("restart");
 	played_heard();
-	events_reconcile(false);
+	played_reconcile();
 	played_say(UUID, built(false), "rebooted", why);
 }
 
@@ -282,10 +282,10 @@ static void keep_and_rebuild(void)
 	g_mutex_lock(&lock);
 	guest.exists = false;
 	g_mutex_unlock(&lock);
-	events_reconcile(false);
+	played_reconcile();
 	played_say(UUID, domid, "kept", "one-20261129T0400Z");
 	played_heard();
-	events_reconcile(false);
+	played_reconcile();
 	played_say(UUID, built(false), "rebooted", "crash");
 }
 
@@ -318,7 +318,7 @@ static void step_domstats(void)
 	virDomainStatsRecordPtr *records = NULL;
 
 	/* Another client acts between the list and its use. */
-	meanwhile = guest.paused ? step_resume : step_suspend;
+	g_atomic_pointer_set(&meanwhile, guest.paused ? step_resume : step_suspend);
 	if (stats_all(conn, NULL, 0, VIR_DOMAIN_STATS_STATE, &records, 0) > 0)
 		virDomainStatsRecordListFree(records);
 }

@@ -94,6 +94,18 @@ void played_heard(void)
 		g_usleep(100);
 }
 
+static gboolean reconcile(void *data G_GNUC_UNUSED)
+{
+	events_reconcile(false);
+	return G_SOURCE_REMOVE;
+}
+
+void played_reconcile(void)
+{
+	g_main_context_invoke(xylem->context, reconcile, NULL);
+	played_heard();
+}
+
 struct monitor *monitor_new(GMainContext *context G_GNUC_UNUSED, monitor_event_fn *fn,
                             void (*on_connected)(void) G_GNUC_UNUSED)
 {

@@ -19,5 +19,7 @@ bool played_valid(const char *schema, const char *xml);
 void played_say(const char *uuid, unsigned int domid, const char *event, const char *detail);
 /* Returns when all that xylemd has told has been heard. Not for the event thread. */
 void played_heard(void);
+/* Has objects and hypervisor agree: in the event thread, whose work that is. Not for it. */
+void played_reconcile(void);
 
 #endif

@@ -813,8 +813,7 @@ static bool agrees(void)
 	while (!same && g_get_monotonic_time() < until) {
 		int active;
 
-		events_reconcile(false);
-		played_heard();
+		played_reconcile();
 		active = define_is_active(dom);
 		g_mutex_lock(&lock);
 		/* A transient one that has ended is not known any more. */
