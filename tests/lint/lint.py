@@ -102,10 +102,10 @@ def rule_length(paths):
 
 
 def rule_guest_reachable(paths):
-    """code that guests reach stays below 16,250 lines"""
+    """code that guests reach stays below 16,500 lines"""
     total = sum(read(p).count("\n") for p in paths
                 if p.startswith(tuple("hypervisor/%s/" % f for f in GUEST_REACHABLE)) and p not in DOM0_ONLY)
-    if total > 16250:
+    if total > 16500:
         yield "hypervisor", "%d lines in %s" % (total, ", ".join(GUEST_REACHABLE))
 
 
