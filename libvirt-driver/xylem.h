@@ -102,7 +102,7 @@ struct domain_private {
 	virChrdevs *chrdevs;
 	bool starting; /* a call is at work on its start, see process_begin() */
 	bool in_slot;  /* which has a slot */
-	bool doomed;   /* another call has destroyed it, and that one gives up; guarded by driver.lock besides: set with
+	bool doomed; /* another call has destroyed it, and that one gives up; guarded by driver.lock besides: set with
 	                  both held (domain_doom), read with either */
 	bool unhurried;  /* who starts it is no client's call, and needs no slot */
 	bool rebuilding; /* xylemd takes it down in order to start it again */
