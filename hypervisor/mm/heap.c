@@ -435,7 +435,8 @@ int heap_claim(struct domain_mm *d, uint64_t pages)
 
 	spin_lock(&heap_lock);
 	want = pages > d->tot_pages ? pages - d->tot_pages : 0;
-	if (pages > d->max_pages)
+	/* Relinquishing sets dying first and then gives the claim back under this lock: what came before goes with it. */
+	if (pages > d->max_pages || (pages && READ_ONCE(d->dying)))
 		rc = -EINVAL;
 	else if (want && zone_free[ZONE_LOW] + zone_free[ZONE_HIGH] < claimed_total - d->claimed_pages + want)
 		rc = -ENOMEM;

@@ -31,7 +31,7 @@ uint64_t heap_free_pages(void);    /* frames */
 uint64_t heap_claimed_pages(void); /* of the free ones, those set aside by claims */
 /* 2^order frames out of d's claim and outside of what is set aside; domain_frame_alloc() is for all but mm. */
 mfn_t heap_alloc_for(struct domain_mm *d, unsigned order, unsigned flags);
-/* XENMEM_claim_pages: sets aside what d lacks to this many frames. 0, -EINVAL over max_pages, -ENOMEM. */
+/* XENMEM_claim_pages: sets aside what d lacks to this many frames. 0, -EINVAL over max_pages or dying, -ENOMEM. */
 int heap_claim(struct domain_mm *d, uint64_t pages) __must_check;
 
 /* Small objects (up to 64 KiB), zeroed, 16-byte aligned; hv_alloc_aligned up to 4096. NULL when out of memory. */

@@ -950,6 +950,8 @@ static void claims(void)
 	CHECK_THAT(heap_claim(d2, 100) == 0 && heap_claimed_pages() == 100);
 	destroy(d2);
 	CHECK_THAT(heap_claimed_pages() == 0);
+	/* Nobody would give it back: what is dying has given up its claims, and makes no more. */
+	CHECK_THAT(heap_claim(d2, 100) == -EINVAL && heap_claimed_pages() == 0 && heap_claim(d2, 0) == 0);
 }
 
 static const struct {
