@@ -29,9 +29,7 @@
 #include "hw/uaccess.h"
 
 #define ENTRIES_PER_FRAME (PAGE_SIZE / sizeof(grant_entry_v1_t))
-#define FRAMES_MAX        256
 #define TRACKS_PER_CHUNK  256
-#define TRACK_CHUNKS_MAX  1024
 #define UNMAP_BATCH       32
 #define GROW_FRAMES       8 /* of a table between looks at work_pending(); each takes 16 KiB */
 #define TRACK_NONE        (~0u)
@@ -56,12 +54,12 @@ struct grant_table {
 	spinlock_t lock;
 	bool dying;
 	unsigned frame_count, frame_max;
-	mfn_t frame[FRAMES_MAX];
-	struct active *active[FRAMES_MAX]; /* [ENTRIES_PER_FRAME] each */
-	unsigned track_count, track_max;   /* tracks that exist, and may */
-	uint32_t track_free;               /* list through .ref */
+	mfn_t frame[GRANT_FRAMES_MAX];
+	struct active *active[GRANT_FRAMES_MAX]; /* [ENTRIES_PER_FRAME] each */
+	unsigned track_count, track_max;         /* tracks that exist, and may */
+	uint32_t track_free;                     /* list through .ref */
 	uint32_t destroy_cursor;
-	struct track *tracks[TRACK_CHUNKS_MAX];
+	struct track *tracks[GRANT_TRACK_FRAMES_MAX];
 };
 
 /* ---- entries ---- */
@@ -147,7 +145,7 @@ int grant_table_frame(struct domain *d, unsigned index, mfn_t *mfn)
 
 	if (index >= t->frame_max)
 		return -EINVAL;
-	index = (unsigned)index_nospec(index, FRAMES_MAX);
+	index = (unsigned)index_nospec(index, GRANT_FRAMES_MAX);
 	rc = table_grow_slices(d, index + 1);
 	if (rc)
 		return rc;
@@ -662,7 +660,7 @@ static int setup_table(gva_t uop)
 		if (rc)
 			op.status = GNTST_general_error;
 		for (unsigned i = 0; i < op.nr_frames && op.status == GNTST_okay; i++) {
-			xen_pfn_t gmfn = t->frame[index_nospec(i, FRAMES_MAX)].m;
+			xen_pfn_t gmfn = t->frame[index_nospec(i, GRANT_FRAMES_MAX)].m;
 
 			if (copy_to_handle(op.frame_list, i, &gmfn, 1))
 				op.status = GNTST_bad_virt_addr;
@@ -920,9 +918,9 @@ int grant_domain_init(struct domain *d, unsigned max_frames, unsigned max_maptra
 	if (!t)
 		return -ENOMEM;
 	t->lock = SPINLOCK(RANK_GRANT);
-	t->frame_max = MIN(max_frames, FRAMES_MAX);
+	t->frame_max = MIN(max_frames, GRANT_FRAMES_MAX);
 	/* max_maptrack is in frames of tracks, as the toolstack counts them. */
-	t->track_max = MIN(max_maptrack, TRACK_CHUNKS_MAX) * TRACKS_PER_CHUNK;
+	t->track_max = MIN(max_maptrack, GRANT_TRACK_FRAMES_MAX) * TRACKS_PER_CHUNK;
 	t->track_free = TRACK_NONE;
 	d->grant = t;
 	return 0;
@@ -972,9 +970,9 @@ void grant_domain_free(struct domain *d)
 	if (!t)
 		return;
 	grant_domain_unshare(d);
-	for (unsigned i = 0; i < FRAMES_MAX; i++)
+	for (unsigned i = 0; i < GRANT_FRAMES_MAX; i++)
 		hv_free(t->active[i]);
-	for (unsigned i = 0; i < TRACK_CHUNKS_MAX; i++)
+	for (unsigned i = 0; i < GRANT_TRACK_FRAMES_MAX; i++)
 		hv_free(t->tracks[i]);
 	hv_free(t);
 	d->grant = NULL;

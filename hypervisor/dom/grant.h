@@ -6,6 +6,10 @@
 #include "dom/domain.h"
 #include <xen/grant_table.h>
 
+/* What a domain's limits can be at the most. */
+#define GRANT_FRAMES_MAX       256
+#define GRANT_TRACK_FRAMES_MAX 1024
+
 int grant_domain_init(struct domain *d, unsigned max_frames, unsigned max_maptrack) __must_check;
 /* Revokes what others mapped where that is possible and drops this domain's mappings; preemptible. */
 int grant_domain_destroy(struct domain *d) __must_check;

@@ -35,6 +35,9 @@ static int create_check(const struct xen_domctl_createdomain *c)
 		return -EINVAL;
 	if (!c->max_vcpus || c->max_vcpus > VCPUS_MAX)
 		return -EINVAL;
+	if (!c->max_grant_frames || c->max_grant_frames > (int64_t)READ_ONCE(default_grant_frames) ||
+	    c->max_maptrack_frames > (int64_t)READ_ONCE(default_maptrack_frames))
+		return -EINVAL;
 	if (XEN_DOMCTL_GRANT_version(c->grant_opts) != 1 || c->grant_opts & ~XEN_DOMCTL_GRANT_version_mask)
 		return -EINVAL;
 	return 0;

@@ -8,6 +8,7 @@
  */
 #include "config.h"
 #include "dom/cpupool.h"
+#include "dom/grant.h"
 #include "hypercall/domctl.h"
 #include "hypercall/settings.h"
 #include "hw/options.h"
@@ -136,12 +137,12 @@ static int write_count(const char *value, unsigned *to, unsigned min, unsigned m
 
 static int write_grant_frames(const char *value)
 {
-	return write_count(value, &default_grant_frames, 1, GRANT_FRAMES_LIMIT);
+	return write_count(value, &default_grant_frames, 1, GRANT_FRAMES_MAX);
 }
 
 static int write_maptrack_frames(const char *value)
 {
-	return write_count(value, &default_maptrack_frames, 0, MAPTRACK_FRAMES_LIMIT);
+	return write_count(value, &default_maptrack_frames, 0, GRANT_TRACK_FRAMES_MAX);
 }
 
 static bool same_unit(unsigned a, unsigned b, bool socket)

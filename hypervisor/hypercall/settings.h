@@ -5,14 +5,12 @@
 
 #include "lib/release.h"
 
-#define XYLEM_ABI_MAJOR       XEN_RELEASE_MAJOR
-#define XYLEM_ABI_MINOR       XEN_RELEASE_MINOR
-#define XYLEM_EXTRAVERSION    "-xylem"
+#define XYLEM_ABI_MAJOR    XEN_RELEASE_MAJOR
+#define XYLEM_ABI_MINOR    XEN_RELEASE_MINOR
+#define XYLEM_EXTRAVERSION "-xylem"
 
-#define GRANT_FRAMES_LIMIT    65536
-#define MAPTRACK_FRAMES_LIMIT 65536
-
-/* What a new domain gets that asks for the default; changed through hypfs. READ_ONCE, WRITE_ONCE. domctl.c. */
+/* What a new domain gets that asks for the default, and can ask for at the most; changed through hypfs. READ_ONCE,
+ * WRITE_ONCE. domctl.c. */
 extern unsigned default_grant_frames, default_maptrack_frames;
 
 #endif

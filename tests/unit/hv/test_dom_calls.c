@@ -6,6 +6,7 @@
  * the argument.
  */
 #include "hypercall/domctl.h"
+#include "hypercall/settings.h"
 #include "hw/console.h"
 #include "hw/irq.h"
 #include "hw/smp.h"
@@ -726,13 +727,58 @@ static void ports_in_words(void)
 	machine_become(0, dom0->vcpus[0]);
 }
 
+static int made(void)
+{
+	struct hc_args a = { { 0 } };
+
+	return (int)hc_domctl(&a);
+}
+
+/* A new domain gets the limits that it asks for, or as many as /params says, and never more than that. */
+static int create_with(int frames, int tracks)
+{
+	struct xen_domctl_createdomain *c = &permission(XEN_DOMCTL_createdomain)->u.createdomain;
+	struct domain *d;
+	int rc;
+
+	c->max_vcpus = 1;
+	c->max_evtchn_port = 1023;
+	c->grant_opts = 1;
+	c->max_grant_frames = frames;
+	c->max_maptrack_frames = tracks;
+	rc = made();
+	d = rc ? NULL : domain_get(9);
+	if (d) {
+		machine_destroy(d);
+		domain_put(d);
+		machine_run(0);
+		machine_become(0, dom0->vcpus[0]);
+	}
+	return rc;
+}
+
+static void grant_limits(void)
+{
+	tap_ok(!create_with(64, 1024) && !create_with(-1, -1) && !create_with(1, 0) &&
+	               create_with(65, 1) == -EINVAL && create_with(100000, 1) == -EINVAL &&
+	               create_with(4, 1025) == -EINVAL && create_with(4, 1000000) == -EINVAL &&
+	               create_with(0, 1) == -EINVAL,
+	       "a grant table larger than the host's limits, or none, is refused at creation");
+	default_grant_frames = 100;
+	default_maptrack_frames = 500;
+	tap_ok(!create_with(100, 500) && create_with(101, 1) == -EINVAL && create_with(4, 501) == -EINVAL,
+	       "the limits are those of /params");
+	default_grant_frames = 64;
+	default_maptrack_frames = 1024;
+}
+
 int main(int argc, char **argv)
 {
 	uint64_t before;
 	unsigned gone = 0;
 
 	random_seed = argc > 1 ? strtoull(argv[1], NULL, 0) | 1 : 20260101;
-	tap_plan(19);
+	tap_plan(21);
 	machine_init(16384, 2);
 	dom0 = machine_domain(0, 2);
 	dom0->cpu_policy = &policy;
@@ -741,6 +787,7 @@ int main(int argc, char **argv)
 			abort();
 	machine_become(0, dom0->vcpus[0]);
 	wall_clock_of_a_built_guest();
+	grant_limits();
 	topology_of_two_cpus();
 	sysctl_lists_are_preempted();
 	frame_types_are_preempted();

@@ -160,6 +160,8 @@ static void test_hypfs_write(void)
 	       "a count is set");
 	tap_ok(hypfs_write("/params/gnttab_max_frames", "0", 2) == -EINVAL &&
 	               hypfs_write("/params/gnttab_max_frames", "-1", 3) == -EINVAL &&
+	               hypfs_write("/params/gnttab_max_frames", "257", 4) == -EINVAL &&
+	               hypfs_write("/params/gnttab_max_maptrack_frames", "1025", 5) == -EINVAL &&
 	               hypfs_write("/params/gnttab_max_frames", "18446744073709551616", 21) == -EINVAL &&
 	               default_grant_frames == 128,
 	       "counts outside of their range are refused");
