@@ -115,6 +115,7 @@ static int max_vcpus(struct domain *d, unsigned count)
 
 /* ---- information ---- */
 
+/* The reason of a shutdown is told also when there was none, or one that is yet to come, as Xen does. */
 void domctl_info(struct domain *d, struct xen_domctl_getdomaininfo *info)
 {
 	enum domain_life life = READ_ONCE(d->life);
@@ -140,11 +141,13 @@ void domctl_info(struct domain *d, struct xen_domctl_getdomaininfo *info)
 		if (r.state == RUNSTATE_running)
 			info->flags |= XEN_DOMINF_running;
 	}
+	if (!info->nr_online_vcpus)
+		info->flags = 0;
 	if (life == DOMAIN_DEAD)
 		info->flags |= XEN_DOMINF_dying;
 	if (READ_ONCE(d->shut_down))
-		info->flags |= XEN_DOMINF_shutdown | (READ_ONCE(d->shutdown_code) & XEN_DOMINF_shutdownmask)
-		                                             << XEN_DOMINF_shutdownshift;
+		info->flags |= XEN_DOMINF_shutdown;
+	info->flags |= READ_ONCE(d->shutdown_code) << XEN_DOMINF_shutdownshift;
 	if (READ_ONCE(d->controller_pause_count))
 		info->flags |= XEN_DOMINF_paused;
 	info->tot_pages = READ_ONCE(d->mm.tot_pages);

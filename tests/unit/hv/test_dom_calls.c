@@ -772,13 +772,48 @@ static void grant_limits(void)
 	default_maptrack_frames = 1024;
 }
 
+static uint32_t info_flags(void)
+{
+	struct xen_domctl *op = permission(XEN_DOMCTL_getdomaininfo);
+
+	return made() ? 0xdead : op->u.getdomaininfo.flags;
+}
+
+/* As xl list shows them: stock says 0xffff for a domain that has given no reason. */
+static void states_told(void)
+{
+	struct domain *d = machine_domain(9, 2);
+	const uint32_t none = 0xffffu << XEN_DOMINF_shutdownshift;
+
+	tap_ok(info_flags() == (none | XEN_DOMINF_paused), "a domain without a vcpu online is not blocked");
+	bit_clear(&d->vcpus[0]->pause_flags, PAUSE_DOWN);
+	bit_set(&d->vcpus[0]->pause_flags, PAUSE_BLOCKED);
+	tap_ok(info_flags() == (none | XEN_DOMINF_paused | XEN_DOMINF_blocked),
+	       "one whose vcpus all wait is");
+	domain_shutdown(d, SHUTDOWN_suspend);
+	tap_ok(info_flags() == (SHUTDOWN_suspend << XEN_DOMINF_shutdownshift | XEN_DOMINF_shutdown |
+	                        XEN_DOMINF_paused | XEN_DOMINF_blocked),
+	       "and one that is shut down tells why");
+	machine_destroy(d);
+	machine_run(0);
+	machine_become(0, dom0->vcpus[0]);
+	d = machine_domain(9, 1);
+	domain_ref(d);
+	machine_destroy(d);
+	tap_ok(info_flags() == (none | XEN_DOMINF_dying | XEN_DOMINF_paused),
+	       "one that died before it shut down has no reason either");
+	domain_put(d);
+	machine_run(0);
+	machine_become(0, dom0->vcpus[0]);
+}
+
 int main(int argc, char **argv)
 {
 	uint64_t before;
 	unsigned gone = 0;
 
 	random_seed = argc > 1 ? strtoull(argv[1], NULL, 0) | 1 : 20260101;
-	tap_plan(21);
+	tap_plan(25);
 	machine_init(16384, 2);
 	dom0 = machine_domain(0, 2);
 	dom0->cpu_policy = &policy;
@@ -788,6 +823,7 @@ int main(int argc, char **argv)
 	machine_become(0, dom0->vcpus[0]);
 	wall_clock_of_a_built_guest();
 	grant_limits();
+	states_told();
 	topology_of_two_cpus();
 	sysctl_lists_are_preempted();
 	frame_types_are_preempted();
