@@ -390,7 +390,7 @@ int domain_resume(struct domain *d)
 	bool was;
 
 	spin_lock(&d->lock);
-	was = d->life == DOMAIN_ALIVE && __atomic_exchange_n(&d->shut_down, false, __ATOMIC_SEQ_CST);
+	was = __atomic_exchange_n(&d->shut_down, false, __ATOMIC_SEQ_CST);
 	if (was) {
 		d->shutdown_code = SHUTDOWN_CODE_NONE;
 		__atomic_store_n(&d->shutting_down, false, __ATOMIC_SEQ_CST);

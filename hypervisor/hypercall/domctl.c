@@ -104,6 +104,8 @@ static int max_vcpus(struct domain *d, unsigned count)
 
 		if (d->vcpus[i])
 			continue;
+		if (READ_ONCE(d->life) != DOMAIN_ALIVE)
+			return -EINVAL; /* nobody would take it apart */
 		rc = vcpu_create(d, i);
 		if (rc)
 			return rc;
@@ -266,17 +268,19 @@ static int nodeaffinity_in(const struct xenctl_bitmap *map)
 
 /* ---- dispatch ---- */
 
-/* A domain that is being torn down takes no more orders but these. */
-static bool allowed_while_dying(uint32_t cmd)
+/* What would give a domain something that its destruction may have taken back already, or keep it from going for good. All
+ * other orders act on what stays until the last reference goes. */
+static bool refused_while_dying(uint32_t cmd)
 {
-	return cmd == XEN_DOMCTL_destroydomain || cmd == XEN_DOMCTL_getvcpuinfo ||
-	       cmd == XEN_DOMCTL_getvcpuaffinity || cmd == XEN_DOMCTL_getnodeaffinity ||
-	       cmd == XEN_DOMCTL_get_address_size || cmd == XEN_DOMCTL_gettscinfo;
+	return cmd == XEN_DOMCTL_setvcpucontext || cmd == XEN_DOMCTL_set_virq_handler ||
+	       cmd == XEN_DOMCTL_hypercall_init;
 }
 
 static int on_domain(struct domain *d, struct xen_domctl *op, bool *out)
 {
-	if (READ_ONCE(d->life) != DOMAIN_ALIVE && !allowed_while_dying(op->cmd))
+	bool dying = READ_ONCE(d->life) != DOMAIN_ALIVE;
+
+	if (dying && refused_while_dying(op->cmd))
 		return -EINVAL;
 	if ((op->cmd & CMD_MASK) == XEN_DOMCTL_getpageframeinfo3)
 		return getpageframeinfo3(d, op);
@@ -335,8 +339,8 @@ static int on_domain(struct domain *d, struct xen_domctl *op, bool *out)
 	case XEN_DOMCTL_get_vcpu_msrs:
 	case XEN_DOMCTL_set_vcpu_msrs:
 		return domctl_vcpustate(d, op, out);
-	case XEN_DOMCTL_shadow_op:
-		return domctl_shadow(d, &op->u.shadow_op, out);
+	case XEN_DOMCTL_shadow_op: /* Xen says so of a dying one, and does nothing */
+		return dying ? 0 : domctl_shadow(d, &op->u.shadow_op, out);
 	case XEN_DOMCTL_irq_permission:
 	case XEN_DOMCTL_iomem_permission:
 	case XEN_DOMCTL_memory_mapping:

@@ -807,13 +807,87 @@ static void states_told(void)
 	machine_become(0, dom0->vcpus[0]);
 }
 
+/* Somebody holds a dead domain: the toolstack's calls work on it as on any other one, as on Xen, and it stays dead. */
+static void calls_on_the_dead(void)
+{
+	static const struct {
+		uint32_t cmd, word[4];
+		int rc;
+	} orders[] = {
+		{ XEN_DOMCTL_pausedomain, { 0 }, 0 },
+		{ XEN_DOMCTL_unpausedomain, { 0 }, 0 },
+		{ XEN_DOMCTL_unpausedomain, { 0 }, 0 },
+		{ XEN_DOMCTL_unpausedomain, { 0 }, -EINVAL }, /* more often than paused */
+		{ XEN_DOMCTL_resumedomain, { 0 }, 0 },
+		{ XEN_DOMCTL_subscribe, { 5 }, 0 },
+		{ XEN_DOMCTL_max_vcpus, { 2 }, -EINVAL }, /* the second one is not there */
+		{ XEN_DOMCTL_max_mem, { 8192 }, 0 },
+		{ XEN_DOMCTL_setdomainhandle, { 1, 2, 3, 4 }, 0 },
+		{ XEN_DOMCTL_settimeoffset, { 60 }, 0 },
+		{ XEN_DOMCTL_setdebugging, { 0 }, 0 },
+		{ XEN_DOMCTL_set_address_size, { 64 }, 0 },
+		{ XEN_DOMCTL_sendtrigger, { XEN_DOMCTL_SENDTRIGGER_NMI, 0 }, 0 },
+		{ XEN_DOMCTL_shadow_op, { XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY }, 0 },
+		{ XEN_DOMCTL_getpageframeinfo3, { 0 }, 0 },
+		{ XEN_DOMCTL_irq_permission, { 3, 0 }, 0 },
+		{ XEN_DOMCTL_getvcpucontext, { 0 }, 0 },
+		{ XEN_DOMCTL_setvcpucontext, { 0 }, -EINVAL },
+		{ XEN_DOMCTL_set_virq_handler, { VIRQ_ARGO }, -EINVAL }, /* it would never go */
+		{ XEN_DOMCTL_hypercall_init, { 5 }, -EINVAL },
+	};
+	struct domain *d = machine_domain(9, 2);
+	uint64_t before;
+	bool good = true;
+	struct xen_domctl *op;
+
+	vcpu_destroy(d->vcpus[1]);
+	d->vcpus[1] = NULL;
+	d->vcpus[0]->initialised = true;
+	bit_clear(&d->vcpus[0]->pause_flags, PAUSE_DOWN);
+	domain_shutdown(d, SHUTDOWN_poweroff);
+	domain_ref(d);
+	machine_destroy(d);
+	before = heap_free_pages();
+	for (unsigned i = 0; i < ARRAY_SIZE(orders); i++) {
+		int rc;
+
+		op = permission(orders[i].cmd);
+		memcpy(&op->u, orders[i].word, sizeof(orders[i].word));
+		rc = made();
+		if (rc != orders[i].rc)
+			printf("# domctl %u: %d\n", orders[i].cmd, rc);
+		good &= rc == orders[i].rc;
+	}
+	tap_ok(good, "orders for a dead domain are taken as on Xen");
+	op = permission(XEN_DOMCTL_scheduler_op);
+	op->u.scheduler_op.sched_id = XEN_SCHEDULER_CREDIT2;
+	op->u.scheduler_op.cmd = XEN_DOMCTL_SCHEDOP_putinfo;
+	op->u.scheduler_op.u.credit2.weight = 512;
+	good = !made();
+	op = permission(XEN_DOMCTL_setvcpuaffinity);
+	op->u.vcpuaffinity.flags = XEN_VCPUAFFINITY_HARD;
+	op->u.vcpuaffinity.cpumap_hard.nr_bits = 8;
+	op->u.vcpuaffinity.cpumap_hard.bitmap.p = (void *)4096;
+	fake_guest[4096] = 2;
+	tap_ok(good && !made() && cpumask_test(&d->vcpus[0]->hard_affinity, 1) &&
+	               !cpumask_test(&d->vcpus[0]->hard_affinity, 0),
+	       "its weight and where its vcpus may run can be set");
+	tap_ok(d->life == DOMAIN_DEAD && !vcpu_runnable(d->vcpus[0]) && heap_free_pages() == before &&
+	               !d->mm.claimed_pages && !d->mm.logged,
+	       "none of it runs, and nothing is kept for it");
+	domain_put(d);
+	machine_run(0);
+	machine_become(0, dom0->vcpus[0]);
+	tap_ok(!domain_get(9), "and it goes with who held it");
+}
+
 int main(int argc, char **argv)
 {
 	uint64_t before;
 	unsigned gone = 0;
 
 	random_seed = argc > 1 ? strtoull(argv[1], NULL, 0) | 1 : 20260101;
-	tap_plan(25);
+	tap_plan(29);
 	machine_init(16384, 2);
 	dom0 = machine_domain(0, 2);
 	dom0->cpu_policy = &policy;
@@ -824,6 +898,7 @@ int main(int argc, char **argv)
 	wall_clock_of_a_built_guest();
 	grant_limits();
 	states_told();
+	calls_on_the_dead();
 	topology_of_two_cpus();
 	sysctl_lists_are_preempted();
 	frame_types_are_preempted();
