@@ -198,6 +198,60 @@ int vcpustate_get_policy(struct xyl *x, uint32_t domid, struct blob *cpuid, stru
 	return rc;
 }
 
+/* What of a policy are features of the processor, but for those that the hypervisor answers by itself: APIC, HTT, OSXSAVE,
+ * HYPERVISOR, X2APIC, CMP_LEGACY, ARCH_CAPS, and those of leaf 1 that AMD repeats (xen/arch-x86/cpufeatureset.h). */
+static const xen_cpuid_leaf_t features[] = {
+	{ 1, XEN_CPUID_NO_SUBLEAF, 0, 0, ~0x88200000u, ~0x10000200u },
+	{ 7, 0, 0, ~0u, ~0u, ~0x20000000u },
+	{ 7, 1, ~0u, ~0u, ~0u, ~0u },
+	{ 7, 2, 0, 0, 0, ~0u },
+	{ 0xd, 1, ~0u, 0, 0, 0 },
+	{ 0x80000001, XEN_CPUID_NO_SUBLEAF, 0, 0, ~2u, ~0x0183f3ffu },
+	{ 0x80000007, XEN_CPUID_NO_SUBLEAF, 0, 0, 0, ~0u },
+	{ 0x80000008, XEN_CPUID_NO_SUBLEAF, 0, ~0u, 0, 0 },
+	{ 0x80000021, XEN_CPUID_NO_SUBLEAF, ~0u, 0, ~0u, 0 },
+};
+
+static xen_cpuid_leaf_t leaf_of(const struct blob *policy, const xen_cpuid_leaf_t *like)
+{
+	xen_cpuid_leaf_t l;
+
+	for (size_t at = 0; at + sizeof(l) <= policy->bytes; at += sizeof(l)) {
+		memcpy(&l, (const char *)policy->data + at, sizeof(l));
+		if (l.leaf == like->leaf && l.subleaf == like->subleaf)
+			return l;
+	}
+	return (xen_cpuid_leaf_t){ 0 };
+}
+
+static int differs(int error, uint32_t domid, uint32_t leaf, uint32_t subleaf, uint32_t msr)
+{
+	return xyl_fail(
+	        error,
+	        "domain %u: cannot set its CPU policy: this host's processors differ (CPUID leaf %#x, "
+	        "subleaf %#x, MSR %#x)",
+	        domid, leaf, subleaf, msr);
+}
+
+/* Hypervisors leave out of a policy what their host has not, without an error: a guest that has run elsewhere must find all
+ * that it has seen. */
+static int check_features(struct xyl *x, uint32_t domid, const struct blob *wanted)
+{
+	struct blob got, msrs;
+	int rc = vcpustate_get_policy(x, domid, &got, &msrs);
+
+	for (size_t i = 0; rc == 0 && i < sizeof(features) / sizeof(features[0]); i++) {
+		const xen_cpuid_leaf_t *f = &features[i];
+		xen_cpuid_leaf_t w = leaf_of(wanted, f), g = leaf_of(&got, f);
+
+		if ((w.a & ~g.a & f->a) | (w.b & ~g.b & f->b) | (w.c & ~g.c & f->c) | (w.d & ~g.d & f->d))
+			rc = differs(EINVAL, domid, f->leaf, f->subleaf, UINT32_MAX);
+	}
+	blob_free(&got);
+	blob_free(&msrs);
+	return rc;
+}
+
 int vcpustate_set_policy(struct xyl *x, uint32_t domid, const struct blob *cpuid, const struct blob *msrs)
 {
 	struct xen_domctl op = { .cmd = XEN_DOMCTL_set_cpu_policy, .domain = (domid_t)domid };
@@ -218,14 +272,10 @@ int vcpustate_set_policy(struct xyl *x, uint32_t domid, const struct blob *cpuid
 		rc = xyl_domctl(x, &op, "set its CPU policy");
 		if (rc < 0 &&
 		    (op.u.cpu_policy.err_leaf != UINT32_MAX || op.u.cpu_policy.err_msr != UINT32_MAX))
-			rc = xyl_fail(
-			        errno,
-			        "domain %u: cannot set its CPU policy: this host's processors differ (CPUID "
-			        "leaf %#x, subleaf %#x, MSR %#x)",
-			        domid, op.u.cpu_policy.err_leaf, op.u.cpu_policy.err_subleaf,
-			        op.u.cpu_policy.err_msr);
+			rc = differs(errno, domid, op.u.cpu_policy.err_leaf, op.u.cpu_policy.err_subleaf,
+			             op.u.cpu_policy.err_msr);
 	}
 	xyl_hypercall_free(x, leaves, cpuid->bytes);
 	xyl_hypercall_free(x, entries, msrs->bytes);
-	return rc;
+	return rc < 0 || !cpuid->bytes ? rc : check_features(x, domid, cpuid);
 }

@@ -150,6 +150,7 @@ static void guest_make(void)
 	d->leaf_count = 2;
 	d->entry_count = 1;
 	memset(d->leaves, 0x51, sizeof(d->leaves));
+	d->leaves[0] = (xen_cpuid_leaf_t){ 1, XEN_CPUID_NO_SUBLEAF, 0, 0, UINT32_MAX, UINT32_MAX };
 	memset(d->entries, 0x52, sizeof(d->entries));
 	d->shutdown = true;
 	d->reason = XYL_SHUTDOWN_SUSPEND;

@@ -11,6 +11,7 @@
 #include <xen/version.h>
 
 struct fake_domain fake_domains[FAKE_DOMAINS];
+xen_cpuid_leaf_t fake_lacks;
 const char *fake_extraversion = ".5";
 unsigned fake_mapped, fake_frames_mapped, fake_allocated, fake_fail_at, fake_calls;
 bool fake_bare, fake_run_failed;
@@ -327,6 +328,13 @@ static int policy(struct fake_domain *d, struct xen_domctl_cpu_policy *q, bool s
 	memcpy(d->leaves, q->leaves.p, q->nr_leaves * sizeof(d->leaves[0]));
 	memcpy(d->entries, q->msrs.p, q->nr_msrs * sizeof(d->entries[0]));
 	d->leaf_count = q->nr_leaves;
+	for (uint32_t i = 0; i < d->leaf_count; i++)
+		if (d->leaves[i].leaf == fake_lacks.leaf && d->leaves[i].subleaf == fake_lacks.subleaf) {
+			d->leaves[i].a &= ~fake_lacks.a;
+			d->leaves[i].b &= ~fake_lacks.b;
+			d->leaves[i].c &= ~fake_lacks.c;
+			d->leaves[i].d &= ~fake_lacks.d;
+		}
 	d->entry_count = q->nr_msrs;
 	return 0;
 }

@@ -49,8 +49,9 @@ extern bool fake_run_failed;        /* it was one that asked for more frames tha
 extern unsigned fake_fail_at; /* this call of the hypervisor, counted from 1, fails with ENOMEM; 0: none */
 extern unsigned fake_calls;
 extern const char *fake_extraversion;
-extern unsigned fake_log_stays; /* so many times a log cannot be switched off: ENOMEM */
-extern int fake_log_error;      /* with which a log is refused; 0: it is not */
+extern xen_cpuid_leaf_t fake_lacks; /* features that this host has not: they are left out of policies */
+extern unsigned fake_log_stays;     /* so many times a log cannot be switched off: ENOMEM */
+extern int fake_log_error;          /* with which a log is refused; 0: it is not */
 extern void (*fake_between)(
         void);         /* called before each call of the hypervisor: what the guest does meanwhile */
 extern bool fake_bare; /* when no frame is left, a domain is given some that cannot be mapped */

@@ -602,6 +602,24 @@ static void test_fifo(void)
 	free(b.data);
 }
 
+/* A hypervisor that leaves out features its host has not, and does not say so: the guest has seen them. What hypervisors answer
+ * by themselves is no such feature. */
+static void test_features(void)
+{
+	const xen_cpuid_leaf_t seen = fake_domains[1].leaves[0];
+	struct bytes b = copy();
+
+	fake_lacks = (xen_cpuid_leaf_t){ 1, XEN_CPUID_NO_SUBLEAF, 0, 0, 0, 1u << 25 };
+	refuse("a guest that has seen SSE, on a host without", &b, EINVAL,
+	       "processors differ (CPUID leaf 0x1,");
+	fake_lacks = (xen_cpuid_leaf_t){ 1, XEN_CPUID_NO_SUBLEAF, ~0u, ~0u, 1u << 31 | 1u << 27, 1u << 28 };
+	guest_make();
+	tap_ok(seen.leaf == 1 && seen.c >> 31 && seen.d >> 28 & 1 && restore(&b) == 0,
+	       "restored: HTT and OSXSAVE are left out");
+	memset(&fake_lacks, 0, sizeof(fake_lacks));
+	free(b.data);
+}
+
 /* Each record left out, doubled, and moved to the front: most are refused, and none does harm. */
 static void test_order(void)
 {
@@ -980,6 +998,7 @@ int main(void)
 	test_headers();
 	test_bodies();
 	test_fifo();
+	test_features();
 	test_order();
 	test_v2();
 	test_verify();
