@@ -116,8 +116,7 @@ static int set_policy(struct domain *d, struct xen_domctl_cpu_policy *q)
 		return -ENOMEM;
 	if (!(q->nr_leaves && copy_from_handle(copy->leaves, q->leaves, 0, q->nr_leaves)) &&
 	    !(q->nr_msrs && copy_from_handle(copy->msrs, q->msrs, 0, q->nr_msrs)))
-		rc = cpu_policy_update(d, copy->leaves, q->nr_leaves, copy->msrs, q->nr_msrs, &q->err_leaf,
-		                       &q->err_subleaf, &q->err_msr);
+		rc = cpu_policy_update(d, copy->leaves, q->nr_leaves, copy->msrs, q->nr_msrs, &q->err_msr);
 	hv_free(copy);
 	return rc;
 }

@@ -72,6 +72,7 @@ static const uint32_t pv_mask[FEATURESET_WORDS] = {
 	      F(NO_FPU_SEL) | F(FDP_EXCP_ONLY),
 	[6] = F(PREFETCHWT1) | F(AVX512_VBMI) | F(AVX512_VBMI2) | F(GFNI) | F(VAES) | F(VPCLMULQDQ) |
 	      F(AVX512_VNNI) | F(AVX512_BITALG) | F(AVX512_VPOPCNTDQ) | F(RDPID),
+	[7] = F(ITSC),
 	[8] = F(CLZERO) | F(RSTR_FP_ERR_PTRS) | F(IBPB),
 	[9] = F(AVX512_4VNNIW) | F(AVX512_4FMAPS) | F(FSRM) | F(MD_CLEAR) | F(SERIALIZE) | F(IBRSB) |
 	      F(STIBP) | F(SSBD),
@@ -153,18 +154,33 @@ static void read_raw(struct cpu_policy *p)
 static bool hidden_leaf(uint32_t leaf)
 {
 	return leaf == 3 || leaf == 5 || leaf == 6 || leaf == 8 || leaf == 9 || leaf == 0xa || leaf == 0xc ||
-	       leaf == 0x80000007 || (leaf >= 0x80000009 && leaf < 0x80000019) ||
-	       (leaf > 0x8000001a && leaf <= 0x80000020);
+	       (leaf >= 0x80000009 && leaf < 0x80000019) || (leaf > 0x8000001a && leaf <= 0x80000020);
 }
 
-static void restrict_leaf(xen_cpuid_leaf_t *l)
+/* Bits that the hypervisor overrides when the guest asks, or that a guest which began on Xen has seen and that do no harm. */
+static uint32_t tolerated(unsigned word)
+{
+	return word == 0   ? F(HTT) | F(APIC)
+	       : word == 1 ? F(OSXSAVE) | F(HYPERVISOR) | F(X2APIC)
+	       : word == 3 ? F(CMP_LEGACY)
+	       : word == 9 ? F(ARCH_CAPS)
+	                   : 0;
+}
+
+static bool is_word(const xen_cpuid_leaf_t *l, unsigned word)
+{
+	return l->leaf == word_source[word].leaf && l->subleaf == word_source[word].subleaf && l->leaf;
+}
+
+/* Leaves nothing of l but the features in allowed, by words, and what beside features a PV guest gets. */
+static void restrict_leaf(xen_cpuid_leaf_t *l, const uint32_t allowed[FEATURESET_WORDS])
 {
 	if (hidden_leaf(l->leaf))
 		l->a = l->b = l->c = l->d = 0;
 	for (unsigned i = 0; i < FEATURESET_WORDS; i++)
-		if (l->leaf == word_source[i].leaf && l->subleaf == word_source[i].subleaf && l->leaf)
-			*leaf_reg(l, word_source[i].reg) &= pv_mask[i];
-	if (l->leaf == 7 && l->subleaf == 2)
+		if (is_word(l, i))
+			*leaf_reg(l, word_source[i].reg) &= allowed[i];
+	if ((l->leaf == 7 && l->subleaf == 2) || l->leaf == 0x80000007)
 		l->a = l->b = l->c = 0;
 	if (l->leaf == 0x80000021)
 		l->b = l->d = 0;
@@ -306,46 +322,20 @@ void cpuid_init(void)
 	policy_host = policy_raw;
 	policy_pv_max = policy_raw;
 	for (unsigned i = 0; i < policy_pv_max.leaf_count; i++)
-		restrict_leaf(&policy_pv_max.leaves[i]);
+		restrict_leaf(&policy_pv_max.leaves[i], pv_mask);
 	settle(&policy_pv_max);
 	policy_pv_max.msr_count = 0;
 	policy_pv_default = policy_pv_max;
+	*word_of(&policy_pv_default, 7) &= ~F(ITSC); /* the toolstack says who stays on this host */
 }
 
-static bool features_within(const xen_cpuid_leaf_t *l, uint32_t subleaf)
-{
-	for (unsigned i = 0; i < FEATURESET_WORDS; i++) {
-		xen_cpuid_leaf_t copy = *l, *max;
-
-		if (l->leaf != word_source[i].leaf || subleaf != word_source[i].subleaf || !l->leaf)
-			continue;
-		max = find(&policy_pv_max, l->leaf, subleaf);
-		/* Bits that the hypervisor overrides when the guest asks are not held against the toolstack. */
-		if (*leaf_reg(&copy, word_source[i].reg) & ~(max ? *leaf_reg(max, word_source[i].reg) : 0) &
-		    ~(i == 0   ? F(HTT) | F(APIC)
-		      : i == 1 ? F(OSXSAVE) | F(HYPERVISOR) | F(X2APIC)
-		      : i == 3 ? F(CMP_LEGACY)
-		      : i == 9 ? F(ARCH_CAPS) /* a guest that began on Xen has seen it */
-		               : 0))
-			return false;
-	}
-	return true;
-}
-
+/* A feature that there is not is no error, as on Xen: the guest does not see it. */
 int cpu_policy_update(struct domain *d, const xen_cpuid_leaf_t *leaves, unsigned leaf_count,
-                      const xen_msr_entry_t *msrs, unsigned msr_count, uint32_t *bad_leaf,
-                      uint32_t *bad_subleaf, uint32_t *bad_msr)
+                      const xen_msr_entry_t *msrs, unsigned msr_count, uint32_t *bad_msr)
 {
 	xen_msr_entry_t arch_caps = d->cpu_policy->msrs[0];
+	uint32_t allowed[FEATURESET_WORDS];
 
-	*bad_leaf = *bad_subleaf = *bad_msr = ~0u;
-	for (unsigned i = 0; i < leaf_count; i++) {
-		*bad_leaf = leaves[i].leaf;
-		*bad_subleaf = leaves[i].subleaf;
-		if (!features_within(&leaves[i], leaves[i].subleaf))
-			return -EINVAL;
-	}
-	*bad_leaf = *bad_subleaf = ~0u;
 	for (unsigned i = 0; i < msr_count; i++) {
 		/* MSR_INTEL_PLATFORM_INFO and ARCH_CAPABILITIES come. What says that a fault is not there is not offered to
 		 * a guest; what says that one is does no harm. */
@@ -358,11 +348,16 @@ int cpu_policy_update(struct domain *d, const xen_cpuid_leaf_t *leaves, unsigned
 	*bad_msr = ~0u;
 	d->cpu_policy->msrs[0] = arch_caps;
 	d->cpu_policy->msr_count = arch_caps.val != 0;
+	(void)cpu_policy_featureset(&policy_pv_max, allowed);
+	for (unsigned i = 0; i < FEATURESET_WORDS; i++)
+		allowed[i] |= tolerated(i);
 	for (unsigned i = 0; i < leaf_count; i++) {
 		xen_cpuid_leaf_t *mine = find(d->cpu_policy, leaves[i].leaf, leaves[i].subleaf);
 
-		if (mine)
-			*mine = leaves[i];
+		if (!mine)
+			continue;
+		*mine = leaves[i];
+		restrict_leaf(mine, allowed);
 	}
 	settle(d->cpu_policy);
 	return 0;

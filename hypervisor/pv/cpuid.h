@@ -24,11 +24,10 @@ struct cpu_policy {
 /* Boot: the policies that SYSCTL_get_cpu_policy names, from CPUID of the boot CPU. */
 void cpuid_init(void);
 extern struct cpu_policy policy_raw, policy_host, policy_pv_max, policy_pv_default;
-/* XEN_DOMCTL_set_cpu_policy: leaves and msrs replace those of d's policy where pv_max allows them. 0 or
- * -EINVAL with the offending leaf, subleaf or msr (~0: none). d has not run yet. */
+/* XEN_DOMCTL_set_cpu_policy: leaves and msrs replace those of d's policy, less the features that pv_max has not. 0 or
+ * -EINVAL with the offending msr (~0: none). d has not run yet. */
 int cpu_policy_update(struct domain *d, const xen_cpuid_leaf_t *leaves, unsigned leaf_count,
-                      const xen_msr_entry_t *msrs, unsigned msr_count, uint32_t *bad_leaf,
-                      uint32_t *bad_subleaf, uint32_t *bad_msr) __must_check;
+                      const xen_msr_entry_t *msrs, unsigned msr_count, uint32_t *bad_msr) __must_check;
 /* XEN_SYSCTL_get_cpu_featureset: words in the order of xen/arch-x86/cpufeatureset.h; returns how many there are. */
 #define FEATURESET_WORDS 19
 unsigned cpu_policy_featureset(const struct cpu_policy *p, uint32_t words[FEATURESET_WORDS]);

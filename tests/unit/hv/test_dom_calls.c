@@ -50,10 +50,9 @@ unsigned cpu_policy_featureset(const struct cpu_policy *p, uint32_t words[FEATUR
 }
 
 int cpu_policy_update(struct domain *d, const xen_cpuid_leaf_t *leaves, unsigned leaf_count,
-                      const xen_msr_entry_t *msrs, unsigned msr_count, uint32_t *bad_leaf,
-                      uint32_t *bad_subleaf, uint32_t *bad_msr)
+                      const xen_msr_entry_t *msrs, unsigned msr_count, uint32_t *bad_msr)
 {
-	(void)d, (void)bad_leaf, (void)bad_subleaf, (void)bad_msr;
+	(void)d, (void)bad_msr;
 	for (unsigned i = 0; i < leaf_count; i++)
 		if (leaves[i].leaf == 0xdead)
 			return -EINVAL;

@@ -289,9 +289,9 @@ static void agrees(void)
 static int set_leaf(uint32_t leaf, uint32_t subleaf, struct cpuid_regs r)
 {
 	xen_cpuid_leaf_t l = { leaf, subleaf, r.eax, r.ebx, r.ecx, r.edx };
-	uint32_t bad_leaf, bad_subleaf, bad_msr;
+	uint32_t bad_msr;
 
-	return cpu_policy_update(&d, &l, 1, NULL, 0, &bad_leaf, &bad_subleaf, &bad_msr);
+	return cpu_policy_update(&d, &l, 1, NULL, 0, &bad_msr);
 }
 
 /* The features of one word, less some, as libxl's <cpu> or cpuid= leaves them. */
@@ -304,6 +304,14 @@ static void without(uint32_t leaf, uint32_t subleaf, uint32_t ecx, uint32_t ebx)
 			CHECK_THAT(!set_leaf(leaf, subleaf,
 			                     (struct cpuid_regs){ l->a, l->b & ~ebx, l->c & ~ecx, l->d }));
 	}
+}
+
+static const xen_cpuid_leaf_t *leaf_of(const struct cpu_policy *p, uint32_t leaf)
+{
+	for (unsigned i = 0; i < p->leaf_count; i++)
+		if (p->leaves[i].leaf == leaf)
+			return &p->leaves[i];
+	return NULL;
 }
 
 static void begin(const struct cpuid_model *m)
@@ -342,8 +350,55 @@ static void each(const struct cpuid_model *m)
 	CHECK_THAT(!set_leaf(0, XEN_CPUID_NO_SUBLEAF,
 	                     (struct cpuid_regs){ 0x1f, see(0, 0).ebx, see(0, 0).ecx, see(0, 0).edx }));
 	agrees();
-	CHECK_THAT(set_leaf(7, 0, (struct cpuid_regs){ 0, F(SMAP), 0, 0 }) == -EINVAL);
 	verdict("%s: and after it wrote sizes and limits that are not the processor's", m->name);
+}
+
+/* A toolstack asks for what there is not: it is not refused, as on Xen, and the guest does not see it. libxl does so for
+ * each guest with nomigrate=1 (ITSC). */
+static void wished_for(const struct cpuid_model *m)
+{
+	static const struct {
+		uint32_t leaf, subleaf;
+	} words[] = { { 1, XEN_CPUID_NO_SUBLEAF },
+		      { 7, 0 },
+		      { 7, 1 },
+		      { 7, 2 },
+		      { 0x80000001, XEN_CPUID_NO_SUBLEAF },
+		      { 0xd, 1 },
+		      { 0x80000007, XEN_CPUID_NO_SUBLEAF },
+		      { 0x80000008, XEN_CPUID_NO_SUBLEAF },
+		      { 0x80000021, XEN_CPUID_NO_SUBLEAF } };
+	const xen_cpuid_leaf_t *host;
+	uint32_t had[FEATURESET_WORDS], has[FEATURESET_WORDS];
+
+	begin(m);
+	CHECK_THAT(!set_leaf(0x80000007, XEN_CPUID_NO_SUBLEAF, (struct cpuid_regs){ .edx = F(ITSC) }));
+	host = leaf_of(&policy_host, 0x80000007);
+	CHECK_THAT(see(0x80000007, 0).edx == (host ? host->d & F(ITSC) : 0));
+	verdict("%s: a guest that does not migrate sees an invariant TSC if there is one", m->name);
+	begin(m);
+	CHECK_THAT(!see(0x80000007, 0).edx);
+	for (unsigned i = 0; i < ARRAY_SIZE(words); i++)
+		CHECK_THAT(!set_leaf(words[i].leaf, words[i].subleaf,
+		                     (struct cpuid_regs){ ~0u, ~0u, ~0u, ~0u }));
+	limits();
+	dependences();
+	extended_state();
+	osxsave();
+	CHECK_THAT(!(see(0x80000007, 0).eax | see(0x80000007, 0).ebx | see(0x80000007, 0).ecx));
+	cpu_policy_featureset(&policy_pv_max, had);
+	cpu_policy_featureset(d.cpu_policy, has);
+	for (unsigned i = 0; i < FEATURESET_WORDS; i++)
+		CHECK_THAT(!(has[i] & ~had[i] &
+		             ~(i == 0   ? F(HTT) | F(APIC)
+		               : i == 1 ? F(X2APIC) | F(OSXSAVE)
+		               : i == 3 ? F(CMP_LEGACY)
+		               : i == 9 ? F(ARCH_CAPS)
+		                        : 0)));
+	CHECK_THAT(!set_leaf(5, XEN_CPUID_NO_SUBLEAF, (struct cpuid_regs){ 1, 2, 3, 4 }) && zero(see(5, 0)));
+	CHECK_THAT(!set_leaf(0xa, XEN_CPUID_NO_SUBLEAF, (struct cpuid_regs){ 1, 2, 3, 4 }) &&
+	           zero(see(0xa, 0)));
+	verdict("%s: features that there are not are left out, not refused", m->name);
 }
 
 /* A guest that began on Xen 4.17 has seen ARCH_CAPABILITIES, with what says that a fault is there. */
@@ -351,29 +406,29 @@ static void began_on_xen(void)
 {
 	xen_cpuid_leaf_t l = { 7, 0, 0, 0, 0, F(ARCH_CAPS) };
 	xen_msr_entry_t msr = { 0x10a, 0, 0 };
-	uint32_t leaf, subleaf, bad;
+	uint32_t bad;
 	uint64_t value;
 
 	CHECK_THAT(pv_msr_read(&v, 0x10a, &value));
-	CHECK_THAT(!cpu_policy_update(&d, &l, 1, &msr, 1, &leaf, &subleaf, &bad) && !d.cpu_policy->msr_count);
+	CHECK_THAT(!cpu_policy_update(&d, &l, 1, &msr, 1, &bad) && !d.cpu_policy->msr_count);
 	CHECK_THAT(!pv_msr_read(&v, 0x10a, &value) && !value && pv_msr_write(&v, 0x10a, 1));
 	msr.val = 1 << 2 | 1 << 19;
-	CHECK_THAT(!cpu_policy_update(&d, &l, 1, &msr, 1, &leaf, &subleaf, &bad) &&
-	           d.cpu_policy->msr_count == 1);
+	CHECK_THAT(!cpu_policy_update(&d, &l, 1, &msr, 1, &bad) && d.cpu_policy->msr_count == 1);
 	CHECK_THAT(!pv_msr_read(&v, 0x10a, &value) && value == msr.val && see(7, 0).edx & F(ARCH_CAPS));
 	for (unsigned bit = 0; bit < 64; bit++) {
 		msr.val = 1ull << bit;
-		CHECK_THAT(!cpu_policy_update(&d, &l, 1, &msr, 1, &leaf, &subleaf, &bad) ==
-		           (bit == 2 || bit == 19));
+		CHECK_THAT(!cpu_policy_update(&d, &l, 1, &msr, 1, &bad) == (bit == 2 || bit == 19));
 		CHECK_THAT(bit == 2 || bit == 19 || bad == 0x10a);
 	}
 	msr = (xen_msr_entry_t){ 0xce, 0, 1 };
-	CHECK_THAT(cpu_policy_update(&d, &l, 1, &msr, 1, &leaf, &subleaf, &bad) == -EINVAL && bad == 0xce);
+	CHECK_THAT(cpu_policy_update(&d, &l, 1, &msr, 1, &bad) == -EINVAL && bad == 0xce);
 	verdict("a guest of Xen's keeps its ARCH_CAPABILITIES, unless it promises what nobody knows here");
 }
 
 int main(void)
 {
+	for (unsigned i = 0; i < ARRAY_SIZE(cpuid_models); i++)
+		wished_for(&cpuid_models[i]);
 	for (unsigned i = 0; i < ARRAY_SIZE(cpuid_models); i++)
 		each(&cpuid_models[i]);
 	began_on_xen();
