@@ -582,6 +582,9 @@ XYL_API int xyl_store_rm_async(struct xyl_store *s, xyl_tx tx, const char *path,
  * xenconsoled that is gone, ENXIO it is no pseudo-terminal.
  */
 XYL_API char *xyl_console_tty(struct xyl_store *s, uint32_t domid, int *fd);
+/* The same for a console that is the domain's device of this number; 0: xyl_console_tty(). The domain is checked, the
+ * number is not: after an xenconsoled that was killed it may be another console of the same domain for a moment. */
+XYL_API char *xyl_console_device_tty(struct xyl_store *s, uint32_t domid, uint32_t number, int *fd);
 /* For an xenconsoled: marks the terminal as the domain's, until it is closed. It writes console/tty-lock besides. */
 XYL_API int xyl_console_lock(int tty, uint32_t domid) XYL_MUST_USE;
 

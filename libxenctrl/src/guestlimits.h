@@ -7,6 +7,7 @@
 #define GUEST_DISKS_MAX      64
 #define GUEST_NICS_MAX       32
 #define GUEST_SCREENS_MAX    1
+#define GUEST_CONSOLES_MAX   9 /* besides number 0; Linux knows one by the last digit of its number */
 #define GUEST_MEMORY_MIN_KIB 4096ULL
 #define GUEST_MEMORY_MAX_KIB (16ULL << 30) /* 16 TiB: what a 64-bit PV guest can map */
 #define GUEST_CMDLINE_MAX    1023          /* bytes */

@@ -17,8 +17,12 @@
 
 #include "private.h"
 
-static char *read_leaf(struct xyl_store *s, uint32_t domid, const char *leaf)
+/* Of those that are devices dom0's half says so, where the guest cannot write. */
+static char *read_leaf(struct xyl_store *s, uint32_t domid, uint32_t number, const char *leaf)
 {
+	if (number)
+		return xyl_store_readf(s, XYL_TX_NONE, "/local/domain/0/backend/console/%u/%u/%s", domid,
+		                       number, leaf);
 	return xyl_store_readf(s, XYL_TX_NONE, "/local/domain/%u/console/%s", domid, leaf);
 }
 
@@ -62,7 +66,12 @@ int xyl_console_lock(int tty, uint32_t domid)
 
 char *xyl_console_tty(struct xyl_store *s, uint32_t domid, int *fd)
 {
-	char *path = read_leaf(s, domid, "tty"), *locked, *again;
+	return xyl_console_device_tty(s, domid, 0, fd);
+}
+
+char *xyl_console_device_tty(struct xyl_store *s, uint32_t domid, uint32_t number, int *fd)
+{
+	char *path = read_leaf(s, domid, number, "tty"), *locked, *again;
 	int tty;
 
 	if (!path || !*path) {
@@ -74,8 +83,8 @@ char *xyl_console_tty(struct xyl_store *s, uint32_t domid, int *fd)
 	tty = open_pts(domid, path);
 	if (tty < 0)
 		goto fail;
-	locked = read_leaf(s, domid, "tty-lock");
-	again = read_leaf(s, domid, "tty");
+	locked = read_leaf(s, domid, number, "tty-lock");
+	again = read_leaf(s, domid, number, "tty");
 	if (!again || strcmp(again, path) || (locked && !strcmp(locked, path) && !is_served(tty, domid))) {
 		close(tty);
 		tty = xyl_fail_text(

@@ -1,141 +1,85 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* See console.h. */
+/* One console: its ring, its event channel and what it says; see console.h. */
 #include "console.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <glib-unix.h>
-#include <pty.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <termios.h>
-#include <unistd.h>
 
 #include <xen/grant_table.h>
 
 #include "../common/daemon.h"
 
-#define BACKLOG_BYTES (64 * 1024)
-#define LOG_WAITING   (64 * 1024)
-
-static void input_wanted(struct console *c);
+#define LOG_WAITING (64 * 1024)
 
 /* ---- terminal ------------------------------------------------------------------------------------ */
-
-static gboolean on_writable(gint fd, GIOCondition condition, gpointer data);
-
-/* Gives the terminal what it takes; the rest waits in the backlog until somebody reads. */
-static void terminal_flush(struct console *c)
-{
-	while (c->backlog.used) {
-		size_t n;
-		const char *bytes = backlog_peek(&c->backlog, &n);
-		ssize_t done = write(c->master, bytes, n);
-
-		if (done <= 0)
-			break;
-		backlog_take(&c->backlog, done);
-	}
-	if (c->backlog.used && !c->out_source)
-		c->out_source = g_unix_fd_add(c->master, G_IO_OUT, on_writable, c);
-}
-
-static gboolean on_writable(gint fd, GIOCondition condition, gpointer data)
-{
-	struct console *c = data;
-
-	(void)fd;
-	(void)condition;
-	c->out_source = 0;
-	terminal_flush(c);
-	return G_SOURCE_REMOVE;
-}
-
-static int terminal_open(struct console *c)
-{
-	struct termios term;
-	char name[64];
-
-	if (openpty(&c->master, &c->slave, NULL, NULL, NULL))
-		return errno;
-	/* Our own slave stays open, so that the terminal outlives its readers. */
-	if (tcgetattr(c->slave, &term) || ttyname_r(c->slave, name, sizeof(name)))
-		return errno;
-	cfmakeraw(&term);
-	if (tcsetattr(c->slave, TCSANOW, &term))
-		return errno;
-	fcntl(c->master, F_SETFL, O_NONBLOCK);
-	fcntl(c->master, F_SETFD, FD_CLOEXEC);
-	fcntl(c->slave, F_SETFD, FD_CLOEXEC);
-	c->tty = g_strdup(name);
-	/* Clients would refuse what says that it is locked and is not. */
-	c->locked = !xyl_console_lock(c->slave, c->domid);
-	if (!c->locked)
-		daemon_log(LOG_WARNING, "%s", xyl_error());
-	return 0;
-}
 
 /* Within a transaction, because somebody may be removing the domain's nodes: nothing may stay behind them. */
 static int announce(struct xyl_store *s, xyl_tx tx, void *data)
 {
 	struct console *c = data;
-	char *ring = xyl_store_readf(s, tx, "%s/ring-ref", c->path);
+	bool locked;
+	const char *name = end_tty(c->end, &locked), *wanted_lock = locked ? name : "";
+	char *there = xyl_store_readf(s, tx, "%s/%s", c->path, c->id ? "frontend" : "ring-ref");
 	char *tty = xyl_store_readf(s, tx, "%s/tty", c->path);
 	char *lock = xyl_store_readf(s, tx, "%s/tty-lock", c->path);
-	const char *wanted_lock = c->locked ? c->tty : "";
 	g_autofree char *path = g_strdup_printf("%s/tty", c->path);
 	g_autofree char *lock_path = g_strdup_printf("%s/tty-lock", c->path);
 	int ret = 0;
 
-	if (ring && (!lock || strcmp(lock, wanted_lock)))
+	if (there && (!lock || strcmp(lock, wanted_lock)))
 		ret = xyl_store_printf(s, tx, lock_path, "%s", wanted_lock);
-	if (ring && !ret && (!tty || strcmp(tty, c->tty)))
-		ret = xyl_store_printf(s, tx, path, "%s", c->tty);
+	if (there && !ret && (!tty || strcmp(tty, name)))
+		ret = xyl_store_printf(s, tx, path, "%s", name);
 	free(lock);
-	free(ring);
+	free(there);
 	free(tty);
 	return ret;
 }
 
-static void terminal_announce(struct console *c)
+void console_announce(struct console *c)
 {
-	if (xyl_store_transaction(c->d->store, announce, c))
-		daemon_log(LOG_ERR, "domain %u: cannot write %s/tty: %s", c->domid, c->path, xyl_error());
+	bool locked;
+
+	if (end_tty(c->end, &locked) && xyl_store_transaction(c->guest->d->store, announce, c))
+		daemon_log(LOG_ERR, "%s: cannot write %s/tty: %s", c->what, c->path, xyl_error());
 }
 
 /* ---- input --------------------------------------------------------------------------------------- */
 
 static void notify(struct console *c)
 {
-	if (xyl_evtchn_notify(c->d->evtchn, c->port))
-		daemon_log(LOG_DEBUG, "domain %u: cannot notify: %s", c->domid, xyl_error());
+	if (xyl_evtchn_notify(c->guest->d->evtchn, (uint32_t)c->port))
+		daemon_log(LOG_DEBUG, "%s: cannot notify: %s", c->what, xyl_error());
 }
 
-static gboolean on_typed(gint fd, GIOCondition condition, gpointer data)
+static size_t input_room(void *data)
 {
 	struct console *c = data;
-	char bytes[sizeof(c->ring.page->in)];
-	size_t room = consring_room(&c->ring);
-	ssize_t n = room ? read(fd, bytes, room) : 0;
 
-	(void)condition;
-	if (n > 0) {
-		consring_write(&c->ring, bytes, n);
-		notify(c);
-	}
-	if (consring_room(&c->ring))
-		return G_SOURCE_CONTINUE;
-	/* The guest tells us by its event when it has read. */
-	c->in_source = 0;
-	return G_SOURCE_REMOVE;
+	return c->port ? consring_room(&c->ring) : 0;
 }
 
-/* Listens to the terminal while the guest has room for what is typed. */
-static void input_wanted(struct console *c)
+static void input(void *data, const char *bytes, size_t n)
 {
-	if (!c->in_source && consring_room(&c->ring))
-		c->in_source = g_unix_fd_add(c->master, G_IO_IN, on_typed, c);
+	struct console *c = data;
+
+	consring_write(&c->ring, bytes, n);
+	notify(c);
+}
+
+static void output_taken(void *data)
+{
+	console_queue(data);
+}
+
+struct end *console_end_new(struct console *c, const struct end_conf *conf)
+{
+	static const struct end_owner owner = { input_room, input, output_taken };
+	struct daemon *d = c->guest->d;
+
+	return end_new(conf, c->guest->domid, c->what, d->writer, &d->limits, &owner, c);
 }
 
 /* ---- output -------------------------------------------------------------------------------------- */
@@ -144,13 +88,15 @@ static void input_wanted(struct console *c)
 static bool output_turn(struct console *c)
 {
 	char bytes[sizeof(c->ring.page->out)];
-	int n = consring_read(&c->ring, bytes, sizeof(bytes));
+	int n;
 
+	/* It stays with the guest until the client has read, and the end says so. */
+	if (!end_takes(c->end))
+		return false;
+	n = consring_read(&c->ring, bytes, sizeof(bytes));
 	if (n < 0) {
 		if (!c->ring_complained)
-			daemon_log(LOG_WARNING,
-			           "domain %u: impossible index in its console ring; output is lost",
-			           c->domid);
+			daemon_log(LOG_WARNING, "%s: impossible index in its ring; output is lost", c->what);
 		c->ring_complained = true;
 	}
 	if (!n)
@@ -158,9 +104,8 @@ static bool output_turn(struct console *c)
 	notify(c);
 	if (n < 0)
 		return false;
-	log_put(c->log, bytes, n);
-	backlog_put(&c->backlog, bytes, n);
-	terminal_flush(c);
+	log_put(c->log, bytes, (size_t)n);
+	end_put(c->end, bytes, (size_t)n);
 	return true;
 }
 
@@ -175,9 +120,9 @@ static gboolean on_idle(gpointer data)
 
 void console_queue(struct console *c)
 {
-	struct daemon *d = c->d;
+	struct daemon *d = c->guest->d;
 
-	if (c->queued || !c->port)
+	if (c->queued || (!c->port && !c->front_changed))
 		return;
 	c->queued = true;
 	g_queue_push_tail_link(&d->work, &c->link);
@@ -185,39 +130,22 @@ void console_queue(struct console *c)
 		d->idle = g_idle_add_full(G_PRIORITY_DEFAULT, on_idle, d, NULL);
 }
 
-static void unmask(struct console *c)
+void console_unmask(struct console *c)
 {
-	if (c->masked && c->port > 0 && xyl_evtchn_unmask(c->d->evtchn, (uint32_t)c->port))
-		daemon_log(LOG_ERR, "domain %u: cannot unmask its console's event channel: %s", c->domid,
-		           xyl_error());
+	if (c->masked && c->port && xyl_evtchn_unmask(c->guest->d->evtchn, (uint32_t)c->port))
+		daemon_log(LOG_ERR, "%s: cannot unmask its event channel: %s", c->what, xyl_error());
 	c->masked = false;
 }
 
-static gboolean hold_over(gpointer data)
+/* Returns whether there may be more. */
+static bool look(struct console *c)
 {
-	struct console *c = data;
-
-	c->held = 0;
-	unmask(c);
-	console_queue(c);
-	return G_SOURCE_REMOVE;
-}
-
-/* Whether the console may be looked at now; otherwise it is held for a while. */
-static bool may_look(struct console *c)
-{
-	int64_t wait_us;
-
-	if (c->held)
-		return false;
-	if (throttle_take(&c->throttle, g_get_monotonic_time(), &wait_us))
-		return true;
-	c->held = g_timeout_add((guint)(wait_us / 1000), hold_over, c);
-	if (!c->throttled)
-		daemon_log(LOG_WARNING, "domain %u: its console is busy without end; it is slowed down",
-		           c->domid);
-	c->throttled = true;
-	return false;
+	if (c->front_changed) {
+		c->front_changed = false;
+		device_look(c);
+		return c->port;
+	}
+	return c->port && output_turn(c);
 }
 
 void console_run(struct daemon *d)
@@ -227,7 +155,7 @@ void console_run(struct daemon *d)
 
 		g_queue_unlink(&d->work, &c->link);
 		c->queued = false;
-		if ((c->paid || may_look(c)) && output_turn(c))
+		if ((c->paid || guest_may_look(c->guest)) && look(c))
 			console_queue(c);
 		c->paid = false;
 	}
@@ -235,37 +163,90 @@ void console_run(struct daemon *d)
 
 bool console_event(struct console *c)
 {
-	input_wanted(c);
+	end_input_wanted(c->end);
 	/* Each event costs, also one with nothing behind it. */
-	c->paid = may_look(c);
+	c->paid = guest_may_look(c->guest);
 	if (c->paid)
 		console_queue(c);
 	c->masked = !c->paid;
 	return c->paid;
 }
 
-/* ---- coming and going ---------------------------------------------------------------------------- */
+/* ---- ring and channel ---------------------------------------------------------------------------- */
+
+void console_adopt(struct console *c, struct xencons_interface *page, bool granted)
+{
+	consring_adopt(&c->ring, page);
+	c->granted = granted;
+	c->ring_complained = false;
+}
+
+static void unbind(struct console *c)
+{
+	if (!c->port)
+		return;
+	g_hash_table_remove(c->guest->d->ports, GINT_TO_POINTER(c->port));
+	xyl_evtchn_unbind(c->guest->d->evtchn, (uint32_t)c->port);
+	c->port = 0;
+	c->masked = false;
+}
+
+bool console_bind(struct console *c, uint32_t remote_port)
+{
+	struct guest *g = c->guest;
+	int port;
+
+	unbind(c);
+	port = xyl_evtchn_bind_interdomain(g->d->evtchn, g->domid, remote_port);
+	if (port < 0)
+		return false;
+	c->port = port;
+	c->remote_port = remote_port;
+	g_hash_table_insert(g->d->ports, GINT_TO_POINTER(port), c);
+	return true;
+}
+
+void console_detach(struct console *c)
+{
+	struct daemon *d = c->guest->d;
+
+	/* The last words of a guest that died. */
+	for (int i = 0; c->port && i < 2 && output_turn(c); i++)
+		;
+	if (c->queued)
+		g_queue_unlink(&d->work, &c->link);
+	c->queued = false;
+	unbind(c);
+	if (c->ring.page && c->granted)
+		xyl_gnt_unmap(d->gnt, c->ring.page, 1);
+	else if (c->ring.page)
+		xyl_foreign_unmap(d->xyl, c->ring.page, 1);
+	c->ring.page = NULL;
+}
+
+/* ---- number 0 ------------------------------------------------------------------------------------ */
 
 static void log_open(struct console *c)
 {
-	struct daemon *d = c->d;
+	struct daemon *d = c->guest->d;
+	uint32_t domid = c->guest->domid;
 	g_autofree char *file = NULL;
 	char *name;
 
 	if (!d->log_dir)
 		return;
-	name = xyl_store_readf(d->store, XYL_TX_NONE, "/local/domain/%u/name", c->domid);
+	name = xyl_store_readf(d->store, XYL_TX_NONE, "/local/domain/%u/name", domid);
 	if (name && *name)
 		file = log_path(d->log_dir, name);
 	else
-		file = g_strdup_printf("%s/guest-domain-%u.log", d->log_dir, c->domid);
+		file = g_strdup_printf("%s/guest-domain-%u.log", d->log_dir, domid);
 	free(name);
 	c->log = log_new(d->writer, file, &d->limits, LOG_WAITING);
 }
 
 static bool read_number(struct console *c, const char *leaf, uint64_t *out)
 {
-	char *text = xyl_store_readf(c->d->store, XYL_TX_NONE, "%s/%s", c->path, leaf);
+	char *text = xyl_store_readf(c->guest->d->store, XYL_TX_NONE, "%s/%s", c->path, leaf);
 	bool good = text && g_ascii_string_to_unsigned(text, 10, 0, G_MAXUINT64, out, NULL);
 
 	free(text);
@@ -275,52 +256,34 @@ static bool read_number(struct console *c, const char *leaf, uint64_t *out)
 /* Whether somebody else, such as QEMU, serves this console. */
 static bool is_foreign(struct console *c)
 {
-	char *type = xyl_store_readf(c->d->store, XYL_TX_NONE, "%s/type", c->path);
+	char *type = xyl_store_readf(c->guest->d->store, XYL_TX_NONE, "%s/type", c->path);
 	bool foreign = type && strcmp(type, "xenconsoled");
 
 	free(type);
 	return foreign;
 }
 
-static struct xencons_interface *map_ring(struct console *c, uint64_t gfn)
+static bool map_ring(struct console *c, uint64_t gfn)
 {
+	struct guest *g = c->guest;
 	uint32_t ref = GNTTAB_RESERVED_CONSOLE;
-	void *page = xyl_gnt_map(c->d->gnt, c->domid, &ref, 1, PROT_READ | PROT_WRITE);
+	void *page = xyl_gnt_map(g->d->gnt, g->domid, &ref, 1, PROT_READ | PROT_WRITE);
+	bool granted = page != NULL;
 
-	c->granted = page != NULL;
 	if (!page)
-		page = xyl_foreign_map(c->d->xyl, c->domid, PROT_READ | PROT_WRITE, &gfn, 1, NULL);
-	return page;
-}
-
-static void unbind(struct console *c)
-{
-	if (c->port <= 0)
-		return;
-	g_hash_table_remove(c->d->ports, GINT_TO_POINTER(c->port));
-	xyl_evtchn_unbind(c->d->evtchn, c->port);
-	c->port = 0;
-	c->masked = false;
-}
-
-static bool bind(struct console *c, uint32_t remote_port)
-{
-	unbind(c);
-	c->port = xyl_evtchn_bind_interdomain(c->d->evtchn, c->domid, remote_port);
-	if (c->port < 0) {
-		daemon_log(LOG_ERR, "domain %u: cannot bind event channel %u: %s", c->domid, remote_port,
-		           xyl_error());
-		c->port = 0;
+		page = xyl_foreign_map(g->d->xyl, g->domid, PROT_READ | PROT_WRITE, &gfn, 1, NULL);
+	if (!page) {
+		daemon_log(LOG_ERR, "%s: cannot map its ring: %s", c->what, xyl_error());
 		return false;
 	}
-	c->remote_port = remote_port;
-	g_hash_table_insert(c->d->ports, GINT_TO_POINTER(c->port), c);
+	console_adopt(c, page, granted);
 	return true;
 }
 
 /* Attaches once the store says where; again when the port has changed. */
 static void try_attach(struct console *c)
 {
+	static const struct end_conf terminal = { .kind = END_PTY };
 	uint64_t gfn, port;
 
 	if (!read_number(c, "ring-ref", &gfn) || !read_number(c, "port", &port) || is_foreign(c))
@@ -328,25 +291,20 @@ static void try_attach(struct console *c)
 	if (c->port && c->remote_port == port)
 		return;
 	if (!c->ring.page) {
-		struct xencons_interface *page = map_ring(c, gfn);
-		int err;
-
-		if (!page) {
-			daemon_log(LOG_ERR, "domain %u: cannot map its console: %s", c->domid, xyl_error());
+		if (!map_ring(c, gfn))
 			return;
-		}
-		consring_adopt(&c->ring, page);
-		err = terminal_open(c);
-		if (err) {
-			daemon_log(LOG_ERR, "domain %u: no terminal for its console: %s", c->domid,
-			           strerror(err));
-			return;
-		}
-		log_open(c);
+		c->end = console_end_new(c, &terminal);
+		if (!end_error(c->end))
+			log_open(c);
 	}
-	if (!c->tty || !bind(c, port))
+	if (end_error(c->end))
 		return;
-	terminal_announce(c);
+	if (!console_bind(c, (uint32_t)port)) {
+		daemon_log(LOG_ERR, "%s: cannot bind event channel %" G_GUINT64_FORMAT ": %s", c->what, port,
+		           xyl_error());
+		return;
+	}
+	console_announce(c);
 	console_event(c);
 }
 
@@ -361,58 +319,41 @@ static void on_console_changed(struct xyl_store *s, const char *path, void *data
 	if (whole || !strcmp(leaf, "/port") || !strcmp(leaf, "/ring-ref") || !strcmp(leaf, "/type"))
 		try_attach(c);
 	if (whole && attached)
-		terminal_announce(c);
+		console_announce(c);
 }
 
-struct console *console_new(struct daemon *d, const struct xyl_dominfo *info)
+struct console *console_new(struct guest *g, unsigned int id)
 {
 	struct console *c = g_new0(struct console, 1);
 
-	c->d = d;
-	c->domid = info->domid;
-	memcpy(c->uuid, info->uuid, sizeof(c->uuid));
-	c->path = g_strdup_printf("/local/domain/%u/console", c->domid);
-	c->master = c->slave = -1;
+	c->guest = g;
+	c->id = id;
 	c->link.data = c;
-	throttle_init(&c->throttle, g_get_monotonic_time());
-	backlog_init(&c->backlog, BACKLOG_BYTES);
-	c->watch = xyl_store_watch(d->store, c->path, on_console_changed, c);
+	if (id) {
+		c->what = g_strdup_printf("domain %u, console %u", g->domid, id);
+		c->path = g_strdup_printf("%s/%u", g->backends, id);
+		return c;
+	}
+	c->what = g_strdup_printf("domain %u, its console", g->domid);
+	c->path = g_strdup_printf("/local/domain/%u/console", g->domid);
+	c->watch = xyl_store_watch(g->d->store, c->path, on_console_changed, c);
 	if (!c->watch)
-		daemon_log(LOG_ERR, "domain %u: cannot watch %s: %s", c->domid, c->path, xyl_error());
+		daemon_log(LOG_ERR, "%s: cannot watch %s: %s", c->what, c->path, xyl_error());
 	return c;
 }
 
 void console_free(struct console *c)
 {
+	if (!c)
+		return;
 	if (c->watch)
-		xyl_store_unwatch(c->d->store, c->watch);
-	/* The last words of a guest that died. */
-	for (int i = 0; c->port && i < 2 && output_turn(c); i++)
-		;
-	if (c->queued)
-		g_queue_unlink(&c->d->work, &c->link);
-	unbind(c);
-	if (c->held)
-		g_source_remove(c->held);
-	if (c->in_source)
-		g_source_remove(c->in_source);
-	if (c->out_source)
-		g_source_remove(c->out_source);
-	if (c->ring.page && c->granted)
-		xyl_gnt_unmap(c->d->gnt, c->ring.page, 1);
-	else if (c->ring.page)
-		xyl_foreign_unmap(c->d->xyl, c->ring.page, 1);
-	if (c->master >= 0)
-		close(c->master);
-	if (c->slave >= 0)
-		close(c->slave);
-	if (c->backlog.dropped)
-		daemon_log(LOG_DEBUG,
-		           "domain %u: %" G_GUINT64_FORMAT " bytes of output were not read by anybody",
-		           c->domid, c->backlog.dropped);
+		xyl_store_unwatch(c->guest->d->store, c->watch);
+	c->front_changed = false;
+	console_detach(c);
+	end_free(c->end);
 	log_end(c->log);
-	backlog_fini(&c->backlog);
-	g_free(c->tty);
+	g_free(c->front);
 	g_free(c->path);
+	g_free(c->what);
 	g_free(c);
 }

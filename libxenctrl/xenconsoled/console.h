@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * One guest's console: its ring, its terminal, its log.
+ * A guest's consoles: number 0, whose ring the start info names, and those that are devices (device/console/N).
  *
- * The daemon's main loop calls console_event() when the guest's event channel fired. Nothing here waits for
- * anybody: output that nobody takes is dropped, input that the guest does not take stays with whoever types;
- * the log is written by a thread. A guest that writes, or only kicks, without end is looked at so many times a second:
- * its channel stays masked in between, so that it costs dom0 nothing then.
+ * The daemon's main loop calls console_event() when one's event channel fired. Nothing here waits for
+ * anybody: output that nobody takes is dropped (but see end.h for those that are reliable), input that the guest does not
+ * take stays with whoever types; the log is written by a thread. A guest that writes, or only kicks, or rewrites its
+ * nodes without end is looked at so many times a second, all of its consoles together: their channels stay masked in
+ * between, so that it costs dom0 nothing then.
  */
 #ifndef XENCONSOLED_CONSOLE_H
 #define XENCONSOLED_CONSOLE_H
@@ -14,7 +15,11 @@
 
 #include <glib.h>
 
+#include <xen/io/xenbus.h>
+
+#include "../src/guestlimits.h"
 #include "consring.h"
+#include "end.h"
 #include "logwriter.h"
 #include "output.h"
 
@@ -24,8 +29,8 @@ struct daemon {
 	struct xyl_gnt *gnt;
 	struct xyl_store *store;
 	GHashTable *ports;   /* local port -> struct console */
-	GHashTable *domains; /* domid -> struct console */
-	GQueue work;         /* consoles that may have more output */
+	GHashTable *domains; /* domid -> struct guest */
+	GQueue work;         /* consoles that may have more output, or another state */
 	guint idle;
 	const char *log_dir; /* NULL: no logs of guests */
 	struct log_limits limits;
@@ -35,43 +40,78 @@ struct daemon {
 	uint32_t hv_index;
 };
 
-struct console {
+struct guest {
 	struct daemon *d;
 	uint32_t domid;
 	uint8_t uuid[16];
-	char *path; /* /local/domain/N/console */
+	struct console *consoles[1 + GUEST_CONSOLES_MAX];
+	char *backends; /* path of those that are devices */
 	struct xyl_watch *watch;
 
-	struct consring ring;
-	bool granted; /* mapped by grant */
-	uint32_t remote_port;
-	int port; /* 0: not attached */
-	bool ring_complained;
-
-	int master, slave;
-	char *tty;
-	bool locked; /* the terminal carries the mark of xyl_console_lock() */
-	guint in_source, out_source;
-	struct backlog backlog;
-
-	struct log *log; /* NULL: none */
-	bool queued;
-	GList link;
-
 	struct throttle throttle;
-	bool paid;      /* the next look has been taken from the throttle */
-	guint held;     /* timer: its output is not looked at until then */
-	bool masked;    /* and its channel stays masked */
+	guint held;     /* timer: its consoles are not looked at until then */
 	bool throttled; /* has been logged */
 };
 
-struct console *console_new(struct daemon *d, const struct xyl_dominfo *info);
+struct console {
+	struct guest *guest;
+	unsigned int id;
+	char *what; /* for messages */
+	char *path; /* where its terminal is announced: /local/domain/N/console, or its backend */
+	struct xyl_watch *watch;
+
+	struct consring ring;
+	bool granted;      /* mapped by grant */
+	uint32_t ring_ref; /* of devices */
+	uint32_t remote_port;
+	int port; /* 0: not attached */
+	bool ring_complained;
+	struct end *end; /* NULL: not yet */
+	struct log *log; /* NULL: none */
+
+	/* devices */
+	char *front;
+	enum xenbus_state state; /* the backend's */
+	bool front_changed;      /* its state is to be looked at */
+	bool attach_complained;
+
+	bool queued;
+	GList link;
+	bool paid;   /* the next look has been taken from the throttle */
+	bool masked; /* its channel stays masked while the guest is held */
+};
+
+/* ---- guest.c ---- */
+struct guest *guest_new(struct daemon *d, const struct xyl_dominfo *info);
+void guest_free(struct guest *g);
+/* Whether one of its consoles may be looked at now; otherwise all are held for a while. */
+bool guest_may_look(struct guest *g);
+
+/* ---- console.c ---- */
+struct console *console_new(struct guest *g, unsigned int id);
 void console_free(struct console *c);
 /* The event channel fired: the guest has written, or has read. Returns whether to unmask it: not while the guest is
  * held because it keeps the daemon too busy. */
 bool console_event(struct console *c);
-/* Has the console's output looked at soon, after all others that wait. */
+/* Has the console looked at soon, after all others that wait. */
 void console_queue(struct console *c);
+void console_unmask(struct console *c);
 void console_run(struct daemon *d);
+struct end *console_end_new(struct console *c, const struct end_conf *conf);
+/* The ring's page becomes the console's; bind: false, and logged. */
+void console_adopt(struct console *c, struct xencons_interface *page, bool granted);
+bool console_bind(struct console *c, uint32_t remote_port);
+/* Takes what there is and gives up the ring and its channel. */
+void console_detach(struct console *c);
+/* Writes the terminal's name where clients look for it. */
+void console_announce(struct console *c);
+
+/* ---- device.c ---- */
+/* The backend's nodes are there; NULL: they are another's, or wrong. */
+struct console *device_new(struct guest *g, unsigned int id);
+/* What the guest has made of its side is followed. */
+void device_look(struct console *c);
+/* The backend's state is as this daemon had it, whoever wrote over it. */
+void device_restate(struct console *c);
 
 #endif

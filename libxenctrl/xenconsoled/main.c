@@ -89,17 +89,17 @@ static void on_domains_changed(struct xyl_store *s, const char *path, void *data
 	/* First those that went, or whose number another domain has now. */
 	g_hash_table_iter_init(&it, d->domains);
 	while (g_hash_table_iter_next(&it, NULL, &value)) {
-		struct console *c = value;
-		const struct xyl_dominfo *now = g_hash_table_lookup(alive, GUINT_TO_POINTER(c->domid));
+		struct guest *g = value;
+		const struct xyl_dominfo *now = g_hash_table_lookup(alive, GUINT_TO_POINTER(g->domid));
 
-		if (!now || memcmp(now->uuid, c->uuid, sizeof(c->uuid)))
+		if (!now || memcmp(now->uuid, g->uuid, sizeof(g->uuid)))
 			g_hash_table_iter_remove(&it);
 	}
 	for (int i = 0; i < count; i++) {
 		gpointer key = GUINT_TO_POINTER(info[i].domid);
 
 		if (g_hash_table_contains(alive, key) && !g_hash_table_contains(d->domains, key))
-			g_hash_table_insert(d->domains, key, console_new(d, &info[i]));
+			g_hash_table_insert(d->domains, key, guest_new(d, &info[i]));
 	}
 	g_hash_table_destroy(alive);
 	free(info);
@@ -137,9 +137,9 @@ static struct xyl_store *open_store(void)
 	return s;
 }
 
-static void console_destroy(gpointer c)
+static void guest_destroy(gpointer g)
 {
-	console_free(c);
+	guest_free(g);
 }
 
 static bool start(void *data)
@@ -161,7 +161,7 @@ static bool start(void *data)
 		                         LOG_BURST_BYTES };
 	d->hv_port = -1;
 	d->ports = g_hash_table_new(NULL, NULL);
-	d->domains = g_hash_table_new_full(NULL, NULL, NULL, console_destroy);
+	d->domains = g_hash_table_new_full(NULL, NULL, NULL, guest_destroy);
 	if ((guests || hv) && g_mkdir_with_parents(dir, 0755))
 		daemon_log(LOG_ERR, "cannot make %s: %s", dir, strerror(errno));
 	d->log_dir = guests ? dir : NULL;

@@ -1,0 +1,497 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * xenconsoled's consoles that are devices, on a hypervisor and a store that the test plays: the handshake, each kind of
+ * end, and guests that do not keep to either.
+ */
+#include <arpa/inet.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include "xenconsoled_play.h"
+
+#define SHORT_US (G_USEC_PER_SEC / 20)
+#define TRIES    40
+
+static char folder[] = "/tmp/xenconsoled-XXXXXX";
+
+static char *back_path(uint32_t domid, uint32_t id, const char *leaf)
+{
+	static char path[4][128];
+	static int turn;
+	char *p = path[turn++ % 4];
+
+	snprintf(p, sizeof(path[0]), "/local/domain/0/backend/console/%u/%u/%s", domid, id, leaf);
+	return p;
+}
+
+static char *front_path(uint32_t domid, uint32_t id, const char *leaf)
+{
+	static char path[4][128];
+	static int turn;
+	char *p = path[turn++ % 4];
+
+	snprintf(p, sizeof(path[0]), "/local/domain/%u/device/console/%u/%s", domid, id, leaf);
+	return p;
+}
+
+static bool node_is(const char *path, const char *value)
+{
+	const char *there = g_hash_table_lookup(nodes, path);
+
+	return there ? value && !strcmp(there, value) : !value;
+}
+
+static void add_nodes(uint32_t domid, uint32_t id, const char *const *more)
+{
+	put(front_path(domid, id, "state"), "1");
+	put(back_path(domid, id, "frontend"), front_path(domid, id, ""));
+	put(back_path(domid, id, "state"), "1");
+	put(back_path(domid, id, "type"), "xenconsoled");
+	for (; *more; more += 2)
+		put(back_path(domid, id, more[0]), more[1]);
+}
+
+/* The toolstack's nodes, with pairs of leaf and value in the backend. */
+#define add_device(domid, id, ...) add_nodes(domid, id, (const char *const[]){ __VA_ARGS__, NULL })
+
+static void set_front(uint32_t domid, uint32_t id, const char *state)
+{
+	put_and_tell(front_path(domid, id, "state"), state);
+	run_for(SHORT_US);
+}
+
+/* As a guest's driver does it; the watch on its state has fired once before. */
+static void connect_front(uint32_t domid, uint32_t id)
+{
+	char text[16];
+
+	fire(front_path(domid, id, "state"));
+	snprintf(text, sizeof(text), "%u", LINE_REF + id);
+	put(front_path(domid, id, "ring-ref"), text);
+	snprintf(text, sizeof(text), "%u", LINE_PORT + id);
+	put(front_path(domid, id, "port"), text);
+	set_front(domid, id, "3");
+	set_front(domid, id, "4");
+}
+
+/* Reads from fd what comes in the time that a line takes. */
+static bool hears(int fd, const char *text)
+{
+	char got[256] = "";
+	size_t used = 0;
+
+	for (int i = 0; i < TRIES && used < strlen(text); i++) {
+		ssize_t n = read(fd, got + used, strlen(text) - used);
+
+		if (n > 0)
+			used += (size_t)n;
+		run_for(SHORT_US / 5);
+	}
+	return !strcmp(got, text);
+}
+
+/* Whether the guest is given that. */
+static bool guest_hears(uint32_t line, const char *text)
+{
+	struct xencons_interface *p = lines[line].page;
+	bool same = true;
+
+	for (int i = 0; i < TRIES && p->in_prod - p->in_cons < strlen(text); i++)
+		run_for(SHORT_US / 5);
+	same = p->in_prod - p->in_cons == strlen(text);
+	for (size_t i = 0; same && i < strlen(text); i++)
+		same = p->in[MASK_XENCONS_IDX(p->in_cons + i, p->in)] == text[i];
+	p->in_cons = p->in_prod;
+	return same;
+}
+
+static int connect_unix(const char *path)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+
+	g_strlcpy(address.sun_path, path, sizeof(address.sun_path));
+	if (connect(fd, (struct sockaddr *)&address, sizeof(address))) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+/* A listening TCP socket on a port that is free; *service becomes the port. */
+static int listen_tcp(char service[8])
+{
+	struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
+	socklen_t bytes = sizeof(address);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+
+	if (bind(fd, (struct sockaddr *)&address, bytes) || listen(fd, 4) ||
+	    getsockname(fd, (struct sockaddr *)&address, &bytes))
+		abort();
+	snprintf(service, 8, "%u", ntohs(address.sin_port));
+	return fd;
+}
+
+static int connect_tcp(const char *service)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET,
+		                       .sin_port = htons((uint16_t)atoi(service)),
+		                       .sin_addr = { htonl(INADDR_LOOPBACK) } };
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	if (connect(fd, (struct sockaddr *)&address, sizeof(address))) {
+		close(fd);
+		return -1;
+	}
+	fcntl(fd, F_SETFL, O_NONBLOCK);
+	return fd;
+}
+
+/* ---- the handshake ------------------------------------------------------------------------------- */
+
+static void test_handshake(void)
+{
+	struct guest *g;
+	char *name;
+	int tty = -1;
+
+	set_up();
+	add_device(1, 1, "connection", "pty");
+	g = open_guest(1);
+	tap_ok(node_is(back_path(1, 1, "state"), "2"), "a backend waits for its frontend");
+	connect_front(1, 1);
+	tap_ok(node_is(back_path(1, 1, "state"), "4") && mapped == 2, "and connects");
+	name = xyl_console_device_tty(NULL, 1, 1, &tty);
+	tap_ok(name && !strcmp(name, tty_of(g->consoles[1])), "its terminal is found");
+	free(name);
+	say(LINE(1, 1), "hello");
+	tap_ok(hears(tty, "hello"), "output");
+	tap_ok(write(tty, "there", 5) == 5 && guest_hears(LINE(1, 1), "there"), "input");
+	close(tty);
+	put_and_tell(back_path(1, 1, "state"), "1");
+	tap_ok(node_is(back_path(1, 1, "state"), "4"), "somebody else's state is written over");
+	set_front(1, 1, "5");
+	tap_ok(node_is(back_path(1, 1, "state"), "5") && mapped == 1, "it lets go");
+	set_front(1, 1, "6");
+	tap_ok(node_is(back_path(1, 1, "state"), "6"), "and is closed");
+	set_front(1, 1, "1");
+	connect_front(1, 1);
+	tap_ok(node_is(back_path(1, 1, "state"), "4") && mapped == 2, "another driver of the guest's comes");
+	put(front_path(1, 1, "ring-ref"), "102");
+	put(front_path(1, 1, "port"), "52");
+	set_front(1, 1, "3");
+	tap_ok(mapped == 2 && g->consoles[1]->port == LINE(1, 2), "or one with another ring at once");
+	guest_free(g);
+	tap_ok(!mapped, "an xenconsoled that ends lets go of all");
+	written = 0;
+	g = open_guest(1);
+	fire(front_path(1, 1, "state"));
+	run_for(SHORT_US);
+	say(LINE(1, 2), "again");
+	tty = open(tty_of(g->consoles[1]), O_RDWR | O_NOCTTY | O_NONBLOCK);
+	tap_ok(hears(tty, "again") && node_is(back_path(1, 1, "state"), "4"), "the next one goes on");
+	close(tty);
+	put(back_path(1, 2, "state"), "1");
+	fire(back_path(1, 2, "state"));
+	tap_ok(!g->consoles[2] && node_is(back_path(1, 2, "state"), "1"),
+	       "what is not marked as ours is somebody else's");
+	remove_and_tell((char[]){ "/local/domain/0/backend/console/1" });
+	tap_ok(!g->consoles[1] && mapped == 1 && node_is(back_path(1, 1, "state"), NULL),
+	       "nodes that go take the console with them");
+	guest_free(g);
+	tear_down();
+}
+
+/* ---- ends ---------------------------------------------------------------------------------------- */
+
+static void test_unix(void)
+{
+	g_autofree char *path = g_strconcat(folder, "/socket", NULL);
+	struct guest *g, *next;
+	int first, second;
+
+	set_up();
+	add_device(1, 1, "connection", "socket", "path", path);
+	g = open_guest(1);
+	connect_front(1, 1);
+	say(LINE(1, 1), "early ");
+	run_for(SHORT_US);
+	first = connect_unix(path);
+	say(LINE(1, 1), "late");
+	tap_ok(first >= 0 && hears(first, "early late"), "a UNIX socket, also what was said before");
+	tap_ok(write(first, "in", 2) == 2 && guest_hears(LINE(1, 1), "in"), "and input");
+	second = connect_unix(path);
+	say(LINE(1, 1), "first's");
+	tap_ok(hears(first, "first's") && read(second, &(char){ 0 }, 1) < 0, "one client at a time");
+	close(first);
+	run_for(SHORT_US);
+	say(LINE(1, 1), "second's");
+	tap_ok(hears(second, "second's"), "the next one when it has gone");
+	/* The same guest's next domain, while this one's has not ended. */
+	add_device(2, 1, "connection", "socket", "path", path);
+	next = open_guest(2);
+	guest_free(g);
+	first = connect_unix(path);
+	tap_ok(first >= 0 && read(second, &(char){ 0 }, 1) == 0, "another domain takes the path over");
+	guest_free(next);
+	tap_ok(access(path, F_OK) && errno == ENOENT, "and the last one takes it away");
+	close(first);
+	close(second);
+	tear_down();
+}
+
+static void test_tcp(void)
+{
+	char service[8], other[8];
+	int listener, client;
+	struct guest *g;
+
+	set_up();
+	listener = listen_tcp(service);
+	add_device(1, 1, "connection", "tcp", "mode", "connect", "host", "127.0.0.1", "service", service);
+	close(listen_tcp(other));
+	add_device(1, 2, "connection", "tcp", "host", "127.0.0.1", "service", other);
+	add_device(1, 3, "connection", "tcp", "host", "127.0.0.1", "service", service);
+	g = open_guest(1);
+	connect_front(1, 1);
+	connect_front(1, 2);
+	client = accept4(listener, NULL, NULL, SOCK_NONBLOCK);
+	say(LINE(1, 1), "calling");
+	tap_ok(client >= 0 && hears(client, "calling"), "a TCP socket that connects");
+	tap_ok(write(client, "answer", 6) == 6 && guest_hears(LINE(1, 1), "answer"), "and input");
+	close(client);
+	for (client = -1; client < 0 && g->consoles[1]; run_for(SHORT_US))
+		client = accept4(listener, NULL, NULL, SOCK_NONBLOCK);
+	tap_ok(client >= 0, "it connects again");
+	close(client);
+	client = connect_tcp(other);
+	say(LINE(1, 2), "answered");
+	tap_ok(client >= 0 && hears(client, "answered"), "a TCP socket that listens");
+	close(client);
+	tap_ok(node_is(back_path(1, 3, "state"), "6") &&
+	               g_hash_table_lookup(nodes, "/local/domain/0/error/backend/console/1/3/error"),
+	       "a port that is in use fails the guest's start, with its reason");
+	close(listener);
+	guest_free(g);
+	tear_down();
+}
+
+static void test_file(void)
+{
+	g_autofree char *path = g_strconcat(folder, "/file", NULL);
+	g_autofree char *text = NULL;
+	struct guest *g;
+
+	set_up();
+	g_file_set_contents(path, "before\n", -1, NULL);
+	d.writer = logwriter_new();
+	d.limits = (struct log_limits){ 1 << 20, 1, 1 << 20, 1 << 20 };
+	add_device(1, 1, "connection", "file", "path", path);
+	g = open_guest(1);
+	connect_front(1, 1);
+	say(LINE(1, 1), "line\n");
+	run_for(SHORT_US);
+	guest_free(g);
+	logwriter_free(d.writer, G_USEC_PER_SEC);
+	d.writer = NULL;
+	tap_ok(g_file_get_contents(path, &text, NULL, NULL) && !strcmp(text, "before\nline\n"),
+	       "a file is appended to");
+	tear_down();
+}
+
+/* A channel carries a protocol: a client gets each byte, and none of what was for another. */
+static void test_channel(void)
+{
+	g_autofree char *path = g_strconcat(folder, "/channel", NULL);
+	struct xencons_interface *p;
+	size_t sent = 0, got = 0;
+	bool same = true, waited = false;
+	struct guest *g;
+	int client;
+
+	set_up();
+	add_device(1, 1, "connection", "socket", "path", path, "name", "org.example");
+	g = open_guest(1);
+	connect_front(1, 1);
+	say(LINE(1, 1), "nobody is there");
+	run_for(SHORT_US);
+	client = connect_unix(path);
+	run_for(SHORT_US);
+	p = lines[LINE(1, 1)].page;
+	while (sent < (4u << 20) && !waited) {
+		for (; p->out_prod - p->out_cons < sizeof(p->out); sent++)
+			p->out[MASK_XENCONS_IDX(p->out_prod++, p->out)] = (char)(sent * 7 + sent / 251);
+		lines[LINE(1, 1)].pending = true;
+		run_for(2000);
+		waited = p->out_prod - p->out_cons == sizeof(p->out);
+	}
+	tap_ok(waited, "the guest waits for a channel's client that does not read");
+	for (int i = 0; i < 1000 && got < sent; i++) {
+		char bytes[65536];
+		ssize_t n = read(client, bytes, sizeof(bytes));
+
+		for (ssize_t k = 0; k < n; k++, got++)
+			same &= bytes[k] == (char)(got * 7 + got / 251);
+		run_for(2000);
+	}
+	printf("# %zu of %zu bytes\n", got, sent);
+	tap_ok(same && got == sent, "which gets all when it does, and nothing from before it came");
+	close(client);
+	guest_free(g);
+	tear_down();
+}
+
+/* ---- hostile guests ------------------------------------------------------------------------------ */
+
+/* Its ring and its nodes are nonsense. */
+static void test_nonsense(void)
+{
+	static const char *const states[] = { "", "-1", "3x", "7", "4294967299", "0" };
+	static const char *const numbers[] = {
+		"", "-1", "4294967296", "12345678901234567890123", "abc", "9"
+	};
+	unsigned int before;
+	bool held = true;
+	struct guest *g;
+
+	set_up();
+	add_device(1, 1, "connection", "pty");
+	g = open_guest(1);
+	fire(front_path(1, 1, "state"));
+	for (size_t i = 0; i < G_N_ELEMENTS(states); i++) {
+		set_front(1, 1, states[i]);
+		held &= !g->consoles[1]->port && mapped == 1;
+	}
+	tap_ok(held, "states that are none connect nothing");
+	before = logged;
+	for (size_t i = 0; i < G_N_ELEMENTS(numbers); i++) {
+		set_front(1, 1, "1");
+		put(front_path(1, 1, "ring-ref"), i % 2 ? "101" : numbers[i]);
+		put(front_path(1, 1, "port"), i % 2 ? numbers[i] : "51");
+		set_front(1, 1, "3");
+		held &= !g->consoles[1]->port && mapped == 1;
+	}
+	put(front_path(1, 1, "port"), "70");
+	set_front(1, 1, "1");
+	set_front(1, 1, "3");
+	tap_ok(held && mapped == 1 && node_is(back_path(1, 1, "state"), "5"),
+	       "nor do rings and ports that are none");
+	put(front_path(1, 1, "port"), "51");
+	set_front(1, 1, "3");
+	tap_ok(mapped == 1, "and a guest that does not close its side first is not served");
+	tap_ok(logged - before == 1, "one line in the log for all of them");
+	set_front(1, 1, "1");
+	connect_front(1, 1);
+	lines[LINE(1, 1)].page->out_prod = 0x80000000u;
+	lines[LINE(1, 1)].page->in_cons = 0x80000000u;
+	lines[LINE(1, 1)].pending = true;
+	run_for(SHORT_US);
+	tap_ok(node_is(back_path(1, 1, "state"), "4"), "and impossible indices harm nobody");
+	g_hash_table_remove(nodes, front_path(1, 1, "state"));
+	fire(front_path(1, 1, "state"));
+	run_for(SHORT_US);
+	tap_ok(mapped == 1 && node_is(back_path(1, 1, "state"), "6"), "nor a frontend that vanishes");
+	guest_free(g);
+	tear_down();
+}
+
+/* Floods on several consoles, its state rewritten without end: one throttle for all of them. */
+static void test_busy(void)
+{
+	gint64 begun, end;
+	unsigned int most, taken = 0, rewrites = 0;
+	struct guest *g, *other;
+	int tty;
+
+	set_up();
+	for (uint32_t id = 1; id <= 3; id++)
+		add_device(1, id, "connection", "pty");
+	add_device(1, 4, "connection", "pty");
+	add_device(2, 1, "connection", "pty");
+	g = open_guest(1);
+	other = open_guest(2);
+	connect_front(2, 1);
+	for (uint32_t id = 1; id <= 3; id++)
+		connect_front(1, id);
+	connect_front(1, 4);
+	written = 0;
+	begun = g_get_monotonic_time();
+	for (uint32_t id = 1; id <= 3; id++) {
+		lines[LINE(1, id)].floods = true;
+		say(LINE(1, id), "flood");
+	}
+	for (end = begun + 2 * G_USEC_PER_SEC; g_get_monotonic_time() < end; rewrites++) {
+		put_and_tell(front_path(1, 4, "state"), rewrites % 2 ? "3" : "1");
+		run_for(100);
+	}
+	most = LOOKS_AT_ONCE +
+	       (unsigned int)((g_get_monotonic_time() - begun) / 1000 + 1) * LOOKS_PER_SECOND / 1000 + 2;
+	for (uint32_t id = 1; id <= 3; id++) {
+		tap_ok(lines[LINE(1, id)].taken > 100 * sizeof(lines[1].page->out),
+		       "console %u of a guest that floods goes on", id);
+		taken += lines[LINE(1, id)].taken / sizeof(lines[1].page->out);
+	}
+	printf("# %u rings taken, %u states written for %u rewritten; %u looks allowed\n", taken, written,
+	       rewrites, most);
+	tap_ok(taken + written <= most + 3, "all its consoles together are looked at so often and not more");
+	say(LINE(2, 1), "hello");
+	tty = open(tty_of(other->consoles[1]), O_RDWR | O_NOCTTY | O_NONBLOCK);
+	tap_ok(hears(tty, "hello"), "another guest's console is not held up");
+	close(tty);
+	guest_free(g);
+	guest_free(other);
+	tap_ok(!mapped, "all rings are let go of");
+	tear_down();
+}
+
+/* Never reads its input, while clients come and go. */
+static void test_deaf(void)
+{
+	g_autofree char *path = g_strconcat(folder, "/deaf", NULL);
+	char bytes[4096] = { 0 };
+	size_t sent = 0;
+	struct guest *g;
+	int client;
+
+	set_up();
+	add_device(1, 1, "connection", "socket", "path", path);
+	g = open_guest(1);
+	connect_front(1, 1);
+	client = connect_unix(path);
+	for (int i = 0; i < 1000; i++) {
+		ssize_t n = write(client, bytes, sizeof(bytes));
+
+		sent += n > 0 ? (size_t)n : 0;
+		run_for(500);
+	}
+	tap_ok(sent < 1 << 20, "what a guest does not read stays with the client");
+	close(client);
+	run_for(SHORT_US);
+	client = connect_unix(path);
+	say(LINE(1, 1), "next");
+	tap_ok(client >= 0 && hears(client, "next"), "and a client that leaves makes room for the next one");
+	close(client);
+	guest_free(g);
+	tear_down();
+}
+
+int main(void)
+{
+	g_autofree char *file = NULL;
+
+	if (!mkdtemp(folder))
+		abort();
+	file = g_strconcat(folder, "/file", NULL);
+	test_handshake();
+	test_unix();
+	test_tcp();
+	test_file();
+	test_channel();
+	test_nonsense();
+	test_busy();
+	test_deaf();
+	if (remove(file) || rmdir(folder))
+		printf("# %s is not empty\n", folder);
+	return tap_end();
+}
