@@ -343,6 +343,8 @@ static bool fill_store(struct build *b, GError **error)
 	journal_number_nics(b->guest->journal);
 	for (i = 0; i < conf->nics->len; i++)
 		layout_add_nic(nodes, b->ids.domid, g_ptr_array_index(conf->nics, i), i, b->mtus[i]);
+	for (i = 0; i < conf->consoles->len; i++)
+		layout_add_console(nodes, b->ids.domid, g_ptr_array_index(conf->consoles, i));
 	if (conf->screen)
 		layout_add_screen(nodes, b->ids.domid);
 	if (conf->nics->len) {
@@ -382,7 +384,7 @@ static bool connect_backends(struct build *b, GError **error)
 		if (!device_wait_offered(b->guest, device_disk.type, disk->devid, disk->vdev, error))
 			return false;
 	}
-	return device_screen_connect(b->guest, error);
+	return device_console_connect(b->guest, error) && device_screen_connect(b->guest, error);
 }
 
 static void clear_images(struct build *b)

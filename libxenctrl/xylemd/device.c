@@ -23,7 +23,8 @@
 #define CLOSED_STATES  (1u << BACKEND_CLOSED | 1u << BACKEND_GONE)
 #define OFFERED_STATES (1u << BACKEND_INIT_WAIT | 1u << BACKEND_INITIALISED | 1u << BACKEND_CONNECTED)
 
-const struct device_class *const device_classes[] = { &device_disk, &device_nic, &device_screen, NULL };
+const struct device_class *const device_classes[] = { &device_disk, &device_nic, &device_screen,
+	                                              &device_console, NULL };
 
 const struct device_class *device_class_named(const char *name)
 {
@@ -62,7 +63,9 @@ bool device_wait_offered(struct guest *guest, const char *type, uint32_t devid, 
 	if (state == BACKEND_INITIALISING)
 		return xd_fail(error, XD_ERROR_TIMEOUT, "guest \"%s\", %s: no backend driver took it%s",
 		               guest->name, name,
-		               strcmp(type, device_disk.type) ? "" : " (is xen-blkback loaded?)");
+		               !strcmp(type, device_disk.type)      ? " (is xen-blkback loaded?)"
+		               : !strcmp(type, device_console.type) ? " (is xenconsoled running?)"
+		                                                    : "");
 	reason = storeio_backend_error(xylemd.io, back);
 	return xd_fail(error, XD_ERROR_DEVICE, "guest \"%s\", %s: the backend gave up: %s", guest->name, name,
 	               reason ? reason : "it does not say why");

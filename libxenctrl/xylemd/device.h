@@ -22,7 +22,7 @@ struct device_class {
 	bool (*detach)(struct guest *guest, const struct device_ref *ref, GError **error);
 };
 
-extern const struct device_class device_disk, device_nic, device_screen;
+extern const struct device_class device_disk, device_nic, device_screen, device_console;
 extern const struct device_class *const device_classes[]; /* up to NULL */
 /* NULL: there is none; guestconf.c lets no other name in than those that are there. */
 const struct device_class *device_class_named(const char *name);
@@ -45,6 +45,10 @@ void device_publish(struct guest *guest, const char *detail);
 /* False when a domain that is not ours has the same block device, unless both only read. */
 bool device_check_strangers(struct guest *guest, const struct disk_conf *conf, const struct disk *disk,
                             GError **error);
+
+/* ---- device_console.c ---- */
+/* Their nodes are in the store: xenconsoled has them. */
+bool device_console_connect(struct guest *guest, GError **error);
 
 /* ---- device_screen.c: a guest without a screen in its configuration is passed over ---- */
 bool device_screen_check(struct guest *guest, GError **error);

@@ -405,7 +405,7 @@ static struct guest *as_guest(const struct guest *guest, GError **error)
 	g_autofree char *name = g_strconcat(base, stamp, NULL);
 	g_autofree char *uuid = g_uuid_string_random();
 	g_autoptr(GVariant) old = g_variant_ref_sink(guestconf_to_variant(guest->journal->conf));
-	static const char *const dropped[] = { "disks", "nics", "screens", "opaque" };
+	static const char *const dropped[] = { "disks", "nics", "screens", "console_devices", "opaque" };
 	static const char *const actions[] = { "on_poweroff", "on_reboot", "on_crash" };
 	g_autoptr(GVariant) dict = NULL;
 	struct journal *journal;

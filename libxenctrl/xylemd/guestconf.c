@@ -2,20 +2,13 @@
 /* Guest configuration: decode, check, encode; see guestconf.h. */
 #include "guestconf.h"
 
-#include <arpa/inet.h>
 #include <string.h>
 
+#include "confkeys.h"
 #include "error.h"
 
 #define MAX_NAME_BYTES  255
-#define MAX_PATH_BYTES  4095
 #define DOWNTIME_US_MAX 60000000u
-
-struct key {
-	const char *name;
-	const char *type;
-	bool required;
-};
 
 static const struct key guest_keys[] = {
 	{ "name", "s", true },          { "uuid", "s", true },
@@ -27,9 +20,9 @@ static const struct key guest_keys[] = {
 	{ "weight", "u", false },       { "cap", "u", false },
 	{ "cpumap", "ay", false },      { "vcpu_pins", "a(uay)", false },
 	{ "clock_offset", "s", false }, { "clock_adjustment", "x", false },
-	{ "consoles", "u", false },     { "disks", "aa{sv}", false },
-	{ "nics", "aa{sv}", false },    { "screens", "aa{sv}", false },
-	{ "opaque", "s", false },
+	{ "consoles", "u", false },     { "console_devices", "aa{sv}", false },
+	{ "disks", "aa{sv}", false },   { "nics", "aa{sv}", false },
+	{ "screens", "aa{sv}", false }, { "opaque", "s", false },
 };
 
 static const struct key disk_keys[] = {
@@ -70,89 +63,12 @@ static const char *const action_names[] = { "destroy",        "restart",        
 static const char *const cache_names[] = { "default", "none", "writeback" };
 static const char *const clock_names[] = { "utc", "localtime", "variable" };
 
-/* Every key known, of its type, there once; every required key there. Fills *dict with what is there: each
- * look into the dictionary as it came would search through it from its beginning. */
-static bool take_keys(GVariant *given, const struct key *keys, guint key_count, const char *what,
-                      GVariantDict *dict, GError **error)
-{
-	GVariantIter iter;
-	const char *name;
-	GVariant *value;
-	guint i;
-
-	g_variant_iter_init(&iter, given);
-	while (g_variant_iter_next(&iter, "{&sv}", &name, &value)) {
-		g_autoptr(GVariant) held = value;
-
-		for (i = 0; i < key_count && strcmp(keys[i].name, name); i++)
-			;
-		if (i == key_count)
-			return xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: unknown key \"%.64s\"", what,
-			               name);
-		if (!g_variant_is_of_type(held, G_VARIANT_TYPE(keys[i].type)))
-			return xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: %s has type %s, not %s", what,
-			               name, g_variant_get_type_string(held), keys[i].type);
-		if (g_variant_dict_contains(dict, name))
-			return xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: %s is given twice", what, name);
-		g_variant_dict_insert_value(dict, name, held);
-	}
-	for (i = 0; i < key_count; i++) {
-		if (keys[i].required && !g_variant_dict_contains(dict, keys[i].name))
-			return xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: %s is missing", what,
-			               keys[i].name);
-	}
-	return true;
-}
-
-static char *get_string(GVariantDict *dict, const char *key)
-{
-	char *text = NULL;
-
-	g_variant_dict_lookup(dict, key, "s", &text);
-	return text;
-}
-
-static bool has_control_chars(const char *text)
-{
-	for (; *text; text++) {
-		if ((unsigned char)*text < 0x20 || *text == 0x7f)
-			return true;
-	}
-	return false;
-}
-
-static bool check_path(const char *path, const char *what, const char *key, GError **error)
-{
-	if (path[0] != '/' || strlen(path) > MAX_PATH_BYTES || has_control_chars(path))
-		return xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: %s \"%.128s\" is not an absolute path",
-		               what, key, path);
-	return true;
-}
-
-/* Looks one of `names` up; an absent key leaves *out alone. */
-static bool get_choice(GVariantDict *dict, const char *key, const char *const *names, int name_count,
-                       const char *what, int *out, GError **error)
-{
-	g_autofree char *text = get_string(dict, key);
-	int i;
-
-	if (!text)
-		return true;
-	for (i = 0; i < name_count; i++) {
-		if (!strcmp(text, names[i])) {
-			*out = i;
-			return true;
-		}
-	}
-	return xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: %s has no value \"%.64s\"", what, key, text);
-}
-
 static bool get_action(GVariantDict *dict, const char *key, const char *what, enum policy_action *out,
                        GError **error)
 {
 	int action = (int)*out;
 
-	if (!get_choice(dict, key, action_names, G_N_ELEMENTS(action_names), what, &action, error))
+	if (!keys_choice(dict, key, action_names, G_N_ELEMENTS(action_names), what, &action, error))
 		return false;
 	*out = (enum policy_action)action;
 	return true;
@@ -257,11 +173,11 @@ struct disk_conf *disk_conf_parse(GVariant *given, const char *what, GError **er
 	gboolean flag;
 	int type = 0, cache = DISK_CACHE_DEFAULT;
 
-	if (!take_keys(given, disk_keys, G_N_ELEMENTS(disk_keys), what, dict, error))
+	if (!keys_take(given, disk_keys, G_N_ELEMENTS(disk_keys), what, dict, error))
 		return NULL;
 	disk = g_new0(struct disk_conf, 1);
-	disk->vdev = get_string(dict, "vdev");
-	disk->source = get_string(dict, "source");
+	disk->vdev = keys_string(dict, "vdev");
+	disk->source = keys_string(dict, "source");
 	disk->discard = true;
 	if (g_variant_dict_lookup(dict, "readonly", "b", &flag))
 		disk->readonly = flag;
@@ -274,9 +190,9 @@ struct disk_conf *disk_conf_parse(GVariant *given, const char *what, GError **er
 		        what, disk->vdev);
 		goto fail;
 	}
-	if (!check_path(disk->source, what, "source", error) ||
-	    !get_choice(dict, "type", types, G_N_ELEMENTS(types), what, &type, error) ||
-	    !get_choice(dict, "cache", cache_names, G_N_ELEMENTS(cache_names), what, &cache, error))
+	if (!keys_check_path(disk->source, what, "source", error) ||
+	    !keys_choice(dict, "type", types, G_N_ELEMENTS(types), what, &type, error) ||
+	    !keys_choice(dict, "cache", cache_names, G_N_ELEMENTS(cache_names), what, &cache, error))
 		goto fail;
 	disk->is_file = type == 1;
 	disk->cache = (enum disk_cache)cache;
@@ -315,13 +231,13 @@ struct nic_conf *nic_conf_parse(GVariant *given, const char *what, GError **erro
 	gboolean up = TRUE, hold = FALSE;
 	static const uint8_t zero[6];
 
-	if (!take_keys(given, nic_keys, G_N_ELEMENTS(nic_keys), what, dict, error))
+	if (!keys_take(given, nic_keys, G_N_ELEMENTS(nic_keys), what, dict, error))
 		return NULL;
 	nic = g_new0(struct nic_conf, 1);
-	mac = get_string(dict, "mac");
-	model = get_string(dict, "model");
-	nic->bridge = get_string(dict, "bridge");
-	nic->ifname = get_string(dict, "ifname");
+	mac = keys_string(dict, "mac");
+	model = keys_string(dict, "model");
+	nic->bridge = keys_string(dict, "bridge");
+	nic->ifname = keys_string(dict, "ifname");
 	g_variant_dict_lookup(dict, "link", "b", &up);
 	g_variant_dict_lookup(dict, "hold", "b", &hold);
 	nic->link_down = !up;
@@ -354,14 +270,6 @@ struct nic_conf *nic_conf_parse(GVariant *given, const char *what, GError **erro
 	return NULL;
 }
 
-/* QEMU would look a name up, which may take for ever. */
-static bool is_address(const char *text)
-{
-	struct in6_addr address;
-
-	return inet_pton(AF_INET, text, &address) == 1 || inet_pton(AF_INET6, text, &address) == 1;
-}
-
 struct screen_conf *screen_conf_parse(GVariant *given, const char *what, GError **error)
 {
 	g_auto(GVariantDict) held = G_VARIANT_DICT_INIT(NULL);
@@ -369,12 +277,12 @@ struct screen_conf *screen_conf_parse(GVariant *given, const char *what, GError 
 	g_autofree char *type = NULL;
 	struct screen_conf *screen;
 
-	if (!take_keys(given, screen_keys, G_N_ELEMENTS(screen_keys), what, dict, error))
+	if (!keys_take(given, screen_keys, G_N_ELEMENTS(screen_keys), what, dict, error))
 		return NULL;
 	screen = g_new0(struct screen_conf, 1);
-	type = get_string(dict, "type");
-	screen->listen = get_string(dict, "listen");
-	screen->socket = get_string(dict, "socket");
+	type = keys_string(dict, "type");
+	screen->listen = keys_string(dict, "listen");
+	screen->socket = keys_string(dict, "socket");
 	g_variant_dict_lookup(dict, "port", "u", &screen->port);
 	if (strcmp(type, "vnc"))
 		xd_fail(error, XD_ERROR_NOT_SUPPORTED, "%s: type \"%.32s\" is not available, only vnc", what,
@@ -384,9 +292,9 @@ struct screen_conf *screen_conf_parse(GVariant *given, const char *what, GError 
 	else if (screen->socket && strlen(screen->socket) > GUEST_SOCKET_MAX)
 		xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: socket is longer than %d bytes", what,
 		        GUEST_SOCKET_MAX);
-	else if (screen->socket && !check_path(screen->socket, what, "socket", error))
+	else if (screen->socket && !keys_check_path(screen->socket, what, "socket", error))
 		;
-	else if (screen->listen && !is_address(screen->listen))
+	else if (screen->listen && !keys_is_address(screen->listen))
 		xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: listen \"%.64s\" is no address in figures",
 		        what, screen->listen);
 	else if (screen->port && (screen->port < GUEST_VNC_PORT_MIN || screen->port > GUEST_VNC_PORT_MAX))
@@ -439,8 +347,10 @@ const char *device_class(GVariant *given, GError **error)
 		return "nic";
 	if (class && !strcmp(class, "screen"))
 		return "screen";
-	xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "device: class is \"%.32s\", not disk, nic or screen",
-	        class ? class : "");
+	if (class && !strcmp(class, "console"))
+		return "console";
+	xd_fail(error, XD_ERROR_INVALID_ARGUMENT,
+	        "device: class is \"%.32s\", not disk, nic, screen or console", class ? class : "");
 	return NULL;
 }
 
@@ -454,20 +364,19 @@ bool device_ref_parse(GVariant *given, struct device_ref *ref, GError **error)
 	gboolean force = FALSE;
 
 	memset(ref, 0, sizeof(*ref));
-	if (!class || !take_keys(given, ref_keys, G_N_ELEMENTS(ref_keys), class, dict, error))
+	if (!class || !keys_take(given, ref_keys, G_N_ELEMENTS(ref_keys), class, dict, error))
 		return false;
 	ref->class = class;
-	mac = get_string(dict, "mac");
+	mac = keys_string(dict, "mac");
 	g_variant_dict_lookup(dict, "force", "b", &force);
 	ref->force = force;
-	ref->vdev = get_string(dict, "vdev");
+	ref->vdev = keys_string(dict, "vdev");
 	if (!strcmp(class, "disk") && (!ref->vdev || mac))
 		xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "disk: vdev, and nothing else, says which one");
 	else if (!strcmp(class, "nic") && (!mac || ref->vdev || !mac_parse(mac, bytes)))
 		xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "nic: mac, and nothing else, says which one");
-	else if (!strcmp(class, "screen") && (mac || ref->vdev))
-		xd_fail(error, XD_ERROR_INVALID_ARGUMENT,
-		        "screen: there is one, which has neither mac nor vdev");
+	else if ((!strcmp(class, "screen") || !strcmp(class, "console")) && (mac || ref->vdev))
+		xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: it has neither mac nor vdev", class);
 	else {
 		if (mac) {
 			g_autofree char *lower = g_ascii_strdown(mac, -1);
@@ -545,16 +454,17 @@ void guestconf_free(struct guestconf *conf)
 	g_clear_pointer(&conf->pins, g_array_unref);
 	g_clear_pointer(&conf->disks, g_ptr_array_unref);
 	g_clear_pointer(&conf->nics, g_ptr_array_unref);
+	g_clear_pointer(&conf->consoles, g_ptr_array_unref);
 	screen_conf_free(conf->screen);
 	g_free(conf);
 }
 
 static bool parse_identity(struct guestconf *conf, GVariantDict *dict, GError **error)
 {
-	g_autofree char *uuid = get_string(dict, "uuid");
+	g_autofree char *uuid = keys_string(dict, "uuid");
 
-	conf->name = get_string(dict, "name");
-	if (!conf->name[0] || strlen(conf->name) > MAX_NAME_BYTES || has_control_chars(conf->name) ||
+	conf->name = keys_string(dict, "name");
+	if (!conf->name[0] || strlen(conf->name) > MAX_NAME_BYTES || keys_has_control_chars(conf->name) ||
 	    strchr(conf->name, '/') || !strcmp(conf->name, ".") || !strcmp(conf->name, "..") ||
 	    !strcmp(conf->name, "Domain-0"))
 		return xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "guest: name \"%.255s\" cannot be a guest's",
@@ -687,7 +597,7 @@ bool scheduler_parse(GVariant *given, const struct guestconf *conf, uint32_t *we
 
 	*weight = conf->weight;
 	*cap = conf->cap;
-	return take_keys(given, scheduler_keys, G_N_ELEMENTS(scheduler_keys), what, &dict, error) &&
+	return keys_take(given, scheduler_keys, G_N_ELEMENTS(scheduler_keys), what, &dict, error) &&
 	       get_scheduler(&dict, conf, what, weight, cap, error);
 }
 
@@ -697,7 +607,7 @@ bool migration_parse(GVariant *given, const char *name, struct xyl_live_limits *
 	g_auto(GVariantDict) dict = G_VARIANT_DICT_INIT(NULL);
 	guint64 downtime;
 
-	if (!take_keys(given, migration_keys, G_N_ELEMENTS(migration_keys), what, &dict, error))
+	if (!keys_take(given, migration_keys, G_N_ELEMENTS(migration_keys), what, &dict, error))
 		return false;
 	g_variant_dict_lookup(&dict, "bandwidth", "t", &limits->bandwidth);
 	if (!g_variant_dict_lookup(&dict, "max_downtime_us", "t", &downtime))
@@ -740,14 +650,14 @@ void guestconf_set_pin(struct guestconf *conf, struct vcpu_pin *pin)
 
 static bool parse_boot(struct guestconf *conf, GVariantDict *dict, const char *what, GError **error)
 {
-	conf->kernel = get_string(dict, "kernel");
-	conf->ramdisk = get_string(dict, "ramdisk");
-	conf->cmdline = get_string(dict, "cmdline");
+	conf->kernel = keys_string(dict, "kernel");
+	conf->ramdisk = keys_string(dict, "ramdisk");
+	conf->cmdline = keys_string(dict, "cmdline");
 	if (!conf->cmdline)
 		conf->cmdline = g_strdup("");
-	if (!check_path(conf->kernel, what, "kernel", error))
+	if (!keys_check_path(conf->kernel, what, "kernel", error))
 		return false;
-	if (conf->ramdisk && !check_path(conf->ramdisk, what, "ramdisk", error))
+	if (conf->ramdisk && !keys_check_path(conf->ramdisk, what, "ramdisk", error))
 		return false;
 	if (strlen(conf->cmdline) > GUEST_CMDLINE_MAX)
 		return xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: cmdline is longer than %d bytes", what,
@@ -766,7 +676,7 @@ static bool parse_behaviour(struct guestconf *conf, GVariantDict *dict, const ch
 	if (!get_action(dict, "on_poweroff", what, &conf->on_poweroff, error) ||
 	    !get_action(dict, "on_reboot", what, &conf->on_reboot, error) ||
 	    !get_action(dict, "on_crash", what, &conf->on_crash, error) ||
-	    !get_choice(dict, "clock_offset", clock_names, G_N_ELEMENTS(clock_names), what, &base, error))
+	    !keys_choice(dict, "clock_offset", clock_names, G_N_ELEMENTS(clock_names), what, &base, error))
 		return false;
 	conf->clock_base = (enum clock_base)base;
 	g_variant_dict_lookup(dict, "clock_adjustment", "x", &conf->clock_adjustment_s);
@@ -775,10 +685,11 @@ static bool parse_behaviour(struct guestconf *conf, GVariantDict *dict, const ch
 		               "%s: clock_adjustment is over a hundred years", what);
 	g_variant_dict_lookup(dict, "consoles", "u", &consoles);
 	if (consoles > 1)
-		return xd_fail(error, XD_ERROR_NOT_SUPPORTED, "%s: consoles %u: there can be one", what,
+		return xd_fail(error, XD_ERROR_NOT_SUPPORTED,
+		               "%s: consoles %u: there can be one, and console_devices besides", what,
 		               consoles);
 	conf->console = consoles == 1;
-	conf->opaque = get_string(dict, "opaque");
+	conf->opaque = keys_string(dict, "opaque");
 	if (conf->opaque && strlen(conf->opaque) > GUEST_OPAQUE_MAX)
 		return xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: opaque is longer than 256 KiB", what);
 	return true;
@@ -866,20 +777,22 @@ struct guestconf *guestconf_parse(GVariant *given, GError **error)
 		xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "guest: the configuration is no dictionary");
 		return NULL;
 	}
-	if (!take_keys(given, guest_keys, G_N_ELEMENTS(guest_keys), "guest", dict, error))
+	if (!keys_take(given, guest_keys, G_N_ELEMENTS(guest_keys), "guest", dict, error))
 		return NULL;
 	conf = g_new0(struct guestconf, 1);
 	conf->pins = g_array_new(FALSE, FALSE, sizeof(struct vcpu_pin));
 	g_array_set_clear_func(conf->pins, vcpu_pin_clear);
 	conf->disks = g_ptr_array_new_with_free_func((GDestroyNotify)disk_conf_free);
 	conf->nics = g_ptr_array_new_with_free_func((GDestroyNotify)nic_conf_free);
+	conf->consoles = g_ptr_array_new_with_free_func((GDestroyNotify)console_conf_free);
 	if (!parse_identity(conf, dict, error))
 		goto fail;
 	what = g_strdup_printf("guest \"%s\"", conf->name);
 	if (!parse_memory(conf, dict, what, error) || !parse_vcpus(conf, dict, what, error) ||
 	    !parse_boot(conf, dict, what, error) || !parse_behaviour(conf, dict, what, error) ||
 	    !parse_disks(conf, dict, what, error) || !parse_nics(conf, dict, what, error) ||
-	    !parse_screens(conf, dict, what, error))
+	    !parse_screens(conf, dict, what, error) ||
+	    !console_confs_parse(dict, conf->consoles, what, error))
 		goto fail;
 	return conf;
 fail:
@@ -999,6 +912,9 @@ GVariant *guestconf_to_variant(const struct guestconf *conf)
 		g_variant_builder_add_value(&list, screen_to_variant(conf->screen));
 		g_variant_builder_add(&b, "{sv}", "screens", g_variant_builder_end(&list));
 	}
+	if (conf->consoles->len)
+		g_variant_builder_add(&b, "{sv}", "console_devices",
+		                      console_confs_to_variant(conf->consoles));
 	if (conf->opaque)
 		g_variant_builder_add(&b, "{sv}", "opaque", g_variant_new_string(conf->opaque));
 	return g_variant_builder_end(&b);

@@ -68,6 +68,24 @@ struct screen_conf {
 	char *socket;  /* path */
 };
 
+enum console_type {
+	CONSOLE_PTY,
+	CONSOLE_FILE,
+	CONSOLE_UNIX,
+	CONSOLE_TCP,
+};
+
+/* A console besides number 0. */
+struct console_conf {
+	uint32_t number;
+	enum console_type type;
+	char *path; /* file, UNIX socket */
+	char *host; /* TCP: address in figures */
+	uint32_t port;
+	bool connects; /* sockets: otherwise it listens */
+	char *name;    /* a channel's; NULL: it is none */
+};
+
 struct vcpu_pin {
 	uint32_t vcpu;
 	GBytes *cpumap;
@@ -92,7 +110,8 @@ struct guestconf {
 	GArray *pins;   /* struct vcpu_pin */
 	enum clock_base clock_base;
 	int64_t clock_adjustment_s;
-	bool console;
+	bool console;               /* number 0 */
+	GPtrArray *consoles;        /* struct console_conf: further ones */
 	GPtrArray *disks;           /* struct disk_conf */
 	GPtrArray *nics;            /* struct nic_conf */
 	struct screen_conf *screen; /* NULL: none */
@@ -126,7 +145,13 @@ struct device_ref {
 bool device_ref_parse(GVariant *dict, struct device_ref *ref, GError **error);
 void device_ref_clear(struct device_ref *ref);
 
-/* "disk", "nic", "screen" or NULL with an error: the class of a device dictionary. */
+/* consoleconf.c: the guest's key "console_devices" to and from struct console_conf. */
+bool console_confs_parse(GVariantDict *guest, GPtrArray *consoles, const char *what, GError **error);
+GVariant *console_confs_to_variant(const GPtrArray *consoles);
+const char *console_type_name(const struct console_conf *console);
+void console_conf_free(struct console_conf *console);
+
+/* "disk", "nic", "screen", "console" or NULL with an error: the class of a device dictionary. */
 const char *device_class(GVariant *dict, GError **error);
 
 /* What SetScheduler is given: what is absent keeps the configuration's value. */

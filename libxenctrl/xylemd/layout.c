@@ -182,6 +182,35 @@ void layout_add_screen(GArray *nodes, uint32_t domid)
 	}
 }
 
+/* The guest sees what kind it is and, of a channel, its name. What xenconsoled goes by is the backend's part. */
+void layout_add_console(GArray *nodes, uint32_t domid, const struct console_conf *console)
+{
+	static const char *const connections[] = { "pty", "file", "socket", "tcp" };
+	g_autofree char *front = layout_frontend(domid, "console", console->number);
+	g_autofree char *back = layout_backend(domid, "console", console->number);
+
+	add_pair(nodes, domid, front, back);
+	add(nodes, LAYOUT_INHERIT, front, "protocol", "vt100");
+	add(nodes, LAYOUT_INHERIT, front, "limit", "1048576");
+	add(nodes, LAYOUT_INHERIT, front, "type", "xenconsoled");
+	add(nodes, LAYOUT_INHERIT, front, "output", connections[console->type]);
+	add(nodes, LAYOUT_INHERIT, back, "protocol", "vt100");
+	add(nodes, LAYOUT_INHERIT, back, "type", "xenconsoled");
+	add(nodes, LAYOUT_INHERIT, back, "connection", connections[console->type]);
+	if (console->path)
+		add(nodes, LAYOUT_INHERIT, back, "path", console->path);
+	if (console->host) {
+		add(nodes, LAYOUT_INHERIT, back, "host", console->host);
+		add_number(nodes, back, "service", console->port);
+	}
+	if (console->connects)
+		add(nodes, LAYOUT_INHERIT, back, "mode", "connect");
+	if (console->name) {
+		add(nodes, LAYOUT_INHERIT, front, "name", console->name);
+		add(nodes, LAYOUT_INHERIT, back, "name", console->name);
+	}
+}
+
 char *layout_to_text(const GArray *nodes)
 {
 	static const char *const names[] = { "", " guest-reads", " guest-owns", " frontend" };

@@ -53,7 +53,10 @@ void layout_add_nic(GArray *nodes, uint32_t domid, const struct nic_conf *nic, u
 /* Frontends and backends of the guest's screen and its keyboard. */
 void layout_add_screen(GArray *nodes, uint32_t domid);
 
-/* Paths of a device's directories; type is "vbd", "vif", "vfb" or "vkbd". Free with g_free(). */
+/* Frontend and backend of one of the guest's further consoles. */
+void layout_add_console(GArray *nodes, uint32_t domid, const struct console_conf *console);
+
+/* Paths of a device's directories; type is "vbd", "vif", "vfb", "vkbd" or "console". Free with g_free(). */
 char *layout_frontend(uint32_t domid, const char *type, uint32_t devid);
 char *layout_backend(uint32_t domid, const char *type, uint32_t devid);
 

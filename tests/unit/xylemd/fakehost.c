@@ -19,6 +19,7 @@
 
 struct fake_domain fake_domains[FAKE_DOMAINS];
 bool fake_held;
+bool fake_console_refused;
 bool fake_frontends = true;
 uint64_t fake_free_pages = 1 << 20;
 uint64_t fake_claimed_pages;
@@ -648,7 +649,10 @@ bool storeio_write(struct storeio *io, const GArray *layout, uint32_t domid, con
 		bool backend = g_str_has_prefix(node->path, "/local/domain/0/backend/") &&
 		               g_str_has_suffix(node->path, "/state");
 
-		fake_write(node->path, !backend ? node->value : fake_frontends ? "4" : "2");
+		if (backend && fake_console_refused && strstr(node->path, "/backend/console/"))
+			fake_write(node->path, "6");
+		else
+			fake_write(node->path, !backend ? node->value : fake_frontends ? "4" : "2");
 	}
 	return true;
 }
@@ -729,7 +733,7 @@ void storeio_wake(struct storeio *io)
 char *storeio_backend_error(struct storeio *io, const char *dir)
 {
 	(void)io, (void)dir;
-	return NULL;
+	return fake_console_refused ? g_strdup("cannot listen") : NULL;
 }
 
 /* ---- kernels, disks, nics, backend devices ---- */

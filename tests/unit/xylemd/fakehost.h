@@ -45,6 +45,7 @@ extern struct fake_domain fake_domains[FAKE_DOMAINS];
 extern bool fake_held; /* another guest maps a page of each domain that dies now: none goes */
 extern uint64_t fake_free_pages, fake_claimed_pages;
 extern const char *fake_bad_image; /* "kernel" or "ramdisk": it cannot be used, as its inode tells */
+extern bool fake_console_refused;  /* xenconsoled cannot have what a console ends at */
 extern bool fake_frontends;        /* guests have drivers, which take what is offered */
 
 enum fake_suspend { FAKE_SUSPENDS, FAKE_ACKNOWLEDGES, FAKE_IGNORES };

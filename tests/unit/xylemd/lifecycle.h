@@ -147,6 +147,7 @@ static const char *clock_base = "utc"; /* of the guests that are made */
 static bool hold; /* of its nic */
 static const char *name_prefix = "";
 static bool with_screen;
+static bool with_console; /* besides number 0 */
 
 static inline GVariant *configuration(const struct test_guest *g)
 {
@@ -177,6 +178,9 @@ static inline GVariant *configuration(const struct test_guest *g)
 		g_variant_builder_add_value(&screens, g_variant_builder_end(&one));
 		g_variant_builder_add(&b, "{sv}", "screens", g_variant_builder_end(&screens));
 	}
+	if (with_console)
+		g_variant_builder_add(&b, "{sv}", "console_devices",
+		                      g_variant_new_parsed("[{'type': <'unix'>, 'path': <'/s'>}]"));
 	g_variant_builder_init(&one, G_VARIANT_TYPE_VARDICT);
 	g_variant_builder_add(&one, "{sv}", "mac", g_variant_new_string(MAC));
 	g_variant_builder_add(&one, "{sv}", "bridge", g_variant_new_string("br0"));

@@ -709,6 +709,52 @@ static void test_screen(void)
 	tap_ok(!left, "its nodes go with it");
 }
 
+static char *console_state(uint32_t domid)
+{
+	g_autofree char *path = g_strdup_printf("/local/domain/0/backend/console/%u/1/state", domid);
+
+	return fake_read(path);
+}
+
+/* A further console comes and goes with each domain of the guest, and one that cannot be had fails its start. */
+static void test_console(void)
+{
+	g_autofree char *first = NULL, *second = NULL, *gone = NULL, *left = NULL;
+	struct test_guest g, refused;
+	struct call *call;
+	uint32_t domid;
+
+	with_console = true;
+	new_guest(&refused);
+	fake_console_refused = true;
+	call = make("Create", g_variant_new("(@a{sv}u)", configuration(&refused), 0));
+	tap_ok(!call->good && !g_strcmp0(call->error, "org.xylem.Error.Device") && !fake_find(refused.id),
+	       "a console that cannot be had fails the guest's start");
+	end(call);
+	fake_console_refused = false;
+	new_guest(&g);
+	create(&g, false);
+	with_console = false;
+	domid = fake_find(g.id);
+	first = console_state(domid);
+	tap_ok(!g_strcmp0(first, fake_frontends ? "4" : "2"), "a guest with a further console has it");
+	call = make("AttachDevice", g_variant_new_parsed("(%s, {'class': <'console'>})", g.uuid));
+	tap_ok(!call->good && !g_strcmp0(call->error, "org.xylem.Error.NotSupported"),
+	       "it is not attached while the guest runs");
+	end(call);
+	fake_stop(domid, XYL_SHUTDOWN_REBOOT);
+	settle(&g);
+	UNTIL(fake_find(g.id) && fake_find(g.id) != domid);
+	settle(&g);
+	gone = console_state(domid);
+	domid = fake_find(g.id);
+	second = console_state(domid);
+	tap_ok(!gone && second, "rebooted, it has one of its own");
+	end(make("Destroy", g_variant_new("(s)", g.uuid)));
+	left = console_state(domid);
+	tap_ok(!left, "its nodes go with it");
+}
+
 int main(void)
 {
 	g_log_set_writer_func(quiet, NULL, NULL);
@@ -720,6 +766,7 @@ int main(void)
 	test_cpupool();
 	test_held_nic();
 	test_screen();
+	test_console();
 	test_policy();
 	test_resize();
 	test_adopt_dead_disk();

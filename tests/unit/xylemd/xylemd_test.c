@@ -21,22 +21,26 @@
 #define GUEST(name, uuid, memory, kernel)                                            \
 	"{'name': <'" name "'>, 'uuid': <'" uuid "'>, 'memory_kib': <uint64 " memory \
 	">, 'kernel': <'" kernel "'>}"
-#define UUID         "11111111-2222-3333-4444-555555555501"
-#define DISK         "'vdev': <'xvda'>, 'source': <'/d'>, 'type': <'block'>"
-#define SCREEN(keys) "{" MINIMAL ", 'screens': <[{" keys "}]>}"
-#define NIC          "'mac': <'00:16:3e:00:00:01'>, 'bridge': <'br0'>"
-#define FULL                                                                                                       \
-	"{'name': <'full'>, 'uuid': <'AAAAAAAA-2222-3333-4444-555555555501'>, 'memory_kib': <uint64 65536>, "      \
-	"'max_memory_kib': <uint64 131072>, 'vcpus': <uint32 2>, 'max_vcpus': <uint32 3>, 'kernel': <'/boot/k'>, " \
-	"'ramdisk': <'/boot/r'>, 'cmdline': <'root=/dev/xvda'>, 'on_poweroff': <'preserve'>, "                     \
-	"'on_reboot': <'destroy'>, 'on_crash': <'restart'>, 'weight': <uint32 512>, 'cap': <uint32 150>, "         \
-	"'cpumap': <[byte 0x03]>, 'vcpu_pins': <[(uint32 1, [byte 0x02])]>, 'clock_offset': <'variable'>, "        \
-	"'clock_adjustment': <int64 -3600>, 'consoles': <uint32 1>, "                                              \
-	"'disks': <[{'vdev': <'xvda'>, 'source': <'/dev/vg/a'>, 'type': <'block'>}, "                              \
-	"{'vdev': <'xvdq'>, 'source': <'/img'>, 'type': <'file'>, 'readonly': <true>, 'discard': <false>, "        \
-	"'cache': <'none'>}]>, "                                                                                   \
-	"'nics': <[{'mac': <'00:16:3E:00:00:0A'>, 'bridge': <'xenbr0'>, 'mtu': <uint32 9000>}, "                   \
-	"{'mac': <'00:16:3e:00:00:0b'>, 'bridge': <'br1'>, 'ifname': <'web0'>, 'link': <false>}]>, 'screens': <[{'type': <'vnc'>, 'listen': <'::1'>, 'port': <uint32 5901>}]>, 'opaque': <'<domain/>'>}"
+#define UUID          "11111111-2222-3333-4444-555555555501"
+#define DISK          "'vdev': <'xvda'>, 'source': <'/d'>, 'type': <'block'>"
+#define SCREEN(keys)  "{" MINIMAL ", 'screens': <[{" keys "}]>}"
+#define CONSOLE(keys) "{" MINIMAL ", 'console_devices': <[{" keys "}]>}"
+#define NIC           "'mac': <'00:16:3e:00:00:01'>, 'bridge': <'br0'>"
+#define FULL                                                                                                                                                                     \
+	"{'name': <'full'>, 'uuid': <'AAAAAAAA-2222-3333-4444-555555555501'>, 'memory_kib': <uint64 65536>, "                                                                    \
+	"'max_memory_kib': <uint64 131072>, 'vcpus': <uint32 2>, 'max_vcpus': <uint32 3>, 'kernel': <'/boot/k'>, "                                                               \
+	"'ramdisk': <'/boot/r'>, 'cmdline': <'root=/dev/xvda'>, 'on_poweroff': <'preserve'>, "                                                                                   \
+	"'on_reboot': <'destroy'>, 'on_crash': <'restart'>, 'weight': <uint32 512>, 'cap': <uint32 150>, "                                                                       \
+	"'cpumap': <[byte 0x03]>, 'vcpu_pins': <[(uint32 1, [byte 0x02])]>, 'clock_offset': <'variable'>, "                                                                      \
+	"'clock_adjustment': <int64 -3600>, 'consoles': <uint32 1>, "                                                                                                            \
+	"'disks': <[{'vdev': <'xvda'>, 'source': <'/dev/vg/a'>, 'type': <'block'>}, "                                                                                            \
+	"{'vdev': <'xvdq'>, 'source': <'/img'>, 'type': <'file'>, 'readonly': <true>, 'discard': <false>, "                                                                      \
+	"'cache': <'none'>}]>, "                                                                                                                                                 \
+	"'nics': <[{'mac': <'00:16:3E:00:00:0A'>, 'bridge': <'xenbr0'>, 'mtu': <uint32 9000>}, "                                                                                 \
+	"{'mac': <'00:16:3e:00:00:0b'>, 'bridge': <'br1'>, 'ifname': <'web0'>, 'link': <false>}]>, 'screens': <[{'type': <'vnc'>, 'listen': <'::1'>, 'port': <uint32 5901>}]>, " \
+	"'console_devices': <[{'type': <'pty'>}, {'type': <'file'>, 'path': <'/log'>}, "                                                                                         \
+	"{'type': <'unix'>, 'path': <'/s'>, 'name': <'org.example'>, 'number': <uint32 5>}, "                                                                                    \
+	"{'type': <'tcp'>, 'host': <'::1'>, 'port': <uint32 4000>, 'mode': <'connect'>}]>, 'opaque': <'<domain/>'>}"
 
 static struct guestconf *parse(const char *text, GError **error)
 {
@@ -135,6 +139,27 @@ static void test_refusals(void)
 		  "a socket has neither" },
 		{ "{" MINIMAL ", 'screens': <[{'type': <'vnc'>}, {'type': <'vnc'>}]>}",
 		  "more than 1 screen" },
+		{ CONSOLE("'path': <'/f'>"), "console device 0: type is missing" },
+		{ CONSOLE("'type': <'tls'>"), "type has no value \"tls\"" },
+		{ CONSOLE("'type': <'pty'>, 'number': <uint32 0>"), "number 0 is outside 1..9" },
+		{ CONSOLE("'type': <'pty'>, 'number': <uint32 10>"), "number 10 is outside 1..9" },
+		{ CONSOLE("'type': <'pty'>}, {'type': <'pty'>, 'number': <uint32 1>"),
+		  "console device 1: number 1 is used twice" },
+		{ CONSOLE("'type': <'pty'>, 'number': <uint32 9>}, {'type': <'pty'>"), "number 10" },
+		{ CONSOLE("'type': <'pty'>, 'path': <'/f'>"), "path is for file and unix" },
+		{ CONSOLE("'type': <'file'>"), "path is for file and unix" },
+		{ CONSOLE("'type': <'file'>, 'path': <'f'>"), "path \"f\"" },
+		{ CONSOLE("'type': <'file'>, 'path': <'/f'>, 'mode': <'listen'>"), "mode is for" },
+		{ CONSOLE("'type': <'unix'>, 'path': <'/s'>, 'mode': <'both'>"), "mode has no value" },
+		{ CONSOLE("'type': <'unix'>, 'path': <'/s'>}, {'type': <'unix'>, 'path': <'/s'>"),
+		  "path /s is used twice" },
+		{ CONSOLE("'type': <'tcp'>, 'host': <'::1'>"), "host and port" },
+		{ CONSOLE("'type': <'tcp'>, 'port': <uint32 1>"), "host and port" },
+		{ CONSOLE("'type': <'unix'>, 'path': <'/s'>, 'port': <uint32 1>"), "host and port" },
+		{ CONSOLE("'type': <'tcp'>, 'host': <'localhost'>, 'port': <uint32 1>"),
+		  "host \"localhost\"" },
+		{ CONSOLE("'type': <'tcp'>, 'host': <'::1'>, 'port': <uint32 65536>"), "port 65536" },
+		{ CONSOLE("'type': <'pty'>, 'name': <''>"), "name is not" },
 	};
 	guint i;
 
@@ -256,6 +281,8 @@ static void test_layout(const char *dir)
 	layout_add_nic(nodes, 7, g_ptr_array_index(full->nics, 0), 0, 9000);
 	layout_add_nic(nodes, 7, g_ptr_array_index(full->nics, 1), 1, 0);
 	layout_add_screen(nodes, 7);
+	for (guint i = 0; i < full->consoles->len; i++)
+		layout_add_console(nodes, 7, g_ptr_array_index(full->consoles, i));
 	compare_golden(dir, "full.layout", nodes);
 	nodes = layout_new();
 	layout_add_guest(nodes, bare, &ids);
