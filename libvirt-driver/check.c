@@ -352,9 +352,7 @@ static int check_no_devices(const virDomainDef *def)
 		{ def->nredirdevs != 0 || def->redirfilter, "<redirdev>", NOT_HERE },
 		{ def->nfss != 0, "<filesystem>", NOT_HERE },
 		{ def->nsmartcards != 0, "<smartcard>", NOT_HERE },
-		{ def->nserials > 1, "<serial>, the second", "a guest has one console, which is hvc0 in it" },
 		{ def->nparallels != 0, "<parallel>", NOT_HERE },
-		{ def->nchannels != 0, "<channel>", NOT_HERE },
 		{ def->nleases != 0, "<lease>", NOT_HERE },
 		{ def->nhubs != 0, "<hub>", NOT_HERE },
 		{ def->nrngs != 0, "<rng>", NOT_HERE },
@@ -426,45 +424,6 @@ static int check_controller(const virDomainControllerDef *controller, const virD
 		return conf_refuse("<controller type='xenbus' maxGrantFrames=...>: " NOT_HERE);
 	if (controller->opts.xenbusopts.maxEventChannels > 0)
 		return conf_refuse("<controller type='xenbus' maxEventChannels=...>: " NOT_HERE);
-	return 0;
-}
-
-/* Beside its console a guest may have the <serial> that definitions of other hypervisors have: it is the
- * same. */
-static int check_serial(const virDomainChrDef *chr)
-{
-	if (chr->targetType != VIR_DOMAIN_CHR_SERIAL_TARGET_TYPE_NONE || chr->target.port > 0)
-		return conf_refuse(
-		        "<serial><target>: a paravirtual guest has no serial ports, only its console, hvc0");
-	if (chr->source->type != VIR_DOMAIN_CHR_TYPE_PTY || chr->source->logfile)
-		return conf_refuse(
-		        "<serial type='%s'>: it is the console, of which only 'pty' is supported, without "
-		        "<log>",
-		        virDomainChrTypeToString(chr->source->type));
-	return 0;
-}
-
-static int check_console(const virDomainChrDef *chr, const virDomainDef *def)
-{
-	bool serial = def && def->nserials && chr->targetType == VIR_DOMAIN_CHR_CONSOLE_TARGET_TYPE_SERIAL;
-
-	if (chr->deviceType == VIR_DOMAIN_CHR_DEVICE_TYPE_SERIAL && def && def->nserials)
-		return check_serial(chr);
-	if (chr->deviceType != VIR_DOMAIN_CHR_DEVICE_TYPE_CONSOLE)
-		return conf_refuse("<%s>: use <console type='pty'>, which is hvc0 in the guest",
-		                   virDomainChrDeviceTypeToString(chr->deviceType));
-	if (chr->targetType != VIR_DOMAIN_CHR_CONSOLE_TARGET_TYPE_XEN && !serial)
-		return conf_refuse(
-		        "<console><target type=...>: a paravirtual guest's console has the type 'xen'");
-	if (chr->target.port != 0)
-		return conf_refuse("<console><target port='%d'>: a guest has one console, port 0",
-		                   chr->target.port);
-	if (chr->source->type != VIR_DOMAIN_CHR_TYPE_PTY)
-		return conf_refuse("<console type='%s'>: only 'pty' is supported",
-		                   virDomainChrTypeToString(chr->source->type));
-	if (chr->source->logfile)
-		return conf_refuse(
-		        "<console><log>: each console is logged to /var/log/xen/console/guest-NAME.log");
 	return 0;
 }
 
@@ -565,13 +524,7 @@ int check_domain(const virDomainDef *def)
 		                   GUEST_NICS_MAX);
 	if (check_twins(def) < 0)
 		return -1;
-	if (def->nconsoles > 1)
-		return conf_refuse("<console>: a guest has one console, not %zu", def->nconsoles);
-	for (i = 0; i < def->nconsoles; i++) {
-		if (check_console(def->consoles[i], def) < 0)
-			return -1;
-	}
-	if (def->nserials && check_serial(def->serials[0]) < 0)
+	if (check_consoles(def) < 0)
 		return -1;
 	for (i = 0; i < def->ncontrollers; i++) {
 		if (check_controller(def->controllers[i], def) < 0)
@@ -801,7 +754,7 @@ int check_device(const virDomainDeviceDef *dev, const virDomainDef *def)
 	case VIR_DOMAIN_DEVICE_NET:
 		return check_net(dev->data.net);
 	case VIR_DOMAIN_DEVICE_CHR:
-		return check_console(dev->data.chr, def);
+		return check_chr(dev->data.chr, def);
 	case VIR_DOMAIN_DEVICE_CONTROLLER:
 		return check_controller(dev->data.controller, def);
 	case VIR_DOMAIN_DEVICE_MEMBALLOON:

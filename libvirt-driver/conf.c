@@ -303,6 +303,8 @@ GVariant *conf_guest(const virDomainDef *def)
 	if (clock_fill(&b, def) < 0)
 		goto error;
 	add_uint(&b, "consoles", def->nconsoles ? 1 : 0);
+	if (conf_console_count(def) > 1)
+		g_variant_builder_add(&b, "{sv}", "console_devices", conf_consoles(def));
 	g_variant_builder_add(&b, "{sv}", "disks", disks_variant(def));
 	g_variant_builder_add(&b, "{sv}", "nics", nics_variant(def));
 	if (def->ngraphics)

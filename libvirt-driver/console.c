@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The console of a guest: a stream to the pseudo-terminal that xenconsoled keeps for it and names in the
- * store. The name is read anew each time: it changes with each domain of the guest and with each xenconsoled, and
- * what had it before may be somebody else's terminal by now.
+ * The consoles and channels of a guest: a stream to the pseudo-terminal that xenconsoled keeps for one and names in the
+ * store, or to the UNIX socket on which it listens. A terminal's name is read anew each time: it changes with each domain
+ * of the guest and with each xenconsoled, and what had it before may be somebody else's terminal by now.
  */
+#include "conf.h"
 #include "xylem.h"
 
 #include "virfile.h"
@@ -14,14 +15,14 @@ VIR_LOG_INIT("xylem.console");
 #define TTY_POLL_MS 50
 
 /* The name and an open descriptor, or -1 and NULL with the library's message. */
-static char *open_tty(unsigned int domid, unsigned int wait_ms, int *fd)
+static char *open_tty(unsigned int domid, size_t number, unsigned int wait_ms, int *fd)
 {
 	unsigned int waited = 0;
 	char *found, *tty;
 
 	/* Not yet there, or that of an xenconsoled which is being started again. */
-	while (!(found = xyl_console_tty(xylem->store, domid, fd)) && (errno == ENOENT || errno == ESTALE) &&
-	       waited < wait_ms) {
+	while (!(found = xyl_console_device_tty(xylem->store, domid, (uint32_t)number, fd)) &&
+	       (errno == ENOENT || errno == ESTALE) && waited < wait_ms) {
 		g_usleep(TTY_POLL_MS * 1000);
 		waited += TTY_POLL_MS;
 	}
@@ -30,81 +31,197 @@ static char *open_tty(unsigned int domid, unsigned int wait_ms, int *fd)
 	return tty;
 }
 
+static bool has_tty(const virDomainDef *def, size_t number)
+{
+	const virDomainChrDef *chr = conf_console_at(def, number);
+
+	return chr && chr->source->type == VIR_DOMAIN_CHR_TYPE_PTY;
+}
+
 /* -1: there is none; otherwise a descriptor which keeps the name's meaning until it is closed. */
-static int find_tty(virDomainObj *vm, unsigned int wait_ms)
+static int find_tty(virDomainObj *vm, size_t number, unsigned int wait_ms)
 {
 	unsigned int domid = (unsigned int)vm->def->id;
 	g_autofree char *tty = NULL;
-	virDomainChrDef *console;
+	virDomainChrDef *chr;
 	int fd = -1;
 
-	if (!vm->def->nconsoles || vm->def->consoles[0]->source->type != VIR_DOMAIN_CHR_TYPE_PTY)
+	if (!has_tty(vm->def, number))
 		return -1;
 	virObjectUnlock(vm);
-	tty = open_tty(domid, wait_ms, &fd);
+	tty = open_tty(domid, number, wait_ms, &fd);
 	virObjectLock(vm);
-	if (vm->def->id != (int)domid || !vm->def->nconsoles) {
+	if (vm->def->id != (int)domid || !has_tty(vm->def, number)) {
 		VIR_FORCE_CLOSE(fd);
 		return -1;
 	}
-	console = vm->def->consoles[0];
-	g_free(console->source->data.file.path);
-	console->source->data.file.path = g_steal_pointer(&tty);
+	chr = conf_console_at(vm->def, number);
+	g_free(chr->source->data.file.path);
+	chr->source->data.file.path = g_steal_pointer(&tty);
 	return fd;
 }
 
-void console_find_tty(virDomainObj *vm, unsigned int wait_ms)
+static bool is_channel(const virDomainChrDef *chr)
 {
-	int fd = find_tty(vm, wait_ms);
-
-	VIR_FORCE_CLOSE(fd);
+	return chr->deviceType == VIR_DOMAIN_CHR_DEVICE_TYPE_CHANNEL;
 }
 
-static bool names_console(const virDomainChrDef *console, const char *device)
+static char *alias_of(const virDomainDef *def, size_t number)
 {
-	return !device || STREQ(device, "console0") || STREQ(device, "serial0") ||
-	       STREQ_NULLABLE(device, console->info.alias);
+	bool channel = is_channel(conf_console_at(def, number));
+
+	return channel ? g_strdup_printf("channel%zu", number - MAX(def->nconsoles, 1))
+	               : g_strdup_printf("console%zu", number);
+}
+
+void console_find_ttys(virDomainObj *vm, unsigned int wait_ms)
+{
+	size_t i;
+
+	/* The lock is let go of in between, and the definition may be another one then. */
+	for (i = 0; i < conf_console_count(vm->def); i++) {
+		int fd = find_tty(vm, i, wait_ms);
+
+		VIR_FORCE_CLOSE(fd);
+	}
+}
+
+int console_complete(virDomainDef *def)
+{
+	size_t i;
+
+	for (i = 0; i < conf_console_count(def); i++) {
+		virDomainChrDef *chr = conf_console_at(def, i);
+
+		if (!chr)
+			continue;
+		if (!chr->info.alias)
+			chr->info.alias = alias_of(def, i);
+		if (is_channel(chr) && chr->source->type == VIR_DOMAIN_CHR_TYPE_UNIX &&
+		    !chr->source->data.nix.path) {
+			if (g_mkdir_with_parents(CONF_CHANNEL_DIR, 0700) < 0) {
+				virReportSystemError(errno, "cannot make %s", CONF_CHANNEL_DIR);
+				return -1;
+			}
+			chr->source->data.nix.path = conf_channel_path(def, i);
+			chr->source->data.nix.listen = true;
+		}
+	}
+	return 0;
+}
+
+void console_forget_ttys(virDomainDef *def)
+{
+	size_t i;
+
+	for (i = 0; i < conf_console_count(def); i++)
+		if (has_tty(def, i))
+			g_clear_pointer(&conf_console_at(def, i)->source->data.file.path, g_free);
+}
+
+/* ---- streams ---- */
+
+static bool has_name(const virDomainDef *def, size_t number, const char *device)
+{
+	g_autofree char *alias = alias_of(def, number);
+	const virDomainChrDef *chr = conf_console_at(def, number);
+
+	return STREQ(device, alias) || STREQ_NULLABLE(device, chr->info.alias) ||
+	       (is_channel(chr) && STREQ_NULLABLE(device, chr->target.name)) ||
+	       (!number && STREQ(device, "serial0"));
+}
+
+/* Its number, or -1; without a name the first one. */
+static ssize_t find(const virDomainDef *def, const char *device, bool channels)
+{
+	size_t i;
+
+	for (i = 0; i < conf_console_count(def); i++) {
+		const virDomainChrDef *chr = conf_console_at(def, i);
+
+		if (chr && is_channel(chr) == channels && (!device || has_name(def, i, device)))
+			return (ssize_t)i;
+	}
+	return -1;
+}
+
+/* What a client can be given of it is there, *tty among it, or an error. */
+static int get_ready(virDomainObj *vm, size_t number, const char *device, int *tty)
+{
+	const virDomainChrDef *chr;
+
+	*tty = find_tty(vm, number, TTY_WAIT_MS);
+	if (virDomainObjCheckActive(vm) < 0)
+		return -1;
+	chr = conf_console_at(vm->def, number);
+	if (*tty >= 0 ||
+	    (chr && chr->source->type == VIR_DOMAIN_CHR_TYPE_UNIX && chr->source->data.nix.listen))
+		return 0;
+	if (has_tty(vm->def, number))
+		virReportError(VIR_ERR_OPERATION_FAILED, "%s: %s", vm->def->name, xyl_error());
+	else
+		virReportError(VIR_ERR_OPERATION_UNSUPPORTED,
+		               "%s: '%s' is neither a pseudo-terminal nor a socket that is listened on",
+		               vm->def->name, NULLSTR(device));
+	return -1;
+}
+
+static int open_stream(virDomainObj *vm, const char *device, bool channels, virStreamPtr stream, bool force)
+{
+	const char *kind = channels ? "channel" : "console";
+	struct domain_private *priv = vm->privateData;
+	ssize_t number = find(vm->def, device, channels);
+	int ret = -1, tty = -1;
+
+	if (number < 0) {
+		virReportError(VIR_ERR_INVALID_ARG, "domain %s has no %s '%s'", vm->def->name, kind,
+		               NULLSTR(device));
+		return -1;
+	}
+	if (get_ready(vm, (size_t)number, device, &tty) < 0)
+		return -1;
+	/* The name is opened again here; it cannot be given to another terminal while ours is open. */
+	ret = virChrdevOpen(priv->chrdevs, conf_console_at(vm->def, (size_t)number)->source, stream, force);
+	if (ret == 1) {
+		virReportError(VIR_ERR_OPERATION_FAILED,
+		               "Active %s session exists for this domain (%s); --force ends it", kind,
+		               vm->def->name);
+		ret = -1;
+	}
+	VIR_FORCE_CLOSE(tty);
+	return ret;
 }
 
 int console_open(virDomainPtr dom, const char *device, virStreamPtr stream, unsigned int flags)
 {
-	struct domain_private *priv;
-	virDomainChrDef *console;
 	virDomainObj *vm;
-	int ret = -1, tty = -1;
+	int ret = -1;
 
 	virCheckFlags(VIR_DOMAIN_CONSOLE_FORCE | VIR_DOMAIN_CONSOLE_SAFE, -1);
 
 	vm = domain_get(dom);
 	if (!vm)
 		return -1;
-	if (virDomainOpenConsoleEnsureACL(dom->conn, vm->def) < 0 ||
-	    domain_refuse_dom0(vm, "opened a console to") < 0 || virDomainObjCheckActive(vm) < 0)
-		goto cleanup;
-	tty = find_tty(vm, TTY_WAIT_MS);
-	if (virDomainObjCheckActive(vm) < 0)
-		goto cleanup;
-	console = vm->def->nconsoles ? vm->def->consoles[0] : NULL;
-	if (!console || !names_console(console, device)) {
-		virReportError(VIR_ERR_INVALID_ARG, "domain %s has no console '%s'", vm->def->name,
-		               NULLSTR(device));
-		goto cleanup;
-	}
-	if (tty < 0) {
-		virReportError(VIR_ERR_OPERATION_FAILED, "%s: %s", vm->def->name, xyl_error());
-		goto cleanup;
-	}
-	/* The name is opened again here; it cannot be given to another terminal while ours is open. */
-	priv = vm->privateData;
-	ret = virChrdevOpen(priv->chrdevs, console->source, stream, (flags & VIR_DOMAIN_CONSOLE_FORCE) != 0);
-	if (ret == 1) {
-		virReportError(VIR_ERR_OPERATION_FAILED,
-		               "Active console session exists for this domain (%s); --force ends it",
-		               vm->def->name);
-		ret = -1;
-	}
-cleanup:
-	VIR_FORCE_CLOSE(tty);
+	if (virDomainOpenConsoleEnsureACL(dom->conn, vm->def) == 0 &&
+	    domain_refuse_dom0(vm, "opened a console to") == 0 && virDomainObjCheckActive(vm) == 0)
+		ret = open_stream(vm, device, false, stream, (flags & VIR_DOMAIN_CONSOLE_FORCE) != 0);
+	virDomainObjEndAPI(&vm);
+	return ret;
+}
+
+int console_open_channel(virDomainPtr dom, const char *name, virStreamPtr stream, unsigned int flags)
+{
+	virDomainObj *vm;
+	int ret = -1;
+
+	virCheckFlags(VIR_DOMAIN_CHANNEL_FORCE, -1);
+
+	vm = domain_get(dom);
+	if (!vm)
+		return -1;
+	if (virDomainOpenChannelEnsureACL(dom->conn, vm->def) == 0 &&
+	    domain_refuse_dom0(vm, "opened a channel to") == 0 && virDomainObjCheckActive(vm) == 0)
+		ret = open_stream(vm, name, true, stream, (flags & VIR_DOMAIN_CHANNEL_FORCE) != 0);
 	virDomainObjEndAPI(&vm);
 	return ret;
 }

@@ -277,7 +277,7 @@ char *define_get_xml(virDomainPtr dom, unsigned int flags)
 	if (virDomainGetXMLDescEnsureACL(dom->conn, vm->def, flags) < 0)
 		goto cleanup;
 	if (virDomainObjIsActive(vm) && !domain_is_dom0(vm) && !(flags & VIR_DOMAIN_XML_INACTIVE))
-		console_find_tty(vm, 0);
+		console_find_ttys(vm, 0);
 	refresh_live(vm);
 	if ((flags & VIR_DOMAIN_XML_INACTIVE) && vm->newDef)
 		xml = virDomainDefFormat(vm->newDef, xylem->xmlopt, virDomainDefFormatConvertXMLFlags(flags));

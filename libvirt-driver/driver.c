@@ -446,6 +446,7 @@ static virHypervisorDriver hypervisor_driver = {
 	.domainDetachDeviceAlias = devices_detach_alias,
 	.domainBlockResize = devices_resize,
 	.domainOpenConsole = console_open,
+	.domainOpenChannel = console_open_channel,
 	.domainScreenshot = screen_shoot,
 	.domainSendKey = screen_send_key,
 	.domainOpenGraphics = screen_open,

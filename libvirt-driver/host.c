@@ -161,7 +161,10 @@ static void fill_domain_capabilities(virDomainCaps *caps)
 	caps->filesystem.supported = VIR_TRISTATE_BOOL_NO;
 	caps->tpm.supported = VIR_TRISTATE_BOOL_NO;
 	caps->redirdev.supported = VIR_TRISTATE_BOOL_NO;
-	caps->channel.supported = VIR_TRISTATE_BOOL_NO;
+	caps->channel.supported = VIR_TRISTATE_BOOL_YES;
+	caps->channel.type.report = true;
+	VIR_DOMAIN_CAPS_ENUM_SET(caps->channel.type, VIR_DOMAIN_CHR_TYPE_PTY, VIR_DOMAIN_CHR_TYPE_UNIX,
+	                         VIR_DOMAIN_CHR_TYPE_TCP);
 	caps->memoryBacking.supported = VIR_TRISTATE_BOOL_NO;
 	caps->features[VIR_DOMAIN_CAPS_FEATURE_IOTHREADS] = VIR_TRISTATE_BOOL_NO;
 	caps->features[VIR_DOMAIN_CAPS_FEATURE_VMCOREINFO] = VIR_TRISTATE_BOOL_NO;

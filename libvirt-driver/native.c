@@ -645,8 +645,8 @@ static int read_all(struct native *n, const GPtrArray *names)
 	}
 	if (read_names(n) < 0 || read_memory(n) < 0 || read_vcpus(n) < 0 || read_cpus(n) < 0 ||
 	    read_scheduler(n) < 0 || get_list(n, "disk", read_one_disk) < 0 ||
-	    get_list(n, "vif", read_one_vif) < 0 || read_boot(n) < 0 || read_actions(n) < 0 ||
-	    read_clock(n) < 0)
+	    get_list(n, "vif", read_one_vif) < 0 || get_list(n, "channel", native_read_channel) < 0 ||
+	    read_boot(n) < 0 || read_actions(n) < 0 || read_clock(n) < 0)
 		return -1;
 	if (virDomainDefPostParse(n->def, VIR_DOMAIN_DEF_PARSE_INACTIVE, n->xmlopt, NULL) < 0 ||
 	    virDomainDefValidate(n->def, VIR_DOMAIN_DEF_PARSE_INACTIVE, n->xmlopt, NULL) < 0)

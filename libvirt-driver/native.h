@@ -39,4 +39,8 @@ void native_quote(GString *out, const char *string);
 int native_read_disk(struct native *n, const char *spec);
 int native_read_vif(struct native *n, const char *spec, size_t index);
 
+/* ---- nativechannel.c: one string of channel=[]; all that a definition has, up to NULL, or NULL and an error ---- */
+int native_read_channel(struct native *n, const char *spec, size_t index);
+GPtrArray *native_write_channels(const virDomainDef *def, enum native_format format);
+
 #endif

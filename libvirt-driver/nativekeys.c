@@ -48,7 +48,7 @@ static const struct native_key keys[] = {
 	{ "budget", NATIVE_REFUSED, SCHEDULER, NULL },
 	{ "builder", NATIVE_CARRIED, NULL, NULL },
 	{ "cap", NATIVE_CARRIED, NULL, NULL },
-	{ "channel", NATIVE_REFUSED, NOT_HERE, NULL },
+	{ "channel", NATIVE_CARRIED, NULL, NULL },
 	{ "claim_mode", NATIVE_IDLE, "is a setting of xl.conf, not of a guest", NULL },
 	{ "cmdline", NATIVE_CARRIED, NULL, NULL },
 	{ "cpu", NATIVE_IDLE, "said where the first vcpu begins, not where it stays; xl does not read it",

@@ -325,6 +325,17 @@ static int put_nics(GString *out, const virDomainDef *def)
 	return 0;
 }
 
+static int put_channels(GString *out, const virDomainDef *def, enum native_format format)
+{
+	g_autoptr(GPtrArray) list = native_write_channels(def, format);
+
+	if (!list)
+		return -1;
+	if (def->nchannels)
+		put_list(out, "channel", (char **)list->pdata);
+	return 0;
+}
+
 char *native_write(const virDomainDef *def, enum native_format format)
 {
 	unsigned long long most = virDomainDefGetMemoryTotal(def);
@@ -351,7 +362,7 @@ char *native_write(const virDomainDef *def, enum native_format format)
 	put_string(out, "on_reboot", virDomainLifecycleActionTypeToString(def->onReboot));
 	put_string(out, "on_crash", virDomainLifecycleActionTypeToString(def->onCrash));
 	put_clock(out, def, format);
-	if (put_disks(out, def, format) < 0 || put_nics(out, def) < 0)
+	if (put_disks(out, def, format) < 0 || put_nics(out, def) < 0 || put_channels(out, def, format) < 0)
 		goto error;
 	return g_string_free(out, FALSE);
 

@@ -89,7 +89,7 @@ static void log_without_effect(const virDomainDef *def)
 	    def->features[VIR_DOMAIN_FEATURE_PAE])
 		VIR_WARN("%s: <acpi>, <apic> and <pae> have no effect on a paravirtual guest", def->name);
 	if (def->nserials)
-		VIR_WARN("%s: <serial> is the console, hvc0 in the guest", def->name);
+		VIR_WARN("%s: <serial> is the first console, hvc0 in the guest", def->name);
 }
 
 /* What xylemd is given to keep of a definition: nothing of one that is too long. xml: or NULL. */
@@ -506,7 +506,7 @@ static int start_from(virDomainObj *vm, virDomainDef *definition, bool paused, i
 	struct domain_private *priv = vm->privateData;
 	bool incoming = priv->migration == MIGRATION_INCOMING, locked = false;
 
-	if (!live || check_host(live) < 0)
+	if (!live || check_host(live) < 0 || console_complete(live) < 0)
 		return -1;
 	if (!incoming)
 		priv->migration = MIGRATION_NONE;
@@ -663,7 +663,6 @@ void process_killed(virDomainObj *vm)
 void process_adopt(virDomainObj *vm, virDomainDef *live, const struct xyl_dominfo *info, bool foreign)
 {
 	struct domain_private *priv = vm->privateData;
-	size_t i;
 
 	live->id = (int)info->domid;
 	if (vm->def != live)
@@ -678,8 +677,7 @@ void process_adopt(virDomainObj *vm, virDomainDef *live, const struct xyl_dominf
 	priv->rebuilding = priv->gone = false;
 	g_clear_pointer(&priv->save_file, g_free);
 	priv->migration = MIGRATION_NONE;
-	for (i = 0; i < vm->def->nconsoles && vm->def->consoles[i]->source; i++)
-		g_clear_pointer(&vm->def->consoles[i]->source->data.file.path, g_free);
+	console_forget_ttys(vm->def);
 	virDomainObjSetState(vm, info->paused ? VIR_DOMAIN_PAUSED : VIR_DOMAIN_RUNNING,
 	                     info->paused ? VIR_DOMAIN_PAUSED_UNKNOWN : VIR_DOMAIN_RUNNING_UNKNOWN);
 	domain_count_active(1);
@@ -699,12 +697,10 @@ void process_renumber(virDomainObj *vm, int domid, GVariant *devices)
 {
 	struct domain_private *priv = vm->privateData;
 	bool told_otherwise = virDomainObjGetState(vm, NULL) != VIR_DOMAIN_RUNNING;
-	size_t i;
 
 	vm->def->id = domid;
 	process_name_interfaces(vm->def, devices);
-	for (i = 0; i < vm->def->nconsoles && vm->def->consoles[i]->source; i++)
-		g_clear_pointer(&vm->def->consoles[i]->source->data.file.path, g_free);
+	console_forget_ttys(vm->def);
 	priv->rebuilding = priv->gone = false;
 	priv->why_reason = priv->why_detail = -1;
 	priv->missing_ms = 0;

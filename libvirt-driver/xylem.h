@@ -582,8 +582,13 @@ int stats_all(virConnectPtr conn, virDomainPtr *doms, unsigned int count, unsign
               virDomainStatsRecordPtr **records, unsigned int flags);
 /* console.c */
 int console_open(virDomainPtr dom, const char *device, virStreamPtr stream, unsigned int flags);
-/* Reads the tty's name from the store into the live definition; unlocks the object meanwhile. */
-void console_find_tty(virDomainObj *vm, unsigned int wait_ms);
+int console_open_channel(virDomainPtr dom, const char *name, virStreamPtr stream, unsigned int flags);
+/* Reads the ttys' names from the store into the live definition; unlocks the object meanwhile. */
+void console_find_ttys(virDomainObj *vm, unsigned int wait_ms);
+/* Its next domain has others. */
+void console_forget_ttys(virDomainDef *def);
+/* Aliases, and the sockets of channels that have none: 0, or -1 with an error. */
+int console_complete(virDomainDef *def);
 /* host.c */
 char *host_capabilities(virConnectPtr conn);
 char *host_domain_capabilities(virConnectPtr conn, const char *emulator, const char *arch,
