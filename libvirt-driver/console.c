@@ -7,7 +7,12 @@
 #include "conf.h"
 #include "xylem.h"
 
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "virfdstream.h"
 #include "virfile.h"
+#include "virstring.h"
 
 VIR_LOG_INIT("xylem.console");
 
@@ -145,51 +150,75 @@ static ssize_t find(const virDomainDef *def, const char *device, bool channels)
 	return -1;
 }
 
-/* What a client can be given of it is there, *tty among it, or an error. */
-static int get_ready(virDomainObj *vm, size_t number, const char *device, int *tty)
+/* The stream gets a connection of its own. libvirt's way to connect would wait for the socket, with the guest locked. */
+static int open_socket(virDomainObj *vm, const char *path, virStreamPtr stream, bool force)
 {
-	const virDomainChrDef *chr;
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	VIR_AUTOCLOSE fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
-	*tty = find_tty(vm, number, TTY_WAIT_MS);
+	if (force) {
+		virReportError(VIR_ERR_OPERATION_UNSUPPORTED,
+		               "%s: %s: whoever is connected to a socket cannot be sent away", vm->def->name,
+		               path);
+		return -1;
+	}
+	if (fd < 0 || virStrcpyStatic(address.sun_path, path) < 0 ||
+	    connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
+		if (errno == EAGAIN)
+			virReportError(VIR_ERR_OPERATION_FAILED, "%s: %s: others wait for it already",
+			               vm->def->name, path);
+		else
+			virReportSystemError(errno, "%s: %s", vm->def->name, path);
+		return -1;
+	}
+	if (virFDStreamOpen(stream, fd) < 0)
+		return -1;
+	fd = -1;
+	return 0;
+}
+
+static int open_terminal(virDomainObj *vm, size_t number, virStreamPtr stream, bool force)
+{
+	struct domain_private *priv = vm->privateData;
+	VIR_AUTOCLOSE tty = find_tty(vm, number, TTY_WAIT_MS);
+	int ret;
+
 	if (virDomainObjCheckActive(vm) < 0)
 		return -1;
-	chr = conf_console_at(vm->def, number);
-	if (*tty >= 0 ||
-	    (chr && chr->source->type == VIR_DOMAIN_CHR_TYPE_UNIX && chr->source->data.nix.listen))
-		return 0;
-	if (has_tty(vm->def, number))
+	if (tty < 0) {
 		virReportError(VIR_ERR_OPERATION_FAILED, "%s: %s", vm->def->name, xyl_error());
-	else
-		virReportError(VIR_ERR_OPERATION_UNSUPPORTED,
-		               "%s: '%s' is neither a pseudo-terminal nor a socket that is listened on",
-		               vm->def->name, NULLSTR(device));
-	return -1;
+		return -1;
+	}
+	/* The name is opened again here; it cannot be given to another terminal while ours is open. */
+	ret = virChrdevOpen(priv->chrdevs, conf_console_at(vm->def, number)->source, stream, force);
+	if (ret == 1) {
+		virReportError(VIR_ERR_OPERATION_FAILED,
+		               "Active console session exists for this domain (%s); --force ends it",
+		               vm->def->name);
+		ret = -1;
+	}
+	return ret;
 }
 
 static int open_stream(virDomainObj *vm, const char *device, bool channels, virStreamPtr stream, bool force)
 {
-	const char *kind = channels ? "channel" : "console";
-	struct domain_private *priv = vm->privateData;
 	ssize_t number = find(vm->def, device, channels);
-	int ret = -1, tty = -1;
+	const virDomainChrSourceDef *source;
 
 	if (number < 0) {
-		virReportError(VIR_ERR_INVALID_ARG, "domain %s has no %s '%s'", vm->def->name, kind,
-		               NULLSTR(device));
+		virReportError(VIR_ERR_INVALID_ARG, "domain %s has no %s '%s'", vm->def->name,
+		               channels ? "channel" : "console", NULLSTR(device));
 		return -1;
 	}
-	if (get_ready(vm, (size_t)number, device, &tty) < 0)
-		return -1;
-	/* The name is opened again here; it cannot be given to another terminal while ours is open. */
-	ret = virChrdevOpen(priv->chrdevs, conf_console_at(vm->def, (size_t)number)->source, stream, force);
-	if (ret == 1) {
-		virReportError(VIR_ERR_OPERATION_FAILED,
-		               "Active %s session exists for this domain (%s); --force ends it", kind,
-		               vm->def->name);
-		ret = -1;
-	}
-	VIR_FORCE_CLOSE(tty);
-	return ret;
+	source = conf_console_at(vm->def, (size_t)number)->source;
+	if (source->type == VIR_DOMAIN_CHR_TYPE_PTY)
+		return open_terminal(vm, (size_t)number, stream, force);
+	if (source->type == VIR_DOMAIN_CHR_TYPE_UNIX && source->data.nix.listen)
+		return open_socket(vm, source->data.nix.path, stream, force);
+	virReportError(VIR_ERR_OPERATION_UNSUPPORTED,
+	               "%s: '%s' is neither a pseudo-terminal nor a socket that is listened on",
+	               vm->def->name, NULLSTR(device));
+	return -1;
 }
 
 int console_open(virDomainPtr dom, const char *device, virStreamPtr stream, unsigned int flags)

@@ -4,6 +4,7 @@
  */
 #include "xylem.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -15,6 +16,12 @@
 #include "virtypedparam.h"
 
 #define UUID "5f2b7e10-0000-4000-8000-000000000001"
+/* The second console's file keeps its path, which shares its place with a terminal's name. */
+#define CONSOLES                                                                              \
+	"<console type='pty'/><console type='file'><source path='/srv/out'/></console>"       \
+	"<console type='pty'/><channel type='unix'><source mode='bind' path='/run/no/such'/>" \
+	"<target type='xen' name='org.example'/></channel>"                                   \
+	"<channel type='pty'><target type='xen' name='org.example.tty'/></channel>"
 #define XML                                                                                         \
 	"<domain type='xen'><name>one</name><uuid>" UUID "</uuid><memory unit='KiB'>65536</memory>" \
 	"<vcpu current='2'>3</vcpu><os><type>linux</type><kernel>/k</kernel></os>"                  \
@@ -115,6 +122,15 @@ int monitor_set_opaque(struct monitor *m G_GNUC_UNUSED, const char *handle G_GNU
                        const char *text G_GNUC_UNUSED)
 {
 	return 0;
+}
+
+/* Each terminal is one of its own. */
+char *xyl_console_device_tty(struct xyl_store *s G_GNUC_UNUSED, uint32_t number, uint32_t console, int *fd)
+{
+	g_autofree char *name = g_strdup_printf("/dev/pts/no-%u-%u", number, console);
+
+	*fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	return strdup(name);
 }
 
 static char policy[64];
@@ -362,6 +378,64 @@ static void test_policy(virDomainPtr dom)
 	ignore_value(lifecycle_destroy(dom));
 }
 
+static bool has_all(const char *xml, const char *const *parts)
+{
+	for (; xml && *parts; parts++) {
+		if (!strstr(xml, *parts)) {
+			printf("# no %s in %s\n", *parts, xml);
+			return false;
+		}
+	}
+	return xml != NULL;
+}
+
+static void test_consoles(void)
+{
+	static const char *const live[] = { "<alias name='console0'/>",   "<source path='/srv/out'/>",
+		                            "<alias name='console2'/>",   "<alias name='channel0'/>",
+		                            "path='/run/no/such'/>",      "<alias name='channel1'/>",
+		                            "<source path='/dev/pts/no-", NULL };
+	g_auto(GStrv) pieces = g_strsplit(XML, "</devices>", 2);
+	g_autofree char *text = g_strconcat(pieces[0], CONSOLES "</devices>", pieces[1], NULL);
+	virDomainPtr dom = define_xml(conn, text);
+	g_autofree char *first = NULL, *again = NULL, *inactive = NULL, *tty = NULL;
+	virStreamPtr stream = virStreamNew(conn, VIR_STREAM_NONBLOCK);
+
+	if (!dom || lifecycle_create(dom) < 0)
+		abort();
+	first = define_get_xml(dom, 0);
+	ok(has_all(first, live),
+	   "consoles and channels of a running guest have aliases, terminals and paths");
+	tty = g_strdup_printf("<source path='/dev/pts/no-%u-4'/>", domid);
+	ok(first && strstr(first, tty), "the channel's terminal is the fifth");
+	ok(console_open(dom, "console9", stream, 0) < 0 &&
+	           strstr(virGetLastErrorMessage(), "has no console 'console9'"),
+	   "a console that there is not");
+	ok(console_open(dom, "channel0", stream, 0) < 0 &&
+	           strstr(virGetLastErrorMessage(), "has no console 'channel0'"),
+	   "a channel is no console");
+	ok(console_open(dom, "console1", stream, 0) < 0 &&
+	           strstr(virGetLastErrorMessage(), "neither a pseudo-terminal nor a socket"),
+	   "a file is no stream");
+	ok(console_open(dom, "console2", stream, 0) < 0 && strstr(virGetLastErrorMessage(), "/dev/pts/no-"),
+	   "a terminal is opened by its console's alias");
+	ok(console_open_channel(dom, "org.example", stream, 0) < 0 &&
+	           strstr(virGetLastErrorMessage(), "/run/no/such"),
+	   "a socket by its channel's name");
+	ok(console_open_channel(dom, NULL, stream, 0) < 0 && strstr(virGetLastErrorMessage(), "/run/no/such"),
+	   "without a name it is the first channel");
+	inactive = define_get_xml(dom, VIR_DOMAIN_XML_INACTIVE);
+	ok(inactive && !strstr(inactive, "/dev/pts/") && !strstr(inactive, "console0") &&
+	           strstr(inactive, "<source path='/srv/out'/>"),
+	   "the definition for the next start has none of that");
+	ignore_value(lifecycle_destroy(dom));
+	again = define_get_xml(dom, 0);
+	ok(again && inactive && strstr(again, "<source path='/srv/out'/>") && !strstr(again, "/dev/pts/"),
+	   "nor has a guest that is off");
+	virObjectUnref(stream);
+	virObjectUnref(dom);
+}
+
 static void test_resize(virDomainPtr dom)
 {
 	ok(devices_resize(dom, "xvda", 8, 0) < 0,
@@ -450,6 +524,7 @@ int main(void)
 	for (unsigned int i = 0; i < 20; i++)
 		test_abort(dom);
 	virObjectUnref(dom);
+	test_consoles();
 	events_stop();
 	return tap_end() || system(remove) ? 1 : 0;
 }
