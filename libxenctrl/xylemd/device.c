@@ -64,7 +64,7 @@ bool device_wait_offered(struct guest *guest, const char *type, uint32_t devid, 
 		return xd_fail(error, XD_ERROR_TIMEOUT, "guest \"%s\", %s: no backend driver took it%s",
 		               guest->name, name,
 		               !strcmp(type, device_disk.type)      ? " (is xen-blkback loaded?)"
-		               : !strcmp(type, device_console.type) ? " (is xenconsoled running?)"
+		               : !strcmp(type, device_console.type) ? " (is Xylem's xenconsoled running?)"
 		                                                    : "");
 	reason = storeio_backend_error(xylemd.io, back);
 	return xd_fail(error, XD_ERROR_DEVICE, "guest \"%s\", %s: the backend gave up: %s", guest->name, name,
