@@ -35,6 +35,11 @@ static char *front_path(uint32_t domid, uint32_t id, const char *leaf)
 	return p;
 }
 
+static void ignore(ssize_t n)
+{
+	(void)n;
+}
+
 static bool node_is(const char *path, const char *value)
 {
 	const char *there = g_hash_table_lookup(nodes, path);
@@ -476,6 +481,126 @@ static void test_deaf(void)
 	tear_down();
 }
 
+/* Half of the time as a driver would. */
+static void random_write(GRand *r, uint32_t domid, uint32_t id)
+{
+	static const char *const values[] = { "1", "1", "1", "3", "3", "3", "4",
+		                              "4", "4", "2", "5", "6", "x", "" };
+	static const char *const refs[] = { "101", "102", "103", "110", "4294967295", "" };
+	static const char *const ports[] = { "51", "52", "53", "60", "70", "4294967295", "" };
+	g_autofree char *ref = g_strdup_printf("%u", LINE_REF + id),
+	                *port = g_strdup_printf("%u", LINE_PORT + id);
+	bool wild = g_rand_boolean(r);
+
+	put(front_path(domid, id, "ring-ref"), wild ? refs[g_rand_int_range(r, 0, G_N_ELEMENTS(refs))] : ref);
+	put(front_path(domid, id, "port"), wild ? ports[g_rand_int_range(r, 0, G_N_ELEMENTS(ports))] : port);
+	put_and_tell(front_path(domid, id, "state"), values[g_rand_int_range(r, 0, G_N_ELEMENTS(values))]);
+}
+
+static void random_ring(GRand *r, uint32_t line)
+{
+	struct xencons_interface *p = lines[line].page;
+
+	if (g_rand_boolean(r)) {
+		p->out_prod = g_rand_int(r);
+		p->in_cons = g_rand_int(r);
+	} else {
+		p->out_prod = p->out_cons + (uint32_t)g_rand_int_range(r, 0, 2049);
+		p->in_cons = p->in_prod;
+	}
+	lines[line].pending = true;
+}
+
+static void random_client(GRand *r, int *client, const char *path)
+{
+	char bytes[3000];
+
+	if (*client < 0)
+		*client = connect_unix(path);
+	else if (g_rand_int_range(r, 0, 3) == 0) {
+		close(*client);
+		*client = -1;
+	} else if (g_rand_boolean(r)) {
+		ignore(read(*client, bytes, sizeof(bytes)));
+	} else {
+		memset(bytes, 'x', sizeof(bytes));
+		ignore(send(*client, bytes, sizeof(bytes), MSG_NOSIGNAL));
+	}
+}
+
+static void add_random(uint32_t domid, uint32_t id, const char *path)
+{
+	if (id == 1)
+		add_device(domid, id, "connection", "pty");
+	else if (id == 2)
+		add_device(domid, id, "connection", "socket", "path", path);
+	else
+		add_device(domid, id, "connection", "socket", "path", path, "name", "channel");
+}
+
+static void remove_device(uint32_t domid, uint32_t id)
+{
+	char *path = back_path(domid, id, "");
+
+	path[strlen(path) - 1] = '\0';
+	remove_and_tell(path);
+}
+
+/* Whatever guests, clients and the toolstack do, and in whatever order: what is mapped is what is attached. */
+static void test_random(void)
+{
+	GRand *r = g_rand_new_with_seed(20261129);
+	struct guest *g[2] = { NULL };
+	int clients[2][4] = { { -1, -1, -1, -1 }, { -1, -1, -1, -1 } };
+	char paths[2][4][64];
+	bool held = true;
+	int most = 0;
+
+	set_up();
+	for (int i = 0; i < 20000 && held; i++) {
+		uint32_t k = (uint32_t)g_rand_int_range(r, 0, 2), id = (uint32_t)g_rand_int_range(r, 1, 4);
+		int what = g_rand_int_range(r, 0, 100), attached = 0;
+
+		snprintf(paths[k][id], sizeof(paths[k][id]), "%s/%u-%u", folder, k, id);
+		if (!g[k])
+			g[k] = open_guest(k + 1);
+		if (what < 40)
+			random_write(r, k + 1, id);
+		else if (what < 65)
+			random_ring(r, LINE(k + 1, id));
+		else if (what < 90 && id > 1)
+			random_client(r, &clients[k][id], paths[k][id]);
+		else if (what < 96)
+			add_random(k + 1, id, paths[k][id]);
+		else if (what < 97)
+			remove_device(k + 1, id);
+		else if (what < 98 && i % 10 == 0)
+			guest_free(g_steal_pointer(&g[k]));
+		if (g[k] && what >= 90 && what < 96)
+			fire(back_path(k + 1, id, "state"));
+		daemon_events(NULL, fired, NULL);
+		console_run(&d);
+		g_main_context_iteration(NULL, FALSE);
+		for (int n = 0; n < 2; n++)
+			for (int c = 0; g[n] && c <= GUEST_CONSOLES_MAX; c++)
+				attached += g[n]->consoles[c] && g[n]->consoles[c]->ring.page;
+		held = mapped == attached;
+		most = MAX(most, attached);
+	}
+	printf("# up to %d consoles at once\n", most);
+	tap_ok(held && most > 4, "20,000 random steps of guests, clients and the toolstack");
+	for (int n = 0; n < 2; n++) {
+		if (g[n])
+			guest_free(g[n]);
+		for (int c = 0; c < 4; c++)
+			if (clients[n][c] >= 0)
+				close(clients[n][c]);
+	}
+	tap_ok(!mapped, "and all is let go of");
+	g_rand_free(r);
+	tear_down();
+}
+
 int main(void)
 {
 	g_autofree char *file = NULL;
@@ -491,6 +616,7 @@ int main(void)
 	test_nonsense();
 	test_busy();
 	test_deaf();
+	test_random();
 	if (remove(file) || rmdir(folder))
 		printf("# %s is not empty\n", folder);
 	return tap_end();
