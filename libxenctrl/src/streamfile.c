@@ -221,7 +221,7 @@ ssize_t streamfile_read(struct streamfile *f, void *data, size_t bytes)
 
 	if (f->next >= f->filled) {
 		if (f->direct >= 0 && place >= f->data_end && place >= f->hole_end) {
-			uint64_t end;
+			uint64_t end = place;
 
 			*(hole_at(f, place, &end) ? &f->hole_end : &f->data_end) = end;
 		}
