@@ -293,6 +293,11 @@ xl create -p /root/three.cfg 'ioports=["2f8-2ff"]' ## slow
 xl destroy three
 xl create -p /root/three.cfg 'irqs=[3]' ## slow
 xl destroy three
+xl create -p /root/three.cfg 'nomigrate=1' ## slow
+xl destroy three
+xl create -p /root/three.cfg 'max_grant_frames=100000' ## slow
+xl create -p /root/three.cfg 'max_maptrack_frames=1025' ## slow
+xl destroy three
 xenhypfs tree ## want=buildinfo
 xenhypfs ls / ## want=params
 xenhypfs ls /buildinfo ## want=compileinfo
