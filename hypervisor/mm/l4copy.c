@@ -181,6 +181,7 @@ void l4_close(struct frame *f)
 
 	for (unsigned i = HV_L4_FIRST; i <= HV_L4_LAST; i++)
 		WRITE_ONCE(l4[i], 0);
+	frame_written(frame_mfn(f));
 }
 
 void l4_written(struct domain_mm *d, const uint64_t *pe)

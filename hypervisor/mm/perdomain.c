@@ -4,6 +4,7 @@
  * the processor finds the GDT and LDT of each vcpu. The window's tables are the hypervisor's own; what they
  * name is held by the caller (pv/address.c).
  */
+#include "mm/dirtylog.h"
 #include "mm/internal.h"
 #include "mm/shadow.h"
 #include "hw/paging.h"
@@ -33,6 +34,7 @@ void pt_show_m2p(struct domain_mm *d, mfn_t l4, bool show)
 	spin_lock(&d->lock);
 	if (!d->linear_l4) { /* else the copies have it or have it not */
 		WRITE_ONCE(*slot, show ? idle[M2P_SLOT] : 0);
+		dirty_log_mark(d, l4);
 		l4_changed(d);
 	}
 	spin_unlock(&d->lock);

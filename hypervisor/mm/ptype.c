@@ -431,8 +431,10 @@ static int table_build(struct domain_mm *d, struct frame *root, struct slice *s)
 		if (rc == -ERESTART_HV)
 			return rc;
 		if (rc) {
-			for (unsigned i = 0; i <= depth; i++)
+			for (unsigned i = 0; i <= depth; i++) {
+				dirty_log_mark(d, frame_mfn(stack[i]));
 				type_abandon(d, stack[i]);
+			}
 			(void)type_drain(d, s);
 			return rc;
 		}

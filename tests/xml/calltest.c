@@ -125,9 +125,9 @@ int monitor_set_opaque(struct monitor *m G_GNUC_UNUSED, const char *handle G_GNU
 }
 
 /* Each terminal is one of its own. */
-char *xyl_console_device_tty(struct xyl_store *s G_GNUC_UNUSED, uint32_t number, uint32_t console, int *fd)
+char *xyl_console_device_tty(struct xyl_store *s G_GNUC_UNUSED, uint32_t guest, uint32_t number, int *fd)
 {
-	g_autofree char *name = g_strdup_printf("/dev/pts/no-%u-%u", number, console);
+	g_autofree char *name = g_strdup_printf("/dev/pts/no-%u-%u", guest, number);
 
 	*fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	return strdup(name);

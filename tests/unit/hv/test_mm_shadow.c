@@ -238,6 +238,30 @@ static void writers(void)
 	verdict("who writes to a frame otherwise marks it: entries, words, new pages, another number");
 }
 
+/* The hypervisor's slots of an L4, which no save takes along, but they are the page's contents; and what a pin adds. */
+static void tables_changed(void)
+{
+	mfn_t bad = frame_of(d1);
+
+	m2p_set(bad, 11);
+	for (unsigned i = 0; i < 2; i++) {
+		with_vcpus_off(clear);
+		pt_show_m2p(d1, tree.t[4], i);
+		CHECK_THAT(marked(tree.t[4]));
+		with_vcpus_off(clear);
+		pt_show_m2p(d1, tree.t[4], i);
+		CHECK_THAT(!marked(tree.t[4]));
+	}
+	with_vcpus_off(clear);
+	l4_close(frame_at(tree.t[4].m));
+	CHECK_THAT(marked(tree.t[4]));
+	store(d1, bad, 0, pte(tree.page[0], FLAGS & ~PTE_US));
+	store(d1, bad, 1, pte(frame_of(d0), FLAGS));
+	with_vcpus_off(clear);
+	CHECK_THAT(pt_pin(d1, bad, PTYPE_L1) && words(bad)[0] & PTE_US && marked(bad));
+	verdict("who changes a table without writing an entry marks it: the M2P shown or hidden, a pin that fails");
+}
+
 static void foreign(void)
 {
 	mfn_t l1 = frame_of(d0);
@@ -626,16 +650,27 @@ static void ready_copies(void)
 static const struct {
 	void (*run)(void);
 	bool l1tf; /* without a log, with a processor that has it */
-} cases[] = { { stores, false },          { bits, false },
-	      { faults, false },          { writers, false },
-	      { foreign, false },         { exhaustion, false },
-	      { reuse_of_tables, false }, { clock_stands_still, false },
-	      { kinds, false },           { off_again, false },
-	      { ready_copies, false },    { unsafe_while_logged, false },
-	      { unsafe_entries, true },   { unsafe_and_logged, true },
-	      { unsafe_tables, true },    { unsafe_when_built, true },
-	      { unsafe_and_poor, true },  { unsafe_in_slices, true },
-	      { unsafe_on_copies, true }, { unsafe_without_waiting, true } };
+} cases[] = { { stores, false },
+	      { bits, false },
+	      { faults, false },
+	      { writers, false },
+	      { tables_changed, false },
+	      { foreign, false },
+	      { exhaustion, false },
+	      { reuse_of_tables, false },
+	      { clock_stands_still, false },
+	      { kinds, false },
+	      { off_again, false },
+	      { ready_copies, false },
+	      { unsafe_while_logged, false },
+	      { unsafe_entries, true },
+	      { unsafe_and_logged, true },
+	      { unsafe_tables, true },
+	      { unsafe_when_built, true },
+	      { unsafe_and_poor, true },
+	      { unsafe_in_slices, true },
+	      { unsafe_on_copies, true },
+	      { unsafe_without_waiting, true } };
 
 int main(void)
 {
