@@ -100,7 +100,8 @@ static int open_append(struct logfile *l, int64_t now_us)
 		l->failed = true;
 		return err;
 	}
-	l->size = fstat(l->fd, &st) ? 0 : st.st_size;
+	l->rotates = !fstat(l->fd, &st) && S_ISREG(st.st_mode);
+	l->size = l->rotates ? (uint64_t)st.st_size : 0;
 	return 0;
 }
 
@@ -143,7 +144,7 @@ static void append(struct logfile *l, const char *bytes, size_t n, int64_t now_u
 {
 	ssize_t done;
 
-	if (l->size && l->size + n > l->limits->file_bytes)
+	if (l->rotates && l->size && l->size + n > l->limits->file_bytes)
 		rotate(l, now_us);
 	if (l->fd < 0) {
 		l->dropped += n;

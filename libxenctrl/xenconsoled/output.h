@@ -59,6 +59,7 @@ struct logfile {
 	uint64_t size, tokens, dropped;
 	int64_t filled_us, opened_us; /* opened_us: or tried to */
 	bool failed;                  /* a failure has been reported */
+	bool rotates; /* a regular file; what is none stays what and where it is: /dev/null, a device */
 };
 
 /*

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* xenconsoled's pure parts: the ring, also with a hostile guest; the backlog; log files. */
+#include <fcntl.h>
 #include <glib.h>
 #include <glib/gstdio.h>
 #include <stdio.h>
@@ -105,7 +106,9 @@ static void test_log(void)
 	g_autofree char *path = g_build_filename(dir, "g.log", NULL);
 	static const char *const names[] = { "g.log", "g.log.1", "g.log.2", "g.log.3" };
 	struct logfile l;
+	struct stat st;
 	char line[101];
+	int reader = -1;
 
 	memset(line, 'x', 100);
 	tap_ok(!logfile_open(&l, path, &limits, 0), "a log is made");
@@ -129,6 +132,23 @@ static void test_log(void)
 	tap_ok(text && strstr(text, "[xenconsoled: 7500 bytes were dropped]") && strstr(text, "end\n"),
 	       "and mentioned later");
 	g_free(text);
+	logfile_close(&l);
+	for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
+		g_autofree char *file = g_build_filename(dir, names[i], NULL);
+
+		g_unlink(file);
+	}
+	/* As a device is: a file end may name one. */
+	tap_ok(!mkfifo(path, 0600) && (reader = open(path, O_RDONLY | O_NONBLOCK)) >= 0 &&
+	               !logfile_open(&l, path, &limits, 0),
+	       "what is no regular file is opened");
+	for (int i = 0; i < 25; i++)
+		logfile_write(&l, line, 100, 0);
+	text = contents(dir, "g.log.1");
+	tap_ok(!lstat(path, &st) && S_ISFIFO(st.st_mode) && !text && read(reader, line, 100) == 100,
+	       "written, and never renamed");
+	g_free(text);
+	close(reader);
 	logfile_close(&l);
 	g_unlink(path);
 	tap_ok(!symlink("/dev/null", path) && logfile_open(&l, path, &limits, 0) != 0,
