@@ -179,46 +179,6 @@ static int getdomaininfo(struct xen_domctl *op, bool *out)
 	return 0;
 }
 
-#define FRAMES_SLICE 64
-
-/* What each frame is in use as, for who saves the domain. Answers stand where the questions did: a continuation goes on
- * behind them. */
-static int getpageframeinfo3(struct domain *d, struct xen_domctl *op)
-{
-	const struct xen_domctl_getpageframeinfo3 *q = &op->u.getpageframeinfo3;
-	static const uint32_t types[] = { [PTYPE_L1] = XEN_DOMCTL_PFINFO_L1TAB,
-		                          [PTYPE_L2] = XEN_DOMCTL_PFINFO_L2TAB,
-		                          [PTYPE_L3] = XEN_DOMCTL_PFINFO_L3TAB,
-		                          [PTYPE_L4] = XEN_DOMCTL_PFINFO_L4TAB,
-		                          [PTYPE_SEGDESC] = 0,
-		                          [PTYPE_WRITABLE] = 0 };
-
-	if (q->num > 1024)
-		return -E2BIG;
-	for (unsigned first = op->cmd >> CMD_BITS, i = first; i < q->num; i++) {
-		bool pinned = false;
-		xen_pfn_t entry;
-		mfn_t mfn;
-
-		if (i != first && i % FRAMES_SLICE == 0 && work_pending()) {
-			op->cmd = XEN_DOMCTL_getpageframeinfo3 | i << CMD_BITS;
-			return -ERESTART_HV;
-		}
-		if (copy_from_handle(&entry, q->array, i, 1))
-			return -EFAULT;
-		mfn = MFN(entry);
-		if (!frame_get(mfn, &d->mm)) {
-			entry = XEN_DOMCTL_PFINFO_XTAB;
-		} else {
-			entry = types[frame_type(mfn, &pinned)] | (pinned ? XEN_DOMCTL_PFINFO_LPINTAB : 0);
-			frame_put(mfn);
-		}
-		if (copy_to_handle(q->array, i, &entry, 1))
-			return -EFAULT;
-	}
-	return 0;
-}
-
 /* ---- the domain's own settings ---- */
 
 static int hypercall_init(struct domain *d, mfn_t mfn)
@@ -282,8 +242,8 @@ static int on_domain(struct domain *d, struct xen_domctl *op, bool *out)
 
 	if (dying && refused_while_dying(op->cmd))
 		return -EINVAL;
-	if ((op->cmd & CMD_MASK) == XEN_DOMCTL_getpageframeinfo3)
-		return getpageframeinfo3(d, op);
+	if (domctl_is_of_frames(op->cmd))
+		return domctl_frames(d, op);
 	switch (op->cmd) {
 	case XEN_DOMCTL_destroydomain:
 		return domain_destroy(d);
@@ -391,7 +351,7 @@ int64_t hc_domctl(struct hc_args *a)
 	cmd = op.cmd;
 	rc = dispatch(&op, &out);
 	spin_unlock(&domctl_lock);
-	if (rc != -ERESTART_HV && (op.cmd & CMD_MASK) == XEN_DOMCTL_getpageframeinfo3)
+	if (rc != -ERESTART_HV && domctl_is_of_frames(op.cmd))
 		op.cmd &= CMD_MASK;
 	if (op.cmd != cmd && guest_copy_out(at, &op.cmd, sizeof(op.cmd)))
 		return -EFAULT;

@@ -33,6 +33,9 @@ int policy_out(const struct cpu_policy *p, XEN_GUEST_HANDLE_64(xen_cpuid_leaf_t)
 int domctl_vcpu(struct domain *d, struct xen_domctl *op, bool *out) __must_check;
 /* domctl_vcpustate.c: what a vcpu has besides its context. */
 int domctl_vcpustate(struct domain *d, struct xen_domctl *op, bool *out) __must_check;
+/* domctl_frames.c: XEN_DOMCTL_getpageframeinfo3 and XYLEM_DOMCTL_copy_frames, which are continued by what stands in cmd. */
+bool domctl_is_of_frames(uint32_t cmd);
+int domctl_frames(struct domain *d, struct xen_domctl *op) __must_check;
 /* domctl_access.c: rights to the machine, and what the domain sees of the processor and its clock. */
 int domctl_access(struct domain *d, struct xen_domctl *op, bool *out) __must_check;
 /* domctl_shadow.c: XEN_DOMCTL_shadow_op. */

@@ -5,6 +5,7 @@
  * fits every kind: no value is left out anywhere.
  */
 #include "edges.h"
+#include "../../hypervisor/lib/framecopy.h"
 #include <xen/xen.h>
 #include <xen/callback.h>
 #include <xen/event_channel.h>
@@ -66,9 +67,10 @@ enum kind {
 	VERSION_S,
 	VERSION_P,
 	VERSION_M,
-	PM,     /* a command or a type about idle states, or frequencies */
-	BITS,   /* a bitmap's length */
-	FEW,    /* 1 .. 4 */
+	PM,   /* a command or a type about idle states, or frequencies */
+	BITS, /* a bitmap's length */
+	FEW,  /* 1 .. 4 */
+	ZERO_OR_ONE,
 	SHADOW, /* an operation of shadow_op */
 };
 
@@ -146,6 +148,12 @@ struct op {
 			   F(struct xen_domctl, domain, DOMCTL_DOMID), __VA_ARGS__ },                       \
 	}
 #define D(member, kind) F(struct xen_domctl, u.member, kind)
+/* Of a call of our own, which has its structure in the place of Xen's. */
+#define COPY(member, kind)                                                                               \
+	{                                                                                                \
+		(uint16_t)(offsetof(struct xen_domctl, u) + offsetof(struct xylem_copy_frames, member)), \
+		        (uint8_t)sizeof(((struct xylem_copy_frames *)NULL)->member), (kind)              \
+	}
 #define SYSCTL(c, ...)                                                                                      \
 	{                                                                                                   \
 		.name = "sysctl " #c, .cmd = XEN_SYSCTL_##c, .number = __HYPERVISOR_sysctl, .arg = { PTR }, \
@@ -512,6 +520,14 @@ static const struct op ops[] = {
 	DOMCTL(set_address_size, D(address_size.size, BITS)),
 	DOMCTL(get_address_size),
 	DOMCTL(getpageframeinfo3, D(getpageframeinfo3.num, FEW), D(getpageframeinfo3.array, P_FRAMES)),
+	{ .name = "domctl copy_frames",
+	  .cmd = XYLEM_DOMCTL_copy_frames,
+	  .number = __HYPERVISOR_domctl,
+	  .arg = { PTR },
+	  .bytes = sizeof(struct xen_domctl),
+	  .field = { F(struct xen_domctl, cmd, CMD), F(struct xen_domctl, interface_version, VERSION_D),
+	             F(struct xen_domctl, domain, DOMCTL_DOMID), COPY(num, FEW), COPY(write, ZERO_OR_ONE),
+	             COPY(frames, P_FRAMES), COPY(buffer, P_BYTES) } },
 	DOMCTL(setnodeaffinity, D(nodeaffinity.nodemap.bitmap, P_BYTES),
 	       D(nodeaffinity.nodemap.nr_bits, BITS)),
 	DOMCTL(getnodeaffinity, D(nodeaffinity.nodemap.bitmap, P_BYTES),
@@ -975,6 +991,8 @@ static uint64_t plain_value(struct edges_env *e, const struct op *op, enum kind 
 		return edges_random(e, 8);
 	case FEW:
 		return 1 + edges_random(e, 4);
+	case ZERO_OR_ONE:
+		return edges_random(e, 2);
 	case ZERO:
 		return 0;
 	case CMD:

@@ -11,6 +11,7 @@
 #include "hw/irq.h"
 #include "hw/smp.h"
 #include "hw/uaccess.h"
+#include "lib/framecopy.h"
 #include "lib/pvbuild.h"
 #include "mm/internal.h"
 #include "pv/pv.h"
@@ -579,6 +580,96 @@ static void frame_types_are_preempted(void)
 	machine_become(0, dom0->vcpus[0]);
 }
 
+/* XYLEM_DOMCTL_copy_frames of domain 9's, with the list at 16 KiB of dom0's memory and contents from 20 KiB on. */
+#define COPY_LIST   16384u
+#define COPY_BUFFER 20480u
+
+static int copy_frames(unsigned num, unsigned write)
+{
+	struct xen_domctl *op = (void *)fake_guest;
+	struct xylem_copy_frames q = { num, write, COPY_LIST, COPY_BUFFER };
+	struct hc_args a = { { 0 } };
+	int64_t rc;
+
+	memset(op, 0, sizeof(*op));
+	op->cmd = XYLEM_DOMCTL_copy_frames;
+	op->interface_version = XEN_DOMCTL_INTERFACE_VERSION;
+	op->domain = 9;
+	memcpy(&op->u, &q, sizeof(q));
+	for (rc = hc_domctl(&a); rc == -ERESTART_HV; rc = hc_domctl(&a))
+		restarts++;
+	return (int)rc;
+}
+
+static void contents_are_copied(void)
+{
+	struct domain *d = machine_domain(9, 1);
+	uint64_t *list = (void *)(fake_guest + COPY_LIST);
+	uint8_t *buffer = fake_guest + COPY_BUFFER, *content;
+	mfn_t of[10];
+	unsigned before;
+	bool good = true;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(of); i++) {
+		if (domain_frame_alloc(&d->mm, 0, 0, &of[i]))
+			abort();
+		memset(frame_map_to_write(of[i]), i % 3 ? (int)i : 0, PAGE_SIZE);
+		list[i] = of[i].m;
+	}
+	((uint8_t *)frame_map_to_write(of[3]))[PAGE_SIZE - 1] = 7;
+	list[5] = pages[0][0].m; /* dom0's */
+	list[6] = ~0ull;
+	memset(buffer, 0xee, ARRAY_SIZE(of) * PAGE_SIZE);
+	before = restarts;
+	fake_preempt = 1;
+	good &= copy_frames(ARRAY_SIZE(of), 0) == 0;
+	fake_preempt = 0;
+	tap_ok(good && restarts - before == 1,
+	       "contents of ten frames are read, and other work is looked for each eight");
+	for (unsigned i = 0; i < ARRAY_SIZE(of); i++) {
+		bool own = i != 5 && i != 6, zero = own && i % 3 == 0 && i != 3;
+
+		content = buffer + (uint64_t)i * PAGE_SIZE;
+		good &= list[i] == (own ? zero : XEN_DOMCTL_PFINFO_XTAB);
+		good &= own && !zero ? !memcmp(content, frame_map_to_write(of[i]), PAGE_SIZE)
+		                     : content[0] == 0xee;
+	}
+	tap_ok(good, "what is zero or another's is told, and its place left alone");
+
+	for (unsigned i = 0; i < ARRAY_SIZE(of); i++)
+		list[i] = of[i].m;
+	memset(buffer, 0x3c, ARRAY_SIZE(of) * PAGE_SIZE);
+	good = copy_frames(ARRAY_SIZE(of), 1) == 0;
+	for (unsigned i = 0; i < ARRAY_SIZE(of); i++)
+		good &= ((uint8_t *)frame_map_to_write(of[i]))[i * 100] == 0x3c && list[i] == of[i].m;
+	memset(buffer, 0x4d, 3 * PAGE_SIZE);
+	if (frame_get_type(of[1], &d->mm, PTYPE_SEGDESC))
+		abort();
+	good &= copy_frames(3, 1) == -EINVAL;
+	good &= ((uint8_t *)frame_map_to_write(of[0]))[0] == 0x4d &&
+	        ((uint8_t *)frame_map_to_write(of[1]))[0] == 0x3c &&
+	        ((uint8_t *)frame_map_to_write(of[2]))[0] == 0x3c;
+	frame_put_type(of[1]);
+	list[0] = pages[0][0].m;
+	good &= copy_frames(1, 1) == -EINVAL;
+	tap_ok(good,
+	       "contents are written, up to the first frame that the domain may not write to, or is another's");
+	good = copy_frames(1025, 0) == -E2BIG && copy_frames(1, 2) == -EINVAL;
+	for (unsigned write = 0; write < 2; write++) { /* the buffer ends behind its first page */
+		struct xylem_copy_frames q = { 2, write, COPY_LIST, sizeof(fake_guest) - PAGE_SIZE };
+
+		list[0] = of[7].m;
+		list[1] = of[8].m;
+		(void)copy_frames(0, 0);
+		memcpy(&((struct xen_domctl *)(void *)fake_guest)->u, &q, sizeof(q));
+		good &= hc_domctl(&(struct hc_args){ { 0 } }) == -EFAULT;
+	}
+	tap_ok(good, "too many, an unknown direction and a buffer that ends are refused");
+	machine_destroy(d);
+	machine_run(0);
+	machine_become(0, dom0->vcpus[0]);
+}
+
 /* A call of dom0's for domain 9, to be filled in; it is made with no arguments of its own. */
 static struct xen_domctl *permission(uint32_t cmd)
 {
@@ -886,7 +977,7 @@ int main(int argc, char **argv)
 	unsigned gone = 0;
 
 	random_seed = argc > 1 ? strtoull(argv[1], NULL, 0) | 1 : 20260101;
-	tap_plan(29);
+	tap_plan(33);
 	machine_init(16384, 2);
 	dom0 = machine_domain(0, 2);
 	dom0->cpu_policy = &policy;
@@ -901,6 +992,7 @@ int main(int argc, char **argv)
 	topology_of_two_cpus();
 	sysctl_lists_are_preempted();
 	frame_types_are_preempted();
+	contents_are_copied();
 	ports_in_words();
 	frames_in_ranges();
 	ranges_change_while_looked_at();
