@@ -231,6 +231,8 @@ static int open_domain(struct restore *r)
 		return stream_fail(&r->s, EINVAL, "it is not a new domain, paused and without memory");
 	r->shared_info_mfn = info.shared_info_mfn;
 	r->clean = on_xylem(r->x);
+	if (framecopy_open(r->x, r->domid, &r->copy) < 0)
+		return stream_because(&r->s);
 	r->vcpu_count = info.max_vcpus;
 	r->vcpus = calloc(r->vcpu_count, sizeof(*r->vcpus));
 	r->list = malloc(STREAM_PAGES_MAX * sizeof(*r->list));
@@ -249,6 +251,7 @@ static void close_restore(struct restore *r)
 		for (unsigned j = 0; j < RESTORE_PIECES; j++)
 			blob_free(&r->vcpus[i].pieces[j]);
 	free(r->vcpus);
+	framecopy_close(r->copy);
 	free(r->list);
 	free(r->pages);
 	free(r->spare);

@@ -3,6 +3,7 @@
 #ifndef XYLEM_LIBXENCTRL_RESTORE_H
 #define XYLEM_LIBXENCTRL_RESTORE_H
 
+#include "framecopy.h"
 #include "streamcheck.h"
 #include "vcpustate.h"
 
@@ -29,6 +30,7 @@ struct restore {
 	const struct xyl_pv_restore *how;
 	struct stream s;
 	struct stream_order order;
+	struct framecopy *copy; /* NULL: frames are mapped */
 	uint64_t shared_info_mfn;
 	bool clean; /* the hypervisor hands out frames of zeros: Xylem does, Xen as long as guests clear what they give back */
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Memory of a domain that is restored. Pages are read from the stream right into its frames, page tables as they came, with
- * pfns in them. When all is there:
+ * Memory of a domain that is restored. Pages are read from the stream into its frames, right there or by way of a buffer, page
+ * tables as they came, with pfns in them. When all is there:
  *	1. pfns in page tables become frames, which each must be the domain's
  *	2. the guest's own table of frames is written anew
  *	3. tables that were pinned are pinned: the hypervisor looks at every entry then
@@ -348,32 +348,75 @@ static uint32_t without_holes(const struct restore *r, struct restore_page **pag
 	return n;
 }
 
+/* Where contents of frames are read to. */
+struct target {
+	const uint64_t *mfns; /* what is still to come */
+	uint8_t *window;      /* all of the frames mapped; or what is copied into them, a batch at a time */
+	uint32_t room;        /* pages of the window */
+	uint32_t filled;
+};
+
+/* What has been read goes into its frames. */
+static int flush(const struct restore *r, struct target *t)
+{
+	if (!r->copy || !t->filled)
+		return 0;
+	if (framecopy_write(r->copy, t->mfns, t->filled) < 0)
+		return stream_because(&r->s);
+	t->mfns += t->filled;
+	t->filled = 0;
+	return 0;
+}
+
+/* The next count pages with contents. */
+static int read_pages(struct restore *r, struct target *t, uint32_t count)
+{
+	while (count) {
+		uint32_t n = count < t->room - t->filled ? count : t->room - t->filled;
+
+		if (stream_read(&r->s, t->window + (size_t)t->filled * XYL_PAGE_BYTES,
+		                (size_t)n * XYL_PAGE_BYTES, "record PAGE_DATA") < 0)
+			return -1;
+		t->filled += n;
+		count -= n;
+		if (t->filled == t->room && flush(r, t) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int read_to(struct restore *r, struct target *t, const bool *zero, uint32_t count)
+{
+	for (uint32_t i = 0, end; i < count; i = end) {
+		for (end = i + 1; end < count && zero[end] == zero[i];)
+			end++;
+		if (zero[i])
+			stream_pass(&r->s, (uint64_t)(end - i) * XYL_PAGE_BYTES);
+		else if (read_pages(r, t, end - i) < 0)
+			return -1;
+	}
+	return flush(r, t);
+}
+
 /* The contents of count pages, among which one may stand more than once. */
 static int read_contents(struct restore *r, struct restore_page **pages, uint32_t count)
 {
 	uint64_t mfns[XYL_BATCH];
 	bool zero[XYL_BATCH];
 	uint32_t n = without_holes(r, pages, count, mfns, zero);
-	uint8_t *window = n ? xyl_foreign_map(r->x, r->domid, PROT_READ | PROT_WRITE, mfns, n, NULL) : NULL;
-	uint8_t *to = window;
-	int rc = 0;
+	struct target t = { .mfns = mfns, .room = n };
+	int rc;
 
-	if (n && !window)
-		return stream_because(&r->s);
-	for (uint32_t i = 0, end; i < count && rc == 0; i = end) {
-		size_t bytes;
-
-		for (end = i + 1; end < count && zero[end] == zero[i];)
-			end++;
-		bytes = (size_t)(end - i) * XYL_PAGE_BYTES;
-		if (zero[i]) {
-			stream_pass(&r->s, bytes);
-		} else {
-			rc = stream_read(&r->s, to, bytes, "record PAGE_DATA");
-			to += bytes;
-		}
+	if (r->copy) {
+		t.window = framecopy_buffer(r->copy);
+		t.room = FRAMECOPY_BATCH;
+	} else if (n) {
+		t.window = xyl_foreign_map(r->x, r->domid, PROT_READ | PROT_WRITE, mfns, n, NULL);
+		if (!t.window)
+			return stream_because(&r->s);
 	}
-	if (n && xyl_foreign_unmap(r->x, window, n) < 0)
+	rc = read_to(r, &t, zero, count);
+	if (!r->copy && n && xyl_foreign_unmap(r->x, t.window, n) < 0)
 		return -1;
 	return rc;
 }

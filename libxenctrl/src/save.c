@@ -68,6 +68,8 @@ int saver_open(struct saver *v, const struct xyl_dominfo *info)
 	v->shared = xyl_foreign_map(v->x, v->domid, PROT_READ, &mfn, 1, NULL);
 	if (!v->shared)
 		return stream_because(&v->s);
+	if (framecopy_open(v->x, v->domid, &v->copy) < 0)
+		return stream_because(&v->s);
 	v->tables = malloc((size_t)XYL_BATCH * XYL_PAGE_BYTES);
 	return v->tables ? 0 : stream_fail(&v->s, ENOMEM, "out of memory");
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Memory of a domain that is saved, in batches: type, map, turn frames in page tables to pfns, write. Which pages are due is
- * kept beside the table of frames, one byte for each page.
+ * Memory of a domain that is saved, in batches: type, copy or map, turn frames in page tables to pfns, write. Which pages are
+ * due is kept beside the table of frames, one byte for each page.
  *
  * A guest that runs changes its pages while they are read, what they are used for, and its table of frames. Whatever does
  * not fit together then is no error: such a page stays due. Nothing stays due that a suspended guest has, or it is an error.
@@ -180,15 +180,30 @@ static void keep(struct saver *v, unsigned to, unsigned from, uint64_t type)
 	v->pages[to] = v->pages[from] | type << STREAM_PFN_TYPE_BIT;
 	v->mfns[to] = v->mfns[from];
 	v->at[to] = v->at[from];
+	v->contents[to] = v->contents[from];
 }
 
-/* Asks for the types of a batch, and drops what is not the domain's own; returns how many remain, or -1. */
+/* The types of a batch and, where they are copied, its contents. */
+static int ask(struct saver *v, uint8_t *types, unsigned count)
+{
+	bool zero[FRAMECOPY_BATCH];
+
+	if (!v->copy)
+		return xyl_page_types(v->x, v->domid, v->mfns, types, count);
+	if (framecopy_read(v->copy, v->mfns, count, types, zero) < 0)
+		return -1;
+	for (unsigned i = 0; i < count; i++)
+		v->contents[i] = zero[i] ? NULL : framecopy_buffer(v->copy) + (size_t)i * XYL_PAGE_BYTES;
+	return 0;
+}
+
+/* Drops what is not the domain's own; returns how many remain, or -1. */
 static int type_batch(struct saver *v, unsigned count)
 {
 	uint8_t types[XYL_BATCH];
 	unsigned kept = 0;
 
-	if (xyl_page_types(v->x, v->domid, v->mfns, types, count) < 0)
+	if (ask(v, types, count) < 0)
 		return stream_because(&v->s);
 	for (unsigned i = 0; i < count; i++) {
 		if (types[i] == STREAM_PAGE_BROKEN)
@@ -222,18 +237,16 @@ static int normalise(struct saver *v, uint64_t page, const uint8_t *from, uint8_
 	                   (unsigned long long)(page & STREAM_PFN_MASK), (unsigned long long)entry);
 }
 
-/* Puts pages of the window, and copies of page tables, behind one another; *count becomes how many. Returns parts, or -1. */
-static int gather(struct saver *v, uint8_t *window, unsigned *count)
+/* Puts contents, with pfns in page tables, behind one another; *count becomes how many. Returns parts, or -1. */
+static int gather(struct saver *v, unsigned *count)
 {
 	unsigned copies = 0, kept = 0;
 	size_t n = 0;
 
 	for (unsigned i = 0; i < *count; i++) {
-		uint8_t *page = window + (size_t)i * XYL_PAGE_BYTES;
+		uint8_t *page = v->contents[i];
 
-		if (v->running && v->errors[i])
-			continue;
-		if (stream_page_is_table((unsigned)(v->pages[i] >> STREAM_PFN_TYPE_BIT))) {
+		if (page && stream_page_is_table((unsigned)(v->pages[i] >> STREAM_PFN_TYPE_BIT))) {
 			uint8_t *copy = v->tables + (size_t)copies++ * XYL_PAGE_BYTES;
 			int rc = normalise(v, v->pages[i], page, copy);
 
@@ -276,31 +289,44 @@ static int write_pages(struct saver *v, unsigned count, unsigned contents, size_
 	return stream_write(&v->s, v->parts, 3 + n);
 }
 
-/* Of pages with their types. */
-static int send_mapped(struct saver *v, unsigned count)
+/* Of pages with their types and contents. */
+static int send_contents(struct saver *v, unsigned count)
 {
-	size_t mapped = count;
-	uint8_t *window =
-	        xyl_foreign_map(v->x, v->domid, PROT_READ, v->mfns, mapped, v->running ? v->errors : NULL);
-	int n, rc = 0;
+	int n = gather(v, &count);
 
-	if (!window)
-		return stream_because(&v->s);
-	n = gather(v, window, &count);
-	if (n >= 0 && count)
-		rc = write_pages(v, count, count, (size_t)n);
-	if (xyl_foreign_unmap(v->x, window, mapped) < 0 || n < 0 || rc < 0)
+	if (n < 0 || (count && write_pages(v, count, count, (size_t)n) < 0))
 		return -1;
 	note_sent(v, count);
 	return 0;
 }
 
+/* Of pages with their types. Those that a running guest has no more are left out. */
+static int send_mapped(struct saver *v, unsigned count)
+{
+	int errors[XYL_BATCH];
+	uint8_t *window =
+	        xyl_foreign_map(v->x, v->domid, PROT_READ, v->mfns, count, v->running ? errors : NULL);
+	unsigned there = 0;
+	int rc;
+
+	if (!window)
+		return stream_because(&v->s);
+	for (unsigned i = 0; i < count; i++) {
+		if (v->running && errors[i])
+			continue;
+		v->contents[i] = window + (size_t)i * XYL_PAGE_BYTES;
+		keep(v, there++, i, 0);
+	}
+	rc = send_contents(v, there);
+	return xyl_foreign_unmap(v->x, window, count) < 0 ? -1 : rc;
+}
+
 int savememory_send(struct saver *v, uint64_t *at)
 {
-	unsigned count = 0;
-	int kept;
+	unsigned count = 0, most = v->copy ? FRAMECOPY_BATCH : XYL_BATCH;
+	int kept, rc = 0;
 
-	for (; *at < v->p2m.used_count && count < XYL_BATCH; ++*at) {
+	for (; *at < v->p2m.used_count && count < most; ++*at) {
 		if (!(v->sent[*at] & SAVER_DUE))
 			continue;
 		v->pages[count] = v->p2m.pages[*at].pfn;
@@ -310,7 +336,9 @@ int savememory_send(struct saver *v, uint64_t *at)
 	if (!count)
 		return 0;
 	kept = type_batch(v, count);
-	if (kept < 0 || (kept && send_mapped(v, (unsigned)kept) < 0))
+	if (kept > 0)
+		rc = v->copy ? send_contents(v, (unsigned)kept) : send_mapped(v, (unsigned)kept);
+	if (kept < 0 || rc < 0)
 		return -1;
 	v->s.progress.pages_done += count;
 	return stream_tick(&v->s) < 0 ? -1 : 1;
@@ -363,4 +391,5 @@ void savememory_free(struct saver *v)
 	free(v->leaf_pfns);
 	free(v->ever);
 	free(v->tables);
+	framecopy_close(v->copy);
 }

@@ -3,6 +3,7 @@
 #ifndef XYLEM_LIBXENCTRL_SAVER_H
 #define XYLEM_LIBXENCTRL_SAVER_H
 
+#include "framecopy.h"
 #include "guestp2m.h"
 #include "streamformat.h"
 
@@ -31,9 +32,10 @@ struct saver {
 	/* of one batch */
 	uint64_t pages[XYL_BATCH]; /* pfn and type, as they stand in the stream */
 	uint64_t mfns[XYL_BATCH];
-	uint64_t at[XYL_BATCH]; /* where they stand in p2m.pages */
-	int errors[XYL_BATCH];  /* of mapping */
-	uint8_t *tables;        /* XYL_BATCH pages for page tables with pfns in them */
+	uint64_t at[XYL_BATCH];       /* where they stand in p2m.pages */
+	struct framecopy *copy;       /* NULL: frames are mapped */
+	uint8_t *contents[XYL_BATCH]; /* mapped or copied; NULL: zeros */
+	uint8_t *tables;              /* XYL_BATCH pages for page tables with pfns in them */
 	struct iovec parts[XYL_BATCH + 3];
 };
 

@@ -259,10 +259,13 @@ static bool is_zero(const uint8_t *page)
 
 size_t stream_add_page(const struct stream *s, struct iovec *parts, size_t count, uint8_t *page)
 {
+	static const uint8_t zeros[XYL_PAGE_BYTES];
 	struct iovec *last = count ? &parts[count - 1] : NULL;
 
-	if (s->sparse && is_zero(page))
+	if (s->sparse && page && is_zero(page))
 		page = NULL;
+	if (!s->sparse && !page)
+		page = (uint8_t *)(uintptr_t)zeros;
 	if (last &&
 	    (page ? last->iov_base && (uint8_t *)last->iov_base + last->iov_len == page : !last->iov_base)) {
 		last->iov_len += XYL_PAGE_BYTES;

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "fakehv.h"
+#include "hypervisor/lib/framecopy.h"
 #include <xen/memory.h>
 #include <xen/version.h>
 
@@ -14,6 +15,7 @@ struct fake_domain fake_domains[FAKE_DOMAINS];
 xen_cpuid_leaf_t fake_lacks;
 const char *fake_extraversion = ".5";
 unsigned fake_mapped, fake_frames_mapped, fake_allocated, fake_fail_at, fake_calls;
+bool fake_copies;
 bool fake_bare, fake_run_failed;
 unsigned fake_log_stays;
 int fake_log_error;
@@ -296,6 +298,40 @@ static int type_frames(uint32_t domid, struct xen_domctl_getpageframeinfo3 *q)
 	return 0;
 }
 
+static int copy_frames(uint32_t domid, struct xen_domctl *op)
+{
+	struct xylem_copy_frames q;
+	uint64_t *list;
+	uint8_t *buffer;
+
+	memcpy(&q, &op->u, sizeof(q));
+	list = (uint64_t *)(uintptr_t)q.frames;
+	buffer = (uint8_t *)(uintptr_t)q.buffer;
+	if (!fake_copies)
+		return fails(ENOSYS);
+	if (q.num > FRAMECOPY_MAX)
+		return fails(E2BIG);
+	fake_frames_mapped += q.num;
+	for (unsigned i = 0; i < q.num; i++, buffer += XYL_PAGE_BYTES) {
+		bool own = fake_owner(list[i]) == domid && !special[list[i] - FAKE_BASE];
+		uint8_t *page = own ? fake_page(list[i]) : NULL;
+		uint64_t type = own ? *fake_type(list[i]) : 15;
+
+		if (q.write && (!own || type & 8))
+			return fails(EINVAL);
+		if (q.write) {
+			memcpy(page, buffer, XYL_PAGE_BYTES);
+			continue;
+		}
+		list[i] = type << XEN_DOMCTL_PFINFO_LTAB_SHIFT;
+		if (own && !page[0] && !memcmp(page, page + 1, XYL_PAGE_BYTES - 1))
+			list[i] |= FRAMECOPY_ZERO;
+		else if (own)
+			memcpy(buffer, page, XYL_PAGE_BYTES);
+	}
+	return 0;
+}
+
 static int bytes_out(const struct fake_blob *b, void *buffer)
 {
 	if (buffer)
@@ -438,6 +474,8 @@ static int domain_call(struct fake_domain *d, struct xen_domctl *op)
 		return 0;
 	case XEN_DOMCTL_getpageframeinfo3:
 		return type_frames(op->domain, &op->u.getpageframeinfo3);
+	case XYLEM_DOMCTL_copy_frames:
+		return copy_frames(op->domain, op);
 	case XEN_DOMCTL_max_mem:
 		d->max_pages = op->u.max_mem.max_memkb / 4;
 		return 0;

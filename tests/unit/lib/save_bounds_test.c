@@ -523,9 +523,11 @@ static void slow_reader(void)
 	CHECK_THAT(kill(child, SIGKILL) == 0 && waitpid(child, NULL, 0) == child);
 }
 
-int main(void)
+static void test_on(bool copies)
 {
-	fd = memfd_create("stream", MFD_CLOEXEC);
+	printf("# the hypervisor %s\n", copies ? "copies" : "maps");
+	fake_copies = copies;
+	rewind_stream();
 	isolated("a guest whose table of frames is spread thinly is saved in bounded memory",
 	         sparse_guest_saved);
 	rewind_stream();
@@ -549,6 +551,13 @@ int main(void)
 	isolated("a blocking pipe that nobody reads does not hold whoever wants to stop", unread_pipe);
 	isolated("nor does a blocking socket", unread_socket);
 	isolated("nor does somebody who reads slowly", slow_reader);
+}
+
+int main(void)
+{
+	fd = memfd_create("stream", MFD_CLOEXEC);
+	test_on(false);
+	test_on(true);
 	close(fd);
 	return tap_end();
 }
