@@ -12,8 +12,10 @@
 
 VIR_LOG_INIT("xylem.job");
 
-#define SAMPLE_MS  300
-#define PAGE_BYTES 4096ull
+/* When xylemd is asked for the first time, and how often when the job takes long. Most saves are over by then. */
+#define SAMPLE_MS     100
+#define SAMPLE_MS_MAX 1000
+#define PAGE_BYTES    4096ull
 /* As libvirt's QEMU driver shows that there is no limit. */
 #define NO_LIMIT_MIB (INT64_MAX >> 20)
 /* xylemd's (docs/xylemd-protocol.md). */
@@ -191,13 +193,19 @@ static void sample_main(void *opaque)
 {
 	struct sampler *s = opaque;
 
+	unsigned long long wait = SAMPLE_MS, until = now_ms() + wait;
+
 	virMutexLock(&s->lock);
 	while (!s->ended) {
+		if (now_ms() < until) {
+			ignore_value(virCondWaitUntil(&s->ending, &s->lock, until));
+			continue;
+		}
 		virMutexUnlock(&s->lock);
 		sample(s);
 		virMutexLock(&s->lock);
-		if (!s->ended)
-			ignore_value(virCondWaitUntil(&s->ending, &s->lock, now_ms() + SAMPLE_MS));
+		wait = MIN(2 * wait, SAMPLE_MS_MAX);
+		until = now_ms() + wait;
 	}
 	virMutexUnlock(&s->lock);
 }
