@@ -14,6 +14,7 @@
 #include <sys/random.h>
 
 #include "guestp2m.h"
+#include "slothash.h"
 #include "streamformat.h"
 
 #define ENTRIES      512u /* of 8 bytes in a page */
@@ -244,7 +245,7 @@ static int take_leaves(struct xyl *x, struct stream *s, struct guestp2m *p, uint
 static uint32_t *slot_of(const struct guestp2m *p, uint64_t mfn)
 {
 	uint64_t mask = (UINT64_C(1) << p->slot_bits) - 1;
-	uint64_t slot = (mfn * p->factor) >> (64 - p->slot_bits);
+	uint64_t slot = slothash(mfn, p->key, p->slot_bits);
 
 	while (p->slots[slot] && p->pages[p->slots[slot] - 1].mfn != mfn)
 		slot = (slot + 1) & mask;
@@ -256,9 +257,9 @@ static int hash(const struct stream *s, struct guestp2m *p)
 {
 	uint64_t kept = 0;
 
-	if (getrandom(&p->factor, sizeof(p->factor), GRND_NONBLOCK) != sizeof(p->factor))
-		p->factor = UINT64_C(0x9e3779b97f4a7c15);
-	p->factor |= 1;
+	if (getrandom(&p->key, sizeof(p->key), GRND_NONBLOCK) != sizeof(p->key))
+		p->key = SLOTHASH_GOLDEN;
+	p->key |= 1;
 	p->slot_bits = 4;
 	while (UINT64_C(1) << p->slot_bits < 2 * p->used_count)
 		p->slot_bits++;

@@ -19,7 +19,7 @@ struct guestp2m {
 	uint64_t leaf_count;
 	uint32_t *slots; /* hash of the frames: index in pages + 1, 0: free */
 	unsigned slot_bits;
-	uint64_t factor; /* of the hash: odd, not for the guest to know */
+	uint64_t key; /* of the hash, not for the guest to know */
 };
 
 /*

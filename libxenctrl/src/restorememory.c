@@ -15,6 +15,7 @@
 
 #include "pvtables.h"
 #include "restore.h"
+#include "slothash.h"
 
 #define PAGE_WORDS  (XYL_PAGE_BYTES / sizeof(uint64_t))
 #define READ_PIECE  (256u * 1024)
@@ -83,7 +84,7 @@ int restore_p2m_frames(struct restore *r, uint32_t bytes)
 static uint32_t *slot_of(const struct restore *r, uint64_t pfn)
 {
 	uint64_t mask = (UINT64_C(1) << r->slot_bits) - 1;
-	uint64_t slot = (pfn * r->factor) >> (64 - r->slot_bits);
+	uint64_t slot = slothash(pfn, r->key, r->slot_bits);
 
 	while (r->slots[slot] && r->pages[r->slots[slot] - 1].pfn != pfn)
 		slot = (slot + 1) & mask;
@@ -138,9 +139,9 @@ static int grow(struct restore *r)
 		r->spare = spare;
 	if (!slots)
 		return stream_fail(&r->s, ENOMEM, "out of memory");
-	if (!r->factor && getrandom(&r->factor, sizeof(r->factor), GRND_NONBLOCK) != sizeof(r->factor))
-		r->factor = UINT64_C(0x9e3779b97f4a7c15);
-	r->factor |= 1;
+	if (!r->key && getrandom(&r->key, sizeof(r->key), GRND_NONBLOCK) != sizeof(r->key))
+		r->key = SLOTHASH_GOLDEN;
+	r->key |= 1;
 	free(r->slots);
 	r->slots = slots;
 	r->slot_bits = (unsigned)__builtin_ctzll(2 * room);
