@@ -243,7 +243,8 @@ void dump_grants(void)
 void dump_heap(void)
 {
 	begin("heap");
-	line("  %lu frames free, %lu of them claimed", (unsigned long)heap_free_pages(),
+	line("  %lu frames free, %lu of them for domains, of these %lu claimed",
+	     (unsigned long)heap_free_pages(), (unsigned long)heap_spare_pages(),
 	     (unsigned long)heap_claimed_pages());
 	end();
 }

@@ -139,7 +139,7 @@ static int physinfo(struct xen_sysctl_physinfo *p)
 	p->cpu_khz = (uint32_t)time_tsc_khz();
 	p->capabilities = XEN_SYSCTL_PHYSCAP_pv | XEN_SYSCTL_PHYSCAP_gnttab_v1;
 	p->total_pages = ram_pages();
-	p->free_pages = heap_free_pages();
+	p->free_pages = heap_spare_pages();
 	p->outstanding_pages = heap_claimed_pages();
 	p->max_mfn = max_mfn - 1;
 	for (unsigned i = 0; i < ARRAY_SIZE(p->hw_cap); i++)
@@ -182,7 +182,7 @@ static int cputopoinfo(struct xen_sysctl_cputopoinfo *q)
 static int numainfo(struct xen_sysctl_numainfo *q)
 {
 	struct xen_sysctl_meminfo mem = { .memsize = max_mfn << PAGE_SHIFT,
-		                          .memfree = heap_free_pages() << PAGE_SHIFT };
+		                          .memfree = heap_spare_pages() << PAGE_SHIFT };
 	uint32_t distance = 10; /* to itself, by ACPI's convention */
 
 	if (q->num_nodes) {
@@ -202,7 +202,7 @@ static int availheap(struct xen_sysctl_availheap *q)
 		return -EINVAL;
 	if (q->min_bitwidth || q->max_bitwidth)
 		return -EOPNOTSUPP;
-	q->avail_bytes = heap_free_pages() << PAGE_SHIFT;
+	q->avail_bytes = heap_spare_pages() << PAGE_SHIFT;
 	return 0;
 }
 

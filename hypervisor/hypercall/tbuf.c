@@ -63,7 +63,7 @@ static int begin(uint32_t pages)
 	tbuf.info_order = 0;
 	while (1u << tbuf.info_order < tbuf.info_pages)
 		tbuf.info_order++;
-	if (heap_free_pages() < heap_claimed_pages() + (1u << tbuf.info_order) + tbuf.total)
+	if (heap_spare_pages() < heap_claimed_pages() + (1u << tbuf.info_order) + tbuf.total)
 		return -ENOMEM;
 	tbuf.info_mfn = heap_alloc(tbuf.info_order, 0);
 	if (mfn_eq(tbuf.info_mfn, INVALID_MFN))

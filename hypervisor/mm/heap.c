@@ -297,16 +297,34 @@ bool heap_scrub(void)
 	return true;
 }
 
-/* Whether a domain may take n frames of the zone: it leaves the low reserve and what others have claimed. */
-static bool domain_may_take(const struct domain_mm *d, unsigned zone, unsigned flags, uint64_t n)
+/* Of so many free frames of the low zone, those that domains may have: all but the reserve. */
+static uint64_t low_spare(uint64_t low)
 {
 	uint64_t reserve = MIN(zone_total[ZONE_LOW] / RESERVE_SHARE, RESERVE_MAX);
-	uint64_t others = claimed_total - d->claimed_pages;
 
-	if (zone_free[ZONE_LOW] + zone_free[ZONE_HIGH] < n + others)
+	return low > reserve ? low - reserve : 0;
+}
+
+uint64_t heap_spare_pages(void)
+{
+	return low_spare(READ_ONCE(zone_free[ZONE_LOW])) + READ_ONCE(zone_free[ZONE_HIGH]);
+}
+
+/* Whether a domain may take n frames of the zone: it leaves the low reserve and what others have claimed, which is never in the
+ * reserve. dom0 may take from that by name, and so from nobody's claim. */
+static bool domain_may_take(const struct domain_mm *d, unsigned zone, unsigned flags, uint64_t n)
+{
+	uint64_t others = claimed_total - d->claimed_pages, high = zone_free[ZONE_HIGH],
+	         low = zone_free[ZONE_LOW], spare = low_spare(low);
+	bool by_name = zone == ZONE_LOW && (flags & HEAP_LOW) && d->privileged;
+
+	if (zone_free[zone] < n)
 		return false;
-	return zone == ZONE_HIGH || ((flags & HEAP_LOW) && d->privileged) ||
-	       zone_free[ZONE_LOW] >= n + reserve;
+	if (by_name && low_spare(low - n) == spare)
+		return true;
+	if (spare + high < n + others)
+		return false;
+	return zone == ZONE_HIGH || by_name || spare >= n;
 }
 
 /* Lock held: the zone that d (NULL: the hypervisor) is given such a block from, if it has one. */
@@ -438,7 +456,7 @@ int heap_claim(struct domain_mm *d, uint64_t pages)
 	/* Relinquishing sets dying first and then gives the claim back under this lock: what came before goes with it. */
 	if (pages > d->max_pages || (pages && READ_ONCE(d->dying)))
 		rc = -EINVAL;
-	else if (want && zone_free[ZONE_LOW] + zone_free[ZONE_HIGH] < claimed_total - d->claimed_pages + want)
+	else if (want && heap_spare_pages() < claimed_total - d->claimed_pages + want)
 		rc = -ENOMEM;
 	if (!rc) {
 		claimed_total = claimed_total - d->claimed_pages + want;

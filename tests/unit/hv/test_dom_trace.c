@@ -104,7 +104,7 @@ static void out_of_memory(void)
 	int rc;
 
 	guest->mm.max_pages = free_frames;
-	if (heap_claim(&guest->mm, free_frames - 200 + guest->mm.tot_pages))
+	if (heap_claim(&guest->mm, heap_spare_pages() - 200 + guest->mm.tot_pages))
 		abort();
 	tap_ok(set_size(150) == -ENOMEM && heap_free_pages() == free_frames,
 	       "what is set aside for a domain is not theirs");

@@ -42,13 +42,18 @@ static void zones(void)
 	struct domain_mm *d0 = &fake_domains[0].mm, *d1 = &fake_domains[1].mm;
 	/* The CPUs' own pages come from there too. */
 	uint64_t low = 0, high = LOW_FRAMES - 1 + HIGH_FRAMES - heap_free_pages();
+	uint64_t spare;
 	mfn_t mfn;
 
 	mfn = heap_alloc(0, HEAP_LOW);
 	tap_ok(mfn.m < LOW_LIMIT, "low memory when it is asked for");
 	heap_free(mfn, 0);
+	spare = heap_spare_pages();
+	tap_ok(heap_claim(d1, spare + 1) == -ENOMEM && !heap_claim(d1, spare) && !heap_claim(d1, 0),
+	       "a domain may claim what the toolstack is told of, and no more");
 	while (!domain_frame_alloc(d1, 0, 0, &mfn))
 		*(mfn.m < LOW_LIMIT ? &low : &high) += 1;
+	tap_ok(d1->tot_pages == spare && !heap_spare_pages(), "and is given all of that, and no more");
 	tap_ok(high == HIGH_FRAMES, "a domain's memory comes from above 4 GiB first");
 	tap_ok(low < LOW_FRAMES && heap_free_pages() >= (LOW_FRAMES - 1) / 32,
 	       "a domain leaves the low reserve");
@@ -354,7 +359,7 @@ static void unwritten_blocks_stay_clear(void)
 
 int main(void)
 {
-	tap_plan(27 + 6);
+	tap_plan(29 + 6);
 	fake_init(LOW_FRAMES, HIGH_FRAMES);
 	for (unsigned i = 0; i < 2; i++)
 		fake_domain_create(i, 1 << 20);

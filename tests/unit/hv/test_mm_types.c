@@ -938,7 +938,7 @@ static void exchange(void)
 
 static void claims(void)
 {
-	uint64_t all = heap_free_pages();
+	uint64_t all = heap_spare_pages();
 	mfn_t mfn;
 
 	d1->max_pages = d2->max_pages = all * 2;
