@@ -285,6 +285,8 @@ xl create -p /root/three.cfg 'nested=0' 'claim_mode=1' ## slow
 xl destroy three
 xl create -p /root/three.cfg 'memory=999999' ## slow
 xl destroy three
+xl create -p /root/three.cfg memory=$(($(xl info free_memory) - 15)) ## slow
+xl destroy three
 xl create -p /root/three.cfg 'kernel="/etc/hostname"' ## slow
 xl destroy three
 xl create -p /root/three.cfg 'iomem=["fee00,1"]' ## slow
