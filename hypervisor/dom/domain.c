@@ -472,7 +472,8 @@ int domain_controller_unpause(struct domain *d)
 		rc = -EINVAL;
 	} else {
 		d->controller_pause_count--;
-		d->paused_at_creation = false;
+		if (!d->controller_pause_count)
+			d->paused_at_creation = false;
 	}
 	spin_unlock(&d->lock);
 	if (!rc)

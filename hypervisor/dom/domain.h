@@ -149,7 +149,7 @@ struct domain {
 
 	int pause_count;            /* atomic; sum of all reasons */
 	int controller_pause_count; /* those by the toolstack; domain lock */
-	bool paused_at_creation;    /* until the first unpause */
+	bool paused_at_creation;    /* until it is let run; domctl_lock */
 	bool shutting_down;         /* atomic */
 	bool shut_down;             /* no vcpu will run; atomic */
 	uint32_t shutdown_code;     /* SHUTDOWN_*, or SHUTDOWN_CODE_NONE; atomic */
@@ -170,8 +170,8 @@ struct domain {
 	int64_t time_offset_seconds;   /* domain lock */
 	struct sched_domain *sched;    /* weight, cap */
 	struct cpupool *pool;          /* domctl_lock; changed while no vcpu runs or waits */
-	struct cpu_policy *cpu_policy; /* CPUID and MSRs as this domain sees them; create, then domctl before
-	                                  first run */
+	struct cpu_policy *cpu_policy; /* CPUID and MSRs as this domain sees them; domctl_lock, changed while
+	                                  it is paused_at_creation */
 	bool xpti;                     /* create */
 	/* A read of its dirty log (domctl_shadow.c), for which it is paused; domctl_lock */
 	struct log_read {

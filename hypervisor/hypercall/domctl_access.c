@@ -104,13 +104,13 @@ static int set_policy(struct domain *d, struct xen_domctl_cpu_policy *q)
 	int rc = -EFAULT;
 
 	q->err_leaf = q->err_subleaf = q->err_msr = ~0u;
-	if (q->nr_leaves > POLICY_LEAVES_MAX || q->nr_msrs > POLICY_MSRS_MAX)
-		return -E2BIG;
 	if (d == current_domain())
 		return -EINVAL;
-	for (unsigned i = 0; i < d->max_vcpus; i++)
-		if (d->vcpus[i] && d->vcpus[i]->runstate.time[RUNSTATE_running])
-			return -EEXIST; /* it has seen its processor */
+	/* It may have seen its processor. Until then no vcpu of it can be looking, while domctl_lock is held. */
+	if (!d->paused_at_creation)
+		return -EEXIST;
+	if (q->nr_leaves > POLICY_LEAVES_MAX || q->nr_msrs > POLICY_MSRS_MAX)
+		return -E2BIG;
 	copy = hv_alloc(sizeof(*copy));
 	if (!copy)
 		return -ENOMEM;

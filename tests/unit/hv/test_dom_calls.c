@@ -897,6 +897,35 @@ static void states_told(void)
 	machine_become(0, dom0->vcpus[0]);
 }
 
+/* As on Xen: from the first unpause on that lets it run, whether or not a vcpu was on a CPU yet. A test that asked how long
+ * its vcpus have run would not see the first slice. */
+static void policy_is_for_the_unborn(void)
+{
+	struct domain *d = machine_domain(9, 1);
+	struct xen_domctl *op;
+
+	d->cpu_policy = &policy;
+	op = permission(XEN_DOMCTL_set_cpu_policy);
+	tap_ok(!made() && !domain_controller_pause(d) && !domain_controller_unpause(d) && !made(),
+	       "a guest that was never let run gets a CPU policy, also after a pause");
+	machine_start(d);
+	tap_ok(made() == -EEXIST, "one that may run does not, before it has run at all");
+	machine_run(0);
+	machine_run(1);
+	machine_become(0, dom0->vcpus[0]);
+	tap_ok(d->vcpus[0]->running && !d->vcpus[0]->runstate.time[RUNSTATE_running] && made() == -EEXIST,
+	       "nor in its first time slice");
+	domain_pause_nosync(d);
+	machine_run(0);
+	machine_run(1);
+	machine_become(0, dom0->vcpus[0]);
+	op->u.cpu_policy.nr_leaves = ~0u;
+	tap_ok(made() == -EEXIST, "nor paused, whatever the policy");
+	machine_destroy(d);
+	machine_run(0);
+	machine_become(0, dom0->vcpus[0]);
+}
+
 /* Somebody holds a dead domain: the toolstack's calls work on it as on any other one, as on Xen, and it stays dead. */
 static void calls_on_the_dead(void)
 {
@@ -988,6 +1017,7 @@ int main(int argc, char **argv)
 	wall_clock_of_a_built_guest();
 	grant_limits();
 	states_told();
+	policy_is_for_the_unborn();
 	calls_on_the_dead();
 	topology_of_two_cpus();
 	sysctl_lists_are_preempted();
