@@ -74,9 +74,18 @@ static void output_taken(void *data)
 	console_queue(data);
 }
 
+static void end_stands(void *data)
+{
+	struct console *c = data;
+
+	/* Not before it is whole. */
+	if (c->patience)
+		device_offer(c);
+}
+
 struct end *console_end_new(struct console *c, const struct end_conf *conf)
 {
-	static const struct end_owner owner = { input_room, input, output_taken };
+	static const struct end_owner owner = { input_room, input, output_taken, end_stands };
 	struct daemon *d = c->guest->d;
 
 	return end_new(conf, c->guest->domid, c->what, d->writer, &d->limits, &owner, c);
@@ -349,6 +358,8 @@ void console_free(struct console *c)
 	if (c->watch)
 		xyl_store_unwatch(c->guest->d->store, c->watch);
 	c->front_changed = false;
+	if (c->patience)
+		g_source_remove(c->patience);
 	console_detach(c);
 	end_free(c->end);
 	log_end(c->log);

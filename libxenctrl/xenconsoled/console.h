@@ -74,6 +74,7 @@ struct console {
 	enum xenbus_state state; /* the backend's */
 	bool front_changed;      /* its state is to be looked at */
 	bool attach_complained;
+	guint patience; /* timer: it is not offered yet, because somebody else has its end */
 
 	bool queued;
 	GList link;
@@ -109,6 +110,8 @@ void console_announce(struct console *c);
 /* ---- device.c ---- */
 /* The backend's nodes are there; NULL: they are another's, or wrong. */
 struct console *device_new(struct guest *g, unsigned int id);
+/* Its end stands: the guest may connect. */
+void device_offer(struct console *c);
 /* What the guest has made of its side is followed. */
 void device_look(struct console *c);
 /* The backend's state is as this daemon had it, whoever wrote over it. */

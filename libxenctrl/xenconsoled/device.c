@@ -23,6 +23,9 @@
 #include "../common/daemon.h"
 #include "console.h"
 
+/* How long a console waits for an address that somebody else has: a domain that makes room for its guest's next one. */
+#define PATIENCE_MS 3000
+
 static char *back_text(struct console *c, const char *leaf)
 {
 	return xyl_store_readf(c->guest->d->store, XYL_TX_NONE, "%s/%s", c->path, leaf);
@@ -206,6 +209,33 @@ static void give_up(struct console *c)
 	set_state(c, XenbusStateClosed);
 }
 
+static void watch_front(struct console *c)
+{
+	g_autofree char *path = g_strconcat(c->front, "/state", NULL);
+
+	c->watch = xyl_store_watch(c->guest->d->store, path, on_front_changed, c);
+	if (!c->watch)
+		daemon_log(LOG_ERR, "%s: cannot watch %s: %s", c->what, path, xyl_error());
+}
+
+void device_offer(struct console *c)
+{
+	if (c->patience)
+		g_source_remove(c->patience);
+	c->patience = 0;
+	set_state(c, XenbusStateInitWait);
+	watch_front(c);
+}
+
+static gboolean on_patience_over(gpointer data)
+{
+	struct console *c = data;
+
+	c->patience = 0;
+	give_up(c);
+	return G_SOURCE_REMOVE;
+}
+
 static bool is_ours(struct console *c)
 {
 	char *type = back_text(c, "type");
@@ -219,7 +249,6 @@ struct console *device_new(struct guest *g, unsigned int id)
 {
 	struct console *c = console_new(g, id);
 	char *state = back_text(c, "state");
-	g_autofree char *front_state = NULL;
 	bool is_new = state && !strcmp(state, "1");
 
 	c->front = g_strdup_printf("/local/domain/%u/device/console/%u", g->domid, id);
@@ -233,15 +262,13 @@ struct console *device_new(struct guest *g, unsigned int id)
 	c->state = XenbusStateUnknown;
 	console_announce(c);
 	/* Only a guest that is being started has somebody who waits; a later daemon's socket is tried again. */
-	if (is_new && end_error(c->end)) {
+	if (!is_new)
+		watch_front(c);
+	else if (!end_error(c->end))
+		device_offer(c);
+	else if (end_is_taken(c->end))
+		c->patience = g_timeout_add(PATIENCE_MS, on_patience_over, c);
+	else
 		give_up(c);
-		return c;
-	}
-	if (is_new)
-		set_state(c, XenbusStateInitWait);
-	front_state = g_strconcat(c->front, "/state", NULL);
-	c->watch = xyl_store_watch(g->d->store, front_state, on_front_changed, c);
-	if (!c->watch)
-		daemon_log(LOG_ERR, "%s: cannot watch %s: %s", c->what, front_state, xyl_error());
 	return c;
 }

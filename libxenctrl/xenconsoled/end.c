@@ -4,7 +4,8 @@
  *
  * A socket is in one of three states: it waits for a client (wait_source: the listening socket, or the timer after which
  * it connects again), it is connecting (fd, out_source), or somebody is there (fd). A client that hangs up leads back to
- * the first.
+ * the first. An address at which somebody listens is left to him; an end that waits for it tries again each second, and as
+ * soon as another end of this daemon lets go.
  */
 #include "end.h"
 
@@ -36,6 +37,7 @@ struct end {
 	bool listens, reliable;
 	char *what, *path, *host, *service;
 	char *error;
+	bool taken; /* error is that somebody listens there */
 
 	int fd; /* the terminal's master, or a connection; -1: nobody is there */
 	int slave, listener;
@@ -49,6 +51,8 @@ struct end {
 	struct backlog backlog;
 	struct log *file;
 };
+
+static GList *sockets; /* the ends that are some */
 
 static void wait_for_client(struct end *e);
 static void retry_later(struct end *e);
@@ -235,10 +239,15 @@ static gboolean on_retry(gpointer data)
 	return G_SOURCE_REMOVE;
 }
 
-static void retry_later(struct end *e)
+static void retry_in(struct end *e, guint ms)
 {
 	forget_source(&e->wait_source);
-	e->wait_source = g_timeout_add(RETRY_MS, on_retry, e);
+	e->wait_source = g_timeout_add(ms, on_retry, e);
+}
+
+static void retry_later(struct end *e)
+{
+	retry_in(e, RETRY_MS);
 }
 
 static gboolean on_client(gint fd, GIOCondition condition, gpointer data)
@@ -256,15 +265,47 @@ static gboolean on_client(gint fd, GIOCondition condition, gpointer data)
 	return G_SOURCE_REMOVE;
 }
 
-/* The path may be left of an earlier xenconsoled or an earlier domain; only a socket makes room. */
+/* Who listens at a path, for messages. */
+static const char *holder(const struct stat *info)
+{
+	for (GList *l = sockets; l; l = l->next) {
+		const struct end *e = l->data;
+
+		if (e->listener >= 0 && e->kind == END_UNIX && e->bound_dev == info->st_dev &&
+		    e->bound_ino == info->st_ino)
+			return e->what;
+	}
+	return "another program";
+}
+
+/* The path may be left of an earlier xenconsoled: a socket that is nobody's any more makes room. Whether it is somebody's is
+ * asked by a socket of another kind, which whoever listens there does not notice. Returns whether the path is free. */
+static bool make_room(struct end *e, const struct sockaddr_storage *address, socklen_t bytes)
+{
+	struct stat info;
+	int fd;
+	bool dead;
+
+	if (lstat(e->path, &info) || !S_ISSOCK(info.st_mode))
+		return true; /* for bind() to say */
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	dead = fd >= 0 && connect(fd, (const struct sockaddr *)address, bytes) && errno == ECONNREFUSED;
+	close_fd(&fd);
+	if (dead)
+		return !unlink(e->path) || errno == ENOENT;
+	e->taken = true;
+	fail(e, "cannot listen on %s: %s has it", e->path, holder(&info));
+	return false;
+}
+
 static int bind_socket(struct end *e, int fd, const struct sockaddr_storage *address, socklen_t bytes)
 {
 	struct stat info;
 
-	if (e->kind == END_UNIX && !lstat(e->path, &info) && S_ISSOCK(info.st_mode))
-		unlink(e->path);
-	if (bind(fd, (const struct sockaddr *)address, bytes) || listen(fd, 1))
+	if (bind(fd, (const struct sockaddr *)address, bytes) || listen(fd, 1)) {
+		e->taken = e->kind == END_TCP && errno == EADDRINUSE;
 		return -1;
+	}
 	if (e->kind == END_UNIX) {
 		if (chmod(e->path, 0600) || lstat(e->path, &info))
 			return -1;
@@ -280,15 +321,33 @@ static void start_listening(struct end *e)
 	socklen_t bytes;
 	int fd = make_socket(e, &address, &bytes);
 
+	e->taken = false;
 	if (fd < 0)
 		return;
+	if (e->kind == END_UNIX && !make_room(e, &address, bytes)) {
+		close(fd);
+		return;
+	}
 	if (bind_socket(e, fd, &address, bytes)) {
 		say_failed(e, "listen on");
 		close(fd);
 		return;
 	}
 	e->listener = fd;
+	if (e->error)
+		e->owner->stands(e->data);
 	g_clear_pointer(&e->error, g_free);
+}
+
+/* Those that wait for an address may have that one. */
+static void wake_waiting(void)
+{
+	for (GList *l = sockets; l; l = l->next) {
+		struct end *e = l->data;
+
+		if (e->listens && e->listener < 0)
+			retry_in(e, 0);
+	}
 }
 
 static void start_connecting(struct end *e)
@@ -406,6 +465,7 @@ struct end *end_new(const struct end_conf *conf, uint32_t domid, const char *wha
 			fail(e, "no terminal for it: %s", strerror(err));
 		}
 	} else {
+		sockets = g_list_append(sockets, e);
 		wait_for_client(e);
 	}
 	return e;
@@ -432,6 +492,9 @@ void end_free(struct end *e)
 	close_fd(&e->fd);
 	close_fd(&e->slave);
 	close_fd(&e->listener);
+	sockets = g_list_remove(sockets, e);
+	if (is_socket(e))
+		wake_waiting();
 	if (e->backlog.dropped)
 		daemon_log(LOG_DEBUG, "%s: %" G_GUINT64_FORMAT " bytes of output were not read by anybody",
 		           e->what, e->backlog.dropped);
@@ -449,6 +512,11 @@ void end_free(struct end *e)
 const char *end_error(const struct end *e)
 {
 	return e->error;
+}
+
+bool end_is_taken(const struct end *e)
+{
+	return e->error && e->taken;
 }
 
 void end_put(struct end *e, const char *bytes, size_t n)

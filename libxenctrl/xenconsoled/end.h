@@ -34,7 +34,8 @@ struct end_conf {
 struct end_owner {
 	size_t (*room)(void *data); /* how many bytes of input are taken at present */
 	void (*input)(void *data, const char *bytes, size_t n);
-	void (*takes)(void *data); /* end_takes() has become true */
+	void (*takes)(void *data);  /* end_takes() has become true */
+	void (*stands)(void *data); /* it listens, which it could not until now */
 };
 
 struct end;
@@ -45,6 +46,8 @@ struct end *end_new(const struct end_conf *conf, uint32_t domid, const char *wha
 void end_free(struct end *e);
 /* Why it does not stand, or NULL. A socket is tried again each second meanwhile. */
 const char *end_error(const struct end *e);
+/* Whether that is because somebody else listens there, who may let go. */
+bool end_is_taken(const struct end *e);
 /* The guest's output. */
 void end_put(struct end *e, const char *bytes, size_t n);
 bool end_takes(const struct end *e);

@@ -213,7 +213,7 @@ static void test_handshake(void)
 static void test_unix(void)
 {
 	g_autofree char *path = g_strconcat(folder, "/socket", NULL);
-	struct guest *g, *next;
+	struct guest *g;
 	int first, second;
 
 	set_up();
@@ -233,16 +233,120 @@ static void test_unix(void)
 	run_for(SHORT_US);
 	say(LINE(1, 1), "second's");
 	tap_ok(hears(second, "second's"), "the next one when it has gone");
-	/* The same guest's next domain, while this one's has not ended. */
-	add_device(2, 1, "connection", "socket", "path", path);
-	next = open_guest(2);
 	guest_free(g);
-	first = connect_unix(path);
-	tap_ok(first >= 0 && read(second, &(char){ 0 }, 1) == 0, "another domain takes the path over");
+	tap_ok(access(path, F_OK) && errno == ENOENT && read(second, &(char){ 0 }, 1) == 0,
+	       "a guest that goes takes its path away");
+	close(second);
+	tear_down();
+}
+
+/* The same guest's next domain, while this one's has not ended. */
+static void test_handed_over(void)
+{
+	g_autofree char *path = g_strconcat(folder, "/socket", NULL);
+	char service[8];
+	struct guest *g, *next;
+	int client;
+
+	set_up();
+	close(listen_tcp(service));
+	for (uint32_t domid = 1; domid <= 2; domid++) {
+		add_device(domid, 1, "connection", "socket", "path", path);
+		add_device(domid, 2, "connection", "tcp", "host", "127.0.0.1", "service", service);
+	}
+	g = open_guest(1);
+	connect_front(1, 1);
+	say(LINE(1, 1), "kept");
+	next = open_guest(2);
+	run_for(G_USEC_PER_SEC + SHORT_US);
+	client = connect_unix(path);
+	tap_ok(client >= 0 && hears(client, "kept") && write(client, "in", 2) == 2 &&
+	               guest_hears(LINE(1, 1), "in"),
+	       "another domain that waits for a path disturbs nobody there");
+	close(client);
+	tap_ok(node_is(back_path(2, 1, "state"), "1") && node_is(back_path(2, 2, "state"), "1"),
+	       "it is neither offered nor refused meanwhile");
+	guest_free(g);
+	run_for(SHORT_US);
+	tap_ok(node_is(back_path(2, 1, "state"), "2") && node_is(back_path(2, 2, "state"), "2"),
+	       "and listens as soon as the first lets go");
+	connect_front(2, 1);
+	client = connect_unix(path);
+	say(LINE(2, 1), "next");
+	tap_ok(client >= 0 && hears(client, "next"), "at the path");
+	close(client);
+	run_for(4 * G_USEC_PER_SEC);
+	tap_ok(node_is(back_path(2, 1, "state"), "4"), "for good");
 	guest_free(next);
 	tap_ok(access(path, F_OK) && errno == ENOENT, "and the last one takes it away");
-	close(first);
-	close(second);
+	tear_down();
+}
+
+static const char *refused(uint32_t domid, uint32_t id)
+{
+	g_autofree char *path =
+	        g_strdup_printf("/local/domain/0/error/backend/console/%u/%u/error", domid, id);
+	const char *error = g_hash_table_lookup(nodes, path);
+
+	printf("# %s\n", error ? error : "no error");
+	return error && node_is(back_path(domid, id, "state"), "6") ? error : "";
+}
+
+static int listen_unix(const char *path)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+
+	g_strlcpy(address.sun_path, path, sizeof(address.sun_path));
+	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) || listen(fd, 4))
+		abort();
+	return fd;
+}
+
+/* A path that somebody else listens at is not taken away; one that nobody listens at is. */
+static void test_taken(void)
+{
+	g_autofree char *path = g_strconcat(folder, "/socket", NULL),
+	                *alien = g_strconcat(folder, "/alien", NULL),
+	                *stale = g_strconcat(folder, "/stale", NULL),
+	                *file = g_strconcat(folder, "/plain", NULL);
+	struct guest *g, *other;
+	int listener, client;
+
+	set_up();
+	listener = listen_unix(alien);
+	close(listen_unix(stale));
+	g_file_set_contents(file, "text", -1, NULL);
+	add_device(1, 1, "connection", "socket", "path", path);
+	add_device(2, 1, "connection", "socket", "path", path);
+	add_device(2, 2, "connection", "socket", "path", alien);
+	add_device(2, 3, "connection", "socket", "path", stale);
+	add_device(2, 4, "connection", "socket", "path", file);
+	g = open_guest(1);
+	other = open_guest(2);
+	tap_ok(strstr(refused(2, 4), file) && g_file_test(file, G_FILE_TEST_IS_REGULAR),
+	       "what is no socket stays there");
+	client = connect_unix(stale);
+	tap_ok(node_is(back_path(2, 3, "state"), "2") && client >= 0,
+	       "a socket that nobody listens at makes room");
+	close(client);
+	run_for(4 * G_USEC_PER_SEC);
+	tap_ok(strstr(refused(2, 1), path) && strstr(refused(2, 1), "domain 1, console 1 has it"),
+	       "one at which another guest's console listens is refused, after a while");
+	tap_ok(strstr(refused(2, 2), alien) && strstr(refused(2, 2), "another program has it"),
+	       "and one at which another program listens");
+	tap_ok(accept(listener, NULL, NULL) < 0 && errno == EAGAIN, "which is not disturbed");
+	guest_free(other);
+	client = connect_unix(alien);
+	tap_ok(client >= 0 && accept(listener, NULL, NULL) >= 0, "and keeps its path");
+	close(client);
+	close(listener);
+	client = connect_unix(path);
+	tap_ok(client >= 0, "so does the first guest");
+	close(client);
+	guest_free(g);
+	unlink(alien);
+	unlink(file);
 	tear_down();
 }
 
@@ -274,6 +378,7 @@ static void test_tcp(void)
 	say(LINE(1, 2), "answered");
 	tap_ok(client >= 0 && hears(client, "answered"), "a TCP socket that listens");
 	close(client);
+	run_for(3 * G_USEC_PER_SEC);
 	tap_ok(node_is(back_path(1, 3, "state"), "6") &&
 	               g_hash_table_lookup(nodes, "/local/domain/0/error/backend/console/1/3/error"),
 	       "a port that is in use fails the guest's start, with its reason");
@@ -610,6 +715,8 @@ int main(void)
 	file = g_strconcat(folder, "/file", NULL);
 	test_handshake();
 	test_unix();
+	test_handed_over();
+	test_taken();
 	test_tcp();
 	test_file();
 	test_channel();
