@@ -4,7 +4,7 @@
  *
  * Nothing here waits for anybody. Of what nobody takes the newest 64 KiB are kept. An end that is reliable keeps nothing
  * for a client that is to come, and loses nothing for one that is there: end_takes() says when it may be given more.
- * A file is written as a log is, by the thread of logwriter.c and with the limits of logs.
+ * A file is written as a log is, by the threads of logwriter.c and with the limits of logs.
  */
 #ifndef XENCONSOLED_END_H
 #define XENCONSOLED_END_H

@@ -3,7 +3,7 @@
  * What becomes of a guest's output: a bounded backlog for the terminal and a log file that rotates by size.
  *
  * Both drop and count what exceeds their bounds. Writing to a file may wait for its disk: that is for the
- * thread of logwriter.c.
+ * threads of logwriter.c.
  */
 #ifndef XENCONSOLED_OUTPUT_H
 #define XENCONSOLED_OUTPUT_H

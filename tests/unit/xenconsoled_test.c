@@ -163,7 +163,7 @@ static void test_log(void)
 	g_free(dir);
 }
 
-/* A disk that does not answer: whoever writes waits until the test lets go. */
+/* Files named "dead" lie on a disk that does not answer: whoever writes waits until the test lets go. */
 static GMutex disk;
 
 void __real_logfile_write(struct logfile *l, const char *bytes, size_t n, int64_t now_us);
@@ -171,8 +171,10 @@ void __wrap_logfile_write(struct logfile *l, const char *bytes, size_t n, int64_
 
 void __wrap_logfile_write(struct logfile *l, const char *bytes, size_t n, int64_t now_us)
 {
-	g_mutex_lock(&disk);
-	g_mutex_unlock(&disk);
+	if (strstr(l->path, "dead")) {
+		g_mutex_lock(&disk);
+		g_mutex_unlock(&disk);
+	}
 	__real_logfile_write(l, bytes, n, now_us);
 }
 
@@ -180,7 +182,7 @@ static void test_dead_disk(void)
 {
 	static const struct log_limits limits = { 1 << 20, 1, 1 << 20, 1 << 20 };
 	char *dir = g_dir_make_tmp("xenconsoled-XXXXXX", NULL);
-	g_autofree char *path = g_build_filename(dir, "g.log", NULL), *text = NULL;
+	g_autofree char *path = g_build_filename(dir, "dead.log", NULL), *text = NULL;
 	/* Left behind, with what it was told last, as at the daemon's end; in reach, for it is no leak. */
 	static struct logwriter *w;
 	struct log *l;
@@ -201,7 +203,7 @@ static void test_dead_disk(void)
 	/* What was dropped is told with the next bytes. */
 	for (int i = 0; i < 1000 && !text; i++) {
 		g_usleep(5000);
-		text = contents(dir, "g.log");
+		text = contents(dir, "dead.log");
 		if (text && strlen(text) < 65536)
 			g_clear_pointer(&text, g_free);
 	}
@@ -211,6 +213,126 @@ static void test_dead_disk(void)
 	g_rmdir(dir);
 	g_free(dir);
 	log_end(l); /* nobody takes it any more: the writer has gone */
+}
+
+static unsigned int threads(void)
+{
+	GDir *dir = g_dir_open("/proc/self/task", 0, NULL);
+	unsigned int n = 0;
+
+	while (g_dir_read_name(dir))
+		n++;
+	g_dir_close(dir);
+	return n;
+}
+
+/* Waits until the file has that text, and nothing else. */
+static bool gets(const char *dir, const char *name, const char *wanted)
+{
+	bool same = false;
+
+	for (int i = 0; i < 400 && !same; i++) {
+		g_autofree char *text = contents(dir, name);
+
+		same = text && !strcmp(text, wanted);
+		if (!same)
+			g_usleep(5000);
+	}
+	return same;
+}
+
+static void remove_all(char *dir)
+{
+	GDir *d = g_dir_open(dir, 0, NULL);
+	const char *name;
+
+	while ((name = g_dir_read_name(d))) {
+		g_autofree char *path = g_build_filename(dir, name, NULL);
+
+		g_unlink(path);
+	}
+	g_dir_close(d);
+	g_rmdir(dir);
+	g_free(dir);
+}
+
+static struct log *new_log(struct logwriter *w, const char *dir, const char *name)
+{
+	static const struct log_limits limits = { 1 << 20, 1, 1 << 20, 1 << 20 };
+	g_autofree char *path = g_build_filename(dir, name, NULL);
+
+	return log_new(w, path, &limits, 65536);
+}
+
+/* Files that do not answer: more than there may be threads, in two folders. */
+static void test_dead_files(void)
+{
+	char *dir = g_dir_make_tmp("xenconsoled-XXXXXX", NULL),
+	     *other = g_dir_make_tmp("xenconsoled-XXXXXX", NULL);
+	struct logwriter *w = logwriter_new();
+	struct log *dead[200], *l;
+	unsigned int before = threads();
+	char name[32];
+
+	g_mutex_lock(&disk);
+	dead[0] = new_log(w, dir, "dead-0");
+	log_put(dead[0], "0\n", 2);
+	l = new_log(w, dir, "good");
+	log_put(l, "one\n", 4);
+	tap_ok(gets(dir, "good", "one\n"),
+	       "a file that does not answer does not hold up the next one in its folder");
+	for (int i = 1; i < 200; i++) {
+		snprintf(name, sizeof(name), "dead-%d", i);
+		dead[i] = new_log(w, dir, name);
+		log_put(dead[i], "0\n", 2);
+	}
+	log_put(l, "two\n", 4);
+	log_end(l);
+	l = new_log(w, other, "good");
+	for (int i = 0; i < 8; i++) {
+		g_usleep(300000);
+		log_put(l, "x", 1);
+	}
+	tap_ok(gets(other, "good", "xxxxxxxx"), "nor do 200 of them those in another folder");
+	printf("# %u threads\n", threads() - before);
+	tap_ok(threads() - before <= 64, "nor do they take a thread each");
+	for (int i = 0; i < 200; i++)
+		log_end(dead[i]);
+	log_end(l);
+	g_mutex_unlock(&disk);
+	tap_ok(logwriter_free(w, 20 * G_USEC_PER_SEC), "a writer ends when they answer");
+	tap_ok(gets(dir, "dead-0", "0\n") && gets(dir, "dead-15", "0\n") && gets(dir, "good", "one\ntwo\n"),
+	       "with all that waited");
+	remove_all(dir);
+	remove_all(other);
+}
+
+/* A guest that starts again and again, each time with a log of the same name. */
+static void test_dead_and_again(void)
+{
+	char *dir = g_dir_make_tmp("xenconsoled-XXXXXX", NULL);
+	struct logwriter *w = logwriter_new();
+	g_autofree char *text = NULL;
+	unsigned int lines = 0;
+	char line[32];
+	bool good = true;
+
+	g_mutex_lock(&disk);
+	for (int i = 0; i < 1000; i++) {
+		struct log *l = new_log(w, dir, "dead");
+
+		snprintf(line, sizeof(line), "%d\n", i);
+		log_put(l, line, strlen(line));
+		log_end(l);
+	}
+	g_mutex_unlock(&disk);
+	tap_ok(logwriter_free(w, 20 * G_USEC_PER_SEC), "1,000 logs of one path");
+	text = contents(dir, "dead");
+	for (char *at = text; at && *at; at = strchr(at, '\n') + 1)
+		good &= (unsigned int)atoi(at) == lines++;
+	printf("# %u of them in the file\n", lines);
+	tap_ok(good && lines >= 10 && lines <= 100, "a bounded number is written, in their order");
+	remove_all(dir);
 }
 
 static void test_last_words(void)
@@ -339,6 +461,8 @@ int main(void)
 	test_reopen();
 	test_path();
 	test_throttle();
+	test_dead_files();
+	test_dead_and_again();
 	test_dead_disk();
 	return tap_end();
 }
