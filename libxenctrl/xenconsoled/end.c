@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <glib-unix.h>
 #include <netdb.h>
+#include <poll.h>
 #include <pty.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -29,6 +30,8 @@
 #define FILE_WAITING  (64 * 1024)
 #define RETRY_MS      1000
 #define INPUT_BYTES   1024 /* at once */
+/* A TCP client that has gone is no G_IO_HUP before our side is shut down as well. */
+#define HANG_UP (G_IO_HUP | (GIOCondition)POLLRDHUP)
 
 struct end {
 	const struct end_owner *owner;
@@ -130,7 +133,7 @@ static gboolean on_input(gint fd, GIOCondition condition, gpointer data)
 	size_t room = MIN(e->owner->room(e->data), sizeof(bytes));
 	ssize_t n = room ? read(fd, bytes, room) : 0;
 	bool over = room ? n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)
-	                 : condition & (G_IO_HUP | G_IO_ERR);
+	                 : condition & (HANG_UP | G_IO_ERR);
 
 	if (n > 0)
 		e->owner->input(e->data, bytes, (size_t)n);
@@ -145,7 +148,7 @@ static gboolean on_input(gint fd, GIOCondition condition, gpointer data)
 	e->in_source = 0;
 	e->input_on = false;
 	if (is_socket(e))
-		e->in_source = g_unix_fd_add(fd, G_IO_HUP, on_input, e);
+		e->in_source = g_unix_fd_add(fd, HANG_UP, on_input, e);
 	return G_SOURCE_REMOVE;
 }
 
@@ -164,7 +167,7 @@ static void client_is_there(struct end *e)
 	g_clear_pointer(&e->error, g_free);
 	end_input_wanted(e);
 	if (!e->in_source)
-		e->in_source = g_unix_fd_add(e->fd, G_IO_HUP, on_input, e);
+		e->in_source = g_unix_fd_add(e->fd, HANG_UP, on_input, e);
 	flush(e);
 }
 

@@ -586,6 +586,68 @@ static void test_deaf(void)
 	tear_down();
 }
 
+static char pattern(size_t i)
+{
+	return (char)(i * 7 + i / 251);
+}
+
+/* Sends at most so many bytes, while the other side takes them. */
+static size_t send_pattern(int fd, size_t max)
+{
+	char bytes[1000];
+	size_t sent = 0;
+
+	while (sent < max) {
+		size_t n = MIN(sizeof(bytes), max - sent);
+		ssize_t done;
+
+		for (size_t i = 0; i < n; i++)
+			bytes[i] = pattern(sent + i);
+		done = send(fd, bytes, n, MSG_NOSIGNAL | MSG_DONTWAIT);
+		if (done <= 0)
+			break;
+		sent += (size_t)done;
+	}
+	return sent;
+}
+
+/* The ring is full before a client comes that goes again: its going is heard, so that the next one is served. */
+static void test_deaf_to_all(void)
+{
+	g_autofree char *path = g_strconcat(folder, "/deaf", NULL);
+	char service[8];
+	struct guest *g;
+
+	set_up();
+	close(listen_tcp(service));
+	/* A channel: what is said to one that has gone unheard is lost to the next. */
+	add_device(1, 1, "connection", "socket", "path", path, "name", "channel");
+	add_device(1, 2, "connection", "tcp", "host", "127.0.0.1", "service", service);
+	g = open_guest(1);
+	for (uint32_t id = 1; id <= 2; id++) {
+		int client;
+
+		connect_front(1, id);
+		client = id == 1 ? connect_unix(path) : connect_tcp(service);
+		run_for(SHORT_US);
+		send_pattern(client, 5000);
+		run_for(SHORT_US);
+		for (int i = 0; i < 3; i++) {
+			close(client);
+			run_for(SHORT_US);
+			client = id == 1 ? connect_unix(path) : connect_tcp(service);
+			run_for(SHORT_US);
+			say(LINE(1, id), "to the next");
+			tap_ok(hears(client, "to the next"),
+			       "%s: client %d of a guest that reads nothing is served",
+			       id == 1 ? "UNIX" : "TCP", i + 2);
+		}
+		close(client);
+	}
+	guest_free(g);
+	tear_down();
+}
+
 /* Half of the time as a driver would. */
 static void random_write(GRand *r, uint32_t domid, uint32_t id)
 {
@@ -723,6 +785,7 @@ int main(void)
 	test_nonsense();
 	test_busy();
 	test_deaf();
+	test_deaf_to_all();
 	test_random();
 	if (remove(file) || rmdir(folder))
 		printf("# %s is not empty\n", folder);
