@@ -29,7 +29,8 @@
 #define BACKLOG_BYTES (64 * 1024)
 #define FILE_WAITING  (64 * 1024)
 #define RETRY_MS      1000
-#define INPUT_BYTES   1024 /* at once */
+#define INPUT_BYTES   1024         /* at once */
+#define KEPT_BYTES    (256 * 1024) /* more than a UNIX socket or an idle TCP connection holds */
 /* A TCP client that has gone is no G_IO_HUP before our side is shut down as well. */
 #define HANG_UP (G_IO_HUP | (GIOCondition)POLLRDHUP)
 
@@ -52,6 +53,8 @@ struct end {
 	guint wait_source, in_source, out_source;
 	bool input_on; /* in_source hears input; otherwise that the client hangs up */
 	struct backlog backlog;
+	struct backlog kept; /* input of clients that have gone, while there is some */
+	uint64_t input_lost;
 	struct log *file;
 };
 
@@ -79,12 +82,59 @@ static bool is_socket(const struct end *e)
 	return e->kind == END_UNIX || e->kind == END_TCP;
 }
 
+/* ---- input that clients left behind --------------------------------------------------------------- */
+
+/* How much of whoever is there may be read. */
+static size_t input_room(const struct end *e)
+{
+	return e->kept.used ? 0 : e->owner->room(e->data);
+}
+
+static void give_kept(struct end *e)
+{
+	size_t n, room;
+
+	while (e->kept.used && (room = e->owner->room(e->data))) {
+		const char *bytes = backlog_peek(&e->kept, &n);
+
+		n = MIN(n, room);
+		e->owner->input(e->data, bytes, n);
+		backlog_take(&e->kept, n);
+	}
+	if (e->kept.data && !e->kept.used)
+		backlog_fini(&e->kept);
+}
+
+/* What the client that goes has sent, and the guest had no room for yet. */
+static void keep_rest(struct end *e)
+{
+	char bytes[INPUT_BYTES];
+	ssize_t n;
+	uint64_t lost = 0;
+
+	while (lost < KEPT_BYTES && (n = read(e->fd, bytes, sizeof(bytes))) > 0) {
+		size_t fits = MIN((size_t)n, KEPT_BYTES - e->kept.used);
+
+		if (!e->kept.data)
+			backlog_init(&e->kept, KEPT_BYTES);
+		backlog_put(&e->kept, bytes, fits);
+		lost += (size_t)n - fits;
+	}
+	if (lost && !e->input_lost)
+		daemon_log(LOG_WARNING,
+		           "%s: input of clients that have gone is lost: the guest does not read it",
+		           e->what);
+	e->input_lost += lost;
+	give_kept(e);
+}
+
 /* ---- whoever is there ---------------------------------------------------------------------------- */
 
 static void hang_up(struct end *e)
 {
 	forget_source(&e->in_source);
 	forget_source(&e->out_source);
+	keep_rest(e);
 	close_fd(&e->fd);
 	e->connecting = false;
 	/* The next client is not given the rest of what this one has not read. */
@@ -130,7 +180,7 @@ static gboolean on_input(gint fd, GIOCondition condition, gpointer data)
 {
 	struct end *e = data;
 	char bytes[INPUT_BYTES];
-	size_t room = MIN(e->owner->room(e->data), sizeof(bytes));
+	size_t room = MIN(input_room(e), sizeof(bytes));
 	ssize_t n = room ? read(fd, bytes, room) : 0;
 	bool over = room ? n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)
 	                 : condition & (HANG_UP | G_IO_ERR);
@@ -142,7 +192,7 @@ static gboolean on_input(gint fd, GIOCondition condition, gpointer data)
 		hang_up(e);
 		return G_SOURCE_REMOVE;
 	}
-	if (e->owner->room(e->data))
+	if (input_room(e))
 		return G_SOURCE_CONTINUE;
 	/* The guest tells us by its event when it has read. */
 	e->in_source = 0;
@@ -154,7 +204,8 @@ static gboolean on_input(gint fd, GIOCondition condition, gpointer data)
 
 void end_input_wanted(struct end *e)
 {
-	if (e->fd < 0 || e->connecting || (e->in_source && e->input_on) || !e->owner->room(e->data))
+	give_kept(e);
+	if (e->fd < 0 || e->connecting || (e->in_source && e->input_on) || !input_room(e))
 		return;
 	forget_source(&e->in_source);
 	e->in_source = g_unix_fd_add(e->fd, G_IO_IN, on_input, e);
@@ -501,8 +552,12 @@ void end_free(struct end *e)
 	if (e->backlog.dropped)
 		daemon_log(LOG_DEBUG, "%s: %" G_GUINT64_FORMAT " bytes of output were not read by anybody",
 		           e->what, e->backlog.dropped);
+	if (e->input_lost)
+		daemon_log(LOG_DEBUG, "%s: %" G_GUINT64_FORMAT " bytes of input were lost", e->what,
+		           e->input_lost);
 	log_end(e->file);
 	backlog_fini(&e->backlog);
+	backlog_fini(&e->kept);
 	g_free(e->tty);
 	g_free(e->error);
 	g_free(e->what);

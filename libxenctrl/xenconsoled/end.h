@@ -2,7 +2,8 @@
 /*
  * Where a guest's console ends in dom0: a pseudo-terminal, a file, or a socket with one client at a time.
  *
- * Nothing here waits for anybody. Of what nobody takes the newest 64 KiB are kept. An end that is reliable keeps nothing
+ * Nothing here waits for anybody. What a client sent before it went waits for the guest, up to 256 KiB, and goes before
+ * what the next one sends. Of what nobody takes the newest 64 KiB are kept. An end that is reliable keeps nothing
  * for a client that is to come, and loses nothing for one that is there: end_takes() says when it may be given more.
  * A file is written as a log is, by the threads of logwriter.c and with the limits of logs.
  */

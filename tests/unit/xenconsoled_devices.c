@@ -611,6 +611,104 @@ static size_t send_pattern(int fd, size_t max)
 	return sent;
 }
 
+/* The guest reads what there is, and tells; until it has that many, or nothing more comes. */
+static size_t guest_reads(uint32_t line, char *to, size_t max)
+{
+	struct xencons_interface *p = lines[line].page;
+	size_t got = 0;
+
+	for (int idle = 0; got < max && idle < 10; idle++) {
+		for (; p->in_cons != p->in_prod && got < max; idle = 0)
+			to[got++] = p->in[MASK_XENCONS_IDX(p->in_cons++, p->in)];
+		lines[line].pending = true;
+		run_for(500);
+	}
+	return got;
+}
+
+static bool is_pattern(const char *bytes, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (bytes[i] != pattern(i))
+			return false;
+	return true;
+}
+
+/* Sends and hangs up, while the guest's ring is full; the next client comes before the guest reads. */
+static void test_last_words(void)
+{
+	g_autofree char *path = g_strconcat(folder, "/last", NULL), *got = g_malloc(4 << 20);
+	const size_t much = 50000;
+	char service[8];
+	struct guest *g;
+	int client;
+
+	set_up();
+	close(listen_tcp(service));
+	add_device(1, 1, "connection", "socket", "path", path);
+	add_device(1, 2, "connection", "tcp", "host", "127.0.0.1", "service", service);
+	g = open_guest(1);
+	for (uint32_t id = 1; id <= 2; id++) {
+		const char *kind = id == 1 ? "UNIX" : "TCP";
+		size_t sent;
+
+		connect_front(1, id);
+		client = id == 1 ? connect_unix(path) : connect_tcp(service);
+		run_for(SHORT_US);
+		sent = send_pattern(client, much);
+		run_for(SHORT_US);
+		close(client);
+		run_for(SHORT_US);
+		client = id == 1 ? connect_unix(path) : connect_tcp(service);
+		say(LINE(1, id), "next");
+		tap_ok(hears(client, "next"),
+		       "%s: a client that hung up while the guest read nothing is gone", kind);
+		ignore(write(client, "behind", 6));
+		tap_ok(sent == much && guest_reads(LINE(1, id), got, much + 6) == much + 6 &&
+		               is_pattern(got, much) && !memcmp(got + much, "behind", 6),
+		       "%s: the guest gets its last bytes, before the next one's", kind);
+		/* What the guest says finds out first that nobody is there. */
+		sent = send_pattern(client, 3000);
+		close(client);
+		say(LINE(1, id), "nobody hears that");
+		console_event(g->consoles[id]);
+		console_run(&d);
+		tap_ok(guest_reads(LINE(1, id), got, 3000) == 3000 && is_pattern(got, 3000),
+		       "%s: also when it is writing to the guest fails", kind);
+	}
+	guest_free(g);
+	tear_down();
+}
+
+/* One client after the other hangs up, and the guest reads nothing. */
+static void test_kept_input_is_bounded(void)
+{
+	g_autofree char *path = g_strconcat(folder, "/kept", NULL), *got = g_malloc(4 << 20);
+	size_t sent = 0, first = 0, read_back;
+	struct guest *g;
+
+	set_up();
+	add_device(1, 1, "connection", "socket", "path", path);
+	g = open_guest(1);
+	connect_front(1, 1);
+	for (int i = 0; i < 20; i++) {
+		int client = connect_unix(path);
+
+		run_for(SHORT_US / 5);
+		sent += send_pattern(client, 200000);
+		first = first ? first : sent;
+		run_for(SHORT_US / 5);
+		close(client);
+		run_for(SHORT_US / 5);
+	}
+	read_back = guest_reads(LINE(1, 1), got, 4 << 20);
+	printf("# %zu bytes of %zu\n", read_back, sent);
+	tap_ok(read_back > first && read_back <= 300000 && is_pattern(got, first),
+	       "of what clients leave behind a bounded number is kept, the first ones");
+	guest_free(g);
+	tear_down();
+}
+
 /* The ring is full before a client comes that goes again: its going is heard, so that the next one is served. */
 static void test_deaf_to_all(void)
 {
@@ -786,6 +884,8 @@ int main(void)
 	test_busy();
 	test_deaf();
 	test_deaf_to_all();
+	test_last_words();
+	test_kept_input_is_bounded();
 	test_random();
 	if (remove(file) || rmdir(folder))
 		printf("# %s is not empty\n", folder);
