@@ -21,12 +21,13 @@ static int announce(struct xyl_store *s, xyl_tx tx, void *data)
 	struct console *c = data;
 	bool locked;
 	const char *name = end_tty(c->end, &locked), *wanted_lock = locked ? name : "";
-	char *there = xyl_store_readf(s, tx, "%s/%s", c->path, c->id ? "frontend" : "ring-ref");
+	char *there = guest_read(c->guest, tx, "%s/%s", c->path, c->id ? "frontend" : "ring-ref");
+	int ret = there || errno == ENOENT ? 0 : -1;
+	/* What cannot be read is written. */
 	char *tty = xyl_store_readf(s, tx, "%s/tty", c->path);
 	char *lock = xyl_store_readf(s, tx, "%s/tty-lock", c->path);
 	g_autofree char *path = g_strdup_printf("%s/tty", c->path);
 	g_autofree char *lock_path = g_strdup_printf("%s/tty-lock", c->path);
-	int ret = 0;
 
 	if (there && (!lock || strcmp(lock, wanted_lock)))
 		ret = xyl_store_printf(s, tx, lock_path, "%s", wanted_lock);
@@ -42,8 +43,10 @@ void console_announce(struct console *c)
 {
 	bool locked;
 
-	if (end_tty(c->end, &locked) && xyl_store_transaction(c->guest->d->store, announce, c))
-		daemon_log(LOG_ERR, "%s: cannot write %s/tty: %s", c->what, c->path, xyl_error());
+	if (!end_tty(c->end, &locked) || !xyl_store_transaction(c->guest->d->store, announce, c))
+		return;
+	daemon_log(LOG_ERR, "%s: cannot write %s/tty: %s", c->what, c->path, xyl_error());
+	guest_look_again(c->guest);
 }
 
 /* ---- input --------------------------------------------------------------------------------------- */
@@ -235,27 +238,23 @@ void console_detach(struct console *c)
 
 /* ---- number 0 ------------------------------------------------------------------------------------ */
 
-static void log_open(struct console *c)
+static void log_open(struct console *c, const char *name)
 {
 	struct daemon *d = c->guest->d;
-	uint32_t domid = c->guest->domid;
 	g_autofree char *file = NULL;
-	char *name;
 
 	if (!d->log_dir)
 		return;
-	name = xyl_store_readf(d->store, XYL_TX_NONE, "/local/domain/%u/name", domid);
 	if (name && *name)
 		file = log_path(d->log_dir, name);
 	else
-		file = g_strdup_printf("%s/guest-domain-%u.log", d->log_dir, domid);
-	free(name);
+		file = g_strdup_printf("%s/guest-domain-%u.log", d->log_dir, c->guest->domid);
 	c->log = log_new(d->writer, file, &d->limits, LOG_WAITING);
 }
 
 static bool read_number(struct console *c, const char *leaf, uint64_t *out)
 {
-	char *text = xyl_store_readf(c->guest->d->store, XYL_TX_NONE, "%s/%s", c->path, leaf);
+	char *text = guest_read(c->guest, XYL_TX_NONE, "%s/%s", c->path, leaf);
 	bool good = text && g_ascii_string_to_unsigned(text, 10, 0, G_MAXUINT64, out, NULL);
 
 	free(text);
@@ -265,7 +264,7 @@ static bool read_number(struct console *c, const char *leaf, uint64_t *out)
 /* Whether somebody else, such as QEMU, serves this console. */
 static bool is_foreign(struct console *c)
 {
-	char *type = xyl_store_readf(c->guest->d->store, XYL_TX_NONE, "%s/type", c->path);
+	char *type = guest_read(c->guest, XYL_TX_NONE, "%s/type", c->path);
 	bool foreign = type && strcmp(type, "xenconsoled");
 
 	free(type);
@@ -289,23 +288,33 @@ static bool map_ring(struct console *c, uint64_t gfn)
 	return true;
 }
 
-/* Attaches once the store says where; again when the port has changed. */
-static void try_attach(struct console *c)
+static bool make_terminal(struct console *c, uint64_t gfn)
 {
 	static const struct end_conf terminal = { .kind = END_PTY };
+	char *name = guest_read(c->guest, XYL_TX_NONE, "/local/domain/%u/name", c->guest->domid);
+	bool made = !c->guest->unread && map_ring(c, gfn);
+
+	if (made)
+		c->end = console_end_new(c, &terminal);
+	if (made && !end_error(c->end))
+		log_open(c, name);
+	free(name);
+	return made;
+}
+
+/* Once the store says where; again when the port has changed. */
+void console_attach(struct console *c)
+{
 	uint64_t gfn, port;
 
-	if (!read_number(c, "ring-ref", &gfn) || !read_number(c, "port", &port) || is_foreign(c))
+	c->guest->unread = false;
+	if (!read_number(c, "ring-ref", &gfn) || !read_number(c, "port", &port) || is_foreign(c) ||
+	    c->guest->unread)
 		return;
 	if (c->port && c->remote_port == port)
 		return;
-	if (!c->ring.page) {
-		if (!map_ring(c, gfn))
-			return;
-		c->end = console_end_new(c, &terminal);
-		if (!end_error(c->end))
-			log_open(c);
-	}
+	if (!c->ring.page && !make_terminal(c, gfn))
+		return;
 	if (end_error(c->end))
 		return;
 	if (!console_bind(c, (uint32_t)port)) {
@@ -326,7 +335,7 @@ static void on_console_changed(struct xyl_store *s, const char *path, void *data
 
 	(void)s;
 	if (whole || !strcmp(leaf, "/port") || !strcmp(leaf, "/ring-ref") || !strcmp(leaf, "/type"))
-		try_attach(c);
+		console_attach(c);
 	if (whole && attached)
 		console_announce(c);
 }

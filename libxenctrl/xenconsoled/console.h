@@ -48,6 +48,10 @@ struct guest {
 	char *backends; /* path of those that are devices */
 	struct xyl_watch *watch;
 
+	bool unread; /* the store did not answer something, which is not known then */
+	bool store_complained;
+	guint retry; /* timer: all is looked at again */
+
 	struct throttle throttle;
 	guint held;     /* timer: its consoles are not looked at until then */
 	bool throttled; /* has been logged */
@@ -83,10 +87,17 @@ struct console {
 };
 
 /* ---- guest.c ---- */
+extern unsigned int guest_retry_ms; /* after which a store that failed is asked again */
 struct guest *guest_new(struct daemon *d, const struct xyl_dominfo *info);
 void guest_free(struct guest *g);
 /* Whether one of its consoles may be looked at now; otherwise all are held for a while. */
 bool guest_may_look(struct guest *g);
+
+/* A node's value, or NULL. Of a failure that does not mean that there is none, guest->unread tells until somebody clears
+ * it: nothing is concluded then, all is looked at again later. */
+char *guest_read(struct guest *g, xyl_tx tx, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* The store failed: the same. */
+void guest_look_again(struct guest *g);
 
 /* ---- console.c ---- */
 struct console *console_new(struct guest *g, unsigned int id);
@@ -94,6 +105,8 @@ void console_free(struct console *c);
 /* The event channel fired: the guest has written, or has read. Returns whether to unmask it: not while the guest is
  * held because it keeps the daemon too busy. */
 bool console_event(struct console *c);
+/* Number 0: attaches, if the store says where. */
+void console_attach(struct console *c);
 /* Has the console looked at soon, after all others that wait. */
 void console_queue(struct console *c);
 void console_unmask(struct console *c);

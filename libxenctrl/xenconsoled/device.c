@@ -28,12 +28,12 @@
 
 static char *back_text(struct console *c, const char *leaf)
 {
-	return xyl_store_readf(c->guest->d->store, XYL_TX_NONE, "%s/%s", c->path, leaf);
+	return guest_read(c->guest, XYL_TX_NONE, "%s/%s", c->path, leaf);
 }
 
 static bool front_number(struct console *c, const char *leaf, uint64_t max, uint64_t *out)
 {
-	char *text = xyl_store_readf(c->guest->d->store, XYL_TX_NONE, "%s/%s", c->front, leaf);
+	char *text = guest_read(c->guest, XYL_TX_NONE, "%s/%s", c->front, leaf);
 	bool good = text && g_ascii_string_to_unsigned(text, 10, 0, max, out, NULL);
 
 	free(text);
@@ -46,10 +46,10 @@ static bool front_number(struct console *c, const char *leaf, uint64_t max, uint
 static int write_state(struct xyl_store *s, xyl_tx tx, void *data)
 {
 	struct console *c = data;
-	char *state = xyl_store_readf(s, tx, "%s/state", c->path);
+	char *state = guest_read(c->guest, tx, "%s/state", c->path);
 	g_autofree char *path = g_strdup_printf("%s/state", c->path);
 	g_autofree char *wanted = g_strdup_printf("%d", (int)c->state);
-	int ret = 0;
+	int ret = state || errno == ENOENT ? 0 : -1;
 
 	if (state && strcmp(state, wanted))
 		ret = xyl_store_printf(s, tx, path, "%s", wanted);
@@ -59,8 +59,10 @@ static int write_state(struct xyl_store *s, xyl_tx tx, void *data)
 
 void device_restate(struct console *c)
 {
-	if (c->state != XenbusStateUnknown && xyl_store_transaction(c->guest->d->store, write_state, c))
-		daemon_log(LOG_ERR, "%s: cannot write its state: %s", c->what, xyl_error());
+	if (c->state == XenbusStateUnknown || !xyl_store_transaction(c->guest->d->store, write_state, c))
+		return;
+	daemon_log(LOG_ERR, "%s: cannot write its state: %s", c->what, xyl_error());
+	guest_look_again(c->guest);
 }
 
 static void set_state(struct console *c, enum xenbus_state state)
@@ -88,9 +90,12 @@ static bool attach(struct console *c)
 	struct guest *g = c->guest;
 	struct where w;
 	const char *reason = "its frontend names no ring-ref or no port";
+	bool read = read_where(c, &w);
 	void *page;
 
-	if (read_where(c, &w)) {
+	if (g->unread)
+		return false;
+	if (read) {
 		c->ring_ref = (uint32_t)w.ring_ref;
 		page = xyl_gnt_map(g->d->gnt, g->domid, &c->ring_ref, 1, PROT_READ | PROT_WRITE);
 		if (page) {
@@ -123,16 +128,26 @@ static bool is_connecting(uint64_t state)
 
 void device_look(struct console *c)
 {
+	struct guest *g = c->guest;
 	uint64_t front;
 
+	g->unread = false;
 	if (!front_number(c, "state", XenbusStateClosed, &front))
 		front = XenbusStateUnknown;
+	if (g->unread)
+		return;
 	if (is_connecting(front)) {
-		if (has_moved(c, front))
+		bool moved = has_moved(c, front);
+
+		if (g->unread)
+			return;
+		if (moved)
 			console_detach(c);
 		else if (c->state != XenbusStateInitWait && c->state != XenbusStateUnknown)
 			return; /* it is attached, or failed to be and shall close first */
 		if (!attach(c)) {
+			if (g->unread)
+				return;
 			set_state(c, XenbusStateClosing);
 			return;
 		}
@@ -180,14 +195,14 @@ static bool make_end(struct console *c)
 
 	for (i = 0; i < G_N_ELEMENTS(kinds) && connection && strcmp(kinds[i].connection, connection); i++)
 		;
-	good = connection && i < G_N_ELEMENTS(kinds);
+	good = !c->guest->unread && connection && i < G_N_ELEMENTS(kinds);
 	if (good) {
 		conf.kind = kinds[i].kind;
 		good = conf.kind == END_PTY || (conf.kind == END_TCP ? host && service : path != NULL);
 	}
 	if (good)
 		c->end = console_end_new(c, &conf);
-	else
+	else if (!c->guest->unread)
 		daemon_log(LOG_ERR, "%s: %s says not where it ends", c->what, c->path);
 	free(connection);
 	free(mode);
@@ -248,9 +263,12 @@ static bool is_ours(struct console *c)
 struct console *device_new(struct guest *g, unsigned int id)
 {
 	struct console *c = console_new(g, id);
-	char *state = back_text(c, "state");
-	bool is_new = state && !strcmp(state, "1");
+	char *state;
+	bool is_new;
 
+	g->unread = false;
+	state = back_text(c, "state");
+	is_new = state && !strcmp(state, "1");
 	c->front = g_strdup_printf("/local/domain/%u/device/console/%u", g->domid, id);
 	if (!state || !is_ours(c) || !make_end(c)) {
 		free(state);

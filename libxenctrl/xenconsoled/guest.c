@@ -1,10 +1,68 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* A guest's consoles: which there are, and how often they may be looked at; see console.h. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "../common/daemon.h"
 #include "console.h"
+
+unsigned int guest_retry_ms = 1000;
+
+static void find_devices(struct guest *g);
+
+/* ---- a store that fails -------------------------------------------------------------------------- */
+
+static gboolean on_retry(gpointer data)
+{
+	struct guest *g = data;
+
+	g->retry = 0;
+	find_devices(g);
+	console_attach(g->consoles[0]);
+	for (unsigned int i = 0; i < G_N_ELEMENTS(g->consoles); i++) {
+		struct console *c = g->consoles[i];
+
+		if (!c || !c->end)
+			continue;
+		console_announce(c);
+		if (!i)
+			continue;
+		device_restate(c);
+		c->front_changed = c->watch;
+		console_queue(c);
+	}
+	return G_SOURCE_REMOVE;
+}
+
+void guest_look_again(struct guest *g)
+{
+	g->unread = true;
+	if (!g->retry)
+		g->retry = g_timeout_add(guest_retry_ms, on_retry, g);
+}
+
+char *guest_read(struct guest *g, xyl_tx tx, const char *format, ...)
+{
+	g_autofree char *path = NULL;
+	va_list ap;
+	char *text;
+
+	va_start(ap, format);
+	path = g_strdup_vprintf(format, ap);
+	va_end(ap);
+	text = xyl_store_readf(g->d->store, tx, "%s", path);
+	/* EAGAIN: a transaction that is to begin again. */
+	if (text || errno == ENOENT || errno == EAGAIN)
+		return text;
+	if (!g->store_complained)
+		daemon_log(LOG_WARNING, "domain %u: %s", g->domid, xyl_error());
+	g->store_complained = true;
+	guest_look_again(g);
+	return NULL;
+}
+
+/* ---- how often it is looked at ------------------------------------------------------------------- */
 
 static gboolean hold_over(gpointer data)
 {
@@ -36,6 +94,8 @@ bool guest_may_look(struct guest *g)
 	return false;
 }
 
+/* ---- which there are ----------------------------------------------------------------------------- */
+
 static unsigned int number(const char *name)
 {
 	guint64 id;
@@ -50,6 +110,10 @@ static void find_devices(struct guest *g)
 	size_t count = 0;
 	char **names = xyl_store_directory(g->d->store, XYL_TX_NONE, g->backends, &count);
 
+	if (!names && errno != ENOENT) {
+		guest_look_again(g);
+		return;
+	}
 	for (size_t i = 0; names && i < count; i++)
 		there[number(names[i])] = true;
 	free(names);
@@ -107,6 +171,8 @@ void guest_free(struct guest *g)
 		console_free(g->consoles[i]);
 	if (g->held)
 		g_source_remove(g->held);
+	if (g->retry)
+		g_source_remove(g->retry);
 	g_free(g->backends);
 	g_free(g);
 }

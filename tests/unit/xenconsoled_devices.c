@@ -746,6 +746,90 @@ static void test_deaf_to_all(void)
 	tear_down();
 }
 
+static void remove_device(uint32_t domid, uint32_t id)
+{
+	char *path = back_path(domid, id, "");
+
+	path[strlen(path) - 1] = '\0';
+	remove_and_tell(path);
+}
+
+/* The store fails when the backends are listed, and when a frontend's state is read. */
+static void test_store_fails(void)
+{
+	static const int errors[] = { EIO, ENOMEM, EACCES, ETIMEDOUT };
+	struct guest *g;
+	bool held = true;
+	int tty;
+
+	set_up();
+	add_device(1, 1, "connection", "pty");
+	g = open_guest(1);
+	connect_front(1, 1);
+	tty = open(tty_of(g->consoles[1]), O_RDWR | O_NOCTTY | O_NONBLOCK);
+	for (size_t i = 0; i < G_N_ELEMENTS(errors); i++) {
+		store_error = errors[i];
+		store_bad = 1;
+		fire(g->backends);
+		held &= g->consoles[1] && node_is(back_path(1, 1, "state"), "4");
+		store_bad = 1;
+		set_front(1, 1, "4");
+		held &= g->consoles[1] && node_is(back_path(1, 1, "state"), "4");
+		say(LINE(1, 1), "here");
+		held &= hears(tty, "here");
+	}
+	tap_ok(held, "a store that fails takes no console away");
+	store_bad = 1;
+	remove_device(1, 1);
+	run_for(SHORT_US);
+	tap_ok(!g->consoles[1], "and what went meanwhile has gone when it answers");
+	close(tty);
+	guest_free(g);
+	tear_down();
+}
+
+/* Each call to the store fails once, in turn. */
+static void test_each_call_fails(void)
+{
+	g_autofree char *path = g_strconcat(folder, "/retried", NULL);
+	unsigned int calls = 1, bad = 0;
+
+	for (unsigned int n = 0; n < calls; n++) {
+		struct guest *g;
+		bool good;
+		int tty, client;
+
+		set_up();
+		add_device(1, 1, "connection", "socket", "path", path, "name", "channel");
+		store_error = EIO;
+		store_calls = 0;
+		store_good = n;
+		store_bad = 1;
+		g = open_guest(1);
+		connect_front(1, 1);
+		run_for(SHORT_US);
+		calls = MAX(calls, MIN(store_calls, 100));
+		store_bad = 0;
+		tty = g->consoles[0]->end ? open(tty_of(g->consoles[0]), O_RDWR | O_NOCTTY | O_NONBLOCK) : -1;
+		client = connect_unix(path);
+		run_for(SHORT_US / 5);
+		say(LINE(1, 0), "zero");
+		say(LINE(1, 1), "one");
+		good = node_is(back_path(1, 1, "state"), "4") && tty >= 0 && client >= 0 &&
+		       hears(tty, "zero") && hears(client, "one") &&
+		       node_is("/local/domain/1/console/tty", tty_of(g->consoles[0]));
+		if (!good)
+			printf("# call %u\n", n);
+		bad += !good;
+		close(tty);
+		close(client);
+		guest_free(g);
+		tear_down();
+	}
+	printf("# %u calls\n", calls);
+	tap_ok(!bad && calls > 20, "nor does it keep one from coming, whichever call fails");
+}
+
 /* Half of the time as a driver would. */
 static void random_write(GRand *r, uint32_t domid, uint32_t id)
 {
@@ -801,14 +885,6 @@ static void add_random(uint32_t domid, uint32_t id, const char *path)
 		add_device(domid, id, "connection", "socket", "path", path);
 	else
 		add_device(domid, id, "connection", "socket", "path", path, "name", "channel");
-}
-
-static void remove_device(uint32_t domid, uint32_t id)
-{
-	char *path = back_path(domid, id, "");
-
-	path[strlen(path) - 1] = '\0';
-	remove_and_tell(path);
 }
 
 /* Whatever guests, clients and the toolstack do, and in whatever order: what is mapped is what is attached. */
@@ -872,6 +948,7 @@ int main(void)
 
 	if (!mkdtemp(folder))
 		abort();
+	guest_retry_ms = 10;
 	file = g_strconcat(folder, "/file", NULL);
 	test_handshake();
 	test_unix();
@@ -887,6 +964,8 @@ int main(void)
 	test_last_words();
 	test_kept_input_is_bounded();
 	test_random();
+	test_store_fails();
+	test_each_call_fails();
 	if (remove(file) || rmdir(folder))
 		printf("# %s is not empty\n", folder);
 	return tap_end();

@@ -145,6 +145,8 @@ int xyl_foreign_unmap(struct xyl *x, void *address, size_t n)
 
 static GHashTable *nodes;
 static unsigned int written; /* by the daemon */
+static int store_error;      /* with which the next calls fail, after store_good of them; so many */
+static unsigned int store_good, store_bad, store_calls;
 
 struct xyl_watch {
 	char *path;
@@ -173,10 +175,23 @@ static void fire(const char *path)
 	}
 }
 
+static bool store_fails(void)
+{
+	store_calls++;
+	if (!store_bad || (store_good && store_good--))
+		return false;
+	store_bad--;
+	errno = store_error;
+	return true;
+}
+
 static char *read_node(const char *path)
 {
 	const char *value = g_hash_table_lookup(nodes, path);
 
+	if (store_fails())
+		return NULL;
+	errno = ENOENT;
 	return value ? strdup(value) : NULL;
 }
 
@@ -197,6 +212,8 @@ int xyl_store_printf(struct xyl_store *s, xyl_tx tx, const char *path, const cha
 	va_list ap;
 
 	(void)s, (void)tx;
+	if (store_fails())
+		return -1;
 	written++;
 	va_start(ap, format);
 	g_hash_table_insert(nodes, g_strdup(path), g_strdup_vprintf(format, ap));
@@ -213,11 +230,16 @@ char **xyl_store_directory(struct xyl_store *s, xyl_tx tx, const char *path, siz
 	char **list;
 
 	(void)s, (void)tx;
+	if (store_fails())
+		return NULL;
 	g_hash_table_iter_init(&it, nodes);
 	while (g_hash_table_iter_next(&it, &key, NULL))
 		if (g_str_has_prefix(key, base))
 			g_ptr_array_add(names, (char *)key + strlen(base));
 	*count = names->len;
+	errno = ENOENT;
+	if (!names->len)
+		return NULL;
 	list = calloc(names->len + 1, sizeof(*list) + 64);
 	for (guint i = 0; i < names->len; i++) {
 		const char *name = g_ptr_array_index(names, i);
