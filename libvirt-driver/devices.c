@@ -110,18 +110,32 @@ void devices_name(virDomainDef *def)
 		name_device(&def->nets[i]->info, NULL, def->nets[i]);
 }
 
-/* Consumes the device. */
+/* Consumes the device. *asked: xylemd was, and where it fails the lock is still there, as the device may be. */
 static int attach_locked(const char *handle, GVariant *device, bool is_disk, disk_locks_t *locks,
-                         GVariant **made)
+                         GVariant **made, bool *asked)
 {
-	if (is_disk && locks_take(locks) < 0) {
-		g_variant_unref(g_variant_ref_sink(device));
-		return -1;
-	}
-	if (monitor_attach(xylem->monitor, handle, device, made) == 0)
-		return 0;
-	locks_drop(locks);
+	*asked = !is_disk || locks_take(locks) == 0;
+	if (*asked)
+		return monitor_attach(xylem->monitor, handle, device, made);
+	g_variant_unref(g_variant_ref_sink(device));
 	return -1;
+}
+
+/* Of an attach, or a detach, that has failed: what came of it is xylemd's word alone. Until it gives that, a lock stays. The
+ * caller has the job; unlocks the object meanwhile. The error stays. */
+static void settle(virDomainObj *vm)
+{
+	struct domain_private *priv = vm->privateData;
+	virErrorPtr saved;
+
+	virErrorPreserveLast(&saved);
+	if (halfway_settle(vm) < 0) {
+		VIR_WARN("%s", virGetLastErrorMessage());
+		priv->locked = priv->locked || xylem->lock_manager;
+		domain_save_status(vm);
+		events_settle_later();
+	}
+	virErrorRestore(&saved);
 }
 
 /* The guest's domain at this moment, 0 where there is none. No object may be locked. */
@@ -158,6 +172,7 @@ static int attach_live(virDomainObj *vm, virDomainDeviceDef *dev)
 	const char *ifname;
 	g_autofree char *alias = NULL;
 	GVariant *device;
+	bool asked = false;
 	int ret;
 
 	domain_handle(vm, handle);
@@ -186,7 +201,7 @@ static int attach_live(virDomainObj *vm, virDomainDeviceDef *dev)
 	virObjectUnlock(vm);
 	if (dev->type == VIR_DOMAIN_DEVICE_NET)
 		process_warn_mac(vm->def, dev->data.net);
-	ret = attach_locked(handle, device, dev->type == VIR_DOMAIN_DEVICE_DISK, locks, &made);
+	ret = attach_locked(handle, device, dev->type == VIR_DOMAIN_DEVICE_DISK, locks, &made, &asked);
 	if (ret == 0 && dev->type == VIR_DOMAIN_DEVICE_NET &&
 	    g_variant_lookup(made, "ifname", "&s", &ifname)) {
 		g_free(dev->data.net->ifname);
@@ -196,6 +211,10 @@ static int attach_live(virDomainObj *vm, virDomainDeviceDef *dev)
 		ret = plug_or_detach(vm, handle, dev);
 	virObjectLock(vm);
 	slot_give(SLOT_GUEST);
+	if (ret < 0 && asked && !priv->foreign) {
+		settle(vm);
+		return -1;
+	}
 	if (ret < 0)
 		goto error;
 	if (virDomainObjCheckActive(vm) < 0) {
@@ -266,6 +285,10 @@ static int detach_live(virDomainObj *vm, virDomainDeviceDef *dev, bool force)
 		locks_drop(locks);
 	virObjectLock(vm);
 	slot_give(SLOT_GUEST);
+	if (ret == MONITOR_LOST && !priv->foreign) {
+		settle(vm);
+		return -1;
+	}
 	if (ret < 0)
 		halfway_end(vm->def);
 	if (ret < 0 && virGetLastErrorCode() == VIR_ERR_OPERATION_TIMEOUT)

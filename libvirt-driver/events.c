@@ -22,13 +22,14 @@ VIR_LOG_INIT("xylem.events");
 
 #define RECONCILE_MS 20
 #define AGAIN_MS     500
+#define SETTLE_MS    2000
 /* How long a guest that the hypervisor does not list is taken to be alive while xylemd cannot be asked. */
 #define MISSING_MS 60000
 #define HELPERS    8
 
 /* What a helper does for the event thread. */
 struct errand {
-	virDomainObj *vm;
+	virDomainObj *vm;     /* NULL: of no guest, but what is halfway */
 	events_work_fn *work; /* NULL: what follows from its end */
 	unsigned long life;
 	int domid;
@@ -43,13 +44,21 @@ static GThreadPool *helpers;
 static GSource *reconcile_source; /* event thread only */
 static bool reconcile_again;      /* event thread only, or before it runs */
 static bool xylemd_is_new;        /* likewise: since the last reconciling */
+static gint settle_awaited;       /* atomic */
 static struct xyl_watch *watches[2];
+
+static void settle(void);
 
 static void help(void *data, void *opaque G_GNUC_UNUSED)
 {
 	struct errand *e = data;
 
 	act_as_libvirtd();
+	if (!e->vm) {
+		settle();
+		g_free(e);
+		return;
+	}
 	virObjectLock(e->vm);
 	if (e->work)
 		e->work(e->vm, e->life);
@@ -110,6 +119,41 @@ static void on_store(struct xyl_store *store G_GNUC_UNUSED, const char *path G_G
                      void *data G_GNUC_UNUSED)
 {
 	reconcile_later(RECONCILE_MS);
+}
+
+/* ---- what is halfway ---- */
+
+static gboolean settle_now(void *data G_GNUC_UNUSED)
+{
+	g_atomic_int_set(&settle_awaited, 0);
+	g_thread_pool_push(helpers, g_new0(struct errand, 1), NULL);
+	return G_SOURCE_REMOVE;
+}
+
+void events_settle_later(void)
+{
+	g_autoptr(GSource) source = NULL;
+
+	if (!g_atomic_int_compare_and_exchange(&settle_awaited, 0, 1))
+		return;
+	source = g_timeout_source_new(SETTLE_MS);
+	g_source_set_callback(source, settle_now, NULL, NULL);
+	g_source_attach(source, xylem->context);
+}
+
+static gboolean settled(void *data G_GNUC_UNUSED)
+{
+	reconcile_later(RECONCILE_MS);
+	return G_SOURCE_REMOVE;
+}
+
+/* A helper: xylemd may take its time. */
+static void settle(void)
+{
+	if (!halfway_recover(false))
+		events_settle_later();
+	/* What runs is nobody's yet. */
+	g_main_context_invoke(xylem->context, settled, NULL);
 }
 
 static void on_connected(void)
@@ -391,6 +435,11 @@ static void adopt(const struct xyl_dominfo *info, bool last_try)
 		destroy_incoming(info);
 		return;
 	}
+	/* One whose start has failed without xylemd's word may be about to go. */
+	if (halfway_claims(uuid)) {
+		reconcile_again = true;
+		return;
+	}
 	if (!def)
 		def = foreign_def(info, uuid, last_try);
 	if (!def) {
@@ -579,7 +628,8 @@ int events_start(void)
 	g_main_context_push_thread_default(xylem->context);
 	monitor_wait_first(xylem->monitor);
 	g_main_context_pop_thread_default(xylem->context);
-	halfway_recover();
+	if (!halfway_recover(true))
+		events_settle_later();
 	events_reconcile(true);
 	if (virThreadCreateFull(&thread, true, events_main, "xylem-events", false, NULL) < 0) {
 		virReportSystemError(errno, "%s", "cannot start the event thread");
@@ -608,6 +658,7 @@ void events_stop(void)
 	if (helpers)
 		g_thread_pool_free(helpers, FALSE, TRUE);
 	helpers = NULL;
+	g_atomic_int_set(&settle_awaited, 0);
 	monitor_free(xylem->monitor);
 	xylem->monitor = NULL;
 	g_clear_pointer(&loop, g_main_loop_unref);

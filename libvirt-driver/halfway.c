@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What a libvirtd that died has left halfway: the start of a guest, the attach or the detach of a device.
+ * What a libvirtd that died has left halfway, or what xylemd has not answered: the start of a guest, the attach or the detach of a
+ * device.
  *
  * Before such a step takes anything from others, the definition as it is going to be (of a detach: as it was) is put into a
  * file beside the state file; it goes when the state file tells the outcome. A libvirtd that finds one asks xylemd what has come
- * of it, and makes the definition agree. A lock or a network's port that was taken for what does not exist is given back.
+ * of it, and makes the definition agree; so does one whose call to xylemd has failed without its word (MONITOR_LOST), until it
+ * has that. A lock or a network's port that was taken for what does not exist is given back then, and not before.
  *
  * A guest that is still being built, or that was restored and has not run, is destroyed: its client was told that the call has
  * failed, and its file is its state still.
@@ -15,11 +17,16 @@
 
 #include "conf.h"
 #include "virfile.h"
+#include "virhook.h"
 #include "virmacaddr.h"
 
 VIR_LOG_INIT("xylem.halfway");
 
 #define SUFFIX ".halfway"
+
+/* Held while it is found out what came of a start, so that what is given back is not given back twice. No object is locked by
+ * whoever takes it. */
+static GMutex settling;
 
 static char *mark_file(const char *name)
 {
@@ -178,7 +185,9 @@ static void agree_on_disks(virDomainObj *vm, virDomainDef *mark, GVariant *devic
 		if (guest_has(devices, "vdev", vm->def->disks[i]->dst))
 			continue;
 		gone = virDomainDiskRemove(vm->def, i);
-		VIR_WARN("%s: its disk %s was detached when libvirtd ended", vm->def->name, gone->dst);
+		VIR_WARN("%s: its disk %s was detached, without a word of it", vm->def->name, gone->dst);
+		if (gone->info.alias)
+			domain_event(virDomainEventDeviceRemovedNewFromObj(vm, gone->info.alias));
 		virObjectUnlock(vm);
 		drop_lock(vm->def, gone);
 		virObjectLock(vm);
@@ -189,7 +198,10 @@ static void agree_on_disks(virDomainObj *vm, virDomainDef *mark, GVariant *devic
 		if (has_disk(vm->def, dst))
 			continue;
 		if (guest_has(devices, "vdev", dst)) {
-			VIR_WARN("%s: its disk %s was attached when libvirtd ended", vm->def->name, dst);
+			VIR_WARN("%s: its disk %s was attached, without a word of it", vm->def->name, dst);
+			if (mark->disks[i]->info.alias)
+				domain_event(
+				        virDomainEventDeviceAddedNewFromObj(vm, mark->disks[i]->info.alias));
 			virDomainDiskInsert(vm->def, virDomainDiskRemove(mark, i));
 			priv->locked = priv->locked || xylem->lock_manager;
 		} else {
@@ -210,8 +222,10 @@ static void agree_on_nets(virDomainObj *vm, virDomainDef *mark, GVariant *device
 
 		if (guest_has(devices, "mac", virMacAddrFormat(&vm->def->nets[i]->mac, mac)))
 			continue;
-		VIR_WARN("%s: its interface %s was detached when libvirtd ended", vm->def->name, mac);
+		VIR_WARN("%s: its interface %s was detached, without a word of it", vm->def->name, mac);
 		gone = virDomainNetRemove(vm->def, i);
+		if (gone->info.alias)
+			domain_event(virDomainEventDeviceRemovedNewFromObj(vm, gone->info.alias));
 		drop_net(vm->def, gone);
 		virDomainNetDefFree(gone);
 	}
@@ -219,7 +233,11 @@ static void agree_on_nets(virDomainObj *vm, virDomainDef *mark, GVariant *device
 		if (find_net(vm->def, &mark->nets[i]->mac))
 			continue;
 		if (guest_has(devices, "mac", virMacAddrFormat(&mark->nets[i]->mac, mac))) {
-			VIR_WARN("%s: its interface %s was attached when libvirtd ended", vm->def->name, mac);
+			VIR_WARN("%s: its interface %s was attached, without a word of it", vm->def->name,
+			         mac);
+			if (mark->nets[i]->info.alias)
+				domain_event(
+				        virDomainEventDeviceAddedNewFromObj(vm, mark->nets[i]->info.alias));
 			virDomainNetInsert(vm->def, virDomainNetRemove(mark, i));
 		} else {
 			drop_net(mark, mark->nets[i]);
@@ -228,7 +246,7 @@ static void agree_on_nets(virDomainObj *vm, virDomainDef *mark, GVariant *device
 	process_name_interfaces(vm->def, devices);
 }
 
-/* What xylemd still does for the libvirtd that died comes before its answer. The caller has the job. */
+/* What xylemd still does for whoever began it comes before its answer. The caller has the job. */
 static bool agree(virDomainObj *vm, virDomainDef *mark)
 {
 	struct domain_private *priv = vm->privateData;
@@ -267,7 +285,7 @@ int halfway_settle(virDomainObj *vm)
 	if (mark && !agree(vm, mark)) {
 		virReportError(
 		        VIR_ERR_OPERATION_FAILED,
-		        "%s was given a device, or lost one, when libvirtd ended, and xylemd does not tell what came of it",
+		        "%s was to be given a device, or to lose one, and xylemd does not tell what came of it",
 		        vm->def->name);
 		return -1;
 	}
@@ -288,83 +306,183 @@ static void recover_device(virDomainObj *vm, unsigned long life)
 	domain_end_job(vm);
 }
 
-/* ---- at the start of libvirtd ---- */
+/* What a guest that ends had, or may have had, besides what its definition tells. */
+virDomainDef *halfway_rest(const virDomainDef *have)
+{
+	g_autofree char *file = mark_file(have->name);
+	virDomainDef *mark = virFileExists(file) ? read_mark(file) : NULL;
+	size_t i;
+
+	for (i = mark ? mark->ndisks : 0; i-- > 0;) {
+		if (has_disk(have, mark->disks[i]->dst))
+			virDomainDiskDefFree(virDomainDiskRemove(mark, i));
+	}
+	for (i = mark ? mark->nnets : 0; i-- > 0;) {
+		if (find_net(have, &mark->nets[i]->mac))
+			virDomainNetDefFree(virDomainNetRemove(mark, i));
+	}
+	return mark;
+}
+
+void halfway_drop_rest(virDomainObj *vm, virDomainDef *rest)
+{
+	if (!rest)
+		return;
+	virObjectUnlock(vm);
+	drop_all(rest, NULL);
+	virObjectLock(vm);
+	halfway_end(rest);
+}
+
+/* ---- a start ---- */
 
 /* Whether it has not run yet, and nobody waits for it any more. */
 static bool is_unfinished(const virDomainDef *mark, GVariant *domain)
 {
 	g_autofree char *save = g_strdup_printf("%s/%s.save", xylem->save_dir, mark->name);
-	const char *state = "";
+	g_autoptr(GVariant) config = g_variant_lookup_value(domain, "config", G_VARIANT_TYPE_VARDICT);
+	const char *state = "", *opaque = "";
+	bool incoming;
 
 	g_variant_lookup(domain, "state", "&s", &state);
-	return STREQ(state, "building") || (STREQ(state, "paused") && domain_look_for_save(save));
+	incoming = config && g_variant_lookup(config, "opaque", "&s", &opaque) &&
+	           STRPREFIX(opaque, PROCESS_INCOMING_MARK);
+	return STREQ(state, "building") ||
+	       (STREQ(state, "paused") && (incoming || domain_look_for_save(save)));
 }
 
-/* What a mark tells of a guest that is not active by any state file: a start. Whether it is dealt with. */
-static bool recover_start(virDomainDef *mark)
+enum outcome { NOT_TOLD, GONE, RUNS };
+
+/* What a mark tells of a guest that is not active: a start. The caller has the lock. */
+static enum outcome recover_start(virDomainDef *mark)
 {
 	g_autoptr(GVariant) domain = NULL;
+	g_autofree char *xml = NULL;
 	char handle[VIR_UUID_STRING_BUFLEN];
 	bool known = false;
 
 	virUUIDFormat(mark->uuid, handle);
 	domain = monitor_get(xylem->monitor, handle, &known);
 	if (!domain && !known)
-		return false;
+		return NOT_TOLD;
 	/* One that runs is taken over, with what is locked for it. */
 	if (domain && !is_unfinished(mark, domain))
-		return true;
-	VIR_WARN("%s was being started when libvirtd ended: what there is of it goes", mark->name);
+		return RUNS;
+	VIR_WARN("%s was being started, and nobody waits for it any more: what there is of it goes",
+	         mark->name);
 	if (domain && monitor_destroy(xylem->monitor, handle) < 0)
-		return false;
+		return NOT_TOLD;
 	drop_all(mark, NULL);
-	return true;
+	if (virHookPresent(VIR_HOOK_DRIVER_LIBXL) && (xml = virDomainDefFormat(mark, xylem->xmlopt, 0)))
+		ignore_value(virHookCall(VIR_HOOK_DRIVER_LIBXL, mark->name, VIR_HOOK_LIBXL_OP_RELEASE,
+		                         VIR_HOOK_SUBOP_END, NULL, xml, NULL));
+	return GONE;
 }
 
-static void recover_mark(const char *file)
-{
-	g_autoptr(virDomainDef) mark = read_mark(file);
-	virDomainObj *vm = mark ? virDomainObjListFindByUUID(xylem->domains, mark->uuid) : NULL;
-	bool active = vm && vm->def->id > 0;
-
-	if (active)
-		events_later(vm, recover_device);
-	virDomainObjEndAPI(&vm);
-	if (!mark)
-		VIR_WARN("%s is of no use, and removed", file);
-	if ((!mark || (!active && recover_start(mark))) && unlink(file) < 0)
-		VIR_WARN("%s cannot be removed: %s", file, g_strerror(errno));
-	virResetLastError();
-}
-
-void halfway_recover(void)
-{
-	g_autoptr(DIR) dir = NULL;
-	struct dirent *entry;
-
-	if (virDirOpenQuiet(&dir, xylem->state_dir) < 0)
-		return;
-	while (virDirRead(dir, &entry, xylem->state_dir) > 0) {
-		g_autofree char *file = g_build_filename(xylem->state_dir, entry->d_name, NULL);
-
-		if (g_str_has_suffix(entry->d_name, SUFFIX))
-			recover_mark(file);
-	}
-}
-
-bool halfway_recover_start(virDomainObj *vm)
+int halfway_recover_start(virDomainObj *vm)
 {
 	g_autofree char *file = mark_file(vm->def->name);
 	g_autoptr(virDomainDef) mark = NULL;
-	bool good;
+	enum outcome outcome = GONE;
 
 	if (!virFileExists(file))
-		return true;
-	mark = read_mark(file);
+		return 0;
 	virObjectUnlock(vm);
-	good = !mark || recover_start(mark);
+	g_mutex_lock(&settling);
+	mark = read_mark(file);
+	if (mark)
+		outcome = recover_start(mark);
+	if (outcome != NOT_TOLD && unlink(file) < 0 && errno != ENOENT)
+		VIR_WARN("%s cannot be removed: %s", file, g_strerror(errno));
+	g_mutex_unlock(&settling);
 	virObjectLock(vm);
-	if (good)
-		halfway_end(vm->def);
-	return good;
+	if (outcome == GONE)
+		return 0;
+	virReportError(VIR_ERR_OPERATION_FAILED,
+	               outcome == RUNS ? "%s runs already: an earlier start has succeeded"
+	                               : "%s was being started, and xylemd does not tell what came of it",
+	               vm->def->name);
+	events_settle_later();
+	return -1;
+}
+
+/* ---- all of them ---- */
+
+/* Whether it is dealt with. The caller has the lock. */
+static bool recover_mark(const char *file, bool at_start)
+{
+	g_autoptr(virDomainDef) mark = read_mark(file);
+	virDomainObj *vm = mark ? virDomainObjListFindByUUID(xylem->domains, mark->uuid) : NULL;
+	const struct domain_private *priv = vm ? vm->privateData : NULL;
+	bool active = vm && vm->def->id > 0;
+	/* Whoever has begun it, or is about to ask himself. */
+	bool busy = vm && !at_start && (priv->starting || vm->job->active != VIR_JOB_NONE);
+
+	if (active && !busy)
+		events_later(vm, recover_device);
+	virDomainObjEndAPI(&vm);
+	if (!mark && !virFileExists(file))
+		return true;
+	if (!mark)
+		VIR_WARN("%s is of no use, and removed", file);
+	if (mark && (active || busy || recover_start(mark) == NOT_TOLD))
+		return false;
+	if (unlink(file) < 0)
+		VIR_WARN("%s cannot be removed: %s", file, g_strerror(errno));
+	return true;
+}
+
+typedef bool mark_fn(const char *file, void *data);
+
+/* Of each mark, until one says so: whether one did. */
+static bool any_mark(mark_fn *fn, void *data)
+{
+	g_autoptr(DIR) dir = NULL;
+	struct dirent *entry;
+	bool found = false;
+
+	if (virDirOpenQuiet(&dir, xylem->state_dir) < 0)
+		return false;
+	while (!found && virDirRead(dir, &entry, xylem->state_dir) > 0) {
+		g_autofree char *file = g_build_filename(xylem->state_dir, entry->d_name, NULL);
+
+		found = g_str_has_suffix(entry->d_name, SUFFIX) && fn(file, data);
+	}
+	return found;
+}
+
+struct recovery {
+	bool at_start, left;
+};
+
+static bool recover_one(const char *file, void *data)
+{
+	struct recovery *r = data;
+
+	g_mutex_lock(&settling);
+	if (!recover_mark(file, r->at_start))
+		r->left = true;
+	g_mutex_unlock(&settling);
+	virResetLastError();
+	return false;
+}
+
+bool halfway_recover(bool at_start)
+{
+	struct recovery r = { .at_start = at_start };
+
+	any_mark(recover_one, &r);
+	return !r.left;
+}
+
+static bool is_of(const char *file, void *data)
+{
+	g_autoptr(virDomainDef) mark = read_mark(file);
+
+	return mark && memcmp(mark->uuid, data, VIR_UUID_BUFLEN) == 0;
+}
+
+bool halfway_claims(const unsigned char *uuid)
+{
+	return any_mark(is_of, (void *)uuid);
 }

@@ -256,55 +256,60 @@ static void report(GError *error)
 	virReportError(code, "%s%s", name ? "" : "xylemd: ", error->message);
 }
 
-/* args is consumed. fd: handle 0 in them, or -1; *given: what comes with the answer, or NULL. The answer, or NULL with a
- * libvirt error. */
-static GVariant *call_with(struct monitor *m, const char *method, GVariant *args, int fd, const char *type,
-                           GUnixFDList **given, int timeout_ms)
+/* args is consumed. fd: handle 0 in them, or -1; *answer is NULL where there is none; *given: what comes with it, or NULL. 0; with
+ * a libvirt error -1 or MONITOR_LOST. */
+static int call_with(struct monitor *m, const char *method, GVariant *args, int fd, const char *type,
+                     GVariant **answer, GUnixFDList **given, int timeout_ms)
 {
 	g_autoptr(GDBusConnection) connection = get_connection(m, true);
 	g_autoptr(GError) error = NULL;
 	g_autoptr(GUnixFDList) fds = fd < 0 ? NULL : g_unix_fd_list_new();
-	GVariant *answer;
+	bool refused;
 
+	*answer = NULL;
 	if (!connection) {
 		g_variant_unref(g_variant_ref_sink(args));
 		virReportError(VIR_ERR_OPERATION_FAILED,
 		               "xylemd is not reachable at %s; is its service running?", ADDRESS);
-		return NULL;
+		return -1;
 	}
 	if (fds && g_unix_fd_list_append(fds, fd, &error) < 0) {
 		g_variant_unref(g_variant_ref_sink(args));
 		report(error);
-		return NULL;
+		return -1;
 	}
-	answer = g_dbus_connection_call_with_unix_fd_list_sync(
+	*answer = g_dbus_connection_call_with_unix_fd_list_sync(
 	        connection, NULL, OBJECT, INTERFACE, method, args, type ? G_VARIANT_TYPE(type) : NULL,
 	        G_DBUS_CALL_FLAGS_NONE, timeout_ms, fds, given, NULL, &error);
-	if (!answer)
-		report(error);
-	return answer;
+	if (*answer)
+		return 0;
+	refused = g_dbus_error_is_remote_error(error);
+	report(error);
+	return refused ? -1 : MONITOR_LOST;
 }
 
-static GVariant *call(struct monitor *m, const char *method, GVariant *args, const char *type, int timeout_ms)
+static int call(struct monitor *m, const char *method, GVariant *args, const char *type, GVariant **answer,
+                int timeout_ms)
 {
-	return call_with(m, method, args, -1, type, NULL, timeout_ms);
+	return call_with(m, method, args, -1, type, answer, NULL, timeout_ms);
 }
 
 static int call_void(struct monitor *m, const char *method, GVariant *args, int timeout_ms)
 {
-	g_autoptr(GVariant) answer = call(m, method, args, NULL, timeout_ms);
+	g_autoptr(GVariant) answer = NULL;
 
-	return answer ? 0 : -1;
+	return call(m, method, args, NULL, &answer, timeout_ms);
 }
 
 int monitor_create(struct monitor *m, GVariant *guest, bool paused, unsigned int *domid, GVariant **devices)
 {
 	g_autoptr(GVariant) answer = NULL;
 	guint32 number;
+	int ret = call(m, "Create", g_variant_new("(@a{sv}u)", guest, paused ? 1 : 0), "(uaa{sv})", &answer,
+	               BUILD_MS);
 
-	answer = call(m, "Create", g_variant_new("(@a{sv}u)", guest, paused ? 1 : 0), "(uaa{sv})", BUILD_MS);
-	if (!answer)
-		return -1;
+	if (ret < 0)
+		return ret;
 	g_variant_get(answer, "(u@aa{sv})", &number, devices);
 	*domid = number;
 	return 0;
@@ -315,11 +320,11 @@ int monitor_restore(struct monitor *m, GVariant *guest, bool paused, int stream,
 {
 	g_autoptr(GVariant) answer = NULL;
 	guint32 number;
+	int ret = call_with(m, "Restore", g_variant_new("(@a{sv}hu)", guest, 0, paused ? 1 : 0), stream,
+	                    "(uaa{sv})", &answer, NULL, STREAM_MS);
 
-	answer = call_with(m, "Restore", g_variant_new("(@a{sv}hu)", guest, 0, paused ? 1 : 0), stream,
-	                   "(uaa{sv})", NULL, STREAM_MS);
-	if (!answer)
-		return -1;
+	if (ret < 0)
+		return ret;
 	g_variant_get(answer, "(u@aa{sv})", &number, devices);
 	*domid = number;
 	return 0;
@@ -329,9 +334,8 @@ int monitor_save(struct monitor *m, const char *handle, int stream, bool live)
 {
 	g_autoptr(GVariant) answer = NULL;
 
-	answer = call_with(m, "Save", g_variant_new("(shu)", handle, 0, live ? 1 : 0), stream, NULL, NULL,
-	                   STREAM_MS);
-	return answer ? 0 : -1;
+	return call_with(m, "Save", g_variant_new("(shu)", handle, 0, live ? 1 : 0), stream, NULL, &answer,
+	                 NULL, STREAM_MS);
 }
 
 int monitor_set_migration(struct monitor *m, const char *handle, unsigned long long bandwidth,
@@ -350,9 +354,8 @@ int monitor_dump(struct monitor *m, const char *handle, int file, bool live)
 {
 	g_autoptr(GVariant) answer = NULL;
 
-	answer = call_with(m, "Dump", g_variant_new("(shu)", handle, 0, live ? 1 : 0), file, NULL, NULL,
-	                   STREAM_MS);
-	return answer ? 0 : -1;
+	return call_with(m, "Dump", g_variant_new("(shu)", handle, 0, live ? 1 : 0), file, NULL, &answer,
+	                 NULL, STREAM_MS);
 }
 
 int monitor_resume(struct monitor *m, const char *handle)
@@ -383,10 +386,11 @@ int monitor_pause(struct monitor *m, const char *handle, bool pause)
 int monitor_attach(struct monitor *m, const char *handle, GVariant *device, GVariant **made)
 {
 	g_autoptr(GVariant) answer = NULL;
+	int ret = call(m, "AttachDevice", g_variant_new("(s@a{sv})", handle, device), "(a{sv})", &answer,
+	               DEVICE_MS);
 
-	answer = call(m, "AttachDevice", g_variant_new("(s@a{sv})", handle, device), "(a{sv})", DEVICE_MS);
-	if (!answer)
-		return -1;
+	if (ret < 0)
+		return ret;
 	*made = g_variant_get_child_value(answer, 0);
 	return 0;
 }
@@ -448,12 +452,12 @@ int monitor_set_policy(struct monitor *m, const char *handle, const char *event,
 int monitor_screenshot(struct monitor *m, const char *handle)
 {
 	g_autoptr(GUnixFDList) fds = NULL;
-	g_autoptr(GVariant) answer =
-	        call_with(m, "Screenshot", g_variant_new("(s)", handle), -1, "(h)", &fds, DEVICE_MS);
+	g_autoptr(GVariant) answer = NULL;
+	int fd =
+	        call_with(m, "Screenshot", g_variant_new("(s)", handle), -1, "(h)", &answer, &fds, DEVICE_MS);
 	gint32 index;
-	int fd;
 
-	if (!answer)
+	if (fd < 0)
 		return -1;
 	g_variant_get(answer, "(h)", &index);
 	fd = fds ? g_unix_fd_list_get(fds, index, NULL) : -1;
@@ -472,10 +476,10 @@ int monitor_send_keys(struct monitor *m, const char *handle, unsigned int hold_m
 
 int monitor_open_screen(struct monitor *m, const char *handle, int fd, bool skip_auth)
 {
-	g_autoptr(GVariant) answer = call_with(m, "OpenScreen", g_variant_new("(shb)", handle, 0, skip_auth),
-	                                       fd, NULL, NULL, DEVICE_MS);
+	g_autoptr(GVariant) answer = NULL;
 
-	return answer ? 0 : -1;
+	return call_with(m, "OpenScreen", g_variant_new("(shb)", handle, 0, skip_auth), fd, NULL, &answer,
+	                 NULL, DEVICE_MS);
 }
 
 int monitor_set_opaque(struct monitor *m, const char *handle, const char *text)

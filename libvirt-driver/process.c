@@ -6,6 +6,8 @@
  * 5. hook "start", 6. xylemd builds it (unlocked, in a job), 7. the copy becomes the live definition, 8. state file,
  * event, hook "started". Until 7 the domain is inactive for everybody, so that nothing has to be undone. Another call may
  * give it up at each of the steps before 7: it ends then, and leaves nothing.
+ *
+ * Where xylemd does not tell what came of 6, what was taken in 3 stays taken until it does (halfway.c).
  */
 #include "xylem.h"
 
@@ -219,62 +221,65 @@ void process_keep_definition(virDomainObj *vm)
 	virResetLastError();
 }
 
-/* -1 when somebody has destroyed it while it is being started; made: there is a guest, which goes. */
-static int check_doomed(virDomainObj *vm, bool made)
+/* -1 when somebody has destroyed it while it is being started. */
+static int check_doomed(const virDomainObj *vm)
 {
 	const struct domain_private *priv = vm->privateData;
-	char handle[VIR_UUID_STRING_BUFLEN];
 
 	if (!priv->doomed)
 		return 0;
-	virUUIDFormat(vm->def->uuid, handle);
-	if (made) {
-		virObjectUnlock(vm);
-		if (monitor_destroy(xylem->monitor, handle) < 0)
-			VIR_WARN("%s: %s", handle, virGetLastErrorMessage());
-		virObjectLock(vm);
-	}
 	virReportError(VIR_ERR_OPERATION_ABORTED, "%s was destroyed while it was started", vm->def->name);
 	return -1;
 }
 
-/* No object is locked. */
-static int plug_or_destroy(virDomainDef *live)
+/* What xylemd has of a start that fails goes. -1: it is gone; MONITOR_LOST: it may be there. The error stays. No object is
+ * locked. */
+static int take_back(const virDomainDef *live)
 {
+	g_autoptr(GVariant) domain = NULL;
 	char handle[VIR_UUID_STRING_BUFLEN];
 	virErrorPtr saved;
+	bool gone;
 
-	if (net_plug_all(live) == 0)
-		return 0;
 	virErrorPreserveLast(&saved);
 	virUUIDFormat(live->uuid, handle);
-	if (monitor_destroy(xylem->monitor, handle) < 0)
+	gone = monitor_destroy(xylem->monitor, handle) == 0;
+	if (!gone) {
 		VIR_WARN("%s: %s", live->name, virGetLastErrorMessage());
+		domain = monitor_get(xylem->monitor, handle, &gone);
+		gone = gone && !domain;
+	}
 	virErrorRestore(&saved);
-	return -1;
+	if (gone)
+		return -1;
+	VIR_WARN("%s: what was taken for its start stays taken until xylemd tells what came of it",
+	         live->name);
+	return MONITOR_LOST;
 }
 
-/* The guest, which is paused, may run: from now on its file is not its state any more. No object is locked. */
+/* The guest, which is paused, may run: from now on its file is not its state any more. 0, -1 or MONITOR_LOST. No object is
+ * locked. */
 static int use_file(virDomainDef *live, const char *path, bool paused)
 {
 	char handle[VIR_UUID_STRING_BUFLEN];
 	virErrorPtr saved;
 	bool used;
+	int ran = 0, ret;
 
 	virUUIDFormat(live->uuid, handle);
 	used = savefile_use(path, true) == 0;
-	if (used && (paused || monitor_pause(xylem->monitor, handle, false) == 0))
+	if (used && (paused || (ran = monitor_pause(xylem->monitor, handle, false)) == 0))
 		return 0;
+	ret = take_back(live);
 	virErrorPreserveLast(&saved);
-	/* It has not run, if it can be destroyed now. */
-	if (monitor_destroy(xylem->monitor, handle) < 0)
-		VIR_WARN("%s: %s", live->name, virGetLastErrorMessage());
-	else if (used && savefile_use(path, false) < 0)
+	/* It has not run, if xylemd has refused that, and it is gone now. */
+	if (ret == -1 && used && ran == -1 && savefile_use(path, false) < 0)
 		VIR_WARN("%s: %s", live->name, virGetLastErrorMessage());
 	virErrorRestore(&saved);
-	return -1;
+	return ret;
 }
 
+/* 0; -1: there is no guest; MONITOR_LOST: there may be one. */
 static int build(virDomainObj *vm, virDomainDef *live, bool paused, int stream, const char *once)
 {
 	g_autoptr(GVariant) devices = NULL;
@@ -294,7 +299,7 @@ static int build(virDomainObj *vm, virDomainDef *live, bool paused, int stream, 
 	priv->held = false;
 	for (i = 0; i < live->nnets; i++)
 		priv->held = priv->held || conf_net_held(live->nets[i]);
-	if (check_doomed(vm, false) < 0) {
+	if (check_doomed(vm) < 0) {
 		g_variant_unref(guest);
 		return -1;
 	}
@@ -308,14 +313,21 @@ static int build(virDomainObj *vm, virDomainDef *live, bool paused, int stream, 
 	if (ret == 0) {
 		live->id = (int)domid;
 		process_name_interfaces(live, devices);
-		ret = plug_or_destroy(live);
+		ret = net_plug_all(live) < 0 ? take_back(live) : 0;
+	} else if (ret == MONITOR_LOST) {
+		ret = take_back(live);
 	}
 	if (ret == 0 && once)
 		ret = use_file(live, once, paused);
 	virObjectLock(vm);
 	g_variant_unref(guest);
 	priv->missing_ms = 0;
-	return ret < 0 ? -1 : check_doomed(vm, true);
+	if (ret == 0 && check_doomed(vm) < 0) {
+		virObjectUnlock(vm);
+		ret = take_back(live);
+		virObjectLock(vm);
+	}
+	return ret;
 }
 
 /* A guest without a kernel boots from its own disk. */
@@ -489,13 +501,13 @@ static int take(virDomainObj *vm, virDomainDef *live, const char *once, bool *lo
 	const struct domain_private *priv = vm->privateData;
 
 	if (domain_hook(vm, live, VIR_HOOK_LIBXL_OP_PREPARE, VIR_HOOK_SUBOP_BEGIN) < 0 ||
-	    check_doomed(vm, false) < 0 || resolve_unlocked(vm, live) < 0 || check_doomed(vm, false) < 0)
+	    check_doomed(vm) < 0 || resolve_unlocked(vm, live) < 0 || check_doomed(vm) < 0)
 		return -1;
 	if (takes(live, once))
 		halfway_begin(live);
 	if (priv->migration != MIGRATION_INCOMING && take_locks(vm, live, locked) < 0)
 		return -1;
-	return check_doomed(vm, false);
+	return check_doomed(vm);
 }
 
 /* stream: its memory, or -1; live: what it is going to have, taken. */
@@ -505,6 +517,7 @@ static int start_from(virDomainObj *vm, virDomainDef *definition, bool paused, i
 	g_autoptr(virDomainDef) live = definition;
 	struct domain_private *priv = vm->privateData;
 	bool incoming = priv->migration == MIGRATION_INCOMING, locked = false;
+	int ret;
 
 	if (!live || check_host(live) < 0 || console_complete(live) < 0)
 		return -1;
@@ -515,16 +528,18 @@ static int start_from(virDomainObj *vm, virDomainDef *definition, bool paused, i
 	priv->rebuilding = priv->gone = priv->foreign = false;
 	priv->max_speed_mib = priv->max_downtime_ms = 0;
 	g_clear_pointer(&priv->save_file, g_free);
-	if (!halfway_recover_start(vm)) {
-		virReportError(
-		        VIR_ERR_OPERATION_FAILED,
-		        "%s was being started when libvirtd ended, and xylemd cannot be asked what came of it",
-		        live->name);
+	if (halfway_recover_start(vm) < 0)
+		return -1;
+	ret = take(vm, live, once, &locked) < 0 ||
+	                      domain_hook(vm, live, VIR_HOOK_LIBXL_OP_START, VIR_HOOK_SUBOP_BEGIN) < 0
+	              ? -1
+	              : build(vm, live, paused, stream, once);
+	if (ret == MONITOR_LOST) {
+		halfway_begin(live);
+		events_settle_later();
 		return -1;
 	}
-	if (take(vm, live, once, &locked) < 0 ||
-	    domain_hook(vm, live, VIR_HOOK_LIBXL_OP_START, VIR_HOOK_SUBOP_BEGIN) < 0 ||
-	    build(vm, live, paused, stream, once) < 0) {
+	if (ret < 0) {
 		unwind(vm, live, locked);
 		return -1;
 	}
@@ -589,6 +604,7 @@ void process_stopped(virDomainObj *vm, int reason, int detail)
 	g_autofree char *xml = virDomainDefFormat(vm->def, xylem->xmlopt, 0);
 	g_autofree char *status = virDomainConfigFile(xylem->state_dir, vm->def->name);
 	g_autoptr(disk_locks_t) locks = priv->locked ? locks_new(vm->def, NULL) : NULL;
+	g_autoptr(virDomainDef) rest = halfway_rest(vm->def);
 
 	if (reason < 0) {
 		reason = VIR_DOMAIN_SHUTOFF_DESTROYED;
@@ -616,6 +632,7 @@ void process_stopped(virDomainObj *vm, int reason, int detail)
 		         vm->def->name);
 	priv->locked = false;
 	drop_locks(vm, locks);
+	halfway_drop_rest(vm, rest);
 	if (xml) {
 		ignore_value(domain_hook_xml(vm, xml, VIR_HOOK_LIBXL_OP_STOPPED, VIR_HOOK_SUBOP_END));
 		ignore_value(domain_hook_xml(vm, xml, VIR_HOOK_LIBXL_OP_RELEASE, VIR_HOOK_SUBOP_END));

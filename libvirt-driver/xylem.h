@@ -204,7 +204,7 @@ typedef void aside_undo_fn(void *data, int ret);
  */
 int aside(virDomainObj *vm, aside_run_fn *run, aside_undo_fn *undo, void **data);
 
-/* ---- halfway.c: what a libvirtd that died has left ---- */
+/* ---- halfway.c: what a libvirtd that died has left, or an xylemd that does not answer ---- */
 /* A start, or a detach, takes or gives back locks and ports of networks from here on; def: as its devices are then. */
 void halfway_begin(const virDomainDef *def);
 /* The same for an attach. */
@@ -214,11 +214,17 @@ void halfway_end(const virDomainDef *def);
 /* Before a device comes or goes: what is left of an earlier libvirtd's comes first. The caller has the job; unlocks the object
  * meanwhile. 0, or -1 with an error. */
 int halfway_settle(virDomainObj *vm);
-/* At start, when state files are loaded and xylemd can be asked, and before the hypervisor's domains are looked at. */
-void halfway_recover(void);
-/* Before a start: what an earlier libvirtd has left of another one, if xylemd could not be asked then. Unlocks the object
- * meanwhile. False: it cannot be asked now either. */
-bool halfway_recover_start(virDomainObj *vm);
+/* At start, when state files are loaded and xylemd can be asked, and before the hypervisor's domains are looked at; and again
+ * until it is true: nothing is left. No object is locked. */
+bool halfway_recover(bool at_start);
+/* Before a start: what is left of another one. Unlocks the object meanwhile. 0, or -1 with an error: xylemd does not tell, or has
+ * started it. */
+int halfway_recover_start(virDomainObj *vm);
+/* Whether it is not known yet what is to become of a guest that runs. */
+bool halfway_claims(const unsigned char *uuid);
+/* What a guest that ends may have besides, or NULL. It is given back then; unlocks the object meanwhile. */
+virDomainDef *halfway_rest(const virDomainDef *have);
+void halfway_drop_rest(virDomainObj *vm, virDomainDef *rest);
 
 /* ---- process.c: a guest begins and ends ---- */
 /*
@@ -306,7 +312,10 @@ struct monitor *monitor_new(struct _GMainContext *context, monitor_event_fn *on_
 void monitor_wait_first(struct monitor *m);
 void monitor_free(struct monitor *m);
 bool monitor_connected(struct monitor *m);
-/* All wait for the answer; 0, or -1 with a libvirt error. No lock may be held. Floating variants are consumed. */
+/* xylemd was asked and has not answered: it may have done it, or do it yet. */
+#define MONITOR_LOST (-2)
+/* All wait for the answer; 0, or with a libvirt error -1, when xylemd was not asked or has refused, or MONITOR_LOST. No lock may
+ * be held. Floating variants are consumed. */
 /* handle: domain_handle(). *devices: what became of its devices, aa{sv}, or NULL; owned by the caller. */
 int monitor_create(struct monitor *m, GVariant *guest, bool paused, unsigned int *domid, GVariant **devices);
 /* As monitor_create(). The descriptor stays the caller's. */
@@ -359,6 +368,8 @@ void events_reconcile(bool at_start);
 /* Does work that may wait on a thread of its own, with vm locked. life: as it is now. vm is locked, and stays so. */
 typedef void events_work_fn(virDomainObj *vm, unsigned long life);
 void events_later(virDomainObj *vm, events_work_fn *work);
+/* Xylemd is asked again, until it tells, what came of what is halfway (halfway_recover). Any thread. */
+void events_settle_later(void);
 
 /* ---- host.c ---- */
 int host_init(void);
