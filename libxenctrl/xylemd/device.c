@@ -18,7 +18,9 @@
 #define DETACH_TIMEOUT_MS 30000
 #define FORCE_TIMEOUT_MS  1000
 /* How long what a callback may still look at is kept: longer than any answer of the store takes. */
-#define TAKING_REST_S  60
+#ifndef TAKING_REST_S
+#define TAKING_REST_S 60
+#endif
 
 #define CLOSED_STATES  (1u << BACKEND_CLOSED | 1u << BACKEND_GONE)
 #define OFFERED_STATES (1u << BACKEND_INIT_WAIT | 1u << BACKEND_INITIALISED | 1u << BACKEND_CONNECTED)

@@ -507,7 +507,7 @@ static gboolean handle_attach(XdXylemd1 *service, GDBusMethodInvocation *call, c
 {
 	(void)service;
 	(void)data;
-	return submit_live(call, name, op_attach, "attach", g_variant_ref(device));
+	return submit_live(call, name, op_attach, "attach", device);
 }
 
 static gboolean handle_detach(XdXylemd1 *service, GDBusMethodInvocation *call, const char *name,
@@ -515,7 +515,7 @@ static gboolean handle_detach(XdXylemd1 *service, GDBusMethodInvocation *call, c
 {
 	(void)service;
 	(void)data;
-	return submit_live(call, name, op_detach, "detach", g_variant_ref(device));
+	return submit_live(call, name, op_detach, "detach", device);
 }
 
 static gboolean handle_resize_disk(XdXylemd1 *service, GDBusMethodInvocation *call, const char *name,
@@ -547,7 +547,7 @@ static gboolean handle_set_scheduler(XdXylemd1 *service, GDBusMethodInvocation *
 {
 	(void)service;
 	(void)data;
-	return submit_live(call, name, op_set_scheduler, "scheduler", g_variant_ref(settings));
+	return submit_live(call, name, op_set_scheduler, "scheduler", settings);
 }
 
 static gboolean handle_set_affinity(XdXylemd1 *service, GDBusMethodInvocation *call, const char *name,
