@@ -469,7 +469,8 @@ int outgoing_abort(virDomainObj *vm)
 	return priv->migration == MIGRATION_SENT || priv->migration == MIGRATION_LEFT ? -1 : 0;
 }
 
-/* The stream has been sent: from now on the guest may run at the destination, when this is written down. */
+/* The stream has been sent, and nothing of the guest's is on its way to a disk (xylemd's Save): from now on it may run at the
+ * destination, when this is written down. */
 static int sent(virDomainObj *vm, const struct outgoing *out)
 {
 	struct domain_private *priv = vm->privateData;

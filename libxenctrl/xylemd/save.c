@@ -4,7 +4,7 @@
  *
  *	1. the guest's kernel is asked to suspend, as it alone can take its frames out of its own tables: by the event channel
  *	   that it names for that, or by control/shutdown. There it acknowledges by clearing the request. It stops
- *	2. its memory and state are written to the client's file, pipe or socket
+ *	2. its memory and state are written to the client's file, pipe or socket, and dom0 writes what it has of its disks
  *	3. it is kept as it is. The client makes what was written durable, and then has the guest destroyed, or resumed
  *
  * A live save writes most of the memory before the first step, while the guest runs, and is given up when it stops by itself.
@@ -18,7 +18,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "guest.h"
+#include "drain.h"
 
 /* For the acknowledgement, and again for the suspend itself. */
 #ifndef SUSPEND_US /* the tests' is shorter */
@@ -441,15 +441,19 @@ static bool note_saved(struct guest *guest, GError **error)
 static bool conclude(struct op *op, bool written, GError **error)
 {
 	struct guest *guest = op->guest;
-	g_autoptr(GError) second = NULL;
+	g_autoptr(GError) second = NULL, disks = NULL;
+	/* Whoever is told that it is saved may let another one have its disks. */
+	bool drained = written && drain_disks(guest, &disks);
 	bool cancelled = job_end(guest) && written, wanted = client_waits(op);
 
-	if (written && wanted && !cancelled && note_saved(guest, error)) {
+	if (drained && wanted && !cancelled && note_saved(guest, error)) {
 		settle(guest);
 		return true;
 	}
 	if (cancelled)
 		job_fail_cancelled(guest, "saving", error);
+	else if (written && !drained)
+		g_propagate_error(error, g_steal_pointer(&disks));
 	else if (written && !wanted)
 		xd_fail(error, XD_ERROR_CANCELLED,
 		        "guest \"%s\": it is saved, but whoever wanted that has gone away", guest->name);

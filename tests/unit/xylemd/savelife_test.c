@@ -3,6 +3,7 @@
  * Guests that are saved, restored and dumped through xylemd's socket, on a host that the test plays: whatever fails, is
  * cancelled or destroyed, there is one guest that can run or one complete stream.
  */
+#include "drain.h"
 #include "lifecycle.h"
 
 /* ---- saving ---- */
@@ -780,6 +781,66 @@ static void test_journal_full(void)
 	close(fd);
 }
 
+static void set_disk(const char *sys, uint32_t domid, const char *under_way, const char *taken)
+{
+	g_autofree char *back =
+	        g_strdup_printf("/local/domain/0/backend/vbd/%u/51712/physical-device", domid);
+	g_autofree char *device = fake_read(back);
+	g_autofree char *folder = g_strdup_printf("%s/dev/block/7:7", sys);
+	g_autofree char *file = g_build_filename(folder, "inflight", NULL);
+	g_autofree char *counts = g_strdup_printf("%s/devices/vbd-%u-51712/statistics", sys, domid);
+	g_autofree char *count = g_build_filename(counts, "wr_req", NULL);
+
+	if (g_strcmp0(device, "7:7") || g_mkdir_with_parents(folder, 0700) ||
+	    g_mkdir_with_parents(counts, 0700) || !g_file_set_contents(file, under_way, -1, NULL) ||
+	    !g_file_set_contents(count, taken, -1, NULL))
+		exit(1);
+}
+
+static bool waits(const struct call *call, gint64 us)
+{
+	gint64 until = g_get_monotonic_time() + us;
+
+	UNTIL(call->done || g_get_monotonic_time() > until);
+	return !call->done;
+}
+
+/* Who hears that a guest is saved may let another host have its disks. */
+static void test_disk_written(void)
+{
+	g_autofree char *sys = g_dir_make_tmp("xylemd-sys-XXXXXX", NULL);
+	g_autofree char *remove = g_strdup_printf("rm -rf '%s'", sys);
+	const char *before = drain_sys;
+	struct test_guest g;
+	uint32_t domid = saveable(&g, false);
+	struct call *call;
+	int fd = scratch();
+
+	drain_sys = sys;
+	set_disk(sys, domid, "       0        1\n", "5\n");
+	call = begin_save(&g, fd);
+	tap_ok(waits(call, 100000), "a save is not over while a disk is written to");
+	set_disk(sys, domid, "       0        0\n", "6\n");
+	tap_ok(succeeded(call) && !runs(domid), "and is when that is done");
+	destroyed(&g);
+	domid = saveable(&g, false);
+	set_disk(sys, domid, "       0        1\n", "5\n");
+	tap_ok(refused(begin_save(&g, fd), "Timeout") && runs(domid),
+	       "a disk that does not answer fails it: the guest goes on");
+	call = begin_save(&g, fd);
+	tap_ok(waits(call, 100000) && succeeded(begin("Cancel", g_variant_new("(s)", g.uuid))) &&
+	               refused(call, "Cancelled") && runs(domid),
+	       "it can be cancelled meanwhile");
+	call = begin_save(&g, fd);
+	tap_ok(waits(call, 100000) && destroyed(&g), "and the guest destroyed");
+	UNTIL(call->done);
+	end(call);
+	drain_sys = before;
+	if (system(remove))
+		exit(1);
+	close(fd);
+}
+
 int main(void)
 {
 	g_log_set_writer_func(quiet, NULL, NULL);
@@ -799,6 +860,7 @@ int main(void)
 	test_cancelled_adopted();
 	test_cancelled_late();
 	test_journal_full();
+	test_disk_written();
 	test_dump();
 	g_rmdir(dir);
 	g_rmdir(dump_dir);
