@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What a start waits for and may never get: a disk, the lock manager. It is done on a thread of its own, so that a start which
- * is given up (domain_doom) ends without it; the thread then stays behind until it can end, and undoes what it has done.
+ * What a start, of a guest or of libvirtd, waits for and may never get: a disk, the lock manager. It is done on a thread of its own,
+ * so that a start which is given up (domain_doom) ends without it; the thread then stays behind until it can end, and undoes what
+ * it has done. As long as one is behind the driver stays as it is, also when libvirtd ends.
  *
  * The number of threads that stay behind is bounded: beyond it nobody is let in who might add to them.
  */
 #include "xylem.h"
 
 #include "viridentity.h"
+#include "virtime.h"
 
 VIR_LOG_INIT("xylem.aside");
 
@@ -55,11 +57,13 @@ static void aside_main(void *opaque)
 	aside_free(a);
 }
 
-/* Until it is over or the start is given up. No object is locked. Whether it is over. */
-static bool wait_for(struct aside *a, const bool *doomed)
+/* Until it is over, or the start is given up, or then; 0: for ever. No object is locked. Whether it is over. */
+static bool wait_for(struct aside *a, const bool *doomed, unsigned long long until_ms)
 {
 	virMutexLock(&xylem->lock);
-	while (!a->over && !*doomed && virCondWait(&xylem->slot_free, &xylem->lock) == 0)
+	while (!a->over && !*doomed &&
+	       (until_ms ? virCondWaitUntil(&xylem->slot_free, &xylem->lock, until_ms)
+	                 : virCondWait(&xylem->slot_free, &xylem->lock)) == 0)
 		;
 	a->left = !a->over;
 	xylem->left_count += a->left;
@@ -81,34 +85,78 @@ static bool may_begin(void)
 	return false;
 }
 
-int aside(virDomainObj *vm, aside_run_fn *run, aside_undo_fn *undo, void **data)
+/* NULL with an error, and nothing has begun. */
+static struct aside *begin(aside_run_fn *run, aside_undo_fn *undo, void *data)
 {
-	struct domain_private *priv = vm->privateData;
 	struct aside *a;
 	virThread thread;
-	int ret = -1;
 
 	if (!may_begin())
-		return -1;
+		return NULL;
 	a = g_new0(struct aside, 1);
 	a->run = run;
 	a->undo = undo;
-	a->data = *data;
+	a->data = data;
 	a->identity = virIdentityGetCurrent();
-	if (virThreadCreateFull(&thread, false, aside_main, "xylem-aside", false, a) < 0) {
-		virReportSystemError(errno, "%s", "there is no thread for what may not answer");
-		aside_free(a);
+	if (virThreadCreateFull(&thread, false, aside_main, "xylem-aside", false, a) == 0)
+		return a;
+	virReportSystemError(errno, "%s", "there is no thread for what may not answer");
+	aside_free(a);
+	return NULL;
+}
+
+/* What it gave. */
+static int take_result(struct aside *a)
+{
+	int ret = a->ret;
+
+	virErrorRestore(&a->error);
+	aside_free(a);
+	return ret;
+}
+
+int aside(virDomainObj *vm, aside_run_fn *run, aside_undo_fn *undo, void **data)
+{
+	struct domain_private *priv = vm->privateData;
+	struct aside *a = begin(run, undo, *data);
+	int ret = -1;
+
+	if (!a)
 		return -1;
-	}
 	virObjectUnlock(vm);
-	if (wait_for(a, &priv->doomed)) {
-		ret = a->ret;
-		virErrorRestore(&a->error);
-		aside_free(a);
+	if (wait_for(a, &priv->doomed, 0)) {
+		ret = take_result(a);
 	} else {
 		*data = NULL;
 		virReportError(VIR_ERR_OPERATION_ABORTED, "%s", "the start was given up");
 	}
 	virObjectLock(vm);
 	return ret;
+}
+
+int aside_briefly(unsigned int wait_ms, aside_run_fn *run, aside_undo_fn *undo, void *data)
+{
+	struct aside *a = begin(run, undo, data);
+	unsigned long long now = 0;
+	bool never = false;
+
+	if (!a) {
+		undo(data, -1);
+		return -1;
+	}
+	ignore_value(virTimeMillisNow(&now));
+	if (wait_for(a, &never, now + wait_ms))
+		return take_result(a);
+	virReportError(VIR_ERR_OPERATION_TIMEOUT, "no answer in %u ms", wait_ms);
+	return -1;
+}
+
+bool aside_busy(void)
+{
+	bool busy;
+
+	virMutexLock(&xylem->lock);
+	busy = xylem->left_count > 0;
+	virMutexUnlock(&xylem->lock);
+	return busy;
 }

@@ -103,7 +103,7 @@ static int check_no_save(virDomainObj *vm)
 	virObjectUnlock(vm);
 	there = domain_look_for_save(file);
 	virObjectLock(vm);
-	vm->hasManagedSave = there;
+	domain_know_save(vm, there);
 	if (!there)
 		return 0;
 	virReportError(VIR_ERR_OPERATION_INVALID, "%s has a managed save; undefine it with --managed-save",

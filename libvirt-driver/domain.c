@@ -266,6 +266,14 @@ char *domain_save_file(const virDomainObj *vm)
 	return g_strdup_printf("%s/%s.save", xylem->save_dir, vm->def->name);
 }
 
+void domain_know_save(virDomainObj *vm, bool there)
+{
+	struct domain_private *priv = vm->privateData;
+
+	vm->hasManagedSave = there;
+	priv->save_unknown = false;
+}
+
 bool domain_look_for_save(const char *file)
 {
 	return virFileExists(file) && !savefile_is_dead(file);
@@ -283,7 +291,7 @@ int domain_remove_save(virDomainObj *vm)
 	virObjectLock(vm);
 	if (!gone)
 		return -1;
-	vm->hasManagedSave = false;
+	domain_know_save(vm, false);
 	return 0;
 }
 

@@ -30,6 +30,8 @@ VIR_LOG_INIT("xylem.driver");
 #define STORE_MS     5000
 /* After which a guest that does not get started does not keep others from it. */
 #define START_LATE_MS 30000
+/* How long the folder of managed saves is waited for. */
+#define SAVES_MS 5000
 
 __attribute__((visibility("default"))) int xylemRegister(void);
 
@@ -130,11 +132,8 @@ static int load_all(void)
 static int recover(virDomainObj *vm, void *opaque G_GNUC_UNUSED)
 {
 	struct domain_private *priv = vm->privateData;
-	g_autofree char *file = NULL;
 
 	virObjectLock(vm);
-	file = domain_save_file(vm);
-	vm->hasManagedSave = domain_look_for_save(file);
 	if (virDomainObjIsActive(vm) && !domain_is_dom0(vm)) {
 		g_autoptr(virConnect) conn = NULL;
 		size_t i;
@@ -192,6 +191,7 @@ static virDrvStateInitResult state_initialize(bool privileged, const char *root,
 	locks_read_conf(SYSCONFDIR "/libvirt/libxl.conf");
 	if (events_start() < 0)
 		goto error;
+	save_find_all(SAVES_MS);
 	start_autostart();
 	return VIR_DRV_STATE_INIT_COMPLETE;
 

@@ -320,7 +320,7 @@ static int save_call_managed(virDomainPtr dom, int (*acl)(virConnectPtr conn, vi
 	} else {
 		ret = save(vm, path, true, dxml, flags);
 		if (ret == 0)
-			vm->hasManagedSave = true;
+			domain_know_save(vm, true);
 	}
 	domain_end_job(vm);
 cleanup:
@@ -510,7 +510,7 @@ static int restore_managed(virDomainObj *vm, struct managed *m, bool paused)
 	/* It is marked as used: one that stays does no harm. */
 	if (domain_remove_save(vm) < 0)
 		VIR_WARN("%s: %s", vm->def->name, virGetLastErrorMessage());
-	vm->hasManagedSave = false;
+	domain_know_save(vm, false);
 	virResetLastError();
 	return 0;
 }
@@ -523,7 +523,7 @@ static int start_with(virDomainObj *vm, struct managed **m, bool paused, int det
 		return -1;
 	if (ret < 0 && !(*m)->there)
 		return -1;
-	vm->hasManagedSave = (*m)->there;
+	domain_know_save(vm, (*m)->there);
 	if (ret < 0)
 		return refuse_managed(vm, (*m)->path);
 	return (*m)->there ? restore_managed(vm, *m, paused) : process_start(vm, paused, detail);
@@ -545,6 +545,67 @@ int save_start(virDomainObj *vm, bool paused, bool fresh, int detail)
 		managed_free(m);
 	process_finish(vm);
 	return ret;
+}
+
+/* ---- at the start of libvirtd ---- */
+
+/* Each stays as it is taken to be until its file has been looked at, here or by whoever starts it. */
+static int run_find(void *data)
+{
+	GPtrArray *vms = data;
+	guint i;
+
+	for (i = 0; i < vms->len; i++) {
+		virDomainObj *vm = g_ptr_array_index(vms, i);
+		const struct domain_private *priv = vm->privateData;
+		g_autofree char *file = NULL;
+		bool there;
+
+		virObjectLock(vm);
+		file = domain_save_file(vm);
+		virObjectUnlock(vm);
+		there = domain_look_for_save(file);
+		virObjectLock(vm);
+		if (priv->save_unknown)
+			domain_know_save(vm, there);
+		virObjectUnlock(vm);
+	}
+	return 0;
+}
+
+static void undo_find(void *data, int ret)
+{
+	if (ret == 0)
+		VIR_WARN("%s answers: the managed saves in it are known", xylem->save_dir);
+	g_ptr_array_unref(data);
+}
+
+static int note_unknown(virDomainObj *vm, void *data)
+{
+	struct domain_private *priv = vm->privateData;
+
+	virObjectLock(vm);
+	if (!domain_is_dom0(vm)) {
+		/* What is not known to be absent is not lost. */
+		vm->hasManagedSave = priv->save_unknown = true;
+		g_ptr_array_add(data, virObjectRef(vm));
+	}
+	virObjectUnlock(vm);
+	return 0;
+}
+
+void save_find_all(unsigned int wait_ms)
+{
+	GPtrArray *vms = g_ptr_array_new_with_free_func(virObjectUnref);
+
+	virDomainObjListForEach(xylem->domains, false, note_unknown, vms);
+	if (aside_briefly(wait_ms, run_find, undo_find, vms) == 0) {
+		g_ptr_array_unref(vms);
+		return;
+	}
+	VIR_WARN("%s does not answer: until it does each guest is taken to have a managed save",
+	         xylem->save_dir);
+	virResetLastError();
 }
 
 /* ---- the definitions in files ---- */

@@ -117,6 +117,7 @@ struct domain_private {
 	        missing_ms; /* since when nobody knows it: the hypervisor does not list it, xylemd is away; or 0 */
 	unsigned long life; /* counts its starts */
 	bool dumping;       /* a core file is written */
+	bool save_unknown;  /* whether it has a managed save, and it is taken to have one */
 	char *save_file;    /* to which it is being saved, or was when libvirtd ended; NULL */
 	enum migration migration;
 	struct outgoing *outgoing; /* NULL: no client, nor a call, is at work on its migration */
@@ -191,6 +192,7 @@ int domain_state(virDomainObj *vm, const struct xyl_dominfo *info, int *reason);
 char *domain_save_file(const virDomainObj *vm);
 /* Whether it is there and of use. Looks at the disk; vm->hasManagedSave is what is known of it. */
 bool domain_look_for_save(const char *file);
+void domain_know_save(virDomainObj *vm, bool there);
 /* 0, or -1 with an error; none to remove is no error. The object is unlocked meanwhile; the caller has a slot. */
 int domain_remove_save(virDomainObj *vm);
 
@@ -203,6 +205,10 @@ typedef void aside_undo_fn(void *data, int ret);
  * was given up first. Then *data is NULL, and undo() will get it. Between process_begin() and process_finish().
  */
 int aside(virDomainObj *vm, aside_run_fn *run, aside_undo_fn *undo, void **data);
+/* The same, of no guest, and for so long: -1 with an error when it is not over by then, and undo() gets, or has got, the data. */
+int aside_briefly(unsigned int wait_ms, aside_run_fn *run, aside_undo_fn *undo, void *data);
+/* Whether a thread has stayed behind, which uses the driver still. */
+bool aside_busy(void);
 
 /* ---- halfway.c: what a libvirtd that died has left, or an xylemd that does not answer ---- */
 /* A start, or a detach, takes or gives back locks and ports of networks from here on; def: as its devices are then. */
@@ -481,6 +487,9 @@ int lifecycle_cancel(virDomainObj *vm);
 /* save.c */
 /* Starts the guest, which the caller has the job of: from its managed save if it has one; fresh: that is thrown away. */
 int save_start(virDomainObj *vm, bool paused, bool fresh, int detail);
+/* At the start of libvirtd: which guests have a managed save. What is not known by then is found out later; until then they are
+ * taken to have one. */
+void save_find_all(unsigned int wait_ms);
 /* What became of a save that libvirtd, or xylemd, has not lived to see the end of. Locked, no job; events_work_fn. */
 void save_recover(virDomainObj *vm, unsigned long life);
 /*

@@ -772,8 +772,8 @@ static void test_given_up_early(bool of_locks)
 		way++;
 		ends += ended(jobs[i]) && jobs[i]->ret < 0 && strstr(jobs[i]->error, "given up");
 	}
-	tap_ok(way == 8 && given_up == 8 && ends == 8, "starts that wait for %s end when they are given up",
-	       what);
+	tap_ok(way == 8 && given_up == 8 && ends == 8 && aside_busy(),
+	       "starts that wait for %s end when they are given up", what);
 	end_all(jobs, GUESTS);
 	for (i = 0; i < 1000 && (i == 0 || left); i++) {
 		g_usleep(1000);
@@ -786,6 +786,24 @@ static void test_given_up_early(bool of_locks)
 	tap_ok(!left && given_up == 8 && !locks_held, "nothing runs, and nothing is held, when %s answers",
 	       what);
 	xylem->lock_manager = NULL;
+	set_saves(false);
+}
+
+/* libvirtd begins, and the folder of managed saves is on it. */
+static void test_begin_on_dead_disk(void)
+{
+	unsigned int i;
+
+	set_running(false);
+	set_saves(true);
+	set_hung(true, true);
+	save_find_all(20);
+	tap_ok(aside_busy() && define_has_save(doms[0], 0) == 1 && others_go_on(),
+	       "managed saves on a dead disk: libvirtd begins, and takes guests to have one");
+	set_hung(false, false);
+	for (i = 0; i < 10000 && aside_busy(); i++)
+		g_usleep(1000);
+	tap_ok(!aside_busy() && define_has_save(doms[0], 0) == 0, "and knows better when it answers");
 	set_saves(false);
 }
 
@@ -924,6 +942,7 @@ int main(void)
 		test_files(&of_files[kind]);
 	test_given_up_early(false);
 	test_given_up_early(true);
+	test_begin_on_dead_disk();
 	test_resumes();
 	test_given_up();
 	test_destroys();
