@@ -53,9 +53,9 @@ static bool should_run(bool privileged)
 
 static int state_cleanup(void)
 {
-	/* libvirtd ends while a guest is still being built, or comes from another host: the process goes, and
-	 * nothing is taken from that thread. */
-	if (!xylem || autostart_busy() || migrate_busy())
+	/* libvirtd ends while a guest is still being built, or comes from another host, or a disk does not answer: the
+	 * process goes, and nothing is taken from that thread. */
+	if (!xylem || autostart_busy() || migrate_busy() || aside_busy())
 		return 0;
 	if (xylem->context)
 		events_stop();
