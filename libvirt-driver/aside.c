@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What a start, of a guest or of libvirtd, waits for and may never get: a disk, the lock manager. It is done on a thread of its own,
- * so that a start which is given up (domain_doom) ends without it; the thread then stays behind until it can end, and undoes what
- * it has done. As long as one is behind the driver stays as it is, also when libvirtd ends.
+ * What a start, of a guest or of libvirtd, waits for and may never get: a disk, the lock manager, a hook script. It is done on a
+ * thread of its own, so that a start which is given up (domain_doom) ends without it; the thread then stays behind until it can
+ * end, and undoes what it has done. As long as one is behind the driver stays as it is, also when libvirtd ends.
  *
  * The number of threads that stay behind is bounded: beyond it nobody is let in who might add to them.
  */
@@ -80,8 +80,10 @@ static bool may_begin(void)
 	virMutexUnlock(&xylem->lock);
 	if (left < LEFT_MAX)
 		return true;
-	virReportError(VIR_ERR_OPERATION_FAILED,
-	               "%u starts that were given up still wait for disks, or for the lock manager", left);
+	virReportError(
+	        VIR_ERR_OPERATION_FAILED,
+	        "%u starts that were given up still wait for disks, for the lock manager or for scripts",
+	        left);
 	return false;
 }
 

@@ -433,8 +433,72 @@ void process_unlock(virDomainObj *vm)
 	drop_locks(vm, locks);
 }
 
-/* What was done for a start that fails is undone; the error stays. */
-static void unwind(virDomainObj *vm, virDomainDef *live, bool locked)
+struct script {
+	char *name, *xml;
+	int op;
+};
+
+static void script_free(struct script *s)
+{
+	g_free(s->name);
+	g_free(s->xml);
+	g_free(s);
+}
+
+static int run_script(void *data)
+{
+	const struct script *s = data;
+
+	return virHookCall(VIR_HOOK_DRIVER_LIBXL, s->name, s->op, VIR_HOOK_SUBOP_BEGIN, NULL, s->xml, NULL) <
+	                       0
+	               ? -1
+	               : 0;
+}
+
+static void undo_script(void *data, int ret G_GNUC_UNUSED)
+{
+	struct script *s = data;
+
+	ignore_value(virHookCall(VIR_HOOK_DRIVER_LIBXL, s->name, VIR_HOOK_LIBXL_OP_RELEASE,
+	                         VIR_HOOK_SUBOP_END, NULL, s->xml, NULL));
+	script_free(s);
+}
+
+/* NULL with an error. */
+static struct script *script_new(virDomainDef *live, int op)
+{
+	char *xml = virDomainDefFormat(live, xylem->xmlopt, 0);
+	struct script *s;
+
+	if (!xml)
+		return NULL;
+	s = g_new0(struct script, 1);
+	s->name = g_strdup(live->name);
+	s->xml = xml;
+	s->op = op;
+	return s;
+}
+
+/* Of a start, which may be given up while the script runs: *left, then "release" follows when it ends. */
+static int start_hook(virDomainObj *vm, virDomainDef *live, int op, bool *left)
+{
+	void *data;
+	int ret;
+
+	if (!virHookPresent(VIR_HOOK_DRIVER_LIBXL))
+		return 0;
+	data = script_new(live, op);
+	if (!data)
+		return -1;
+	ret = aside(vm, run_script, undo_script, &data);
+	*left = !data;
+	if (data)
+		script_free(data);
+	return ret;
+}
+
+/* What was done for a start that fails is undone; the error stays. scripted: a script of it runs still. */
+static void unwind(virDomainObj *vm, virDomainDef *live, bool locked, bool scripted)
 {
 	g_autoptr(disk_locks_t) locks = locked ? locks_new(live, NULL) : NULL;
 	virErrorPtr saved;
@@ -443,7 +507,8 @@ static void unwind(virDomainObj *vm, virDomainDef *live, bool locked)
 	drop_locks(vm, locks);
 	release_nets(live);
 	halfway_end(live);
-	ignore_value(domain_hook(vm, live, VIR_HOOK_LIBXL_OP_RELEASE, VIR_HOOK_SUBOP_END));
+	if (!scripted)
+		ignore_value(domain_hook(vm, live, VIR_HOOK_LIBXL_OP_RELEASE, VIR_HOOK_SUBOP_END));
 	virErrorRestore(&saved);
 }
 
@@ -496,12 +561,12 @@ static bool takes(const virDomainDef *live, const char *once)
 }
 
 /* Steps 2 and 3. It may be given up in each step that waits for somebody. */
-static int take(virDomainObj *vm, virDomainDef *live, const char *once, bool *locked)
+static int take(virDomainObj *vm, virDomainDef *live, const char *once, bool *locked, bool *scripted)
 {
 	const struct domain_private *priv = vm->privateData;
 
-	if (domain_hook(vm, live, VIR_HOOK_LIBXL_OP_PREPARE, VIR_HOOK_SUBOP_BEGIN) < 0 ||
-	    check_doomed(vm) < 0 || resolve_unlocked(vm, live) < 0 || check_doomed(vm) < 0)
+	if (start_hook(vm, live, VIR_HOOK_LIBXL_OP_PREPARE, scripted) < 0 || check_doomed(vm) < 0 ||
+	    resolve_unlocked(vm, live) < 0 || check_doomed(vm) < 0)
 		return -1;
 	if (takes(live, once))
 		halfway_begin(live);
@@ -516,7 +581,7 @@ static int start_from(virDomainObj *vm, virDomainDef *definition, bool paused, i
 {
 	g_autoptr(virDomainDef) live = definition;
 	struct domain_private *priv = vm->privateData;
-	bool incoming = priv->migration == MIGRATION_INCOMING, locked = false;
+	bool incoming = priv->migration == MIGRATION_INCOMING, locked = false, scripted = false;
 	int ret;
 
 	if (!live || check_host(live) < 0 || console_complete(live) < 0)
@@ -530,8 +595,8 @@ static int start_from(virDomainObj *vm, virDomainDef *definition, bool paused, i
 	g_clear_pointer(&priv->save_file, g_free);
 	if (halfway_recover_start(vm) < 0)
 		return -1;
-	ret = take(vm, live, once, &locked) < 0 ||
-	                      domain_hook(vm, live, VIR_HOOK_LIBXL_OP_START, VIR_HOOK_SUBOP_BEGIN) < 0
+	ret = take(vm, live, once, &locked, &scripted) < 0 ||
+	                      start_hook(vm, live, VIR_HOOK_LIBXL_OP_START, &scripted) < 0
 	              ? -1
 	              : build(vm, live, paused, stream, once);
 	if (ret == MONITOR_LOST) {
@@ -540,7 +605,7 @@ static int start_from(virDomainObj *vm, virDomainDef *definition, bool paused, i
 		return -1;
 	}
 	if (ret < 0) {
-		unwind(vm, live, locked);
+		unwind(vm, live, locked, scripted);
 		return -1;
 	}
 	/* What it has done meanwhile is another life than was built: reconciling finds out. */

@@ -108,7 +108,9 @@ static void test_unlocked(void)
 
 /* ---- a script that the guest is destroyed in ---- */
 
-static bool hooks;
+static bool hooks, hook_hangs;
+static gint hooks_inside;
+static GMutex hook_gate;
 static GString *ops;
 
 int virHookPresent(int driver G_GNUC_UNUSED)
@@ -126,10 +128,25 @@ int virHookCall(int driver G_GNUC_UNUSED, const char *id G_GNUC_UNUSED, int op, 
 	                                                       : "other ");
 	if (op != VIR_HOOK_LIBXL_OP_PREPARE)
 		return 0;
+	if (hook_hangs) {
+		g_atomic_int_inc(&hooks_inside);
+		g_mutex_lock(&hook_gate);
+		g_mutex_unlock(&hook_gate);
+		return 0;
+	}
 	vm = domain_get(dom);
 	domain_doom(vm);
 	virDomainObjEndAPI(&vm);
 	return 0;
+}
+
+static bool scripts_end(void)
+{
+	int i;
+
+	for (i = 0; i < 10000 && aside_busy(); i++)
+		g_usleep(1000);
+	return !aside_busy();
 }
 
 static void test_doomed(void)
@@ -138,10 +155,39 @@ static void test_doomed(void)
 
 	ops = g_string_new(NULL);
 	hooks = true;
-	ok(lifecycle_create(dom) < 0 && virGetLastErrorCode() == VIR_ERR_OPERATION_ABORTED &&
+	ok(lifecycle_create(dom) < 0 && virGetLastErrorCode() == VIR_ERR_OPERATION_ABORTED && scripts_end() &&
 	           locks_takes == before && STREQ(ops->str, "prepare release "),
 	   "a guest that is destroyed while its first script runs: nothing else is done for it");
 	hooks = false;
+	g_string_free(ops, TRUE);
+}
+
+static gpointer start_it(gpointer data G_GNUC_UNUSED)
+{
+	return GINT_TO_POINTER(lifecycle_create(dom) < 0 &&
+	                       virGetLastErrorCode() == VIR_ERR_OPERATION_ABORTED);
+}
+
+static void test_hook_hangs(void)
+{
+	gint64 begun = g_get_monotonic_time();
+	int held_before = locks_held;
+	GThread *thread;
+	bool good;
+
+	ops = g_string_new(NULL);
+	hooks = hook_hangs = true;
+	g_mutex_lock(&hook_gate);
+	thread = g_thread_new("start", start_it, NULL);
+	while (!g_atomic_int_get(&hooks_inside))
+		g_usleep(1000);
+	good = lifecycle_destroy(dom) == 0 && g_get_monotonic_time() - begun < 10 * G_USEC_PER_SEC;
+	ok(good && aside_busy(), "a guest whose first script hangs can be destroyed");
+	g_mutex_unlock(&hook_gate);
+	ok(g_thread_join(thread) && scripts_end() && STREQ(ops->str, "prepare release ") &&
+	           locks_held == held_before,
+	   "its start ends, and what the script has done is undone when it ends");
+	hooks = hook_hangs = false;
 	g_string_free(ops, TRUE);
 }
 
@@ -159,6 +205,7 @@ int main(void)
 	test_xylemd_gone();
 	test_unlocked();
 	test_doomed();
+	test_hook_hangs();
 	events_stop();
 	virObjectUnref(dom);
 	return tap_end() || system(remove) ? 1 : 0;
