@@ -3,6 +3,7 @@
 #include "guest.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -539,8 +540,21 @@ static void crew_init(struct crew *crew, guint base)
 	crew->threads = g_thread_pool_new(crew_run, crew, (gint)base, FALSE, NULL);
 }
 
+/*
+ * Who builds a guest needs a list of its pages for a moment, megabytes for a large one. When the first such list is freed glibc
+ * begins to take later ones from the thread's arena, of which there are many, and to keep as much in each: not so where the
+ * limits are set.
+ */
+static void limit_memory(void)
+{
+	if (!mallopt(M_MMAP_THRESHOLD, 128 << 10) || !mallopt(M_TRIM_THRESHOLD, 128 << 10) ||
+	    !mallopt(M_ARENA_MAX, 2))
+		g_warning("memory that is free again may stay with xylemd");
+}
+
 void daemon_init(const char *journal_dir, const char *dump_dir)
 {
+	limit_memory();
 	g_mutex_init(&xylemd.lock);
 	g_cond_init(&xylemd.scanned);
 	xylemd.journal_dir = g_strdup(journal_dir);

@@ -134,6 +134,37 @@ static void test_flat(const char *name, void (*cycle)(struct test_guest *g))
 	tap_ok(grown < GROWTH_BYTES, "%s: no memory stays", name);
 }
 
+static void use_and_free(size_t bytes)
+{
+	char *list = malloc(bytes);
+
+	if (!list)
+		exit(1);
+	memset(list, 1, bytes);
+	free(list);
+}
+
+static gpointer build_large(gpointer data)
+{
+	/* The second time glibc would take it from the thread's arena, and keep it. */
+	use_and_free(GPOINTER_TO_SIZE(data));
+	use_and_free(GPOINTER_TO_SIZE(data));
+	return NULL;
+}
+
+/* Whoever builds a guest needs a list of its pages. */
+static void test_large_lists(void)
+{
+	size_t bytes = 8 << 20, kept = mallinfo2().fordblks;
+	int i;
+
+	for (i = 0; i < 4; i++)
+		g_thread_join(g_thread_new("large", build_large, GSIZE_TO_POINTER(bytes)));
+	kept = mallinfo2().fordblks - MIN(kept, mallinfo2().fordblks);
+	printf("# %zu bytes are free and kept\n", kept);
+	tap_ok(kept < 1 << 20, "the lists of a large guest's pages are given back, by each thread");
+}
+
 /* Chunks that are kept for the next one count as in use. */
 static void count_exactly(char **argv)
 {
@@ -162,6 +193,7 @@ int main(int argc, char **argv)
 	with_screen = false;
 	test_flat("with a reboot", cycle_reboot);
 	test_flat("a start that is refused", cycle_refused);
+	test_large_lists();
 	g_rmdir(dir);
 	g_rmdir(dump_dir);
 	g_free(dump_dir);
