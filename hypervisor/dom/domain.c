@@ -199,6 +199,7 @@ int domain_create(const struct domain_config *c, struct domain **out)
 	memcpy(d->handle, c->handle, sizeof(d->handle));
 	d->pause_count = d->controller_pause_count = 1;
 	d->paused_at_creation = true;
+	d->vtsc.incarnation = !c->privileged;
 	for (unsigned i = 0; i < ARRAY_SIZE(d->watchdog); i++)
 		timer_init(&d->watchdog[i], watchdog_expired, d, this_cpu());
 	domain_mm_init(&d->mm, c->domid, c->privileged);

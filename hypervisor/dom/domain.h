@@ -15,6 +15,7 @@
 #include "hw/rflags.h"
 #include "mm/frame.h"
 #include "dom/timer.h"
+#include "dom/vtsc.h"
 #include <xen/xen.h>
 #include <xen/vcpu.h>
 #include <xen/sched.h>
@@ -181,7 +182,7 @@ struct domain {
 		uint64_t done;  /* pfns; also of clearing it before it is switched on */
 	} log_read;
 	uint32_t relinquish_step;
-	uint32_t tsc_mode; /* 0 or 2, which are the same here */
+	struct vtsc vtsc;
 };
 
 /* ---- by number, and references (domtable.c) ---- */

@@ -236,6 +236,15 @@ static void time_page_fill(struct vcpu_time_info *t, const struct time_scale *s)
 	t->flags = s->tsc_stable ? XEN_PVCLOCK_TSC_STABLE_BIT : 0;
 }
 
+/* As v sees time on this CPU. */
+static struct time_scale scale_of(const struct vcpu *v)
+{
+	struct time_scale s = time_scale_read();
+
+	vtsc_scale(&v->domain->vtsc, &s);
+	return s;
+}
+
 static bool time_page_is(const struct vcpu *v, const struct time_scale *s)
 {
 	const struct vcpu_time_info *page = &v->info->time;
@@ -245,7 +254,7 @@ static bool time_page_is(const struct vcpu *v, const struct time_scale *s)
 
 bool vcpu_time_stale(const struct vcpu *v)
 {
-	struct time_scale s = time_scale_read();
+	struct time_scale s = scale_of(v);
 
 	return !time_page_is(v, &s);
 }
@@ -253,12 +262,13 @@ bool vcpu_time_stale(const struct vcpu *v)
 void vcpu_time_update(struct vcpu *v, bool force)
 {
 	struct vcpu_time_info *page = &v->info->time, copy;
-	struct time_scale s = time_scale_read();
+	struct time_scale s;
 	uint32_t version;
 	gva_t area;
 
 	if (v->is_idle)
 		return;
+	s = scale_of(v);
 	if (!force && time_page_is(v, &s))
 		return;
 	version = (READ_ONCE(page->version) + 1) | 1; /* odd: being written */

@@ -46,22 +46,9 @@ static uint64_t wall_ns;
 
 /* ---- scale ---- */
 
-/* ns = ((ticks << shift) * mul) >> 32, as the ABI has it: shift and mul for a rate. */
 static void scale_set(struct cpu_clock *c, uint64_t hz)
 {
-	uint64_t rate = hz;
-	int8_t shift = 0;
-
-	while (rate > 2 * SECOND_NS) {
-		rate >>= 1;
-		shift--;
-	}
-	while (rate <= SECOND_NS) {
-		rate <<= 1;
-		shift++;
-	}
-	c->mul = (uint32_t)((SECOND_NS << 32) / rate);
-	c->shift = shift;
+	time_scale_of_rate(hz, &c->mul, &c->shift);
 	c->tsc_hz = hz;
 }
 

@@ -15,6 +15,19 @@ struct time_scale {
 	bool tsc_stable; /* TSCs of all CPUs run in step */
 };
 struct time_scale time_scale_read(void);
+/* ns = ((ticks << shift) * mul) >> 32, as the ABI has it: shift and mul for a rate above 0. */
+static inline void time_scale_of_rate(uint64_t hz, uint32_t *mul, int8_t *shift)
+{
+	const uint64_t second_ns = 1000000000;
+	uint64_t rate = hz;
+
+	*shift = 0;
+	for (; rate > 2 * second_ns; rate >>= 1)
+		--*shift;
+	for (; rate <= second_ns; rate <<= 1)
+		++*shift;
+	*mul = (uint32_t)((second_ns << 32) / rate);
+}
 uint64_t time_tsc_khz(void);
 /* Wall-clock time at system time 0: seconds and nanoseconds since 1970. */
 void time_wallclock(uint64_t *sec, uint32_t *nsec);

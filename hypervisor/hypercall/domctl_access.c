@@ -75,23 +75,34 @@ static int memory_mapping(const struct xen_domctl_memory_mapping *q)
 	               : 0;
 }
 
+/* By default the guest reads the machine's own TSC, whatever its quality and that of the host where the guest began: its time
+ * page has the scale. */
 static int set_tsc(struct domain *d, const struct xen_domctl_tsc_info *q)
 {
-	/* The guest reads the machine's own TSC: to emulate another is not offered. */
-	if (q->tsc_mode > 3)
+	if (d == current_domain() || q->tsc_mode > VTSC_NEVER_EMULATE)
 		return -EINVAL;
-	if (q->tsc_mode != 0 /* default */ && q->tsc_mode != 2 /* never emulate */)
-		return -EOPNOTSUPP;
-	d->tsc_mode = q->tsc_mode;
+	domain_pause(d);
+	if (q->tsc_mode != VTSC_NEVER_EMULATE) {
+		d->vtsc.offset_ns = time_now_ns() - q->elapsed_nsec;
+		d->vtsc.khz = q->gtsc_khz ? q->gtsc_khz : (uint32_t)time_tsc_khz();
+	}
+	d->vtsc.emulated = q->tsc_mode == VTSC_ALWAYS_EMULATE;
+	d->vtsc.mode = q->tsc_mode;
+	d->vtsc.incarnation = q->incarnation + 1;
+	domain_unpause(d);
 	return 0;
 }
 
 static int get_tsc(const struct domain *d, struct xen_domctl_tsc_info *q)
 {
-	q->tsc_mode = d->tsc_mode;
-	q->gtsc_khz = (uint32_t)time_tsc_khz();
-	q->incarnation = 0;
-	q->elapsed_nsec = time_now_ns();
+	uint64_t elapsed_ns = time_now_ns();
+
+	q->tsc_mode = d->vtsc.mode;
+	q->incarnation = d->vtsc.incarnation;
+	q->gtsc_khz = d->vtsc.emulated ? d->vtsc.khz : (uint32_t)time_tsc_khz();
+	if (d->vtsc.emulated)
+		elapsed_ns -= d->vtsc.offset_ns;
+	q->elapsed_nsec = (int64_t)elapsed_ns < 0 ? 0 : elapsed_ns;
 	return 0;
 }
 

@@ -363,7 +363,28 @@ int cpu_policy_update(struct domain *d, const xen_cpuid_leaf_t *leaves, unsigned
 	return 0;
 }
 
-static struct cpuid_regs hypervisor_leaf(uint32_t n)
+/* Leaf 3: how the domain's TSC comes about. */
+static struct cpuid_regs time_leaf(const struct domain *d, uint32_t subleaf)
+{
+	const struct vtsc *t = &d->vtsc;
+	struct time_scale s = time_scale_read();
+	uint32_t host_khz = (uint32_t)time_tsc_khz(), khz = t->khz || d->privileged ? t->khz : host_khz;
+	uint64_t offset_ns = t->emulated ? 0 : t->offset_ns;
+
+	if (subleaf == 0)
+		return (struct cpuid_regs){ (uint32_t)t->emulated | (uint32_t)s.tsc_stable << 1 |
+			                            (uint32_t)cpu_features.rdtscp << 2,
+			                    t->mode, khz, t->incarnation };
+	if (subleaf == 2)
+		return (struct cpuid_regs){ .eax = host_khz };
+	if (subleaf != 1 || !khz)
+		return (struct cpuid_regs){ 0 };
+	time_scale_of_rate(khz * 1000ull, &s.tsc_to_ns_mul, &s.tsc_shift);
+	return (struct cpuid_regs){ (uint32_t)offset_ns, (uint32_t)(offset_ns >> 32), s.tsc_to_ns_mul,
+		                    (uint32_t)s.tsc_shift };
+}
+
+static struct cpuid_regs hypervisor_leaf(const struct domain *d, uint32_t n, uint32_t subleaf)
 {
 	struct cpuid_regs r = { 0 };
 
@@ -380,6 +401,8 @@ static struct cpuid_regs hypervisor_leaf(uint32_t n)
 		r.ebx = 0x40000000;
 		r.ecx = XEN_CPUID_FEAT1_MMU_PT_UPDATE_PRESERVE_AD;
 		break;
+	case 3:
+		return time_leaf(d, subleaf);
 	case 5:
 		r.ebx = cpu_features.phys_bits;
 		break;
@@ -422,7 +445,7 @@ struct cpuid_regs pv_cpuid(struct vcpu *v, uint32_t leaf, uint32_t subleaf)
 
 	if (leaf >= XEN_CPUID_FIRST_LEAF && leaf <= XEN_CPUID_LEAF(0xff))
 		return leaf <= XEN_CPUID_LEAF(XEN_CPUID_MAX_NUM_LEAVES)
-		               ? hypervisor_leaf(leaf - XEN_CPUID_FIRST_LEAF)
+		               ? hypervisor_leaf(v->domain, leaf - XEN_CPUID_FIRST_LEAF, subleaf)
 		               : r;
 	l = find(p, leaf, key);
 	if (!l && (leaf != 0xb || leaf > cpu_features.max_leaf))

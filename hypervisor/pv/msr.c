@@ -21,6 +21,7 @@
 #define MSR_FS_BASE         0xc0000100
 #define MSR_GS_BASE         0xc0000101
 #define MSR_KERNEL_GS       0xc0000102
+#define MSR_TSC             0x10
 #define MSR_TSC_AUX         0xc0000103
 #define MSR_AMD_SYSCFG      0xc0010010
 #define MSR_AMD_HWCR        0xc0010015
@@ -75,6 +76,9 @@ int pv_msr_read(struct vcpu *v, uint32_t msr, uint64_t *value)
 	case MSR_GS_BASE:
 	case MSR_KERNEL_GS:
 		*value = rdmsr(msr);
+		return 0;
+	case MSR_TSC:
+		*value = pv_tsc(v);
 		return 0;
 	case MSR_EFER:
 		*value = rdmsr(MSR_EFER) & EFER_GUEST;

@@ -95,13 +95,23 @@ static bool cr_write(struct vcpu *v, unsigned cr, uint64_t value)
 	return false;
 }
 
-/* The guest's kernel runs in ring 3, where CR4.TSD forbids it what is meant to be forbidden to its user mode. */
-static void read_tsc(struct cpu_user_regs *regs)
+/* The guest's kernel runs in ring 3, where CR4.TSD forbids it what is meant to be forbidden to its user mode. Where the TSC is
+ * emulated it is set for both, whatever the guest wants. */
+static bool read_tsc(struct vcpu *v, struct cpu_user_regs *regs, const struct insn *insn)
 {
-	uint64_t tsc = rdtsc();
+	bool rdtscp = insn->opcode == 0x0f01 && insn->modrm == 0xf9;
+	uint64_t tsc;
 
+	if (insn->opcode != 0x0f31 && !(rdtscp && cpu_features.rdtscp))
+		return false;
+	if (!pv_in_kernel(v) && (!v->domain->vtsc.emulated || (v->pv.cr4 & CR4_TSD)))
+		return false;
+	tsc = pv_tsc(v);
 	regs->rax = (uint32_t)tsc;
 	regs->rdx = tsc >> 32;
+	if (rdtscp)
+		regs->rcx = (uint32_t)v->pv.tsc_aux;
+	return true;
 }
 
 static bool group7(struct vcpu *v, struct cpu_user_regs *regs, const struct insn *insn)
@@ -115,11 +125,6 @@ static bool group7(struct vcpu *v, struct cpu_user_regs *regs, const struct insn
 			return false;
 		v->pv.xcr0 = xcr0;
 		fpu_xcr0_load(xcr0);
-		return true;
-	}
-	if (insn->modrm == 0xf9 && cpu_features.rdtscp) { /* rdtscp */
-		read_tsc(regs);
-		regs->rcx = (uint32_t)v->pv.tsc_aux;
 		return true;
 	}
 	switch (insn->modrm >> 3 & 7) {
@@ -187,9 +192,6 @@ static bool kernel_instruction(struct vcpu *v, struct cpu_user_regs *regs, const
 		return insn->reg < 8;
 	case 0x0f23:
 		return insn->reg < 8 && !pv_debugreg_set(v, insn->reg, insn_reg_read(regs, insn->rm));
-	case 0x0f31:
-		read_tsc(regs);
-		return true;
 	case 0x0f30:
 	case 0x0f32:
 		return msr_access(v, regs, insn->opcode == 0x0f30);
@@ -239,7 +241,7 @@ bool pv_emulate_privileged(struct vcpu *v, struct cpu_user_regs *regs)
 		 * would not trap. */
 		if (!pv_iopl_allows(v))
 			return false;
-	} else if (!pv_in_kernel(v) || !kernel_instruction(v, regs, &insn)) {
+	} else if (!read_tsc(v, regs, &insn) && (!pv_in_kernel(v) || !kernel_instruction(v, regs, &insn))) {
 		return false;
 	}
 	regs->rip += insn.length;

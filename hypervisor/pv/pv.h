@@ -85,6 +85,14 @@ void pv_instruction_done(struct vcpu *v, struct cpu_user_regs *regs);
 /* ---- switch.c ---- */
 /* The hypervisor's CR4 with the bits that the current vcpu chose (TSD, DE). */
 void pv_load_cr4(const struct vcpu *v);
+#define CR4_TSD (1ull << 2)
+
+/* What the current vcpu v reads as its TSC. */
+static inline uint64_t pv_tsc(struct vcpu *v)
+{
+	return v->domain->vtsc.emulated ? vtsc_read(&v->domain->vtsc) : rdtsc();
+}
+
 /* For struct guest_kind. */
 void pv_leave(struct vcpu *v);
 void pv_enter(struct vcpu *v);

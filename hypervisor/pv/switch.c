@@ -20,7 +20,6 @@
 #define MSR_GS_BASE   0xc0000101
 #define MSR_KERNEL_GS 0xc0000102
 #define MSR_TSC_AUX   0xc0000103
-#define CR4_TSD       (1ull << 2)
 #define CR4_DE        (1ull << 3)
 
 static uint64_t cr4_base; /* the hypervisor's, as bring-up set it */
@@ -32,6 +31,8 @@ void pv_load_cr4(const struct vcpu *v)
 	if (!cr4_base)
 		cr4_base = now & ~(CR4_TSD | CR4_DE);
 	want = cr4_base | (v->pv.cr4 & (CR4_TSD | CR4_DE));
+	if (v->domain->vtsc.emulated)
+		want |= CR4_TSD;
 	if (now != want)
 		cr4_write(want);
 }

@@ -114,6 +114,16 @@ int rdmsr_safe(uint32_t msr, uint64_t *value)
 	return -EFAULT;
 }
 
+uint64_t rdtsc(void)
+{
+	return 0;
+}
+
+uint64_t time_now_ns(void)
+{
+	return 0;
+}
+
 uint64_t rdmsr(uint32_t msr)
 {
 	(void)msr;

@@ -67,6 +67,26 @@ bool pv_address_ok(uint64_t address)
 	return !address;
 }
 
+uint64_t time_now_ns(void)
+{
+	return 5000000;
+}
+
+uint64_t time_tsc_khz(void)
+{
+	return 2000000;
+}
+
+uint64_t rdtsc(void)
+{
+	return 77;
+}
+
+struct time_scale time_scale_read(void)
+{
+	return (struct time_scale){ .tsc_stable = true };
+}
+
 void log_line(enum log_level level, const char *fmt, ...)
 {
 	(void)level, (void)fmt;
@@ -425,12 +445,44 @@ static void began_on_xen(void)
 	verdict("a guest of Xen's keeps its ARCH_CAPABILITIES, unless it promises what nobody knows here");
 }
 
+/* As on Xen 4.17: whether it is emulated, its mode, rate and incarnation; scale and offset; the host's rate. */
+static void how_the_tsc_comes_about(void)
+{
+	struct cpuid_regs r = see(0x40000003, 0);
+	uint64_t value;
+
+	d.vtsc = (struct vtsc){ .incarnation = 1, .offset_ns = 1000000 };
+	r = see(0x40000003, 0);
+	CHECK_THAT((r.eax & 3) == 2 && !r.ebx && r.ecx == 2000000 && r.edx == 1);
+	r = see(0x40000003, 1);
+	CHECK_THAT(r.eax == 1000000 && !r.ebx && r.ecx == 1u << 31 && !r.edx);
+	CHECK_THAT(see(0x40000003, 2).eax == 2000000 && zero(see(0x40000003, 3)));
+	CHECK_THAT(!pv_msr_read(&v, 0x10, &value) && value == 77);
+	d.vtsc.emulated = true;
+	d.vtsc.mode = 1;
+	d.vtsc.khz = 500000;
+	r = see(0x40000003, 0);
+	CHECK_THAT((r.eax & 3) == 3 && r.ebx == 1 && r.ecx == 500000);
+	r = see(0x40000003, 1);
+	CHECK_THAT(!r.eax && !r.ebx && r.ecx == 1u << 31 && r.edx == 2);
+	CHECK_THAT(!pv_msr_read(&v, 0x10, &value) && value == 4 * 500000);
+	CHECK_THAT(!pv_msr_read(&v, 0x10, &value) && value == 4 * 500000 && d.vtsc.last_ns == 5000001);
+	d.vtsc.offset_ns = 6000000;
+	CHECK_THAT(!pv_msr_read(&v, 0x10, &value) && value == -499999ull);
+	/* It began on a host that was up for longer than this one. */
+	d.vtsc.offset_ns = -5000000000000ull;
+	CHECK_THAT(!pv_msr_read(&v, 0x10, &value) && value == 5000005ull * 500000 + 1);
+	d.vtsc = (struct vtsc){ 0 };
+	verdict("leaf 3 and MSR_TSC tell of an emulated TSC and of the processor's");
+}
+
 int main(void)
 {
 	for (unsigned i = 0; i < ARRAY_SIZE(cpuid_models); i++)
 		wished_for(&cpuid_models[i]);
 	for (unsigned i = 0; i < ARRAY_SIZE(cpuid_models); i++)
 		each(&cpuid_models[i]);
+	how_the_tsc_comes_about();
 	began_on_xen();
 	free(d.cpu_policy);
 	return tap_end();
