@@ -20,11 +20,11 @@ LAYERS = ["lib", "hw", "mm", "dom", "pv", "hypercall", "boot"]
 GUEST_REACHABLE = ["mm", "dom", "pv", "hypercall"]
 # Calls that refuse everybody but dom0 before they read an argument: no guest gets further into these files.
 DOM0_ONLY = ["hypervisor/hypercall/" + f for f in ("cpupool.c", "debugdump.c", "debugdump.h", "debugkeys.c", "domctl.c", "domctl.h",
-                                                   "domctl_access.c", "domctl_shadow.c", "domctl_vcpu.c", "domctl_vcpustate.c",
+                                                   "domctl_access.c", "domctl_frames.c", "domctl_shadow.c", "domctl_vcpu.c", "domctl_vcpustate.c",
                                                    "hypfs.c", "mca.c", "platform.c", "pm.c", "settings.h", "sysctl.c", "tbuf.c")] + \
             ["hypervisor/dom/cpupool.c"]
 LGPL = ("libxenctrl/src/", "libxenctrl/include/", "libvirt-driver/", "tools/xylem-import.c")
-EITHER = ("hypervisor/lib/pv", "hypervisor/lib/elf", "hypervisor/lib/bzimage", "hypervisor/lib/decompress", "tests/xml/", "tests/xl/",
+EITHER = ("hypervisor/lib/pv", "hypervisor/lib/framecopy", "hypervisor/lib/elf", "hypervisor/lib/bzimage", "hypervisor/lib/decompress", "tests/xml/", "tests/xl/",
           "examples/", "docs/", "tests/unit/", "tests/fuzz/", "libvirt-driver/Makefile.am", "libxenctrl/src/Makefile.am")
 SPDX_SUFFIX = (".c", ".h", ".S", ".py", ".sh", ".am", ".ac", ".lds", ".pml", ".in")
 
