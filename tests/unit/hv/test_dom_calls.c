@@ -581,6 +581,7 @@ static void frame_types_are_preempted(void)
 }
 
 /* XYLEM_DOMCTL_copy_frames of domain 9's, with the list at 16 KiB of dom0's memory and contents from 20 KiB on. */
+#define COPIES      10u
 #define COPY_LIST   16384u
 #define COPY_BUFFER 20480u
 
@@ -606,11 +607,11 @@ static void contents_are_copied(void)
 	struct domain *d = machine_domain(9, 1);
 	uint64_t *list = (void *)(fake_guest + COPY_LIST);
 	uint8_t *buffer = fake_guest + COPY_BUFFER, *content;
-	mfn_t of[10];
+	mfn_t of[COPIES];
 	unsigned before;
 	bool good = true;
 
-	for (unsigned i = 0; i < ARRAY_SIZE(of); i++) {
+	for (unsigned i = 0; i < COPIES; i++) {
 		if (domain_frame_alloc(&d->mm, 0, 0, &of[i]))
 			abort();
 		memset(frame_map_to_write(of[i]), i % 3 ? (int)i : 0, PAGE_SIZE);
@@ -619,14 +620,14 @@ static void contents_are_copied(void)
 	((uint8_t *)frame_map_to_write(of[3]))[PAGE_SIZE - 1] = 7;
 	list[5] = pages[0][0].m; /* dom0's */
 	list[6] = ~0ull;
-	memset(buffer, 0xee, ARRAY_SIZE(of) * PAGE_SIZE);
+	memset(buffer, 0xee, COPIES * PAGE_SIZE);
 	before = restarts;
 	fake_preempt = 1;
-	good &= copy_frames(ARRAY_SIZE(of), 0) == 0;
+	good &= copy_frames(COPIES, 0) == 0;
 	fake_preempt = 0;
 	tap_ok(good && restarts - before == 1,
 	       "contents of ten frames are read, and other work is looked for each eight");
-	for (unsigned i = 0; i < ARRAY_SIZE(of); i++) {
+	for (unsigned i = 0; i < COPIES; i++) {
 		bool own = i != 5 && i != 6, zero = own && i % 3 == 0 && i != 3;
 
 		content = buffer + (uint64_t)i * PAGE_SIZE;
@@ -636,11 +637,11 @@ static void contents_are_copied(void)
 	}
 	tap_ok(good, "what is zero or another's is told, and its place left alone");
 
-	for (unsigned i = 0; i < ARRAY_SIZE(of); i++)
+	for (unsigned i = 0; i < COPIES; i++)
 		list[i] = of[i].m;
-	memset(buffer, 0x3c, ARRAY_SIZE(of) * PAGE_SIZE);
-	good = copy_frames(ARRAY_SIZE(of), 1) == 0;
-	for (unsigned i = 0; i < ARRAY_SIZE(of); i++)
+	memset(buffer, 0x3c, COPIES * PAGE_SIZE);
+	good = copy_frames(COPIES, 1) == 0;
+	for (unsigned i = 0; i < COPIES; i++)
 		good &= ((uint8_t *)frame_map_to_write(of[i]))[i * 100] == 0x3c && list[i] == of[i].m;
 	memset(buffer, 0x4d, 3 * PAGE_SIZE);
 	if (frame_get_type(of[1], &d->mm, PTYPE_SEGDESC))
