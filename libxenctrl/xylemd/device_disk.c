@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Disks as a class of devices (device.h). What a disk is by itself, without a guest: disk.c. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -33,42 +34,82 @@ static void list_disks(const struct guest *guest, GVariantBuilder *list)
 	}
 }
 
+/* What could not be read may be the very disk. */
+static bool cannot_tell(const struct guest *guest, const struct disk_conf *conf, GError **error)
+{
+	return xd_fail(error, XD_ERROR_DEVICE,
+	               "guest \"%s\", disk %s: cannot tell whether another domain uses %s: %s", guest->name,
+	               conf->vdev, conf->source, xyl_error());
+}
+
 /* One disk of somebody else's domain: an error when it is the same block device and one of the two writes. */
 static bool stranger_disk_agrees(struct guest *guest, const struct disk_conf *conf, const struct disk *disk,
                                  const char *domid, const char *devid, GError **error)
 {
 	struct xyl_store *store = storeio_store(xylemd.io);
-	char *device = xyl_store_readf(store, XYL_TX_NONE,
-	                               "/local/domain/0/backend/vbd/%s/%s/physical-device", domid, devid);
-	char *mode =
-	        xyl_store_readf(store, XYL_TX_NONE, "/local/domain/0/backend/vbd/%s/%s/mode", domid, devid);
+	char *mode,
+	        *device = xyl_store_readf(store, XYL_TX_NONE,
+	                                  "/local/domain/0/backend/vbd/%s/%s/physical-device", domid, devid);
 	unsigned major, minor;
 	bool same = device && sscanf(device, "%x:%x", &major, &minor) == 2 && major == disk_major(disk) &&
 	            minor == disk_minor(disk);
-	bool both_read = conf->readonly && mode && mode[0] == 'r';
+	bool both_read = false;
 
+	if (!device && errno != ENOENT)
+		return cannot_tell(guest, conf, error);
 	free(device);
-	free(mode);
-	if (same && !both_read)
-		return xd_fail(error, XD_ERROR_DEVICE, "guest \"%s\", disk %s: domain %s uses %s already",
-		               guest->name, conf->vdev, domid, conf->source);
-	return true;
+	if (!same)
+		return true;
+	if (conf->readonly) {
+		mode = xyl_store_readf(store, XYL_TX_NONE, "/local/domain/0/backend/vbd/%s/%s/mode", domid,
+		                       devid);
+		both_read = mode && mode[0] == 'r';
+		free(mode);
+	}
+	return both_read ||
+	       xd_fail(error, XD_ERROR_DEVICE, "guest \"%s\", disk %s: domain %s uses %s already",
+	               guest->name, conf->vdev, domid, conf->source);
+}
+
+/* A list of children, empty where there is none; NULL after an error. */
+static char **children(const char *path, size_t *count)
+{
+	char **names = xyl_store_directory(storeio_store(xylemd.io), XYL_TX_NONE, path, count);
+
+	if (names || errno != ENOENT)
+		return names;
+	*count = 0;
+	return calloc(1, sizeof(*names));
+}
+
+/* Those of one domain that is not ours. */
+static bool strangers_disks_agree(struct guest *guest, const struct disk_conf *conf, const struct disk *disk,
+                                  const char *domid, GError **error)
+{
+	g_autofree char *path = g_strconcat("/local/domain/0/backend/vbd/", domid, NULL);
+	size_t count;
+	char **disks = children(path, &count);
+	bool ok = disks || cannot_tell(guest, conf, error);
+
+	for (size_t i = 0; disks && ok && i < count; i++)
+		ok = stranger_disk_agrees(guest, conf, disk, domid, disks[i], error);
+	free(disks);
+	return ok;
 }
 
 bool device_check_strangers(struct guest *guest, const struct disk_conf *conf, const struct disk *disk,
                             GError **error)
 {
-	struct xyl_store *store = storeio_store(xylemd.io);
-	size_t domain_count = 0, disk_count, i, j;
-	char **domains, **disks;
-	bool ok = true;
+	size_t count;
+	char **domains;
+	bool ok;
 
 	/* Files: whoever writes to one has it open, which disk_open() has seen. */
 	if (conf->is_file || conf->shareable)
 		return true;
-	domains = xyl_store_directory(store, XYL_TX_NONE, "/local/domain/0/backend/vbd", &domain_count);
-	for (i = 0; domains && ok && i < domain_count; i++) {
-		g_autofree char *path = g_strconcat("/local/domain/0/backend/vbd/", domains[i], NULL);
+	domains = children("/local/domain/0/backend/vbd", &count);
+	ok = domains || cannot_tell(guest, conf, error);
+	for (size_t i = 0; domains && ok && i < count; i++) {
 		guint64 domid;
 		struct guest *ours;
 
@@ -77,13 +118,7 @@ bool device_check_strangers(struct guest *guest, const struct disk_conf *conf, c
 			continue;
 		ours = guest_by_domid((uint32_t)domid);
 		guest_unref(ours);
-		if (ours)
-			continue;
-		disk_count = 0;
-		disks = xyl_store_directory(store, XYL_TX_NONE, path, &disk_count);
-		for (j = 0; disks && ok && j < disk_count; j++)
-			ok = stranger_disk_agrees(guest, conf, disk, domains[i], disks[j], error);
-		free(disks);
+		ok = ours || strangers_disks_agree(guest, conf, disk, domains[i], error);
 	}
 	free(domains);
 	return ok;

@@ -20,6 +20,7 @@
 struct fake_domain fake_domains[FAKE_DOMAINS];
 bool fake_held;
 bool fake_console_refused;
+const char *fake_unread;
 bool fake_frontends = true;
 uint64_t fake_free_pages = 1 << 20;
 uint64_t fake_claimed_pages;
@@ -506,11 +507,20 @@ void fake_write(const char *path, const char *value)
 	fake_unlock();
 }
 
+static bool is_unread(const char *path)
+{
+	return fake_unread && g_str_has_suffix(path, fake_unread);
+}
+
 char *xyl_store_read(struct xyl_store *s, xyl_tx tx, const char *path, size_t *bytes)
 {
-	char *value = fake_read(path), *copy = value ? strdup(value) : NULL;
+	char *value = is_unread(path) ? NULL : fake_read(path), *copy = value ? strdup(value) : NULL;
 
 	(void)s, (void)tx;
+	if (is_unread(path)) {
+		errno = EIO;
+		return NULL;
+	}
 	if (bytes && copy)
 		*bytes = strlen(copy);
 	g_free(value);
@@ -582,6 +592,10 @@ char **xyl_store_directory(struct xyl_store *s, xyl_tx tx, const char *path, siz
 	char **list, *at;
 
 	(void)s, (void)tx;
+	if (is_unread(path)) {
+		errno = EIO;
+		return NULL;
+	}
 	fake_lock();
 	g_hash_table_iter_init(&iter, tree());
 	while (g_hash_table_iter_next(&iter, &key, NULL)) {

@@ -46,7 +46,9 @@ extern bool fake_held; /* another guest maps a page of each domain that dies now
 extern uint64_t fake_free_pages, fake_claimed_pages;
 extern const char *fake_bad_image; /* "kernel" or "ramdisk": it cannot be used, as its inode tells */
 extern bool fake_console_refused;  /* xenconsoled cannot have what a console ends at */
-extern bool fake_frontends;        /* guests have drivers, which take what is offered */
+extern const char
+        *fake_unread;       /* what the store cannot read, but for its owner: paths that end so; NULL: none */
+extern bool fake_frontends; /* guests have drivers, which take what is offered */
 
 enum fake_suspend { FAKE_SUSPENDS, FAKE_ACKNOWLEDGES, FAKE_IGNORES };
 extern enum fake_suspend fake_suspend; /* what guests do that are asked to suspend */

@@ -51,16 +51,21 @@ static void reach(struct test_guest *g, enum state state)
 
 /* ---- what is called, and whether it is so afterwards ---- */
 
-static GVariant *disk_argument(void)
+static GVariant *disk_of(const char *source, const char *type)
 {
 	GVariantBuilder b;
 
 	g_variant_builder_init(&b, G_VARIANT_TYPE_VARDICT);
 	g_variant_builder_add(&b, "{sv}", "class", g_variant_new_string("disk"));
 	g_variant_builder_add(&b, "{sv}", "vdev", g_variant_new_string("xvdb"));
-	g_variant_builder_add(&b, "{sv}", "source", g_variant_new_string("/more"));
-	g_variant_builder_add(&b, "{sv}", "type", g_variant_new_string("file"));
+	g_variant_builder_add(&b, "{sv}", "source", g_variant_new_string(source));
+	g_variant_builder_add(&b, "{sv}", "type", g_variant_new_string(type));
 	return g_variant_builder_end(&b);
+}
+
+static GVariant *disk_argument(void)
+{
+	return disk_of("/more", "file");
 }
 
 static GVariant *key_argument(const char *vdev)
@@ -297,6 +302,41 @@ static void test_attach_without_frontend(void)
 	end(call);
 	end(make("Destroy", g_variant_new("(s)", g.uuid)));
 	fake_frontends = true;
+}
+
+static void attach_to(const struct test_guest *g, const char *unread, bool good, const char *what)
+{
+	struct call *call;
+
+	fake_unread = unread;
+	call = make("AttachDevice", g_variant_new("(s@a{sv})", g->uuid, disk_of("/dev/other", "block")));
+	fake_unread = NULL;
+	tap_ok(call->good == good && (good || !strcmp(call->error, "org.xylem.Error.Device")), "%s (%s)",
+	       what, good ? "attached" : call->error);
+	end(call);
+	if (good)
+		end(make("DetachDevice", g_variant_new("(s@a{sv})", g->uuid, key_argument("xvdb"))));
+}
+
+/* A disk of another toolstack's domain; what the store does not tell of may be the same one. */
+static void test_disk_of_a_stranger(void)
+{
+	struct test_guest g;
+
+	new_guest(&g);
+	create(&g, false);
+	attach_to(&g, NULL, true, "nobody else has the disk");
+	attach_to(&g, "/backend/vbd", false, "no list of domains with disks");
+	fake_write("/local/domain/0/backend/vbd/77/51712/physical-device", "7:8");
+	fake_write("/local/domain/0/backend/vbd/77/51712/mode", "w");
+	attach_to(&g, NULL, true, "a stranger has another disk");
+	attach_to(&g, "/vbd/77", false, "no list of the stranger's disks");
+	attach_to(&g, "/physical-device", false, "no number of his disk");
+	fake_write("/local/domain/0/backend/vbd/77/51712/physical-device", "7:7");
+	attach_to(&g, NULL, false, "he has that one");
+	fake_write("/local/domain/0/backend/vbd/77/51712/physical-device", "");
+	fake_write("/local/domain/0/backend/vbd/77/51712/mode", "");
+	end(make("Destroy", g_variant_new("(s)", g.uuid)));
 }
 
 /* As many guests as there are threads whose backends do not let go: others are served all the same. */
@@ -763,6 +803,7 @@ int main(void)
 	test_time_zone();
 	test_calls_in_states();
 	test_attach_without_frontend();
+	test_disk_of_a_stranger();
 	test_cpupool();
 	test_held_nic();
 	test_screen();
