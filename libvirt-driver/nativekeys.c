@@ -9,7 +9,7 @@
 #define NO_SCREEN   "screens are not converted; remove the line, and give the definition <graphics type='vnc'/>"
 #define NOT_HERE    "not supported by this driver"
 #define PASSTHROUGH "devices of the host are not passed through to guests"
-#define LIMITS      "the hypervisor's limits are the same for all guests; remove the line"
+#define LIMITS      "domain XML has no place for it, a guest has the host's limits; remove the line"
 #define SCHEDULER   "the scheduler has cpu_weight and cap only"
 #define BACKENDS    "all devices are served by Domain-0"
 
