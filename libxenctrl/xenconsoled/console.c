@@ -190,7 +190,6 @@ void console_adopt(struct console *c, struct xencons_interface *page, bool grant
 {
 	consring_adopt(&c->ring, page);
 	c->granted = granted;
-	c->ring_complained = false;
 }
 
 static void unbind(struct console *c)

@@ -942,6 +942,28 @@ static void test_random(void)
 	tear_down();
 }
 
+/* A guest that connects again and again with an impossible index in its ring is told of once. */
+static void test_reconnects_are_told_of_once(void)
+{
+	unsigned int before;
+	struct guest *g;
+
+	set_up();
+	add_device(1, 1, "connection", "pty");
+	g = open_guest(1);
+	connect_front(1, 1);
+	before = logged;
+	for (unsigned int i = 0; i < 20; i++) {
+		lines[LINE(1, 1)].page->out_prod = lines[LINE(1, 1)].page->out_cons + 0x80000000u;
+		set_front(1, 1, "6");
+		set_front(1, 1, "1");
+		set_front(1, 1, "3");
+	}
+	tap_ok(logged - before <= 1, "a guest that comes again with an impossible index is told of once");
+	guest_free(g);
+	tear_down();
+}
+
 int main(void)
 {
 	g_autofree char *file = NULL;
@@ -958,6 +980,7 @@ int main(void)
 	test_file();
 	test_channel();
 	test_nonsense();
+	test_reconnects_are_told_of_once();
 	test_busy();
 	test_deaf();
 	test_deaf_to_all();
