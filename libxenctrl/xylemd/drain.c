@@ -4,7 +4,7 @@
  *
  * A guest that suspends does not wait for its disks: it asks again when it runs the next time. So blkback may have requests then
  * that it has not taken from the ring, and others that the device has not answered. The ring is the guest's memory and blkback
- * does not tell of it; but it counts what it takes, and the kernel what a device has under way. Where nothing is under way and
+ * does not tell of it; but it counts what it takes, and the kernel what a device has under way. Where no write is under way and
  * nothing has been taken since the last look, there was nothing left to take.
  */
 #include "drain.h"
@@ -83,7 +83,7 @@ static void count(const struct watched *w, GString *counts)
 	}
 }
 
-/* A disk with something under way, or NULL. */
+/* A disk that is being written to, or NULL. Reads change nothing, and may be a backup's that never ends. */
 static const struct watched *look(GPtrArray *disks, GString *counts)
 {
 	const struct watched *busy = NULL;
@@ -96,7 +96,7 @@ static const struct watched *look(GPtrArray *disks, GString *counts)
 
 		count(w, counts);
 		if (g_file_get_contents(w->under_way, &text, NULL, NULL) &&
-		    sscanf(text, "%lu %lu", &reads, &writes) == 2 && (reads || writes))
+		    sscanf(text, "%lu %lu", &reads, &writes) == 2 && writes)
 			busy = w;
 	}
 	return busy;
