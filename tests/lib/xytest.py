@@ -159,6 +159,8 @@ class Suite:
                 vm.stop()
 
     def end(self):
+        if self.args.case and not self.number:
+            self.report(False, "there is no case whose name contains " + " or ".join(repr(c) for c in self.args.case))
         print("1..%d" % self.number)
         sys.exit(1 if self.failed else 0)
 
