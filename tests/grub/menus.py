@@ -269,7 +269,9 @@ def try_menu(host, groot, default):
     host.must("write", *extra)
     host.must("once")
     host.must("once")
+    equal("at the next start only" in host.run("show")[1], bool(before.entries), "show says that it is for once")
     equal(host.start(), after.ours()[0], "the first start after once")
+    equal("by default" in host.run("show")[1], True, "show says what is booted from then on")
     for turn in ("second",):
         if before.entries:
             equal(host.start(), before.boots(), "the %s start after once" % turn)
