@@ -2,6 +2,7 @@
 """The Debian packages that building and testing take: which of .ci/packages are missing, and their installation."""
 
 import os
+import shutil
 import subprocess
 import sys
 
@@ -48,6 +49,8 @@ def agreed(names, yes):
 def commands(names):
     """The commands that install them, as (title, arguments); the lists of apt are renewed first."""
     sudo = [] if os.getuid() == 0 else ["sudo"]
+    if sudo and (names or unknown()) and not shutil.which("sudo"):
+        sys.exit("As root, or with sudo, which is not here: apt-get update; apt-get install --no-install-recommends %s" % " ".join(names))
     plan = []
     if names or unknown():
         plan.append(("apt-get update", sudo + ["apt-get", "-q", "update"]))
