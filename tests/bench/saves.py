@@ -9,6 +9,9 @@ reply through one open libvirt connection in dom0. migrate: live, to the same ho
 which asks xylemd for what libvirt's driver asks two of them for, and by Debian's "xl migrate" (Debian's Xen cannot migrate a PV
 guest live). downtime: the longest that a process of the guest, which wakes each millisecond (beat.c), did not run.
 Then wall time in a second run. Fails when ours is above one of its limits.
+
+Under -icount idle time passes at once: while the host's disk is slow the machine leaps from timer to timer, and what polls in dom0
+is counted more often than on a quiet host. Compare runs of one load.
 """
 
 import gzip
