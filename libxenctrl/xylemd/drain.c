@@ -9,6 +9,7 @@
  */
 #include "drain.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -38,8 +39,20 @@ static void watched_free(gpointer data)
 	g_free(w);
 }
 
-/* What may change a disk that nobody else has. */
-static GPtrArray *find_disks(const struct guest *guest)
+static struct watched *watched_new(const struct guest *guest, const struct disk_conf *disk, unsigned major,
+                                   unsigned minor)
+{
+	struct watched *w = g_new0(struct watched, 1);
+
+	w->vdev = g_strdup(disk->vdev);
+	w->under_way = g_strdup_printf("%s/dev/block/%u:%u/inflight", drain_sys, major, minor);
+	w->statistics = g_strdup_printf("%s/devices/vbd-%u-%u/statistics", drain_sys, guest->journal->domid,
+	                                disk->devid);
+	return w;
+}
+
+/* What may change a disk that nobody else has. NULL: the store does not tell which one it is. */
+static GPtrArray *find_disks(const struct guest *guest, GError **error)
 {
 	const struct guestconf *conf = guest->journal->conf;
 	GPtrArray *disks = g_ptr_array_new_with_free_func(watched_free);
@@ -48,22 +61,20 @@ static GPtrArray *find_disks(const struct guest *guest)
 	for (i = 0; i < conf->disks->len; i++) {
 		const struct disk_conf *disk = g_ptr_array_index(conf->disks, i);
 		g_autofree char *back = layout_backend(guest->journal->domid, device_disk.type, disk->devid);
-		struct watched *w;
 		unsigned major, minor;
 		char *device;
 
 		if (disk->readonly || disk->shareable)
 			continue;
 		device = xyl_store_readf(storeio_store(xylemd.io), XYL_TX_NONE, "%s/physical-device", back);
-		if (device && sscanf(device, "%x:%x", &major, &minor) == 2) {
-			w = g_new0(struct watched, 1);
-			w->vdev = g_strdup(disk->vdev);
-			w->under_way =
-			        g_strdup_printf("%s/dev/block/%u:%u/inflight", drain_sys, major, minor);
-			w->statistics = g_strdup_printf("%s/devices/vbd-%u-%u/statistics", drain_sys,
-			                                guest->journal->domid, disk->devid);
-			g_ptr_array_add(disks, w);
+		if (!device && errno != ENOENT) {
+			xd_fail(error, XD_ERROR_DEVICE, "guest \"%s\", disk %s: cannot tell what it is: %s",
+			        guest->name, disk->vdev, xyl_error());
+			g_ptr_array_unref(disks);
+			return NULL;
 		}
+		if (device && sscanf(device, "%x:%x", &major, &minor) == 2)
+			g_ptr_array_add(disks, watched_new(guest, disk, major, minor));
 		free(device);
 	}
 	return disks;
@@ -104,10 +115,12 @@ static const struct watched *look(GPtrArray *disks, GString *counts)
 
 bool drain_disks(struct guest *guest, GError **error)
 {
-	g_autoptr(GPtrArray) disks = find_disks(guest);
+	g_autoptr(GPtrArray) disks = find_disks(guest, error);
 	gint64 deadline = g_get_monotonic_time() + DRAIN_US;
 	g_autofree char *last = NULL;
 
+	if (!disks)
+		return false;
 	while (disks->len) {
 		g_autoptr(GString) counts = g_string_new(NULL);
 		const struct watched *busy = look(disks, counts);

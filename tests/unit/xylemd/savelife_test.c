@@ -827,6 +827,10 @@ static void test_disk_written(void)
 	set_disk(sys, domid, "       0        1\n", "5\n");
 	tap_ok(refused(begin_save(&g, fd), "Timeout") && runs(domid),
 	       "a disk that does not answer fails it: the guest goes on");
+	fake_unread = "/physical-device";
+	tap_ok(refused(begin_save(&g, fd), "Device") && runs(domid),
+	       "so does one of which the store does not tell");
+	fake_unread = NULL;
 	call = begin_save(&g, fd);
 	tap_ok(waits(call, 100000) && succeeded(begin("Cancel", g_variant_new("(s)", g.uuid))) &&
 	               refused(call, "Cancelled") && runs(domid),
