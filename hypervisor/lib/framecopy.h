@@ -2,7 +2,7 @@
 /*
  * A control call of Xylem's own, beside Xen's: the contents of a domain's frames, copied instead of mapped. To map a frame,
  * look at it once and unmap it costs a PV dom0 many times what the copy costs. It goes by XEN_DOMCTL's interface and version.
- * Xen answers it with ENOSYS, so who makes it has another way.
+ * Xen refuses it (ENOSYS, or EOPNOTSUPP without an IOMMU), so who makes it has another way.
  */
 #ifndef LIB_FRAMECOPY_H
 #define LIB_FRAMECOPY_H

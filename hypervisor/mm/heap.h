@@ -27,10 +27,11 @@ bool heap_scrub(void);
 /* Some of what an allocation of that order for d would have to clear, 64 frames at most: true, and call it again; false:
  * there is nothing to do ahead. What is done stays done, whether the allocation comes or not. */
 bool heap_clear_ahead(const struct domain_mm *d, unsigned order, unsigned flags);
-uint64_t heap_free_pages(void); /* frames */
-uint64_t heap_spare_pages(
-        void); /* of them, all but the low reserve, which domains are not given: what the toolstack is told */
-uint64_t heap_claimed_pages(void); /* of the spare ones, those set aside by claims */
+/* Frames that are free; of these the spare ones, all but the low reserve, which domains are not given: what the toolstack is
+ * told; of these those set aside by claims. */
+uint64_t heap_free_pages(void);
+uint64_t heap_spare_pages(void);
+uint64_t heap_claimed_pages(void);
 /* 2^order frames out of d's claim and outside of what is set aside; domain_frame_alloc() is for all but mm. */
 mfn_t heap_alloc_for(struct domain_mm *d, unsigned order, unsigned flags);
 /* XENMEM_claim_pages: sets aside what d lacks to this many frames. 0, -EINVAL over max_pages or dying, -ENOMEM. */

@@ -122,7 +122,6 @@ static int write_head(struct dumper *d)
 /* Step 3. A frame that has gone meanwhile, as a domain that runs may give it back, is written as zeros. */
 static int write_batch(struct dumper *d, const struct dump_p2m *pages, unsigned count)
 {
-	static uint8_t zero[XYL_PAGE_BYTES] __attribute__((aligned(16))); /* never written */
 	struct iovec parts[XYL_BATCH];
 	size_t n = 0;
 	uint64_t mfns[XYL_BATCH];
@@ -136,7 +135,7 @@ static int write_batch(struct dumper *d, const struct dump_p2m *pages, unsigned 
 	if (!window)
 		return stream_because(&d->s);
 	for (unsigned i = 0; i < count; i++)
-		n = stream_add_page(&d->s, parts, n, errors[i] ? zero : window + (size_t)i * XYL_PAGE_BYTES);
+		n = stream_add_page(&d->s, parts, n, errors[i] ? NULL : window + (size_t)i * XYL_PAGE_BYTES);
 	rc = stream_write(&d->s, parts, n);
 	if (xyl_foreign_unmap(d->x, window, count) < 0 || rc < 0)
 		return -1;

@@ -48,7 +48,7 @@ int framecopy_open(struct xyl *x, uint32_t domid, struct framecopy **out)
 		}
 		rc = -1;
 	} else if (errno != ENOMEM && errno != ESRCH) {
-		rc = 0; /* ENOSYS, or EOPNOTSUPP on Xen without an IOMMU */
+		rc = 0; /* it is Xen */
 	}
 	framecopy_close(f);
 	return rc;

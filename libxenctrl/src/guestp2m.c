@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/random.h>
 
 #include "guestp2m.h"
 #include "slothash.h"
@@ -257,9 +256,7 @@ static int hash(const struct stream *s, struct guestp2m *p)
 {
 	uint64_t kept = 0;
 
-	if (getrandom(&p->key, sizeof(p->key), GRND_NONBLOCK) != sizeof(p->key))
-		p->key = SLOTHASH_GOLDEN;
-	p->key |= 1;
+	p->key = slothash_key();
 	p->slot_bits = 4;
 	while (UINT64_C(1) << p->slot_bits < 2 * p->used_count)
 		p->slot_bits++;

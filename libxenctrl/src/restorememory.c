@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/random.h>
 
 #include "pvtables.h"
 #include "restore.h"
@@ -139,9 +138,8 @@ static int grow(struct restore *r)
 		r->spare = spare;
 	if (!slots)
 		return stream_fail(&r->s, ENOMEM, "out of memory");
-	if (!r->key && getrandom(&r->key, sizeof(r->key), GRND_NONBLOCK) != sizeof(r->key))
-		r->key = SLOTHASH_GOLDEN;
-	r->key |= 1;
+	if (!r->key)
+		r->key = slothash_key();
 	free(r->slots);
 	r->slots = slots;
 	r->slot_bits = (unsigned)__builtin_ctzll(2 * room);

@@ -8,8 +8,16 @@
 #define XYLEM_LIBXENCTRL_SLOTHASH_H
 
 #include <stdint.h>
+#include <sys/random.h>
 
 #define SLOTHASH_GOLDEN UINT64_C(0x9e3779b97f4a7c15) /* 2^64 by the golden ratio */
+
+static inline uint64_t slothash_key(void)
+{
+	uint64_t key;
+
+	return (getrandom(&key, sizeof(key), GRND_NONBLOCK) == sizeof(key) ? key : SLOTHASH_GOLDEN) | 1;
+}
 
 static inline uint64_t slothash(uint64_t number, uint64_t key, unsigned bits)
 {

@@ -61,7 +61,7 @@ XYL_HIDDEN void stream_end_input(struct stream *s);
 XYL_HIDDEN void stream_close(struct stream *s);
 /*
  * Puts a page behind count parts, to the last of them where it lies behind it, or as a hole where it is zeros and there may
- * be one. Returns how many parts there are then. The page is aligned to 16 bytes.
+ * be one. Returns how many parts there are then. The page is aligned to 16 bytes, or NULL for one of zeros.
  */
 XYL_HIDDEN size_t stream_add_page(const struct stream *s, struct iovec *parts, size_t count,
                                   uint8_t *page) XYL_MUST_USE;

@@ -47,25 +47,21 @@ static bool stranger_disk_agrees(struct guest *guest, const struct disk_conf *co
                                  const char *domid, const char *devid, GError **error)
 {
 	struct xyl_store *store = storeio_store(xylemd.io);
-	char *mode,
-	        *device = xyl_store_readf(store, XYL_TX_NONE,
-	                                  "/local/domain/0/backend/vbd/%s/%s/physical-device", domid, devid);
+	g_autofree char *back = g_strdup_printf("/local/domain/0/backend/vbd/%s/%s", domid, devid);
+	char *device = xyl_store_readf(store, XYL_TX_NONE, "%s/physical-device", back), *mode;
 	unsigned major, minor;
 	bool same = device && sscanf(device, "%x:%x", &major, &minor) == 2 && major == disk_major(disk) &&
 	            minor == disk_minor(disk);
-	bool both_read = false;
+	bool both_read;
 
 	if (!device && errno != ENOENT)
 		return cannot_tell(guest, conf, error);
 	free(device);
 	if (!same)
 		return true;
-	if (conf->readonly) {
-		mode = xyl_store_readf(store, XYL_TX_NONE, "/local/domain/0/backend/vbd/%s/%s/mode", domid,
-		                       devid);
-		both_read = mode && mode[0] == 'r';
-		free(mode);
-	}
+	mode = xyl_store_readf(store, XYL_TX_NONE, "%s/mode", back);
+	both_read = conf->readonly && mode && mode[0] == 'r';
+	free(mode);
 	return both_read ||
 	       xd_fail(error, XD_ERROR_DEVICE, "guest \"%s\", disk %s: domain %s uses %s already",
 	               guest->name, conf->vdev, domid, conf->source);

@@ -15,7 +15,6 @@
 #include "../../lib/check.h"
 #include "../../lib/random.h"
 #include "restoredguest.h"
-#include "libxenctrl/src/slothash.h"
 #include "libxenctrl/src/streamformat.h"
 
 #define STREAM_ROOM (1u << 20)
@@ -983,47 +982,6 @@ static void test_dump(void)
 	free(b.data);
 }
 
-/* ---- the hash of frames ---- */
-
-#define HASHED 4096u
-
-/* Steps on the way to the slots of so many numbers, in a table that is half full then. */
-static uint64_t steps(uint64_t stride, uint64_t key)
-{
-	static bool used[2 * HASHED];
-	unsigned bits = (unsigned)__builtin_ctz(2 * HASHED);
-	uint64_t n = 0;
-
-	memset(used, 0, sizeof(used));
-	for (uint64_t i = 0; i < HASHED; i++) {
-		uint64_t slot = slothash(0x12345 + i * stride, key, bits);
-
-		for (n++; used[slot]; n++)
-			slot = (slot + 1) % (2 * HASHED);
-		used[slot] = true;
-	}
-	return n;
-}
-
-/* A restore took 25 million instructions more or less by the key that it had drawn. */
-static void test_hash(void)
-{
-	static const uint64_t strides[] = { 1, 2, 16, 512, 1u << 18 };
-	uint64_t worst = 0;
-
-	for (unsigned i = 0; i < 3000; i++) {
-		random_below(0);
-		for (unsigned j = 0; j < sizeof(strides) / sizeof(strides[0]); j++) {
-			uint64_t n = steps(strides[j], random_seed | 1);
-
-			worst = n > worst ? n : worst;
-		}
-	}
-	CHECK_THAT(worst < 2 * HASHED);
-	verdict("no key lays runs of frames into a heap: %.2f steps for each at most",
-	        (double)worst / HASHED);
-}
-
 /* All of it on a hypervisor that has frames mapped, as Xen has, or copies their contents, as Xylem does. */
 static void test_on(bool copies)
 {
@@ -1061,7 +1019,6 @@ static void test_on(bool copies)
 int main(void)
 {
 	fd = memfd_create("stream", MFD_CLOEXEC);
-	test_hash();
 	test_on(false);
 	test_on(true);
 	close(fd);
