@@ -6,6 +6,7 @@
  * takes the device, an event says so (device_watch_taken). Detaching asks the guest to let go; one that does not is left
  * alone. By force the guest has a moment, and then loses the device under its hands.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,6 +69,10 @@ bool device_wait_offered(struct guest *guest, const char *type, uint32_t devid, 
 		               !strcmp(type, device_disk.type)      ? " (is xen-blkback loaded?)"
 		               : !strcmp(type, device_console.type) ? " (is Xylem's xenconsoled running?)"
 		                                                    : "");
+	if (state == BACKEND_UNREAD)
+		return xd_fail(error, XD_ERROR_STORE,
+		               "guest \"%s\", %s: xenstore does not tell whether a backend took it",
+		               guest->name, name);
 	reason = storeio_backend_error(xylemd.io, back);
 	return xd_fail(error, XD_ERROR_DEVICE, "guest \"%s\", %s: the backend gave up: %s", guest->name, name,
 	               reason ? reason : "it does not say why");
@@ -157,6 +162,9 @@ static void state_read(struct xyl_store *store, int error, const char *value, si
 	bool was_over, watched;
 
 	(void)store;
+	/* A store that fails tells of the state again when it is back. */
+	if (error && error != ENOENT)
+		return;
 	if (OFFERED_STATES & ~(1u << BACKEND_CONNECTED) & 1u << (state & 7))
 		return;
 	g_mutex_lock(&xylemd.lock);

@@ -149,9 +149,11 @@ static bool can_suspend(struct guest *guest, GError **error)
 {
 	g_autofree char *path = control_node(guest, "feature-suspend");
 	char *value = xyl_store_read(storeio_store(xylemd.io), XYL_TX_NONE, path, NULL);
-	bool can = value && !strcmp(value, "1");
+	bool unread = !value && errno != ENOENT, can = value && !strcmp(value, "1");
 
 	free(value);
+	if (unread)
+		return xd_fail(error, XD_ERROR_STORE, "guest \"%s\": %s: %s", guest->name, path, xyl_error());
 	return can || suspend_port(guest) ||
 	       xd_fail(error, XD_ERROR_NOT_SUPPORTED,
 	               "guest \"%s\": its kernel cannot suspend, or has not come that far", guest->name);
@@ -278,13 +280,15 @@ static void set_saving(struct guest *guest, bool saving)
 static bool nothing_pending(struct guest *guest, const char *path, GError **error)
 {
 	char *value = xyl_store_read(storeio_store(xylemd.io), XYL_TX_NONE, path, NULL);
-	bool pending = value && *value;
+	bool unread = !value && errno != ENOENT, pending = value && *value;
 
-	if (pending)
+	if (unread)
+		xd_fail(error, XD_ERROR_STORE, "guest \"%s\": %s: %s", guest->name, path, xyl_error());
+	else if (pending)
 		xd_fail(error, XD_ERROR_BUSY, "guest \"%s\" has not yet taken an earlier request to %.32s",
 		        guest->name, value);
 	free(value);
-	return !pending;
+	return !unread && !pending;
 }
 
 /* A guest that is paused answers nothing: it runs for as long as this takes, which is written down first. */

@@ -183,7 +183,7 @@ enum backend_state storeio_backend_state(struct storeio *io, const char *dir)
 {
 	size_t bytes = 0;
 	char *text = xyl_store_readf(io->store, XYL_TX_NONE, "%s/state", dir);
-	enum backend_state state = BACKEND_GONE;
+	enum backend_state state = text || errno == ENOENT ? BACKEND_GONE : BACKEND_UNREAD;
 
 	bytes = text ? strlen(text) : 0;
 	if (bytes == 1 && text[0] >= '0' && text[0] <= '6')

@@ -23,6 +23,7 @@ enum backend_state {
 	BACKEND_CONNECTED = 4,
 	BACKEND_CLOSING = 5,
 	BACKEND_CLOSED = 6,
+	BACKEND_UNREAD = 7, /* the store does not tell */
 };
 
 struct storeio;
@@ -39,7 +40,7 @@ bool storeio_remove(struct storeio *io, const char *const *paths, const char *wh
 /* Writes path/leaf = value for pairs of a NULL-terminated list (path, value, path, value ...), one transaction. */
 bool storeio_set(struct storeio *io, const char *what, GError **error, ...) G_GNUC_NULL_TERMINATED;
 
-/* The state in dir/state; BACKEND_GONE when it cannot be read or is no number of 0..6. */
+/* The state in dir/state; BACKEND_GONE when there is none or it is no number of 0..6, BACKEND_UNREAD when the store fails. */
 enum backend_state storeio_backend_state(struct storeio *io, const char *dir);
 /*
  * Waits until the state of the backend in dir is one of the bits in `wanted` (1u << state), `cancelled` (or

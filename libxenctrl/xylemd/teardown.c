@@ -10,7 +10,8 @@
  *	   guest may map what this one granted; nothing that the guest's next domain needs is left in it by then
  *
  * What devices there are is read from the store and not remembered, so that a half-built guest, one that xylemd did not
- * see end, and one that another toolstack made are all taken down by the same steps.
+ * see end, and one that another toolstack made are all taken down by the same steps. A store that does not answer is asked
+ * again for as long as it takes: what it does not tell of is not gone, and a backend lets go only of nodes that are.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -22,6 +23,9 @@
 
 #define GONE_POLL_FIRST_US 500
 #define GONE_POLL_LAST_US  1000000
+/* Between two questions to a store that fails. */
+#define STORE_POLL_FIRST_US 1000
+#define STORE_POLL_LAST_US  1000000
 /* Before it goes on although the domain's last page is still mapped. */
 #define GONE_US (INT64_C(10) * 1000000)
 
@@ -39,11 +43,33 @@ static void device_free(gpointer data)
 	g_free(device);
 }
 
-static void find_devices_of_type(GPtrArray *devices, uint32_t domid, const char *type)
+/* Tells of it the first time; pause_us is 0 then. */
+static void wait_for_store(const char *what, const char *why, gulong *pause_us)
+{
+	if (!*pause_us)
+		g_warning("%s: its teardown waits for xenstore: %s", what, why);
+	*pause_us = *pause_us ? MIN(*pause_us * 2, STORE_POLL_LAST_US) : STORE_POLL_FIRST_US;
+	g_usleep(*pause_us);
+}
+
+/* The names below a directory; NULL: there are none. Free with free(). */
+static char **list(const char *dir, size_t *count, const char *what)
+{
+	gulong pause_us = 0;
+	char **names;
+
+	*count = 0;
+	while (!(names = xyl_store_directory(storeio_store(xylemd.io), XYL_TX_NONE, dir, count)) &&
+	       errno != ENOENT)
+		wait_for_store(what, xyl_error(), &pause_us);
+	return names;
+}
+
+static void find_devices_of_type(GPtrArray *devices, uint32_t domid, const char *type, const char *what)
 {
 	g_autofree char *dir = g_strdup_printf("/local/domain/0/backend/%s/%u", type, domid);
-	size_t count = 0, i;
-	char **names = xyl_store_directory(storeio_store(xylemd.io), XYL_TX_NONE, dir, &count);
+	size_t count, i;
+	char **names = list(dir, &count, what);
 
 	for (i = 0; names && i < count; i++) {
 		struct device *device;
@@ -60,25 +86,25 @@ static void find_devices_of_type(GPtrArray *devices, uint32_t domid, const char 
 }
 
 /* Ours have devices of our classes; another toolstack's domain may have anything. */
-static GPtrArray *find_devices(uint32_t domid, bool ours)
+static GPtrArray *find_devices(uint32_t domid, bool ours, const char *what)
 {
 	GPtrArray *devices = g_ptr_array_new_with_free_func(device_free);
-	size_t count = 0, i;
+	size_t count, i;
 	char **types;
 
 	if (ours) {
 		for (i = 0; device_classes[i]; i++)
-			find_devices_of_type(devices, domid, device_classes[i]->type);
+			find_devices_of_type(devices, domid, device_classes[i]->type, what);
 		for (i = 0; device_classes[i]; i++)
 			if (device_classes[i]->second_type)
-				find_devices_of_type(devices, domid, device_classes[i]->second_type);
+				find_devices_of_type(devices, domid, device_classes[i]->second_type, what);
 		return devices;
 	}
-	types = xyl_store_directory(storeio_store(xylemd.io), XYL_TX_NONE, "/local/domain/0/backend", &count);
+	types = list("/local/domain/0/backend", &count, what);
 	for (i = 0; types && i < count; i++) {
 		/* The console's backend is a daemon without states. */
 		if (strcmp(types[i], "console"))
-			find_devices_of_type(devices, domid, types[i]);
+			find_devices_of_type(devices, domid, types[i], what);
 	}
 	free(types);
 	return devices;
@@ -104,10 +130,13 @@ static void add_backends(GPtrArray *paths, uint32_t domid, GPtrArray *devices)
 static void remove_paths(GPtrArray *paths, const char *what)
 {
 	g_autoptr(GError) error = NULL;
+	gulong pause_us = 0;
 
 	g_ptr_array_add(paths, NULL);
-	if (!storeio_remove(xylemd.io, (const char *const *)paths->pdata, what, &error))
-		g_warning("%s", error->message);
+	while (!storeio_remove(xylemd.io, (const char *const *)paths->pdata, what, &error)) {
+		wait_for_store(what, error->message, &pause_us);
+		g_clear_error(&error);
+	}
 }
 
 /* Step 2 */
@@ -182,7 +211,7 @@ static void teardown_common(uint32_t domid, const char *uuid, bool ours, const c
 	int listener;
 
 	kill_domain(domid);
-	devices = find_devices(domid, ours);
+	devices = find_devices(domid, ours, what);
 	listener = devices->len ? backdev_listen() : -1;
 	remove_nodes(domid, uuid, devices, what);
 	wait_devices_gone(listener, domid, devices);
@@ -193,7 +222,7 @@ void teardown_devices(struct guest *guest)
 	g_autofree char *what = g_strdup_printf("guest \"%s\"", guest->name);
 	g_autoptr(GPtrArray) paths = g_ptr_array_new_with_free_func(g_free);
 	uint32_t domid = guest->journal->domid;
-	g_autoptr(GPtrArray) devices = find_devices(domid, true);
+	g_autoptr(GPtrArray) devices = find_devices(domid, true, what);
 	int listener = devices->len ? backdev_listen() : -1;
 
 	device_screen_end(guest);

@@ -21,6 +21,7 @@ struct fake_domain fake_domains[FAKE_DOMAINS];
 bool fake_held;
 bool fake_console_refused;
 const char *fake_unread;
+gint fake_refusals;
 bool fake_frontends = true;
 uint64_t fake_free_pages = 1 << 20;
 uint64_t fake_claimed_pages;
@@ -509,15 +510,21 @@ void fake_write(const char *path, const char *value)
 
 static bool is_unread(const char *path)
 {
-	return fake_unread && g_str_has_suffix(path, fake_unread);
+	const char *unread = g_atomic_pointer_get(&fake_unread);
+	bool is = unread && g_str_has_suffix(path, unread);
+
+	if (is)
+		g_atomic_int_inc(&fake_refusals);
+	return is;
 }
 
 char *xyl_store_read(struct xyl_store *s, xyl_tx tx, const char *path, size_t *bytes)
 {
-	char *value = is_unread(path) ? NULL : fake_read(path), *copy = value ? strdup(value) : NULL;
+	bool unread = is_unread(path);
+	char *value = unread ? NULL : fake_read(path), *copy = value ? strdup(value) : NULL;
 
 	(void)s, (void)tx;
-	if (is_unread(path)) {
+	if (unread) {
 		errno = EIO;
 		return NULL;
 	}
@@ -725,7 +732,11 @@ bool storeio_remove(struct storeio *io, const char *const *paths, const char *wh
 	GHashTableIter iter;
 	gpointer key;
 
-	(void)io, (void)what, (void)error;
+	(void)io;
+	for (gsize i = 0; paths[i]; i++) {
+		if (is_unread(paths[i]))
+			return xd_fail(error, XD_ERROR_STORE, "%s: the test has it so", what);
+	}
 	fake_lock();
 	for (; *paths; paths++) {
 		size_t length = strlen(*paths);
@@ -766,6 +777,8 @@ enum backend_state storeio_backend_state(struct storeio *io, const char *dir)
 	g_autofree char *text = fake_read(path);
 
 	(void)io;
+	if (is_unread(path))
+		return BACKEND_UNREAD;
 	return text && text[0] ? (enum backend_state)(text[0] - '0') : BACKEND_GONE;
 }
 

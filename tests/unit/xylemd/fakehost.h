@@ -47,7 +47,8 @@ extern uint64_t fake_free_pages, fake_claimed_pages;
 extern const char *fake_bad_image; /* "kernel" or "ramdisk": it cannot be used, as its inode tells */
 extern bool fake_console_refused;  /* xenconsoled cannot have what a console ends at */
 extern const char
-        *fake_unread;       /* what the store cannot read, but for its owner: paths that end so; NULL: none */
+        *fake_unread;       /* what the store cannot read or remove: paths that end so; NULL: none */
+extern gint fake_refusals;  /* how often it could not; atomic */
 extern bool fake_frontends; /* guests have drivers, which take what is offered */
 
 enum fake_suspend { FAKE_SUSPENDS, FAKE_ACKNOWLEDGES, FAKE_IGNORES };

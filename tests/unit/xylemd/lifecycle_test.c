@@ -304,6 +304,27 @@ static void test_attach_without_frontend(void)
 	fake_frontends = true;
 }
 
+/* Where the store does not tell a backend's state, it has not let go. */
+static void test_detach_while_store_fails(void)
+{
+	struct test_guest g;
+	struct call *call;
+
+	new_guest(&g);
+	create(&g, false);
+	end(make("AttachDevice", g_variant_new("(s@a{sv})", g.uuid, disk_argument())));
+	g_atomic_pointer_set(&fake_unread, "/51728/state");
+	call = make("DetachDevice", g_variant_new("(s@a{sv})", g.uuid, key_argument("xvdb")));
+	tap_ok(!call->good, "a disk is not detached while the store fails (%s)",
+	       call->good ? "it is" : call->error);
+	g_atomic_pointer_set(&fake_unread, NULL);
+	end(call);
+	call = make("DetachDevice", g_variant_new("(s@a{sv})", g.uuid, key_argument("xvdb")));
+	tap_ok(call->good, "and is still there to be detached afterwards");
+	end(call);
+	end(make("Destroy", g_variant_new("(s)", g.uuid)));
+}
+
 static void attach_to(const struct test_guest *g, const char *unread, bool good, const char *what)
 {
 	struct call *call;
@@ -365,6 +386,42 @@ static void test_stuck_teardowns(void)
 		end(calls[i]);
 	}
 	end(make("Destroy", g_variant_new("(s)", g.uuid)));
+}
+
+/* A store that fails does not mean that there is nothing to take down. */
+static void test_store_fails_at_teardown(void)
+{
+	static const char *const unread[] = { "/backend/vbd/", "/local/domain/" };
+	struct test_guest g;
+
+	for (size_t i = 0; i < G_N_ELEMENTS(unread); i++) {
+		g_autofree char *path = NULL, *left = NULL, *node = NULL;
+		struct call *call;
+		uint32_t domid;
+		bool waited;
+
+		new_guest(&g);
+		create(&g, false);
+		domid = fake_find(g.id);
+		node = g_strdup_printf("/local/domain/0/backend/vbd/%u/51712/state", domid);
+		path = g_strdup_printf("%s%u", unread[i], domid);
+		g_atomic_int_set(&fake_refusals, 0);
+		g_atomic_pointer_set(&fake_unread, path);
+		call = begin("Destroy", g_variant_new("(s)", g.uuid));
+		UNTIL(g_atomic_int_get(&fake_refusals) >= 5 || call->done);
+		fake_lock();
+		waited = !call->done && fake_domains[domid].dying;
+		fake_unlock();
+		left = fake_read(node);
+		tap_ok(waited && left, "a guest's domain is dead, its teardown waits for the store (%s)",
+		       path);
+		g_atomic_pointer_set(&fake_unread, NULL);
+		UNTIL(call->done);
+		g_free(left);
+		left = fake_read(node);
+		tap_ok(call->good && !left && !fake_find(g.id), "and ends when the store answers");
+		end(call);
+	}
 }
 
 /* One guest maps a page that another granted it, and keeps it: the other one's domain never goes. */
@@ -803,6 +860,7 @@ int main(void)
 	test_time_zone();
 	test_calls_in_states();
 	test_attach_without_frontend();
+	test_detach_while_store_fails();
 	test_disk_of_a_stranger();
 	test_cpupool();
 	test_held_nic();
@@ -813,6 +871,7 @@ int main(void)
 	test_adopt_dead_disk();
 	test_held_memory();
 	test_stuck_teardowns();
+	test_store_fails_at_teardown();
 	test_after_stuck_call();
 	test_give_up_build();
 	test_cheap_refusals();

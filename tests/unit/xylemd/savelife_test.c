@@ -830,6 +830,11 @@ static void test_disk_written(void)
 	fake_unread = "/physical-device";
 	tap_ok(refused(begin_save(&g, fd), "Device") && runs(domid),
 	       "so does one of which the store does not tell");
+	fake_unread = "/control/feature-suspend";
+	tap_ok(refused(begin_save(&g, fd), "Store") && runs(domid),
+	       "a kernel is not said to know no suspend where the store does not tell");
+	fake_unread = "/control/shutdown";
+	tap_ok(refused(begin_save(&g, fd), "Store") && runs(domid), "nor is an earlier request overlooked");
 	fake_unread = NULL;
 	call = begin_save(&g, fd);
 	tap_ok(waits(call, 100000) && succeeded(begin("Cancel", g_variant_new("(s)", g.uuid))) &&
