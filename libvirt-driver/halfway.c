@@ -17,7 +17,6 @@
 
 #include "conf.h"
 #include "virfile.h"
-#include "virhook.h"
 #include "virmacaddr.h"
 
 VIR_LOG_INIT("xylem.halfway");
@@ -357,7 +356,6 @@ enum outcome { NOT_TOLD, GONE, RUNS };
 static enum outcome recover_start(virDomainDef *mark)
 {
 	g_autoptr(GVariant) domain = NULL;
-	g_autofree char *xml = NULL;
 	char handle[VIR_UUID_STRING_BUFLEN];
 	bool known = false;
 
@@ -373,9 +371,7 @@ static enum outcome recover_start(virDomainDef *mark)
 	if (domain && monitor_destroy(xylem->monitor, handle) < 0)
 		return NOT_TOLD;
 	drop_all(mark, NULL);
-	if (virHookPresent(VIR_HOOK_DRIVER_LIBXL) && (xml = virDomainDefFormat(mark, xylem->xmlopt, 0)))
-		ignore_value(virHookCall(VIR_HOOK_DRIVER_LIBXL, mark->name, VIR_HOOK_LIBXL_OP_RELEASE,
-		                         VIR_HOOK_SUBOP_END, NULL, xml, NULL));
+	process_release_script(mark);
 	return GONE;
 }
 

@@ -22,6 +22,9 @@
 
 VIR_LOG_INIT("xylem.process");
 
+/* How long a start that was left halfway waits for its "release" script. */
+#define RELEASE_SCRIPT_MS 5000
+
 static int resolve_net(virDomainDef *def, virDomainNetDef *net, virConnectPtr *conn)
 {
 	if (net_name(net) < 0)
@@ -464,6 +467,20 @@ static void undo_script(void *data, int ret G_GNUC_UNUSED)
 	script_free(s);
 }
 
+static int run_release(void *data)
+{
+	const struct script *s = data;
+
+	ignore_value(
+	        virHookCall(VIR_HOOK_DRIVER_LIBXL, s->name, s->op, VIR_HOOK_SUBOP_END, NULL, s->xml, NULL));
+	return 0;
+}
+
+static void release_is_left(void *data, int ret G_GNUC_UNUSED)
+{
+	script_free(data);
+}
+
 /* NULL with an error. */
 static struct script *script_new(virDomainDef *live, int op)
 {
@@ -477,6 +494,21 @@ static struct script *script_new(virDomainDef *live, int op)
 	s->xml = xml;
 	s->op = op;
 	return s;
+}
+
+void process_release_script(virDomainDef *def)
+{
+	struct script *s;
+
+	if (!virHookPresent(VIR_HOOK_DRIVER_LIBXL))
+		return;
+	s = script_new(def, VIR_HOOK_LIBXL_OP_RELEASE);
+	if (s && aside_briefly(RELEASE_SCRIPT_MS, run_release, release_is_left, s) == 0) {
+		script_free(s);
+		return;
+	}
+	VIR_WARN("%s: its \"release\" script: %s", def->name, virGetLastErrorMessage());
+	virResetLastError();
 }
 
 /* Of a start, which may be given up while the script runs: *left, then "release" follows when it ends. */

@@ -253,6 +253,8 @@ int process_receive(virDomainObj *vm, int stream);
  * the job; the object is unlocked meanwhile. */
 int process_lock(virDomainObj *vm);
 void process_unlock(virDomainObj *vm);
+/* The "release" script of a start that nobody waits for any more: waited for a while, then left to itself. No object is locked. */
+void process_release_script(virDomainDef *def);
 /* The domain domid has ended: cleans up, at once or at the end of the present job. Locked, no job. */
 void process_gone(virDomainObj *vm, int domid, int reason, int detail);
 /* It was killed without xylemd's word that its devices are gone. If its disks are locked they stay so until that comes, or the

@@ -109,6 +109,7 @@ static void test_unlocked(void)
 /* ---- a script that the guest is destroyed in ---- */
 
 static bool hooks, hook_hangs;
+static int hanging_op = VIR_HOOK_LIBXL_OP_PREPARE;
 static gint hooks_inside;
 static GMutex hook_gate;
 static GString *ops;
@@ -126,7 +127,7 @@ int virHookCall(int driver G_GNUC_UNUSED, const char *id G_GNUC_UNUSED, int op, 
 	g_string_append(ops, op == VIR_HOOK_LIBXL_OP_PREPARE   ? "prepare "
 	                     : op == VIR_HOOK_LIBXL_OP_RELEASE ? "release "
 	                                                       : "other ");
-	if (op != VIR_HOOK_LIBXL_OP_PREPARE)
+	if (op != hanging_op)
 		return 0;
 	if (hook_hangs) {
 		g_atomic_int_inc(&hooks_inside);
@@ -191,6 +192,32 @@ static void test_hook_hangs(void)
 	g_string_free(ops, TRUE);
 }
 
+/* A start that a libvirtd began which is no more. */
+static void test_release_hangs(void)
+{
+	virDomainObj *vm = domain_get(dom);
+	gint64 begun = g_get_monotonic_time();
+	bool good;
+
+	halfway_begin(vm->def);
+	virDomainObjEndAPI(&vm);
+	ops = g_string_new(NULL);
+	hooks = hook_hangs = true;
+	hanging_op = VIR_HOOK_LIBXL_OP_RELEASE;
+	g_atomic_int_set(&hooks_inside, 0);
+	g_mutex_lock(&hook_gate);
+	good = halfway_recover(false) && g_atomic_int_get(&hooks_inside) == 1;
+	ok(good && g_get_monotonic_time() - begun < 60 * G_USEC_PER_SEC && aside_busy(),
+	   "a \"release\" script that hangs does not keep what is halfway");
+	hook_hangs = false;
+	ok(lifecycle_create(dom) == 0 && lifecycle_destroy(dom) == 0, "nor the next start");
+	g_mutex_unlock(&hook_gate);
+	ok(scripts_end() && g_str_has_prefix(ops->str, "release "), "and ends by itself");
+	hooks = false;
+	hanging_op = VIR_HOOK_LIBXL_OP_PREPARE;
+	g_string_free(ops, TRUE);
+}
+
 int main(void)
 {
 	g_autofree char *dir = g_dir_make_tmp("xylem-lock-XXXXXX", NULL);
@@ -206,6 +233,7 @@ int main(void)
 	test_unlocked();
 	test_doomed();
 	test_hook_hangs();
+	test_release_hangs();
 	events_stop();
 	virObjectUnref(dom);
 	return tap_end() || system(remove) ? 1 : 0;
