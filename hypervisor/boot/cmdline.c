@@ -242,7 +242,8 @@ static const char *set_tslice(const char *value)
 
 static const char *set_sched(const char *value)
 {
-	/* The scheduler itself tells when it is not the one that was asked for. */
+	if (strcmp(value, "credit2") && strcmp(value, "credit"))
+		return "there is one scheduler, which shows itself as credit2 or credit";
 	return text(options.sched, sizeof(options.sched), value);
 }
 

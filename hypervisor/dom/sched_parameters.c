@@ -9,7 +9,6 @@
 #include "hw/options.h"
 #include "hw/trace.h"
 #include "lib/errno.h"
-#include "lib/log.h"
 #include "lib/string.h"
 
 const char *sched_name(unsigned id)
@@ -27,12 +26,7 @@ void sched_parameters_default(struct cpupool *p)
 
 void sched_parameters_init(void)
 {
-	cpupool0.sched_id = XEN_SCHEDULER_CREDIT2;
-	if (!strcmp(options.sched, "credit"))
-		cpupool0.sched_id = XEN_SCHEDULER_CREDIT;
-	else if (options.sched[0] && strcmp(options.sched, "credit2"))
-		log_warn("option sched=%s has no effect: credit2 and credit are what there is",
-		         options.sched);
+	cpupool0.sched_id = strcmp(options.sched, "credit") ? XEN_SCHEDULER_CREDIT2 : XEN_SCHEDULER_CREDIT;
 	sched_parameters_default(&cpupool0);
 }
 

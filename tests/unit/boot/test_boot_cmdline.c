@@ -102,6 +102,10 @@ static void logs(void)
 	tap_ok(options.reboot[0] == 'k' && !strcmp(options.clocksource, "acpi") &&
 	               !strcmp(options.sched, "credit"),
 	       "reboot, clocksource, sched");
+	tap_ok(strstr(report("sched=rtds"), "one scheduler") && !strcmp(options.sched, "credit2") &&
+	               !*report("sched=credit2"),
+	       "a scheduler that is not there is told, and not taken");
+	cmdline_parse("reboot=kbd clocksource=acpi sched=credit");
 	tap_ok(options.sched_ratelimit_us == 1000, "the scheduler's rate limit is a millisecond");
 	cmdline_parse("sched_ratelimit_us=0");
 	tap_ok(!options.sched_ratelimit_us, "sched_ratelimit_us=0: there is none");
