@@ -104,7 +104,7 @@ static int private_parse(xmlXPathContextPtr ctxt, virDomainObj *vm,
 		if (STREQ_NULLABLE(phase, phases[i]))
 			priv->migration = (enum migration)i;
 	}
-	priv->foreign = virXPathBoolean("boolean(./foreign)", ctxt) == 1;
+	priv->foreign = priv->untold = virXPathBoolean("boolean(./foreign)", ctxt) == 1;
 	priv->locked = virXPathBoolean("boolean(./locked)", ctxt) == 1;
 	priv->save_file = virXPathString("string(./save/@file)", ctxt);
 	return 0;

@@ -23,6 +23,7 @@ VIR_LOG_INIT("xylem.events");
 #define RECONCILE_MS 20
 #define AGAIN_MS     500
 #define SETTLE_MS    2000
+#define ASK_MS       5000
 /* How long a guest that the hypervisor does not list is taken to be alive while xylemd cannot be asked. */
 #define MISSING_MS 60000
 #define HELPERS    8
@@ -42,6 +43,7 @@ static virThread thread;
 static bool thread_runs;
 static GThreadPool *helpers;
 static GSource *reconcile_source; /* event thread only */
+static GSource *ask_source;       /* likewise */
 static bool reconcile_again;      /* event thread only, or before it runs */
 static bool xylemd_is_new;        /* likewise: since the last reconciling */
 static gint settle_awaited;       /* atomic */
@@ -113,6 +115,23 @@ static void reconcile_later(unsigned int delay_ms)
 	reconcile_source = g_timeout_source_new(delay_ms);
 	g_source_set_callback(reconcile_source, reconcile_now, NULL, NULL);
 	g_source_attach(reconcile_source, xylem->context);
+}
+
+static gboolean ask_now(void *data G_GNUC_UNUSED)
+{
+	g_clear_pointer(&ask_source, g_source_unref);
+	reconcile_later(RECONCILE_MS);
+	return G_SOURCE_REMOVE;
+}
+
+/* xylemd, which does not answer now. */
+static void ask_later(void)
+{
+	if (ask_source)
+		return;
+	ask_source = g_timeout_source_new(ASK_MS);
+	g_source_set_callback(ask_source, ask_now, NULL, NULL);
+	g_source_attach(ask_source, xylem->context);
 }
 
 static void on_store(struct xyl_store *store G_GNUC_UNUSED, const char *path G_GNUC_UNUSED,
@@ -372,9 +391,9 @@ static virDomainDef *foreign_def(const struct xyl_dominfo *info, const unsigned 
 	return g_steal_pointer(&def);
 }
 
-/* The definition that xylemd keeps for us; NULL when it did not make the domain or was not given one. *incoming: it came
- * from another host, and must not run. */
-static virDomainDef *kept_def(const struct xyl_dominfo *info, bool *owned, bool *incoming)
+/* The definition that xylemd keeps for us; NULL when it did not make the domain or was not given one. *known: it has told.
+ * *incoming: it came from another host, and must not run. */
+static virDomainDef *kept_def(const struct xyl_dominfo *info, bool *known, bool *owned, bool *incoming)
 {
 	g_autoptr(GVariant) domain = NULL;
 	g_autoptr(virDomainDef) def = NULL;
@@ -385,7 +404,8 @@ static virDomainDef *kept_def(const struct xyl_dominfo *info, bool *owned, bool 
 	const char *owner = "";
 
 	virUUIDFormat(info->uuid, handle);
-	domain = monitor_get(xylem->monitor, handle, NULL);
+	*incoming = false;
+	domain = monitor_get(xylem->monitor, handle, known);
 	*owned = domain && g_variant_lookup(domain, "owner", "&s", &owner) && STREQ(owner, "xylemd");
 	if (!*owned)
 		return NULL;
@@ -427,10 +447,10 @@ static void adopt(const struct xyl_dominfo *info, bool last_try)
 	g_autoptr(virDomainDef) old = NULL;
 	struct domain_private *priv;
 	virDomainObj *vm;
-	bool owned, incoming = false;
+	bool known, owned, incoming;
 
 	info_uuid(info, uuid);
-	def = kept_def(info, &owned, &incoming);
+	def = kept_def(info, &known, &owned, &incoming);
 	if (incoming && info->paused) {
 		destroy_incoming(info);
 		return;
@@ -471,7 +491,37 @@ static void adopt(const struct xyl_dominfo *info, bool last_try)
 		else
 			reconcile_again = true;
 	}
+	priv = vm->privateData;
+	if (priv->foreign && !known && vm->def->id == (int)info->domid) {
+		priv->untold = true;
+		ask_later();
+	}
 	virDomainObjEndAPI(&vm);
+}
+
+/* An object that is shown as foreign since xylemd did not tell whose it is: it is asked until it does. Unlocks the object
+ * meanwhile. */
+static void ask_owner(virDomainObj *vm, const struct xyl_dominfo *info)
+{
+	struct domain_private *priv = vm->privateData;
+	g_autoptr(virDomainDef) def = NULL;
+	bool known, owned, incoming;
+	int domid = vm->def->id;
+
+	virObjectUnlock(vm);
+	def = kept_def(info, &known, &owned, &incoming);
+	if (incoming && info->paused)
+		destroy_incoming(info);
+	virObjectLock(vm);
+	if (vm->def->id != domid || !priv->untold)
+		return;
+	if (!known || vm->job->active != VIR_JOB_NONE) {
+		ask_later();
+		return;
+	}
+	priv->untold = false;
+	if (owned)
+		process_own(vm, g_steal_pointer(&def));
 }
 
 /*
@@ -537,6 +587,10 @@ static bool reconcile_object(virDomainObj *vm, const struct xyl_dominfo *info, b
 		return false;
 	}
 	priv->missing_ms = 0;
+	if (priv->untold)
+		ask_owner(vm, info);
+	if (vm->def->id < 0)
+		return false;
 	/* Whoever was to release its interfaces may have been gone by then: libvirtd, or xylemd. */
 	if (vm->def->id == (int)info->domid && (at_start || xylemd_is_new))
 		net_plug_later(vm);
@@ -645,6 +699,13 @@ static gboolean quit(void *data G_GNUC_UNUSED)
 	return G_SOURCE_REMOVE;
 }
 
+static void end_source(GSource **source)
+{
+	if (*source)
+		g_source_destroy(*source);
+	g_clear_pointer(source, g_source_unref);
+}
+
 void events_stop(void)
 {
 	if (thread_runs) {
@@ -662,8 +723,6 @@ void events_stop(void)
 	monitor_free(xylem->monitor);
 	xylem->monitor = NULL;
 	g_clear_pointer(&loop, g_main_loop_unref);
-	if (reconcile_source) {
-		g_source_destroy(reconcile_source);
-		g_clear_pointer(&reconcile_source, g_source_unref);
-	}
+	end_source(&reconcile_source);
+	end_source(&ask_source);
 }

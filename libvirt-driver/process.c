@@ -622,7 +622,7 @@ static int start_from(virDomainObj *vm, virDomainDef *definition, bool paused, i
 		priv->migration = MIGRATION_NONE;
 	log_without_effect(live);
 	priv->why_reason = priv->why_detail = -1;
-	priv->rebuilding = priv->gone = priv->foreign = false;
+	priv->rebuilding = priv->gone = priv->foreign = priv->untold = false;
 	priv->max_speed_mib = priv->max_downtime_ms = 0;
 	g_clear_pointer(&priv->save_file, g_free);
 	if (halfway_recover_start(vm) < 0)
@@ -774,6 +774,31 @@ void process_killed(virDomainObj *vm)
 	domain_save_status(vm);
 }
 
+/* Its state file is lost: what the lock manager has of it is let go at its end. */
+static void set_owner(struct domain_private *priv, bool foreign)
+{
+	priv->foreign = foreign;
+	priv->untold = false;
+	priv->locked = !foreign && xylem->lock_manager;
+	priv->held = !foreign;
+}
+
+void process_own(virDomainObj *vm, virDomainDef *live)
+{
+	if (live) {
+		/* It is listed by this name. */
+		g_free(live->name);
+		live->name = g_strdup(vm->def->name);
+		live->id = vm->def->id;
+		install_live(vm, live);
+	}
+	set_owner(vm->privateData, false);
+	console_forget_ttys(vm->def);
+	domain_save_status(vm);
+	net_reserve_names(vm->def);
+	net_plug_later(vm);
+}
+
 void process_adopt(virDomainObj *vm, virDomainDef *live, const struct xyl_dominfo *info, bool foreign)
 {
 	struct domain_private *priv = vm->privateData;
@@ -781,10 +806,7 @@ void process_adopt(virDomainObj *vm, virDomainDef *live, const struct xyl_dominf
 	live->id = (int)info->domid;
 	if (vm->def != live)
 		install_live(vm, live);
-	priv->foreign = foreign;
-	/* Its state file is lost: what the lock manager has of it is let go at its end. */
-	priv->locked = !foreign && xylem->lock_manager;
-	priv->held = !foreign;
+	set_owner(priv, foreign);
 	priv->life++;
 	priv->why_reason = priv->why_detail = -1;
 	priv->missing_ms = 0;

@@ -107,6 +107,7 @@ struct domain_private {
 	bool unhurried;  /* who starts it is no client's call, and needs no slot */
 	bool rebuilding; /* xylemd takes it down in order to start it again */
 	bool foreign;    /* not made by xylemd */
+	bool untold;     /* foreign, because xylemd did not say whose it is */
 	bool locked;     /* its disks have been locked */
 	bool held;       /* xylemd holds interfaces of it down in each of its lives, or may do so */
 	bool gone;       /* it ended while somebody had the job, who now cleans up */
@@ -264,6 +265,8 @@ void process_killed(virDomainObj *vm);
 void process_stopped(virDomainObj *vm, int reason, int detail);
 /* Binds a running domain to an object which was not active. */
 void process_adopt(virDomainObj *vm, virDomainDef *live, const struct xyl_dominfo *info, bool foreign);
+/* An active object that was taken for foreign is xylemd's; live: what it has really, or NULL. Locked, no job. */
+void process_own(virDomainObj *vm, virDomainDef *live);
 /* Rebuilt by xylemd under a new number; devices: as monitor_create() gives them, or NULL. */
 void process_renumber(virDomainObj *vm, int domid, GVariant *devices);
 /* Gives the interfaces the names that xylemd tells of, aa{sv} or NULL. */

@@ -35,6 +35,7 @@ static const char *const paths[DISKS] = { "/d/a", "/d/b" }, *const targets[DISKS
 /* What outlives libvirtd. */
 static struct world {
 	bool exists, paused, building, has_run;
+	bool silent;           /* xylemd does not answer */
 	bool disk[DISKS], nic; /* what the guest has */
 	unsigned int locks[DISKS];
 	unsigned int lives;
@@ -235,8 +236,8 @@ GVariant *monitor_get(struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC
 	int i;
 
 	if (known)
-		*known = true;
-	if (!world->exists && !world->building)
+		*known = !world->silent;
+	if (world->silent || (!world->exists && !world->building))
 		return NULL;
 	g_variant_builder_init(&devices, G_VARIANT_TYPE("aa{sv}"));
 	for (i = 0; i < DISKS; i++) {
@@ -486,6 +487,52 @@ static void test_call(size_t c)
 	       "libvirtd is killed at each step of %s: all agrees afterwards", calls[c].name);
 }
 
+static int lose_state(void)
+{
+	g_autofree char *file = g_strdup_printf("%s/one.xml", xylem->state_dir);
+
+	return unlink(file);
+}
+
+static bool is_foreign(void)
+{
+	virDomainObj *vm = domain_get(dom);
+	const struct domain_private *priv = vm->privateData;
+	bool is = priv->foreign;
+
+	virDomainObjEndAPI(&vm);
+	return is;
+}
+
+static int hear_xylemd(void)
+{
+	must(is_foreign() && define_is_active(dom) == 1, "it is shown meanwhile");
+	played_reconcile();
+	must(is_foreign(), "and is nobody's yet");
+	world->silent = false;
+	played_reconcile();
+	return is_foreign() ? -1 : 0;
+}
+
+/* A libvirtd that has lost its files begins while xylemd hangs: the guest is not taken for another toolstack's for good. */
+static void test_silent(void)
+{
+	g_autofree char *disk = g_strdup_printf(DISK, paths[0], targets[0]);
+	g_autofree char *xml = g_strdup_printf(XML, disk);
+	g_autofree char *dir = g_dir_make_tmp("xylem-kill-XXXXXX", NULL);
+	g_autofree char *remove = g_strdup_printf("rm -rf '%s'", dir);
+	bool begun;
+
+	with_save = false;
+	memset(world, 0, sizeof(*world));
+	begun = in_child(dir, 0, lose_state, xml, true) == 0;
+	world->silent = true;
+	tap_ok(begun && in_child(dir, 0, hear_xylemd, NULL, false) == 0,
+	       "a guest that runs is xylemd's as soon as xylemd tells, with its disks and their locks");
+	if (system(remove))
+		abort();
+}
+
 int main(void)
 {
 	size_t c;
@@ -495,5 +542,6 @@ int main(void)
 		return 1;
 	for (c = 0; c < G_N_ELEMENTS(calls); c++)
 		test_call(c);
+	test_silent();
 	return tap_end();
 }
