@@ -302,10 +302,14 @@ static int check_timer(const virDomainTimerDef *timer)
 	const char *name = virDomainTimerNameTypeToString(timer->name);
 
 	if (timer->name == VIR_DOMAIN_TIMER_NAME_TSC) {
-		if (timer->present != VIR_TRISTATE_BOOL_NO && timer->mode == VIR_DOMAIN_TIMER_MODE_NATIVE)
+		if (timer->frequency || timer->tickpolicy || timer->track || timer->catchup.threshold ||
+		    timer->catchup.slew || timer->catchup.limit)
+			return conf_refuse("<clock><timer name='tsc'>: it has a mode and nothing else");
+		if (timer->present != VIR_TRISTATE_BOOL_NO && (timer->mode == VIR_DOMAIN_TIMER_MODE_NATIVE ||
+		                                               timer->mode == VIR_DOMAIN_TIMER_MODE_EMULATE))
 			return 0;
-		return conf_refuse(
-		        "<clock><timer name='tsc'>: a paravirtual guest reads the host's counter (mode='native')");
+		return conf_refuse("<clock><timer name='tsc'>: a paravirtual guest reads the host's counter "
+		                   "(mode='native') or the hypervisor's (mode='emulate')");
 	}
 	/* There is none anyway. */
 	if (timer->present == VIR_TRISTATE_BOOL_NO)
@@ -316,12 +320,16 @@ static int check_timer(const virDomainTimerDef *timer)
 static int check_clock(const virDomainDef *def)
 {
 	long long adjustment = 0;
+	unsigned int tscs = 0;
 	size_t i;
 
 	for (i = 0; i < def->clock.ntimers; i++) {
 		if (check_timer(def->clock.timers[i]) < 0)
 			return -1;
+		tscs += def->clock.timers[i]->name == VIR_DOMAIN_TIMER_NAME_TSC;
 	}
+	if (tscs > 1)
+		return conf_refuse("<clock>: more than one <timer name='tsc'>");
 	switch (def->clock.offset) {
 	case VIR_DOMAIN_CLOCK_OFFSET_VARIABLE:
 		adjustment = def->clock.data.variable.adjustment;

@@ -182,8 +182,25 @@ unsigned int conf_cap(const virDomainDef *def)
 	return cap ? (unsigned int)MIN(cap, 100ULL * virDomainDefGetVcpusMax(def)) : 1;
 }
 
+/* Who answers the guest's readings of the TSC; checked. NULL: as the hypervisor decides. */
+static const char *tsc_mode(const virDomainDef *def)
+{
+	size_t i;
+
+	for (i = 0; i < def->clock.ntimers; i++) {
+		if (def->clock.timers[i]->name == VIR_DOMAIN_TIMER_NAME_TSC)
+			return def->clock.timers[i]->mode == VIR_DOMAIN_TIMER_MODE_EMULATE ? "emulate"
+			                                                                   : "native";
+	}
+	return NULL;
+}
+
 static int clock_fill(GVariantBuilder *b, const virDomainDef *def)
 {
+	const char *tsc = tsc_mode(def);
+
+	if (tsc)
+		add_string(b, "tsc", tsc);
 	switch (def->clock.offset) {
 	case VIR_DOMAIN_CLOCK_OFFSET_UTC:
 		add_string(b, "clock_offset", "utc");

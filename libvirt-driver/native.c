@@ -549,13 +549,13 @@ static int read_tsc_mode(struct native *n)
 	}
 	if (mode == 0)
 		return 0;
-	if (mode != 2)
+	if (mode != 1 && mode != 2)
 		return native_refuse("tsc_mode = \"%.40s\": a paravirtual guest reads the host's counter "
-		                     "(native)",
+		                     "(native) or the hypervisor's (always_emulate)",
 		                     word);
 	timer = g_new0(virDomainTimerDef, 1);
 	timer->name = VIR_DOMAIN_TIMER_NAME_TSC;
-	timer->mode = VIR_DOMAIN_TIMER_MODE_NATIVE;
+	timer->mode = mode == 1 ? VIR_DOMAIN_TIMER_MODE_EMULATE : VIR_DOMAIN_TIMER_MODE_NATIVE;
 	VIR_APPEND_ELEMENT(n->def->clock.timers, n->def->clock.ntimers, timer);
 	return 0;
 }

@@ -166,12 +166,14 @@ static void put_clock(GString *out, const virDomainDef *def, enum native_format 
 	if (clock->offset == VIR_DOMAIN_CLOCK_OFFSET_VARIABLE && clock->data.variable.adjustment)
 		put_number(out, "rtc_timeoffset", clock->data.variable.adjustment);
 	for (i = 0; i < clock->ntimers; i++) {
+		bool emulated = clock->timers[i]->mode == VIR_DOMAIN_TIMER_MODE_EMULATE;
+
 		if (clock->timers[i]->name != VIR_DOMAIN_TIMER_NAME_TSC)
 			continue; /* one that is not there */
 		if (format == NATIVE_XL)
-			put_string(out, "tsc_mode", "native");
+			put_string(out, "tsc_mode", emulated ? "always_emulate" : "native");
 		else
-			put_number(out, "tsc_mode", 2);
+			put_number(out, "tsc_mode", emulated ? 1 : 2);
 	}
 }
 

@@ -142,6 +142,16 @@ XYL_API int xyl_domain_set_uuid(struct xyl *x, uint32_t domid, const uint8_t uui
 XYL_API int xyl_domain_set_address_size(struct xyl *x, uint32_t domid, uint32_t bits) XYL_MUST_USE;
 /* The guest's wall clock runs seconds ahead of the host's UTC. */
 XYL_API int xyl_domain_set_time_offset(struct xyl *x, uint32_t domid, int64_t seconds) XYL_MUST_USE;
+/* Of a domain that has not run: how it reads the CPU's time-stamp counter. By default the hypervisor decides (docs/abi.md). */
+enum xyl_tsc {
+	XYL_TSC_DEFAULT = 0,
+	XYL_TSC_EMULATE =
+	        1, /* each reading is answered by the hypervisor, at a rate that it keeps on other hosts */
+	XYL_TSC_NATIVE = 2, /* the CPU's own, whatever becomes of it on another host */
+};
+XYL_API int xyl_domain_set_tsc(struct xyl *x, uint32_t domid, enum xyl_tsc mode) XYL_MUST_USE;
+/* Returns an enum xyl_tsc, or -1. */
+XYL_API int xyl_domain_get_tsc(struct xyl *x, uint32_t domid) XYL_MUST_USE;
 /* Has the hypervisor write the hypercall page into the domain's frame mfn. */
 XYL_API int xyl_domain_hypercall_init(struct xyl *x, uint32_t domid, uint64_t mfn) XYL_MUST_USE;
 

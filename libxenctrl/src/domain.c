@@ -250,6 +250,21 @@ int xyl_domain_set_time_offset(struct xyl *x, uint32_t domid, int64_t seconds)
 	return xyl_domctl(x, &op, "set its clock offset");
 }
 
+int xyl_domain_set_tsc(struct xyl *x, uint32_t domid, enum xyl_tsc mode)
+{
+	struct xen_domctl op = { .cmd = XEN_DOMCTL_settscinfo, .domain = (domid_t)domid };
+
+	op.u.tsc_info.tsc_mode = mode;
+	return xyl_domctl(x, &op, "set how it reads the TSC");
+}
+
+int xyl_domain_get_tsc(struct xyl *x, uint32_t domid)
+{
+	struct xen_domctl op = { .cmd = XEN_DOMCTL_gettscinfo, .domain = (domid_t)domid };
+
+	return xyl_domctl(x, &op, "tell how it reads the TSC") ? -1 : (int)op.u.tsc_info.tsc_mode;
+}
+
 int xyl_domain_hypercall_init(struct xyl *x, uint32_t domid, uint64_t mfn)
 {
 	struct xen_domctl op = { .cmd = XEN_DOMCTL_hypercall_init, .domain = (domid_t)domid };

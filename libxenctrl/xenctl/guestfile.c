@@ -30,6 +30,7 @@ static const struct key guest_keys[] = {
 	{ "cpumap", 'c' },
 	{ "clock_offset", 's' },
 	{ "clock_adjustment", 'x' },
+	{ "tsc", 's' },
 	{ "consoles", 'u' },
 	{ NULL, 0 },
 };

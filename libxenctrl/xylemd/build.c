@@ -149,6 +149,12 @@ static bool prepare(struct build *b, GError **error)
 	return ok;
 }
 
+static const enum xyl_tsc tsc_of[] = {
+	[TSC_DEFAULT] = XYL_TSC_DEFAULT,
+	[TSC_EMULATE] = XYL_TSC_EMULATE,
+	[TSC_NATIVE] = XYL_TSC_NATIVE,
+};
+
 /* Seconds between dom0's UTC and the guest's clock. */
 static int64_t clock_offset(const struct guestconf *conf)
 {
@@ -299,6 +305,10 @@ static bool make_domain(struct build *b, GError **error)
 		return false;
 	if (offset && xyl_domain_set_time_offset(xylemd.xen, b->ids.domid, offset))
 		return fail_call(b, "setting its clock", error);
+	/* A restored guest's stream tells how it has read it so far. */
+	if (tsc_of[conf->tsc] != XYL_TSC_DEFAULT &&
+	    xyl_domain_set_tsc(xylemd.xen, b->ids.domid, tsc_of[conf->tsc]))
+		return fail_call(b, "setting how it reads the TSC", error);
 	port = xyl_evtchn_alloc(xylemd.xen, b->ids.domid, 0);
 	if (port < 0)
 		return fail_call(b, "event channel of the store", error);

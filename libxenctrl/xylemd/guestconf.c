@@ -22,7 +22,8 @@ static const struct key guest_keys[] = {
 	{ "clock_offset", "s", false }, { "clock_adjustment", "x", false },
 	{ "consoles", "u", false },     { "console_devices", "aa{sv}", false },
 	{ "disks", "aa{sv}", false },   { "nics", "aa{sv}", false },
-	{ "screens", "aa{sv}", false }, { "opaque", "s", false },
+	{ "screens", "aa{sv}", false }, { "tsc", "s", false },
+	{ "opaque", "s", false },
 };
 
 static const struct key disk_keys[] = {
@@ -62,6 +63,7 @@ static const char *const action_names[] = { "destroy",        "restart",        
 	                                    "rename-restart", "coredump-destroy", "coredump-restart" };
 static const char *const cache_names[] = { "default", "none", "writeback" };
 static const char *const clock_names[] = { "utc", "localtime", "variable" };
+static const char *const tsc_names[] = { "default", "emulate", "native" };
 
 static bool get_action(GVariantDict *dict, const char *key, const char *what, enum policy_action *out,
                        GError **error)
@@ -668,7 +670,7 @@ static bool parse_boot(struct guestconf *conf, GVariantDict *dict, const char *w
 static bool parse_behaviour(struct guestconf *conf, GVariantDict *dict, const char *what, GError **error)
 {
 	uint32_t consoles = 1;
-	int base = CLOCK_UTC;
+	int base = CLOCK_UTC, tsc = TSC_DEFAULT;
 
 	conf->on_poweroff = POLICY_DESTROY;
 	conf->on_reboot = POLICY_RESTART;
@@ -676,9 +678,11 @@ static bool parse_behaviour(struct guestconf *conf, GVariantDict *dict, const ch
 	if (!get_action(dict, "on_poweroff", what, &conf->on_poweroff, error) ||
 	    !get_action(dict, "on_reboot", what, &conf->on_reboot, error) ||
 	    !get_action(dict, "on_crash", what, &conf->on_crash, error) ||
-	    !keys_choice(dict, "clock_offset", clock_names, G_N_ELEMENTS(clock_names), what, &base, error))
+	    !keys_choice(dict, "clock_offset", clock_names, G_N_ELEMENTS(clock_names), what, &base, error) ||
+	    !keys_choice(dict, "tsc", tsc_names, G_N_ELEMENTS(tsc_names), what, &tsc, error))
 		return false;
 	conf->clock_base = (enum clock_base)base;
+	conf->tsc = (enum tsc_mode)tsc;
 	g_variant_dict_lookup(dict, "clock_adjustment", "x", &conf->clock_adjustment_s);
 	if (conf->clock_adjustment_s < -GUEST_CLOCK_MAX_S || conf->clock_adjustment_s > GUEST_CLOCK_MAX_S)
 		return xd_fail(error, XD_ERROR_INVALID_ARGUMENT,
@@ -898,6 +902,7 @@ GVariant *guestconf_to_variant(const struct guestconf *conf)
 	g_variant_builder_add(&b, "{sv}", "clock_offset",
 	                      g_variant_new_string(clock_names[conf->clock_base]));
 	g_variant_builder_add(&b, "{sv}", "clock_adjustment", g_variant_new_int64(conf->clock_adjustment_s));
+	g_variant_builder_add(&b, "{sv}", "tsc", g_variant_new_string(tsc_names[conf->tsc]));
 	g_variant_builder_add(&b, "{sv}", "consoles", g_variant_new_uint32(conf->console ? 1 : 0));
 	g_variant_builder_init(&list, G_VARIANT_TYPE("aa{sv}"));
 	for (i = 0; i < conf->disks->len; i++)

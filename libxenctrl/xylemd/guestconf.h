@@ -39,6 +39,12 @@ enum clock_base {
 	CLOCK_VARIABLE,
 };
 
+enum tsc_mode {
+	TSC_DEFAULT,
+	TSC_EMULATE,
+	TSC_NATIVE,
+};
+
 struct disk_conf {
 	char *vdev;
 	char *source;
@@ -110,6 +116,7 @@ struct guestconf {
 	GArray *pins;   /* struct vcpu_pin */
 	enum clock_base clock_base;
 	int64_t clock_adjustment_s;
+	enum tsc_mode tsc;
 	bool console;               /* number 0 */
 	GPtrArray *consoles;        /* struct console_conf: further ones */
 	GPtrArray *disks;           /* struct disk_conf */

@@ -219,6 +219,11 @@ int xyl_domain_unpause(struct xyl *x, uint32_t domid)
 	DOMAIN_CALL(d->pauses--);
 }
 
+int xyl_domain_set_tsc(struct xyl *x, uint32_t domid, enum xyl_tsc mode)
+{
+	DOMAIN_CALL(d->tsc = mode);
+}
+
 int xyl_domain_set_time_offset(struct xyl *x, uint32_t domid, int64_t seconds)
 {
 	DOMAIN_CALL(d->time_offset_s = seconds);

@@ -36,6 +36,7 @@ struct fake_domain {
 	uint64_t max_kib;
 	bool link_down;
 	int64_t time_offset_s;
+	enum xyl_tsc tsc;
 	bool logging; /* which pages it changes */
 	uint64_t memory_pages;
 };
@@ -46,10 +47,9 @@ extern bool fake_held; /* another guest maps a page of each domain that dies now
 extern uint64_t fake_free_pages, fake_claimed_pages;
 extern const char *fake_bad_image; /* "kernel" or "ramdisk": it cannot be used, as its inode tells */
 extern bool fake_console_refused;  /* xenconsoled cannot have what a console ends at */
-extern const char
-        *fake_unread;       /* what the store cannot read or remove: paths that end so; NULL: none */
-extern gint fake_refusals;  /* how often it could not; atomic */
-extern bool fake_frontends; /* guests have drivers, which take what is offered */
+extern const char *fake_unread;    /* what the store cannot read or remove: paths that end so; NULL: none */
+extern gint fake_refusals;         /* how often it could not; atomic */
+extern bool fake_frontends;        /* guests have drivers, which take what is offered */
 
 enum fake_suspend { FAKE_SUSPENDS, FAKE_ACKNOWLEDGES, FAKE_IGNORES };
 extern enum fake_suspend fake_suspend; /* what guests do that are asked to suspend */

@@ -143,6 +143,7 @@ struct test_guest {
 };
 
 static const char *clock_base = "utc"; /* of the guests that are made */
+static const char *tsc = "default";    /* likewise */
 
 static bool hold; /* of its nic */
 static const char *name_prefix = "";
@@ -164,6 +165,7 @@ static inline GVariant *configuration(const struct test_guest *g)
 	g_variant_builder_add(&b, "{sv}", "kernel", g_variant_new_string("/kernel"));
 	g_variant_builder_add(&b, "{sv}", "ramdisk", g_variant_new_string("/ramdisk"));
 	g_variant_builder_add(&b, "{sv}", "clock_offset", g_variant_new_string(clock_base));
+	g_variant_builder_add(&b, "{sv}", "tsc", g_variant_new_string(tsc));
 	g_variant_builder_init(&one, G_VARIANT_TYPE_VARDICT);
 	g_variant_builder_add(&one, "{sv}", "vdev", g_variant_new_string("xvda"));
 	g_variant_builder_add(&one, "{sv}", "source", g_variant_new_string("/disk"));

@@ -736,6 +736,32 @@ static void test_time_zone(void)
 	clock_base = "utc";
 }
 
+/* In each of its lives. */
+static void test_tsc(void)
+{
+	static const char *const modes[] = { "default", "emulate", "native" };
+	static const enum xyl_tsc set[] = { XYL_TSC_DEFAULT, XYL_TSC_EMULATE, XYL_TSC_NATIVE };
+	guint i;
+
+	for (i = 0; i < G_N_ELEMENTS(modes); i++) {
+		struct test_guest g;
+		uint32_t first;
+		bool good;
+
+		tsc = modes[i];
+		reach(&g, RUNNING);
+		first = fake_find(g.id);
+		good = fake_domains[first].tsc == set[i];
+		fake_stop(first, XYL_SHUTDOWN_REBOOT);
+		scan_request();
+		UNTIL(fake_find(g.id) && fake_find(g.id) != first && !fake_domains[fake_find(g.id)].pauses);
+		tap_ok(good && fake_domains[fake_find(g.id)].tsc == set[i],
+		       "a guest reads the TSC as it is told, and when it has rebooted: %s", modes[i]);
+		end(make("Destroy", g_variant_new("(s)", g.uuid)));
+	}
+	tsc = "default";
+}
+
 static int screens_now(void)
 {
 	int count;
@@ -858,6 +884,7 @@ int main(void)
 	set_up();
 	test_names();
 	test_time_zone();
+	test_tsc();
 	test_calls_in_states();
 	test_attach_without_frontend();
 	test_detach_while_store_fails();

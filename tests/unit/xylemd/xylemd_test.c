@@ -32,7 +32,7 @@
 	"'ramdisk': <'/boot/r'>, 'cmdline': <'root=/dev/xvda'>, 'on_poweroff': <'preserve'>, "                                                                                   \
 	"'on_reboot': <'destroy'>, 'on_crash': <'restart'>, 'weight': <uint32 512>, 'cap': <uint32 150>, "                                                                       \
 	"'cpumap': <[byte 0x03]>, 'vcpu_pins': <[(uint32 1, [byte 0x02])]>, 'clock_offset': <'variable'>, "                                                                      \
-	"'clock_adjustment': <int64 -3600>, 'consoles': <uint32 1>, "                                                                                                            \
+	"'clock_adjustment': <int64 -3600>, 'tsc': <'emulate'>, 'consoles': <uint32 1>, "                                                                                        \
 	"'disks': <[{'vdev': <'xvda'>, 'source': <'/dev/vg/a'>, 'type': <'block'>}, "                                                                                            \
 	"{'vdev': <'xvdq'>, 'source': <'/img'>, 'type': <'file'>, 'readonly': <true>, 'discard': <false>, "                                                                      \
 	"'cache': <'none'>}]>, "                                                                                                                                                 \
@@ -96,6 +96,7 @@ static void test_refusals(void)
 		{ "{" MINIMAL ", 'ramdisk': <'relative'>}", "ramdisk" },
 		{ "{" MINIMAL ", 'on_crash': <'explode'>}", "on_crash" },
 		{ "{" MINIMAL ", 'clock_offset': <'lunar'>}", "clock_offset" },
+		{ "{" MINIMAL ", 'tsc': <'quartz'>}", "tsc" },
 		{ "{" MINIMAL ", 'clock_adjustment': <int64 9223372036854775807>}", "clock_adjustment" },
 		{ GUEST("a/b", UUID, "32768", "/k"), "name" },
 		{ GUEST("", UUID, "32768", "/k"), "name" },
