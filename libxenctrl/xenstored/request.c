@@ -72,6 +72,12 @@ static bool strings(struct request *r, char **vec, size_t n)
 	return true;
 }
 
+/* The payload as n strings and nothing else. */
+static bool just_strings(struct request *r, char **vec, size_t n)
+{
+	return strings(r, vec, n) && vec[n - 1] + strlen(vec[n - 1]) + 1 == r->payload + r->len;
+}
+
 static bool parse_number(const char *text, uint64_t max, uint64_t *out)
 {
 	gchar *end;
@@ -129,8 +135,9 @@ static bool path_valid(const struct conn *c, const char *path)
 }
 
 /*
- * The absolute path of what the client wrote, in a fresh string; NULL when it is none. strip, if wanted: how
- * much to take off again in events for this client.
+ * The absolute path of what the client wrote, in a fresh string; NULL when it is none, or when it begins with
+ * "@" as the names of special watches do. strip, if wanted: how much to take off again in events for this
+ * client.
  */
 static char *path_resolve(struct conn *c, const char *path, uint32_t *strip)
 {
@@ -138,6 +145,8 @@ static char *path_resolve(struct conn *c, const char *path, uint32_t *strip)
 
 	if (strip)
 		*strip = 0;
+	if (path[0] == '@')
+		return NULL;
 	if (path[0] == '/') {
 		full = g_strdup(path);
 	} else {
@@ -270,7 +279,7 @@ static int do_directory_part(struct request *r)
 	size_t room, bytes, used = 0;
 	int err;
 
-	if (!strings(r, arg, 2) || !parse_number(arg[1], G_MAXUINT32, &offset))
+	if (!just_strings(r, arg, 2) || !parse_number(arg[1], G_MAXUINT32, &offset))
 		return EINVAL;
 	path = path_resolve(r->c, arg[0], NULL);
 	if (!path)
@@ -349,10 +358,10 @@ static int do_get_perms(struct request *r)
 	out = g_string_new(NULL);
 	for (unsigned int i = 0; i < content->perm_count; i++) {
 		const struct perm *p = &content->perms[i];
-		const struct domain *d = domain_find(s, p->domid);
+		const struct domain *d = p->domid <= DOMID_MAX ? domain_find(s, p->domid) : NULL;
 
-		/* Entries of domains that are gone mean nothing any more. */
-		if (i && (!d || d->serial != p->serial))
+		/* A right that an earlier domain of that number had is not the present one's. */
+		if (i && d && d->serial != p->serial)
 			continue;
 		g_string_append_printf(out, "%c%u", perm_letter(p->bits), p->domid);
 		g_string_append_c(out, '\0');
@@ -369,9 +378,10 @@ static int parse_perm(struct store *s, const char *text, struct perm *p)
 	const struct domain *d;
 	uint64_t domid;
 
-	if (!letter || !parse_number(text + 1, DOMID_MAX, &domid))
+	/* As in Xen, a right may name any number: what is no domain's is nobody's right. */
+	if (!letter || !parse_number(text + 1, G_MAXUINT32, &domid))
 		return EINVAL;
-	d = domain_get(s, domid);
+	d = domid <= DOMID_MAX ? domain_get(s, domid) : NULL;
 	p->bits = letter - letters;
 	p->domid = domid;
 	p->serial = d ? d->serial : 0;
@@ -594,7 +604,7 @@ static int do_watch(struct request *r)
 	uint32_t strip;
 	int err;
 
-	if (!strings(r, arg, 2))
+	if (!just_strings(r, arg, 2))
 		return EINVAL;
 	path = watch_path_arg(c, arg[0], &strip);
 	if (!path)
@@ -617,7 +627,7 @@ static int do_unwatch(struct request *r)
 	uint32_t strip;
 	int err;
 
-	if (!strings(r, arg, 2))
+	if (!just_strings(r, arg, 2))
 		return EINVAL;
 	path = watch_path_arg(r->c, arg[0], &strip);
 	if (!path)

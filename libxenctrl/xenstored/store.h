@@ -43,10 +43,13 @@
 
 /* ---- contents and nodes (tree.c) ----------------------------------------------------------------- */
 
-/* One permission entry. The serial tells a domain from an earlier one with the same number. */
+/*
+ * One permission entry. The serial tells a domain from an earlier one with the same number; 0: there was none
+ * when the entry was made, and the number may be one that no domain can have.
+ */
 struct perm {
 	uint64_t serial;
-	uint16_t domid;
+	uint32_t domid;
 	uint8_t bits; /* PERM_READ | PERM_WRITE */
 };
 
