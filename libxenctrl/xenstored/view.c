@@ -26,7 +26,7 @@ struct tnode {
 	bool list_dep;         /* the list of children was looked at */
 	bool linked;           /* stands in its parent's list of created children */
 	bool fire, fire_exact; /* queued among the events */
-	unsigned int seq;
+	unsigned int seq, depth;
 	struct tnode *created_first, *created_last, *created_next;
 };
 
@@ -416,12 +416,12 @@ static bool txn_conflicts(const struct txn *t, uint16_t *writer)
 	return false;
 }
 
-static int shorter_path_first(gconstpointer a, gconstpointer b)
+static int higher_first(gconstpointer a, gconstpointer b)
 {
 	const struct tnode *x = *(struct tnode *const *)a, *y = *(struct tnode *const *)b;
 
-	if (x->ent.len != y->ent.len)
-		return x->ent.len < y->ent.len ? -1 : 1;
+	if (x->depth != y->depth)
+		return x->depth < y->depth ? -1 : 1;
 	return x->seq < y->seq ? -1 : x->seq > y->seq;
 }
 
@@ -447,8 +447,17 @@ static void txn_apply(struct txn *t)
 	struct tnode *tn;
 	struct pathref p;
 
-	/* In the order of path lengths parents come before children: so additions go up, removals down. */
-	g_ptr_array_sort(t->order, shorter_path_first);
+	/*
+	 * Parents before children, so additions go up, removals down; and siblings in the order in which the
+	 * client named them, which is that of lists.
+	 */
+	for (guint i = 0; i < t->order->len; i++) {
+		tn = t->order->pdata[i];
+		for (size_t at = 1; at < tn->ent.len; at++)
+			tn->depth += tn->ent.path[at] == '/';
+		tn->depth += tn->ent.len > 1;
+	}
+	g_ptr_array_sort(t->order, higher_first);
 	for (guint i = t->order->len; i-- > 0;) {
 		tn = t->order->pdata[i];
 		p = ref_of(&tn->ent);

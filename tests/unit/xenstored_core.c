@@ -239,6 +239,14 @@ static void test_transactions(void)
 	ok(!calls(tools, XS_TRANSACTION_END, t, "T", &a) &&
 	           !calls(tools, XS_READ, 0, "/local/domain/1/a/b", &a),
 	   "commit");
+	t = begin(tools);
+	callb(tools, XS_WRITE, t, "/order/longest|1", &a);
+	callb(tools, XS_WRITE, t, "/order/b/deep|1", &a);
+	callb(tools, XS_WRITE, t, "/order/middle|1", &a);
+	calls(tools, XS_TRANSACTION_END, t, "T", &a);
+	ok(!calls(tools, XS_DIRECTORY, 0, "/order", &a) && a.len == 17 &&
+	           !memcmp(a.data, "longest\0b\0middle\0", a.len),
+	   "children are listed in the order in which they were made");
 	callb(tools, XS_SET_PERMS, 0, "/local/domain/1/a|n1|", &a);
 	drain(g1);
 	t = begin(tools);
