@@ -464,6 +464,11 @@ xenstore-exists /test/nosuch
 xenstore-chmod /test/a r0 b1
 xenstore-chmod -r /test n0
 xenstore-chmod /test/a z0
+xenstore-chmod /test/a n99999
+xenstore-chmod /test/a n0 r77 b99999; xenstore-ls -p /test ## want=n0,r77,b99999
+xenstore-write @x 1
+xenstore-rm @releaseDomain
+xenstore-write /t/longest 1 /t/b 1 /t/middle 1; echo $(xenstore-list /t); xenstore-rm /t ## want=longest_b_middle
 xenstore-watch -n 1 /test
 xenstore-rm /test/a
 xenstore-rm -t /test/b
