@@ -48,6 +48,7 @@ struct migrate_cookie {
 	unsigned char host[VIR_UUID_BUFLEN]; /* all zero: not told */
 	unsigned int stream_version;
 	bool outcome; /* whoever wrote it tells, or understands, what became of the guest */
+	bool zeros;   /* whoever wrote it restores streams that have no contents of pages of zeros */
 };
 
 /* libxl's stream, version 2. */
@@ -92,7 +93,7 @@ struct outgoing *outgoing_new(virDomainObj *vm, virConnectPtr conn, const char *
                               unsigned long long bandwidth_mib, unsigned int flags);
 char *outgoing_describe(virDomainObj *vm, const struct migrate_params *p, unsigned int flags, char **cookie,
                         int *cookie_length);
-/* The destination's answer to Prepare: whether it tells the outcome. */
+/* The destination's answer to Prepare: whether it tells the outcome, and what it restores. */
 int outgoing_take_cookie(struct outgoing *out, const char *cookie, int length);
 /* Sends to "tcp://host:port", or to a descriptor, which stays the caller's. -1: the guest goes on. The caller has a slot.
  * These two unlock the object meanwhile; the caller keeps everybody else off it (outgoing_hold). */

@@ -38,6 +38,7 @@ struct migrate_cookie *migrate_cookie_new(const virDomainDef *def, const char *p
 	memcpy(c->uuid, def->uuid, VIR_UUID_BUFLEN);
 	c->stream_version = MIGRATE_STREAM_VERSION;
 	c->outcome = true;
+	c->zeros = true;
 	if (c->hostname && virGetHostUUID(c->host) == 0)
 		return c;
 	virReportError(VIR_ERR_INTERNAL_ERROR, "%s", "this host has no name or no UUID");
@@ -59,7 +60,8 @@ char *migrate_cookie_format(const struct migrate_cookie *c)
 	virBufferEscapeString(&buf, "<hostname>%s</hostname>\n", c->hostname);
 	virBufferAsprintf(&buf, "<migration-stream-version>%u</migration-stream-version>\n",
 	                  c->stream_version);
-	virBufferAsprintf(&buf, "<xylem host='%s' outcome='%s'/>\n", host, c->outcome ? "yes" : "no");
+	virBufferAsprintf(&buf, "<xylem host='%s' outcome='%s' zeros='%s'/>\n", host,
+	                  c->outcome ? "yes" : "no", c->zeros ? "by-type" : "written");
 	virBufferEscapeString(&buf, "<persistent>%s</persistent>\n", c->persistent);
 	virBufferAdjustIndent(&buf, -2);
 	virBufferAddLit(&buf, "</libxl-migration>\n");
@@ -90,6 +92,7 @@ static int read_elements(xmlXPathContextPtr ctxt, struct migrate_cookie *c)
 	g_autofree char *uuid = virXPathString("string(./uuid[1])", ctxt);
 	g_autofree char *host = virXPathString("string(./xylem/@host)", ctxt);
 	g_autofree char *outcome = virXPathString("string(./xylem/@outcome)", ctxt);
+	g_autofree char *zeros = virXPathString("string(./xylem/@zeros)", ctxt);
 	g_autofree char *hostname = virXPathString("string(./hostname[1])", ctxt);
 
 	c->name = virXPathString("string(./name[1])", ctxt);
@@ -104,6 +107,7 @@ static int read_elements(xmlXPathContextPtr ctxt, struct migrate_cookie *c)
 	if (hostname && is_hostname(hostname))
 		c->hostname = g_steal_pointer(&hostname);
 	c->outcome = STREQ_NULLABLE(outcome, "yes");
+	c->zeros = STREQ_NULLABLE(zeros, "by-type");
 	c->persistent = virXPathString("string(./persistent[1])", ctxt);
 	return 0;
 }

@@ -32,6 +32,7 @@ struct outgoing {
 	unsigned int flags;
 	int stream;                       /* on which it was sent, and the outcome is told; or -1 */
 	bool tells;                       /* the destination tells the outcome */
+	bool zeros;                       /* it restores streams without contents of pages of zeros */
 	bool busy;                        /* a call is at work on it */
 	bool orphan;                      /* its client has gone */
 	bool aborted;                     /* somebody wants it to end */
@@ -237,6 +238,7 @@ int outgoing_take_cookie(struct outgoing *out, const char *cookie, int length)
 	if (!c)
 		return -1;
 	out->tells = c->outcome;
+	out->zeros = c->zeros;
 	return 0;
 }
 
@@ -493,6 +495,12 @@ static int sent(virDomainObj *vm, const struct outgoing *out)
 	return ret;
 }
 
+static unsigned int save_flags(const struct outgoing *out)
+{
+	return (out->flags & VIR_MIGRATE_LIVE ? MONITOR_SAVE_LIVE : 0) |
+	       (out->zeros ? MONITOR_SAVE_ZEROS_BY_TYPE : 0);
+}
+
 int outgoing_send(virDomainObj *vm, const char *uri, int fd)
 {
 	struct domain_private *priv = vm->privateData;
@@ -512,7 +520,7 @@ int outgoing_send(virDomainObj *vm, const char *uri, int fd)
 	domain_save_status(vm);
 	job_begin(vm, VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT);
 	if (((out->flags & VIR_MIGRATE_LIVE) && job_begin_limits(vm, out->bandwidth_mib) < 0) ||
-	    save_write(vm, fd, out->flags & VIR_MIGRATE_LIVE) < 0 || sent(vm, out) < 0) {
+	    save_write(vm, fd, save_flags(out)) < 0 || sent(vm, out) < 0) {
 		explain(vm, out);
 		job_end(vm, false);
 		if (vm->def->id > 0)

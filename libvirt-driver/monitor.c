@@ -330,12 +330,12 @@ int monitor_restore(struct monitor *m, GVariant *guest, bool paused, int stream,
 	return 0;
 }
 
-int monitor_save(struct monitor *m, const char *handle, int stream, bool live)
+int monitor_save(struct monitor *m, const char *handle, int stream, unsigned int how)
 {
 	g_autoptr(GVariant) answer = NULL;
 
-	return call_with(m, "Save", g_variant_new("(shu)", handle, 0, live ? 1 : 0), stream, NULL, &answer,
-	                 NULL, STREAM_MS);
+	return call_with(m, "Save", g_variant_new("(shu)", handle, 0, how), stream, NULL, &answer, NULL,
+	                 STREAM_MS);
 }
 
 int monitor_set_migration(struct monitor *m, const char *handle, unsigned long long bandwidth,

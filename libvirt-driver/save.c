@@ -76,7 +76,7 @@ static char *image_xml(virDomainObj *vm, const char *dxml)
 }
 
 /* Step 2. */
-int save_write(virDomainObj *vm, int fd, bool live)
+int save_write(virDomainObj *vm, int fd, unsigned int how)
 {
 	struct sampler *sampler;
 	char handle[VIR_UUID_STRING_BUFLEN];
@@ -85,7 +85,7 @@ int save_write(virDomainObj *vm, int fd, bool live)
 	domain_handle(vm, handle);
 	sampler = job_watch(vm);
 	virObjectUnlock(vm);
-	ret = monitor_save(xylem->monitor, handle, fd, live);
+	ret = monitor_save(xylem->monitor, handle, fd, how);
 	job_unwatch(sampler);
 	virObjectLock(vm);
 	return ret;
@@ -214,7 +214,7 @@ static int save_in_slot(virDomainObj *vm, const char *path, bool managed, const 
 	priv->save_file = g_strdup(path);
 	domain_save_status(vm);
 	job_begin(vm, VIR_DOMAIN_JOB_OPERATION_SAVE);
-	if (save_write(vm, fd, false) < 0 || complete(vm, path, fd, flags) < 0) {
+	if (save_write(vm, fd, 0) < 0 || complete(vm, path, fd, flags) < 0) {
 		job_end(vm, false);
 		go_on(vm, path);
 		return -1;

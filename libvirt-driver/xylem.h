@@ -332,8 +332,11 @@ int monitor_create(struct monitor *m, GVariant *guest, bool paused, unsigned int
 /* As monitor_create(). The descriptor stays the caller's. */
 int monitor_restore(struct monitor *m, GVariant *guest, bool paused, int stream, unsigned int *domid,
                     GVariant **devices);
-/* Until all is written, however long that takes; the guest is suspended then. live: it runs until little is left. */
-int monitor_save(struct monitor *m, const char *handle, int stream, bool live);
+/* The flags of xylemd's Save: */
+#define MONITOR_SAVE_LIVE          1u /* it runs until little is left */
+#define MONITOR_SAVE_ZEROS_BY_TYPE 2u /* for a destination whose cookie says so */
+/* Until all is written, however long that takes; the guest is suspended then. how: a set of these. */
+int monitor_save(struct monitor *m, const char *handle, int stream, unsigned int how);
 /* Of a live save, before it or while it is under way; bandwidth: bytes per second, 0: no limit. */
 int monitor_set_migration(struct monitor *m, const char *handle, unsigned long long bandwidth,
                           unsigned long long max_downtime_us);
@@ -506,7 +509,7 @@ int save_check(virDomainObj *vm, const char *done);
 char *save_format(virDomainDef *def);
 virDomainDef *save_changed_def(virDomainDef *def, const char *xml);
 /* Writes its memory; unlocks the object meanwhile. The guest is suspended then. The caller has a slot, also for what follows. */
-int save_write(virDomainObj *vm, int fd, bool live);
+int save_write(virDomainObj *vm, int fd, unsigned int how);
 bool save_is_suspended(const virDomainObj *vm);
 /* The guest goes on, wherever the save has come to; unlocks the object meanwhile. False where xylemd cannot be asked; the
  * error stays what it was. */

@@ -297,6 +297,12 @@ typedef bool xyl_progress_fn(const struct xyl_progress *progress, void *data);
  */
 XYL_API int xyl_domain_save(struct xyl *x, uint32_t domid, int fd, xyl_progress_fn *progress,
                             void *data) XYL_MUST_USE;
+/*
+ * As xyl_domain_save, but of pages of zeros the stream has the type alone. A record says so, by which all others refuse it than
+ * an xyl_domain_restore of a library that has this function.
+ */
+XYL_API int xyl_domain_send(struct xyl *x, uint32_t domid, int fd, xyl_progress_fn *progress,
+                            void *data) XYL_MUST_USE;
 
 struct xyl_live_limits {
 	uint64_t bandwidth; /* bytes per second while the guest runs; 0: no limit */
@@ -309,6 +315,8 @@ struct xyl_live {
 	bool (*suspend)(void *data);
 	/* May be NULL; asked after each batch of pages, so that limits can change meanwhile. They come with zeros. */
 	void (*limits)(struct xyl_live_limits *limits, void *data);
+	/* The stream is that of xyl_domain_send. */
+	bool zeros_by_type;
 };
 
 /*
@@ -339,7 +347,7 @@ struct xyl_pv_restored {
 
 /*
  * Fills a new domain (made by xyl_domain_create, with at least the vcpus of the old one) from a stream that
- * xyl_domain_save or libxl wrote, up to its END and not a byte further. It is left paused. The stream is not trusted.
+ * xyl_domain_save, xyl_domain_send or libxl wrote, up to its END and not a byte further. It is left paused. The stream is not trusted.
  * Errors: EBADMSG it is damaged, or none; ENOTSUP it is of a guest that cannot run here; EINVAL the domain is not new, or
  * the hypervisor refuses a state; ENOMEM; ECANCELED; those of read(2). After an error the caller destroys the domain.
  */

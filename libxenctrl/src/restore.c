@@ -162,6 +162,7 @@ static int read_body(struct restore *r, const struct stream_record *record)
 {
 	switch (record->type) {
 	case STREAM_END:
+	case STREAM_ZEROS_BY_TYPE:
 		return 0;
 	case STREAM_VERIFY: /* pages come once more, to be compared; here they are taken, as any that come again */
 		return stream_tick(&r->s);

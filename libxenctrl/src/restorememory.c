@@ -420,11 +420,40 @@ static int read_contents(struct restore *r, struct restore_page **pages, uint32_
 	return rc;
 }
 
+/* Pages that have come without contents: zeros are there, or are put there. */
+static int clear_pages(struct restore *r, struct restore_page **pages, uint32_t count)
+{
+	uint64_t mfns[XYL_BATCH];
+	uint8_t *window;
+	uint32_t n = 0;
+	int rc = 0;
+
+	for (uint32_t i = 0; i < count; i++) {
+		if (!pages[i]->zero)
+			mfns[n++] = pages[i]->mfn;
+		pages[i]->zero = true;
+	}
+	if (!n)
+		return 0;
+	if (!r->copy) {
+		window = xyl_foreign_map(r->x, r->domid, PROT_READ | PROT_WRITE, mfns, n, NULL);
+		if (!window)
+			return stream_because(&r->s);
+		memset(window, 0, (size_t)n * XYL_PAGE_BYTES);
+		return xyl_foreign_unmap(r->x, window, n);
+	}
+	memset(framecopy_buffer(r->copy), 0,
+	       (size_t)(n < FRAMECOPY_BATCH ? n : FRAMECOPY_BATCH) * XYL_PAGE_BYTES);
+	for (uint32_t at = 0; at < n && rc == 0; at += FRAMECOPY_BATCH)
+		rc = framecopy_write(r->copy, mfns + at, n - at < FRAMECOPY_BATCH ? n - at : FRAMECOPY_BATCH);
+	return rc < 0 ? stream_because(&r->s) : 0;
+}
+
 /* Up to XYL_BATCH pages of a record: frames for them, then their contents. */
 static int read_batch(struct restore *r, const uint64_t *list, uint32_t count)
 {
-	struct restore_page *pages[XYL_BATCH];
-	uint32_t n = 0;
+	struct restore_page *pages[XYL_BATCH], *zeros[XYL_BATCH];
+	uint32_t n = 0, zero_count = 0;
 
 	if (populate(r, list, count) < 0)
 		return -1;
@@ -435,11 +464,16 @@ static int read_batch(struct restore *r, const uint64_t *list, uint32_t count)
 
 		if (!page)
 			continue; /* there is none, and should be none */
+		if (type == STREAM_PAGE_ALLOCATED && r->order.zeros_by_type) {
+			set_type(r, page, STREAM_PAGE_NORMAL);
+			zeros[zero_count++] = page;
+			continue;
+		}
 		set_type(r, page, type);
 		if (stream_page_has_content(type))
 			pages[n++] = page;
 	}
-	if (n && read_contents(r, pages, n) < 0)
+	if ((n && read_contents(r, pages, n) < 0) || clear_pages(r, zeros, zero_count) < 0)
 		return -1;
 	r->s.progress.pages_done += count;
 	return stream_tick(&r->s);

@@ -118,7 +118,8 @@ int saver_write_static(struct saver *v)
 	struct stream_pv_info info = { .guest_width = 8, .table_levels = 4 };
 
 	if (write_headers(v) < 0 || stream_put(&v->s, STREAM_X86_PV_INFO, &info, sizeof(info), NULL, 0) < 0 ||
-	    write_policy(v) < 0)
+	    write_policy(v) < 0 ||
+	    (v->zeros_by_type && stream_put(&v->s, STREAM_ZEROS_BY_TYPE, NULL, 0, NULL, 0) < 0))
 		return -1;
 	return stream_put(&v->s, STREAM_STATIC_DATA_END, NULL, 0, NULL, 0);
 }
@@ -297,14 +298,26 @@ static int save(struct saver *v)
 	return rc < 0 || saver_write_state(v) < 0 ? -1 : saver_write_end(v);
 }
 
-int xyl_domain_save(struct xyl *x, uint32_t domid, int fd, xyl_progress_fn *progress, void *data)
+static int save_to(struct xyl *x, uint32_t domid, int fd, bool zeros_by_type, xyl_progress_fn *progress,
+                   void *data)
 {
 	struct saver *v = saver_new(x, domid, fd, progress, data);
 	int rc;
 
 	if (!v)
 		return -1;
+	v->zeros_by_type = zeros_by_type;
 	rc = save(v);
 	saver_free(v);
 	return rc;
+}
+
+int xyl_domain_save(struct xyl *x, uint32_t domid, int fd, xyl_progress_fn *progress, void *data)
+{
+	return save_to(x, domid, fd, false, progress, data);
+}
+
+int xyl_domain_send(struct xyl *x, uint32_t domid, int fd, xyl_progress_fn *progress, void *data)
+{
+	return save_to(x, domid, fd, true, progress, data);
 }

@@ -392,6 +392,7 @@ int xyl_domain_save_live(struct xyl *x, uint32_t domid, int fd, const struct xyl
 	l.v = saver_new(x, domid, fd, watch, &l);
 	if (!l.v)
 		return -1;
+	l.v->zeros_by_type = how->zeros_by_type;
 	ask_limits(&l);
 	l.pace = l.limits.bandwidth;
 	l.pace_us = now_us();

@@ -237,16 +237,29 @@ static int normalise(struct saver *v, uint64_t page, const uint8_t *from, uint8_
 	                   (unsigned long long)(page & STREAM_PFN_MASK), (unsigned long long)entry);
 }
 
-/* Puts contents, with pfns in page tables, behind one another; *count becomes how many. Returns parts, or -1. */
-static int gather(struct saver *v, unsigned *count)
+/* Whether it goes without its contents. A page table goes with them, as it is one whatever it has. */
+static bool by_type(const struct saver *v, unsigned i)
+{
+	return v->zeros_by_type && stream_pfn_type(v->pages[i]) == STREAM_PAGE_NORMAL &&
+	       (!v->contents[i] || stream_is_zero(v->contents[i]));
+}
+
+/* Puts contents, with pfns in page tables, behind one another. *count becomes how many pages there are, *contents how many of
+ * them have some. Returns parts, or -1. */
+static int gather(struct saver *v, unsigned *count, unsigned *contents)
 {
 	unsigned copies = 0, kept = 0;
 	size_t n = 0;
 
+	*contents = 0;
 	for (unsigned i = 0; i < *count; i++) {
 		uint8_t *page = v->contents[i];
 
-		if (page && stream_page_is_table((unsigned)(v->pages[i] >> STREAM_PFN_TYPE_BIT))) {
+		if (by_type(v, i)) {
+			keep(v, kept++, i, STREAM_PAGE_ALLOCATED);
+			continue;
+		}
+		if (page && stream_page_is_table(stream_pfn_type(v->pages[i]))) {
 			uint8_t *copy = v->tables + (size_t)copies++ * XYL_PAGE_BYTES;
 			int rc = normalise(v, v->pages[i], page, copy);
 
@@ -257,6 +270,7 @@ static int gather(struct saver *v, unsigned *count)
 			page = copy;
 		}
 		keep(v, kept++, i, 0);
+		++*contents;
 		n = stream_add_page(&v->s, v->parts + 3, n, page);
 	}
 	*count = kept;
@@ -269,7 +283,7 @@ static void note_sent(struct saver *v, unsigned count)
 	for (unsigned i = 0; i < count; i++) {
 		uint64_t pfn = v->pages[i] & STREAM_PFN_MASK;
 
-		unmark(v, v->at[i], (unsigned)(v->pages[i] >> STREAM_PFN_TYPE_BIT));
+		unmark(v, v->at[i], stream_pfn_type(v->pages[i]));
 		if (v->ever)
 			v->ever[pfn / WORD_BITS] |= UINT64_C(1) << pfn % WORD_BITS;
 	}
@@ -292,9 +306,10 @@ static int write_pages(struct saver *v, unsigned count, unsigned contents, size_
 /* Of pages with their types and contents. */
 static int send_contents(struct saver *v, unsigned count)
 {
-	int n = gather(v, &count);
+	unsigned contents;
+	int n = gather(v, &count, &contents);
 
-	if (n < 0 || (count && write_pages(v, count, count, (size_t)n) < 0))
+	if (n < 0 || (count && write_pages(v, count, contents, (size_t)n) < 0))
 		return -1;
 	note_sent(v, count);
 	return 0;

@@ -17,7 +17,8 @@ struct saver {
 	struct stream s;
 	struct shared_info *shared; /* mapped */
 	uint32_t vcpu_count;
-	bool running; /* the guest runs: what cannot be sent as it is right now stays due */
+	bool running;       /* the guest runs: what cannot be sent as it is right now stays due */
+	bool zeros_by_type; /* pages of zeros are sent as STREAM_PAGE_ALLOCATED, without their contents */
 
 	/* memory */
 	struct guestp2m p2m;

@@ -157,6 +157,8 @@ int stream_check_domain_header(const struct stream *s, const struct stream_domai
 
 const char *stream_name(uint32_t type)
 {
+	if (type == STREAM_ZEROS_BY_TYPE)
+		return "ZEROS_BY_TYPE";
 	return type < STREAM_TYPES ? kinds[type].name : "unknown";
 }
 
@@ -171,6 +173,23 @@ static const char *first_name(uint32_t set)
 	return kinds[__builtin_ctz(set)].name;
 }
 
+static int check_zeros_by_type(const struct stream *s, struct stream_order *order,
+                               const struct stream_record *r)
+{
+	uint32_t after = order->seen & (MEMORY_BEGINS | VCPU_RECORDS);
+
+	if (after)
+		return stream_bad(s, "its record %s comes after its record %s", stream_name(r->type),
+		                  first_name(after));
+	if (order->zeros_by_type)
+		return stream_bad(s, "it has a second record %s", stream_name(r->type));
+	if (r->bytes)
+		return stream_bad(s, "its record %s has %u bytes, and should have none", stream_name(r->type),
+		                  r->bytes);
+	order->zeros_by_type = true;
+	return 0;
+}
+
 int stream_check_record(const struct stream *s, struct stream_order *order, const struct stream_record *r)
 {
 	const struct kind *k;
@@ -178,6 +197,8 @@ int stream_check_record(const struct stream *s, struct stream_order *order, cons
 
 	if (r->type & STREAM_OPTIONAL)
 		return check_optional(s, r);
+	if (r->type == STREAM_ZEROS_BY_TYPE)
+		return check_zeros_by_type(s, order, r);
 	if (r->type >= STREAM_TYPES)
 		return stream_bad(s, "it has a record of the unknown type %#x", r->type);
 	k = &kinds[r->type];

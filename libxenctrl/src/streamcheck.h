@@ -16,6 +16,7 @@
 struct stream_order {
 	uint32_t version; /* of libxc's layer */
 	uint32_t seen;    /* bit n: a record of enum stream_type n */
+	bool zeros_by_type;
 };
 
 XYL_HIDDEN int stream_check_xl_header(const struct stream *s, const struct stream_xl_header *h) XYL_MUST_USE;
@@ -47,15 +48,5 @@ XYL_HIDDEN int stream_check_pages(const struct stream *s, const uint64_t *pages,
 /* A record of a vcpu with bytes behind its head. */
 XYL_HIDDEN int stream_check_vcpu(const struct stream *s, uint32_t type, uint32_t vcpu, uint32_t vcpu_count,
                                  uint32_t bytes) XYL_MUST_USE;
-
-static inline uint64_t stream_pfn(uint64_t page)
-{
-	return page & STREAM_PFN_MASK;
-}
-
-static inline unsigned stream_pfn_type(uint64_t page)
-{
-	return (unsigned)(page >> STREAM_PFN_TYPE_BIT);
-}
 
 #endif

@@ -55,6 +55,11 @@ enum stream_type {
 	STREAM_X86_CPUID_POLICY = 0x11,
 	STREAM_X86_MSR_POLICY = 0x12,
 	STREAM_TYPES, /* known mandatory ones are below this */
+	/*
+	 * Ours, mandatory, before all memory, and empty: pages of STREAM_PAGE_ALLOCATED are zeros, where the format leaves open
+	 * what they are. Whoever does not know that refuses the stream.
+	 */
+	STREAM_ZEROS_BY_TYPE = 0x78590001,
 };
 
 struct stream_xl_header {
@@ -142,6 +147,16 @@ _Static_assert(sizeof(struct stream_pv_info) == 8, "layout");
 _Static_assert(sizeof(struct stream_p2m_frames) == 8, "layout");
 _Static_assert(sizeof(struct stream_vcpu) == 8, "layout");
 _Static_assert(sizeof(struct stream_tsc) == 24, "layout");
+
+static inline uint64_t stream_pfn(uint64_t page)
+{
+	return page & STREAM_PFN_MASK;
+}
+
+static inline unsigned stream_pfn_type(uint64_t page)
+{
+	return (unsigned)(page >> STREAM_PFN_TYPE_BIT);
+}
 
 /* Type t has a page of content in PAGE_DATA; is a page table. */
 static inline int stream_page_has_content(unsigned t)

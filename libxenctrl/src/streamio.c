@@ -243,7 +243,7 @@ void stream_close(struct stream *s)
 /* What one vector instruction takes, aligned as memory of malloc and mmap is. */
 typedef uint64_t words __attribute__((vector_size(16), may_alias));
 
-static bool is_zero(const uint8_t *page)
+bool stream_is_zero(const uint8_t *page)
 {
 	const words *w = (const words *)(const void *)page, *end = w + XYL_PAGE_BYTES / sizeof(*w);
 
@@ -262,7 +262,7 @@ size_t stream_add_page(const struct stream *s, struct iovec *parts, size_t count
 	static const uint8_t zeros[XYL_PAGE_BYTES];
 	struct iovec *last = count ? &parts[count - 1] : NULL;
 
-	if (s->sparse && page && is_zero(page))
+	if (s->sparse && page && stream_is_zero(page))
 		page = NULL;
 	if (!s->sparse && !page)
 		page = (uint8_t *)(uintptr_t)zeros;

@@ -59,6 +59,8 @@ XYL_HIDDEN void stream_begin_input(struct stream *s);
 XYL_HIDDEN void stream_end_input(struct stream *s);
 /* Lets go of all but the caller's descriptor; keeps errno. Of a stream without its end not all may be in the file. */
 XYL_HIDDEN void stream_close(struct stream *s);
+/* Whether a page, aligned to 16 bytes, has nothing but zeros. */
+XYL_HIDDEN bool stream_is_zero(const uint8_t *page);
 /*
  * Puts a page behind count parts, to the last of them where it lies behind it, or as a hole where it is zeros and there may
  * be one. Returns how many parts there are then. The page is aligned to 16 bytes, or NULL for one of zeros.

@@ -25,6 +25,10 @@
 #define SUSPEND_US (INT64_C(60) * 1000000)
 #endif
 
+/* Flags of Save. */
+#define SAVE_LIVE          1u
+#define SAVE_ZEROS_BY_TYPE 2u
+
 /* ---- jobs ---- */
 
 bool job_begin(struct guest *guest, const char *what, GError **error)
@@ -473,7 +477,8 @@ static bool save_suspended(struct op *op, GError **error)
 
 	if (!suspend(guest, error))
 		return false;
-	ok = !xyl_domain_save(xylemd.xen, guest->journal->domid, op->fd, job_progress, guest) ||
+	ok = !(op->number & SAVE_ZEROS_BY_TYPE ? xyl_domain_send : xyl_domain_save)(
+	             xylemd.xen, guest->journal->domid, op->fd, job_progress, guest) ||
 	     job_fail(guest, "saving", error);
 	return conclude(op, ok, error);
 }
@@ -529,7 +534,9 @@ static bool live_fail(struct live_save *live, GError **error)
 
 static bool save_live(struct op *op, GError **error)
 {
-	static const struct xyl_live how = { .suspend = live_suspend, .limits = live_limits };
+	const struct xyl_live how = { .suspend = live_suspend,
+		                      .limits = live_limits,
+		                      .zeros_by_type = op->number & SAVE_ZEROS_BY_TYPE };
 	struct live_save live = { .op = op };
 	uint32_t domid = op->guest->journal->domid;
 	bool ok = !xyl_domain_save_live(xylemd.xen, domid, op->fd, &how, live_progress, &live);
@@ -552,7 +559,7 @@ void op_save(struct op *op)
 	guest->journal->saving = true;
 	ok = guest_try_save(guest, JOURNAL_RUNNING, &error) && job_begin(guest, "save", &error) &&
 	     can_suspend(guest, &error) &&
-	     (op->number & 1 ? save_live(op, &error) : save_suspended(op, &error));
+	     (op->number & SAVE_LIVE ? save_live(op, &error) : save_suspended(op, &error));
 	job_end(guest);
 	guest->journal->saving = false;
 	if (!ok && !g_atomic_int_get(&guest->doomed))

@@ -187,11 +187,11 @@ static gboolean submit_stream(GDBusMethodInvocation *call, GUnixFDList *fds, con
 	return TRUE;
 }
 
-static gboolean refuse_flags(GDBusMethodInvocation *call, guint flags)
+static gboolean refuse_flags(GDBusMethodInvocation *call, guint flags, const char *known)
 {
 	GError *error = NULL;
 
-	xd_fail(&error, XD_ERROR_INVALID_ARGUMENT, "flags 0x%x: only bit 0 has a meaning", flags);
+	xd_fail(&error, XD_ERROR_INVALID_ARGUMENT, "flags 0x%x: only %s a meaning", flags, known);
 	return answer_error(call, error);
 }
 
@@ -200,8 +200,8 @@ static gboolean handle_save(XdXylemd1 *service, GDBusMethodInvocation *call, GUn
 {
 	(void)service;
 	(void)data;
-	if (flags & ~1u)
-		return refuse_flags(call, flags);
+	if (flags & ~3u)
+		return refuse_flags(call, flags, "bits 0 and 1 have");
 	return submit_stream(call, fds, name, stream, op_save, "save", flags);
 }
 
@@ -211,7 +211,7 @@ static gboolean handle_dump(XdXylemd1 *service, GDBusMethodInvocation *call, GUn
 	(void)service;
 	(void)data;
 	if (flags & ~1u)
-		return refuse_flags(call, flags);
+		return refuse_flags(call, flags, "bit 0 has");
 	return submit_stream(call, fds, name, file, op_dump, "dump", flags);
 }
 

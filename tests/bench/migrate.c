@@ -104,7 +104,7 @@ int main(int argc, char **argv)
 
 	started = g_get_monotonic_time();
 	mark_begin();
-	begin("Save", g_variant_new("(shu)", argv[1], 0, 1), ends[1]);
+	begin("Save", g_variant_new("(shu)", argv[1], 0, 3), ends[1]);
 	begin("Restore", g_variant_new("(@a{sv}hu)", copy, 0, 1), ends[0]);
 	while (answers < 2)
 		g_main_context_iteration(NULL, TRUE);

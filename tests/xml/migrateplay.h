@@ -253,8 +253,8 @@ static inline int confirm(unsigned int flags, bool gave_up)
 	return migrate_confirm(dom, NULL, 0, NULL, 0, flags | VIR_MIGRATE_CHANGE_PROTECTION, gave_up);
 }
 
-/* Begin and Perform, to a destination that says this in the end. */
-static inline int send_to(const char *words, bool tells, unsigned int flags)
+/* Begin and Perform, to a destination that has answered so, and says this in the end. */
+static inline int send_after(const char *answer, const char *words, unsigned int flags)
 {
 	g_autofree char *cookie = NULL;
 	g_autofree char *xml = NULL;
@@ -265,9 +265,14 @@ static inline int send_to(const char *words, bool tells, unsigned int flags)
 	if (!xml)
 		return -1;
 	peer_start(words, false);
-	ret = perform(peer.uri, tells ? COOKIE(UUID1, OTHERS) : NULL, flags | VIR_MIGRATE_CHANGE_PROTECTION);
+	ret = perform(peer.uri, answer, flags | VIR_MIGRATE_CHANGE_PROTECTION);
 	peer_end();
 	return ret;
+}
+
+static inline int send_to(const char *words, bool tells, unsigned int flags)
+{
+	return send_after(tells ? COOKIE(UUID1, OTHERS) : NULL, words, flags);
 }
 
 /* ---- the destination ---- */

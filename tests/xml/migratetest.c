@@ -93,6 +93,11 @@ static void test_source(void)
 	   "confirmed, it is off here");
 	ok(send_to(NULL, false, 0) == 0 && !one->live && confirm(0, true) == 0 && runs(dom) && idle(dom),
 	   "given up, it goes on; to libvirt's own driver, which says nothing");
+	ok(!one->zeros_by_type &&
+	           send_after(COOKIE(UUID1, "<xylem host='" HOST "' outcome='yes' zeros='by-type'/>"), NULL,
+	                      0) == 0 &&
+	           one->zeros_by_type && confirm(0, true) == 0 && runs(dom),
+	   "pages of zeros go by their type where the destination takes that, and only there");
 	ok(send_to("failed: no memory\n", true, 0) == 0 && confirm(0, true) == 0 && runs(dom) && idle(dom),
 	   "to ours, which says that it does not run it");
 	ok(send_to(NULL, true, 0) == 0 && confirm(0, true) == 0 && runs(dom), "or has gone without a word");

@@ -96,14 +96,15 @@ int monitor_restore(struct monitor *m G_GNUC_UNUSED, GVariant *config, bool paus
 	return 0;
 }
 
-int monitor_save(struct monitor *m G_GNUC_UNUSED, const char *handle, int stream, bool live)
+int monitor_save(struct monitor *m G_GNUC_UNUSED, const char *handle, int stream, unsigned int how)
 {
 	struct guest *g = find(handle);
 	ssize_t wrote;
 
 	g_atomic_int_set(&cancelled, 0);
 	g->saves++;
-	g->live = live;
+	g->live = how & MONITOR_SAVE_LIVE;
+	g->zeros_by_type = how & MONITOR_SAVE_ZEROS_BY_TYPE;
 	g->saving = true;
 	g_mutex_lock(&save_gate);
 	g_mutex_unlock(&save_gate);

@@ -16,7 +16,7 @@
 
 struct guest {
 	const char *uuid;
-	bool exists, suspended, paused, live;
+	bool exists, suspended, paused, live, zeros_by_type;
 	unsigned int domid, saves, resumes, destroys, restores;
 	unsigned long long bandwidth, downtime_us;
 	bool saving;

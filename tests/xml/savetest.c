@@ -73,7 +73,7 @@ int monitor_restore(struct monitor *m, GVariant *config, bool paused, int stream
 }
 
 int monitor_save(struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED, int stream,
-                 bool live G_GNUC_UNUSED)
+                 unsigned int how G_GNUC_UNUSED)
 {
 	guest.saves++;
 	if (guest.save_fails)

@@ -143,7 +143,7 @@ HANGS(monitor_set_link, const char *mac G_GNUC_UNUSED, bool up G_GNUC_UNUSED)
 HANGS(monitor_resize, const char *vdev G_GNUC_UNUSED, unsigned long long bytes G_GNUC_UNUSED)
 HANGS(monitor_set_policy, const char *event G_GNUC_UNUSED, const char *action G_GNUC_UNUSED)
 HANGS(monitor_set_opaque, const char *text G_GNUC_UNUSED)
-HANGS(monitor_save, int stream G_GNUC_UNUSED, bool live G_GNUC_UNUSED)
+HANGS(monitor_save, int stream G_GNUC_UNUSED, unsigned int how G_GNUC_UNUSED)
 HANGS(monitor_dump, int stream G_GNUC_UNUSED, bool live G_GNUC_UNUSED)
 
 int monitor_resume(struct monitor *m G_GNUC_UNUSED, const char *handle)

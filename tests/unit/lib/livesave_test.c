@@ -29,6 +29,7 @@ static struct {
 	void (*new_limits)(void);
 	struct xyl_progress last;
 	uint64_t dirty[64]; /* of each round */
+	bool zeros_by_type;
 } t;
 
 static bool progress(const struct xyl_progress *p, void *data)
@@ -76,11 +77,12 @@ static void make_running(unsigned extra)
 		memset(guest_words(i), (int)i, XYL_PAGE_BYTES);
 	}
 	fake_domains[1].shutdown = false;
+	guest_shared(1)->evtchn_mask[63] = UINT64_C(1) << 63; /* as a kernel without FIFO event channels */
 }
 
 static int save_live(void)
 {
-	static const struct xyl_live how = { suspend, limits };
+	const struct xyl_live how = { suspend, limits, t.zeros_by_type };
 
 	if (ftruncate(fd, 0) < 0 || lseek(fd, 0, SEEK_SET) < 0)
 		abort();
@@ -110,7 +112,7 @@ static bool nothing_left(void)
 
 static void write_page(unsigned pfn)
 {
-	memset(guest_words(pfn), (int)random_below(256), XYL_PAGE_BYTES);
+	memset(guest_words(pfn), random_below(4) ? (int)random_below(256) : 0, XYL_PAGE_BYTES);
 	fake_dirty(1, pfn);
 }
 
@@ -569,6 +571,63 @@ static void test_changes(void)
 	verdict("what does not fit together while it runs is sent when it is suspended");
 }
 
+static off_t stream_bytes(void)
+{
+	return lseek(fd, 0, SEEK_END);
+}
+
+static void blank(void)
+{
+	for (unsigned i = LOW + 20; i < LOW + 40; i++) {
+		memset(guest_words(i), 0, XYL_PAGE_BYTES);
+		fake_dirty(1, i);
+	}
+}
+
+/* The guest is restored where frames come with anything in them, and where they come as zeros. */
+static void check_restored(void)
+{
+	CHECK_THAT(restore(0) == 0);
+	check_memory();
+	fake_extraversion = "-xylem";
+	CHECK_THAT(restore(0) == 0);
+	check_memory();
+	fake_extraversion = ".5";
+}
+
+static void test_zeros(void)
+{
+	off_t whole;
+
+	make_running(EXTRA);
+	blank();
+	CHECK_THAT(save_live() == 0);
+	whole = stream_bytes();
+	t.zeros_by_type = true;
+	fake_domains[1].shutdown = false;
+	CHECK_THAT(save_live() == 0 && stream_bytes() <= whole - 20 * (off_t)XYL_PAGE_BYTES);
+	check_restored();
+	verdict("pages of zeros go by their type: %lld bytes instead of %lld", (long long)stream_bytes(),
+	        (long long)whole);
+
+	make_running(EXTRA);
+	t.zeros_by_type = true;
+	once = blank;
+	fake_between = do_once;
+	CHECK_THAT(save_live() == 0);
+	check_restored();
+	verdict("those that had something else before are cleared");
+
+	make_running(EXTRA);
+	blank();
+	fake_domains[1].shutdown = true;
+	if (ftruncate(fd, 0) < 0 || lseek(fd, 0, SEEK_SET) < 0)
+		abort();
+	CHECK_THAT(xyl_domain_send(x, 1, fd, NULL, NULL) == 0 && stream_bytes() < whole);
+	check_restored();
+	verdict("so do those of a guest that is suspended");
+}
+
 /* ---- a guest that does anything that a guest does ---- */
 
 #define POOL_FIRST LOW
@@ -683,6 +742,8 @@ static void test_anything(void)
 	for (unsigned i = 0; i < count && good; i++) {
 		make_running(0);
 		t.settle = mend;
+		t.zeros_by_type = random_below(2);
+		fake_extraversion = random_below(2) ? "-xylem" : ".5";
 		t.limits.max_downtime_us = 1 + random_below(2) * 1000000;
 		t.limits.max_rounds = 1 + random_below(8);
 		peak = fake_domains[1].page_count;
@@ -697,6 +758,7 @@ static void test_anything(void)
 		if (!good)
 			printf("# guest %u: %s\n", i, xyl_error());
 	}
+	fake_extraversion = ".5";
 	verdict("%u guests that do anything: what is restored is what they had in the end", count);
 }
 
@@ -756,6 +818,7 @@ static void test_on(bool copies)
 	printf("# the hypervisor %s\n", copies ? "copies" : "maps");
 	fake_copies = copies;
 	test_quiet();
+	test_zeros();
 	test_converges();
 	test_never();
 	test_bandwidth();

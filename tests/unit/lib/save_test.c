@@ -585,6 +585,30 @@ static void test_bodies(void)
 	           EBADMSG, "console's page");
 }
 
+/* The record that says how pages of zeros come, put before the first record of a type. */
+static void refuse_zeros(const char *name, enum stream_type before, unsigned count, uint32_t bytes,
+                         const char *word)
+{
+	const struct stream_record r = { STREAM_ZEROS_BY_TYPE, bytes };
+	size_t at = place_of(before)->offset;
+	struct bytes b = room();
+
+	append(&b, saved.data, at);
+	while (count--)
+		append(&b, &r, sizeof(r));
+	append(&b, saved.data + at, saved.count - at);
+	refuse(name, &b, EBADMSG, word);
+	free(b.data);
+}
+
+static void test_zeros_by_type(void)
+{
+	refuse_zeros("ZEROS_BY_TYPE behind memory", STREAM_SHARED_INFO, 1, 0,
+	             "comes after its record PAGE_DATA");
+	refuse_zeros("ZEROS_BY_TYPE twice", STREAM_X86_PV_P2M_FRAMES, 2, 0, "second record ZEROS_BY_TYPE");
+	refuse_zeros("ZEROS_BY_TYPE with a body", STREAM_X86_PV_P2M_FRAMES, 1, 8, "should have none");
+}
+
 /* A guest that began on Xen has FIFO event channels, and would not survive without. */
 static void test_fifo(void)
 {
@@ -999,6 +1023,7 @@ static void test_on(bool copies)
 	test_resumed();
 	test_headers();
 	test_bodies();
+	test_zeros_by_type();
 	test_fifo();
 	test_features();
 	test_order();

@@ -325,6 +325,7 @@ void (*fake_late)(void);
 int fake_save_error;
 bool fake_no_log;
 struct xyl_live_limits fake_live_limits;
+bool fake_zeros_by_type;
 
 int xyl_domain_resume(struct xyl *x, uint32_t domid)
 {
@@ -401,6 +402,12 @@ int xyl_domain_save(struct xyl *x, uint32_t domid, int fd, xyl_progress_fn *prog
 	return write_late(fd, FAKE_STREAM);
 }
 
+int xyl_domain_send(struct xyl *x, uint32_t domid, int fd, xyl_progress_fn *progress, void *data)
+{
+	fake_zeros_by_type = true;
+	return xyl_domain_save(x, domid, fd, progress, data);
+}
+
 int xyl_domain_save_live_end(struct xyl *x, uint32_t domid)
 {
 	DOMAIN_CALL(d->logging = false);
@@ -419,6 +426,7 @@ static int save_live(uint32_t domid, int fd, const struct xyl_live *how, xyl_pro
 	how->limits(&limits, data);
 	fake_lock();
 	fake_live_limits = limits;
+	fake_zeros_by_type = how->zeros_by_type;
 	fake_unlock();
 	if (!how->suspend(data))
 		return fail(ECANCELED);

@@ -529,6 +529,27 @@ static void test_set_migration(void)
 	close(fd);
 }
 
+/* Bit 1 of Save is the library's business, live or not. */
+static void test_zeros_by_type(void)
+{
+	struct test_guest g;
+	int fd = scratch();
+	guint flags;
+	bool good = true;
+
+	saveable(&g, false);
+	for (flags = 0; flags < 4; flags++) {
+		fake_zeros_by_type = false;
+		good = good &&
+		       succeeded(begin_stream("Save", g_variant_new("(shu)", g.uuid, 0, flags), fd)) &&
+		       fake_zeros_by_type == (flags >= 2) &&
+		       succeeded(begin("Resume", g_variant_new("(s)", g.uuid)));
+	}
+	tap_ok(good, "pages of zeros go by their type when that is asked for");
+	destroyed(&g);
+	close(fd);
+}
+
 /* Each way out of the rounds, and of what comes after them. */
 static void test_live_fails(void)
 {
@@ -537,7 +558,7 @@ static void test_live_fails(void)
 	int fd = scratch();
 	struct call *call;
 
-	tap_ok(refused(begin_stream("Save", g_variant_new("(shu)", g.uuid, 0, 3), fd), "InvalidArgument"),
+	tap_ok(refused(begin_stream("Save", g_variant_new("(shu)", g.uuid, 0, 4), fd), "InvalidArgument"),
 	       "live: other flags are refused");
 	fake_no_log = true;
 	tap_ok(refused(begin_live(&g, fd), "NotSupported") && runs(domid), "a hypervisor that cannot");
@@ -863,6 +884,7 @@ int main(void)
 	test_job();
 	test_live();
 	test_set_migration();
+	test_zeros_by_type();
 	test_live_fails();
 	test_live_adopted();
 	test_given_up_adopted();
