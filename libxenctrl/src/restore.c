@@ -23,7 +23,7 @@ static const struct {
 	{ STREAM_X86_PV_VCPU_MSRS, RESTORE_MSRS },
 };
 
-uint64_t restore_normal_mfn(const struct restore *r, uint64_t pfn, const char *what)
+uint64_t restore_normal_mfn(struct restore *r, uint64_t pfn, const char *what)
 {
 	const struct restore_page *page = restore_page(r, pfn);
 

@@ -44,6 +44,7 @@ struct restore {
 	uint32_t *slots; /* hash of their pfns: index in pages + 1, 0: free */
 	unsigned slot_bits;
 	uint64_t key;          /* of the hash, not for the stream to know */
+	uint64_t ahead;        /* of a pfn, its place in pages, for the last one that was looked for; modulo 2^64 */
 	uint64_t limit_pages;  /* the most that the domain may have now */
 	uint64_t *table_pages; /* pfns of the guest's own table of frames */
 	uint64_t table_page_count;
@@ -57,11 +58,11 @@ struct restore {
 	struct shared_info *shared; /* as saved: a page of our own */
 };
 
-/* The page of a pfn, or NULL: the domain has none there. */
-XYL_HIDDEN struct restore_page *restore_page(const struct restore *r, uint64_t pfn);
+/* The page of a pfn, or NULL: the domain has none there. Remembers where it was, as the next one mostly stands behind it. */
+XYL_HIDDEN struct restore_page *restore_page(struct restore *r, uint64_t pfn);
 
 /* The frame of a pfn, or XYL_PAGE_NONE. */
-static inline uint64_t restore_mfn(const struct restore *r, uint64_t pfn)
+static inline uint64_t restore_mfn(struct restore *r, uint64_t pfn)
 {
 	const struct restore_page *page = restore_page(r, pfn);
 
@@ -69,7 +70,7 @@ static inline uint64_t restore_mfn(const struct restore *r, uint64_t pfn)
 }
 
 /* The frame of a normal page that what names; XYL_PAGE_NONE after an error was told. */
-XYL_HIDDEN uint64_t restore_normal_mfn(const struct restore *r, uint64_t pfn, const char *what);
+XYL_HIDDEN uint64_t restore_normal_mfn(struct restore *r, uint64_t pfn, const char *what);
 
 /* restorememory.c: X86_PV_P2M_FRAMES and PAGE_DATA, of bytes; the head of the record is still to be read. */
 XYL_HIDDEN int restore_p2m_frames(struct restore *r, uint32_t bytes) XYL_MUST_USE;

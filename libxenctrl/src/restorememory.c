@@ -90,11 +90,18 @@ static uint32_t *slot_of(const struct restore *r, uint64_t pfn)
 	return &r->slots[slot];
 }
 
-struct restore_page *restore_page(const struct restore *r, uint64_t pfn)
+struct restore_page *restore_page(struct restore *r, uint64_t pfn)
 {
-	uint32_t slot = r->slots ? *slot_of(r, pfn) : 0;
+	uint64_t place = pfn + r->ahead;
+	uint32_t slot;
 
-	return slot ? &r->pages[slot - 1] : NULL;
+	if (place < r->page_count && r->pages[place].pfn == pfn)
+		return &r->pages[place];
+	slot = r->slots ? *slot_of(r, pfn) : 0;
+	if (!slot)
+		return NULL;
+	r->ahead = slot - 1 - pfn;
+	return &r->pages[slot - 1];
 }
 
 static void fill_slots(struct restore *r)
@@ -502,7 +509,7 @@ int restore_page_data(struct restore *r, uint32_t bytes)
 
 static uint64_t to_mfn(const void *data, uint64_t pfn)
 {
-	return restore_mfn(data, pfn);
+	return restore_mfn((struct restore *)(uintptr_t)data, pfn);
 }
 
 static int translate(struct restore *r, const struct restore_page *page, uint64_t *table)
@@ -553,7 +560,7 @@ static int translate_tables(struct restore *r)
 }
 
 /* The entries of one page of the guest's table of frames. */
-static void fill_table_page(const struct restore *r, uint64_t first, uint64_t *out)
+static void fill_table_page(struct restore *r, uint64_t first, uint64_t *out)
 {
 	for (uint64_t i = 0; i < PAGE_WORDS; i++)
 		out[i] = restore_mfn(r, first + i); /* none is all ones there as well */
@@ -625,7 +632,7 @@ int restore_finish_memory(struct restore *r)
 
 	if (give_back(r, r->spare_count) < 0)
 		return -1;
-	if (r->page_count)
+	if (r->frame_count < r->page_count)
 		compact(r);
 	kib = r->how->max_memory_kib ? r->how->max_memory_kib : r->page_count * 4;
 	if (translate_tables(r) < 0 || write_table_pages(r) < 0 || pin_tables(r) < 0)
