@@ -37,8 +37,8 @@ static bool is_zero(mfn_t mfn)
 	return !all;
 }
 
-/* One frame of a list: the answer in place of its number. to: where its contents go, or none are wanted (NULL). */
-static int read_frame(struct domain *d, uint64_t *entry, const gva_t *to)
+/* One frame of a list: the answer in place of its number. to: where its contents go, if they are wanted. */
+static int read_frame(struct domain *d, uint64_t *entry, unsigned what, gva_t to)
 {
 	mfn_t mfn = MFN(*entry);
 	int rc = 0;
@@ -47,9 +47,9 @@ static int read_frame(struct domain *d, uint64_t *entry, const gva_t *to)
 	if (!frame_get(mfn, &d->mm))
 		return 0;
 	*entry = type_of(mfn);
-	if (to && is_zero(mfn))
+	if (what != FRAMECOPY_WHOLE && is_zero(mfn))
 		*entry |= FRAMECOPY_ZERO;
-	else if (to && guest_copy_out(*to, mfn_map(mfn), PAGE_SIZE))
+	else if (what != FRAMECOPY_LOOK && guest_copy_out(to, mfn_map(mfn), PAGE_SIZE))
 		rc = -EFAULT;
 	frame_put(mfn);
 	return rc;
@@ -79,6 +79,17 @@ static bool continue_at(struct xen_domctl *op, unsigned i, unsigned slice)
 	return true;
 }
 
+static uint64_t type_or_none(struct domain *d, mfn_t mfn)
+{
+	uint64_t type = XEN_DOMCTL_PFINFO_XTAB;
+
+	if (frame_get(mfn, &d->mm)) {
+		type = type_of(mfn);
+		frame_put(mfn);
+	}
+	return type;
+}
+
 static int types(struct domain *d, struct xen_domctl *op)
 {
 	const struct xen_domctl_getpageframeinfo3 *q = &op->u.getpageframeinfo3;
@@ -92,7 +103,7 @@ static int types(struct domain *d, struct xen_domctl *op)
 			return -ERESTART_HV;
 		if (copy_from_handle(&entry, q->array, i, 1))
 			return -EFAULT;
-		(void)read_frame(d, &entry, NULL);
+		entry = type_or_none(d, MFN(entry));
 		if (copy_to_handle(q->array, i, &entry, 1))
 			return -EFAULT;
 	}
@@ -106,7 +117,7 @@ static int copies(struct domain *d, struct xen_domctl *op)
 	memcpy(&q, &op->u, sizeof(q));
 	if (q.num > FRAMECOPY_MAX)
 		return -E2BIG;
-	if (q.write > 1)
+	if (q.what > FRAMECOPY_WHOLE)
 		return -EINVAL;
 	for (unsigned i = op->cmd >> CMD_BITS; i < q.num; i++) {
 		gva_t at = GVA(q.frames + i * sizeof(uint64_t)),
@@ -118,10 +129,11 @@ static int copies(struct domain *d, struct xen_domctl *op)
 			return -ERESTART_HV;
 		if (guest_copy_in(&entry, at, sizeof(entry)))
 			return -EFAULT;
-		rc = q.write ? write_frame(d, MFN(entry), content) : read_frame(d, &entry, &content);
+		rc = q.what == FRAMECOPY_WRITE ? write_frame(d, MFN(entry), content)
+		                               : read_frame(d, &entry, q.what, content);
 		if (rc)
 			return rc;
-		if (!q.write && guest_copy_out(at, &entry, sizeof(entry)))
+		if (q.what != FRAMECOPY_WRITE && guest_copy_out(at, &entry, sizeof(entry)))
 			return -EFAULT;
 	}
 	return 0;

@@ -11,7 +11,12 @@
 #define XYLEM_DOMCTL_copy_frames 0x7859
 
 #define FRAMECOPY_MAX            1024u /* frames of one call */
-#define FRAMECOPY_ZERO           1u /* in an answer, where XEN_DOMCTL_PFINFO_* have no bits: all of the frame is zero */
+/* What is to be done: */
+#define FRAMECOPY_READ  0u
+#define FRAMECOPY_WRITE 1u
+#define FRAMECOPY_LOOK  2u /* as READ, without any contents */
+#define FRAMECOPY_WHOLE 3u /* as READ, with contents that are zero */
+#define FRAMECOPY_ZERO  1u /* in an answer, where XEN_DOMCTL_PFINFO_* have no bits: all of the frame is zero */
 
 /*
  * In place of union u of struct xen_domctl. frames: the caller's array of num frame numbers (uint64_t); buffer: num pages.
@@ -19,11 +24,11 @@
  * contents are put to the same place of the buffer, but for those that are zero or not the domain's, whose place stays as it is.
  * Write: the contents go into the frames, which must not be in use as what the domain itself may not write to. The first one
  * that is ends the call with EINVAL, and those before it are written.
- * E2BIG: num; EFAULT: an address; EINVAL: write. Nothing is answered in the structure.
+ * E2BIG: num; EFAULT: an address; EINVAL: what. After an error part of the list may be answered. Nothing is answered in the structure.
  */
 struct xylem_copy_frames {
 	unsigned int num;
-	unsigned int write; /* 0 or 1 */
+	unsigned int what;
 	unsigned long long frames;
 	unsigned long long buffer;
 };

@@ -19,6 +19,17 @@ XYL_HIDDEN uint8_t *framecopy_buffer(const struct framecopy *f);
 /* Types as of xyl_page_types(), and contents to the same place of the buffer; those that are zero are told of, not copied. */
 XYL_HIDDEN int framecopy_read(const struct framecopy *f, const uint64_t *mfns, unsigned count, uint8_t *types,
                               bool *zero) XYL_MUST_USE;
+/* Whether there are the next two; an older Xylem has neither. */
+XYL_HIDDEN bool framecopy_looks(const struct framecopy *f);
+/* As framecopy_read(), without contents. */
+XYL_HIDDEN int framecopy_look(const struct framecopy *f, const uint64_t *mfns, unsigned count, uint8_t *types,
+                              bool *zero) XYL_MUST_USE;
+/* Types, and all contents to memory of any kind: up to FRAMECOPY_BATCH pages. */
+XYL_HIDDEN int framecopy_read_to(const struct framecopy *f, const uint64_t *mfns, unsigned count,
+                                 uint8_t *types, uint8_t *to) XYL_MUST_USE;
+/* As framecopy_write(), from memory of any kind. Up to FRAMECOPY_BATCH. */
+XYL_HIDDEN int framecopy_write_from(const struct framecopy *f, const uint64_t *mfns, unsigned count,
+                                    const uint8_t *from) XYL_MUST_USE;
 /* Contents from the buffer. Errors: EINVAL a frame is not the domain's, or in use as a table. */
 XYL_HIDDEN int framecopy_write(const struct framecopy *f, const uint64_t *mfns, unsigned count) XYL_MUST_USE;
 

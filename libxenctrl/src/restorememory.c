@@ -374,12 +374,46 @@ static int flush(const struct restore *r, struct target *t)
 	return 0;
 }
 
+/* Contents that stand in a file's buffer go from there into their frames. Returns how many pages of count have, or -1. */
+static int write_ahead(struct restore *r, struct target *t, uint32_t count)
+{
+	const uint8_t *data;
+	size_t bytes;
+	uint32_t n;
+
+	if (!r->copy)
+		return 0;
+	data = stream_next(&r->s, &bytes);
+	if (bytes / XYL_PAGE_BYTES < count)
+		count = (uint32_t)(bytes / XYL_PAGE_BYTES);
+	n = count < FRAMECOPY_BATCH ? count : FRAMECOPY_BATCH;
+	if (!data || !n)
+		return 0;
+	/* A page may come twice: first what came first. */
+	if (flush(r, t) < 0)
+		return -1;
+	if (framecopy_write_from(r->copy, t->mfns, n, data) < 0)
+		return stream_because(&r->s);
+	t->mfns += n;
+	stream_pass(&r->s, (uint64_t)n * XYL_PAGE_BYTES);
+	return (int)n;
+}
+
 /* The next count pages with contents. */
 static int read_pages(struct restore *r, struct target *t, uint32_t count)
 {
 	while (count) {
+		int ahead = write_ahead(r, t, count);
 		uint32_t n = count < t->room - t->filled ? count : t->room - t->filled;
 
+		if (ahead < 0)
+			return -1;
+		if (ahead) {
+			count -= (uint32_t)ahead;
+			continue;
+		}
+		if (r->s.file && r->copy)
+			n = 1; /* it goes beyond the buffer's end; those behind it do not */
 		if (stream_read(&r->s, t->window + (size_t)t->filled * XYL_PAGE_BYTES,
 		                (size_t)n * XYL_PAGE_BYTES, "record PAGE_DATA") < 0)
 			return -1;

@@ -183,13 +183,26 @@ static void keep(struct saver *v, unsigned to, unsigned from, uint64_t type)
 	v->contents[to] = v->contents[from];
 }
 
-/* The types of a batch and, where they are copied, its contents. */
+/* Whether contents are copied right to where they go: into a file's buffer, of a guest that does not change them meanwhile. */
+static bool is_direct(const struct saver *v)
+{
+	return v->copy && v->s.file && !v->running && !v->zeros_by_type && framecopy_looks(v->copy);
+}
+
+/* The types of a batch and, where they are copied, its contents; or whether it has some. */
 static int ask(struct saver *v, uint8_t *types, unsigned count)
 {
 	bool zero[FRAMECOPY_BATCH];
 
 	if (!v->copy)
 		return xyl_page_types(v->x, v->domid, v->mfns, types, count);
+	if (is_direct(v)) {
+		if (framecopy_look(v->copy, v->mfns, count, types, zero) < 0)
+			return -1;
+		for (unsigned i = 0; i < count; i++)
+			v->contents[i] = zero[i] ? NULL : v->tables;
+		return 0;
+	}
 	if (framecopy_read(v->copy, v->mfns, count, types, zero) < 0)
 		return -1;
 	for (unsigned i = 0; i < count; i++)
@@ -315,6 +328,91 @@ static int send_contents(struct saver *v, unsigned count)
 	return 0;
 }
 
+/* The contents of n pages of the batch, which are of these types still. */
+static int copy_to(struct saver *v, unsigned at, unsigned n, uint8_t *to)
+{
+	uint8_t types[FRAMECOPY_BATCH];
+
+	if (framecopy_read_to(v->copy, v->mfns + at, n, types, to) < 0)
+		return stream_because(&v->s);
+	for (unsigned i = 0; i < n; i++)
+		if (types[i] != stream_pfn_type(v->pages[at + i]))
+			return stream_fail(&v->s, EBUSY, "its page %#llx changes while it is suspended",
+			                   (unsigned long long)(v->pages[at + i] & STREAM_PFN_MASK));
+	return 0;
+}
+
+/* One page by way of our own memory: a page table, or what the end of the file's buffer parts. */
+static int write_single(struct saver *v, unsigned i)
+{
+	uint8_t *page = v->tables, *table = v->tables + XYL_PAGE_BYTES;
+	struct iovec part = { page, XYL_PAGE_BYTES };
+
+	if (copy_to(v, i, 1, page) < 0)
+		return -1;
+	if (stream_page_is_table(stream_pfn_type(v->pages[i]))) {
+		if (normalise(v, v->pages[i], page, table) < 0)
+			return -1;
+		part.iov_base = table;
+	}
+	return stream_write(&v->s, &part, 1);
+}
+
+/* Pages first to end - 1 of the batch, with contents, and none of them a page table. */
+static int write_run(struct saver *v, unsigned first, unsigned end)
+{
+	while (first < end) {
+		size_t room;
+		uint8_t *place = stream_room(&v->s, &room);
+		unsigned n = end - first;
+
+		if (n > room / XYL_PAGE_BYTES)
+			n = (unsigned)(room / XYL_PAGE_BYTES);
+		if (!n) {
+			if (write_single(v, first++) < 0)
+				return -1;
+			continue;
+		}
+		if (copy_to(v, first, n, place) < 0 || stream_filled(&v->s, (size_t)n * XYL_PAGE_BYTES) < 0)
+			return -1;
+		first += n;
+	}
+	return 0;
+}
+
+enum content { CONTENT_ZERO, CONTENT_TABLE, CONTENT_PLAIN };
+
+static enum content content_of(const struct saver *v, unsigned i)
+{
+	if (!v->contents[i])
+		return CONTENT_ZERO;
+	return stream_page_is_table(stream_pfn_type(v->pages[i])) ? CONTENT_TABLE : CONTENT_PLAIN;
+}
+
+/* Of pages with their types, of which it is known whether they have contents: these go right into the file's buffer. */
+static int send_direct(struct saver *v, unsigned count)
+{
+	if (write_pages(v, count, count, 0) < 0)
+		return -1;
+	for (unsigned i = 0, end; i < count; i = end) {
+		enum content content = content_of(v, i);
+		struct iovec hole = { NULL, XYL_PAGE_BYTES };
+		int rc;
+
+		for (end = i + 1; end < count && content != CONTENT_TABLE && content_of(v, end) == content;)
+			end++;
+		hole.iov_len = (size_t)(end - i) * XYL_PAGE_BYTES;
+		if (content == CONTENT_ZERO)
+			rc = stream_write(&v->s, &hole, 1);
+		else
+			rc = content == CONTENT_TABLE ? write_single(v, i) : write_run(v, i, end);
+		if (rc < 0)
+			return -1;
+	}
+	note_sent(v, count);
+	return 0;
+}
+
 /* Of pages with their types. Those that a running guest has no more are left out. */
 static int send_mapped(struct saver *v, unsigned count)
 {
@@ -351,7 +449,9 @@ int savememory_send(struct saver *v, uint64_t *at)
 	if (!count)
 		return 0;
 	kept = type_batch(v, count);
-	if (kept > 0)
+	if (kept > 0 && is_direct(v))
+		rc = send_direct(v, (unsigned)kept);
+	else if (kept > 0)
 		rc = v->copy ? send_contents(v, (unsigned)kept) : send_mapped(v, (unsigned)kept);
 	if (kept < 0 || rc < 0)
 		return -1;

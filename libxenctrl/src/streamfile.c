@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A regular file past the page cache; see streamfile.h. Makes no hypercalls. */
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -145,6 +146,18 @@ int streamfile_write(struct streamfile *f, const void *data, size_t bytes)
 	return 0;
 }
 
+uint8_t *streamfile_room(const struct streamfile *f, size_t *bytes)
+{
+	*bytes = BUFFER - f->filled;
+	return f->buffer + f->filled;
+}
+
+int streamfile_filled(struct streamfile *f, size_t bytes)
+{
+	f->filled += bytes;
+	return f->filled == BUFFER ? flush(f) : 0;
+}
+
 int streamfile_end_write(struct streamfile *f)
 {
 	uint64_t end = f->at + f->filled;
@@ -214,10 +227,9 @@ static ssize_t fill(struct streamfile *f, uint64_t place)
 	return n;
 }
 
-ssize_t streamfile_read(struct streamfile *f, void *data, size_t bytes)
+ssize_t streamfile_next(struct streamfile *f, const uint8_t **data)
 {
 	uint64_t place = f->at + f->next;
-	size_t n;
 
 	if (f->next >= f->filled) {
 		if (f->direct >= 0 && place >= f->data_end && place >= f->hole_end) {
@@ -226,21 +238,33 @@ ssize_t streamfile_read(struct streamfile *f, void *data, size_t bytes)
 			*(hole_at(f, place, &end) ? &f->hole_end : &f->data_end) = end;
 		}
 		if (place < f->hole_end) {
-			n = bytes < f->hole_end - place ? bytes : (size_t)(f->hole_end - place);
-			memset(data, 0, n);
-			f->next += n;
-			return (ssize_t)n;
+			*data = NULL;
+			return f->hole_end - place < SSIZE_MAX ? (ssize_t)(f->hole_end - place) : SSIZE_MAX;
 		}
 		if (fill(f, place) < 0)
 			return -1;
 		if (f->next >= f->filled)
 			return 0;
 	}
-	n = f->filled - f->next;
-	n = bytes < n ? bytes : n;
-	memcpy(data, f->buffer + f->next, n);
-	f->next += n;
-	return (ssize_t)n;
+	*data = f->buffer + f->next;
+	return (ssize_t)(f->filled - f->next);
+}
+
+ssize_t streamfile_read(struct streamfile *f, void *data, size_t bytes)
+{
+	const uint8_t *from = NULL;
+	ssize_t n = streamfile_next(f, &from);
+
+	if (n <= 0)
+		return n;
+	if ((size_t)n > bytes)
+		n = (ssize_t)bytes;
+	if (from)
+		memcpy(data, from, (size_t)n);
+	else
+		memset(data, 0, (size_t)n);
+	f->next += (size_t)n;
+	return n;
 }
 
 void streamfile_end_read(struct streamfile *f)

@@ -129,6 +129,15 @@ bool stream_hole(const struct stream *s, uint64_t ahead, uint64_t *bytes)
 	return s->file && streamfile_hole(s->file, ahead, bytes);
 }
 
+const uint8_t *stream_next(struct stream *s, size_t *bytes)
+{
+	const uint8_t *data = NULL;
+	ssize_t n = s->file ? streamfile_next(s->file, &data) : 0;
+
+	*bytes = n > 0 ? (size_t)n : 0;
+	return n > 0 ? data : NULL;
+}
+
 void stream_pass(struct stream *s, uint64_t bytes)
 {
 	streamfile_pass(s->file, bytes);
@@ -319,6 +328,20 @@ static int write_file(struct stream *s, const struct iovec *parts, size_t count)
 			return stream_fail(s, errno, "cannot write: %s", strerror(errno));
 		s->progress.bytes_done += parts[i].iov_len;
 	}
+	return 0;
+}
+
+uint8_t *stream_room(const struct stream *s, size_t *bytes)
+{
+	*bytes = 0;
+	return s->file ? streamfile_room(s->file, bytes) : NULL;
+}
+
+int stream_filled(struct stream *s, size_t bytes)
+{
+	s->progress.bytes_done += bytes;
+	if (streamfile_filled(s->file, bytes) < 0)
+		return stream_fail(s, errno, "cannot write: %s", strerror(errno));
 	return 0;
 }
 

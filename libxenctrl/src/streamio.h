@@ -43,7 +43,10 @@ XYL_HIDDEN int stream_read(struct stream *s, void *buffer, size_t bytes, const c
  * Whether the stream has a hole of a file so far ahead, whose bytes are zeros; *bytes: how far that goes, or data.
  */
 XYL_HIDDEN bool stream_hole(const struct stream *s, uint64_t ahead, uint64_t *bytes);
-/* Passes over bytes that stream_hole() has seen to be a hole's. */
+/* Of a file that is read past the page cache: what comes next, and of how many bytes that is known; or NULL. Stands there until the
+ * next call but stream_pass(). */
+XYL_HIDDEN const uint8_t *stream_next(struct stream *s, size_t *bytes);
+/* Passes over bytes that stream_hole() has seen to be a hole's, or that stream_next() has shown. */
 XYL_HIDDEN void stream_pass(struct stream *s, uint64_t bytes);
 /* Reads and drops; the progress function is called each MiB. */
 XYL_HIDDEN int stream_skip(struct stream *s, size_t bytes, const char *what) XYL_MUST_USE;
@@ -72,6 +75,10 @@ XYL_HIDDEN size_t stream_add_page(const struct stream *s, struct iovec *parts, s
  * descriptor, too, the progress function is called each second.
  */
 XYL_HIDDEN int stream_write(struct stream *s, struct iovec *parts, size_t count) XYL_MUST_USE;
+/* Of a file that is written past the page cache: where its next bytes can be put, and how many; NULL where there is no such place.
+ * Then: so many have been put there. */
+XYL_HIDDEN uint8_t *stream_room(const struct stream *s, size_t *bytes);
+XYL_HIDDEN int stream_filled(struct stream *s, size_t bytes) XYL_MUST_USE;
 /* Writes one record: header, body in up to two parts, padding. */
 XYL_HIDDEN int stream_put(struct stream *s, uint32_t type, const void *head, size_t head_bytes,
                           const void *body, size_t body_bytes) XYL_MUST_USE;

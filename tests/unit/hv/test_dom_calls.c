@@ -637,6 +637,26 @@ static void contents_are_copied(void)
 	}
 	tap_ok(good, "what is zero or another's is told, and its place left alone");
 
+	good = true;
+	for (unsigned what = FRAMECOPY_LOOK; what <= FRAMECOPY_WHOLE; what++) {
+		memset(buffer, 0xee, COPIES * PAGE_SIZE);
+		for (unsigned i = 0; i < COPIES; i++)
+			list[i] = i == 5 ? pages[0][0].m : i == 6 ? UINT64_MAX : of[i].m;
+		good &= copy_frames(COPIES, what) == 0;
+		for (unsigned i = 0; i < COPIES; i++) {
+			bool own = i != 5 && i != 6, zero = own && i % 3 == 0 && i != 3;
+
+			content = buffer + (uint64_t)i * PAGE_SIZE;
+			good &= list[i] == (!own                             ? XEN_DOMCTL_PFINFO_XTAB
+			                    : zero && what == FRAMECOPY_LOOK ? FRAMECOPY_ZERO
+			                                                     : 0);
+			good &= own && what == FRAMECOPY_WHOLE
+			                ? !memcmp(content, frame_map_to_write(of[i]), PAGE_SIZE)
+			                : content[0] == 0xee;
+		}
+	}
+	tap_ok(good, "what they are is told without contents; contents are read whole");
+
 	for (unsigned i = 0; i < COPIES; i++)
 		list[i] = of[i].m;
 	memset(buffer, 0x3c, COPIES * PAGE_SIZE);
@@ -655,7 +675,7 @@ static void contents_are_copied(void)
 	good &= copy_frames(1, 1) == -EINVAL;
 	tap_ok(good,
 	       "contents are written, up to the first frame that the domain may not write to, or is another's");
-	good = copy_frames(1025, 0) == -E2BIG && copy_frames(1, 2) == -EINVAL;
+	good = copy_frames(1025, 0) == -E2BIG && copy_frames(1, 4) == -EINVAL;
 	for (unsigned write = 0; write < 2; write++) { /* the buffer ends behind its first page */
 		struct xylem_copy_frames q = { 2, write, COPY_LIST, sizeof(fake_guest) - PAGE_SIZE };
 

@@ -15,7 +15,7 @@ struct fake_domain fake_domains[FAKE_DOMAINS];
 xen_cpuid_leaf_t fake_lacks;
 const char *fake_extraversion = ".5";
 unsigned fake_mapped, fake_frames_mapped, fake_allocated, fake_fail_at, fake_calls;
-bool fake_copies;
+bool fake_copies, fake_old_copies, fake_away;
 bool fake_bare, fake_run_failed;
 unsigned fake_log_stays;
 int fake_log_error;
@@ -155,13 +155,27 @@ uint8_t *fake_type(uint64_t mfn)
 
 /* ---- what handle.c has ---- */
 
+static struct {
+	const uint8_t *at;
+	size_t bytes;
+} largest; /* of hypercall memory, the one that contents go through */
+
 void *xyl_hypercall_alloc(struct xyl *x, size_t bytes)
 {
 	void *p = calloc(xyl_pages(bytes ? bytes : 1), XYL_PAGE_BYTES);
 
 	(void)x;
 	fake_allocated++;
+	if (bytes >= FRAMECOPY_MAX / 4 * XYL_PAGE_BYTES) {
+		largest.at = p;
+		largest.bytes = bytes;
+	}
 	return p;
+}
+
+static bool is_hypercall_memory(const uint8_t *p)
+{
+	return largest.at && p >= largest.at && p < largest.at + largest.bytes;
 }
 
 void xyl_hypercall_free(struct xyl *x, void *p, size_t bytes)
@@ -311,22 +325,27 @@ static int copy_frames(uint32_t domid, struct xen_domctl *op)
 		return fails(ENOSYS);
 	if (q.num > FRAMECOPY_MAX)
 		return fails(E2BIG);
+	if (q.what > (fake_old_copies ? FRAMECOPY_WRITE : FRAMECOPY_WHOLE))
+		return fails(EINVAL);
 	fake_frames_mapped += q.num;
 	for (unsigned i = 0; i < q.num; i++, buffer += XYL_PAGE_BYTES) {
 		bool own = fake_owner(list[i]) == domid && !special[list[i] - FAKE_BASE];
 		uint8_t *page = own ? fake_page(list[i]) : NULL;
 		uint64_t type = own ? *fake_type(list[i]) : 15;
 
-		if (q.write && (!own || type & 8))
+		if (fake_away && q.what != FRAMECOPY_LOOK && i == q.num / 2 && !is_hypercall_memory(buffer))
+			return fails(EFAULT);
+		if (q.what == FRAMECOPY_WRITE && (!own || type & 8))
 			return fails(EINVAL);
-		if (q.write) {
+		if (q.what == FRAMECOPY_WRITE) {
 			memcpy(page, buffer, XYL_PAGE_BYTES);
 			continue;
 		}
 		list[i] = type << XEN_DOMCTL_PFINFO_LTAB_SHIFT;
-		if (own && !page[0] && !memcmp(page, page + 1, XYL_PAGE_BYTES - 1))
+		if (own && q.what != FRAMECOPY_WHOLE && !page[0] &&
+		    !memcmp(page, page + 1, XYL_PAGE_BYTES - 1))
 			list[i] |= FRAMECOPY_ZERO;
-		else if (own)
+		else if (own && q.what != FRAMECOPY_LOOK)
 			memcpy(buffer, page, XYL_PAGE_BYTES);
 	}
 	return 0;

@@ -46,6 +46,8 @@ extern unsigned fake_mapped;        /* mappings of frames that are there */
 extern unsigned fake_frames_mapped; /* all that ever were, or were copied */
 extern unsigned fake_allocated;     /* pieces of hypercall memory */
 extern bool fake_copies;            /* it copies contents of frames, as Xylem does and Xen does not */
+extern bool fake_old_copies;        /* as the first Xylem did */
+extern bool fake_away;              /* memory that is not the hypercalls' own is never there */
 extern bool fake_run_failed;        /* it was one that asked for more frames than one in a piece */
 extern unsigned fake_fail_at; /* this call of the hypervisor, counted from 1, fails with ENOMEM; 0: none */
 extern unsigned fake_calls;

@@ -1041,11 +1041,49 @@ static void test_on(bool copies)
 	free(saved.data);
 }
 
+static void test_file(const char *how)
+{
+	printf("# a file on a disk, %s\n", how);
+	saved = room();
+	test_round_trip();
+	if (tap_failed)
+		return;
+	test_holes();
+	test_restored_holes();
+	test_bad_guests();
+	test_resumed();
+	test_v2();
+	test_verify();
+	test_cancel();
+	test_failed_file();
+	test_failing_calls();
+	free(saved.data);
+}
+
+/* A file past the page cache, into and out of whose buffer the hypervisor copies. */
+static void test_on_disk(void)
+{
+	fd = open(".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	if (fd < 0) {
+		tap_skip("a file on a disk", "this folder's file system has no O_TMPFILE");
+		return;
+	}
+	test_file("the hypervisor copies");
+	fake_away = true;
+	test_file("no memory but the hypercalls' own is ever there");
+	fake_away = false;
+	fake_old_copies = true;
+	test_file("the hypervisor copies as it first did");
+	fake_old_copies = false;
+	close(fd);
+}
+
 int main(void)
 {
 	fd = memfd_create("stream", MFD_CLOEXEC);
 	test_on(false);
 	test_on(true);
 	close(fd);
+	test_on_disk();
 	return tap_end();
 }
