@@ -275,8 +275,50 @@ static int hash(const struct stream *s, struct guestp2m *p)
 	return 0;
 }
 
+/* Whether a leaf has the next of old's pages, from *next on, and nothing else. */
+static bool leaf_is_same(const struct guestp2m *old, const uint64_t *entries, uint64_t first, uint64_t *next)
+{
+	const struct guestp2m_page *page = old->pages + *next, *end = old->pages + old->used_count;
+
+	for (uint64_t i = 0; i < ENTRIES && first + i < old->pfn_count; i++) {
+		uint64_t mfn = entries[i];
+
+		if (mfn >> MFN_BITS || !mfn)
+			continue;
+		if (page == end || page->mfn != mfn || page->pfn != first + i)
+			return false;
+		page++;
+	}
+	*next = (uint64_t)(page - old->pages);
+	return true;
+}
+
+/* 1: it is what the old one was; 0: it may be another; or -1. Of one with a frame at two pfns the second is never the same. */
+static int is_same(struct xyl *x, struct stream *s, const struct guestp2m *p, const struct guestp2m *old)
+{
+	uint64_t next = 0, before = XYL_PAGE_NONE;
+	bool same = p->pfn_count == old->pfn_count && p->leaf_count == old->leaf_count &&
+	            !memcmp(p->leaves, old->leaves, p->leaf_count * sizeof(*p->leaves));
+
+	for (uint64_t at = 0; same && at < p->leaf_count; at += XYL_BATCH) {
+		uint64_t n = p->leaf_count - at < XYL_BATCH ? p->leaf_count - at : XYL_BATCH;
+		uint64_t *window = xyl_foreign_map(x, s->domid, PROT_READ, p->leaves + at, n, NULL);
+
+		if (!window)
+			return stream_because(s);
+		for (uint64_t i = 0; i < n && same; i++) {
+			if (p->leaves[at + i] != before)
+				same = leaf_is_same(old, window + i * ENTRIES, (at + i) * ENTRIES, &next);
+			before = p->leaves[at + i];
+		}
+		if (xyl_foreign_unmap(x, window, n) < 0 || stream_tick(s) < 0)
+			return -1;
+	}
+	return same && next == old->used_count;
+}
+
 int guestp2m_read(struct xyl *x, struct stream *s, const struct shared_info *info, uint64_t memory_pages,
-                  struct guestp2m *p)
+                  const struct guestp2m *old, struct guestp2m *p)
 {
 	struct arch_shared_info a = info->arch; /* once: the guest could change it */
 	struct frames leaves = { NULL, 0 };
@@ -291,10 +333,13 @@ int guestp2m_read(struct xyl *x, struct stream *s, const struct shared_info *inf
 		return -1;
 	p->leaves = leaves.mfns;
 	p->leaf_count = leaves.count;
-	rc = take_leaves(x, s, p, memory_pages + SLACK);
-	if (rc == 0)
-		rc = hash(s, p);
-	if (rc < 0)
+	rc = old && old->pages ? is_same(x, s, p, old) : 0;
+	if (rc == 0) {
+		rc = take_leaves(x, s, p, memory_pages + SLACK);
+		if (rc == 0)
+			rc = hash(s, p);
+	}
+	if (rc)
 		guestp2m_free(p);
 	return rc;
 }

@@ -99,6 +99,7 @@ static int take_table(struct saver *v, const struct guestp2m *new)
 	if (!sent)
 		return stream_fail(&v->s, ENOMEM, "out of memory");
 	moved = carry_over(v, new, sent);
+	v->may_be_gone = true;
 	v->due_count = 0;
 	for (uint64_t i = 0; i < new->used_count; i++) {
 		if (moved && stream_page_is_table(sent[i] & SAVER_TYPE))
@@ -116,9 +117,10 @@ int savememory_read(struct saver *v, uint64_t memory_pages)
 {
 	struct guestp2m new;
 	uint64_t *pfns = NULL;
+	int rc = guestp2m_read(v->x, &v->s, v->shared, memory_pages, &v->p2m, &new);
 
-	if (guestp2m_read(v->x, &v->s, v->shared, memory_pages, &new) < 0)
-		return -1;
+	if (rc)
+		return rc < 0 ? -1 : 0;
 	if (new.leaf_count < v->leaf_count)
 		stream_fail(&v->s, EBUSY, "its table of frames has become shorter meanwhile");
 	else
@@ -147,7 +149,8 @@ static void unmark(struct saver *v, uint64_t i, unsigned type)
 	v->sent[i] = (uint8_t)type;
 }
 
-void savememory_mark(struct saver *v, uint64_t pfn)
+/* The first of p2m.pages whose pfn is this or a later one. */
+static uint64_t first_from(const struct saver *v, uint64_t pfn)
 {
 	uint64_t low = 0, high = v->p2m.used_count;
 
@@ -159,17 +162,30 @@ void savememory_mark(struct saver *v, uint64_t pfn)
 		else
 			high = middle;
 	}
-	if (low < v->p2m.used_count && v->p2m.pages[low].pfn == pfn)
-		mark(v, low);
+	return low;
+}
+
+void savememory_mark(struct saver *v, uint64_t pfn)
+{
+	uint64_t i = first_from(v, pfn);
+
+	if (i < v->p2m.used_count && v->p2m.pages[i].pfn == pfn)
+		mark(v, i);
 }
 
 void savememory_mark_all(struct saver *v, const uint64_t *bitmap, uint64_t pfns)
 {
-	for (uint64_t i = 0; i < v->p2m.used_count && v->p2m.pages[i].pfn < pfns; i++) {
-		uint64_t pfn = v->p2m.pages[i].pfn;
+	for (uint64_t word = 0; word < (pfns + WORD_BITS - 1) / WORD_BITS; word++) {
+		if (!bitmap[word])
+			continue;
+		for (uint64_t i = first_from(v, word * WORD_BITS); i < v->p2m.used_count; i++) {
+			uint64_t pfn = v->p2m.pages[i].pfn;
 
-		if (bitmap[pfn / WORD_BITS] >> pfn % WORD_BITS & 1)
-			mark(v, i);
+			if (pfn / WORD_BITS != word || pfn >= pfns)
+				break;
+			if (bitmap[word] >> pfn % WORD_BITS & 1)
+				mark(v, i);
+		}
 	}
 }
 
@@ -224,8 +240,10 @@ static int type_batch(struct saver *v, unsigned count)
 			                   (unsigned long long)v->pages[i]);
 		if (types[i] != STREAM_PAGE_NONE && types[i] != STREAM_PAGE_ALLOCATED)
 			keep(v, kept++, i, types[i]);
-		else if (!v->running)
+		else if (!v->running) {
 			unmark(v, v->at[i], STREAM_PAGE_NONE);
+			v->may_be_gone = true;
+		}
 	}
 	return (int)kept;
 }
@@ -439,7 +457,8 @@ int savememory_send(struct saver *v, uint64_t *at)
 	unsigned count = 0, most = v->copy ? FRAMECOPY_BATCH : XYL_BATCH;
 	int kept, rc = 0;
 
-	for (; *at < v->p2m.used_count && count < most; ++*at) {
+	/* When all that are due have been found, nothing is behind them. */
+	for (; *at < v->p2m.used_count && count < most && count < v->due_count; ++*at) {
 		if (!(v->sent[*at] & SAVER_DUE))
 			continue;
 		v->pages[count] = v->p2m.pages[*at].pfn;
@@ -479,6 +498,9 @@ int savememory_drop(struct saver *v)
 	uint64_t words = (v->pfn_count + WORD_BITS - 1) / WORD_BITS, i = 0;
 	unsigned count = 0;
 
+	if (!v->may_be_gone)
+		return 0;
+	v->may_be_gone = false;
 	for (uint64_t word = 0; word < words; word++) {
 		uint64_t gone = v->ever[word];
 

@@ -27,8 +27,9 @@ struct saver {
 	uint64_t *leaf_pfns; /* where the table itself lies */
 	uint64_t leaf_count;
 	uint64_t pfn_count;
-	bool told;      /* by X86_PV_P2M_FRAMES, as it is */
-	uint64_t *ever; /* live: a bit for each pfn below STREAM_PFNS_MAX that was sent with content */
+	bool may_be_gone; /* pages that were sent may have none now */
+	bool told;        /* by X86_PV_P2M_FRAMES, as it is */
+	uint64_t *ever;   /* live: a bit for each pfn below STREAM_PFNS_MAX that was sent with content */
 
 	/* of one batch */
 	uint64_t pages[XYL_BATCH]; /* pfn and type, as they stand in the stream */
