@@ -43,8 +43,8 @@ struct restore {
 	uint64_t spare_count;
 	uint32_t *slots; /* hash of their pfns: index in pages + 1, 0: free */
 	unsigned slot_bits;
-	uint64_t key;          /* of the hash, not for the stream to know */
-	uint64_t ahead;        /* of a pfn, its place in pages, for the last one that was looked for; modulo 2^64 */
+	uint64_t key;   /* of the hash, not for the stream to know */
+	uint64_t ahead; /* of a pfn, its place in pages, for the last one that was looked for; modulo 2^64 */
 	uint64_t limit_pages;  /* the most that the domain may have now */
 	uint64_t *table_pages; /* pfns of the guest's own table of frames */
 	uint64_t table_page_count;

@@ -666,9 +666,7 @@ int restore_finish_memory(struct restore *r)
 
 	if (give_back(r, r->spare_count) < 0)
 		return -1;
-	if (r->frame_count < r->page_count)
-		compact(r);
-	kib = r->how->max_memory_kib ? r->how->max_memory_kib : r->page_count * 4;
+	kib = r->how->max_memory_kib ? r->how->max_memory_kib : r->frame_count * 4;
 	if (translate_tables(r) < 0 || write_table_pages(r) < 0 || pin_tables(r) < 0)
 		return -1;
 	if (xyl_memory_set_max(r->x, r->domid, kib) < 0 || xyl_memory_set_map(r->x, r->domid, kib) < 0)

@@ -161,6 +161,6 @@ int restore_finish_state(struct restore *r, struct xyl_pv_restored *out)
 	if (xyl_grant_seed(r->x, r->domid, out->console_mfn, r->how->console_domid, out->store_mfn,
 	                   r->how->store_domid) < 0)
 		return stream_because(&r->s);
-	out->pages = r->page_count;
+	out->pages = r->frame_count;
 	return 0;
 }
