@@ -67,11 +67,11 @@ enum kind {
 	VERSION_S,
 	VERSION_P,
 	VERSION_M,
-	PM,   /* a command or a type about idle states, or frequencies */
-	BITS, /* a bitmap's length */
-	FEW,  /* 1 .. 4 */
-	ZERO_OR_ONE,
-	SHADOW, /* an operation of shadow_op */
+	PM,        /* a command or a type about idle states, or frequencies */
+	BITS,      /* a bitmap's length */
+	FEW,       /* 1 .. 4 */
+	COPY_WHAT, /* FRAMECOPY_* */
+	SHADOW,    /* an operation of shadow_op */
 };
 
 struct field {
@@ -526,7 +526,7 @@ static const struct op ops[] = {
 	  .arg = { PTR },
 	  .bytes = sizeof(struct xen_domctl),
 	  .field = { F(struct xen_domctl, cmd, CMD), F(struct xen_domctl, interface_version, VERSION_D),
-	             F(struct xen_domctl, domain, DOMCTL_DOMID), COPY(num, FEW), COPY(write, ZERO_OR_ONE),
+	             F(struct xen_domctl, domain, DOMCTL_DOMID), COPY(num, FEW), COPY(what, COPY_WHAT),
 	             COPY(frames, P_FRAMES), COPY(buffer, P_BYTES) } },
 	DOMCTL(setnodeaffinity, D(nodeaffinity.nodemap.bitmap, P_BYTES),
 	       D(nodeaffinity.nodemap.nr_bits, BITS)),
@@ -991,8 +991,8 @@ static uint64_t plain_value(struct edges_env *e, const struct op *op, enum kind 
 		return edges_random(e, 8);
 	case FEW:
 		return 1 + edges_random(e, 4);
-	case ZERO_OR_ONE:
-		return edges_random(e, 2);
+	case COPY_WHAT:
+		return edges_random(e, FRAMECOPY_WHOLE + 1);
 	case ZERO:
 		return 0;
 	case CMD:
