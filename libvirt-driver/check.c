@@ -541,6 +541,10 @@ int check_domain(const virDomainDef *def)
 	return def->memballoon ? check_memballoon(def->memballoon) : 0;
 }
 
+#define NO_MEDIA                                                                                            \
+	"there are no empty drives, as the kernel's backend of disks cannot change what is in one; attach " \
+	"and detach the whole drive"
+
 static int check_disk_source(const virDomainDiskDef *disk)
 {
 	static const char *const drivers[] = { "phy", "file", "loop", "tap", "tap2", "qemu" };
@@ -552,6 +556,8 @@ static int check_disk_source(const virDomainDiskDef *disk)
 	switch (virStorageSourceGetActualType(src)) {
 	case VIR_STORAGE_TYPE_FILE:
 	case VIR_STORAGE_TYPE_BLOCK:
+		if (!src->path && disk->device == VIR_DOMAIN_DISK_DEVICE_CDROM)
+			return conf_refuse("<disk device='cdrom'> %s without <source>: " NO_MEDIA, disk->dst);
 		if (!src->path)
 			return conf_refuse(
 			        "<disk> %s without <source>: a disk needs a file or a block device",
@@ -646,10 +652,9 @@ static int check_disk(const virDomainDiskDef *disk)
 	if (!disk->dst)
 		return conf_refuse(
 		        "<disk> without <target dev=...>: which disk of the guest it is is missing");
-	if (disk->device != VIR_DOMAIN_DISK_DEVICE_DISK)
-		return conf_refuse(
-		        "<disk device='%s'> %s: only 'disk' is supported (with <readonly/> for an image of a CD)",
-		        virDomainDiskDeviceTypeToString(disk->device), disk->dst);
+	if (disk->device != VIR_DOMAIN_DISK_DEVICE_DISK && disk->device != VIR_DOMAIN_DISK_DEVICE_CDROM)
+		return conf_refuse("<disk device='%s'> %s: only 'disk' and 'cdrom' are supported",
+		                   virDomainDiskDeviceTypeToString(disk->device), disk->dst);
 	/* The bus may be libvirt's guess. */
 	if (disk->bus != VIR_DOMAIN_DISK_BUS_XEN)
 		return conf_refuse(

@@ -98,6 +98,8 @@ static void disk_fill(GVariantBuilder *b, const virDomainDiskDef *disk)
 	add_flag(b, "readonly", disk->src->readonly);
 	add_flag(b, "shareable", disk->src->shared);
 	add_string(b, "cache", cache_word(disk));
+	if (disk->device == VIR_DOMAIN_DISK_DEVICE_CDROM)
+		add_string(b, "device", "cdrom");
 	if (disk->discard == VIR_DOMAIN_DISK_DISCARD_IGNORE)
 		g_variant_builder_add(b, "{sv}", "discard", g_variant_new_boolean(false));
 }

@@ -147,7 +147,8 @@ static void fill_domain_capabilities(virDomainCaps *caps)
 	caps->os.loader.supported = VIR_TRISTATE_BOOL_NO;
 	caps->disk.supported = VIR_TRISTATE_BOOL_YES;
 	caps->disk.diskDevice.report = true;
-	VIR_DOMAIN_CAPS_ENUM_SET(caps->disk.diskDevice, VIR_DOMAIN_DISK_DEVICE_DISK);
+	VIR_DOMAIN_CAPS_ENUM_SET(caps->disk.diskDevice, VIR_DOMAIN_DISK_DEVICE_DISK,
+	                         VIR_DOMAIN_DISK_DEVICE_CDROM);
 	caps->disk.bus.report = true;
 	VIR_DOMAIN_CAPS_ENUM_SET(caps->disk.bus, VIR_DOMAIN_DISK_BUS_XEN);
 	caps->graphics.supported = VIR_TRISTATE_BOOL_YES;

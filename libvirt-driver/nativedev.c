@@ -247,9 +247,9 @@ static int disk_complete(const struct disk *disk)
 {
 	const char *format = disk->format ? disk->format : "";
 
-	if (disk->cdrom)
-		return refuse(&disk->spec, "guests have no CD drives; give the image as a disk that is "
-		                           "read-only");
+	if (disk->cdrom && (!disk->target || !*disk->target))
+		return refuse(&disk->spec, "there are no empty drives: the kernel's backend of disks cannot "
+		                           "change what is in one");
 	if (!disk->vdev || !*disk->vdev)
 		return refuse(&disk->spec, "vdev is missing: which disk of the guest it is");
 	if (!disk->target || !*disk->target)
@@ -287,7 +287,9 @@ static int disk_insert(struct disk *disk)
 	        disk->block || STRPREFIX(path, "/dev/") ? VIR_STORAGE_TYPE_BLOCK : VIR_STORAGE_TYPE_FILE;
 	def->src->path = g_steal_pointer(&path);
 	def->src->format = VIR_STORAGE_FILE_RAW;
-	def->device = VIR_DOMAIN_DISK_DEVICE_DISK;
+	def->device = disk->cdrom ? VIR_DOMAIN_DISK_DEVICE_CDROM : VIR_DOMAIN_DISK_DEVICE_DISK;
+	/* As with xl, whatever access is given. */
+	def->src->readonly = def->src->readonly || disk->cdrom;
 	def->bus = VIR_DOMAIN_DISK_BUS_XEN;
 	def->discard = disk->discard;
 	def->dst = g_strdup(disk->vdev);

@@ -213,15 +213,15 @@ static int disk_check(const virDomainDiskDef *disk, enum native_format format)
 static char *disk_xl(const virDomainDiskDef *disk)
 {
 	const char *driver = virDomainDiskGetDriver(disk), *path = disk->src->path;
-	bool phy = is_phy(disk);
+	bool phy = is_phy(disk), cdrom = disk->device == VIR_DOMAIN_DISK_DEVICE_CDROM;
 	GString *text = g_string_new(NULL);
 
 	if (phy)
-		g_string_append_printf(text, "phy:%s,%s,%s", path, disk->dst,
+		g_string_append_printf(text, "phy:%s,%s%s,%s", path, disk->dst, cdrom ? ":cdrom" : "",
 		                       disk->src->readonly ? "r" : "w");
 	else
-		g_string_append_printf(text, "format=raw,vdev=%s,access=%s", disk->dst,
-		                       disk->src->readonly ? "ro" : "rw");
+		g_string_append_printf(text, "format=raw,vdev=%s,access=%s%s", disk->dst,
+		                       disk->src->readonly ? "ro" : "rw", cdrom ? ",devtype=cdrom" : "");
 	if (STREQ_NULLABLE(driver, "phy"))
 		g_string_append(text, ",backendtype=phy");
 	else if (STREQ_NULLABLE(driver, "qemu"))
@@ -240,9 +240,10 @@ static char *disk_xm(const virDomainDiskDef *disk)
 {
 	const virStorageSource *src = disk->src;
 
-	return g_strdup_printf("%s:%s,%s,%s",
+	return g_strdup_printf("%s:%s,%s%s,%s",
 	                       virStorageSourceGetActualType(src) == VIR_STORAGE_TYPE_BLOCK ? "phy" : "file",
 	                       src->path, disk->dst,
+	                       disk->device == VIR_DOMAIN_DISK_DEVICE_CDROM ? ":cdrom" : "",
 	                       src->readonly ? "r"
 	                       : src->shared ? "w!"
 	                                     : "w");

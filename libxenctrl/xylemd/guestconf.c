@@ -29,7 +29,7 @@ static const struct key guest_keys[] = {
 static const struct key disk_keys[] = {
 	{ "class", "s", false }, { "vdev", "s", true },      { "source", "s", true },
 	{ "type", "s", true },   { "readonly", "b", false }, { "shareable", "b", false },
-	{ "cache", "s", false }, { "discard", "b", false },
+	{ "cache", "s", false }, { "discard", "b", false },  { "device", "s", false },
 };
 
 static const struct key nic_keys[] = {
@@ -168,12 +168,12 @@ bool vdev_to_devid(const char *vdev, uint32_t *devid)
 
 struct disk_conf *disk_conf_parse(GVariant *given, const char *what, GError **error)
 {
-	static const char *const types[] = { "block", "file" };
+	static const char *const types[] = { "block", "file" }, *const devices[] = { "disk", "cdrom" };
 	g_auto(GVariantDict) held = G_VARIANT_DICT_INIT(NULL);
 	GVariantDict *dict = &held;
 	struct disk_conf *disk;
 	gboolean flag;
-	int type = 0, cache = DISK_CACHE_DEFAULT;
+	int type = 0, device = 0, cache = DISK_CACHE_DEFAULT;
 
 	if (!keys_take(given, disk_keys, G_N_ELEMENTS(disk_keys), what, dict, error))
 		return NULL;
@@ -194,9 +194,12 @@ struct disk_conf *disk_conf_parse(GVariant *given, const char *what, GError **er
 	}
 	if (!keys_check_path(disk->source, what, "source", error) ||
 	    !keys_choice(dict, "type", types, G_N_ELEMENTS(types), what, &type, error) ||
+	    !keys_choice(dict, "device", devices, G_N_ELEMENTS(devices), what, &device, error) ||
 	    !keys_choice(dict, "cache", cache_names, G_N_ELEMENTS(cache_names), what, &cache, error))
 		goto fail;
 	disk->is_file = type == 1;
+	disk->cdrom = device == 1;
+	disk->readonly = disk->readonly || disk->cdrom;
 	disk->cache = (enum disk_cache)cache;
 	if (!disk->is_file && disk->cache == DISK_CACHE_WRITEBACK) {
 		xd_fail(error, XD_ERROR_NOT_SUPPORTED, "%s: cache=\"writeback\" needs a file disk", what);
@@ -824,6 +827,8 @@ static GVariant *disk_to_variant(const struct disk_conf *disk)
 	g_variant_builder_add(&b, "{sv}", "shareable", g_variant_new_boolean(disk->shareable));
 	g_variant_builder_add(&b, "{sv}", "discard", g_variant_new_boolean(disk->discard));
 	g_variant_builder_add(&b, "{sv}", "cache", g_variant_new_string(cache_names[disk->cache]));
+	if (disk->cdrom)
+		g_variant_builder_add(&b, "{sv}", "device", g_variant_new_string("cdrom"));
 	return g_variant_builder_end(&b);
 }
 

@@ -52,6 +52,7 @@ struct disk_conf {
 	bool readonly;
 	bool shareable;
 	bool discard;
+	bool cdrom; /* which is read-only */
 	enum disk_cache cache;
 	uint32_t devid; /* number of the virtual device, from vdev */
 };

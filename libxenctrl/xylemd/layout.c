@@ -128,15 +128,17 @@ void layout_add_disk(GArray *nodes, uint32_t domid, const struct disk_conf *disk
 {
 	g_autofree char *front = layout_frontend(domid, "vbd", disk->devid);
 	g_autofree char *back = layout_backend(domid, "vbd", disk->devid);
+	const char *device = disk->cdrom ? "cdrom" : "disk";
 
 	add_pair(nodes, domid, front, back);
 	add_number(nodes, front, "virtual-device", disk->devid);
-	add(nodes, LAYOUT_INHERIT, front, "device-type", "disk");
-	add(nodes, LAYOUT_INHERIT, back, "removable", "0");
+	/* This one is what blkback looks at. */
+	add(nodes, LAYOUT_INHERIT, front, "device-type", device);
+	add(nodes, LAYOUT_INHERIT, back, "removable", disk->cdrom ? "1" : "0");
 	add(nodes, LAYOUT_INHERIT, back, "bootable", "1");
 	add(nodes, LAYOUT_INHERIT, back, "dev", disk->vdev);
 	add(nodes, LAYOUT_INHERIT, back, "type", "phy");
-	add(nodes, LAYOUT_INHERIT, back, "device-type", "disk");
+	add(nodes, LAYOUT_INHERIT, back, "device-type", device);
 	add(nodes, LAYOUT_INHERIT, back, "mode", disk->readonly ? "r" : "w");
 	add(nodes, LAYOUT_INHERIT, back, "discard-enable", disk->discard ? "1" : "0");
 	add(nodes, LAYOUT_INHERIT, back, "params", disk->source);

@@ -204,6 +204,11 @@ r - blkdeviotune g xvda
 r - perf g
 r - setvcpu g 1 --disable
 r - change-media g xvda --eject
+!truncate -s 1M /srv/v.iso
+r + attach-disk g /srv/v.iso xvdc --type cdrom --mode readonly --live => virsh dumpxml g | grep -q "device='cdrom'"
+r - change-media g xvdc --eject --live
+r - change-media g xvdc /srv/v.img --update --live
+r + detach-disk g xvdc --live => ! virsh domblklist g | grep -q xvdc
 r - domblkerror g
 r - domblkthreshold g xvda 1
 r - blockjob g xvda

@@ -35,7 +35,7 @@
 	"'clock_adjustment': <int64 -3600>, 'tsc': <'emulate'>, 'consoles': <uint32 1>, "                                                                                        \
 	"'disks': <[{'vdev': <'xvda'>, 'source': <'/dev/vg/a'>, 'type': <'block'>}, "                                                                                            \
 	"{'vdev': <'xvdq'>, 'source': <'/img'>, 'type': <'file'>, 'readonly': <true>, 'discard': <false>, "                                                                      \
-	"'cache': <'none'>}]>, "                                                                                                                                                 \
+	"'cache': <'none'>}, {'vdev': <'hdc'>, 'source': <'/dev/sr0'>, 'type': <'block'>, 'device': <'cdrom'>}]>, "                                                              \
 	"'nics': <[{'mac': <'00:16:3E:00:00:0A'>, 'bridge': <'xenbr0'>, 'mtu': <uint32 9000>}, "                                                                                 \
 	"{'mac': <'00:16:3e:00:00:0b'>, 'bridge': <'br1'>, 'ifname': <'web0'>, 'link': <false>}]>, 'screens': <[{'type': <'vnc'>, 'listen': <'::1'>, 'port': <uint32 5901>}]>, " \
 	"'console_devices': <[{'type': <'pty'>}, {'type': <'file'>, 'path': <'/log'>}, "                                                                                         \
@@ -114,6 +114,7 @@ static void test_refusals(void)
 		  "disk 0: source" },
 		{ "{" MINIMAL ", 'disks': <[{'vdev': <'xvda'>, 'source': <'/d'>, 'type': <'qcow2'>}]>}",
 		  "disk 0: type" },
+		{ "{" MINIMAL ", 'disks': <[{" DISK ", 'device': <'floppy'>}]>}", "disk 0: device" },
 		{ "{" MINIMAL ", 'disks': <[{'vdev': <'xvda'>, 'source': <'/d'>}]>}",
 		  "disk 0: type is missing" },
 		{ "{" MINIMAL ", 'nics': <[{'mac': <'01:16:3e:00:00:01'>, 'bridge': <'br0'>}]>}",
@@ -187,6 +188,9 @@ static void test_round_trip(void)
 	again = guestconf_parse(first, &error);
 	second = again ? g_variant_ref_sink(guestconf_to_variant(again)) : NULL;
 	tap_ok(second && g_variant_equal(first, second), "what is encoded decodes to the same");
+	tap_ok(((struct disk_conf *)g_ptr_array_index(again->disks, 2))->cdrom &&
+	               ((struct disk_conf *)g_ptr_array_index(again->disks, 2))->readonly,
+	       "a CD drive stays one, and is read-only without being told to");
 	tap_ok(!strcmp(conf->uuid, "aaaaaaaa-2222-3333-4444-555555555501"), "the uuid becomes lower case");
 	tap_ok(!strcmp(((struct nic_conf *)g_ptr_array_index(conf->nics, 0))->mac_text, "00:16:3e:00:00:0a"),
 	       "the mac becomes lower case");
@@ -279,6 +283,7 @@ static void test_layout(const char *dir)
 	layout_add_guest(nodes, full, &ids);
 	layout_add_disk(nodes, 7, g_ptr_array_index(full->disks, 0), 254, 3);
 	layout_add_disk(nodes, 7, g_ptr_array_index(full->disks, 1), 7, 31);
+	layout_add_disk(nodes, 7, g_ptr_array_index(full->disks, 2), 11, 0);
 	layout_add_nic(nodes, 7, g_ptr_array_index(full->nics, 0), 0, 9000);
 	layout_add_nic(nodes, 7, g_ptr_array_index(full->nics, 1), 1, 0);
 	layout_add_screen(nodes, 7);
