@@ -488,6 +488,15 @@ static int update_live(virDomainObj *vm, const virDomainDeviceDef *dev)
 
 	if (index < 0)
 		return -1;
+	if (dev->type == VIR_DOMAIN_DEVICE_DISK &&
+	    vm->def->disks[index]->device == VIR_DOMAIN_DISK_DEVICE_CDROM) {
+		virReportError(
+		        VIR_ERR_OPERATION_UNSUPPORTED,
+		        "%s is running, and what is in its drive %s cannot be changed: its backend opens that "
+		        "once; detach the drive and attach another one, or use --config",
+		        vm->def->name, vm->def->disks[index]->dst);
+		return -1;
+	}
 	net = dev->type == VIR_DOMAIN_DEVICE_NET ? vm->def->nets[index] : NULL;
 	wanted = dev->data.net;
 	if (!net || !same_net(net, wanted)) {

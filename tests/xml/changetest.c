@@ -425,6 +425,32 @@ static void test_links(virDomainPtr dom)
 	ok(devices_detach_flags(dom, NIC, live | config) == 0, "the interface is detached");
 }
 
+#define DRIVE(image) \
+	"<disk type='file' device='cdrom'><source file='" image "'/><target dev='xvdd' bus='xen'/></disk>"
+
+/* What is in a CD drive stays in it while the guest runs; the whole drive can be changed. */
+static void test_drive(virDomainPtr dom)
+{
+	unsigned int live = VIR_DOMAIN_AFFECT_LIVE, config = VIR_DOMAIN_AFFECT_CONFIG;
+
+	ok(devices_attach_flags(dom, DRIVE("/a.iso"), live | config) == 0 && says(dom, 0, "device='cdrom'"),
+	   "a CD drive is attached");
+	ok(devices_update_flags(dom, DRIVE("/b.iso"), live) < 0 &&
+	           virGetLastErrorCode() == VIR_ERR_OPERATION_UNSUPPORTED &&
+	           strstr(virGetLastErrorMessage(), "drive xvdd cannot be changed"),
+	   "what is in it cannot be changed while the guest runs");
+	ok(devices_update_flags(dom, "<disk type='file' device='cdrom'><target dev='xvdd' bus='xen'/></disk>",
+	                        live) < 0 &&
+	           strstr(virGetLastErrorMessage(), "no empty drives"),
+	   "nor taken out");
+	ok(devices_update_flags(dom, DRIVE("/b.iso"), config) == 0 &&
+	           says(dom, VIR_DOMAIN_XML_INACTIVE, "/b.iso") && says(dom, 0, "/a.iso"),
+	   "for its next start it can be changed");
+	ok(devices_detach_flags(dom, DRIVE("/a.iso"), live) == 0 &&
+	           devices_detach_flags(dom, DRIVE("/b.iso"), config) == 0,
+	   "the drive is detached");
+}
+
 #define NIC_NAMED(mac, name)                                                                     \
 	"<interface type='bridge'><mac address='00:16:3e:00:00:" mac "'/><source bridge='br0'/>" \
 	"<target dev='" name "'/></interface>"
@@ -509,6 +535,7 @@ int main(void)
 	test_rename(dom);
 	test_devices(dom);
 	test_links(dom);
+	test_drive(dom);
 	test_twins(dom);
 	virObjectUnref(dom);
 	return tap_end() || system(remove) ? 1 : 0;
