@@ -37,7 +37,7 @@ static const struct key guest_keys[] = {
 
 static const struct key disk_keys[] = {
 	{ "vdev", 's' },  { "source", 's' },  { "type", 's' },   { "readonly", 'b' }, { "shareable", 'b' },
-	{ "cache", 's' }, { "discard", 'b' }, { "device", 's' }, { NULL, 0 },
+	{ "cache", 's' }, { "discard", 'b' }, { "device", 's' }, { "format", 's' },   { NULL, 0 },
 };
 
 static const struct key nic_keys[] = {

@@ -391,7 +391,8 @@ static bool connect_backends(struct build *b, GError **error)
 	for (i = 0; i < conf->disks->len; i++) {
 		const struct disk_conf *disk = g_ptr_array_index(conf->disks, i);
 
-		if (!device_wait_offered(b->guest, device_disk.type, disk->devid, disk->vdev, error))
+		if (disk->format == DISK_RAW &&
+		    !device_wait_offered(b->guest, device_disk.type, disk->devid, disk->vdev, error))
 			return false;
 	}
 	return device_console_connect(b->guest, error) && device_screen_connect(b->guest, error);

@@ -46,14 +46,34 @@ void device_publish(struct guest *guest, const char *detail);
 bool device_check_strangers(struct guest *guest, const struct disk_conf *conf, const struct disk *disk,
                             GError **error);
 
+/* ---- device_image.c: disks that the guest's QEMU serves ---- */
+/* Its nodes are in the store, and there is a QEMU. */
+bool device_image_serve(struct guest *guest, const struct disk_conf *conf, struct disk *disk, GError **error);
+/* Its nodes are gone: the image is written and closed. */
+bool device_image_release(struct guest *guest, const struct disk_conf *conf, struct disk *disk,
+                          GError **error);
+/* The same for all that the guest has, for its beginning. */
+bool device_images_serve(struct guest *guest, GError **error);
+/* Its QEMU was found running. */
+void device_images_adopt(struct guest *guest);
+/* Its QEMU has ended by itself. Whether the guest has lost a disk. */
+bool device_images_lost(struct guest *guest, bool domain_lives);
+/* All that the guest has asked of them is written. */
+bool device_images_settle(struct guest *guest, GError **error);
+bool device_image_resize(struct guest *guest, const struct disk_conf *conf, uint64_t bytes, GError **error);
+
 /* ---- device_console.c ---- */
 /* Their nodes are in the store: xenconsoled has them. */
 bool device_console_connect(struct guest *guest, GError **error);
 
-/* ---- device_screen.c: a guest without a screen in its configuration is passed over ---- */
+/* ---- device_screen.c: a guest with neither a screen nor images is passed over ---- */
 bool device_screen_check(struct guest *guest, GError **error);
 /* Its nodes are in the store: starts what serves them. */
 bool device_screen_connect(struct guest *guest, GError **error);
+/* The guest has a QEMU, or is given one. */
+bool device_screen_need(struct guest *guest, GError **error);
+/* Ends a QEMU that has nothing to do any more. */
+void device_screen_spare(struct guest *guest);
 void device_screen_adopt(struct guest *guest);
 void device_screen_end(struct guest *guest);
 

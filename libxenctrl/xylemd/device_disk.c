@@ -10,7 +10,8 @@
 
 static GVariant *describe_disk(const struct disk_conf *conf, const struct disk *disk)
 {
-	g_autofree char *path = disk_path(disk, conf);
+	bool gone = conf->format != DISK_RAW && !disk_is_served(disk);
+	g_autofree char *path = gone ? g_strdup("") : disk_path(disk, conf);
 	GVariantBuilder b;
 
 	g_variant_builder_init(&b, G_VARIANT_TYPE_VARDICT);
@@ -18,6 +19,9 @@ static GVariant *describe_disk(const struct disk_conf *conf, const struct disk *
 	g_variant_builder_add(&b, "{sv}", "vdev", g_variant_new_string(conf->vdev));
 	g_variant_builder_add(&b, "{sv}", "devid", g_variant_new_uint32(conf->devid));
 	g_variant_builder_add(&b, "{sv}", "device", g_variant_new_string(path));
+	if (conf->format != DISK_RAW)
+		g_variant_builder_add(&b, "{sv}", "format",
+		                      g_variant_new_string(disk_format_name(conf->format)));
 	return g_variant_builder_end(&b);
 }
 
@@ -120,6 +124,29 @@ bool device_check_strangers(struct guest *guest, const struct disk_conf *conf, c
 	return ok;
 }
 
+/* Its nodes are in the store: dom0's side takes it. */
+static bool connect(struct guest *guest, const struct disk_conf *conf, struct disk *disk, GError **error)
+{
+	if (conf->format == DISK_RAW)
+		return device_wait_offered(guest, device_disk.type, conf->devid, conf->vdev, error);
+	return device_screen_need(guest, error) && device_image_serve(guest, conf, disk, error);
+}
+
+/* After that failed; false: the device stays. */
+static bool disconnect(struct guest *guest, const struct disk_conf *conf, struct disk *disk)
+{
+	g_autoptr(GError) error = NULL;
+
+	if (!device_undo(guest, layout_disk_type(conf), conf->devid))
+		return false;
+	if (conf->format == DISK_RAW || device_image_release(guest, conf, disk, &error)) {
+		device_screen_spare(guest);
+		return true;
+	}
+	g_warning("%s; the device stays until it is detached", error->message);
+	return false;
+}
+
 static bool attach_disk(struct guest *guest, GVariant *dict, GVariant **made, GError **error)
 {
 	struct guestconf *conf = guest->journal->conf;
@@ -150,8 +177,8 @@ static bool attach_disk(struct guest *guest, GVariant *dict, GVariant **made, GE
 	layout_add_disk(nodes, guest->journal->domid, disk, disk_major(opened), disk_minor(opened));
 	if (!storeio_write(xylemd.io, nodes, guest->journal->domid, what, error))
 		goto fail;
-	if (!device_wait_offered(guest, device_disk.type, disk->devid, disk->vdev, error)) {
-		if (device_undo(guest, device_disk.type, disk->devid))
+	if (!connect(guest, disk, opened, error)) {
+		if (disconnect(guest, disk, opened))
 			goto fail;
 		ok = false;
 	}
@@ -160,7 +187,7 @@ static bool attach_disk(struct guest *guest, GVariant *dict, GVariant **made, GE
 	device_publish(guest, "attach");
 	if (ok) {
 		*made = describe_disk(disk, opened);
-		device_watch_taken(guest, device_disk.type, disk->devid, disk->vdev);
+		device_watch_taken(guest, layout_disk_type(disk), disk->devid, disk->vdev);
 	}
 	return ok;
 fail:
@@ -178,10 +205,12 @@ static bool detach_disk(struct guest *guest, const struct device_ref *ref, GErro
 	if (!disk)
 		return xd_fail(error, XD_ERROR_NOT_FOUND, "guest \"%s\": it has no disk %.64s", guest->name,
 		               ref->vdev);
-	if (!device_release(guest, device_disk.type, disk->devid, disk->vdev, ref->force, error))
+	if (!device_release(guest, layout_disk_type(disk), disk->devid, disk->vdev, ref->force, error) ||
+	    !device_image_release(guest, disk, g_ptr_array_index(guest->disks, index), error))
 		return false;
 	g_ptr_array_remove_index(guest->disks, index);
 	g_ptr_array_remove_index(conf->disks, index);
+	device_screen_spare(guest);
 	return true;
 }
 
@@ -224,6 +253,8 @@ void op_resize(struct op *op)
 	else if (!bytes || bytes % 512 || bytes > INT64_MAX)
 		xd_fail(&error, XD_ERROR_INVALID_ARGUMENT,
 		        "%s: %" G_GUINT64_FORMAT " bytes are no whole sectors of 512", what, bytes);
+	else if (disk->format != DISK_RAW)
+		device_image_resize(guest, disk, bytes, &error);
 	else if (!device || sscanf(device, "%x:%x", &major, &minor) != 2)
 		xd_fail(&error, XD_ERROR_DEVICE, "%s: dom0's side of it is not there", what);
 	else if (disk_resize(disk, guest->name, major, minor, &bytes, &error))
@@ -238,6 +269,7 @@ void op_resize(struct op *op)
 const struct device_class device_disk = {
 	.name = "disk",
 	.type = "vbd",
+	.second_type = "qdisk",
 	.list = list_disks,
 	.attach = attach_disk,
 	.detach = detach_disk,

@@ -3,7 +3,8 @@
  * Screens as a class of devices (device.h). What one is by itself, without a guest: screen.c.
  *
  * A screen comes with each domain of the guest and goes with it. Its QEMU may die before: the guest runs on, and another
- * one takes the backends over, unless several in a row died soon.
+ * one takes the backends over, unless several in a row died soon. The same QEMU serves disks (device_image.c), which
+ * nobody takes over.
  */
 #include <gio/gunixfdlist.h>
 #include <string.h>
@@ -16,13 +17,20 @@
 #define QUICK_US  (10 * G_USEC_PER_SEC) /* a shorter life was a quick one */
 #define QUICK_MAX 5                     /* quick lives in a row before it is given up */
 #define NAME      "screen"
+#define DISKS     "disks"
 
 static const char *const types[] = { "vfb", "vkbd" };
+
+static bool needs_qemu(const struct guest *guest)
+{
+	return guest->journal->conf->screen || guestconf_has_images(guest->journal->conf);
+}
 
 static struct screen_identity identity(const struct guest *guest)
 {
 	return (struct screen_identity){ .guest = guest->name,
 		                         .uuid = guest->uuid,
+		                         .part = guest->journal->conf->screen ? NAME : DISKS,
 		                         .domid = guest->journal->domid };
 }
 
@@ -86,6 +94,8 @@ static bool start(struct guest *guest, GError **error)
 		return false;
 	guest->screen_since_us = g_get_monotonic_time();
 	journal->screen_port = screen_port(guest->screen);
+	if (!journal->conf->screen)
+		return true;
 	for (i = 0; i < G_N_ELEMENTS(types); i++)
 		if (!device_wait_offered(guest, types[i], 0, NAME, error))
 			return false;
@@ -131,41 +141,52 @@ static void op_screen_ended(struct op *op)
 {
 	struct guest *guest = op->guest;
 	g_autofree char *how = NULL;
+	bool lives;
 
 	/* It may be another one's by now, whose turn has not come. */
 	if (!guest->screen || !screen_has_ended(guest->screen, &how))
 		return;
-	g_warning("guest \"%s\", screen: QEMU: %s", guest->name, how);
+	g_warning("guest \"%s\", %s: QEMU: %s", guest->name, guest->journal->conf->screen ? NAME : DISKS,
+	          how);
 	if (g_get_monotonic_time() - guest->screen_since_us >= QUICK_US)
 		guest->screen_quick = 0;
 	else
 		guest->screen_quick++;
 	g_clear_pointer(&guest->screen, screen_forget);
-	if (!domain_lives(guest))
+	lives = domain_lives(guest);
+	if (device_images_lost(guest, lives))
+		device_publish(guest, DISKS);
+	if (!lives)
 		return;
-	if (guest->screen_quick >= QUICK_MAX) {
+	if (!guest->journal->conf->screen) {
+		device_screen_end(guest);
+	} else if (guest->screen_quick >= QUICK_MAX) {
 		device_screen_end(guest);
 		g_warning("guest \"%s\": it goes on without its screen, which ended %d times within %d s",
 		          guest->name, QUICK_MAX, (int)(QUICK_US / G_USEC_PER_SEC));
 		device_publish(guest, NAME);
-		return;
+	} else {
+		begin_again(guest);
 	}
-	begin_again(guest);
 }
 
 /* ---- for a guest's beginning and end ---- */
 
 bool device_screen_check(struct guest *guest, GError **error)
 {
-	const struct screen_conf *conf = guest->journal->conf->screen;
-
-	return !conf || screen_check(conf, guest->name, error);
+	return !needs_qemu(guest) || screen_check(guest->journal->conf->screen, guest->name, error);
 }
 
 bool device_screen_connect(struct guest *guest, GError **error)
 {
 	guest->screen_quick = 0;
-	return !guest->journal->conf->screen || start(guest, error);
+	return !needs_qemu(guest) || (start(guest, error) && device_images_serve(guest, error));
+}
+
+bool device_screen_need(struct guest *guest, GError **error)
+{
+	return guest->screen ||
+	       (screen_check(guest->journal->conf->screen, guest->name, error) && start(guest, error));
 }
 
 void device_screen_adopt(struct guest *guest)
@@ -173,24 +194,59 @@ void device_screen_adopt(struct guest *guest)
 	struct screen_identity who = identity(guest);
 	struct screen_owner told;
 
-	if (!guest->journal->conf->screen)
+	if (!needs_qemu(guest))
 		return;
 	told = owner(guest);
 	guest->screen = screen_adopt(&who, guest->journal->screen_port, &told);
 	guest->screen_since_us = g_get_monotonic_time();
-	if (!guest->screen && domain_lives(guest)) {
-		g_warning("guest \"%s\": its screen's QEMU has ended meanwhile", guest->name);
+	device_images_adopt(guest);
+	if (guest->screen || !domain_lives(guest))
+		return;
+	g_warning("guest \"%s\": its QEMU has ended meanwhile", guest->name);
+	device_images_lost(guest, true);
+	if (guest->journal->conf->screen)
 		begin_again(guest);
-	}
+	else
+		device_screen_end(guest);
 }
 
-void device_screen_end(struct guest *guest)
+/* What is in QEMU of the guest's disks is written, whoever had it started. */
+static void quit(struct guest *guest)
+{
+	struct screen_identity who = identity(guest);
+	struct screen_owner told;
+
+	if (!guestconf_has_images(guest->journal->conf))
+		return;
+	if (!guest->screen) {
+		told = owner(guest);
+		guest->screen = screen_adopt(&who, 0, &told);
+	}
+	screen_quit(guest->screen);
+	(void)device_images_lost(guest, false);
+}
+
+static void end(struct guest *guest)
 {
 	/* By what we hold of it; its folder tells only of one that an earlier xylemd has left. */
 	screen_kill(guest->screen);
 	g_clear_pointer(&guest->screen, screen_forget);
-	if (guest->journal->conf->screen)
-		screen_end(guest->uuid, guest->name);
+	screen_end(guest->uuid, guest->name);
+}
+
+void device_screen_end(struct guest *guest)
+{
+	quit(guest);
+	/* Also where an xylemd has died while it attached a disk. */
+	end(guest);
+}
+
+void device_screen_spare(struct guest *guest)
+{
+	if (guest->screen && !needs_qemu(guest)) {
+		screen_quit(guest->screen);
+		end(guest);
+	}
 }
 
 /* ---- calls ---- */
@@ -199,9 +255,11 @@ static struct screen *screen_of(struct op *op, GError **error)
 {
 	struct guest *guest = op->guest;
 
-	if (!guest->journal->conf->screen)
+	if (!guest->journal->conf->screen) {
 		xd_fail(error, XD_ERROR_NOT_FOUND, "guest \"%s\": it has no screen", guest->name);
-	else if (!guest->screen)
+		return NULL;
+	}
+	if (!guest->screen)
 		xd_fail(error, XD_ERROR_DEVICE, "guest \"%s\": its screen has ended", guest->name);
 	return guest->screen;
 }

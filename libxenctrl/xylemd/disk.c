@@ -13,6 +13,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "diskimage.h"
 #include "error.h"
 #include "fileuse.h"
 
@@ -38,6 +39,7 @@ struct disk {
 	bool readonly;
 	bool shareable;
 	bool claimed;
+	bool served;    /* an image: QEMU has it */
 	char *adopting; /* its source, while it is not yet known what that is */
 	int fd;         /* keeps the device (or the loop device) open; -1 when adopted and not to be had */
 	dev_t device;
@@ -294,6 +296,59 @@ static bool open_loop(struct disk *disk, const struct disk_conf *conf, GError **
 	return true;
 }
 
+int disk_image(struct disk *disk, const struct disk_conf *conf, bool *direct, GError **error)
+{
+	uint8_t head[DISKIMAGE_HEAD];
+	const char *problem = NULL;
+	ssize_t count;
+
+	/* Past the page cache a piece of this size could not be read. */
+	if (fcntl(disk->fd, F_SETFL, 0)) {
+		fail_errno(error, disk, conf, "cannot look at");
+		return -1;
+	}
+	count = pread(disk->fd, head, sizeof(head), 0);
+	if (count < 0) {
+		fail_errno(error, disk, conf, "cannot read");
+		return -1;
+	}
+	problem = diskimage_refusal(conf->format, head, (size_t)count);
+	if (problem) {
+		xd_fail(error, XD_ERROR_DEVICE, "guest \"%s\", disk %s: %s %s", disk->guest, disk->vdev,
+		        conf->source, problem);
+		return -1;
+	}
+	*direct = conf->cache != DISK_CACHE_WRITEBACK && !fcntl(disk->fd, F_SETFL, O_DIRECT);
+	if (!*direct && conf->cache == DISK_CACHE_NONE) {
+		xd_fail(error, XD_ERROR_DEVICE,
+		        "guest \"%s\", disk %s: cache=\"none\": the file system of %s cannot do direct I/O",
+		        disk->guest, disk->vdev, conf->source);
+		return -1;
+	}
+	return disk->fd;
+}
+
+/* What is open of it is what QEMU is handed, so that it is never another file. */
+static bool open_image(struct disk *disk, const struct disk_conf *conf, GError **error)
+{
+	bool direct;
+
+	if (conf->is_file)
+		disk->fd = open_file(disk, conf, error);
+	return (conf->is_file ? disk->fd >= 0 : open_block(disk, conf, error)) &&
+	       disk_image(disk, conf, &direct, error) >= 0;
+}
+
+bool disk_is_served(const struct disk *disk)
+{
+	return disk->served;
+}
+
+void disk_set_served(struct disk *disk, bool served)
+{
+	disk->served = served;
+}
+
 static struct disk *disk_new(const struct disk_conf *conf, const char *guest)
 {
 	struct disk *disk = g_new0(struct disk, 1);
@@ -358,7 +413,9 @@ struct disk *disk_open(const struct disk_conf *conf, const char *guest, GError *
 
 	if (check_adopting(disk, conf, error) && identify(disk, conf, error) &&
 	    claim_take(disk, false, error) &&
-	    (conf->is_file ? open_loop(disk, conf, error) : open_block(disk, conf, error)))
+	    (conf->format != DISK_RAW ? open_image(disk, conf, error)
+	     : conf->is_file          ? open_loop(disk, conf, error)
+	                              : open_block(disk, conf, error)))
 		return disk;
 	disk_close(disk);
 	return NULL;
@@ -392,8 +449,9 @@ void disk_adopt(struct disk *disk, const struct disk_conf *conf)
 {
 	g_autoptr(GError) error = NULL;
 
+	/* An image is open in QEMU, which has it to itself. */
 	if (!identify(disk, conf, &error) || !claim_take(disk, true, &error) ||
-	    (!conf->is_file && !open_block(disk, conf, &error)))
+	    (!conf->is_file && conf->format == DISK_RAW && !open_block(disk, conf, &error)))
 		g_warning("found running, cannot be claimed: %s", error->message);
 	adopting_done(disk);
 }
@@ -487,7 +545,7 @@ bool disk_resize(const struct disk_conf *conf, const char *guest, uint32_t major
 
 char *disk_path(const struct disk *disk, const struct disk_conf *conf)
 {
-	if (!conf->is_file)
+	if (!conf->is_file || conf->format != DISK_RAW)
 		return g_strdup(conf->source);
 	return disk->device ? g_strdup_printf("/dev/loop%u", minor(disk->device)) : g_strdup("");
 }

@@ -38,6 +38,16 @@ void disk_close(struct disk *disk);
 bool disk_is_open(const struct disk *disk);
 
 /*
+ * An image that QEMU serves: it is handed a descriptor. What the image says of itself is looked at once more, since its
+ * last user may have been a QEMU that a guest had in its hands. direct: it goes past the page cache. The descriptor stays the
+ * disk's. -1: XD_ERROR_DEVICE, XD_ERROR_NOT_SUPPORTED.
+ */
+int disk_image(struct disk *disk, const struct disk_conf *conf, bool *direct, GError **error);
+/* Whether QEMU has it, as far as is known. */
+bool disk_is_served(const struct disk *disk);
+void disk_set_served(struct disk *disk, bool served);
+
+/*
  * Makes a disk that a guest uses *bytes long, and says there how long it is: a file grows, and its loop device with it; a
  * block device must have that size by now. Errors: XD_ERROR_INVALID_ARGUMENT it would shrink, XD_ERROR_DEVICE.
  */

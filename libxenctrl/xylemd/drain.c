@@ -64,7 +64,7 @@ static GPtrArray *find_disks(const struct guest *guest, GError **error)
 		unsigned major, minor;
 		char *device;
 
-		if (disk->readonly || disk->shareable)
+		if (disk->readonly || disk->shareable || disk->format != DISK_RAW)
 			continue;
 		device = xyl_store_readf(storeio_store(xylemd.io), XYL_TX_NONE, "%s/physical-device", back);
 		if (!device && errno != ENOENT) {
@@ -140,5 +140,5 @@ bool drain_disks(struct guest *guest, GError **error)
 		last = g_strdup(counts->str);
 		g_usleep(LOOK_AGAIN_US);
 	}
-	return true;
+	return device_images_settle(guest, error);
 }

@@ -27,9 +27,10 @@ static const struct key guest_keys[] = {
 };
 
 static const struct key disk_keys[] = {
-	{ "class", "s", false }, { "vdev", "s", true },      { "source", "s", true },
-	{ "type", "s", true },   { "readonly", "b", false }, { "shareable", "b", false },
-	{ "cache", "s", false }, { "discard", "b", false },  { "device", "s", false },
+	{ "class", "s", false },  { "vdev", "s", true },      { "source", "s", true },
+	{ "type", "s", true },    { "readonly", "b", false }, { "shareable", "b", false },
+	{ "cache", "s", false },  { "discard", "b", false },  { "device", "s", false },
+	{ "format", "s", false },
 };
 
 static const struct key nic_keys[] = {
@@ -62,6 +63,7 @@ static const struct key ref_keys[] = {
 static const char *const action_names[] = { "destroy",        "restart",          "preserve",
 	                                    "rename-restart", "coredump-destroy", "coredump-restart" };
 static const char *const cache_names[] = { "default", "none", "writeback" };
+static const char *const format_names[] = { "raw", "qcow2" };
 static const char *const clock_names[] = { "utc", "localtime", "variable" };
 static const char *const tsc_names[] = { "default", "emulate", "native" };
 
@@ -173,7 +175,7 @@ struct disk_conf *disk_conf_parse(GVariant *given, const char *what, GError **er
 	GVariantDict *dict = &held;
 	struct disk_conf *disk;
 	gboolean flag;
-	int type = 0, device = 0, cache = DISK_CACHE_DEFAULT;
+	int type = 0, device = 0, cache = DISK_CACHE_DEFAULT, format = DISK_RAW;
 
 	if (!keys_take(given, disk_keys, G_N_ELEMENTS(disk_keys), what, dict, error))
 		return NULL;
@@ -195,12 +197,20 @@ struct disk_conf *disk_conf_parse(GVariant *given, const char *what, GError **er
 	if (!keys_check_path(disk->source, what, "source", error) ||
 	    !keys_choice(dict, "type", types, G_N_ELEMENTS(types), what, &type, error) ||
 	    !keys_choice(dict, "device", devices, G_N_ELEMENTS(devices), what, &device, error) ||
-	    !keys_choice(dict, "cache", cache_names, G_N_ELEMENTS(cache_names), what, &cache, error))
+	    !keys_choice(dict, "cache", cache_names, G_N_ELEMENTS(cache_names), what, &cache, error) ||
+	    !keys_choice(dict, "format", format_names, G_N_ELEMENTS(format_names), what, &format, error))
 		goto fail;
 	disk->is_file = type == 1;
 	disk->cdrom = device == 1;
 	disk->readonly = disk->readonly || disk->cdrom;
 	disk->cache = (enum disk_cache)cache;
+	disk->format = (enum disk_format)format;
+	if (disk->format != DISK_RAW && disk->shareable) {
+		xd_fail(error, XD_ERROR_NOT_SUPPORTED,
+		        "%s: format=\"%s\" cannot be shareable: two QEMUs that write to it would spoil it",
+		        what, format_names[disk->format]);
+		goto fail;
+	}
 	if (!disk->is_file && disk->cache == DISK_CACHE_WRITEBACK) {
 		xd_fail(error, XD_ERROR_NOT_SUPPORTED, "%s: cache=\"writeback\" needs a file disk", what);
 		goto fail;
@@ -312,6 +322,21 @@ struct screen_conf *screen_conf_parse(GVariant *given, const char *what, GError 
 	}
 	screen_conf_free(screen);
 	return NULL;
+}
+
+const char *disk_format_name(enum disk_format format)
+{
+	return format_names[format];
+}
+
+bool guestconf_has_images(const struct guestconf *conf)
+{
+	guint i;
+
+	for (i = 0; i < conf->disks->len; i++)
+		if (((struct disk_conf *)g_ptr_array_index(conf->disks, i))->format != DISK_RAW)
+			return true;
+	return false;
 }
 
 void disk_conf_free(struct disk_conf *disk)
@@ -829,6 +854,8 @@ static GVariant *disk_to_variant(const struct disk_conf *disk)
 	g_variant_builder_add(&b, "{sv}", "cache", g_variant_new_string(cache_names[disk->cache]));
 	if (disk->cdrom)
 		g_variant_builder_add(&b, "{sv}", "device", g_variant_new_string("cdrom"));
+	if (disk->format != DISK_RAW)
+		g_variant_builder_add(&b, "{sv}", "format", g_variant_new_string(format_names[disk->format]));
 	return g_variant_builder_end(&b);
 }
 

@@ -33,6 +33,12 @@ enum disk_cache {
 	DISK_CACHE_WRITEBACK,
 };
 
+/* What an image is. The kernel serves raw ones, all others a QEMU of the guest's own. */
+enum disk_format {
+	DISK_RAW,
+	DISK_QCOW2,
+};
+
 enum clock_base {
 	CLOCK_UTC,
 	CLOCK_LOCALTIME,
@@ -54,6 +60,7 @@ struct disk_conf {
 	bool discard;
 	bool cdrom; /* which is read-only */
 	enum disk_cache cache;
+	enum disk_format format;
 	uint32_t devid; /* number of the virtual device, from vdev */
 };
 
@@ -140,6 +147,10 @@ struct disk_conf *disk_conf_parse(GVariant *dict, const char *what, GError **err
 struct nic_conf *nic_conf_parse(GVariant *dict, const char *what, GError **error);
 struct screen_conf *screen_conf_parse(GVariant *dict, const char *what, GError **error);
 void disk_conf_free(struct disk_conf *disk);
+/* As QEMU and the key "format" call it. */
+const char *disk_format_name(enum disk_format format);
+/* Whether a disk of the guest is QEMU's to serve. */
+bool guestconf_has_images(const struct guestconf *conf);
 void nic_conf_free(struct nic_conf *nic);
 void screen_conf_free(struct screen_conf *screen);
 

@@ -2,6 +2,8 @@
 /* A guest's xenstore nodes; see layout.h. */
 #include "layout.h"
 
+#include <string.h>
+
 static void node_clear(gpointer data)
 {
 	struct layout_node *node = data;
@@ -39,7 +41,9 @@ static void add_number(GArray *nodes, const char *base, const char *leaf, guint6
 
 char *layout_frontend(uint32_t domid, const char *type, uint32_t devid)
 {
-	return g_strdup_printf("/local/domain/%u/device/%s/%u", domid, type, devid);
+	/* To the guest all disks are of one kind. */
+	return g_strdup_printf("/local/domain/%u/device/%s/%u", domid, strcmp(type, "qdisk") ? type : "vbd",
+	                       devid);
 }
 
 char *layout_backend(uint32_t domid, const char *type, uint32_t devid)
@@ -103,7 +107,7 @@ void layout_add_guest(GArray *nodes, const struct guestconf *conf, const struct 
 }
 
 /* The two directories, pointing at each other, both in state Initialising. */
-static void add_pair(GArray *nodes, uint32_t domid, const char *front, const char *back)
+static void add_sides(GArray *nodes, uint32_t domid, const char *front, const char *back, const char *online)
 {
 	add(nodes, LAYOUT_FRONTEND, front, NULL, "");
 	add(nodes, LAYOUT_INHERIT, front, "backend", back);
@@ -112,8 +116,13 @@ static void add_pair(GArray *nodes, uint32_t domid, const char *front, const cha
 	add(nodes, LAYOUT_GUEST_READS, back, NULL, "");
 	add(nodes, LAYOUT_INHERIT, back, "frontend", front);
 	add_number(nodes, back, "frontend-id", domid);
-	add(nodes, LAYOUT_INHERIT, back, "online", "1");
+	add(nodes, LAYOUT_INHERIT, back, "online", online);
 	add(nodes, LAYOUT_INHERIT, back, "state", "1");
+}
+
+static void add_pair(GArray *nodes, uint32_t domid, const char *front, const char *back)
+{
+	add_sides(nodes, domid, front, back, "1");
 }
 
 void layout_add_restored(GArray *nodes, uint32_t domid)
@@ -123,24 +132,36 @@ void layout_add_restored(GArray *nodes, uint32_t domid)
 	add(nodes, LAYOUT_GUEST_OWNS, base, "control/feature-suspend", "1");
 }
 
+const char *layout_disk_type(const struct disk_conf *disk)
+{
+	return disk->format == DISK_RAW ? "vbd" : "qdisk";
+}
+
 void layout_add_disk(GArray *nodes, uint32_t domid, const struct disk_conf *disk, uint32_t major,
                      uint32_t minor)
 {
-	g_autofree char *front = layout_frontend(domid, "vbd", disk->devid);
-	g_autofree char *back = layout_backend(domid, "vbd", disk->devid);
-	const char *device = disk->cdrom ? "cdrom" : "disk";
+	const char *type = layout_disk_type(disk), *device = disk->cdrom ? "cdrom" : "disk";
+	g_autofree char *front = layout_frontend(domid, type, disk->devid);
+	g_autofree char *back = layout_backend(domid, type, disk->devid);
+	bool kernels = disk->format == DISK_RAW;
 
-	add_pair(nodes, domid, front, back);
+	/* What is online and new QEMU would make a disk of by itself, with whatever its image names behind it. */
+	add_sides(nodes, domid, front, back, kernels ? "1" : "0");
 	add_number(nodes, front, "virtual-device", disk->devid);
 	/* This one is what blkback looks at. */
 	add(nodes, LAYOUT_INHERIT, front, "device-type", device);
 	add(nodes, LAYOUT_INHERIT, back, "removable", disk->cdrom ? "1" : "0");
 	add(nodes, LAYOUT_INHERIT, back, "bootable", "1");
 	add(nodes, LAYOUT_INHERIT, back, "dev", disk->vdev);
-	add(nodes, LAYOUT_INHERIT, back, "type", "phy");
+	add(nodes, LAYOUT_INHERIT, back, "type", kernels ? "phy" : type);
 	add(nodes, LAYOUT_INHERIT, back, "device-type", device);
 	add(nodes, LAYOUT_INHERIT, back, "mode", disk->readonly ? "r" : "w");
 	add(nodes, LAYOUT_INHERIT, back, "discard-enable", disk->discard ? "1" : "0");
+	if (!kernels) {
+		add_taken(nodes, LAYOUT_INHERIT, g_strconcat(back, "/params", NULL),
+		          g_strconcat(disk_format_name(disk->format), ":", disk->source, NULL));
+		return;
+	}
 	add(nodes, LAYOUT_INHERIT, back, "params", disk->source);
 	add_taken(nodes, LAYOUT_INHERIT, g_strconcat(back, "/physical-device", NULL),
 	          g_strdup_printf("%x:%x", major, minor));

@@ -44,7 +44,9 @@ struct layout_ids {
 void layout_add_guest(GArray *nodes, const struct guestconf *conf, const struct layout_ids *ids);
 /* After that, for a guest that is restored: what its kernel wrote when it booted, and does not write again. */
 void layout_add_restored(GArray *nodes, uint32_t domid);
-/* Frontend and backend of one disk behind the block device major:minor of dom0. */
+/* "vbd" for a disk that the kernel serves, "qdisk" for QEMU's: of its backend's directory. */
+const char *layout_disk_type(const struct disk_conf *disk);
+/* Frontend and backend of one disk behind the block device major:minor of dom0; of QEMU's they have no meaning. */
 void layout_add_disk(GArray *nodes, uint32_t domid, const struct disk_conf *disk, uint32_t major,
                      uint32_t minor);
 /* Frontend and backend of the guest's nic number devid; mtu 0 is left to the frontend. */
@@ -56,7 +58,7 @@ void layout_add_screen(GArray *nodes, uint32_t domid);
 /* Frontend and backend of one of the guest's further consoles. */
 void layout_add_console(GArray *nodes, uint32_t domid, const struct console_conf *console);
 
-/* Paths of a device's directories; type is "vbd", "vif", "vfb", "vkbd" or "console". Free with g_free(). */
+/* Paths of a device's directories; type is "vbd", "qdisk", "vif", "vfb", "vkbd" or "console". Free with g_free(). */
 char *layout_frontend(uint32_t domid, const char *type, uint32_t devid);
 char *layout_backend(uint32_t domid, const char *type, uint32_t devid);
 

@@ -143,7 +143,7 @@ static gboolean start(GError **error)
 	if (!take_lock(error))
 		return FALSE;
 	daemon_init(guests, dump_dir);
-	screen_init(run_dir, NULL, SCREEN_USER);
+	screen_init(run_dir, SCREEN_DEV_DIR, NULL, SCREEN_USER);
 	xylemd.worker = worker_new("/proc/self/exe");
 	g_timeout_add_seconds(10, rest, NULL);
 	xylemd.xen = xyl_open();

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Processes of QEMU that serve screens; see screen.h. */
+/* Processes of QEMU that serve screens and images; see screen.h. */
 #include "screen.h"
 
 #include <errno.h>
@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -25,13 +26,14 @@
 #define START_MS      60000
 #define START_LOOK_MS 20
 #define KILL_MS       5000
-#define LOG_PIECE     8192 /* bytes that are taken at a time */
-#define LOG_REST_MS   100  /* between two pieces: nobody keeps the main loop busy with its log */
+#define QUIT_MS       30000 /* for what is left to be written */
+#define LOG_PIECE     8192  /* bytes that are taken at a time */
+#define LOG_REST_MS   100   /* between two pieces: nobody keeps the main loop busy with its log */
 #define PICTURE_MAX   (64 * 1024 * 1024)
 #define FDSET         1
 
 static struct {
-	const char *run_dir, *program, *user;
+	const char *run_dir, *dev_dir, *program, *user;
 } host;
 
 struct screen {
@@ -53,9 +55,13 @@ static const char *const programs[] = { "/usr/libexec/xen-qemu-system-i386",
 	                                "/usr/lib/xen-4.17/bin/qemu-system-i386",
 	                                "/usr/lib/xen/bin/qemu-system-i386" };
 
-void screen_init(const char *run_dir, const char *program, const char *user)
+/* Xen's devices that QEMU opens for each disk, and what it tries locks with. */
+static const char *const devices[] = { "null", "xen/gntdev", "xen/evtchn", "xen/xenbus" };
+
+void screen_init(const char *run_dir, const char *dev_dir, const char *program, const char *user)
 {
 	host.run_dir = run_dir;
+	host.dev_dir = dev_dir;
 	host.program = program;
 	host.user = user;
 }
@@ -89,22 +95,32 @@ static char *folder_of(const char *uuid)
 	return g_build_filename(host.run_dir, "screens", uuid, NULL);
 }
 
+/* Where it finds nothing but what is made for it. */
+static char *root_of(const char *folder)
+{
+	g_autofree char *uuid = g_path_get_basename(folder);
+
+	return host.dev_dir ? g_build_filename(host.dev_dir, uuid, NULL)
+	                    : g_build_filename(folder, "root", NULL);
+}
+
 bool screen_check(const struct screen_conf *conf, const char *guest, GError **error)
 {
+	const char *part = conf ? "screen" : "disks";
 	uint32_t uid, gid;
 	GStatBuf info;
 
 	if (!find_program())
 		return xd_fail(
 		        error, XD_ERROR_DEVICE,
-		        "guest \"%s\", screen: there is no QEMU for Xen (%s; Debian's package qemu-system-xen)",
-		        guest, programs[0]);
+		        "guest \"%s\", %s: there is no QEMU for Xen (%s; Debian's package qemu-system-xen)",
+		        guest, part, programs[0]);
 	if (!find_user(&uid, &gid))
 		return xd_fail(
 		        error, XD_ERROR_DEVICE,
-		        "guest \"%s\", screen: there is no user %s that its QEMU could be (systemd-sysusers makes it)",
-		        guest, host.user);
-	if (conf->socket && !g_lstat(conf->socket, &info) && !S_ISSOCK(info.st_mode))
+		        "guest \"%s\", %s: there is no user %s that its QEMU could be (systemd-sysusers makes it)",
+		        guest, part, host.user);
+	if (conf && conf->socket && !g_lstat(conf->socket, &info) && !S_ISSOCK(info.st_mode))
 		return xd_fail(error, XD_ERROR_DEVICE, "guest \"%s\", screen: socket %s is something else",
 		               guest, conf->socket);
 	return true;
@@ -140,7 +156,7 @@ static char *vnc_option(const struct screen_conf *conf, uint32_t port)
 }
 
 char **screen_arguments(const struct screen_conf *conf, const struct screen_identity *who, uint32_t port,
-                        const char *program, const char *folder, uint32_t uid, uint32_t gid)
+                        const char *program, const char *folder, const char *root, uint32_t uid, uint32_t gid)
 {
 	static const char *const fixed[] = { "-machine",
 		                             "xenpv",
@@ -173,12 +189,14 @@ char **screen_arguments(const struct screen_conf *conf, const struct screen_iden
 	g_ptr_array_add(argv, g_strdup_printf("%u", who->domid));
 	g_ptr_array_add(argv, g_strdup("-chardev"));
 	g_ptr_array_add(argv, g_strdup_printf("socket,id=qmp,path=%s/qmp,server=on,wait=off", place));
-	g_ptr_array_add(argv, g_strdup("-vnc"));
-	g_ptr_array_add(argv, vnc_option(conf, port));
+	if (conf) {
+		g_ptr_array_add(argv, g_strdup("-vnc"));
+		g_ptr_array_add(argv, vnc_option(conf, port));
+	}
 	g_ptr_array_add(argv, g_strdup("-runas"));
 	g_ptr_array_add(argv, g_strdup_printf("%u:%u", uid, gid));
 	g_ptr_array_add(argv, g_strdup("-chroot"));
-	g_ptr_array_add(argv, g_strconcat(folder, "/root", NULL));
+	g_ptr_array_add(argv, g_strdup(root));
 	g_ptr_array_add(argv, NULL);
 	return (char **)g_ptr_array_free(argv, FALSE);
 }
@@ -343,10 +361,28 @@ static int find_process(const char *folder, pid_t *pid)
 	return pidfd;
 }
 
+static void remove_root(const char *folder)
+{
+	g_autofree char *root = root_of(folder);
+	g_autofree char *xen = g_build_filename(root, "dev", "xen", NULL);
+	g_autofree char *dev = g_build_filename(root, "dev", NULL);
+	gsize i;
+
+	for (i = 0; i < G_N_ELEMENTS(devices); i++) {
+		g_autofree char *path = g_build_filename(dev, devices[i], NULL);
+
+		unlink(path);
+	}
+	rmdir(xen);
+	rmdir(dev);
+	if (rmdir(root) && errno != ENOENT)
+		g_warning("%s: %s", root, g_strerror(errno));
+}
+
 static void remove_folder(const char *folder)
 {
 	static const char *const names[] = { "qmp", "stderr", "log", "log.1", "pid" };
-	g_autofree char *root = g_build_filename(folder, "root", NULL);
+	g_autofree char *old_root = g_build_filename(folder, "root", NULL);
 	gsize i;
 
 	for (i = 0; i < G_N_ELEMENTS(names); i++) {
@@ -354,7 +390,9 @@ static void remove_folder(const char *folder)
 
 		unlink(path);
 	}
-	rmdir(root);
+	remove_root(folder);
+	/* An earlier xylemd had it there. */
+	rmdir(old_root);
 	if (rmdir(folder) && errno != ENOENT)
 		g_warning("%s: %s", folder, g_strerror(errno));
 }
@@ -368,9 +406,9 @@ static void kill_process(const char *folder, const char *guest)
 	if (pidfd < 0)
 		return;
 	if (syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0) && errno != ESRCH)
-		g_warning("guest \"%s\", screen: QEMU %d: %s", guest, (int)pid, g_strerror(errno));
+		g_warning("guest \"%s\": QEMU %d: %s", guest, (int)pid, g_strerror(errno));
 	if (!screen_pidfd_ended(pidfd, KILL_MS))
-		g_warning("guest \"%s\", screen: QEMU %d does not die", guest, (int)pid);
+		g_warning("guest \"%s\": QEMU %d does not die", guest, (int)pid);
 	/* Of an earlier xylemd's child somebody else is told. */
 	(void)!waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED | WNOHANG);
 	close(pidfd);
@@ -404,7 +442,7 @@ static struct screen *screen_new(const struct screen_identity *who, char *folder
 	struct screen *screen = g_new0(struct screen, 1);
 
 	screen->refs = 1;
-	screen->what = g_strdup_printf("guest \"%s\", screen", who->guest);
+	screen->what = g_strdup_printf("guest \"%s\", %s", who->guest, who->part);
 	screen->folder = folder;
 	screen->pidfd = -1;
 	screen->log = -1;
@@ -442,15 +480,44 @@ static char *last_words(int log)
 	return g_strdup(*valid ? valid : "it says nothing");
 }
 
-/* The folder and what is in it before QEMU is; *lock and *log are its own ends, *number is not. */
-static bool make_folder(struct screen *screen, int *number, int *lock, int *log, GError **error)
+/* One of dom0's devices, for QEMU's user alone. One that dom0 has not is missed by who opens it. */
+static bool make_device(const char *dev, const char *name, uint32_t uid)
 {
-	g_autofree char *root = g_build_filename(screen->folder, "root", NULL);
+	g_autofree char *from = g_build_filename("/dev", name, NULL);
+	g_autofree char *path = g_build_filename(dev, name, NULL);
+	GStatBuf info;
+
+	if (g_stat(from, &info) || !S_ISCHR(info.st_mode))
+		return true;
+	return !mknod(path, S_IFCHR | 0600, info.st_rdev) && !lchown(path, uid, (gid_t)-1) &&
+	       !chmod(path, 0600);
+}
+
+static bool make_root(const char *folder, uint32_t uid)
+{
+	g_autofree char *root = root_of(folder);
+	g_autofree char *dev = g_build_filename(root, "dev", NULL);
+	g_autofree char *xen = g_build_filename(dev, "xen", NULL);
+	bool ok = !g_mkdir_with_parents(root, 0755) && !chmod(root, 0755);
+	gsize i;
+
+	if (!ok || !host.dev_dir)
+		return ok;
+	ok = !mkdir(dev, 0755) && !chmod(dev, 0755) && !mkdir(xen, 0755) && !chmod(xen, 0755);
+	for (i = 0; ok && i < G_N_ELEMENTS(devices); i++)
+		ok = make_device(dev, devices[i], uid);
+	return ok;
+}
+
+/* The folder and what is in it before QEMU is; *lock and *log are its own ends, *number is not. */
+static bool make_folder(struct screen *screen, uint32_t uid, int *number, int *lock, int *log, GError **error)
+{
 	g_autofree char *pid = g_build_filename(screen->folder, "pid", NULL);
 	g_autofree char *err = g_build_filename(screen->folder, "stderr", NULL);
 
 	*number = *lock = *log = -1;
-	if (!g_mkdir_with_parents(screen->folder, 0700) && !mkdir(root, 0755) && !mkfifo(err, 0600)) {
+	if (!g_mkdir_with_parents(screen->folder, 0700) && make_root(screen->folder, uid) &&
+	    !mkfifo(err, 0600)) {
 		*number = open(pid, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 		/* QEMU is not to write another's number there. */
 		*lock = open(pid, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
@@ -496,7 +563,7 @@ static bool take_port(struct screen *screen, struct qmp *qmp, GError **error)
 	return true;
 }
 
-static bool wait_served(struct screen *screen, bool on_socket, const gint *cancelled, GError **error)
+static bool wait_served(struct screen *screen, bool no_port, const gint *cancelled, GError **error)
 {
 	gint64 deadline = g_get_monotonic_time() + (gint64)START_MS * 1000;
 	g_autofree char *path = g_build_filename(screen->folder, "qmp", NULL);
@@ -518,7 +585,7 @@ static bool wait_served(struct screen *screen, bool on_socket, const gint *cance
 	       g_get_monotonic_time() < deadline && !g_atomic_int_get(cancelled) &&
 	       !screen_pidfd_ended(screen->pidfd, START_LOOK_MS))
 		g_clear_error(error);
-	ok = qmp && (on_socket || take_port(screen, qmp, error));
+	ok = qmp && (no_port || take_port(screen, qmp, error));
 	qmp_close(qmp);
 	/* Where it has died of something, that is what there is to tell: its connection goes first. */
 	if (!ok && screen_pidfd_ended(screen->pidfd, KILL_MS / 10))
@@ -538,11 +605,12 @@ struct screen *screen_start(const struct screen_conf *conf, const struct screen_
 	kill_process(screen->folder, who->guest);
 	remove_folder(screen->folder);
 	ok = screen_check(conf, who->guest, error) && find_user(&uid, &gid) &&
-	     make_folder(screen, &number, &lock, &log, error);
+	     make_folder(screen, uid, &number, &lock, &log, error);
 	if (ok) {
-		struct screen_spawn spawn = { .log = log, .lock = lock, .number = number };
+		struct screen_spawn spawn = { .log = log, .lock = lock, .number = number, .images = !conf };
+		g_autofree char *root = root_of(screen->folder);
 
-		argv = screen_arguments(conf, who, port, find_program(), screen->folder, uid, gid);
+		argv = screen_arguments(conf, who, port, find_program(), screen->folder, root, uid, gid);
 		spawn.argv = argv;
 		if (!screen_spawn(&spawn, &screen->pid, &screen->pidfd, error)) {
 			g_prefix_error(error, "%s: ", screen->what);
@@ -556,7 +624,7 @@ struct screen *screen_start(const struct screen_conf *conf, const struct screen_
 		close(number);
 	if (log >= 0)
 		close(log);
-	if (ok && wait_served(screen, conf->socket != NULL, cancelled, error)) {
+	if (ok && wait_served(screen, !conf || conf->socket, cancelled, error)) {
 		watch(screen);
 		return screen;
 	}
@@ -585,11 +653,48 @@ struct screen *screen_adopt(const struct screen_identity *who, uint32_t port,
 
 /* ---- what it is asked for ---- */
 
-static struct qmp *talk(struct screen *screen, const gint *cancelled, GError **error)
+struct qmp *screen_talk(struct screen *screen, int timeout_ms, const gint *cancelled, GError **error)
 {
 	g_autofree char *path = g_build_filename(screen->folder, "qmp", NULL);
 
-	return qmp_open(path, screen->what, QMP_WAIT_MS, cancelled, error);
+	return qmp_open(path, screen->what, timeout_ms, cancelled, error);
+}
+
+static struct qmp *talk(struct screen *screen, const gint *cancelled, GError **error)
+{
+	return screen_talk(screen, QMP_WAIT_MS, cancelled, error);
+}
+
+void screen_quit(struct screen *screen)
+{
+	g_autoptr(GError) error = NULL;
+	struct qmp *qmp;
+
+	if (!screen || screen->pidfd < 0 || screen_pidfd_ended(screen->pidfd, 0))
+		return;
+	qmp = talk(screen, NULL, &error);
+	/* It may be gone before its answer is. */
+	if (qmp)
+		(void)qmp_call(qmp, "quit", NULL, -1, NULL, NULL);
+	qmp_close(qmp);
+	if (error || !screen_pidfd_ended(screen->pidfd, QUIT_MS))
+		g_warning(
+		        "%s: QEMU %d does not end by itself: what it has not written of its disks is lost: %s",
+		        screen->what, (int)screen->pid, error ? error->message : "no reason is known");
+}
+
+bool screen_lift_limit(struct screen *screen, GError **error)
+{
+	const struct rlimit none = { RLIM_INFINITY, RLIM_INFINITY };
+	struct rlimit now;
+
+	/* Held by a descriptor, its number is nobody else's. */
+	if (!screen_pidfd_ended(screen->pidfd, 0) &&
+	    (prlimit(screen->pid, RLIMIT_FSIZE, NULL, &now) ||
+	     (now.rlim_max != RLIM_INFINITY && prlimit(screen->pid, RLIMIT_FSIZE, &none, NULL))))
+		return xd_fail(error, XD_ERROR_DEVICE, "%s: its QEMU may not write: %s", screen->what,
+		               g_strerror(errno));
+	return true;
 }
 
 static JsonObject *object(const char *key, int value)

@@ -119,12 +119,12 @@ static struct sock_fprog *make_filter(const char *program, GError **error)
 	return made;
 }
 
-static int limit(void)
+static int limit(bool images)
 {
 	const struct rlimit none = { 0, 0 }, file = { FILE_MAX_BYTES, FILE_MAX_BYTES },
 	                    files = { FILES_MAX, FILES_MAX };
 
-	return setrlimit(RLIMIT_CORE, &none) || setrlimit(RLIMIT_FSIZE, &file) ||
+	return setrlimit(RLIMIT_CORE, &none) || (!images && setrlimit(RLIMIT_FSIZE, &file)) ||
 	       setrlimit(RLIMIT_NOFILE, &files);
 }
 
@@ -166,7 +166,7 @@ static G_GNUC_NORETURN void be_screen(const struct screen_spawn *spawn, const st
 	be_mortal();
 	umask(0077);
 	if (setsid() < 0 || dup2(fds[0], 0) < 0 || dup2(fds[1], 1) < 0 || dup2(fds[1], 2) < 0 ||
-	    dup2(fds[2], LOCK_FD) < 0 || close_range(LOCK_FD + 1, ~0u, 0) || limit() ||
+	    dup2(fds[2], LOCK_FD) < 0 || close_range(LOCK_FD + 1, ~0u, 0) || limit(spawn->images) ||
 	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
 	    syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, filter))
 		_exit(126);

@@ -11,6 +11,7 @@ struct screen_spawn {
 	char *const *argv; /* argv[0] is the program's path */
 	int log;           /* its standard output and error */
 	int lock;          /* becomes its descriptor 3, which it can only read */
+	bool images;       /* it is for disks: files that it writes may have any size */
 	int number;        /* its number is written there before it runs; it does not get this */
 };
 

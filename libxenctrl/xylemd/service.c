@@ -674,13 +674,16 @@ static GVariant *describe_devices(GVariant *devices, uint32_t domid)
 	for (i = 0; i < g_variant_n_children(devices); i++) {
 		g_autoptr(GVariant) device = g_variant_get_child_value(devices, i);
 		g_autofree char *back = NULL;
-		const char *class = device_disk.name;
+		const char *class = device_disk.name, *format = NULL;
 		GVariantDict dict;
 		guint32 devid = 0;
 
 		g_variant_lookup(device, "class", "&s", &class);
 		g_variant_lookup(device, "devid", "u", &devid);
-		back = g_strdup_printf("/local/domain/0/backend/%s/%u/%u", device_class_named(class)->type,
+		/* Of a disk that QEMU serves. */
+		g_variant_lookup(device, "format", "&s", &format);
+		back = g_strdup_printf("/local/domain/0/backend/%s/%u/%u",
+		                       format ? device_disk.second_type : device_class_named(class)->type,
 		                       domid, devid);
 		g_variant_dict_init(&dict, device);
 		g_variant_dict_insert(&dict, "connected", "b",

@@ -125,6 +125,9 @@ static void add_backends(GPtrArray *paths, uint32_t domid, GPtrArray *devices)
 		                g_strdup_printf("/local/domain/0/error/backend/%s/%u", device->type, domid));
 	}
 	g_ptr_array_add(paths, g_strdup_printf("/local/domain/0/device-model/%u", domid));
+	/* A QEMU that ends removes what is its own, and not the directory. */
+	g_ptr_array_add(paths,
+	                g_strdup_printf("/local/domain/0/backend/%s/%u", device_disk.second_type, domid));
 }
 
 static void remove_paths(GPtrArray *paths, const char *what)

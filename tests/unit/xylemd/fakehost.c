@@ -885,6 +885,24 @@ bool disk_is_open(const struct disk *disk)
 	return true;
 }
 
+int disk_image(struct disk *disk, const struct disk_conf *conf, bool *direct, GError **error)
+{
+	(void)disk, (void)conf, (void)error;
+	*direct = true;
+	return 0;
+}
+
+/* It is a byte long. */
+bool disk_is_served(const struct disk *disk)
+{
+	return *(const char *)disk;
+}
+
+void disk_set_served(struct disk *disk, bool served)
+{
+	*(char *)disk = (char)served;
+}
+
 char *disk_path(const struct disk *disk, const struct disk_conf *conf)
 {
 	(void)disk;
@@ -974,7 +992,7 @@ void backdev_wait_gone(int listener, const char *type, uint32_t domid, uint32_t 
 /* ---- screens ---- */
 
 struct screen {
-	uint32_t port;
+	uint32_t port, domid;
 	struct screen_owner owner;
 };
 
@@ -982,6 +1000,9 @@ struct screen {
 static struct screen *last_screen;
 static bool screen_died;
 int fake_screens;
+int fake_images;
+int fake_quits;
+bool fake_no_image;
 
 bool screen_check(const struct screen_conf *conf, const char *guest, GError **error)
 {
@@ -1012,9 +1033,11 @@ struct screen *screen_start(const struct screen_conf *conf, const struct screen_
 
 	(void)cancelled;
 	(void)error;
-	screen->port = conf->port ? conf->port : MAX(port, 5901);
+	screen->port = !conf ? 0 : conf->port ? conf->port : MAX(port, 5901);
 	screen->owner = *owner;
-	serve(who->domid);
+	screen->domid = who->domid;
+	if (conf)
+		serve(who->domid);
 	fake_lock();
 	fake_screens++;
 	last_screen = screen;
@@ -1085,6 +1108,56 @@ void screen_end(const char *uuid, const char *guest)
 	fake_lock();
 	fake_screens = 0;
 	fake_unlock();
+}
+
+void screen_quit(struct screen *screen)
+{
+	fake_lock();
+	if (screen)
+		fake_quits++;
+	fake_unlock();
+}
+
+static char *image_state(const struct screen *screen, uint32_t devid)
+{
+	return g_strdup_printf("/local/domain/0/backend/qdisk/%u/%u/state", screen->domid, devid);
+}
+
+bool screen_image_add(struct screen *screen, const struct screen_image *image, const gint *cancelled,
+                      GError **error)
+{
+	g_autofree char *state = image_state(screen, image->devid);
+
+	(void)cancelled;
+	if (fake_no_image)
+		return xd_fail(error, XD_ERROR_DEVICE, "no image today");
+	fake_lock();
+	fake_images++;
+	fake_unlock();
+	fake_write(state, fake_frontends ? "4" : "2");
+	return true;
+}
+
+bool screen_image_remove(struct screen *screen, uint32_t devid, const gint *cancelled, GError **error)
+{
+	(void)screen, (void)devid, (void)cancelled, (void)error;
+	fake_lock();
+	fake_images--;
+	fake_unlock();
+	return true;
+}
+
+bool screen_image_resize(struct screen *screen, uint32_t devid, uint64_t bytes, const gint *cancelled,
+                         GError **error)
+{
+	(void)screen, (void)devid, (void)bytes, (void)cancelled, (void)error;
+	return true;
+}
+
+bool screen_settle(struct screen *screen, const gint *cancelled, GError **error)
+{
+	(void)screen, (void)cancelled, (void)error;
+	return true;
 }
 
 int screen_shoot(struct screen *screen, const gint *cancelled, GError **error)

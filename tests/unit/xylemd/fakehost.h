@@ -64,7 +64,10 @@ extern bool fake_no_log;               /* the hypervisor cannot save guests that
 extern bool fake_zeros_by_type;        /* the last live save was to be so, or a send was made */
 extern struct xyl_live_limits fake_live_limits; /* of the live save that was last asked for them */
 #define FAKE_STREAM "a guest's memory"
-extern int fake_screens; /* how many were started since the last was taken down */
+extern int fake_screens;   /* how many were started since the last was taken down */
+extern int fake_images;    /* how many they were given, less those that were taken back */
+extern int fake_quits;     /* how often one was told to end by itself */
+extern bool fake_no_image; /* they take none */
 
 void fake_lock(void);
 void fake_unlock(void);

@@ -148,6 +148,7 @@ static const char *tsc = "default";    /* likewise */
 static bool hold; /* of its nic */
 static const char *name_prefix = "";
 static bool with_screen;
+static bool with_image;   /* its disk is one */
 static bool with_console; /* besides number 0 */
 
 static inline GVariant *configuration(const struct test_guest *g)
@@ -170,6 +171,8 @@ static inline GVariant *configuration(const struct test_guest *g)
 	g_variant_builder_add(&one, "{sv}", "vdev", g_variant_new_string("xvda"));
 	g_variant_builder_add(&one, "{sv}", "source", g_variant_new_string("/disk"));
 	g_variant_builder_add(&one, "{sv}", "type", g_variant_new_string("file"));
+	if (with_image)
+		g_variant_builder_add(&one, "{sv}", "format", g_variant_new_string("qcow2"));
 	g_variant_builder_init(&disks, G_VARIANT_TYPE("aa{sv}"));
 	g_variant_builder_add_value(&disks, g_variant_builder_end(&one));
 	g_variant_builder_add(&b, "{sv}", "disks", g_variant_builder_end(&disks));

@@ -39,6 +39,8 @@ static void say_often(int fd, const char *text, int times)
 		;
 }
 
+static int dels;
+
 static void answer(int fd, const char *command, int given)
 {
 	say(fd, "{\"event\": \"VNC_CONNECTED\", \"data\": {\"a\": [1, 2, \"]]\"]}}\r\n");
@@ -46,6 +48,15 @@ static void answer(int fd, const char *command, int given)
 		say(fd, "{\"return\": {\"enabled\": true, \"service\": \"5907\"}}\r\n");
 	else if (strstr(command, "screendump") && (given < 0 || write(given, "P6\n1 1\n255\nabc", 14) != 14))
 		say(fd, "{\"error\": {\"class\": \"GenericError\", \"desc\": \"no descriptor\"}}\r\n");
+	else if (strstr(command, "blockdev-add") || strstr(command, "device_add"))
+		fprintf(stderr, "asked: %s", command),
+		        say(fd, strstr(command, "\"vdev\":\"xvdz\"")
+		                        ? "{\"error\": {\"desc\": \"no more\"}}\r\n"
+		                        : "{\"return\": {}}\r\n");
+	else if (strstr(command, "blockdev-del") && dels++ < 2)
+		say(fd, "{\"error\": {\"desc\": \"Node image5 is in use\"}}\r\n");
+	else if (strstr(command, "quit"))
+		_exit(0);
 	else if (strstr(command, "send-key") && !strstr(command, "\"number\",\"data\":30"))
 		say(fd, "{\"error\": {\"class\": \"GenericError\", \"desc\": \"no\\nsuch\\u0007key\"}}\r\n");
 	else
@@ -169,7 +180,7 @@ static struct screen_conf conf = { .listen = (char *)(uintptr_t) "127.0.0.1" };
 
 static struct screen *begin(const char *name, GError **error)
 {
-	struct screen_identity who = { .guest = name, .uuid = UUID, .domid = 7 };
+	struct screen_identity who = { .guest = name, .uuid = UUID, .part = "screen", .domid = 7 };
 
 	told = freed = 0;
 	return screen_start(&conf, &who, 0, &cancelled, &owner, error);
@@ -211,7 +222,7 @@ static bool was_freed(void)
 
 static void test_arguments(void)
 {
-	struct screen_identity who = { .guest = "a,b", .uuid = UUID, .domid = 7 };
+	struct screen_identity who = { .guest = "a,b", .uuid = UUID, .part = "screen", .domid = 7 };
 	const struct {
 		struct screen_conf conf;
 		uint32_t port;
@@ -226,11 +237,11 @@ static void test_arguments(void)
 
 	for (i = 0; i < G_N_ELEMENTS(cases); i++) {
 		g_auto(GStrv) argv =
-		        screen_arguments(&cases[i].conf, &who, cases[i].port, "/q", "/run/x", 12, 34);
+		        screen_arguments(&cases[i].conf, &who, cases[i].port, "/q", "/run/x", "/r", 12, 34);
 		g_autofree char *line = g_strjoinv(" ", argv);
 
 		tap_ok(strstr(line, cases[i].vnc) && strstr(line, " -name guest=a,,b ") &&
-		               strstr(line, " -runas 12:34 -chroot /run/x/root"),
+		               strstr(line, " -runas 12:34 -chroot /r"),
 		       "arguments: %s", line);
 	}
 	tap_ok(qmp_is_shallow("{\"a\": \"[[[[[[[[[[[[[[[[[[[[\\\"[\"}", 29) && qmp_is_shallow("]]]", 3) &&
@@ -243,7 +254,7 @@ static void test_arguments(void)
 
 static void test_serves(void)
 {
-	struct screen_identity who = { .guest = "serves", .uuid = UUID, .domid = 7 };
+	struct screen_identity who = { .guest = "serves", .uuid = UUID, .part = "screen", .domid = 7 };
 	const uint32_t right[] = { 30 }, wrong[] = { 31 };
 	g_autoptr(GError) error = NULL;
 	struct screen *screen = begin("serves", &error), *found;
@@ -287,6 +298,55 @@ static void test_serves(void)
 	screen_forget(found);
 	screen_end(UUID, "serves");
 	tap_ok(access(path, F_OK) && !screen_adopt(&who, 0, &owner), "ended, nothing is left of it");
+}
+
+static bool said_device(void)
+{
+	g_autofree char *path = in_folder("log");
+	g_autofree char *text = NULL;
+
+	return g_file_get_contents(path, &text, NULL, NULL) && strstr(text, "xen-disk");
+}
+
+/* A QEMU without a screen, which is given an image: whatever that names, it is told to open nothing else. */
+static void test_image(void)
+{
+	struct screen_identity who = { .guest = "images", .uuid = UUID, .part = "disks", .domid = 7 };
+	struct screen_image image = {
+		.vdev = "xvda", .devid = 5, .format = DISK_QCOW2, .discard = true, .fd = 0
+	};
+	g_autoptr(GError) error = NULL;
+	g_autofree char *path = in_folder("log");
+	g_autofree char *text = NULL;
+	struct screen *screen;
+	g_autofree char *how = NULL;
+	bool ok;
+
+	told = freed = 0;
+	screen = screen_start(NULL, &who, 0, &cancelled, &owner, &error);
+	if (!tap_ok(screen && !screen_port(screen), "one without a screen%s%s", error ? ": " : "",
+	            error ? error->message : ""))
+		return;
+	ok = screen_image_add(screen, &image, &cancelled, &error);
+	until(said_device);
+	tap_ok(ok && g_file_get_contents(path, &text, NULL, NULL) && strstr(text, "\"backing\":null") &&
+	               strstr(text, "\"filename\":\"/dev/fdset/21\"") && strstr(text, "\"driver\":\"qcow2\""),
+	       "an image is given, and nothing behind it");
+	image.vdev = "xvdz";
+	ok = !screen_image_add(screen, &image, &cancelled, &error) && error &&
+	     strstr(error->message, "no more");
+	tap_ok(ok, "what it refuses is told: %s", error ? error->message : "");
+	g_clear_error(&error);
+	tap_ok(screen_image_remove(screen, 5, &cancelled, &error),
+	       "one that is used for a moment yet is waited for");
+	tap_ok(screen_settle(screen, &cancelled, &error) &&
+	               screen_image_resize(screen, 5, 1 << 20, &cancelled, &error),
+	       "it writes all, and grows");
+	screen_quit(screen);
+	tap_ok(screen_has_ended(screen, &how) && strstr(how, "status 0"), "it ends by itself: %s",
+	       how ? how : "");
+	screen_forget(screen);
+	screen_end(UUID, "images");
 }
 
 static void test_dies(void)
@@ -401,10 +461,10 @@ static void test_host(void)
 
 	ok = !screen_check(&bad, "g", &other) && strstr(other->message, "/dev/null");
 	tap_ok(ok, "refused: %s", other ? other->message : "");
-	screen_init(dir, "/proc/self/exe", "no such user");
+	screen_init(dir, NULL, "/proc/self/exe", "no such user");
 	ok = !screen_check(&conf, "g", &user) && strstr(user->message, "no such user");
 	tap_ok(ok, "refused: %s", user ? user->message : "");
-	screen_init(dir, NULL, g_get_user_name());
+	screen_init(dir, NULL, NULL, g_get_user_name());
 	ok = screen_check(&conf, "g", &none) || strstr(none->message, "qemu-system-xen");
 	tap_ok(ok, "refused, or installed here: %s", none ? none->message : "");
 }
@@ -418,9 +478,10 @@ int main(int argc, char **argv)
 		return be_qemu(argc, argv);
 	dir = g_dir_make_tmp("screens-XXXXXX", NULL);
 	screens = g_build_filename(dir, "screens", NULL);
-	screen_init(dir, program, g_get_user_name());
+	screen_init(dir, NULL, program, g_get_user_name());
 	test_arguments();
 	test_serves();
+	test_image();
 	test_dies();
 	test_stopped();
 	test_refusals();

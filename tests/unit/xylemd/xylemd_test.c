@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "../../lib/tap.h"
+#include "diskimage.h"
 #include "error.h"
 #include "guestconf.h"
 #include "journal.h"
@@ -35,7 +36,8 @@
 	"'clock_adjustment': <int64 -3600>, 'tsc': <'emulate'>, 'consoles': <uint32 1>, "                                                                                        \
 	"'disks': <[{'vdev': <'xvda'>, 'source': <'/dev/vg/a'>, 'type': <'block'>}, "                                                                                            \
 	"{'vdev': <'xvdq'>, 'source': <'/img'>, 'type': <'file'>, 'readonly': <true>, 'discard': <false>, "                                                                      \
-	"'cache': <'none'>}, {'vdev': <'hdc'>, 'source': <'/dev/sr0'>, 'type': <'block'>, 'device': <'cdrom'>}]>, "                                                              \
+	"'cache': <'none'>}, {'vdev': <'hdc'>, 'source': <'/dev/sr0'>, 'type': <'block'>, 'device': <'cdrom'>}, "                                                                \
+	"{'vdev': <'xvde'>, 'source': <'/q'>, 'type': <'file'>, 'format': <'qcow2'>}]>, "                                                                                        \
 	"'nics': <[{'mac': <'00:16:3E:00:00:0A'>, 'bridge': <'xenbr0'>, 'mtu': <uint32 9000>}, "                                                                                 \
 	"{'mac': <'00:16:3e:00:00:0b'>, 'bridge': <'br1'>, 'ifname': <'web0'>, 'link': <false>}]>, 'screens': <[{'type': <'vnc'>, 'listen': <'::1'>, 'port': <uint32 5901>}]>, " \
 	"'console_devices': <[{'type': <'pty'>}, {'type': <'file'>, 'path': <'/log'>}, "                                                                                         \
@@ -115,6 +117,7 @@ static void test_refusals(void)
 		{ "{" MINIMAL ", 'disks': <[{'vdev': <'xvda'>, 'source': <'/d'>, 'type': <'qcow2'>}]>}",
 		  "disk 0: type" },
 		{ "{" MINIMAL ", 'disks': <[{" DISK ", 'device': <'floppy'>}]>}", "disk 0: device" },
+		{ "{" MINIMAL ", 'disks': <[{" DISK ", 'format': <'vmdk'>}]>}", "disk 0: format" },
 		{ "{" MINIMAL ", 'disks': <[{'vdev': <'xvda'>, 'source': <'/d'>}]>}",
 		  "disk 0: type is missing" },
 		{ "{" MINIMAL ", 'nics': <[{'mac': <'01:16:3e:00:00:01'>, 'bridge': <'br0'>}]>}",
@@ -172,6 +175,8 @@ static void test_refusals(void)
 	             "model");
 	check_refuse("{" MINIMAL ", 'disks': <[{" DISK ", 'cache': <'writeback'>}]>}", XD_ERROR_NOT_SUPPORTED,
 	             "cache");
+	check_refuse("{" MINIMAL ", 'disks': <[{" DISK ", 'format': <'qcow2'>, 'shareable': <true>}]>}",
+	             XD_ERROR_NOT_SUPPORTED, "shareable");
 	check_refuse(SCREEN("'type': <'spice'>"), XD_ERROR_NOT_SUPPORTED, "type \"spice\"");
 	check_accept(SCREEN("'type': <'vnc'>"), "a screen on any port");
 	check_accept(SCREEN("'type': <'vnc'>, 'socket': <'/run/s,1'>"), "a screen on a socket");
@@ -226,6 +231,84 @@ static void test_vdev(void)
 		       good[i].name, good[i].devid);
 	for (i = 0; i < G_N_ELEMENTS(bad); i++)
 		tap_ok(!vdev_to_devid(bad[i], &devid), "\"%s\" is no disk", bad[i]);
+}
+
+static void put(uint8_t *at, uint64_t value, int bytes)
+{
+	while (bytes--) {
+		at[bytes] = (uint8_t)value;
+		value >>= 8;
+	}
+}
+
+/* Each field that would have QEMU open something else, or that we know nothing of, is a refusal; no byte is beyond the end. */
+static void test_images(void)
+{
+	static const struct {
+		int at, bytes;
+		uint64_t value;
+		const char *word; /* NULL: it is taken */
+	} fields[] = {
+		{ 0, 4, 0x514649fb, NULL },
+		{ 0, 4, 0x514649fa, "no qcow2" },
+		{ 4, 4, 2, NULL },
+		{ 4, 4, 1, "version" },
+		{ 4, 4, 4, "version" },
+		{ 8, 8, 512, "backing file" },
+		{ 8, 8, 1ull << 63, "backing file" },
+		{ 16, 4, 1, "backing file" },
+		{ 20, 4, 8, "whole header" },
+		{ 20, 4, 22, "whole header" },
+		{ 20, 4, 0xffffffff, "whole header" },
+		{ 32, 4, 1, "encrypted" },
+		{ 32, 4, 2, "encrypted" },
+		{ 72, 8, 1, NULL },
+		{ 72, 8, 8, NULL },
+		{ 72, 8, 16, NULL },
+		{ 72, 8, 2, "corrupt" },
+		{ 72, 8, 4, "another file" },
+		{ 72, 8, 32, "not known" },
+		{ 72, 8, 1ull << 63, "not known" },
+		{ 100, 4, 103, "whole header" },
+		{ 100, 4, 65537, "whole header" },
+		{ 100, 4, 112, NULL },
+	};
+	uint8_t head[DISKIMAGE_HEAD];
+	bool shut = true;
+	size_t i;
+
+	for (i = 0; i < G_N_ELEMENTS(fields); i++) {
+		const char *problem;
+
+		memset(head, 0, sizeof(head));
+		put(head, 0x514649fb, 4);
+		put(head + 4, 3, 4);
+		put(head + 20, 16, 4);
+		put(head + 24, 1 << 20, 8);
+		put(head + 100, 104, 4);
+		put(head + fields[i].at, fields[i].value, fields[i].bytes);
+		problem = diskimage_refusal(DISK_QCOW2, head, sizeof(head));
+		tap_ok(fields[i].word ? problem && strstr(problem, fields[i].word) : !problem,
+		       "an image with %" G_GINT64_MODIFIER "x at %d: %s", fields[i].value, fields[i].at,
+		       problem ? problem : "is taken");
+	}
+	for (i = 0; i < 104; i++) {
+		g_autofree uint8_t *less = g_memdup2(head, i + 1);
+
+		shut = shut && diskimage_refusal(DISK_QCOW2, less, i);
+	}
+	tap_ok(shut && !diskimage_refusal(DISK_QCOW2, head, 104), "one that ends early is refused");
+	for (i = 0; i < 100000; i++) {
+		size_t k;
+
+		for (k = 0; k < 112; k++)
+			head[k] = (uint8_t)g_random_int();
+		put(head, 0x514649fb, 4);
+		put(head + 4, g_random_int_range(1, 5), 4);
+		put(head + 20, g_random_int_range(0, 64), 4);
+		shut = shut && diskimage_refusal(DISK_QCOW2, head, sizeof(head));
+	}
+	tap_ok(shut, "none of random bytes is taken");
 }
 
 static void test_references(void)
@@ -284,6 +367,7 @@ static void test_layout(const char *dir)
 	layout_add_disk(nodes, 7, g_ptr_array_index(full->disks, 0), 254, 3);
 	layout_add_disk(nodes, 7, g_ptr_array_index(full->disks, 1), 7, 31);
 	layout_add_disk(nodes, 7, g_ptr_array_index(full->disks, 2), 11, 0);
+	layout_add_disk(nodes, 7, g_ptr_array_index(full->disks, 3), 0, 0);
 	layout_add_nic(nodes, 7, g_ptr_array_index(full->nics, 0), 0, 9000);
 	layout_add_nic(nodes, 7, g_ptr_array_index(full->nics, 1), 1, 0);
 	layout_add_screen(nodes, 7);
@@ -575,6 +659,7 @@ int main(int argc, char **argv)
 	test_refusals();
 	test_round_trip();
 	test_vdev();
+	test_images();
 	test_references();
 	test_live_settings();
 	test_layout(argc == 2 ? argv[1] : g_getenv("GOLDEN"));
