@@ -572,9 +572,18 @@ static int check_disk_source(const virDomainDiskDef *disk)
 		return conf_refuse("<disk type='%s'> %s: only file, block and volume are supported",
 		                   virStorageTypeToString(src->type), disk->dst);
 	}
-	if (src->format > VIR_STORAGE_FILE_NONE && src->format != VIR_STORAGE_FILE_RAW)
+	if (src->format > VIR_STORAGE_FILE_NONE && src->format != VIR_STORAGE_FILE_RAW &&
+	    !conf_is_image(disk))
 		return conf_refuse(
-		        "<disk> %s, <driver type='%s'>: only raw images are supported (qemu-img convert -O raw)",
+		        "<disk> %s, <driver type='%s'>: only raw and qcow2 images are supported (qemu-img convert)",
+		        disk->dst, virStorageFileFormatTypeToString(src->format));
+	if (conf_is_image(disk) && driver && STRNEQ(driver, "qemu"))
+		return conf_refuse(
+		        "<disk> %s, <driver name='%s' type='%s'>: QEMU serves such images (name='qemu')",
+		        disk->dst, driver, virStorageFileFormatTypeToString(src->format));
+	if (conf_is_image(disk) && src->shared)
+		return conf_refuse(
+		        "<disk> %s, <shareable/>: two guests that write to a %s image would spoil it",
 		        disk->dst, virStorageFileFormatTypeToString(src->format));
 	for (i = 0; !known && i < G_N_ELEMENTS(drivers); i++)
 		known = STREQ(driver, drivers[i]);
@@ -632,8 +641,10 @@ static int check_disk(const virDomainDiskDef *disk)
 		{ disk->domain_name != NULL, "<backenddomain>", "disks are served by Domain-0" },
 		{ disk->info.bootIndex != 0, "<boot>", "a guest boots its <kernel>, or its disk by PV GRUB" },
 		{ disk->error_policy != 0 || disk->rerror_policy != 0, "error_policy", NOT_HERE },
-		{ disk->iomode != 0 && disk->iomode != VIR_DOMAIN_DISK_IO_NATIVE, "<driver io=...>",
-		  "disks are served by the kernel, which is what 'native' says" },
+		{ !conf_is_image(disk) && disk->iomode != 0 && disk->iomode != VIR_DOMAIN_DISK_IO_NATIVE,
+		  "<driver io=...>", "disks are served by the kernel, which is what 'native' says" },
+		{ conf_is_image(disk) && disk->iomode != 0 && disk->iomode != VIR_DOMAIN_DISK_IO_THREADS,
+		  "<driver io=...>", "QEMU reads and writes images by 'threads'" },
 		{ disk->snapshot != 0 && disk->snapshot != VIR_DOMAIN_SNAPSHOT_LOCATION_NO,
 		  "<disk snapshot=...>",
 		  "there are no snapshots of disks; snapshot='no' is what can be had" },

@@ -77,6 +77,11 @@ int conf_disk_number(const char *name)
 	return (int)((disk < 2 ? 3u : 22u) << 8 | (disk & 1) << 6 | partition);
 }
 
+bool conf_is_image(const virDomainDiskDef *disk)
+{
+	return virDomainDiskGetFormat((virDomainDiskDef *)disk) == VIR_STORAGE_FILE_QCOW2;
+}
+
 static const char *cache_word(const virDomainDiskDef *disk)
 {
 	switch (disk->cachemode) {
@@ -100,6 +105,8 @@ static void disk_fill(GVariantBuilder *b, const virDomainDiskDef *disk)
 	add_string(b, "cache", cache_word(disk));
 	if (disk->device == VIR_DOMAIN_DISK_DEVICE_CDROM)
 		add_string(b, "device", "cdrom");
+	if (conf_is_image(disk))
+		add_string(b, "format", virStorageFileFormatTypeToString(disk->src->format));
 	if (disk->discard == VIR_DOMAIN_DISK_DISCARD_IGNORE)
 		g_variant_builder_add(b, "{sv}", "discard", g_variant_new_boolean(false));
 }

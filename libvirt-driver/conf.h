@@ -27,6 +27,8 @@ GVariant *conf_device_key(const virDomainDeviceDef *dev, bool force);
 
 /* The number of a Xen virtual disk, which is part of its backend's name; -1 when no disk has that name. */
 int conf_disk_number(const char *name);
+/* Whether a QEMU of the guest's serves the disk, and not the kernel. */
+bool conf_is_image(const virDomainDiskDef *disk);
 
 /* Whether the host has to do more for an interface than to enter it into its bridge: it is held down until that is done. */
 bool conf_net_held(const virDomainNetDef *net);

@@ -557,7 +557,7 @@ static void missing(virDomainObj *vm, bool at_start)
 			return;
 		}
 	}
-	if (!known && priv->locked && locks_needed(domid)) {
+	if (!known && priv->locked && (locks_needed(domid) || locks_image_served(vm->def))) {
 		reconcile_later(AGAIN_MS);
 		return;
 	}

@@ -9,6 +9,10 @@
  */
 #include "xylem.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
+
+#include "conf.h"
 #include "locking/domain_lock.h"
 #include "virconf.h"
 #include "virfile.h"
@@ -201,7 +205,7 @@ int locks_take(struct disk_locks *locks)
 	return 0;
 }
 
-const char *locks_backends_dir = "/sys/devices";
+const char *locks_backends_dir = "/sys/devices", *locks_qemus_dir = "/run/xylem/screens";
 
 bool locks_needed(int domid)
 {
@@ -214,6 +218,24 @@ bool locks_needed(int domid)
 			return true;
 	}
 	return false;
+}
+
+bool locks_image_served(const virDomainDef *def)
+{
+	char uuid[VIR_UUID_STRING_BUFLEN];
+	g_autofree char *path = NULL;
+	VIR_AUTOCLOSE fd = -1;
+	size_t i;
+
+	for (i = 0; i < def->ndisks && !conf_is_image(def->disks[i]); i++)
+		;
+	if (i == def->ndisks)
+		return false;
+	virUUIDFormat(def->uuid, uuid);
+	path = g_strdup_printf("%s/%s/pid", locks_qemus_dir, uuid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	/* QEMU holds a lock as long as it lives. */
+	return fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
 }
 
 void locks_drop(struct disk_locks *locks)

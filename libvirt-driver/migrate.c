@@ -239,3 +239,21 @@ bool migrate_release(virDomainObj *vm)
 {
 	return outgoing_release(vm) || incoming_release(vm);
 }
+
+int migrate_check_images(const virDomainDef *def)
+{
+	size_t i;
+
+	for (i = 0; i < def->ndisks; i++) {
+		if (!conf_is_image(def->disks[i]))
+			continue;
+		virReportError(
+		        VIR_ERR_OPERATION_UNSUPPORTED,
+		        "%s: its disk %s is a %s image, which the QEMUs of both hosts would have open at once: "
+		        "it cannot be migrated",
+		        def->name, def->disks[i]->dst,
+		        virStorageFileFormatTypeToString(def->disks[i]->src->format));
+		return -1;
+	}
+	return 0;
+}

@@ -125,4 +125,7 @@ virDomainPtr incoming_finish(virConnectPtr conn, virDomainObj *vm, unsigned int 
 /* As outgoing_release(). */
 bool incoming_release(virDomainObj *vm);
 
+/* Refuses a guest with disks that QEMU serves: at both hosts one would have the image open. 0, or -1 with an error. */
+int migrate_check_images(const virDomainDef *def);
+
 #endif

@@ -567,6 +567,7 @@ int incoming_prepare(virConnectPtr conn, virDomainDef **def, const struct migrat
 
 	if (!from || check_cookie(from, *def) < 0 || filter(def) < 0 ||
 	    persistent_def(*def, p, from, flags, &persistent) < 0 ||
+	    (!(flags & VIR_MIGRATE_OFFLINE) && migrate_check_images(*def) < 0) ||
 	    !(answer = migrate_cookie_new(*def, NULL)) || !(in = incoming_new(conn, from->hostname)))
 		return -1;
 	in->persistent = g_steal_pointer(&persistent);

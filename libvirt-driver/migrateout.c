@@ -111,7 +111,7 @@ static int check_state(virDomainObj *vm, unsigned int flags)
 		               vm->def->name, virDomainObjIsActive(vm) ? "runs" : "has a managed save");
 		return -1;
 	}
-	if (save_check(vm, "migrated") < 0)
+	if (save_check(vm, "migrated") < 0 || migrate_check_images(vm->def) < 0)
 		return -1;
 	if (lifecycle_is_autodestroyed(vm)) {
 		virReportError(

@@ -257,10 +257,12 @@ static int disk_complete(const struct disk *disk)
 	if (conf_disk_number(format) >= 0)
 		return refuse(&disk->spec, "'%s' is where the format is to be: TARGET,FORMAT,VDEV,ACCESS",
 		              format);
-	if (STRNEQ(format, "") && STRNEQ(format, "raw"))
+	if (STRNEQ(format, "") && STRNEQ(format, "raw") && STRNEQ(format, "qcow2"))
 		return refuse(&disk->spec,
-		              "format %.20s: only raw images are supported (qemu-img convert -O raw)",
+		              "format %.20s: only raw and qcow2 images are supported (qemu-img convert)",
 		              format);
+	if (STREQ(format, "qcow2") && disk->driver && STRNEQ(disk->driver, "qemu"))
+		return refuse(&disk->spec, "format qcow2: QEMU serves it (backendtype=qdisk)");
 	if (conf_disk_number(disk->vdev) < 0)
 		return refuse(&disk->spec,
 		              "'%.40s': disks are called xvda to xvdzz, with a number behind it for a "
@@ -282,11 +284,18 @@ static int disk_insert(struct disk *disk)
 	}
 	if (!def || disk_access(disk, def->src) < 0)
 		return -1;
+	if (STREQ_NULLABLE(disk->format, "qcow2")) {
+		if (def->src->shared)
+			return refuse(&disk->spec, "two guests that write to a qcow2 image would spoil it");
+		def->src->format = VIR_STORAGE_FILE_QCOW2;
+		disk->driver = "qemu";
+	} else {
+		def->src->format = VIR_STORAGE_FILE_RAW;
+	}
 	path = *disk->target == '/' ? g_strdup(disk->target) : g_strdup_printf("/dev/%s", disk->target);
 	def->src->type =
 	        disk->block || STRPREFIX(path, "/dev/") ? VIR_STORAGE_TYPE_BLOCK : VIR_STORAGE_TYPE_FILE;
 	def->src->path = g_steal_pointer(&path);
-	def->src->format = VIR_STORAGE_FILE_RAW;
 	def->device = disk->cdrom ? VIR_DOMAIN_DISK_DEVICE_CDROM : VIR_DOMAIN_DISK_DEVICE_DISK;
 	/* As with xl, whatever access is given. */
 	def->src->readonly = def->src->readonly || disk->cdrom;

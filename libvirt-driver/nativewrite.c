@@ -198,6 +198,9 @@ static int disk_check(const virDomainDiskDef *disk, enum native_format format)
 	if (disk->cachemode != VIR_DOMAIN_DISK_CACHE_DEFAULT)
 		return native_refuse("<disk> %s, cache='%s': " NOT_IN_XL, disk->dst,
 		                     virDomainDiskCacheTypeToString(disk->cachemode));
+	if (conf_is_image(disk) && is_phy(disk))
+		return native_refuse("<disk type='block'> %s, a %s image: " NOT_IN_XL " outside of /dev",
+		                     disk->dst, virStorageFileFormatTypeToString(disk->src->format));
 	if (disk->src->shared && format == NATIVE_XL)
 		return native_refuse("<disk> %s, <shareable/>: " NOT_IN_XL, disk->dst);
 	if (disk->discard != VIR_DOMAIN_DISK_DISCARD_DEFAULT && format == NATIVE_XM)
@@ -220,7 +223,8 @@ static char *disk_xl(const virDomainDiskDef *disk)
 		g_string_append_printf(text, "phy:%s,%s%s,%s", path, disk->dst, cdrom ? ":cdrom" : "",
 		                       disk->src->readonly ? "r" : "w");
 	else
-		g_string_append_printf(text, "format=raw,vdev=%s,access=%s%s", disk->dst,
+		g_string_append_printf(text, "format=%s,vdev=%s,access=%s%s",
+		                       conf_is_image(disk) ? "qcow2" : "raw", disk->dst,
 		                       disk->src->readonly ? "ro" : "rw", cdrom ? ",devtype=cdrom" : "");
 	if (STREQ_NULLABLE(driver, "phy"))
 		g_string_append(text, ",backendtype=phy");
@@ -241,7 +245,9 @@ static char *disk_xm(const virDomainDiskDef *disk)
 	const virStorageSource *src = disk->src;
 
 	return g_strdup_printf("%s:%s,%s%s,%s",
-	                       virStorageSourceGetActualType(src) == VIR_STORAGE_TYPE_BLOCK ? "phy" : "file",
+	                       conf_is_image(disk)                                            ? "tap:qcow2"
+	                       : virStorageSourceGetActualType(src) == VIR_STORAGE_TYPE_BLOCK ? "phy"
+	                                                                                      : "file",
 	                       src->path, disk->dst,
 	                       disk->device == VIR_DOMAIN_DISK_DEVICE_CDROM ? ":cdrom" : "",
 	                       src->readonly ? "r"

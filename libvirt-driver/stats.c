@@ -5,6 +5,7 @@
  */
 #include "xylem.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
@@ -105,6 +106,13 @@ static int counters_of(virDomainObj *vm, const char *path, struct disk_counters 
 	for (i = 0; i < vm->def->ndisks; i++) {
 		if (disk && disk != vm->def->disks[i])
 			continue;
+		if (conf_is_image(vm->def->disks[i])) {
+			virReportError(
+			        VIR_ERR_OPERATION_UNSUPPORTED,
+			        "disk %s of %s is an image that QEMU serves: its requests are not counted",
+			        vm->def->disks[i]->dst, vm->def->name);
+			return -1;
+		}
 		if (disk_counters(vm->def->id, vm->def->disks[i], &c) < 0) {
 			virReportError(VIR_ERR_OPERATION_FAILED,
 			               "disk %s of %s is not connected, it has no counters",
@@ -206,11 +214,32 @@ static int source_size(const char *path, unsigned long long *capacity, unsigned 
 	return 0;
 }
 
+/* How large the guest's disk is that a qcow2 image holds: its header says so, which whoever writes it may change. */
+static int image_size(const char *path, unsigned long long *capacity)
+{
+	const int magic = 4, place = 24;
+	unsigned char head[32];
+	VIR_AUTOCLOSE fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	int i;
+
+	if (fd < 0)
+		return -1;
+	if (pread(fd, head, sizeof(head), 0) != (ssize_t)sizeof(head) ||
+	    memcmp(head, "QFI\xfb", (size_t)magic)) {
+		errno = EINVAL;
+		return -1;
+	}
+	for (*capacity = 0, i = place; i < place + 8; i++)
+		*capacity = *capacity << 8 | head[i];
+	return 0;
+}
+
 int stats_block_info(virDomainPtr dom, const char *path, virDomainBlockInfoPtr info, unsigned int flags)
 {
 	g_autofree char *source = NULL;
 	virDomainDiskDef *disk;
 	virDomainObj *vm;
+	bool is_image;
 	int ret = -1;
 
 	virCheckFlags(0, -1);
@@ -226,17 +255,20 @@ int stats_block_info(virDomainPtr dom, const char *path, virDomainBlockInfoPtr i
 		goto cleanup;
 	}
 	source = g_strdup(disk->src->path);
+	is_image = conf_is_image(disk);
 	/* A file system that does not answer keeps few callers. */
 	if (slot_take(SLOT_DISK, vm) < 0)
 		goto cleanup;
 	virObjectUnlock(vm);
 	ret = source_size(source, &info->capacity, &info->allocation);
+	/* As "ls" has it, for a file (libvirt-domain.h). */
+	info->physical = info->capacity;
+	if (ret == 0 && is_image)
+		ret = image_size(source, &info->capacity);
 	if (ret < 0)
 		virReportSystemError(errno, "the size of %s is not known", source);
 	virObjectLock(vm);
 	slot_give(SLOT_DISK);
-	/* As "ls" has it, for a file (libvirt-domain.h); images are raw. */
-	info->physical = info->capacity;
 cleanup:
 	virDomainObjEndAPI(&vm);
 	return ret;

@@ -412,7 +412,10 @@ void locks_free(struct disk_locks *locks);
 int locks_take(struct disk_locks *locks);
 /* Whether the kernel still serves a disk of a domain that xylemd does not tell of: what is on its way is written yet. */
 bool locks_needed(int domid);
+/* The same of a guest's disks that QEMU serves. */
+bool locks_image_served(const virDomainDef *def);
 extern const char *locks_backends_dir; /* where it shows that; the tests' is another one */
+extern const char *locks_qemus_dir;    /* of xylemd's folders of QEMUs, likewise */
 /* What cannot be released is logged. */
 void locks_drop(struct disk_locks *locks);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(disk_locks_t, locks_free)

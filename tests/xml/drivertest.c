@@ -5,9 +5,11 @@
  */
 #include "xylem.h"
 
+#include <fcntl.h>
 #include <glib/gstdio.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 
 #include "../lib/tap.h"
 #include "conf.h"
@@ -258,6 +260,33 @@ static void test_conf(void)
 	"<disk type='block'><source dev='" path "'/><target dev='" target "' bus='xen'/></disk>"
 
 /* lock_manager of libxl.conf: what a guest has is locked while it is active, and none starts unguarded. */
+/* A QEMU holds a lock on its number as long as it lives. */
+static void test_image_lock(void)
+{
+	virDomainDiskDef *image = virDomainDiskDefNew(xylem->xmlopt);
+	virDomainDef def = { .disks = &image, .ndisks = 1 };
+	g_autofree char *folder = NULL;
+	g_autofree char *path = NULL;
+	char uuid[VIR_UUID_STRING_BUFLEN];
+	int fd;
+
+	def.uuid[0] = 1;
+	virUUIDFormat(def.uuid, uuid);
+	locks_qemus_dir = xylem->config_dir;
+	folder = g_build_filename(locks_qemus_dir, uuid, NULL);
+	path = g_build_filename(folder, "pid", NULL);
+	virDomainDiskSetFormat(image, VIR_STORAGE_FILE_QCOW2);
+	ok(!locks_image_served(&def) && g_mkdir(folder, 0700) == 0, "no QEMU serves an image");
+	fd = open(path, O_RDONLY | O_CREAT | O_CLOEXEC, 0600);
+	ok(fd >= 0 && !locks_image_served(&def), "nor does one that has ended");
+	ok(flock(fd, LOCK_EX) == 0 && locks_image_served(&def), "one that lives does");
+	virDomainDiskSetFormat(image, VIR_STORAGE_FILE_RAW);
+	ok(!locks_image_served(&def), "and no raw disk");
+	if (close(fd) < 0 || g_unlink(path) < 0 || g_rmdir(folder) < 0)
+		abort();
+	virDomainDiskDefFree(image);
+}
+
 static void test_locks(void)
 {
 	const char *xml =
@@ -310,6 +339,7 @@ static void test_locks(void)
 	locks_backends_dir = xylem->config_dir;
 	ok(locks_needed(7) && !locks_needed(71) && !locks_needed(5),
 	   "one of the domain with this number, and of no other");
+	test_image_lock();
 	write_conf("");
 	ok(lifecycle_create(dom) == 0 && !locked->len && lifecycle_destroy(dom) == 0,
 	   "without the setting nothing is locked");

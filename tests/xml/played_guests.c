@@ -287,6 +287,11 @@ bool locks_needed(int domid G_GNUC_UNUSED)
 	return fails.served;
 }
 
+bool locks_image_served(const virDomainDef *def G_GNUC_UNUSED)
+{
+	return false;
+}
+
 void locks_free(struct disk_locks *locks)
 {
 	g_free(locks);
