@@ -37,6 +37,10 @@ bool device_image_serve(struct guest *guest, const struct disk_conf *conf, struc
 		return false;
 	if (!screen_image_add(guest->screen, &image, &guest->doomed, error)) {
 		g_prefix_error(error, "disk %s: ", conf->vdev);
+		/* It may have opened it, where it did not answer in time. */
+		if (!screen_image_remove(guest->screen, conf->devid, &guest->doomed, NULL))
+			g_warning("guest \"%s\", disk %s: its QEMU does not tell whether it has it",
+			          guest->name, conf->vdev);
 		return false;
 	}
 	disk_set_served(disk, true);
@@ -71,16 +75,10 @@ void device_images_adopt(struct guest *guest)
 {
 	guint i;
 
-	for (i = 0; i < guest->disks->len; i++) {
-		const struct disk_conf *conf = conf_at(guest, i);
-		g_autofree char *back =
-		        layout_backend(guest->journal->domid, layout_disk_type(conf), conf->devid);
-
-		/* It may be another QEMU than the one that had it. */
-		if (conf->format != DISK_RAW)
-			disk_set_served(disk_at(guest, i),
-			                storeio_backend_state(xylemd.io, back) != BACKEND_CLOSED);
-	}
+	/* It may be another QEMU than the one that had them, which is asked in vain then. The store tells what the guest likes. */
+	for (i = 0; i < guest->disks->len; i++)
+		if (conf_at(guest, i)->format != DISK_RAW)
+			disk_set_served(disk_at(guest, i), true);
 }
 
 /* The guest is told as by a backend that gives up: what it asks of the disk from now on fails at once. */
@@ -122,9 +120,22 @@ bool device_images_settle(struct guest *guest, GError **error)
 {
 	guint i;
 
+	bool any = false;
+
 	for (i = 0; i < guest->disks->len; i++)
-		if (disk_at(guest, i) && disk_is_served(disk_at(guest, i)))
-			return !guest->screen || screen_settle(guest->screen, &guest->doomed, error);
+		any |= disk_at(guest, i) && disk_is_served(disk_at(guest, i));
+	if (!any || !guest->screen)
+		return true;
+	if (!screen_settle(guest->screen, &guest->doomed, error))
+		return false;
+	/* QEMU does not tell whether it could write; the file does. */
+	for (i = 0; i < guest->disks->len; i++)
+		if (disk_at(guest, i) && disk_is_served(disk_at(guest, i)) &&
+		    !disk_sync(disk_at(guest, i), error)) {
+			g_prefix_error(error, "guest \"%s\", disk %s: ", guest->name,
+			               conf_at(guest, i)->vdev);
+			return false;
+		}
 	return true;
 }
 

@@ -115,13 +115,24 @@ static bool make_new(struct guest *guest, GError **error)
 	return storeio_set(xylemd.io, what, error, vfb_state, "1", vkbd_state, "1", NULL);
 }
 
-static bool domain_lives(const struct guest *guest)
+enum domain_state { DOMAIN_ENDS, DOMAIN_LIVES, DOMAIN_SUSPENDED };
+
+static enum domain_state domain_state(const struct guest *guest)
 {
 	struct xyl_dominfo info;
 
-	return guest->journal->domid && !g_atomic_int_get(&guest->doomed) &&
-	       !xyl_domain_info(xylemd.xen, guest->journal->domid, &info) &&
-	       !memcmp(info.uuid, guest->id, sizeof(info.uuid)) && !info.dying && !info.shutdown;
+	if (!guest->journal->domid || g_atomic_int_get(&guest->doomed) ||
+	    xyl_domain_info(xylemd.xen, guest->journal->domid, &info) ||
+	    memcmp(info.uuid, guest->id, sizeof(info.uuid)) || info.dying)
+		return DOMAIN_ENDS;
+	if (!info.shutdown)
+		return DOMAIN_LIVES;
+	return info.shutdown_reason == XYL_SHUTDOWN_SUSPEND ? DOMAIN_SUSPENDED : DOMAIN_ENDS;
+}
+
+static bool domain_lives(const struct guest *guest)
+{
+	return domain_state(guest) == DOMAIN_LIVES;
 }
 
 static void begin_again(struct guest *guest)
@@ -141,7 +152,7 @@ static void op_screen_ended(struct op *op)
 {
 	struct guest *guest = op->guest;
 	g_autofree char *how = NULL;
-	bool lives;
+	enum domain_state state;
 
 	/* It may be another one's by now, whose turn has not come. */
 	if (!guest->screen || !screen_has_ended(guest->screen, &how))
@@ -153,10 +164,11 @@ static void op_screen_ended(struct op *op)
 	else
 		guest->screen_quick++;
 	g_clear_pointer(&guest->screen, screen_forget);
-	lives = domain_lives(guest);
-	if (device_images_lost(guest, lives))
+	state = domain_state(guest);
+	/* One that is suspended may be resumed. */
+	if (device_images_lost(guest, state != DOMAIN_ENDS))
 		device_publish(guest, DISKS);
-	if (!lives)
+	if (state != DOMAIN_LIVES)
 		return;
 	if (!guest->journal->conf->screen) {
 		device_screen_end(guest);

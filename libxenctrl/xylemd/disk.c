@@ -349,6 +349,12 @@ void disk_set_served(struct disk *disk, bool served)
 	disk->served = served;
 }
 
+bool disk_sync(struct disk *disk, GError **error)
+{
+	return disk->fd < 0 || !fdatasync(disk->fd) ||
+	       xd_fail(error, XD_ERROR_DEVICE, "what was written to it is lost: %s", g_strerror(errno));
+}
+
 static struct disk *disk_new(const struct disk_conf *conf, const char *guest)
 {
 	struct disk *disk = g_new0(struct disk, 1);

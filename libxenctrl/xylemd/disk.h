@@ -46,6 +46,8 @@ int disk_image(struct disk *disk, const struct disk_conf *conf, bool *direct, GE
 /* Whether QEMU has it, as far as is known. */
 bool disk_is_served(const struct disk *disk);
 void disk_set_served(struct disk *disk, bool served);
+/* What was written to it is on its disk; waits as long as that takes. Errors: XD_ERROR_DEVICE. */
+bool disk_sync(struct disk *disk, GError **error);
 
 /*
  * Makes a disk that a guest uses *bytes long, and says there how long it is: a file grows, and its loop device with it; a

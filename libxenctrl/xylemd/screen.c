@@ -348,12 +348,13 @@ static int find_process(const char *folder, pid_t *pid)
 
 	if (lock < 0)
 		return -1;
-	count = flock(lock, LOCK_EX | LOCK_NB) ? read(lock, text, sizeof(text) - 1) : 0;
+	/* Shared: others that look do not take each other for it. */
+	count = flock(lock, LOCK_SH | LOCK_NB) ? read(lock, text, sizeof(text) - 1) : 0;
 	*pid = count > 0 ? atoi(text) : 0;
 	if (*pid > 1)
 		pidfd = screen_pidfd_open(*pid);
 	/* Locked still, it is the one that wrote its number there: no other process can have that meanwhile. */
-	if (pidfd >= 0 && !flock(lock, LOCK_EX | LOCK_NB)) {
+	if (pidfd >= 0 && !flock(lock, LOCK_SH | LOCK_NB)) {
 		close(pidfd);
 		pidfd = -1;
 	}
@@ -397,18 +398,30 @@ static void remove_folder(const char *folder)
 		g_warning("%s: %s", folder, g_strerror(errno));
 }
 
+/* As long as it takes: what it has under way in the kernel may still be written to its images. */
+static void kill_and_wait(int pidfd, pid_t pid, const char *what)
+{
+	if (syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0) && errno != ESRCH)
+		g_warning("%s: QEMU %d: %s", what, (int)pid, g_strerror(errno));
+	if (screen_pidfd_ended(pidfd, KILL_MS))
+		return;
+	g_warning(
+	        "%s: QEMU %d is killed and does not end: a disk below its images does not answer; it is waited for",
+	        what, (int)pid);
+	while (!screen_pidfd_ended(pidfd, KILL_MS))
+		;
+}
+
 static void kill_process(const char *folder, const char *guest)
 {
+	g_autofree char *what = g_strdup_printf("guest \"%s\"", guest);
 	pid_t pid = 0;
 	int pidfd = find_process(folder, &pid);
 	siginfo_t info;
 
 	if (pidfd < 0)
 		return;
-	if (syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0) && errno != ESRCH)
-		g_warning("guest \"%s\": QEMU %d: %s", guest, (int)pid, g_strerror(errno));
-	if (!screen_pidfd_ended(pidfd, KILL_MS))
-		g_warning("guest \"%s\": QEMU %d does not die", guest, (int)pid);
+	kill_and_wait(pidfd, pid, what);
 	/* Of an earlier xylemd's child somebody else is told. */
 	(void)!waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED | WNOHANG);
 	close(pidfd);
@@ -416,12 +429,8 @@ static void kill_process(const char *folder, const char *guest)
 
 void screen_kill(struct screen *screen)
 {
-	if (!screen || screen->pidfd < 0)
-		return;
-	if (syscall(SYS_pidfd_send_signal, screen->pidfd, SIGKILL, NULL, 0) && errno != ESRCH)
-		g_warning("%s: QEMU %d: %s", screen->what, (int)screen->pid, g_strerror(errno));
-	if (!screen_pidfd_ended(screen->pidfd, KILL_MS))
-		g_warning("%s: QEMU %d does not die", screen->what, (int)screen->pid);
+	if (screen && screen->pidfd >= 0)
+		kill_and_wait(screen->pidfd, screen->pid, screen->what);
 }
 
 void screen_end(const char *uuid, const char *guest)
@@ -498,9 +507,12 @@ static bool make_root(const char *folder, uint32_t uid)
 	g_autofree char *root = root_of(folder);
 	g_autofree char *dev = g_build_filename(root, "dev", NULL);
 	g_autofree char *xen = g_build_filename(dev, "xen", NULL);
-	bool ok = !g_mkdir_with_parents(root, 0755) && !chmod(root, 0755);
+	bool ok;
 	gsize i;
 
+	/* Its own nodes are for nobody else, whatever rights it gives them. */
+	ok = !host.dev_dir || ((!mkdir(host.dev_dir, 0700) || errno == EEXIST) && !chmod(host.dev_dir, 0700));
+	ok = ok && !g_mkdir_with_parents(root, 0755) && !chmod(root, 0755);
 	if (!ok || !host.dev_dir)
 		return ok;
 	ok = !mkdir(dev, 0755) && !chmod(dev, 0755) && !mkdir(xen, 0755) && !chmod(xen, 0755);
@@ -653,6 +665,12 @@ struct screen *screen_adopt(const struct screen_identity *who, uint32_t port,
 
 /* ---- what it is asked for ---- */
 
+const char *screen_reason(const struct screen *screen, const GError *error)
+{
+	return g_str_has_prefix(error->message, screen->what) ? error->message + strlen(screen->what)
+	                                                      : error->message;
+}
+
 struct qmp *screen_talk(struct screen *screen, int timeout_ms, const gint *cancelled, GError **error)
 {
 	g_autofree char *path = g_build_filename(screen->folder, "qmp", NULL);
@@ -672,7 +690,7 @@ void screen_quit(struct screen *screen)
 
 	if (!screen || screen->pidfd < 0 || screen_pidfd_ended(screen->pidfd, 0))
 		return;
-	qmp = talk(screen, NULL, &error);
+	qmp = screen_talk(screen, QUIT_MS, NULL, &error);
 	/* It may be gone before its answer is. */
 	if (qmp)
 		(void)qmp_call(qmp, "quit", NULL, -1, NULL, NULL);
@@ -688,7 +706,6 @@ bool screen_lift_limit(struct screen *screen, GError **error)
 	const struct rlimit none = { RLIM_INFINITY, RLIM_INFINITY };
 	struct rlimit now;
 
-	/* Held by a descriptor, its number is nobody else's. */
 	if (!screen_pidfd_ended(screen->pidfd, 0) &&
 	    (prlimit(screen->pid, RLIMIT_FSIZE, NULL, &now) ||
 	     (now.rlim_max != RLIM_INFINITY && prlimit(screen->pid, RLIMIT_FSIZE, &none, NULL))))

@@ -73,6 +73,8 @@ void screen_end(const char *uuid, const char *guest);
 /* Has the process end by itself, with all written that it has of its disks, and waits for that. */
 void screen_quit(struct screen *screen);
 /* A conversation of that length with it. */
+/* What QEMU says is wrong, without whose it is. */
+const char *screen_reason(const struct screen *screen, const GError *error);
 struct qmp *screen_talk(struct screen *screen, int timeout_ms, const gint *cancelled, GError **error);
 /* It may write files of any size from now on. */
 bool screen_lift_limit(struct screen *screen, GError **error);

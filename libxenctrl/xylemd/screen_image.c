@@ -118,15 +118,13 @@ bool screen_image_remove(struct screen *screen, uint32_t devid, const gint *canc
 		g_autoptr(GError) local = NULL;
 
 		ok = qmp_call(qmp, "blockdev-del", named("node-name", name), -1, NULL, &local) ||
-		     strstr(local->message, "Failed to find node");
+		     strstr(screen_reason(screen, local), "Failed to find node");
 		if (ok)
 			break;
-		if (!strstr(local->message, "is busy") && !strstr(local->message, "in use") &&
-		    !strstr(local->message, "is being used")) {
-			g_propagate_error(error, g_steal_pointer(&local));
-			break;
-		}
-		if (g_get_monotonic_time() >= deadline) {
+		if ((!strstr(screen_reason(screen, local), "is busy") &&
+		     !strstr(screen_reason(screen, local), "in use") &&
+		     !strstr(screen_reason(screen, local), "is being used")) ||
+		    g_get_monotonic_time() >= deadline) {
 			g_propagate_error(error, g_steal_pointer(&local));
 			break;
 		}

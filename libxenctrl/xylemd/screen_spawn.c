@@ -31,7 +31,12 @@
 #define FIRST_SPARE_FD 16
 #define FILE_MAX_BYTES (64 * 1024 * 1024) /* of a picture of the screen */
 #define FILES_MAX      512
-#define FILTER_MAX     (64 * 1024) /* bytes */
+/* Its own memory, that of its threads' stacks with it: an image's tables and what a guest asks at once are up to others. */
+#ifndef DATA_MAX_BYTES /* the sanitizers of a test's program need more */
+#define DATA_MAX_BYTES (512 * 1024 * 1024)
+#endif
+#define STACK_MAX_BYTES (2 * 1024 * 1024)
+#define FILTER_MAX      (64 * 1024) /* bytes */
 
 /* What no device model needs, and what would be a way to other programs' memory, or into the kernel's rarer parts. */
 static const int refused_calls[] = {
@@ -122,10 +127,12 @@ static struct sock_fprog *make_filter(const char *program, GError **error)
 static int limit(bool images)
 {
 	const struct rlimit none = { 0, 0 }, file = { FILE_MAX_BYTES, FILE_MAX_BYTES },
-	                    files = { FILES_MAX, FILES_MAX };
+	                    files = { FILES_MAX, FILES_MAX }, data = { DATA_MAX_BYTES, DATA_MAX_BYTES },
+	                    stack = { STACK_MAX_BYTES, STACK_MAX_BYTES };
 
 	return setrlimit(RLIMIT_CORE, &none) || (!images && setrlimit(RLIMIT_FSIZE, &file)) ||
-	       setrlimit(RLIMIT_NOFILE, &files);
+	       setrlimit(RLIMIT_NOFILE, &files) || setrlimit(RLIMIT_STACK, &stack) ||
+	       setrlimit(RLIMIT_DATA, &data);
 }
 
 /* xylemd is spared when memory runs out; this one is as good as any. */

@@ -746,10 +746,9 @@ bool storeio_remove(struct storeio *io, const char *const *paths, const char *wh
 	gpointer key;
 
 	(void)io;
-	for (gsize i = 0; paths[i]; i++) {
+	for (gsize i = 0; paths[i]; i++)
 		if (is_unread(paths[i]))
 			return xd_fail(error, XD_ERROR_STORE, "%s: the test has it so", what);
-	}
 	fake_lock();
 	for (; *paths; paths++) {
 		size_t length = strlen(*paths);
@@ -898,6 +897,12 @@ bool disk_is_served(const struct disk *disk)
 	return *(const char *)disk;
 }
 
+bool disk_sync(struct disk *disk, GError **error)
+{
+	(void)disk;
+	return !fake_unsynced || xd_fail(error, XD_ERROR_DEVICE, "no space left");
+}
+
 void disk_set_served(struct disk *disk, bool served)
 {
 	*(char *)disk = (char)served;
@@ -1002,7 +1007,7 @@ static bool screen_died;
 int fake_screens;
 int fake_images;
 int fake_quits;
-bool fake_no_image;
+bool fake_no_image, fake_unsynced;
 
 bool screen_check(const struct screen_conf *conf, const char *guest, GError **error)
 {
@@ -1129,11 +1134,11 @@ bool screen_image_add(struct screen *screen, const struct screen_image *image, c
 	g_autofree char *state = image_state(screen, image->devid);
 
 	(void)cancelled;
-	if (fake_no_image)
-		return xd_fail(error, XD_ERROR_DEVICE, "no image today");
 	fake_lock();
 	fake_images++;
 	fake_unlock();
+	if (fake_no_image)
+		return xd_fail(error, XD_ERROR_DEVICE, "it does not answer in time");
 	fake_write(state, fake_frontends ? "4" : "2");
 	return true;
 }

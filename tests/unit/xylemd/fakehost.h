@@ -67,7 +67,8 @@ extern struct xyl_live_limits fake_live_limits; /* of the live save that was las
 extern int fake_screens;   /* how many were started since the last was taken down */
 extern int fake_images;    /* how many they were given, less those that were taken back */
 extern int fake_quits;     /* how often one was told to end by itself */
-extern bool fake_no_image; /* they take none */
+extern bool fake_no_image; /* QEMU has an image, and does not say so in time */
+extern bool fake_unsynced; /* what was written to an image is lost */
 
 void fake_lock(void);
 void fake_unlock(void);

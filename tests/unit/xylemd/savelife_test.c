@@ -865,6 +865,15 @@ static void test_disk_written(void)
 	tap_ok(waits(call, 100000) && destroyed(&g), "and the guest destroyed");
 	UNTIL(call->done);
 	end(call);
+	with_image = true;
+	domid = saveable(&g, false);
+	with_image = false;
+	fake_unsynced = true;
+	tap_ok(refused(begin_save(&g, fd), "Device") && runs(domid),
+	       "an image that cannot be written fails a save");
+	fake_unsynced = false;
+	tap_ok(succeeded(begin_save(&g, fd)), "and it can be saved when that is mended");
+	destroyed(&g);
 	drain_sys = before;
 	if (system(remove))
 		exit(1);
