@@ -362,18 +362,24 @@ static int find_process(const char *folder, pid_t *pid)
 	return pidfd;
 }
 
+static void unlink_all(const char *folder, const char *const *names, gsize count)
+{
+	gsize i;
+
+	for (i = 0; i < count; i++) {
+		g_autofree char *path = g_build_filename(folder, names[i], NULL);
+
+		unlink(path);
+	}
+}
+
 static void remove_root(const char *folder)
 {
 	g_autofree char *root = root_of(folder);
 	g_autofree char *xen = g_build_filename(root, "dev", "xen", NULL);
 	g_autofree char *dev = g_build_filename(root, "dev", NULL);
-	gsize i;
 
-	for (i = 0; i < G_N_ELEMENTS(devices); i++) {
-		g_autofree char *path = g_build_filename(dev, devices[i], NULL);
-
-		unlink(path);
-	}
+	unlink_all(dev, devices, G_N_ELEMENTS(devices));
 	rmdir(xen);
 	rmdir(dev);
 	if (rmdir(root) && errno != ENOENT)
@@ -384,13 +390,8 @@ static void remove_folder(const char *folder)
 {
 	static const char *const names[] = { "qmp", "stderr", "log", "log.1", "pid" };
 	g_autofree char *old_root = g_build_filename(folder, "root", NULL);
-	gsize i;
 
-	for (i = 0; i < G_N_ELEMENTS(names); i++) {
-		g_autofree char *path = g_build_filename(folder, names[i], NULL);
-
-		unlink(path);
-	}
+	unlink_all(folder, names, G_N_ELEMENTS(names));
 	remove_root(folder);
 	/* An earlier xylemd had it there. */
 	rmdir(old_root);
