@@ -7,6 +7,7 @@ struct start_info *start_info;
 struct shared_info *shared;
 bool (*trap_hook)(struct regs *);
 void (*event_hook)(struct regs *);
+uint64_t user_rflags = 0x202;
 
 extern char trap_stubs[], syscall_stub[], kernel_stack_top[];
 int guard_call(void (*fn)(void *), void *arg, void **keep);

@@ -134,5 +134,6 @@ struct user_result {
 	uint64_t error, cr2, rax, cs;
 };
 struct user_result user_run(void (*fn)(void));
+extern uint64_t user_rflags; /* as it begins: 0x202 */
 
 #endif
