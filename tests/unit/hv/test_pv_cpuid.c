@@ -35,9 +35,32 @@ struct cpuid_regs cpuid(uint32_t leaf, uint32_t subleaf)
 	return (struct cpuid_regs){ 0 };
 }
 
+/* The MSRs that can be read and written; none but in faulting(). */
+static struct {
+	uint32_t number;
+	uint64_t value;
+	bool read_only;
+} msrs_there[2];
+static unsigned msr_writes;
+
 int rdmsr_safe(uint32_t msr, uint64_t *value)
 {
-	(void)msr, (void)value;
+	for (unsigned i = 0; i < ARRAY_SIZE(msrs_there); i++)
+		if (msrs_there[i].number == msr) {
+			*value = msrs_there[i].value;
+			return 0;
+		}
+	return -EFAULT;
+}
+
+int wrmsr_safe(uint32_t msr, uint64_t value)
+{
+	msr_writes++;
+	for (unsigned i = 0; i < ARRAY_SIZE(msrs_there); i++)
+		if (msrs_there[i].number == msr && !msrs_there[i].read_only) {
+			msrs_there[i].value = value;
+			return 0;
+		}
 	return -EFAULT;
 }
 
@@ -476,8 +499,63 @@ static void how_the_tsc_comes_about(void)
 	verdict("leaf 3 and MSR_TSC tell of an emulated TSC and of the processor's");
 }
 
+/* A processor of that vendor, which says that it has faulting; its MSR may be missing, or not be writable. */
+static void processor_with_faulting(const struct cpuid_model *m, uint32_t msr, bool there, bool writable)
+{
+	model = m;
+	msrs_there[0].number = 0xce; /* PLATFORM_INFO */
+	msrs_there[0].value = 1ull << 31;
+	msrs_there[0].read_only = true;
+	msrs_there[1].number = there ? msr : 0;
+	msrs_there[1].value = 0x100010;
+	msrs_there[1].read_only = !writable;
+	msr_writes = 0;
+	cpu_features_init();
+	CHECK_THAT(cpu_features.cpuid_faulting);
+	cpu_features_enforce();
+}
+
+static void faulting_of(const struct cpuid_model *m, uint32_t msr, uint64_t bit)
+{
+	processor_with_faulting(m, msr, true, true);
+	CHECK_THAT(cpu_features.cpuid_faulting && msr_writes == 1 && msrs_there[1].value == (0x100010 | bit));
+	/* Each further CPU has one of its own. */
+	msrs_there[1].value = 0;
+	CHECK_THAT(cpu_features_match());
+	cpu_features_enforce();
+	CHECK_THAT(cpu_features.cpuid_faulting && msrs_there[1].value == bit);
+	verdict("%s: CPUID faults on each CPU, for whoever runs there", m->name);
+	msrs_there[1].read_only = true;
+	cpu_features_enforce();
+	CHECK_THAT(!cpu_features.cpuid_faulting && cpu_features_match());
+	processor_with_faulting(m, msr, true, false);
+	CHECK_THAT(!cpu_features.cpuid_faulting && msr_writes == 1);
+	processor_with_faulting(m, msr, false, false);
+	CHECK_THAT(!cpu_features.cpuid_faulting && !msr_writes);
+	cpu_features_enforce();
+	CHECK_THAT(!msr_writes);
+	verdict("%s: where a CPU refuses it, nobody is told that it does", m->name);
+	memset(msrs_there, 0, sizeof(msrs_there));
+}
+
+static void faulting(void)
+{
+	static const struct cpuid_row amd_rows[] = { { 0, 0, { 0xd, 0x68747541, 0x444d4163, 0x69746e65 } },
+		                                     { 1, 0, { .edx = F(PAT) | F(PGE) } },
+		                                     { 0x80000000, 0, { .eax = 0x80000021 } },
+		                                     { 0x80000021, 0, { .eax = 1 << 17 } } };
+	static const struct cpuid_row intel_rows[] = { { 0, 0, { 0xd, 0x756e6547, 0x6c65746e, 0x49656e69 } },
+		                                       { 1, 0, { .edx = F(PAT) | F(PGE) } } };
+	const struct cpuid_model amd = { "an AMD", amd_rows, ARRAY_SIZE(amd_rows) },
+	                         intel = { "an Intel", intel_rows, ARRAY_SIZE(intel_rows) };
+
+	faulting_of(&intel, 0x140, 1);
+	faulting_of(&amd, 0xc0010015, 1ull << 35);
+}
+
 int main(void)
 {
+	faulting();
 	for (unsigned i = 0; i < ARRAY_SIZE(cpuid_models); i++)
 		wished_for(&cpuid_models[i]);
 	for (unsigned i = 0; i < ARRAY_SIZE(cpuid_models); i++)
