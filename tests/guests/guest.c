@@ -399,6 +399,21 @@ bool command_line_has(const char *word)
 	return false;
 }
 
+unsigned long command_line_number(const char *word, unsigned long otherwise)
+{
+	const char *text = (const char *)start_info->cmd_line;
+	size_t length = strlen(word);
+	unsigned long n = 0;
+
+	for (; *text; text++)
+		if (!memcmp(text, word, length)) {
+			for (text += length; *text >= '0' && *text <= '9'; text++)
+				n = n * 10 + (unsigned long)(*text - '0');
+			return n;
+		}
+	return otherwise;
+}
+
 bool is_xylem(void)
 {
 	char extra[XEN_EXTRAVERSION_LEN];

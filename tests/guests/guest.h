@@ -64,6 +64,7 @@ extern struct start_info *start_info;
 extern struct shared_info *shared;
 
 bool command_line_has(const char *word);
+unsigned long command_line_number(const char *word, unsigned long otherwise); /* behind "word=" */
 bool is_xylem(void); /* or stock Xen: for what Xen does not promise */
 
 /* ---- hypercalls: number and up to five arguments ---- */
