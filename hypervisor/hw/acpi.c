@@ -11,7 +11,9 @@
 #include "lib/string.h"
 
 #define HEADER_BYTES 36
+#define RSDP_BYTES   36
 #define TABLE_MAX    (1u << 20)
+#define FIRST_MIB    (1ull << 20)
 
 struct acpi_info acpi_info = { .has_8042 = true };
 static uint64_t acpi_rsdp;
@@ -33,19 +35,27 @@ static bool sum_ok(const uint8_t *p, size_t n)
 	return !sum;
 }
 
+/* Until unmap(). */
 static const uint8_t *map(uint64_t address, size_t n)
 {
 	/* The first MiB lies in the direct map; elsewhere tables may lie outside of RAM. */
-	if (address + n <= 1u << 20)
+	if (address < FIRST_MIB && n <= FIRST_MIB - address)
 		return (const uint8_t *)mfn_map(MFN(0)) + address;
 	return device_map(MADDR(address), n);
 }
 
+static void unmap(uint64_t address, size_t n, const uint8_t *p)
+{
+	if (p && !(address < FIRST_MIB && n <= FIRST_MIB - address))
+		device_unmap(p);
+}
+
+/* In the first MiB. */
 static uint64_t rsdp_scan(uint64_t from, uint64_t bytes)
 {
 	const uint8_t *p = map(from, bytes);
 
-	for (uint64_t at = 0; p && at + 36 <= bytes; at += 16)
+	for (uint64_t at = 0; at + RSDP_BYTES <= bytes; at += 16)
 		if (!memcmp(p + at, "RSD PTR ", 8) && sum_ok(p + at, 20))
 			return from + at;
 	return 0;
@@ -60,22 +70,22 @@ static uint64_t rsdp_find(void)
 	return found ? found : rsdp_scan(0xe0000, 0x20000);
 }
 
-/* The whole table, or NULL where it is damaged. */
+/* The whole table, until unmap(); NULL where there is none, or it is damaged. */
 static const uint8_t *table_map(uint64_t address, uint32_t *length)
 {
-	const uint8_t *t = address ? map(address, HEADER_BYTES) : NULL;
+	const uint8_t *t;
 
-	if (!t)
+	if (!address)
 		return NULL;
-	*length = (uint32_t)get(t + 4, 4);
-	if (*length < HEADER_BYTES || *length > TABLE_MAX)
-		return NULL;
-	t = map(address, *length);
-	if (!t || !sum_ok(t, *length)) {
-		log_warn("ACPI: table at %#llx is damaged and ignored", (unsigned long long)address);
-		return NULL;
-	}
-	return t;
+	t = map(address, HEADER_BYTES);
+	*length = t ? (uint32_t)get(t + 4, 4) : 0;
+	unmap(address, HEADER_BYTES, t);
+	t = *length >= HEADER_BYTES && *length <= TABLE_MAX ? map(address, *length) : NULL;
+	if (t && sum_ok(t, *length))
+		return t;
+	unmap(address, *length, t);
+	log_warn("ACPI: table at %#llx is damaged and ignored", (unsigned long long)address);
+	return NULL;
 }
 
 static void add_cpu(uint32_t apic_id, uint32_t acpi_id, uint32_t flags)
@@ -92,12 +102,26 @@ static void add_cpu(uint32_t apic_id, uint32_t acpi_id, uint32_t flags)
 		log_warn("ACPI: CPU with APIC id %u is beyond the limit of %u", apic_id, NR_CPUS);
 }
 
+static void add_ioapic(uint8_t id, uint64_t address, uint32_t gsi_base)
+{
+	struct acpi_info *a = &acpi_info;
+
+	if (a->ioapic_count < ACPI_IOAPICS_MAX)
+		a->ioapics[a->ioapic_count++] = (struct acpi_ioapic){ id, address, gsi_base };
+	else
+		log_warn("ACPI: I/O APIC %u at %#llx, GSI %u on, is beyond the limit of %u", id,
+		         (unsigned long long)address, gsi_base, ACPI_IOAPICS_MAX);
+}
+
 static void add_override(uint8_t irq, uint32_t gsi, uint16_t flags)
 {
 	struct acpi_info *a = &acpi_info;
 
-	if (a->override_count == ARRAY_SIZE(a->overrides))
+	if (a->override_count == ARRAY_SIZE(a->overrides)) {
+		log_warn("ACPI: the override of IRQ %u by GSI %u is beyond the limit of %zu", irq, gsi,
+		         ARRAY_SIZE(a->overrides));
 		return;
+	}
 	a->overrides[a->override_count++] =
 	        (struct acpi_override){ irq, gsi, (flags >> 2 & 3) == 3, (flags & 3) == 3 };
 }
@@ -112,9 +136,8 @@ static void madt_entry(const uint8_t *p, unsigned length)
 			add_cpu(p[3], p[2], (uint32_t)get(p + 4, 4));
 		break;
 	case 1: /* I/O APIC */
-		if (length >= 12 && a->ioapic_count < ACPI_IOAPICS_MAX)
-			a->ioapics[a->ioapic_count++] =
-			        (struct acpi_ioapic){ p[2], get(p + 4, 4), (uint32_t)get(p + 8, 4) };
+		if (length >= 12)
+			add_ioapic(p[2], get(p + 4, 4), (uint32_t)get(p + 8, 4));
 		break;
 	case 2: /* interrupt source override */
 		if (length >= 10)
@@ -189,9 +212,15 @@ static void mcfg(const uint8_t *t, uint32_t length)
 {
 	struct acpi_info *a = &acpi_info;
 
-	for (uint32_t at = 44; at + 16 <= length && a->mcfg_count < ACPI_MCFG_MAX; at += 16)
-		a->mcfg[a->mcfg_count++] = (struct acpi_mcfg){ get(t + at, 8), (uint16_t)get(t + at + 8, 2),
-			                                       t[at + 10], t[at + 11] };
+	for (uint32_t at = 44; at + 16 <= length; at += 16) {
+		struct acpi_mcfg m = { get(t + at, 8), (uint16_t)get(t + at + 8, 2), t[at + 10], t[at + 11] };
+
+		if (a->mcfg_count < ACPI_MCFG_MAX)
+			a->mcfg[a->mcfg_count++] = m;
+		else
+			log_warn("ACPI: MMCONFIG of segment %u, buses %u to %u, is beyond the limit of %u",
+			         m.segment, m.first_bus, m.last_bus, ACPI_MCFG_MAX);
+	}
 }
 
 static void table(uint64_t address)
@@ -209,31 +238,40 @@ static void table(uint64_t address)
 		mcfg(t, length);
 	else if (!memcmp(t, "HPET", 4) && length >= 56 && t[40] == 0)
 		acpi_info.hpet = get(t + 44, 8);
+	unmap(address, length, t);
+}
+
+/* All tables that a root table of such entries names. */
+static bool root_table(uint64_t address, unsigned entry)
+{
+	uint32_t length;
+	const uint8_t *root = table_map(address, &length);
+
+	if (!root)
+		return false;
+	for (uint32_t at = HEADER_BYTES; at + entry <= length; at += entry)
+		table(get(root + at, entry));
+	unmap(address, length, root);
+	return true;
 }
 
 void acpi_init(void)
 {
-	const uint8_t *rsdp, *root = NULL;
-	unsigned entry = 8;
-	uint32_t length = 0;
+	const uint8_t *rsdp;
+	uint64_t xsdt, rsdt;
 
 	acpi_rsdp = rsdp_find();
 	if (!acpi_rsdp) {
 		log_warn("ACPI: no tables: one CPU and legacy interrupts only");
 		return;
 	}
-	rsdp = map(acpi_rsdp, 36);
-	if (rsdp[15] >= 2 && get(rsdp + 24, 8))
-		root = table_map(get(rsdp + 24, 8), &length);
-	if (!root) {
-		entry = 4;
-		root = table_map(get(rsdp + 16, 4), &length);
-	}
-	if (!root)
+	rsdp = map(acpi_rsdp, RSDP_BYTES);
+	xsdt = rsdp[15] >= 2 ? get(rsdp + 24, 8) : 0;
+	rsdt = get(rsdp + 16, 4);
+	unmap(acpi_rsdp, RSDP_BYTES, rsdp);
+	acpi_info.present = (xsdt && root_table(xsdt, 8)) || root_table(rsdt, 4);
+	if (!acpi_info.present)
 		return;
-	acpi_info.present = true;
-	for (uint32_t at = HEADER_BYTES; at + entry <= length; at += entry)
-		table(get(root + at, entry));
 	log_info("ACPI: %u CPUs (%u disabled), %u I/O APICs, %s, %s", acpi_info.cpu_count,
 	         acpi_info.cpu_disabled_count, acpi_info.ioapic_count, acpi_info.hpet ? "HPET" : "no HPET",
 	         acpi_info.pm_timer_port ? "PM timer" : "no PM timer");
@@ -251,6 +289,7 @@ struct acpi_override acpi_isa_irq(unsigned irq)
 
 struct memory_region machine_own[24];
 unsigned machine_own_count;
+_Static_assert(ARRAY_SIZE(machine_own) > ACPI_IOAPICS_MAX, "room for the local APICs and all I/O APICs");
 
 static void own(uint64_t address, uint64_t bytes)
 {

@@ -193,17 +193,6 @@ void port_out(uint16_t port, unsigned width, uint32_t value)
 		__asm__ volatile("outl %0, %w1" : : "a"(value), "Nd"(port));
 }
 
-/* Guests see what their policy says, by whichever way they ask. */
-static void cpuid_fault_on(void)
-{
-	uint32_t msr = cpu_features.is_intel ? MSR_MISC_FEATURES : MSR_AMD_HWCR;
-	uint64_t value;
-
-	if (!cpu_features.cpuid_faulting || rdmsr_safe(msr, &value) ||
-	    wrmsr_safe(msr, value | (cpu_features.is_intel ? 1 : HWCR_CPUID_FAULT)))
-		return;
-}
-
 void cpu_init(void)
 {
 	uint64_t cr4 = CR4_PAE | CR4_DE | CR4_MCE | CR4_OSFXSR | CR4_OSXMMEXCPT;
@@ -223,6 +212,6 @@ void cpu_init(void)
 	wrmsr(MSR_PAT, PAT_VALUE);
 	if (cpu_features.spec_ctrl)
 		wrmsr(MSR_SPEC_CTRL, 0); /* as every vcpu begins */
-	cpuid_fault_on();
+	cpu_features_enforce();
 	fpu_init_cpu();
 }

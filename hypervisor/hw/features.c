@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What the processor can do, from CPUID and a few MSRs (SDM Vol. 2, CPUID; APM Vol. 3, appendix E). Pure but for
- * cpuid() and rdmsr_safe(), which host tests answer from tables.
+ * cpuid(), rdmsr_safe() and wrmsr_safe(), which host tests answer from tables.
  */
 #include "hw/cpu.h"
 #include "hw/internal.h"
@@ -160,4 +160,18 @@ bool cpu_features_match(void)
 	       own.rdtscp >= f->rdtscp && own.spec_ctrl >= f->spec_ctrl && own.ibpb >= f->ibpb &&
 	       own.md_clear >= f->md_clear && own.cpuid_faulting >= f->cpuid_faulting &&
 	       own.x2apic >= f->x2apic && own.tsc_deadline >= f->tsc_deadline;
+}
+
+void cpu_features_enforce(void)
+{
+	uint32_t msr = cpu_features.is_intel ? MSR_MISC_FEATURES : MSR_AMD_HWCR;
+	uint64_t value;
+
+	if (!cpu_features.cpuid_faulting)
+		return;
+	if (rdmsr_safe(msr, &value) ||
+	    wrmsr_safe(msr, value | (cpu_features.is_intel ? MISC_CPUID_FAULT : HWCR_CPUID_FAULT))) {
+		log_warn("CPU: no CPUID faulting: programs of guests see the processor's leaves");
+		cpu_features.cpuid_faulting = false;
+	}
 }

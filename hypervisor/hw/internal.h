@@ -8,9 +8,12 @@
 #include "hw/mem.h"
 
 /* ---- bring-up, in this order ---- */
-void desc_early_init(void);    /* IDT with stubs, on the boot stack */
-void cpu_features_init(void);  /* CPUID of the boot CPU */
-void cpu_init(void);           /* each CPU: control registers, PAT, FPU */
+void desc_early_init(void);   /* IDT with stubs, on the boot stack */
+void cpu_features_init(void); /* CPUID of the boot CPU */
+void cpu_init(void);          /* each CPU: control registers, PAT, CPUID faulting, FPU */
+/* In cpu_init(): guests, dom0 too, see what their policy says, by whichever way they ask. Where a CPU refuses it, it is no
+ * feature of the machine's. */
+void cpu_features_enforce(void);
 bool cpu_features_match(void); /* each other CPU: whether it has what the first one has */
 void boot_alloc_init(const struct memory_region *busy, unsigned count);
 void boot_alloc_unlimit(void); /* the direct map is complete: memory above 4 GiB too */

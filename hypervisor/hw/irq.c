@@ -319,6 +319,9 @@ void irq_init(void)
 {
 	ioapic_init();
 	irq_gsi_count = MIN(ioapic_gsi_count(), IRQ_MAX / 2u);
+	if (irq_gsi_count < ioapic_gsi_count())
+		log_warn("GSIs %u to %u are beyond the limit of %u", irq_gsi_count, ioapic_gsi_count() - 1,
+		         IRQ_MAX / 2u);
 	for (unsigned gsi = 0; gsi < irq_gsi_count; gsi++) {
 		/* ISA lines are edge, active high; PCI lines level, active low. */
 		irq_table[gsi].level = irq_table[gsi].active_low = gsi >= 16;
@@ -330,6 +333,9 @@ void irq_init(void)
 		if (o->gsi < irq_gsi_count) {
 			irq_table[o->gsi].level = o->level;
 			irq_table[o->gsi].active_low = o->active_low;
+		} else {
+			log_warn("the override of IRQ %u by GSI %u, which there is not, is ignored", o->irq,
+			         o->gsi);
 		}
 	}
 }

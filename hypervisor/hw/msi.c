@@ -208,13 +208,23 @@ static int claim(const struct msi_device *made, struct msi_device **d)
 	return rc;
 }
 
+/* The place with its page. Not with irq_lock held: others may have to be asked to forget the page. */
+static void release(struct msi_device *d)
+{
+	uint64_t flags;
+
+	if (d->entry)
+		device_unmap_page((unsigned)(d - devices));
+	flags = spin_lock_irqsave(&irq_lock);
+	d->claimed = false;
+	spin_unlock_irqrestore(&irq_lock, flags);
+}
+
 static int install(struct msi_device *d, unsigned *first)
 {
 	*first = find_irqs(d->count);
-	if (*first == IRQ_MAX || !irq_vectors_take(*first, d->count)) {
-		d->claimed = false;
+	if (*first == IRQ_MAX || !irq_vectors_take(*first, d->count))
 		return -ENOSPC;
-	}
 	d->used = true;
 	d->first = *first;
 	for (unsigned i = 0; i < d->count; i++) {
@@ -252,19 +262,16 @@ int msi_setup(const struct msi_request *req, unsigned *first)
 	flags = spin_lock_irqsave(&irq_lock);
 	rc = install(d, first);
 	spin_unlock_irqrestore(&irq_lock, flags);
+	if (rc)
+		release(d);
 	return rc;
 }
 
-void msi_teardown(unsigned first)
+/* It has no irqs any more. irq_lock held. */
+static void uninstall(struct msi_device *d)
 {
-	uint64_t flags = spin_lock_irqsave(&irq_lock);
-	struct msi_device *d = first < IRQ_MAX ? irq_table[first].msi : NULL;
 	bool others = false;
 
-	if (!d) {
-		spin_unlock_irqrestore(&irq_lock, flags);
-		return;
-	}
 	for (unsigned i = 0; i < d->count; i++) {
 		irq_table[d->first + i].masked = true;
 		irq_table[d->first + i].handler = NULL;
@@ -273,7 +280,7 @@ void msi_teardown(unsigned first)
 		irq_vector_release(d->first + i);
 		irq_table[d->first + i].msi = NULL;
 	}
-	d->used = d->claimed = false;
+	d->used = false;
 	for (unsigned i = 0; i < ARRAY_SIZE(devices); i++)
 		others = others ||
 		         (devices[i].used && devices[i].entry && devices[i].req.segment == d->req.segment &&
@@ -283,7 +290,18 @@ void msi_teardown(unsigned first)
 		cfg_write(d, 2, 2, cfg_read(d, 2, 2) & ~MSI_ENABLE);
 	else if (!others)
 		cfg_write(d, 2, 2, cfg_read(d, 2, 2) & ~MSIX_ENABLE);
+}
+
+void msi_teardown(unsigned first)
+{
+	uint64_t flags = spin_lock_irqsave(&irq_lock);
+	struct msi_device *d = first < IRQ_MAX ? irq_table[first].msi : NULL;
+
+	if (d)
+		uninstall(d);
 	spin_unlock_irqrestore(&irq_lock, flags);
+	if (d)
+		release(d);
 }
 
 int msi_restore(uint16_t segment, uint8_t bus, uint8_t devfn)

@@ -12,7 +12,8 @@
 #define MSR_ARCH_CAPS     0x10a
 #define MSR_PLATFORM_INFO 0xce
 #define MSR_PAT           0x277
-#define MSR_MISC_FEATURES 0x140 /* bit 0: CPUID faults outside of ring 0 */
+#define MSR_MISC_FEATURES 0x140
+#define MISC_CPUID_FAULT  (1ull << 0) /* outside of ring 0, as HWCR's */
 #define MSR_AMD_HWCR      0xc0010015
 #define HWCR_CPUID_FAULT  (1ull << 35)
 #define MSR_MCG_CAP       0x179

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The hypervisor's own tables. Text is read-only, all else is not executable; the direct map covers RAM and
- * the first MiB, so that no device's registers are ever cached through it.
- *
- * The device window is the one part that changes after bring-up: its tables exist from the start; what driver code maps
- * stays, and pages with a number (device_map_page()) are replaced.
+ * the first MiB, so that no device's registers are ever cached through it. The device window's tables are made here as well;
+ * what is in them is device_map.c's.
  */
 #include "hw/paging.h"
 #include "hw/internal.h"
@@ -15,30 +13,14 @@
 #include "lib/string.h"
 
 #define PTE_ADDR_MASK 0x000ffffffffff000ull
-#define DEVICE_L1S    32 /* tables for small mappings: 64 MiB of window */
-#define DEVICE_SMALL  ((uint64_t)DEVICE_L1S << 21)
-#define DEVICE_END    (2ull << 30) /* of the window: behind the small ones, 2 MiB pages */
-#define DEVICES_MAX   192          /* most are ACPI tables, of which servers have dozens */
 
 _Static_assert(DEVICE_BASE - CPU_AREA_BASE >= NR_CPUS * CPU_AREA_SIZE, "an area for each CPU");
-_Static_assert(DEVICE_SMALL / 2 >= DEVICE_PAGES * PAGE_SIZE, "room for other small mappings");
 _Static_assert(DEVICE_END <= DEVICE_SIZE && DEVICE_BASE + DEVICE_SIZE <= M2P_RW_BASE,
                "the window of devices");
 
 extern char text_start[], text_end[], rodata_end[], image_start[], image_end[];
 
 static uint64_t hv_l4[512] __aligned_to(4096);
-
-static struct {
-	maddr_t base;
-	size_t size; /* page aligned both */
-	uintptr_t va;
-} devices[DEVICES_MAX];
-static unsigned device_count;
-/* The window begins with the pages of device_map_page(). */
-static uint64_t device_small_next = DEVICE_PAGES * PAGE_SIZE, device_large_next = DEVICE_SMALL;
-static spinlock_t device_lock = SPINLOCK(RANK_APIC);
-static bool paging_ready;
 
 mfn_t mfn_of(const void *direct_map_va)
 {
@@ -126,6 +108,15 @@ static void map_in(uint64_t *l4, uintptr_t va, mfn_t mfn, uint64_t pages, uint64
 	}
 }
 
+uint64_t *hv_entry(uintptr_t va, unsigned level)
+{
+	uint64_t *table = hv_l4;
+
+	for (unsigned l = 4; l > level; l--)
+		table = mfn_map_own(maddr_to_mfn(MADDR(table[index_of(va, l)] & PTE_ADDR_MASK)));
+	return &table[index_of(va, level)];
+}
+
 void hv_map(uintptr_t va, mfn_t mfn, uint64_t pages, uint64_t flags)
 {
 	map_in(hv_l4, va, mfn, pages, flags);
@@ -178,82 +169,8 @@ void paging_init(void)
 			(void)table_below(&hv_l4[slot], 0);
 	boot_l4[index_of(IMAGE_BASE, 4)] = hv_l4[index_of(IMAGE_BASE, 4)];
 	cr3_load(mfn_to_maddr(hv_l4_mfn()).a);
-	paging_ready = true;
+	device_window_open();
 	boot_alloc_unlimit();
-}
-
-/* ---- devices ---- */
-
-static uint64_t *device_entry(uintptr_t va, unsigned level)
-{
-	uint64_t *table = hv_l4;
-
-	for (unsigned l = 4; l > level; l--)
-		table = mfn_map_own(maddr_to_mfn(MADDR(table[index_of(va, l)] & PTE_ADDR_MASK)));
-	return &table[index_of(va, level)];
-}
-
-static void *device_find(uint64_t base, size_t size)
-{
-	for (unsigned i = 0; i < device_count; i++)
-		if (base >= devices[i].base.a && base + size <= devices[i].base.a + devices[i].size)
-			return (void *)(devices[i].va + (base - devices[i].base.a));
-	return NULL;
-}
-
-static uint64_t device_flags(void)
-{
-	return HV_PTE_P | HV_PTE_RW | HV_PTE_UC | HV_PTE_G | (cpu_features.nx ? HV_PTE_NX : 0);
-}
-
-static void *device_add(uint64_t base, size_t size)
-{
-	bool large = size >= 1ul << 21;
-	uint64_t page = large ? 1ull << 21 : PAGE_SIZE, flags = device_flags();
-	uint64_t first = base & ~(page - 1), end = ROUND_UP(base + size, page);
-	uint64_t *next = large ? &device_large_next : &device_small_next,
-	         stop = large ? DEVICE_END : DEVICE_SMALL;
-	uintptr_t va = DEVICE_BASE + *next;
-
-	if (device_count == DEVICES_MAX || end - first > stop - *next)
-		return NULL;
-	for (uint64_t at = first; at < end; at += page)
-		*device_entry(va + (at - first), large ? 2 : 1) = at | flags | (large ? HV_PTE_PSE : 0);
-	*next += end - first;
-	devices[device_count].base = MADDR(first);
-	devices[device_count].size = end - first;
-	devices[device_count++].va = va;
-	return (void *)(va + (base - first));
-}
-
-void *device_map(maddr_t base, size_t size)
-{
-	uint64_t flags;
-	void *va;
-
-	if (!size || base.a + size < base.a)
-		return NULL;
-	/* Before the final tables there is one that maps the first 4 GiB. */
-	if (!paging_ready)
-		return base.a + size <= 1ull << 32 ? (void *)(DIRECTMAP_BASE + base.a) : NULL;
-	flags = spin_lock_irqsave(&device_lock);
-	va = device_find(base.a, size);
-	if (!va)
-		va = device_add(base.a, size);
-	spin_unlock_irqrestore(&device_lock, flags);
-	return va;
-}
-
-void *device_map_page(unsigned number, maddr_t base)
-{
-	uintptr_t va = DEVICE_BASE + number * PAGE_SIZE;
-	uint64_t *entry = device_entry(va, 1), now = (base.a & ~(PAGE_SIZE - 1)) | device_flags();
-
-	if (READ_ONCE(*entry) != now) {
-		WRITE_ONCE(*entry, now);
-		tlb_flush_page(&cpus_online, GVA(va));
-	}
-	return (void *)(va + (base.a & (PAGE_SIZE - 1)));
 }
 
 /* ---- per CPU ---- */
@@ -274,7 +191,7 @@ void cpu_area_init(unsigned cpu)
 /* The frame behind a page of a CPU's area. */
 static mfn_t area_mfn(unsigned cpu, unsigned page)
 {
-	return maddr_to_mfn(MADDR(*device_entry(CPU_AREA(cpu) + page * PAGE_SIZE, 1) & PTE_ADDR_MASK));
+	return maddr_to_mfn(MADDR(*hv_entry(CPU_AREA(cpu) + page * PAGE_SIZE, 1) & PTE_ADDR_MASK));
 }
 
 mfn_t cpu_area_gdt_mfn(unsigned cpu)

@@ -2,7 +2,7 @@
 /*
  * The hypervisor's own page tables (L4 slots of hw/layout.h), and memory for bring-up before there is a heap.
  *
- * Everything here but device_map() and text_write() is for bring-up on the boot CPU. The tables of slots 256 .. 271 are
+ * Everything here but hv_entry() and text_write() is for bring-up on the boot CPU. The tables of slots 256 .. 271 are
  * complete, at the level that the L4 names, before the first guest's L4 is made: a guest's L4 copies the
  * entries of these slots.
  */
@@ -27,6 +27,15 @@ mfn_t hv_l4_mfn(void);
  * boot_alloc(). Nothing may be mapped there.
  */
 void hv_map(uintptr_t va, mfn_t mfn, uint64_t pages, uint64_t flags);
+
+/* The entry of this level for va; the tables above are there. */
+uint64_t *hv_entry(uintptr_t va, unsigned level);
+
+/* The window of devices: L1 tables for small mappings, then 2 MiB pages; all its tables are made by paging_init(). */
+#define DEVICE_SMALL (64ull << 20)
+#define DEVICE_END   (2ull << 30)
+/* device_map() uses it from now on. */
+void device_window_open(void);
 
 /* An L3 table for slot 261 that maps only what entry code of this CPU touches (xpti): text, IDT, its own
  * stack, TSS, GDT. */

@@ -16,17 +16,22 @@ static uint32_t all_ones(unsigned width)
 	return width == 4 ? ~0u : (1u << 8 * width) - 1;
 }
 
-/* The 4 KiB of one function; NULL where there is no memory-mapped access. All buses are one mapping. */
+/* The 4 KiB of one function; NULL where there is no memory-mapped access. All buses are one mapping, which stays. */
 static volatile uint8_t *ecam(uint16_t seg, uint8_t bus, uint8_t devfn)
 {
+	static volatile uint8_t *ranges[ACPI_MCFG_MAX];
+
 	for (unsigned i = 0; i < acpi_info.mcfg_count; i++) {
 		const struct acpi_mcfg *m = &acpi_info.mcfg[i];
-		volatile uint8_t *p;
+		volatile uint8_t *p = READ_ONCE(ranges[i]);
 
 		if (m->segment != seg || bus < m->first_bus || bus > m->last_bus)
 			continue;
-		p = device_map(MADDR(m->base + ((uint64_t)m->first_bus << 20)),
-		               (m->last_bus - m->first_bus + 1ul) << 20);
+		if (!p) {
+			p = device_map(MADDR(m->base + ((uint64_t)m->first_bus << 20)),
+			               (m->last_bus - m->first_bus + 1ul) << 20);
+			WRITE_ONCE(ranges[i], p);
+		}
 		return p ? p + ((uint64_t)(bus - m->first_bus) << 20 | (uint64_t)devfn << 12) : NULL;
 	}
 	return NULL;

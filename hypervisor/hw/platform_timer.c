@@ -53,8 +53,10 @@ static bool use_hpet(void)
 		return false;
 	period_fs = hpet[HPET_CAP / 4 + 1];
 	/* At most 100 ns by the specification; 0 or all ones: nobody there. */
-	if (!period_fs || period_fs > 100000000)
+	if (!period_fs || period_fs > 100000000) {
+		device_unmap(hpet);
 		return false;
+	}
 	hpet[HPET_CONFIG / 4] |= 1;
 	kind = (struct timer_kind){ "HPET", hpet_read, 1000000000000000ull / period_fs, 0xffffffff, true };
 	return true;

@@ -169,7 +169,11 @@ void smp_prepare(void)
 			continue;
 		}
 		if (n >= cpu_limit()) {
-			left_out++;
+			if (n == NR_CPUS) /* the first one was not among as many */
+				log_warn("CPU with APIC id %u is beyond the limit of %u",
+				         acpi_info.cpus[i].apic_id, NR_CPUS);
+			else
+				left_out++;
 			continue;
 		}
 		cpu_ids[n].apic_id = acpi_info.cpus[i].apic_id;
@@ -182,7 +186,7 @@ void smp_prepare(void)
 	}
 	cpu_count = n;
 	if (left_out)
-		log_info("%u CPUs are left out (maxcpus or the limit of %u)", left_out, NR_CPUS);
+		log_info("%u CPUs are left out by maxcpus", left_out);
 }
 
 /* The first C code of another CPU, on its own stack. */

@@ -286,6 +286,72 @@ static void settle_xsave(struct cpu_policy *p)
 	}
 }
 
+/* The least n with so many numbers of n bits. */
+static uint32_t bits_for(uint32_t count)
+{
+	uint32_t n = 0;
+
+	while (count > 1u << n)
+		n++;
+	return n;
+}
+
+/* Leaf 4: no more numbers of cores, nor of those that share a cache, than there are of a package's. */
+static void settle_caches(struct cpu_policy *p, uint32_t package_bits)
+{
+	uint32_t most = (1u << package_bits) - 1;
+
+	for (unsigned i = 0; i < p->leaf_count; i++) {
+		xen_cpuid_leaf_t *l = &p->leaves[i];
+
+		if (l->leaf == 4)
+			l->a = MIN(l->a >> 26, most) << 26 | MIN(l->a >> 14 & 0xfff, most) << 14 |
+			       (l->a & 0x3fff);
+	}
+}
+
+/* Leaf 0xb: threads, then cores; none where it begins with another level. */
+static void settle_levels(struct cpu_policy *p, uint32_t package_bits)
+{
+	xen_cpuid_leaf_t *threads = find(p, 0xb, 0), *cores = find(p, 0xb, 1);
+
+	if (!threads || !cores)
+		return;
+	if (!threads->b || !cores->b || (threads->c >> 8 & 0xff) != 1 || (cores->c >> 8 & 0xff) != 2) {
+		threads->a = threads->b = threads->c = cores->a = cores->b = cores->c = 0;
+		return;
+	}
+	cores->a = package_bits ? MIN(MAX(cores->a & 31, package_bits), 16u) : 0;
+	threads->a = MIN(threads->a & 31, cores->a);
+	cores->b = MIN(cores->b & 0xffff, 1u << cores->a);
+	threads->b = MIN(MIN(threads->b & 0xffff, 1u << threads->a), cores->b);
+	threads->c = 0x100; /* kind, and the own number */
+	cores->c = 0x201;
+}
+
+/* Topology by what leaf 1 says of the package: that there is one thread, or how many numbers they have. */
+static void settle_topology(struct cpu_policy *p)
+{
+	xen_cpuid_leaf_t *first = find(p, 1, XEN_CPUID_NO_SUBLEAF),
+	                 *sizes = find(p, 0x80000008, XEN_CPUID_NO_SUBLEAF);
+	uint32_t count = first && first->d & F(HTT) ? first->b >> 16 & 0xff : 0, bits = bits_for(count), size;
+
+	if (count < 2) {
+		*word_of(p, 0) &= ~F(HTT);
+		*word_of(p, 3) &= ~F(CMP_LEGACY);
+		if (first)
+			first->b &= 0xff00ffff;
+	}
+	settle_caches(p, bits);
+	settle_levels(p, bits);
+	if (!sizes)
+		return;
+	size = sizes->c >> 12 & 0xf;
+	sizes->c &= ~0xf0ffu;
+	if (cpu_features.is_amd && count > 1)
+		sizes->c |= (count - 1) | (size ? MAX(size, bits) << 12 : 0);
+}
+
 /* Makes the leaves of a policy agree with each other, whoever wrote them. */
 static void settle(struct cpu_policy *p)
 {
@@ -313,6 +379,7 @@ static void settle(struct cpu_policy *p)
 	*word_of(p, 2) &= ~COMMON_BITS;
 	if (cpu_features.is_amd)
 		*word_of(p, 2) |= *word_of(p, 0) & COMMON_BITS;
+	settle_topology(p);
 	settle_xsave(p);
 }
 

@@ -13,15 +13,15 @@
 #define PCI_ADDRESS_PORT 0xcf8
 #define PCI_DATA_PORT    0xcfc
 
+/* Two bytes of the map are read whatever the access, as the processor does (SDM Vol. 1, 19.5.2): both must be there. */
 static bool guest_allows(struct vcpu *v, unsigned port, unsigned bytes)
 {
-	uint8_t map[2] = { 0xff, 0xff };
+	uint8_t map[2];
 
 	if (pv_iopl_allows(v))
 		return true;
 	if (port + bytes > v->pv.iobmp_limit ||
-	    pv_kernel_copy_in(v, map, GVA((uintptr_t)v->pv.iobmp.p + port / 8),
-	                      (port & 7) + bytes > 8 ? 2 : 1))
+	    pv_kernel_copy_in(v, map, GVA((uintptr_t)v->pv.iobmp.p + port / 8), sizeof(map)))
 		return false;
 	return !((map[0] | map[1] << 8) >> (port & 7) & ((1u << bytes) - 1));
 }

@@ -7,6 +7,7 @@ struct start_info *start_info;
 struct shared_info *shared;
 bool (*trap_hook)(struct regs *);
 void (*event_hook)(struct regs *);
+uint64_t user_rflags = 0x202;
 
 extern char trap_stubs[], syscall_stub[], kernel_stack_top[];
 int guard_call(void (*fn)(void *), void *arg, void **keep);
@@ -396,6 +397,21 @@ bool command_line_has(const char *word)
 			p++;
 	}
 	return false;
+}
+
+unsigned long command_line_number(const char *word, unsigned long otherwise)
+{
+	const char *text = (const char *)start_info->cmd_line;
+	size_t length = strlen(word);
+	unsigned long n = 0;
+
+	for (; *text; text++)
+		if (!memcmp(text, word, length)) {
+			for (text += length; *text >= '0' && *text <= '9'; text++)
+				n = n * 10 + (unsigned long)(*text - '0');
+			return n;
+		}
+	return otherwise;
 }
 
 bool is_xylem(void)

@@ -64,6 +64,7 @@ extern struct start_info *start_info;
 extern struct shared_info *shared;
 
 bool command_line_has(const char *word);
+unsigned long command_line_number(const char *word, unsigned long otherwise); /* behind "word=" */
 bool is_xylem(void); /* or stock Xen: for what Xen does not promise */
 
 /* ---- hypercalls: number and up to five arguments ---- */
@@ -134,5 +135,6 @@ struct user_result {
 	uint64_t error, cr2, rax, cs;
 };
 struct user_result user_run(void (*fn)(void));
+extern uint64_t user_rflags; /* as it begins: 0x202 */
 
 #endif

@@ -182,6 +182,13 @@ void child_wait_step(struct child *c, uint32_t step)
 		     c->box->step, step);
 }
 
+bool child_has_ended(struct child *c)
+{
+	fresh();
+	EXPECT_EQ(domctl(XEN_DOMCTL_getdomaininfo, c->domid), 0);
+	return op.domain != c->domid || op.u.getdomaininfo.flags & XEN_DOMINF_shutdown;
+}
+
 unsigned child_wait_end(struct child *c)
 {
 	for (;;) {

@@ -35,6 +35,8 @@ void child_unpause(struct child *c);
 void child_wait_step(struct child *c, uint32_t step);
 /* The same where it may also end: false, it has. */
 bool child_comes_to(struct child *c, uint32_t step);
+/* Whether it has shut down, whatever it fails of. */
+bool child_has_ended(struct child *c);
 /* Waits until it has shut down; the reason. */
 unsigned child_wait_end(struct child *c);
 /* Begins or goes on; the guest is gone, or dies until its references are dropped. */

@@ -148,7 +148,7 @@ user_enter:
 	movq	%rsp, (%rdx)
 	pushq	$0xe02b
 	pushq	%rsi
-	pushq	$0x202
+	pushq	user_rflags(%rip)
 	pushq	$0xe033
 	pushq	%rdi
 	pushq	$0

@@ -22,7 +22,7 @@
  *    and mapped again where it is not any more.
  */
 #include "guest.h"
-#include "../../edges/edges.h"
+#include "edges_guest.h"
 #include <xen/domctl.h>
 #include <xen/sysctl.h>
 
@@ -34,7 +34,6 @@ const char test_name[] = "hypercall-edges";
 #define MAX_MEM_KIB 0x1000000
 #define HELD_MAX    160
 #define FRAMES_MAX  0x10002
-#define CONSOLE_MAX 0x10000 /* bytes */
 
 struct fuzzer {
 	struct edges_env env;
@@ -65,80 +64,6 @@ static struct fuzzer fuzzers[VCPUS];
 static char stack1[16384] __attribute__((aligned(4096)));
 static volatile bool second_runs, stop, stopped;
 static unsigned long last_op[VCPUS];
-
-/* The number behind word= on the command line. */
-static unsigned long option(const char *word, unsigned long otherwise)
-{
-	const char *line = (const char *)start_info->cmd_line;
-	size_t length = strlen(word);
-	unsigned long n = 0;
-
-	for (; *line; line++)
-		if (!memcmp(line, word, length)) {
-			for (line += length; *line >= '0' && *line <= '9'; line++)
-				n = n * 10 + (unsigned long)(*line - '0');
-			return n;
-		}
-	return otherwise;
-}
-
-/* ---- what ends the guest ---- */
-
-static bool inside(const struct fuzzer *f, uint64_t at, unsigned bytes)
-{
-	return at >= f->env.base && at - f->env.base <= f->env.size - bytes;
-}
-
-static bool reboots(const struct fuzzer *f, const struct xen_sysctl *op)
-{
-	uint64_t keys = (uint64_t)op->u.debug_keys.keys.p;
-
-	for (uint32_t i = 0; op->cmd == XEN_SYSCTL_debug_keys && i < op->u.debug_keys.nr_keys; i++)
-		if (inside(f, keys + i, 1) && *(const char *)(keys + i) == 'R')
-			return true;
-	return false;
-}
-
-static bool lethal(const struct fuzzer *f, uint32_t number, const uint64_t *arg)
-{
-	uint32_t cmd = (uint32_t)arg[0];
-	bool changes = false, waits = false;
-
-	switch (number) {
-	case __HYPERVISOR_sched_op:
-		return cmd == SCHEDOP_shutdown || cmd == SCHEDOP_shutdown_code ||
-		       cmd == SCHEDOP_remote_shutdown || cmd == SCHEDOP_watchdog;
-	case __HYPERVISOR_sched_op_compat:
-		return cmd == SCHEDOP_shutdown;
-	case __HYPERVISOR_vcpu_op:
-		return cmd == VCPUOP_down;
-	case __HYPERVISOR_iret:
-		return true;
-	case __HYPERVISOR_console_io:
-		return cmd == CONSOLEIO_write && (uint32_t)arg[1] > CONSOLE_MAX;
-	case __HYPERVISOR_platform_op:
-		return inside(f, arg[0], sizeof(struct xen_platform_op)) &&
-		       ((struct xen_platform_op *)arg[0])->cmd == XENPF_enter_acpi_sleep;
-	case __HYPERVISOR_sysctl:
-		return inside(f, arg[0], sizeof(struct xen_sysctl)) && reboots(f, (const void *)arg[0]);
-	case __HYPERVISOR_multicall:
-		for (uint64_t i = 0, at = arg[0];
-		     i < (uint32_t)arg[1] && inside(f, at, sizeof(struct multicall_entry));
-		     i++, at += sizeof(struct multicall_entry)) {
-			const struct multicall_entry *m = (const void *)at;
-
-			/* A list in a list is refused. */
-			if (m->op != __HYPERVISOR_multicall &&
-			    lethal(f, (uint32_t)m->op, (const uint64_t *)m->args))
-				return true;
-			changes |= m->op == __HYPERVISOR_set_trap_table;
-			waits |= m->op == __HYPERVISOR_sched_op || m->op == __HYPERVISOR_sched_op_compat;
-		}
-		return changes && waits;
-	default:
-		return false;
-	}
-}
 
 /* ---- frames with an edge's number ---- */
 
@@ -336,24 +261,6 @@ static void write_grant(struct fuzzer *f)
 	e->flags = (uint16_t)(edges_random(&f->env, 5) ? GTF_permit_access : edges_value(&f->env));
 }
 
-/*
- * Whoever blocks finds an event. A multicall that might take the fault handler away together with the event's does not get
- * one; it does not block (lethal()).
- */
-static bool with_events(const struct fuzzer *f, const struct edges_call *c)
-{
-	if (c->number == __HYPERVISOR_sched_op || c->number == __HYPERVISOR_sched_op_compat)
-		return true;
-	if (c->number != __HYPERVISOR_multicall)
-		return false;
-	for (uint64_t i = 0, at = c->arg[0];
-	     i < (uint32_t)c->arg[1] && inside(f, at, sizeof(struct multicall_entry));
-	     i++, at += sizeof(struct multicall_entry))
-		if (((const struct multicall_entry *)at)->op == __HYPERVISOR_set_trap_table)
-			return false;
-	return true;
-}
-
 static void make_call(void *arg)
 {
 	struct fuzzer *f = arg;
@@ -373,12 +280,12 @@ static void one_call(struct fuzzer *f, unsigned vcpu)
 	edges_make(&f->env, ~0u, &c);
 	last_op[vcpu] = c.op;
 	f->calls++;
-	if (lethal(f, c.number, c.arg)) {
+	if (edges_lethal(&f->env, c.number, c.arg)) {
 		f->skipped++;
 		return;
 	}
 	memcpy(f->asked, f->env.mem, sizeof(f->asked));
-	f->masked = !with_events(f, &c);
+	f->masked = !edges_with_events(&f->env, &c);
 	f->call = &c;
 	guard_call(make_call, f, &f->keep);
 	while (guard_call(restore, f, &f->keep))
@@ -644,7 +551,7 @@ static void prepare(unsigned vcpu, grant_entry_v1_t *grants)
 	char *page = page_alloc();
 	struct vcpu_register_vcpu_info info = { .mfn = mfn_of(page) };
 
-	f->env.seed = option("seed=", 20261127) + 0x9e3779b97f4a7c15 * vcpu;
+	f->env.seed = command_line_number("seed=", 20261127) + 0x9e3779b97f4a7c15 * vcpu;
 	f->env.privileged = true;
 	f->env.vcpus = VCPUS;
 	f->grants = grants;
@@ -739,7 +646,8 @@ void run(void)
 		prepare(1, (grant_entry_v1_t *)grants);
 		start_second();
 	}
-	for (end = now_ns(0) + option("seconds=", 5) * 1000000000ul; now_ns(0) < end; batches++) {
+	for (end = now_ns(0) + command_line_number("seconds=", 5) * 1000000000ul; now_ns(0) < end;
+	     batches++) {
 		fuzz(0);
 		recount();
 		destroy_others();

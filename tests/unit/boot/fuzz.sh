@@ -9,7 +9,7 @@ if [ -z "$FUZZ_CC" ]; then
 fi
 h=$FUZZ_SRC/hypervisor
 out=$FUZZ_BUILD/fuzz_cmdline
-if "$FUZZ_CC" -std=gnu11 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -D_GNU_SOURCE -D__XEN__ \
+if "$FUZZ_CC" -std=gnu11 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -DXYLEM_DEBUG -D_GNU_SOURCE -D__XEN__ \
 	-D__XEN_TOOLS__ -D__XEN_INTERFACE_VERSION__=__XEN_LATEST_INTERFACE_VERSION__ -I"$h" -I"$h/include" -o "$out" \
 	"$FUZZ_SRC/tests/unit/boot/fuzz_cmdline.c" "$h/boot/cmdline.c" "$h/lib/option.c" >"$out.log" 2>&1 &&
 	"$out" -seed="${FUZZ_SEED:-1}" -max_total_time="${FUZZ_SECONDS:-5}" -max_len=2048 -timeout=60 -artifact_prefix="$FUZZ_BUILD/" \

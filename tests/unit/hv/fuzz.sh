@@ -22,7 +22,7 @@ fuzz() # TARGET LARGEST-INPUT SOURCES-AND-FLAGS...
 	out=$FUZZ_BUILD/$target
 	# shellcheck disable=SC2086
 	if "$FUZZ_CC" -std=gnu11 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -fno-strict-aliasing \
-		-Wno-unused-value -D__XEN__ -D__XEN_TOOLS__ -D__XEN_INTERFACE_VERSION__=__XEN_LATEST_INTERFACE_VERSION__ \
+		-Wno-unused-value -DXYLEM_DEBUG -D__XEN__ -D__XEN_TOOLS__ -D__XEN_INTERFACE_VERSION__=__XEN_LATEST_INTERFACE_VERSION__ \
 		-I"$h" -I"$h/include" -I"$u" -o "$out" "$u/$target.c" $mm "$@" >"$out.log" 2>&1 &&
 		"$out" -seed="${FUZZ_SEED:-1}" -max_total_time="${FUZZ_SECONDS:-5}" -max_len="$max_len" -rss_limit_mb=2048 \
 			-timeout=120 -close_fd_mask=1 -artifact_prefix="$FUZZ_BUILD/" >>"$out.log" 2>&1; then

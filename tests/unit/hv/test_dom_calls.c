@@ -511,6 +511,19 @@ static void topology_of_two_cpus(void)
 	       "and so does cputopoinfo");
 }
 
+static uint32_t levelling_caps(bool faulting)
+{
+	struct xen_sysctl *op = (void *)fake_guest;
+
+	cpu_features.cpuid_faulting = faulting;
+	memset(fake_guest, 0, sizeof(*op));
+	op->cmd = XEN_SYSCTL_get_cpu_levelling_caps;
+	op->interface_version = XEN_SYSCTL_INTERFACE_VERSION;
+	op->u.cpu_levelling_caps.caps = 77;
+	call(hc_sysctl, 0, 0, 0);
+	return op->u.cpu_levelling_caps.caps;
+}
+
 #define MANY 70
 
 static void sysctl_lists_are_preempted(void)
@@ -1027,7 +1040,7 @@ int main(int argc, char **argv)
 	unsigned gone = 0;
 
 	random_seed = argc > 1 ? strtoull(argv[1], NULL, 0) | 1 : 20260101;
-	tap_plan(38);
+	tap_plan(39);
 	machine_init(16384, 2);
 	dom0 = machine_domain(0, 2);
 	dom0->cpu_policy = &policy;
@@ -1041,6 +1054,8 @@ int main(int argc, char **argv)
 	policy_is_for_the_unborn();
 	calls_on_the_dead();
 	topology_of_two_cpus();
+	tap_ok(levelling_caps(true) == XEN_SYSCTL_CPU_LEVELCAP_faulting && !levelling_caps(false),
+	       "CPUID faulting is told of when all CPUs do it");
 	sysctl_lists_are_preempted();
 	frame_types_are_preempted();
 	contents_are_copied();

@@ -5,6 +5,7 @@
  * off is a counter that is odd then, and a call of all CPUs waits for each to be even or to move.
  */
 #include "dom/domain.h"
+#include "../../lib/tap.h"
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
@@ -26,13 +27,6 @@ static unsigned long section[FINDERS + 1]; /* odd: interrupts off; atomic */
 static bool over;                          /* atomic */
 static struct domain *dead;                /* those without a reference; atomic stack by reap_next */
 static __thread unsigned self;
-static unsigned failures, tests;
-
-static void tap(bool ok, const char *what)
-{
-	printf("%sok %u - %s\n", ok ? "" : "not ", ++tests, what);
-	failures += !ok;
-}
 
 static void dawdle(void)
 {
@@ -165,9 +159,9 @@ static void threads(void)
 		if (owned[i])
 			put(owned[i]);
 	freed += reap();
-	tap(!wrong, "who is found has the number that was asked for, and is whole");
-	tap(found && missed, "domains came, were found, and went");
-	tap(freed == made && !domain_count() && !domain_get_next(0), "all are gone in the end");
+	tap_ok(!wrong, "who is found has the number that was asked for, and is whole");
+	tap_ok(found && missed, "domains came, were found, and went");
+	tap_ok(freed == made && !domain_count() && !domain_get_next(0), "all are gone in the end");
 }
 
 int main(void)
@@ -177,18 +171,18 @@ int main(void)
 	struct domain *d = make(0), *last = make(DOMID_FIRST_RESERVED - 1);
 	bool any = false;
 
+	tap_plan(8);
 	for (unsigned i = 0; i < ARRAY_SIZE(none); i++)
 		any |= domain_get(none[i]) || domain_get_next(none[i]);
-	tap(d && last && !any, "reserved numbers are nobody's");
-	tap(!make(0) && domain_count() == 2, "a number is given once");
-	tap(domain_get_next(1) == last && domain_get(0) == d, "the next one is found, and the first");
+	tap_ok(d && last && !any, "reserved numbers are nobody's");
+	tap_ok(!make(0) && domain_count() == 2, "a number is given once");
+	tap_ok(domain_get_next(1) == last && domain_get(0) == d, "the next one is found, and the first");
 	put(d);
 	put(last);
 	put(last);
-	tap(!domain_get(DOMID_FIRST_RESERVED - 1), "one without a reference is not found");
+	tap_ok(!domain_get(DOMID_FIRST_RESERVED - 1), "one without a reference is not found");
 	put(d);
-	tap(reap() == 2 && !domain_count(), "and then it is gone");
+	tap_ok(reap() == 2 && !domain_count(), "and then it is gone");
 	threads();
-	printf("1..%u\n", tests);
-	return failures != 0;
+	return tap_end();
 }

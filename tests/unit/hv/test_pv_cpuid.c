@@ -35,9 +35,32 @@ struct cpuid_regs cpuid(uint32_t leaf, uint32_t subleaf)
 	return (struct cpuid_regs){ 0 };
 }
 
+/* The MSRs that can be read and written; none but in faulting(). */
+static struct {
+	uint32_t number;
+	uint64_t value;
+	bool read_only;
+} msrs_there[2];
+static unsigned msr_writes;
+
 int rdmsr_safe(uint32_t msr, uint64_t *value)
 {
-	(void)msr, (void)value;
+	for (unsigned i = 0; i < ARRAY_SIZE(msrs_there); i++)
+		if (msrs_there[i].number == msr) {
+			*value = msrs_there[i].value;
+			return 0;
+		}
+	return -EFAULT;
+}
+
+int wrmsr_safe(uint32_t msr, uint64_t value)
+{
+	msr_writes++;
+	for (unsigned i = 0; i < ARRAY_SIZE(msrs_there); i++)
+		if (msrs_there[i].number == msr && !msrs_there[i].read_only) {
+			msrs_there[i].value = value;
+			return 0;
+		}
 	return -EFAULT;
 }
 
@@ -217,8 +240,48 @@ static void extended_state(void)
 	v.pv.xcr0 = 1;
 }
 
+/* Levels of leaf 0xb: threads, cores, and nothing behind them; numbers of the package hold so many. */
+static void levels(uint32_t in_package)
+{
+	struct cpuid_regs threads = see(0xb, 0), cores = see(0xb, 1);
+
+	for (uint32_t sub = 0; sub < 4; sub++)
+		CHECK_THAT((see(0xb, sub).ecx & ~0xff00u) == (see(0, 0).eax >= 0xb ? sub : 0));
+	for (uint32_t sub = 2; sub < 4; sub++)
+		CHECK_THAT(!(see(0xb, sub).eax | see(0xb, sub).ebx | see(0xb, sub).ecx >> 8));
+	if (!threads.ebx) {
+		CHECK_THAT(!(threads.eax | threads.ecx >> 8 | cores.eax | cores.ebx | cores.ecx >> 8));
+		return;
+	}
+	CHECK_THAT(threads.ecx >> 8 == 1 && cores.ecx >> 8 == 2);
+	CHECK_THAT(threads.eax <= cores.eax && cores.eax <= 16 && 1u << cores.eax >= in_package);
+	if (cores.eax > 16 || threads.eax > cores.eax)
+		return;
+	CHECK_THAT(threads.ebx <= cores.ebx && threads.ebx <= 1u << threads.eax &&
+	           cores.ebx <= 1u << cores.eax);
+	CHECK_THAT(in_package > 1 || (!cores.eax && cores.ebx == 1));
+}
+
+/* What leaf 1 says of the package, 4 of those that share a cache, 0xb of levels, 0x80000008 of AMD's cores. */
 static void topology(void)
 {
+	uint32_t in_package = see(1, 0).edx & F(HTT) ? see(1, 0).ebx >> 16 & 0xff : 1, numbers = 1;
+	uint32_t amd = see(0x80000008, 0).ecx, core_bits = amd >> 12 & 0xf;
+
+	CHECK_THAT(!(see(1, 0).edx & F(HTT)) == (in_package == 1));
+	CHECK_THAT(in_package > 1 || !(see(1, 0).ebx >> 16 & 0xff || see(0x80000001, 0).ecx & F(CMP_LEGACY)));
+	while (numbers < in_package)
+		numbers *= 2;
+	for (uint32_t sub = 0; sub < 6; sub++) {
+		uint32_t caches = see(4, sub).eax;
+
+		CHECK_THAT((caches >> 26) + 1 <= numbers && (caches >> 14 & 0xfff) + 1 <= numbers);
+	}
+	levels(in_package);
+	CHECK_THAT((amd & 0xff) + 1 ==
+	           (cpu_features.is_amd && cpu_features.max_ext_leaf >= 0x80000008 ? in_package : 1));
+	CHECK_THAT(core_bits ? cpu_features.is_amd && 1u << core_bits >= in_package : !(amd & 0xf000));
+	CHECK_THAT(!(see(0x80000001, 0).ecx & F(TOPOEXT)) && zero(see(0x8000001e, 0)));
 	for (v.id = 0; v.id < 5; v.id++) {
 		CHECK_THAT(see(1, 0).ebx >> 24 == v.id * 2);
 		for (uint32_t sub = 0; see(0, 0).eax >= 0xb && sub < 4; sub++)
@@ -373,6 +436,52 @@ static void each(const struct cpuid_model *m)
 	verdict("%s: and after it wrote sizes and limits that are not the processor's", m->name);
 }
 
+/* Of one leaf and subleaf. */
+static void set(uint32_t leaf, uint32_t subleaf, uint32_t eax, uint32_t ebx, uint32_t ecx)
+{
+	const xen_cpuid_leaf_t *l = leaf_of(d.cpu_policy, leaf);
+
+	CHECK_THAT(!set_leaf(leaf, subleaf, (struct cpuid_regs){ eax, ebx, ecx, l ? l->d : 0 }));
+}
+
+/* A toolstack may write another topology into one of the leaves, of another machine or its own. */
+static void other_topologies(const struct cpuid_model *m)
+{
+	static const uint32_t counts[] = { 0, 1, 2, 3, 16, 24, 64, 200, 255 };
+	const xen_cpuid_leaf_t *one = leaf_of(&policy_pv_default, 1),
+	                       *eight = leaf_of(&policy_pv_default, 0x80000008);
+
+	for (unsigned i = 0; i < ARRAY_SIZE(counts); i++) {
+		begin(m);
+		CHECK_THAT(!set_leaf(1, XEN_CPUID_NO_SUBLEAF,
+		                     (struct cpuid_regs){ one->a, (one->b & ~0xff0000u) | counts[i] << 16,
+		                                          one->c, one->d | F(HTT) }));
+		topology();
+		CHECK_THAT((see(1, 0).ebx >> 16 & 0xff) == (counts[i] > 1 ? counts[i] : 0));
+		begin(m);
+		set(4, 0, counts[i] << 26 | counts[i] << 14 | 0x121, 0x01c0003f, 0x3f);
+		topology();
+		begin(m);
+		set(0xb, 0, counts[i], 2, 0x100);
+		topology();
+		set(0xb, 1, counts[i], counts[i], 0x201);
+		topology();
+		set(0xb, 0, 1, counts[i], counts[i] << 8);
+		topology();
+		begin(m);
+		if (eight)
+			set(0x80000008, XEN_CPUID_NO_SUBLEAF, eight->a, eight->b,
+			    counts[i] | counts[i] << 12);
+		topology();
+	}
+	begin(m);
+	CHECK_THAT(!set_leaf(1, XEN_CPUID_NO_SUBLEAF,
+	                     (struct cpuid_regs){ one->a, one->b, one->c, one->d & ~F(HTT) }));
+	topology();
+	CHECK_THAT(!(see(1, 0).edx & F(HTT)));
+	verdict("%s: its topology agrees with itself after a toolstack wrote another into one leaf", m->name);
+}
+
 /* A toolstack asks for what there is not: it is not refused, as on Xen, and the guest does not see it. libxl does so for
  * each guest with nomigrate=1 (ITSC). */
 static void wished_for(const struct cpuid_model *m)
@@ -404,6 +513,7 @@ static void wished_for(const struct cpuid_model *m)
 	limits();
 	dependences();
 	extended_state();
+	topology();
 	osxsave();
 	CHECK_THAT(!(see(0x80000007, 0).eax | see(0x80000007, 0).ebx | see(0x80000007, 0).ecx));
 	cpu_policy_featureset(&policy_pv_max, had);
@@ -448,7 +558,7 @@ static void began_on_xen(void)
 /* As on Xen 4.17: whether it is emulated, its mode, rate and incarnation; scale and offset; the host's rate. */
 static void how_the_tsc_comes_about(void)
 {
-	struct cpuid_regs r = see(0x40000003, 0);
+	struct cpuid_regs r;
 	uint64_t value;
 
 	d.vtsc = (struct vtsc){ .incarnation = 1, .offset_ns = 1000000 };
@@ -476,10 +586,67 @@ static void how_the_tsc_comes_about(void)
 	verdict("leaf 3 and MSR_TSC tell of an emulated TSC and of the processor's");
 }
 
+/* A processor of that vendor, which says that it has faulting; its MSR may be missing, or not be writable. */
+static void processor_with_faulting(const struct cpuid_model *m, uint32_t msr, bool there, bool writable)
+{
+	model = m;
+	msrs_there[0].number = 0xce; /* PLATFORM_INFO */
+	msrs_there[0].value = 1ull << 31;
+	msrs_there[0].read_only = true;
+	msrs_there[1].number = there ? msr : 0;
+	msrs_there[1].value = 0x100010;
+	msrs_there[1].read_only = !writable;
+	msr_writes = 0;
+	cpu_features_init();
+	CHECK_THAT(cpu_features.cpuid_faulting);
+	cpu_features_enforce();
+}
+
+static void faulting_of(const struct cpuid_model *m, uint32_t msr, uint64_t bit)
+{
+	processor_with_faulting(m, msr, true, true);
+	CHECK_THAT(cpu_features.cpuid_faulting && msr_writes == 1 && msrs_there[1].value == (0x100010 | bit));
+	/* Each further CPU has one of its own. */
+	msrs_there[1].value = 0;
+	CHECK_THAT(cpu_features_match());
+	cpu_features_enforce();
+	CHECK_THAT(cpu_features.cpuid_faulting && msrs_there[1].value == bit);
+	verdict("%s: CPUID faults on each CPU, for whoever runs there", m->name);
+	msrs_there[1].read_only = true;
+	cpu_features_enforce();
+	CHECK_THAT(!cpu_features.cpuid_faulting && cpu_features_match());
+	processor_with_faulting(m, msr, true, false);
+	CHECK_THAT(!cpu_features.cpuid_faulting && msr_writes == 1);
+	processor_with_faulting(m, msr, false, false);
+	CHECK_THAT(!cpu_features.cpuid_faulting && !msr_writes);
+	cpu_features_enforce();
+	CHECK_THAT(!msr_writes);
+	verdict("%s: where a CPU refuses it, nobody is told that it does", m->name);
+	memset(msrs_there, 0, sizeof(msrs_there));
+}
+
+static void faulting(void)
+{
+	static const struct cpuid_row amd_rows[] = { { 0, 0, { 0xd, 0x68747541, 0x444d4163, 0x69746e65 } },
+		                                     { 1, 0, { .edx = F(PAT) | F(PGE) } },
+		                                     { 0x80000000, 0, { .eax = 0x80000021 } },
+		                                     { 0x80000021, 0, { .eax = 1 << 17 } } };
+	static const struct cpuid_row intel_rows[] = { { 0, 0, { 0xd, 0x756e6547, 0x6c65746e, 0x49656e69 } },
+		                                       { 1, 0, { .edx = F(PAT) | F(PGE) } } };
+	const struct cpuid_model amd = { "an AMD", amd_rows, ARRAY_SIZE(amd_rows) },
+	                         intel = { "an Intel", intel_rows, ARRAY_SIZE(intel_rows) };
+
+	faulting_of(&intel, 0x140, 1);
+	faulting_of(&amd, 0xc0010015, 1ull << 35);
+}
+
 int main(void)
 {
+	faulting();
 	for (unsigned i = 0; i < ARRAY_SIZE(cpuid_models); i++)
 		wished_for(&cpuid_models[i]);
+	for (unsigned i = 0; i < ARRAY_SIZE(cpuid_models); i++)
+		other_topologies(&cpuid_models[i]);
 	for (unsigned i = 0; i < ARRAY_SIZE(cpuid_models); i++)
 		each(&cpuid_models[i]);
 	how_the_tsc_comes_about();
