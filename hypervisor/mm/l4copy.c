@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Copies of L4 tables, one for the kernel's and one for the user's on each CPU, that are loaded in the place of the guest's
+ * Copies of L4 tables, some for the kernel's and some for the user's on each CPU, that are loaded in the place of the guest's
  * own: for domains that are shadowed, whose copies lead to shadows (shadow.c), and for those with linear L4 entries (an L4
  * entry that names an L4).
  *
@@ -22,6 +22,8 @@
 #include "mm/internal.h"
 #include "mm/shadow.h"
 
+#define COPIES 4u /* of each mode, so that a guest goes between a few processes without a copy being made */
+
 static struct l4_copies {
 	spinlock_t lock;
 	const struct domain_mm *d; /* whose copy was loaded last; NULL: none */
@@ -30,19 +32,23 @@ static struct l4_copies {
 		mfn_t of;
 		const struct domain_mm *d;
 		uint64_t generation; /* the domain's when it was made */
-	} copy[2];                   /* user, kernel */
+	} copy[2 * COPIES];          /* the user's, then the kernel's */
+	unsigned next[2];            /* the one of each mode that is made anew next */
 } copies[NR_CPUS];
+
+#define for_each_copy(copy, c) for (struct l4_copy *copy = (c)->copy; copy < (c)->copy + 2 * COPIES; copy++)
 
 void pt_copies_init(unsigned cpu)
 {
 	copies[cpu].lock = SPINLOCK(RANK_L4_COPY);
-	for (unsigned i = 0; i < 2; i++) {
+	for_each_copy(copy, &copies[cpu])
+	{
 		mfn_t page = heap_alloc(0, 0);
 
 		if (mfn_eq(page, INVALID_MFN))
 			panic("no memory for the copies of page tables");
-		copies[cpu].copy[i].l4 = mfn_map_own(page);
-		copies[cpu].copy[i].of = INVALID_MFN;
+		copy->l4 = mfn_map_own(page);
+		copy->of = INVALID_MFN;
 	}
 }
 
@@ -74,15 +80,39 @@ static void copy_slots(const struct domain_mm *d, bool shadowed, uint64_t *to, c
 	}
 }
 
+static void empty_slots(uint64_t *l4, unsigned first, unsigned end)
+{
+	for (unsigned i = first; i < end; i += SLOTS_AT_ONCE) {
+		uint64_t any = 0;
+
+#pragma GCC unroll 8
+		for (unsigned k = 0; k < SLOTS_AT_ONCE; k++)
+			any |= l4[i + k];
+		for (unsigned k = i; any && k < i + SLOTS_AT_ONCE; k++)
+			WRITE_ONCE(l4[k], 0);
+	}
+}
+
 static bool is_copy_of(const struct l4_copy *copy, const struct domain_mm *d, mfn_t l4)
 {
 	return copy->d == d && mfn_eq(copy->of, l4);
 }
 
+/* NULL: there is none. */
+static struct l4_copy *find_copy(struct l4_copies *c, const struct domain_mm *d, mfn_t l4, bool kernel)
+{
+	struct l4_copy *copy = &c->copy[kernel * COPIES];
+
+	for (unsigned i = 0; i < COPIES; i++)
+		if (is_copy_of(&copy[i], d, l4))
+			return &copy[i];
+	return NULL;
+}
+
 static mfn_t copy_of(struct domain_mm *d, mfn_t l4, bool kernel, bool m2p)
 {
 	struct l4_copies *c = &copies[this_cpu()];
-	struct l4_copy *copy = &c->copy[kernel];
+	struct l4_copy *copy;
 	const uint64_t *from = mfn_map(l4);
 	uint64_t shadow_flags, flags, generation;
 	bool shadowed;
@@ -97,6 +127,9 @@ static mfn_t copy_of(struct domain_mm *d, mfn_t l4, bool kernel, bool m2p)
 		shadow_unlock(d, shadowed, shadow_flags);
 	}
 	generation = __atomic_load_n(&d->l4_generation, __ATOMIC_SEQ_CST);
+	copy = find_copy(c, d, l4, kernel);
+	if (!copy)
+		copy = &c->copy[kernel * COPIES + c->next[kernel]++ % COPIES];
 	if (!is_copy_of(copy, d, l4) || copy->generation != generation) {
 		copy_slots(d, shadowed, copy->l4, from, 0, HV_L4_FIRST);
 		copy_slots(d, shadowed, copy->l4, from, HV_L4_LAST + 1, TABLE_ENTRIES);
@@ -119,15 +152,15 @@ mfn_t pt_root(struct domain_mm *d, mfn_t l4, bool kernel, bool m2p)
 mfn_t pt_root_ready(const struct domain_mm *d, mfn_t l4, bool kernel, bool m2p)
 {
 	struct l4_copies *c = &copies[this_cpu()];
-	const struct l4_copy *copy = &c->copy[kernel];
+	const struct l4_copy *copy;
 	uint64_t flags;
 	bool ready;
 
 	if (!runs_on_copies(d))
 		return l4;
 	flags = spin_lock_irqsave(&c->lock);
-	ready = is_copy_of(copy, d, l4) &&
-	        copy->generation == __atomic_load_n(&d->l4_generation, __ATOMIC_SEQ_CST) &&
+	copy = find_copy(c, d, l4, kernel);
+	ready = copy && copy->generation == __atomic_load_n(&d->l4_generation, __ATOMIC_SEQ_CST) &&
 	        !!copy->l4[M2P_SLOT] == m2p;
 	spin_unlock_irqrestore(&c->lock, flags);
 	return ready ? mfn_of(copy->l4) : INVALID_MFN;
@@ -195,9 +228,8 @@ void l4_written(struct domain_mm *d, const uint64_t *pe)
 		struct l4_copies *c = &copies[cpu];
 		uint64_t flags = spin_lock_irqsave(&c->lock);
 
-		for (unsigned k = 0; k < 2; k++)
-			if (is_copy_of(&c->copy[k], d, l4))
-				WRITE_ONCE(c->copy[k].l4[i], copied_entry(d, shadowed, READ_ONCE(*pe)));
+		for_each_copy(copy, c) if (is_copy_of(copy, d, l4))
+		        WRITE_ONCE(copy->l4[i], copied_entry(d, shadowed, READ_ONCE(*pe)));
 		spin_unlock_irqrestore(&c->lock, flags);
 	}
 	/* Afterwards: what was copied from a copy before that (xpti) is not as new. */
@@ -211,11 +243,11 @@ bool l4_copy_link(const struct domain_mm *d, mfn_t l4, unsigned slot, uint64_t e
 	uint64_t flags = spin_lock_irqsave(&c->lock);
 	bool changed = false;
 
-	for (unsigned k = 0; k < 2; k++)
-		if (is_copy_of(&c->copy[k], d, l4) && c->copy[k].l4[slot] != e) {
-			WRITE_ONCE(c->copy[k].l4[slot], e);
-			changed = true;
-		}
+	for_each_copy(copy, c) if (is_copy_of(copy, d, l4) && copy->l4[slot] != e)
+	{
+		WRITE_ONCE(copy->l4[slot], e);
+		changed = true;
+	}
 	spin_unlock_irqrestore(&c->lock, flags);
 	return changed;
 }
@@ -226,10 +258,13 @@ void l4_copies_empty(struct domain_mm *d)
 		struct l4_copies *c = &copies[cpu];
 		uint64_t flags = spin_lock_irqsave(&c->lock);
 
-		for (unsigned k = 0; k < 2; k++)
-			for (unsigned i = 0; c->copy[k].d == d && i < TABLE_ENTRIES; i++)
-				if (!slot_is_hv(PTYPE_L4, i))
-					WRITE_ONCE(c->copy[k].l4[i], 0);
+		for_each_copy(copy, c)
+		{
+			if (copy->d != d)
+				continue;
+			empty_slots(copy->l4, 0, HV_L4_FIRST);
+			empty_slots(copy->l4, HV_L4_LAST + 1, TABLE_ENTRIES);
+		}
 		spin_unlock_irqrestore(&c->lock, flags);
 	}
 	l4_changed(d);
@@ -243,9 +278,7 @@ void l4_copies_forget(const struct domain_mm *d)
 
 		if (c->d == d)
 			c->d = NULL;
-		for (unsigned k = 0; k < 2; k++)
-			if (c->copy[k].d == d)
-				c->copy[k].d = NULL;
+		for_each_copy(copy, c) if (copy->d == d) copy->d = NULL;
 		spin_unlock_irqrestore(&c->lock, flags);
 	}
 }

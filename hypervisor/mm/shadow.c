@@ -163,6 +163,14 @@ static void fill(const struct domain_mm *d, struct shadow_page *p)
 		                                  : entry_for(d, p->level, READ_ONCE(table[i])));
 }
 
+/* Its entries are what they should be, but for what they permit: the log knows of nothing any more. */
+static void protect(struct shadow_page *p)
+{
+	for (unsigned i = 0; i < TABLE_ENTRIES; i++)
+		if (p->entries[i] & PTE_RW)
+			WRITE_ONCE(p->entries[i], p->entries[i] & ~PTE_RW);
+}
+
 void shadow_written(struct domain_mm *d, const uint64_t *pe)
 {
 	struct shadow *s = d->shadow;
@@ -259,8 +267,10 @@ static struct shadow_page *shadow_of(struct domain_mm *d, struct frame *table, e
 		list_del(&p->link);
 	}
 	list_add_tail(&p->link, &s->used);
-	if (level > PTYPE_L1 || p->epoch < s->protect_epoch)
+	if (level > PTYPE_L1 || !p->epoch)
 		fill(d, p);
+	else if (p->epoch < s->protect_epoch)
+		protect(p);
 	p->epoch = s->epoch;
 	return p;
 }

@@ -53,7 +53,7 @@ static int open_domain(struct dumper *d)
 	d->shared = xyl_foreign_map(d->x, d->domid, PROT_READ, &info.shared_info_mfn, 1, NULL);
 	if (!d->shared)
 		return stream_because(&d->s);
-	if (guestp2m_read(d->x, &d->s, d->shared, info.memory_pages, NULL, &d->p2m) < 0)
+	if (guestp2m_read(d->x, &d->s, d->shared, info.memory_pages, NULL, true, &d->p2m) < 0)
 		return -1;
 	return read_vcpus(d, info.max_vcpus);
 }

@@ -294,12 +294,15 @@ static bool leaf_is_same(const struct guestp2m *old, const uint64_t *entries, ui
 }
 
 /* 1: it is what the old one was; 0: it may be another; or -1. Of one with a frame at two pfns the second is never the same. */
-static int is_same(struct xyl *x, struct stream *s, const struct guestp2m *p, const struct guestp2m *old)
+static int is_same(struct xyl *x, struct stream *s, const struct guestp2m *p, const struct guestp2m *old,
+                   bool written)
 {
 	uint64_t next = 0, before = XYL_PAGE_NONE;
 	bool same = p->pfn_count == old->pfn_count && p->leaf_count == old->leaf_count &&
 	            !memcmp(p->leaves, old->leaves, p->leaf_count * sizeof(*p->leaves));
 
+	if (same && !written)
+		return 1;
 	for (uint64_t at = 0; same && at < p->leaf_count; at += XYL_BATCH) {
 		uint64_t n = p->leaf_count - at < XYL_BATCH ? p->leaf_count - at : XYL_BATCH;
 		uint64_t *window = xyl_foreign_map(x, s->domid, PROT_READ, p->leaves + at, n, NULL);
@@ -318,7 +321,7 @@ static int is_same(struct xyl *x, struct stream *s, const struct guestp2m *p, co
 }
 
 int guestp2m_read(struct xyl *x, struct stream *s, const struct shared_info *info, uint64_t memory_pages,
-                  const struct guestp2m *old, struct guestp2m *p)
+                  const struct guestp2m *old, bool written, struct guestp2m *p)
 {
 	struct arch_shared_info a = info->arch; /* once: the guest could change it */
 	struct frames leaves = { NULL, 0 };
@@ -333,7 +336,7 @@ int guestp2m_read(struct xyl *x, struct stream *s, const struct shared_info *inf
 		return -1;
 	p->leaves = leaves.mfns;
 	p->leaf_count = leaves.count;
-	rc = old && old->pages ? is_same(x, s, p, old) : 0;
+	rc = old && old->pages ? is_same(x, s, p, old, written) : 0;
 	if (rc == 0) {
 		rc = take_leaves(x, s, p, memory_pages + SLACK);
 		if (rc == 0)

@@ -27,11 +27,12 @@ struct guestp2m {
  * arch.pfn_to_mfn_frame_list_list. The guest wrote all of it, and may have written anything; it should not run. Entries that
  * name no frame (missing, foreign, identity) are left out. memory_pages is how many the domain owns, or may own: what is
  * taken of the host's memory is bounded by that. old: NULL, or what was read of it before; 1 is returned, and p is empty, where it
- * has not changed. s: of the domain, whose progress is told meanwhile. Errors: EINVAL the
+ * has not changed; what stands in the pages that hold it is not compared if nobody has written there since (written false).
+ * s: of the domain, whose progress is told meanwhile. Errors: EINVAL the
  * table is none; ECANCELED.
  */
 XYL_HIDDEN int guestp2m_read(struct xyl *x, struct stream *s, const struct shared_info *info,
-                             uint64_t memory_pages, const struct guestp2m *old,
+                             uint64_t memory_pages, const struct guestp2m *old, bool written,
                              struct guestp2m *p) XYL_MUST_USE;
 XYL_HIDDEN void guestp2m_free(struct guestp2m *p);
 /* The pfn of a frame, or XYL_PAGE_NONE: it is not the guest's, as the guest says. */

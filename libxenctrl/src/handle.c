@@ -17,8 +17,11 @@
 #include <xen/memory.h>
 #include <xen/sys/privcmd.h>
 
-#define PRIVCMD_PATH   "/dev/xen/privcmd"
-#define HYPERCALL_PATH "/dev/xen/hypercall"
+#define PRIVCMD_PATH     "/dev/xen/privcmd"
+#define HYPERCALL_PATH   "/dev/xen/hypercall"
+
+#define BUFFERS          (sizeof(((struct xyl *)NULL)->buffers) / sizeof(((struct xyl *)NULL)->buffers[0]))
+#define BUFFER_PAGES_MAX 256u /* larger ones are not kept */
 
 /* The control interface of another version answers every call with EACCES. */
 static int check_interface(struct xyl *x)
@@ -95,20 +98,53 @@ static void *buffer_map(struct xyl *x, size_t bytes)
 	return p;
 }
 
+/* NULL: there is none of that size. */
+static void *take_cached(struct xyl *x, size_t pages)
+{
+	void *p = NULL;
+
+	pthread_mutex_lock(&x->lock);
+	if (pages == 1 && x->cached)
+		p = x->cache[--x->cached];
+	for (unsigned i = 0; i < BUFFERS && pages > 1 && !p; i++) {
+		if (x->buffers[i].pages != pages)
+			continue;
+		p = x->buffers[i].memory;
+		x->buffers[i].pages = 0;
+	}
+	pthread_mutex_unlock(&x->lock);
+	return p;
+}
+
+/* False: there is no place. */
+static bool keep_cached(struct xyl *x, void *memory, size_t pages)
+{
+	bool kept = false;
+
+	pthread_mutex_lock(&x->lock);
+	if (pages == 1 && x->cached < XYL_PAGE_CACHE) {
+		x->cache[x->cached++] = memory;
+		kept = true;
+	}
+	for (unsigned i = 0; i < BUFFERS && pages > 1 && pages <= BUFFER_PAGES_MAX && !kept; i++) {
+		if (x->buffers[i].pages)
+			continue;
+		x->buffers[i].memory = memory;
+		x->buffers[i].pages = pages;
+		kept = true;
+	}
+	pthread_mutex_unlock(&x->lock);
+	return kept;
+}
+
 void *xyl_hypercall_alloc(struct xyl *x, size_t bytes)
 {
 	size_t pages = xyl_pages(bytes ? bytes : 1);
-	void *p = NULL;
+	void *p = take_cached(x, pages);
 
-	if (pages == 1) {
-		pthread_mutex_lock(&x->lock);
-		if (x->cached)
-			p = x->cache[--x->cached];
-		pthread_mutex_unlock(&x->lock);
-		if (p) {
-			memset(p, 0, XYL_PAGE_BYTES);
-			return p;
-		}
+	if (p) {
+		memset(p, 0, pages * XYL_PAGE_BYTES);
+		return p;
 	}
 	p = buffer_map(x, pages * XYL_PAGE_BYTES);
 	if (!p)
@@ -121,17 +157,7 @@ void xyl_hypercall_free(struct xyl *x, void *memory, size_t bytes)
 	size_t pages = xyl_pages(bytes ? bytes : 1);
 	int saved = errno;
 
-	if (!memory)
-		return;
-	if (pages == 1) {
-		pthread_mutex_lock(&x->lock);
-		if (x->cached < XYL_PAGE_CACHE) {
-			x->cache[x->cached++] = memory;
-			memory = NULL;
-		}
-		pthread_mutex_unlock(&x->lock);
-	}
-	if (memory)
+	if (memory && !keep_cached(x, memory, pages))
 		munmap(memory, pages * XYL_PAGE_BYTES);
 	errno = saved;
 }
@@ -142,6 +168,9 @@ void xyl_close(struct xyl *x)
 		return;
 	for (unsigned i = 0; i < x->cached; i++)
 		munmap(x->cache[i], XYL_PAGE_BYTES);
+	for (unsigned i = 0; i < BUFFERS; i++)
+		if (x->buffers[i].pages)
+			munmap(x->buffers[i].memory, x->buffers[i].pages * XYL_PAGE_BYTES);
 	if (x->hypercall >= 0)
 		close(x->hypercall);
 	close(x->privcmd);

@@ -27,9 +27,14 @@
 struct xyl {
 	int privcmd;
 	int hypercall;        /* /dev/xen/hypercall for memory that the kernel does not move, or -1 */
-	pthread_mutex_t lock; /* guards the cache */
+	pthread_mutex_t lock; /* guards the caches */
 	void *cache[XYL_PAGE_CACHE];
 	unsigned cached;
+	/* As many as a migration within the host has at a time: to map one and let it go costs more than to use it. */
+	struct {
+		void *memory;
+		size_t pages;
+	} buffers[2];
 };
 
 /*

@@ -3,6 +3,9 @@
 #ifndef XYLEM_LIBXENCTRL_PVTABLES_H
 #define XYLEM_LIBXENCTRL_PVTABLES_H
 
+#include <stdbool.h>
+#include <string.h>
+
 #include "private.h"
 
 /* What stands for a frame or pfn in the other numbering; XYL_PAGE_NONE: nothing does. */
@@ -10,13 +13,51 @@ typedef uint64_t pvtables_fn(const void *data, uint64_t frame);
 
 enum pvtables_result { PVTABLES_OK, PVTABLES_UNKNOWN, PVTABLES_LARGE };
 
+#define PVTABLES_ENTRIES   512u
+#define PVTABLES_PRESENT   1u
+#define PVTABLES_LARGE_BIT 0x80u /* at level 2 and 3; at level 1 a bit of the cache's */
+#define PVTABLES_FRAMES    UINT64_C(0x000ffffffffff000) /* the bits with the frame's number */
+#define PVTABLES_XEN_FIRST 256u                         /* the hypervisor's entries in an L4 */
+#define PVTABLES_XEN_LAST  271u
+
+/* Most tables are nearly empty. */
+static inline bool pvtables_eight_zeros(const uint64_t *e)
+{
+	return !(e[0] | e[1] | e[2] | e[3] | e[4] | e[5] | e[6] | e[7]);
+}
+
 /*
  * Copies a table of a level (1 to 4) and turns the frame of each present entry into what fn says. The entries of an L4 that
  * belong to the hypervisor become 0. What cannot be is told, and *entry is the one: PVTABLES_UNKNOWN fn does not know its
- * frame, PVTABLES_LARGE it maps a large page. from and to may be the same.
+ * frame, PVTABLES_LARGE it maps a large page. from and to may be the same. Makes no hypercalls. Inline, so that fn is, too: a
+ * guest stands still meanwhile. Source: xen/arch-x86/xen-x86_64.h, SDM volume 3, 4.5.
  */
-XYL_HIDDEN enum pvtables_result pvtables_translate(const uint64_t from[512], uint64_t to[512], unsigned level,
-                                                   pvtables_fn *fn, const void *data,
-                                                   uint64_t *entry) XYL_MUST_USE;
+static inline enum pvtables_result pvtables_translate(const uint64_t from[512], uint64_t to[512],
+                                                      unsigned level, pvtables_fn *fn, const void *data,
+                                                      uint64_t *entry)
+{
+	for (unsigned i = 0; i < PVTABLES_ENTRIES; i++) {
+		uint64_t e = from[i], frame;
+
+		if (i % 8 == 0 && pvtables_eight_zeros(from + i)) {
+			memset(to + i, 0, 8 * sizeof(*to));
+			i += 7;
+			continue;
+		}
+		if (level == 4 && i >= PVTABLES_XEN_FIRST && i <= PVTABLES_XEN_LAST)
+			e = 0;
+		if (e & PVTABLES_PRESENT) {
+			*entry = e;
+			if (level > 1 && e & PVTABLES_LARGE_BIT)
+				return PVTABLES_LARGE;
+			frame = fn(data, (e & PVTABLES_FRAMES) >> 12);
+			if (frame == XYL_PAGE_NONE)
+				return PVTABLES_UNKNOWN;
+			e = (e & ~PVTABLES_FRAMES) | frame << 12;
+		}
+		to[i] = e;
+	}
+	return PVTABLES_OK;
+}
 
 #endif

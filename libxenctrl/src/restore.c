@@ -257,6 +257,7 @@ static void close_restore(struct restore *r)
 	free(r->pages);
 	free(r->spare);
 	free(r->slots);
+	free(r->tables);
 	free(r->table_pages);
 	free(r->shared);
 	blob_free(&r->cpuid);

@@ -39,6 +39,8 @@ struct restore {
 	struct restore_page *pages; /* in the order in which they came first */
 	uint64_t page_count, page_room;
 	uint64_t frame_count; /* of them that have a frame */
+	uint64_t table_count; /* of them that are page tables */
+	uint32_t *tables;     /* where these stand in pages, when all is there */
 	uint32_t *spare; /* index of pages that were none any more when they came last, and have a frame */
 	uint64_t spare_count;
 	uint32_t *slots; /* hash of their pfns: index in pages + 1, 0: free */
@@ -58,8 +60,18 @@ struct restore {
 	struct shared_info *shared; /* as saved: a page of our own */
 };
 
-/* The page of a pfn, or NULL: the domain has none there. Remembers where it was, as the next one mostly stands behind it. */
-XYL_HIDDEN struct restore_page *restore_page(struct restore *r, uint64_t pfn);
+/* By the hash. Remembers where it was, as the next one mostly stands behind it. */
+XYL_HIDDEN struct restore_page *restore_page_far(struct restore *r, uint64_t pfn);
+
+/* The page of a pfn, or NULL: the domain has none there. */
+static inline struct restore_page *restore_page(struct restore *r, uint64_t pfn)
+{
+	uint64_t place = pfn + r->ahead;
+
+	if (place < r->page_count && r->pages[place].pfn == pfn)
+		return &r->pages[place];
+	return restore_page_far(r, pfn);
+}
 
 /* The frame of a pfn, or XYL_PAGE_NONE. */
 static inline uint64_t restore_mfn(struct restore *r, uint64_t pfn)

@@ -90,14 +90,10 @@ static uint32_t *slot_of(const struct restore *r, uint64_t pfn)
 	return &r->slots[slot];
 }
 
-struct restore_page *restore_page(struct restore *r, uint64_t pfn)
+struct restore_page *restore_page_far(struct restore *r, uint64_t pfn)
 {
-	uint64_t place = pfn + r->ahead;
-	uint32_t slot;
+	uint32_t slot = r->slots ? *slot_of(r, pfn) : 0;
 
-	if (place < r->page_count && r->pages[place].pfn == pfn)
-		return &r->pages[place];
-	slot = r->slots ? *slot_of(r, pfn) : 0;
 	if (!slot)
 		return NULL;
 	r->ahead = slot - 1 - pfn;
@@ -278,13 +274,23 @@ static int get_frames(const struct restore *r, uint64_t *mfns, uint64_t n)
 	return 0;
 }
 
+/* How many of the pages have not come before. */
+static uint64_t missing(struct restore *r, const uint64_t *list, uint32_t count)
+{
+	uint64_t n = 0;
+
+	for (uint32_t i = 0; i < count; i++)
+		n += !restore_page(r, stream_pfn(list[i]));
+	return n;
+}
+
 /* Gives the domain frames for those of count pages that should have one and do not. */
 static int populate(struct restore *r, const uint64_t *list, uint32_t count)
 {
 	struct restore_page *wanted[XYL_BATCH];
 	uint64_t mfns[XYL_BATCH], n = 0;
 
-	if (make_room(r, count) < 0)
+	if ((!r->pages || r->page_room - r->page_count < count) && make_room(r, missing(r, list, count)) < 0)
 		return -1;
 	for (uint32_t i = 0; i < count; i++) {
 		uint64_t pfn = stream_pfn(list[i]);
@@ -320,6 +326,8 @@ static int populate(struct restore *r, const uint64_t *list, uint32_t count)
 /* What a page is from now on. */
 static void set_type(struct restore *r, struct restore_page *page, unsigned type)
 {
+	r->table_count += stream_page_is_table(type);
+	r->table_count -= stream_page_is_table(page->type);
 	page->type = (uint8_t)type;
 	if (type != STREAM_PAGE_NONE || page->spare || page->mfn == XYL_PAGE_NONE)
 		return;
@@ -560,33 +568,33 @@ static int translate(struct restore *r, const struct restore_page *page, uint64_
 	                  (unsigned long long)entry);
 }
 
-/* The next page tables, up to XYL_BATCH, from page *at on, which is moved behind them. */
-static size_t next_tables(const struct restore *r, uint64_t *at, const struct restore_page **tables)
+static int find_tables(struct restore *r)
 {
-	size_t n = 0;
+	uint64_t n = 0;
 
-	for (; *at < r->page_count && n < XYL_BATCH; ++*at)
-		if (stream_page_is_table(r->pages[*at].type))
-			tables[n++] = &r->pages[*at];
-	return n;
+	r->tables = malloc((r->table_count + 1) * sizeof(*r->tables));
+	if (!r->tables)
+		return stream_fail(&r->s, ENOMEM, "out of memory");
+	for (uint64_t i = 0; n < r->table_count; i++)
+		if (r->pages[i].type != STREAM_PAGE_NORMAL && stream_page_is_table(r->pages[i].type))
+			r->tables[n++] = (uint32_t)i;
+	return 0;
 }
 
 static int translate_tables(struct restore *r)
 {
-	const struct restore_page *tables[XYL_BATCH];
-	uint64_t mfns[XYL_BATCH], *window, at = 0;
-	size_t n;
-
-	while ((n = next_tables(r, &at, tables)) > 0) {
+	for (uint64_t at = 0; at < r->table_count; at += XYL_BATCH) {
+		uint64_t n = r->table_count - at < XYL_BATCH ? r->table_count - at : XYL_BATCH;
+		uint64_t mfns[XYL_BATCH], *window;
 		int rc = 0;
 
-		for (size_t i = 0; i < n; i++)
-			mfns[i] = tables[i]->mfn;
+		for (uint64_t i = 0; i < n; i++)
+			mfns[i] = r->pages[r->tables[at + i]].mfn;
 		window = xyl_foreign_map(r->x, r->domid, PROT_READ | PROT_WRITE, mfns, n, NULL);
 		if (!window)
 			return stream_because(&r->s);
-		for (size_t i = 0; i < n && rc == 0; i++)
-			rc = translate(r, tables[i], window + i * PAGE_WORDS);
+		for (uint64_t i = 0; i < n && rc == 0; i++)
+			rc = translate(r, &r->pages[r->tables[at + i]], window + i * PAGE_WORDS);
 		if (xyl_foreign_unmap(r->x, window, n) < 0 || rc < 0 || stream_tick(&r->s) < 0)
 			return -1;
 	}
@@ -640,10 +648,10 @@ static int pin_tables(struct restore *r)
 
 	if (!ops)
 		return -1;
-	for (uint64_t i = 0; i < r->page_count && rc == 0; i++) {
-		const struct restore_page *page = &r->pages[i];
+	for (uint64_t i = 0; i < r->table_count && rc == 0; i++) {
+		const struct restore_page *page = &r->pages[r->tables[i]];
 
-		if (!stream_page_is_table(page->type) || !(page->type & STREAM_PAGE_PINNED))
+		if (!(page->type & STREAM_PAGE_PINNED))
 			continue;
 		ops[n].cmd = commands[(page->type & 7) - 1];
 		ops[n].arg1.mfn = page->mfn;
@@ -667,7 +675,7 @@ int restore_finish_memory(struct restore *r)
 	if (give_back(r, r->spare_count) < 0)
 		return -1;
 	kib = r->how->max_memory_kib ? r->how->max_memory_kib : r->frame_count * 4;
-	if (translate_tables(r) < 0 || write_table_pages(r) < 0 || pin_tables(r) < 0)
+	if (find_tables(r) < 0 || translate_tables(r) < 0 || write_table_pages(r) < 0 || pin_tables(r) < 0)
 		return -1;
 	if (xyl_memory_set_max(r->x, r->domid, kib) < 0 || xyl_memory_set_map(r->x, r->domid, kib) < 0)
 		return stream_because(&r->s);

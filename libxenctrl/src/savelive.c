@@ -263,8 +263,10 @@ static int look(struct live *l)
 	if (!bitmap)
 		return stream_because(&v->s);
 	rc = take_log(l, bitmap, pfns);
-	if (rc == 0)
+	if (rc == 0) {
+		savememory_mark_table(v, bitmap, pfns);
 		rc = read_again(l);
+	}
 	if (rc == 0)
 		savememory_mark_all(v, bitmap, pfns);
 	xyl_hypercall_free(v->x, bitmap, bytes);

@@ -117,8 +117,10 @@ int savememory_read(struct saver *v, uint64_t memory_pages)
 {
 	struct guestp2m new;
 	uint64_t *pfns = NULL;
-	int rc = guestp2m_read(v->x, &v->s, v->shared, memory_pages, &v->p2m, &new);
+	int rc = guestp2m_read(v->x, &v->s, v->shared, memory_pages, &v->p2m, v->written, &new);
 
+	if (rc > 0)
+		v->written = false;
 	if (rc)
 		return rc < 0 ? -1 : 0;
 	if (new.leaf_count < v->leaf_count)
@@ -131,10 +133,20 @@ int savememory_read(struct saver *v, uint64_t memory_pages)
 		return -1;
 	}
 	take_leaves(v, pfns);
+	v->written = false;
 	return 0;
 }
 
 /* ---- what is due ---- */
+
+void savememory_mark_table(struct saver *v, const uint64_t *bitmap, uint64_t pfns)
+{
+	for (uint64_t i = 0; i < v->leaf_count && !v->written; i++) {
+		uint64_t pfn = v->leaf_pfns[i];
+
+		v->written = pfn >= pfns || bitmap[pfn / WORD_BITS] >> pfn % WORD_BITS & 1;
+	}
+}
 
 static void mark(struct saver *v, uint64_t i)
 {

@@ -27,6 +27,7 @@ struct saver {
 	uint64_t *leaf_pfns; /* where the table itself lies */
 	uint64_t leaf_count;
 	uint64_t pfn_count;
+	bool written;     /* live: somebody has written where the table lies since it was read */
 	bool may_be_gone; /* pages that were sent may have none now */
 	bool told;        /* by X86_PV_P2M_FRAMES, as it is */
 	uint64_t *ever;   /* live: a bit for each pfn below STREAM_PFNS_MAX that was sent with content */
@@ -54,6 +55,8 @@ XYL_HIDDEN int savememory_read(struct saver *v, uint64_t memory_pages) XYL_MUST_
 XYL_HIDDEN int savememory_write_table(struct saver *v) XYL_MUST_USE;
 /* The page of this pfn is due. */
 XYL_HIDDEN void savememory_mark(struct saver *v, uint64_t pfn);
+/* Live: whether the table is to be read anew, by a bitmap of so many pfns that were written to. */
+XYL_HIDDEN void savememory_mark_table(struct saver *v, const uint64_t *bitmap, uint64_t pfns);
 /* The pages whose bits are set in a bitmap of so many pfns are due. */
 XYL_HIDDEN void savememory_mark_all(struct saver *v, const uint64_t *bitmap, uint64_t pfns);
 /* Sends up to XYL_BATCH pages that are due, from p2m.pages[*at] on, which is moved behind them. 1: there may be more; 0. */

@@ -9,7 +9,9 @@
  *	4. the backends: they work on their own meanwhile; waited for, interfaces entered into their bridges
  *	5. unpaused
  *
- * A guest that is restored has its memory from a stream instead of a kernel in step 2.
+ * A guest that is restored has its memory from a stream instead of a kernel in step 2. What the store says of it without its
+ * memory and its devices is written before that comes: it stands still when the stream ends, and each instruction counts. Its
+ * devices follow afterwards: a backend that opened a disk earlier would read what the source is still writing.
  *
  * The kernel and the ramdisk are let go of as soon as they are in the domain: a backend may take long.
  *
@@ -227,6 +229,23 @@ static bool claim_memory(struct build *b, GError **error)
 	return fail_host_memory(b, &host, error);
 }
 
+/* Numbers come again: nothing of an earlier domain may be left under this one. */
+static bool clear_store(struct build *b, GError **error)
+{
+	g_autofree char *what = g_strdup_printf("guest \"%s\"", b->conf->name);
+	g_autofree char *stale = g_strdup_printf("/local/domain/%u", b->ids.domid);
+	const char *const old[] = { stale, NULL };
+
+	return storeio_remove(xylemd.io, old, what, error);
+}
+
+static bool write_store(struct build *b, GArray *nodes, GError **error)
+{
+	g_autofree char *what = g_strdup_printf("guest \"%s\"", b->conf->name);
+
+	return storeio_write(xylemd.io, nodes, b->ids.domid, what, error);
+}
+
 static bool fill_from_kernel(struct build *b, uint64_t *pages, GError **error)
 {
 	const struct guestconf *conf = b->conf;
@@ -253,6 +272,18 @@ static bool fill_from_kernel(struct build *b, uint64_t *pages, GError **error)
 	return true;
 }
 
+/* The first half of step 3 for a guest that is restored. */
+static bool begin_store(struct build *b, GError **error)
+{
+	g_autoptr(GArray) nodes = layout_new();
+
+	if (!clear_store(b, error))
+		return false;
+	layout_add_guest(nodes, b->conf, b->ids.domid);
+	layout_add_restored(nodes, b->ids.domid);
+	return write_store(b, nodes, error);
+}
+
 static bool fill_from_stream(struct build *b, uint64_t *pages, GError **error)
 {
 	struct xyl_pv_restore how = { .console_port = b->ids.console_port,
@@ -261,7 +292,7 @@ static bool fill_from_stream(struct build *b, uint64_t *pages, GError **error)
 	struct xyl_pv_restored restored;
 	int rc;
 
-	if (!job_begin(b->guest, "restore", error))
+	if (!begin_store(b, error) || !job_begin(b->guest, "restore", error))
 		return false;
 	rc = xyl_domain_restore(xylemd.xen, b->ids.domid, b->stream, &how, &restored, job_progress, b->guest);
 	if (rc)
@@ -333,17 +364,14 @@ static bool fill_store(struct build *b, GError **error)
 {
 	const struct guestconf *conf = b->conf;
 	g_autoptr(GArray) nodes = layout_new();
-	g_autofree char *what = g_strdup_printf("guest \"%s\"", conf->name);
-	g_autofree char *stale = g_strdup_printf("/local/domain/%u", b->ids.domid);
-	const char *const old[] = { stale, NULL };
 	guint i;
 
-	/* Numbers come again: nothing of an earlier domain may be left under this one. */
-	if (!storeio_remove(xylemd.io, old, what, error))
-		return false;
-	layout_add_guest(nodes, conf, &b->ids);
-	if (b->stream >= 0)
-		layout_add_restored(nodes, b->ids.domid);
+	if (b->stream < 0) {
+		if (!clear_store(b, error))
+			return false;
+		layout_add_guest(nodes, conf, b->ids.domid);
+	}
+	layout_add_rings(nodes, conf, &b->ids);
 	for (i = 0; i < conf->disks->len; i++) {
 		const struct disk *disk = g_ptr_array_index(b->guest->disks, i);
 
@@ -362,11 +390,11 @@ static bool fill_store(struct build *b, GError **error)
 		if (!b->nics)
 			return false;
 	}
-	if (!storeio_write(xylemd.io, nodes, b->ids.domid, what, error))
+	if (!write_store(b, nodes, error))
 		return false;
 	if (xyl_store_introduce(storeio_store(xylemd.io), b->ids.domid, b->ids.store_mfn, b->ids.store_port))
-		return xd_fail(error, XD_ERROR_STORE, "%s: introducing it to xenstored: %s", what,
-		               xyl_error());
+		return xd_fail(error, XD_ERROR_STORE, "guest \"%s\": introducing it to xenstored: %s",
+		               conf->name, xyl_error());
 	return true;
 }
 

@@ -543,11 +543,14 @@ static void crew_init(struct crew *crew, guint base)
 /*
  * Who builds a guest needs a list of its pages for a moment, megabytes for a large one. When the first such list is freed glibc
  * begins to take later ones from the thread's arena, of which there are many, and to keep as much in each: not so where the
- * limits are set.
+ * limits are set. What two arenas keep is there when a guest is saved or restored next, and stands still meanwhile: to give it
+ * back to the kernel and take it again costs more than all that is done with it.
  */
+#define KEPT_BYTES (4 << 20)
+
 static void limit_memory(void)
 {
-	if (!mallopt(M_MMAP_THRESHOLD, 128 << 10) || !mallopt(M_TRIM_THRESHOLD, 128 << 10) ||
+	if (!mallopt(M_MMAP_THRESHOLD, KEPT_BYTES) || !mallopt(M_TRIM_THRESHOLD, KEPT_BYTES) ||
 	    !mallopt(M_ARENA_MAX, 2))
 		g_warning("memory that is free again may stay with xylemd");
 }

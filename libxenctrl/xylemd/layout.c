@@ -61,7 +61,7 @@ static void add_console(GArray *nodes, const char *base, const struct layout_ids
 	add(nodes, LAYOUT_INHERIT, base, "console/tty", "");
 }
 
-void layout_add_guest(GArray *nodes, const struct guestconf *conf, const struct layout_ids *ids)
+void layout_add_guest(GArray *nodes, const struct guestconf *conf, uint32_t domid)
 {
 	/* What the guest itself may write, or acknowledge by removing. */
 	static const char *const guest_owned[] = { "control/shutdown",
@@ -75,7 +75,7 @@ void layout_add_guest(GArray *nodes, const struct guestconf *conf, const struct 
 		                                   "attr",
 		                                   "error",
 		                                   "device/suspend/event-channel" };
-	g_autofree char *base = g_strdup_printf("/local/domain/%u", ids->domid);
+	g_autofree char *base = g_strdup_printf("/local/domain/%u", domid);
 	g_autofree char *vm = g_strconcat("/vm/", conf->uuid, NULL);
 	guint i;
 
@@ -86,7 +86,7 @@ void layout_add_guest(GArray *nodes, const struct guestconf *conf, const struct 
 	add(nodes, LAYOUT_GUEST_READS, base, NULL, "");
 	add(nodes, LAYOUT_INHERIT, base, "vm", vm);
 	add(nodes, LAYOUT_INHERIT, base, "name", conf->name);
-	add_number(nodes, base, "domid", ids->domid);
+	add_number(nodes, base, "domid", domid);
 	add(nodes, LAYOUT_INHERIT, base, "device", "");
 	add(nodes, LAYOUT_INHERIT, base, "control/platform-feature-multiprocessor-suspend", "1");
 	add(nodes, LAYOUT_INHERIT, base, "control/platform-feature-xs_reset_watches", "1");
@@ -100,6 +100,12 @@ void layout_add_guest(GArray *nodes, const struct guestconf *conf, const struct 
 	}
 	add_number(nodes, base, "memory/static-max", conf->max_memory_kib);
 	add_number(nodes, base, "memory/target", conf->memory_kib);
+}
+
+void layout_add_rings(GArray *nodes, const struct guestconf *conf, const struct layout_ids *ids)
+{
+	g_autofree char *base = g_strdup_printf("/local/domain/%u", ids->domid);
+
 	add_number(nodes, base, "store/port", ids->store_port);
 	add_number(nodes, base, "store/ring-ref", ids->store_mfn);
 	if (conf->console)

@@ -40,8 +40,10 @@ struct layout_ids {
 	uint64_t console_mfn;
 };
 
-/* /local/domain/<id> and /vm/<uuid>, without devices. */
-void layout_add_guest(GArray *nodes, const struct guestconf *conf, const struct layout_ids *ids);
+/* /local/domain/<id> and /vm/<uuid>, without what needs the guest's memory, and without devices. */
+void layout_add_guest(GArray *nodes, const struct guestconf *conf, uint32_t domid);
+/* After that: where its rings of store and console lie. */
+void layout_add_rings(GArray *nodes, const struct guestconf *conf, const struct layout_ids *ids);
 /* After that, for a guest that is restored: what its kernel wrote when it booted, and does not write again. */
 void layout_add_restored(GArray *nodes, uint32_t domid);
 /* "vbd" for a disk that the kernel serves, "qdisk" for QEMU's: of its backend's directory. */

@@ -42,6 +42,11 @@ static void mark_end(void)
 	__asm__ volatile(".byte 0x0f, 0x1f, 0x80, 0x02, 0x00, 0x41, 0x4d" ::: "memory");
 }
 
+static void mark_moment(void)
+{
+	__asm__ volatile(".byte 0x0f, 0x1f, 0x80, 0x04, 0x00, 0x41, 0x4d" ::: "memory");
+}
+
 static GVariant *call(const char *method, GVariant *arguments)
 {
 	GError *error = NULL;
@@ -108,6 +113,7 @@ int main(int argc, char **argv)
 	begin("Restore", g_variant_new("(@a{sv}hu)", copy, 0, 1), ends[0]);
 	while (answers < 2)
 		g_main_context_iteration(NULL, TRUE);
+	mark_moment();
 	call("Unpause", g_variant_new("(s)", argv[3]));
 	usleep(20000); /* between two hosts the copy runs before the source has been told to destroy the guest */
 	call("Destroy", g_variant_new("(s)", argv[1]));

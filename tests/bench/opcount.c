@@ -3,7 +3,8 @@
  * A QEMU TCG plugin that counts what a machine executes between marks: instructions by who executes them, and
  * the costly ones by kind. A mark is a long no-op with 0x4d410001 (a stretch begins) or 0x4d410002 (it ends)
  * as its displacement; each end prints one line. Power-on counts as the first begin. A beat is a mark with 0x4d410003: the
- * line also has the most that was executed from one beat to the next (gap), as far as both were within the stretch.
+ * line also has the most that was executed from one beat to the next (gap), as far as both were within the stretch; or what was
+ * executed between the two beats around a mark with 0x4d410004 (a moment), if there was one.
  *
  * Who executes is told by the address: lower half user, the range that Xen's ABI reserves the hypervisor, the
  * rest kernel. Repeated string instructions count once per iteration. Meant for one virtual CPU and -icount.
@@ -38,8 +39,9 @@ enum { USER, KERNEL, HYPERVISOR, CR3, CR4, INVLPG, WRMSR, IRET, SYSRET, COUNTERS
 static const char *const names[COUNTERS] = { "user",   "kernel", "hypervisor", "cr3",   "cr4",
 	                                     "invlpg", "wrmsr",  "iret",       "sysret" };
 static uint64_t now[COUNTERS], begin[COUNTERS];
-/* When the last beat of this stretch was (0: there was none), and the longest way between two. */
+/* When the last beat of this stretch was (0: there was none), and the longest way between two, or the one that counts. */
 static uint64_t beat, gap;
+static enum { LONGEST, THIS_ONE, KNOWN } which;
 static FILE *out;
 
 static void stretch_begins(unsigned cpu, void *data)
@@ -47,6 +49,7 @@ static void stretch_begins(unsigned cpu, void *data)
 	(void)cpu, (void)data;
 	memcpy(begin, now, sizeof(now));
 	beat = gap = 0;
+	which = LONGEST;
 }
 
 static void beats(unsigned cpu, void *data)
@@ -54,8 +57,10 @@ static void beats(unsigned cpu, void *data)
 	uint64_t total = now[USER] + now[KERNEL] + now[HYPERVISOR];
 
 	(void)cpu, (void)data;
-	if (beat && total - beat > gap)
+	if (beat && (which == THIS_ONE || (which == LONGEST && total - beat > gap)))
 		gap = total - beat;
+	if (which == THIS_ONE)
+		which = KNOWN;
 	beat = total;
 }
 
@@ -71,7 +76,13 @@ static void stretch_ends(unsigned cpu, void *data)
 	fflush(out);
 }
 
-static mark_fn *const marks[] = { stretch_begins, stretch_ends, beats };
+static void moment(unsigned cpu, void *data)
+{
+	(void)cpu, (void)data;
+	which = THIS_ONE;
+}
+
+static mark_fn *const marks[] = { stretch_begins, stretch_ends, beats, moment };
 
 static int executor(uint64_t address)
 {
@@ -117,7 +128,7 @@ static void instrument(struct qemu_plugin_insn *insn)
 		return;
 	if (size == 7 && code[0] == 0x0f && code[1] == 0x1f && code[2] == 0x80)
 		memcpy(&mark, code + 3, sizeof(mark));
-	if (mark >= 0x4d410001 && mark <= 0x4d410003)
+	if (mark >= 0x4d410001 && mark <= 0x4d410004)
 		qemu_plugin_register_vcpu_insn_exec_cb(insn, marks[mark - 0x4d410001], 0, NULL);
 	qemu_plugin_register_vcpu_insn_exec_inline(insn, 0, &now[executor(qemu_plugin_insn_vaddr(insn))], 1);
 	kind = costly(code, size);

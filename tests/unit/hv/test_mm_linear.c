@@ -418,6 +418,47 @@ static void copies(void)
 	CHECK_THAT(fake_tlb_check() == 0);
 }
 
+/* A guest goes between its processes, and back to one whose copy is still there. */
+static void few_copies(void)
+{
+	struct tree t[5];
+	mfn_t copy[5];
+	unsigned ready = 0;
+
+	fake_set_cpu(1);
+	for (unsigned i = 0; i < 5; i++) {
+		t[i] = make_tree(d1);
+		CHECK_THAT(pin(d1, t[i].t[4], PTYPE_L4) == 0);
+	}
+	CHECK_THAT(write_to(d1, t[0].t[4], SLOT, pte(t[0].t[4], LINEAR)) == 0);
+	for (unsigned i = 0; i < 4; i++) {
+		copy[i] = pt_root(d1, t[i].t[4], true, true);
+		for (unsigned k = 0; k <= i; k++)
+			CHECK_THAT(mfn_eq(pt_root_ready(d1, t[k].t[4], true, true), copy[k]) &&
+			           (k == i || !mfn_eq(copy[k], copy[i])));
+	}
+	/* An entry that is written is in the copy of that L4 and in no other one, and all are made anew once. */
+	CHECK_THAT(write_to(d1, t[1].t[4], 7, pte(t[2].t[3], TABLE_FLAGS)) == 0);
+	for (unsigned i = 0; i < 4; i++) {
+		CHECK_THAT(entry(copy[i], 7) == entry(t[i].t[4], 7) && !entry(copy[i], 7) == (i != 1));
+		CHECK_THAT(mfn_eq(pt_root_ready(d1, t[i].t[4], true, true), INVALID_MFN));
+		CHECK_THAT(mfn_eq(pt_root(d1, t[i].t[4], true, true), copy[i]));
+	}
+	CHECK_THAT(write_to(d1, t[1].t[4], 7, 0) == 0 && !entry(copy[1], 7));
+	for (unsigned i = 0; i < 4; i++)
+		CHECK_THAT(mfn_eq(pt_root(d1, t[i].t[4], true, true), copy[i]));
+	/* A fifth one takes the place of one, which says so. */
+	copy[4] = pt_root(d1, t[4].t[4], true, true);
+	for (unsigned i = 0; i < 4; i++) {
+		mfn_t root = pt_root_ready(d1, t[i].t[4], true, true);
+
+		CHECK_THAT(mfn_eq(root, mfn_eq(copy[i], copy[4]) ? INVALID_MFN : copy[i]));
+		ready += !mfn_eq(root, INVALID_MFN);
+	}
+	CHECK_THAT(ready == 3);
+	audit();
+}
+
 /* A build that comes to its first linear L4 entry behind the hypervisor's slots, which are there by then. */
 static void late_in_a_build(void)
 {
@@ -515,7 +556,7 @@ static void run(void (*fn)(void), const char *name)
 
 int main(void)
 {
-	tap_plan(11);
+	tap_plan(12);
 	fake_init(2048, 0);
 	run(own_table, "an entry may name its own table, read-only, at each level, and holds nothing");
 	run(depth,
@@ -529,6 +570,7 @@ int main(void)
 	run(late_in_a_build, "a linear L4 entry behind the hypervisor's slots empties them");
 	run(hypervisor_slots, "no walk through linear entries comes to the hypervisor's slots");
 	run(compare_and_exchange, "a compare-and-exchange that fails gives the linear reference back");
+	run(few_copies, "a CPU keeps copies of four L4s of each mode, and each follows its own L4");
 	run(next_domain, "copies of a domain that is no more are nobody's");
 	return tap_end();
 }

@@ -376,7 +376,7 @@ static void stop_shadows(struct domain *d)
 static void tables_of_the_fast_paths(void)
 {
 	struct vcpu *v = d1->vcpus[0], *other = d2->vcpus[0];
-	mfn_t copy[2], user = give_user_tables(v);
+	mfn_t copy[2], others[2], user = give_user_tables(v);
 
 	begin();
 	v->pv.kernel_mode = true;
@@ -398,16 +398,20 @@ static void tables_of_the_fast_paths(void)
 	pv_fastpath_tables(v);
 	CHECK_THAT(fast_are(INVALID_MFN, copy[1]));
 	v->l4_user = user;
-	/* Another domain's copies take their place. */
+	/* Another domain has copies of its own, and these stay. */
 	start_shadows(d2);
 	fake_pv_switch(v, other);
-	CHECK_THAT(fast_are(INVALID_MFN, copy[1]));
+	others[1] = fast(true);
+	CHECK_THAT(fast_are(INVALID_MFN, others[1]) && !mfn_eq(others[1], INVALID_MFN) &&
+	           !mfn_eq(others[1], copy[1]));
 	(void)give_user_tables(other);
 	pv_toggle_mode(other);
+	others[0] = fast(false);
 	pv_toggle_mode(other);
-	CHECK_THAT(fast_are(copy[0], copy[1]));
+	CHECK_THAT(fast_are(others[0], others[1]) && !mfn_eq(others[0], INVALID_MFN) &&
+	           !mfn_eq(others[0], copy[0]));
 	fake_pv_switch(other, v);
-	CHECK_THAT(fast_are(INVALID_MFN, copy[1]));
+	CHECK_THAT(fast_are(copy[0], copy[1]));
 	d1->xpti = true;
 	pv_load_address_space(v);
 	CHECK_THAT(fast_are(INVALID_MFN, INVALID_MFN) && cpu_info()->hv_cr3 == mfn_to_maddr(copy[1]).a);

@@ -51,7 +51,7 @@ static void sum_all(uint64_t *now)
 	if (xyl_domain_info(x, domid, &info) < 0)
 		die("info");
 	shared = xyl_foreign_map(x, domid, PROT_READ, &info.shared_info_mfn, 1, NULL);
-	if (!shared || guestp2m_read(x, &s, shared, info.memory_pages, NULL, &p2m) < 0)
+	if (!shared || guestp2m_read(x, &s, shared, info.memory_pages, NULL, true, &p2m) < 0)
 		die("table of frames");
 	memset(now, 0, pfns * sizeof(*now));
 	for (uint64_t at = 0; at < p2m.used_count; at += BATCH) {

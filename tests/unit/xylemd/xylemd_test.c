@@ -363,7 +363,8 @@ static void test_layout(const char *dir)
 	                 *bare = parse("{" MINIMAL ", 'consoles': <uint32 0>}", &error);
 	GArray *nodes = layout_new();
 
-	layout_add_guest(nodes, full, &ids);
+	layout_add_guest(nodes, full, 7);
+	layout_add_rings(nodes, full, &ids);
 	layout_add_disk(nodes, 7, g_ptr_array_index(full->disks, 0), 254, 3);
 	layout_add_disk(nodes, 7, g_ptr_array_index(full->disks, 1), 7, 31);
 	layout_add_disk(nodes, 7, g_ptr_array_index(full->disks, 2), 11, 0);
@@ -375,7 +376,8 @@ static void test_layout(const char *dir)
 		layout_add_console(nodes, 7, g_ptr_array_index(full->consoles, i));
 	compare_golden(dir, "full.layout", nodes);
 	nodes = layout_new();
-	layout_add_guest(nodes, bare, &ids);
+	layout_add_guest(nodes, bare, 7);
+	layout_add_rings(nodes, bare, &ids);
 	compare_golden(dir, "minimal.layout", nodes);
 	guestconf_free(full);
 	guestconf_free(bare);
@@ -392,7 +394,8 @@ static void test_layout_rights(void)
 	bool inside = true, shut = true;
 	guint i, j;
 
-	layout_add_guest(nodes, conf, &ids);
+	layout_add_guest(nodes, conf, 7);
+	layout_add_rings(nodes, conf, &ids);
 	layout_add_disk(nodes, 7, g_ptr_array_index(conf->disks, 0), 254, 3);
 	for (i = 0; i < nodes->len; i++) {
 		struct layout_node *node = &g_array_index(nodes, struct layout_node, i);
