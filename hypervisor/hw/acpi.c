@@ -4,8 +4,8 @@
  * are not trusted further than their checksums: each field is read within the table's length.
  */
 #include "hw/acpi.h"
-#include "hw/internal.h"
 #include "hw/mem.h"
+#include "hw/paging.h"
 #include "hw/power.h"
 #include "lib/log.h"
 #include "lib/string.h"

@@ -6,10 +6,11 @@
  */
 #include "hw/console.h"
 #include "hw/acpi.h"
+#include "hw/bootmem.h"
 #include "hw/cpu.h"
-#include "hw/internal.h"
 #include "hw/irq.h"
 #include "hw/lock.h"
+#include "hw/mem.h"
 #include "hw/options.h"
 #include "hw/paging.h"
 #include "lib/log.h"

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* I/O APICs: redirection entries by global system interrupt. All registers behind one lock. */
+#include "hw/ioapic.h"
 #include "hw/acpi.h"
-#include "hw/internal.h"
 #include "hw/irq.h"
 #include "hw/lock.h"
+#include "hw/paging.h"
 #include "lib/errno.h"
 #include "lib/log.h"
 

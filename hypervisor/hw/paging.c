@@ -7,8 +7,9 @@
  * stays, and pages with a number (device_map_page()) are replaced.
  */
 #include "hw/paging.h"
-#include "hw/internal.h"
+#include "hw/bootmem.h"
 #include "hw/lock.h"
+#include "hw/mem.h"
 #include "hw/tlb.h"
 #include "hw/upward.h"
 #include "lib/log.h"

@@ -9,7 +9,7 @@
 #ifndef HW_PAGING_H
 #define HW_PAGING_H
 
-#include "hw/mem.h"
+#include "lib/types.h"
 
 #define HV_PTE_P   (1ull << 0)
 #define HV_PTE_RW  (1ull << 1)
@@ -35,13 +35,18 @@ mfn_t hv_reduced_l3(unsigned cpu);
 /* Writes over the hypervisor's own text, at any time; who may run there meanwhile is the caller's concern. */
 void text_write(void *at, const uint8_t *bytes, unsigned n);
 
-/* Frames that are never given back, not cleared; align_pages is a power of two. Panics when there are none. Until the heap
- * takes over. */
-mfn_t boot_alloc(uint64_t pages, uint64_t align_pages);
+void paging_init(void); /* final tables of the image and of all memory; loads them */
+void cpu_area_init(unsigned cpu);
+mfn_t cpu_area_gdt_mfn(unsigned cpu);
+
+mfn_t mfn_of(const void *direct_map_va);
+/* Uncached mapping of device registers; permanent. NULL when the window is full. */
+void *device_map(maddr_t base, size_t size);
 /*
- * What is left of RAM besides the image, the modules and what boot_alloc() gave away: the i-th free range,
- * false behind the last one. mm_init() gives these to the heap, after its own calls of boot_alloc().
+ * The same for what comes and goes: the page of registers that base is in, in place of what the page with this number
+ * mapped before. The caller owns the number. Interrupts on.
  */
-bool boot_free_range(unsigned i, struct memory_region *range);
+#define DEVICE_PAGES 512 /* numbers: 0 .. 511 */
+void *device_map_page(unsigned number, maddr_t base);
 
 #endif

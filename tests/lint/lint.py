@@ -21,7 +21,7 @@ GUEST_REACHABLE = ["mm", "dom", "pv", "hypercall"]
 # Calls that refuse everybody but dom0 before they read an argument: no guest gets further into these files.
 DOM0_ONLY = ["hypervisor/hypercall/" + f for f in ("cpupool.c", "debugdump.c", "debugdump.h", "debugkeys.c", "domctl.c", "domctl.h",
                                                    "domctl_access.c", "domctl_frames.c", "domctl_shadow.c", "domctl_vcpu.c", "domctl_vcpustate.c",
-                                                   "hypfs.c", "mca.c", "platform.c", "pm.c", "settings.h", "sysctl.c", "tbuf.c")] + \
+                                                   "hypfs.c", "mca.c", "platform.c", "pm.c", "settings.h", "sysctl.c", "sysctl.h", "tbuf.c")] + \
             ["hypervisor/dom/cpupool.c"]
 LGPL = ("libxenctrl/src/", "libxenctrl/include/", "libvirt-driver/", "tools/xylem-import.c")
 EITHER = ("hypervisor/lib/pv", "hypervisor/lib/framecopy", "hypervisor/lib/elf", "hypervisor/lib/bzimage", "hypervisor/lib/decompress", "tests/xml/", "tests/xl/",
@@ -102,10 +102,10 @@ def rule_length(paths):
 
 
 def rule_guest_reachable(paths):
-    """code that guests reach stays below 16,500 lines"""
-    total = sum(read(p).count("\n") for p in paths
+    """code that guests reach stays below 16,100 lines, includes and include guards apart"""
+    total = sum(len(re.findall(r"^(?!\s*#\s*include\b|#ifndef \w+_H$|#define \w+_H$|#endif$).*\n", read(p), re.M)) for p in paths
                 if p.startswith(tuple("hypervisor/%s/" % f for f in GUEST_REACHABLE)) and p not in DOM0_ONLY)
-    if total > 16500:
+    if total > 16100:
         yield "hypervisor", "%d lines in %s" % (total, ", ".join(GUEST_REACHABLE))
 
 
