@@ -14,10 +14,10 @@
 #include "boot/boot.h"
 #include "boot/unpack.h"
 #include "dom/domain.h"
-#include "dom/sched.h"
-#include "hw/irq.h"
+#include "dom/vcpu.h"
 #include "hw/mem.h"
 #include "hw/options.h"
+#include "hw/paging.h"
 #include "hw/spec.h"
 #include "lib/errno.h"
 #include "lib/log.h"
@@ -25,7 +25,8 @@
 #include "lib/string.h"
 #include "mm/heap.h"
 #include "mm/pagetable.h"
-#include "pv/pv.h"
+#include "mm/validate.h"
+#include "pv/vcpu.h"
 
 #define RESERVE_PAGES (64ul << 8) /* 64 MiB for the hypervisor itself, at the least */
 #define BLOCK_ORDER   9           /* frames are given in blocks of 2 MiB as long as there are any */

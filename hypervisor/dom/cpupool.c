@@ -14,8 +14,11 @@
  * A pool's memory outlives whoever found it with interrupts off: cpupool_destroy() calls all CPUs before it frees it.
  */
 #include "dom/cpupool.h"
+#include "dom/domtable.h"
+#include "dom/sched.h"
 #include "dom/sched_private.h"
 #include "hw/irq.h"
+#include "hw/smp.h"
 #include "lib/errno.h"
 #include "lib/log.h"
 #include "mm/heap.h"

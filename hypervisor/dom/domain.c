@@ -10,21 +10,25 @@
  */
 #include "dom/domain.h"
 #include "dom/cpupool.h"
+#include "dom/domtable.h"
 #include "dom/evtchn.h"
 #include "dom/grant.h"
 #include "dom/guest.h"
 #include "dom/pirq.h"
 #include "dom/sched.h"
+#include "dom/switch.h"
+#include "dom/vcpu.h"
+#include "hw/options.h"
+#include "hw/smp.h"
 #include "lib/errno.h"
 #include "lib/log.h"
 #include "lib/string.h"
 #include "mm/heap.h"
 #include "mm/pagetable.h"
-#include "hw/mem.h"
-#include "hw/options.h"
 #include "hw/power.h"
 #include "hw/time.h"
 #include "hw/trace.h"
+#include "mm/perdomain.h"
 
 struct domain *dom0;
 

@@ -187,17 +187,6 @@ struct domain {
 
 /* ---- by number, and references (domtable.c) ---- */
 extern struct domain *dom0;
-/* With a reference, or NULL. DOMID_SELF is not resolved here. */
-struct domain *domain_get(uint16_t domid);
-/* Next domain with number >= domid, with a reference, or NULL: for walking all of them. */
-struct domain *domain_get_next(uint16_t domid);
-unsigned domain_count(void);
-/* Entered while it has a reference: 0 or -EEXIST. Taken out when it has none; freed after domtable_wait(), which calls
- * all CPUs (interrupts on, no lock that is taken with interrupts off). */
-int domtable_add(struct domain *d) __must_check;
-void domtable_remove(struct domain *d);
-void domtable_wait(void);
-void domain_ref(struct domain *d);
 void domain_put(struct domain *d);
 /* Number of the caller's FOREIGNDOM-style argument: DOMID_SELF or another one; with a reference, or NULL. */
 struct domain *domain_get_self_or(uint16_t domid);
@@ -222,8 +211,6 @@ struct domain_config {
 int domain_create(const struct domain_config *config, struct domain **out) __must_check;
 /* Domctl and the domain's own death: preemptible; 0 when dead, -ERESTART_HV, -EINVAL for dom0 itself. */
 int domain_destroy(struct domain *d) __must_check;
-int vcpu_create(struct domain *d, unsigned id) __must_check; /* down and uninitialised */
-struct vcpu *idle_vcpu_create(unsigned cpu);                 /* boot */
 
 /* Guest's own or toolstack's: all vcpus stop, the toolstack is notified (VIRQ_DOM_EXC). dom0: the machine follows. */
 void domain_shutdown(struct domain *d, unsigned reason);
@@ -231,21 +218,8 @@ int domain_resume(struct domain *d) __must_check;
 /* The guest broke its contract: logs domain and reason, then SHUTDOWN_crash. Safe in any context but NMI. */
 void domain_crash(struct domain *d, const char *fmt, ...) __printf(2, 3);
 
-/* ---- running ---- */
-void domain_pause(struct domain *d); /* waits until no vcpu of it runs; not for the caller's own domain */
-void domain_pause_nosync(struct domain *d);
-void domain_unpause(struct domain *d);
 int domain_controller_pause(struct domain *d) __must_check;   /* domctl: counted */
 int domain_controller_unpause(struct domain *d) __must_check; /* -EINVAL: was not paused */
-void vcpu_pause(struct vcpu *v);
-void vcpu_unpause(struct vcpu *v);
-/* After pause_flags or an event changed: lets it run, or makes a running one look at its events. */
-void vcpu_wake(struct vcpu *v);
-void vcpu_kick(struct vcpu *v);
-/* After something began to keep it from running (a pause flag): takes it off its CPU, without waiting. */
-void vcpu_sleep(struct vcpu *v);
-/* Whether nothing keeps it from running. */
-bool vcpu_runnable(const struct vcpu *v);
 
 /* info page of a vcpu; also marks an event as pending (used by evtchn.c and timers). */
 static inline bool vcpu_event_pending(const struct vcpu *v)
@@ -257,23 +231,7 @@ static inline bool vcpu_nmi_due(const struct vcpu *v)
 {
 	return READ_ONCE(v->pv.nmi_pending) && !v->pv.nmi_masked && v->pv.traps[TRAP_NMI].address;
 }
-void vcpu_mark_events_pending(struct vcpu *v);
-/* VCPUOP_register_vcpu_info */
-int vcpu_register_info(struct vcpu *v, mfn_t mfn, unsigned offset) __must_check;
-void vcpu_unregister_info(struct vcpu *v); /* the vcpu does not run; puts it on a page that nobody reads */
-void vcpu_destroy(struct vcpu *v);         /* frees it; no reference is left */
-/* SCHEDOP_poll ends; returns whether it was polling. */
-bool vcpu_unpoll(struct vcpu *v);
 /* SCHEDOP_watchdog: 0 or the number given, -EINVAL, -ENOSPC (none free). */
 int domain_watchdog(struct domain *d, uint32_t id, uint32_t seconds) __must_check;
-/* VCPUOP timers. Period 0: stop. */
-void vcpu_set_periodic(struct vcpu *v, uint64_t period_ns);
-void vcpu_set_singleshot(struct vcpu *v, uint64_t expires_ns);
-void vcpu_periodic_resume(struct vcpu *v, uint64_t now_ns); /* at switch-in */
-/* Refreshes the pvclock page of a vcpu, on its own CPU: when it is switched in, and at the end of a slice
- * when this CPU's clock was steered meanwhile (vcpu_time_stale()). */
-void vcpu_time_update(struct vcpu *v, bool force);
-bool vcpu_time_stale(const struct vcpu *v);
-void domain_wallclock_update(struct domain *d);
 
 #endif

@@ -12,8 +12,10 @@
  * Memory of a domain is therefore valid as long as a CPU that found it is between 1's two steps. A bit per number
  * tells which are in use, for whoever walks all of them.
  */
+#include "dom/domtable.h"
 #include "dom/domain.h"
 #include "hw/cpu.h"
+#include "hw/smp.h"
 #include "lib/errno.h"
 #include "lib/log.h"
 

@@ -11,7 +11,11 @@
  * dying domain takes both locks and turns its peers into unbound channels before it goes.
  */
 #include "dom/evtchn.h"
+#include "dom/domtable.h"
 #include "dom/pirq.h"
+#include "dom/sched.h"
+#include "dom/vcpu.h"
+#include "hw/smp.h"
 #include "lib/errno.h"
 #include "lib/log.h"
 #include "mm/heap.h"

@@ -17,6 +17,8 @@
  * using side claims its track first, then the granting side is worked on.
  */
 #include "dom/grant.h"
+#include "dom/domtable.h"
+#include "hw/smp.h"
 #include "lib/errno.h"
 #include "lib/log.h"
 #include "lib/string.h"
@@ -27,6 +29,7 @@
 #include "hw/tlb.h"
 #include "hw/trace.h"
 #include "hw/uaccess.h"
+#include "mm/ptype.h"
 
 #define ENTRIES_PER_FRAME (PAGE_SIZE / sizeof(grant_entry_v1_t))
 #define TRACKS_PER_CHUNK  256

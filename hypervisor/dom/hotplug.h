@@ -3,7 +3,7 @@
 #ifndef DOM_HOTPLUG_H
 #define DOM_HOTPLUG_H
 
-#include "dom/domain.h"
+#include "lib/types.h"
 
 /* domctl_lock, for all. 0; -EINVAL: no such CPU, or CPU 0, which stays; -EEXIST: it is so already; -ENODEV: it is in a pool
  * other than Pool-0; -ERESTART_HV. */

@@ -13,13 +13,14 @@
  */
 #include "dom/pirq.h"
 #include "dom/evtchn.h"
+#include "hw/msi.h"
 #include "lib/errno.h"
 #include "lib/log.h"
 #include "mm/dirtylog.h"
 #include "mm/heap.h"
-#include "mm/pagetable.h"
 #include "hw/irq.h"
-#include "hw/mem.h"
+#include "mm/ptype.h"
+#include "mm/validate.h"
 
 #define LINE_GUESTS 7
 

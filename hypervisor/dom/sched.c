@@ -27,14 +27,18 @@
  * lists of domains and vcpus that accounting walks, and weights; it is taken with interrupts on, since the walk takes as
  * long as there are vcpus. Credit is changed atomically.
  */
+#include "dom/sched.h"
 #include "dom/sched_private.h"
 #include "dom/evtchn.h"
 #include "dom/guest.h"
+#include "dom/switch.h"
+#include "dom/vcpu.h"
+#include "hw/options.h"
+#include "hw/smp.h"
 #include "lib/errno.h"
 #include "lib/log.h"
 #include "lib/string.h"
 #include "mm/heap.h"
-#include "hw/options.h"
 #include "hw/time.h"
 #include "hw/trace.h"
 

@@ -49,12 +49,21 @@ int vcpu_poll(const evtchn_port_t *ports, unsigned count, uint64_t timeout_ns) _
 void vcpu_runstate_get(struct vcpu *v, struct vcpu_runstate_info *out);
 uint64_t cpu_idle_ns(unsigned cpu); /* time that CPU's idle vcpu ran */
 
-/* ---- switch.c ---- */
-/* prev leaves this CPU, and next goes on, on the exit path to the guest or in the idle loop. Called with interrupts off,
- * from the WORK_SCHEDULE handler, after the run queues agreed. Sets cpu_info()->current, and clears prev->running with
- * release once prev is saved. */
-void vcpu_switch(struct vcpu *prev, struct vcpu *next) __noreturn;
-/* The domain is no more: one that gets its memory is another one. */
-void switch_forget(const struct domain *d);
+/* ---- running ---- */
+void domain_pause(struct domain *d); /* waits until no vcpu of it runs; not for the caller's own domain */
+void domain_pause_nosync(struct domain *d);
+void domain_unpause(struct domain *d);
+void vcpu_pause(struct vcpu *v);
+void vcpu_unpause(struct vcpu *v);
+/* After pause_flags or an event changed: lets it run, or makes a running one look at its events. */
+void vcpu_wake(struct vcpu *v);
+void vcpu_kick(struct vcpu *v);
+/* After something began to keep it from running (a pause flag): takes it off its CPU, without waiting. */
+void vcpu_sleep(struct vcpu *v);
+/* Whether nothing keeps it from running. */
+bool vcpu_runnable(const struct vcpu *v);
+
+/* SCHEDOP_poll ends; returns whether it was polling. */
+bool vcpu_unpoll(struct vcpu *v);
 
 #endif

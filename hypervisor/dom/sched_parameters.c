@@ -6,6 +6,7 @@
  * and rate limit. Credit (sched=credit, for Pool-0) has the same, and a time slice. Weights and caps mean the same in both.
  */
 #include "dom/sched_private.h"
+#include "dom/sched.h"
 #include "hw/options.h"
 #include "hw/trace.h"
 #include "lib/errno.h"

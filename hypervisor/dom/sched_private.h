@@ -7,7 +7,6 @@
 #define DOM_SCHED_PRIVATE_H
 
 #include "dom/cpupool.h"
-#include "dom/sched.h"
 #include "dom/timer.h"
 
 #define MS                   1000000ull

@@ -3,15 +3,14 @@
  * From one vcpu to another on this CPU, whatever kinds of guest they belong to: the idle vcpus', and what keeps two
  * domains apart in the CPU itself.
  */
-#include "dom/sched.h"
+#include "dom/switch.h"
 #include "dom/guest.h"
 #include "hw/desc.h"
-#include "hw/mem.h"
+#include "hw/smp.h"
 #include "hw/spec.h"
 #include "hw/tlb.h"
-#include "hw/trap.h"
+#include "mm/boot.h"
 #include "mm/heap.h"
-#include "mm/pagetable.h"
 
 #define MSR_PRED_CMD 0x49
 

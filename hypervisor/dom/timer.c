@@ -6,6 +6,7 @@
  * cannot fail. Functions run without the heap's lock and may set their own timer again.
  */
 #include "dom/timer.h"
+#include "hw/smp.h"
 #include "lib/log.h"
 #include "hw/cpu.h"
 #include "hw/lock.h"

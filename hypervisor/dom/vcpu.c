@@ -4,6 +4,7 @@
  *
  * Not here: registers and tables (pv/), who runs (sched.c).
  */
+#include "dom/vcpu.h"
 #include "dom/domain.h"
 #include "dom/evtchn.h"
 #include "dom/guest.h"
@@ -12,9 +13,9 @@
 #include "lib/log.h"
 #include "lib/string.h"
 #include "mm/heap.h"
-#include "hw/mem.h"
 #include "hw/time.h"
 #include "hw/uaccess.h"
+#include "mm/ptype.h"
 
 #ifndef XEN_PVCLOCK_TSC_STABLE_BIT
 #define XEN_PVCLOCK_TSC_STABLE_BIT (1 << 0)

@@ -4,7 +4,7 @@
  * are not trusted further than their checksums: each field is read within the table's length.
  */
 #include "hw/acpi.h"
-#include "hw/internal.h"
+#include "hw/device_map.h"
 #include "hw/mem.h"
 #include "hw/power.h"
 #include "lib/log.h"

@@ -63,4 +63,6 @@ void acpi_init(void);
 /* GSI and settings of an ISA interrupt. */
 struct acpi_override acpi_isa_irq(unsigned irq);
 
+void machine_own_init(void); /* after acpi_init() */
+
 #endif

@@ -3,9 +3,10 @@
  * The local APIC, by memory (xAPIC) or by MSRs (x2APIC, taken where the processor has it). SDM Vol. 3,
  * chapter 11. Destinations are physical APIC ids throughout.
  */
+#include "hw/apic.h"
 #include "hw/acpi.h"
 #include "hw/cpu.h"
-#include "hw/internal.h"
+#include "hw/device_map.h"
 #include "hw/msr.h"
 #include "hw/vectors.h"
 #include "lib/log.h"

@@ -4,8 +4,7 @@
  * so that memory below 4 GiB, which some devices need, is kept; but until the direct map is complete only
  * that part is reachable.
  */
-#include "hw/paging.h"
-#include "hw/internal.h"
+#include "hw/bootmem.h"
 #include "lib/log.h"
 
 #define FOUR_GIB (1ull << 32)

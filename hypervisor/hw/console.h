@@ -17,4 +17,9 @@ void console_ring_clear(void);
 /* First of the eight ports of the serial port in use, 0: none. */
 uint16_t console_serial_port(void);
 
+void console_late_init(void);   /* VGA and serial through final tables, the ring's final size */
+void console_input_init(void);  /* serial input's interrupt */
+void console_release_vga(void); /* dom0's from now on */
+void console_panic_mode(void);  /* no locks any more */
+
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The processor: feature detection, control registers, MSRs, ports. */
 #include "hw/cpu.h"
-#include "hw/internal.h"
+#include "hw/features.h"
+#include "hw/fpu.h"
 #include "hw/msr.h"
 #include "hw/spec.h"
 #include "lib/errno.h"

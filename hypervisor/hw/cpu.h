@@ -30,18 +30,8 @@ struct cpu_info {
 	uint32_t guest_spec_ctrl; /* what SPEC_CTRL holds while the guest runs */
 };
 
-/* Bits of cpu_info.work, and their handlers below; the lowest bit is handled first. */
+/* Bits of cpu_info.work, whose handlers hw/smp.h registers; the lowest bit is handled first. */
 enum { WORK_TIMER, WORK_SCHEDULE, WORK_DEFERRED, WORK_TRACE, WORK_COUNT };
-
-/* Registers the handler of one work bit; at bring-up only. */
-void work_register(unsigned bit, void (*handler)(void));
-/* Asks a CPU to do it before it next runs a guest; sends an IPI to another CPU. Any context. */
-void work_raise(unsigned cpu, unsigned bit);
-/* Runs what is pending on this CPU until nothing is. Called by the exit path and the idle loop. */
-void work_run(void);
-
-/* Whether this CPU has other work: long operations end their slice then. */
-bool work_pending(void);
 
 #if __STDC_HOSTED__ /* host tests: the fake hardware layer supplies them */
 struct cpu_info *cpu_info(void);
@@ -136,7 +126,12 @@ void cpu_halt(void); /* sti; hlt: waits for an interrupt; called with interrupts
 uint32_t port_in(uint16_t port, unsigned width);
 void port_out(uint16_t port, unsigned width, uint32_t value);
 
-/* Calls fn(arg) on each CPU of the mask in interrupt context and waits (this CPU, if named, directly). */
-void cpu_call(const cpumask_t *mask, void (*fn)(void *), void *arg);
+void cpu_init(void); /* each CPU: control registers, PAT, FPU */
+
+/* cpu_info of any CPU. */
+static inline struct cpu_info *cpu_info_of(unsigned cpu)
+{
+	return (struct cpu_info *)(CPU_AREA(cpu) + HV_STACK_SIZE) - 1;
+}
 
 #endif

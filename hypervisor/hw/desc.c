@@ -6,8 +6,9 @@
 #include "hw/desc.h"
 #include "hw/cpu.h"
 #include "hw/entry.h"
-#include "hw/internal.h"
-#include "hw/trap.h"
+#include "hw/paging.h"
+#include "hw/syscall.h"
+#include "hw/trace.h"
 #include "lib/string.h"
 
 struct idt_gate {

@@ -15,4 +15,10 @@ void gdt_load_hv(void);
 /* Loads LDTR from this CPU's LDT descriptor; entries 0: the null LDT. Interrupts off. */
 void ldt_load(uintptr_t base, unsigned entries);
 
+void desc_early_init(void);          /* IDT with stubs, on the boot stack */
+void desc_prepare_cpu(unsigned cpu); /* fills its GDT page, from any CPU */
+
+/* Builds the IDT (stubs: entry.S's trap_stubs[256], 16 bytes each), TSS and IST of this CPU; LSTAR and friends. */
+void traps_init_cpu(unsigned cpu);
+
 #endif

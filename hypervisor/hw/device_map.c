@@ -5,7 +5,9 @@
  * all who want what lies in it, and goes with its last reference. Its place is free again when no CPU can have a translation
  * of it any more.
  */
-#include "hw/internal.h"
+#include "hw/device_map.h"
+#include "hw/cpu.h"
+#include "hw/layout.h"
 #include "hw/lock.h"
 #include "hw/mem.h"
 #include "hw/paging.h"

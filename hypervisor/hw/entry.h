@@ -38,8 +38,12 @@
 #define THUNK_BYTES     32 /* of each of the 16 in hw/thunk.S */
 
 #ifndef __ASSEMBLER__
-/* This CPU's SYSCALL and SYSENTER entries; after traps_init_cpu() has given the CPU its stack. */
-void syscall_init_cpu(unsigned cpu);
+#include "lib/types.h"
+
+/* Continues on this CPU's stack at the return to the guest whose frame is in cpu_info()->regs. */
+void exit_to_guest(void) __noreturn;
+/* Empties the stack and runs fn, which does not return. */
+void stack_reset_and_call(void (*fn)(void)) __noreturn;
 #endif
 
 #endif

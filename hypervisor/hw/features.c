@@ -3,8 +3,8 @@
  * What the processor can do, from CPUID and a few MSRs (SDM Vol. 2, CPUID; APM Vol. 3, appendix E). Pure but for
  * cpuid(), rdmsr_safe() and wrmsr_safe(), which host tests answer from tables.
  */
+#include "hw/features.h"
 #include "hw/cpu.h"
-#include "hw/internal.h"
 #include "hw/msr.h"
 #include "lib/log.h"
 #include "lib/string.h"

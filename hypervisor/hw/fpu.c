@@ -5,7 +5,6 @@
  */
 #include "hw/fpu.h"
 #include "hw/cpu.h"
-#include "hw/internal.h"
 #include "hw/msr.h"
 #include "lib/string.h"
 

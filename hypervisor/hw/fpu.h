@@ -3,6 +3,7 @@
  * hypervisor itself but in boot's decompressors. */
 #ifndef HW_FPU_H
 #define HW_FPU_H
+
 #include "lib/types.h"
 
 /* area: 64-byte aligned, cpu_features.xsave_size bytes; xcr0: the guest's (1 | SSE | ...), validated. */
@@ -30,4 +31,8 @@ void fpu_xcr0_load(uint64_t xcr0); /* XSETBV of a checked value */
 /* 0 or -EINVAL: whether XSETBV(0) may take this value (SDM Vol. 1, 13.3). */
 int fpu_xcr0_check(uint64_t xcr0) __must_check;
 void fpu_stts(bool ts); /* CR0.TS as the guest sees it */
+
+void fpu_init_cpu(void);
+extern uint32_t fpu_mxcsr_mask; /* bits of MXCSR that exist; fpu_area.c */
+
 #endif

@@ -6,7 +6,6 @@
  */
 #include "hw/fpu.h"
 #include "hw/cpu.h"
-#include "hw/internal.h"
 #include "lib/errno.h"
 #include "lib/string.h"
 

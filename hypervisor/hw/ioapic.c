@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* I/O APICs: redirection entries by global system interrupt. All registers behind one lock. */
+#include "hw/ioapic.h"
 #include "hw/acpi.h"
-#include "hw/internal.h"
+#include "hw/device_map.h"
 #include "hw/irq.h"
 #include "hw/lock.h"
 #include "lib/errno.h"

@@ -22,12 +22,4 @@ struct irq_source {
 extern struct irq_source irq_table[IRQ_MAX];
 extern spinlock_t irq_lock;
 
-/* Consecutive vectors for count irqs, aligned as MSI wants it; the first, or 0 when there are none. irq_lock held. */
-unsigned irq_vectors_take(unsigned first_irq, unsigned count);
-void irq_vector_release(unsigned irq);
-
-/* hw/msi.c, irq_lock held. */
-void msi_apply_mask(unsigned irq, bool masked);
-void msi_write_message(unsigned irq);
-
 #endif

@@ -7,7 +7,7 @@
  */
 #include "hw/lock.h"
 #include "hw/cpu.h"
-#include "hw/irq_context.h"
+#include "hw/irq.h"
 #include "hw/lock_rank.h"
 #include "lib/log.h"
 

@@ -4,11 +4,10 @@
  * is only above the second is printed as long as its rate is low.
  */
 #include "lib/log.h"
+#include "hw/options.h"
 #include "lib/string.h"
 #include "hw/console.h"
-#include "hw/cpu.h"
 #include "hw/lock.h"
-#include "hw/options.h"
 #include "hw/time.h"
 
 #define RATE_LINES 10

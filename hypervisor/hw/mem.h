@@ -23,19 +23,6 @@ static inline const void *mfn_map(mfn_t mfn)
 {
 	return mfn_map_own(mfn);
 }
-mfn_t mfn_of(const void *direct_map_va);
-/* Uncached mapping of device registers, or of what firmware left; one more reference where it is there. NULL when the window is
- * full. */
-void *device_map(maddr_t base, size_t size);
-/* Drops a reference of device_map()'s, by any address in it; the last one unmaps it. Interrupts on, once there are other CPUs. */
-void device_unmap(const volatile void *va);
-/*
- * The same for what comes and goes often: the page of registers that base is in, in place of what the page with this number
- * mapped before. The caller owns the number. Interrupts on.
- */
-#define DEVICE_PAGES 512 /* numbers: 0 .. 511 */
-void *device_map_page(unsigned number, maddr_t base);
-void device_unmap_page(unsigned number);
 
 /* First frame number behind the last frame of RAM. */
 extern uint64_t max_mfn;

@@ -3,10 +3,12 @@
  * Message-signalled interrupts: finds the capability, allocates irqs and vectors, writes the messages (PCI 3.0, 6.8; SDM Vol. 3,
  * 11.11). MSI-X: one table entry per call. The device's own driver in dom0 sees its registers as the hypervisor left them.
  */
+#include "hw/msi.h"
+#include "hw/device_map.h"
 #include "hw/irq.h"
 #include "hw/irq_table.h"
-#include "hw/mem.h"
 #include "hw/options.h"
+#include "hw/pci.h"
 #include "hw/smp.h"
 #include "lib/errno.h"
 #include "lib/log.h"

@@ -36,7 +36,4 @@ struct options {
 	int l1tf_dom0, l1tf_domu;                /* pv-l1tf=; likewise */
 };
 
-/* The bytes by which the linker names this build of the hypervisor. */
-const void *build_id(size_t *bytes);
-
 #endif

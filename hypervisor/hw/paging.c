@@ -5,8 +5,10 @@
  * what is in them is device_map.c's.
  */
 #include "hw/paging.h"
-#include "hw/internal.h"
+#include "hw/bootmem.h"
+#include "hw/device_map.h"
 #include "hw/lock.h"
+#include "hw/mem.h"
 #include "hw/tlb.h"
 #include "hw/upward.h"
 #include "lib/log.h"

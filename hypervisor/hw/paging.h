@@ -9,7 +9,7 @@
 #ifndef HW_PAGING_H
 #define HW_PAGING_H
 
-#include "hw/mem.h"
+#include "lib/types.h"
 
 #define HV_PTE_P   (1ull << 0)
 #define HV_PTE_RW  (1ull << 1)
@@ -34,8 +34,6 @@ uint64_t *hv_entry(uintptr_t va, unsigned level);
 /* The window of devices: L1 tables for small mappings, then 2 MiB pages; all its tables are made by paging_init(). */
 #define DEVICE_SMALL (64ull << 20)
 #define DEVICE_END   (2ull << 30)
-/* device_map() uses it from now on. */
-void device_window_open(void);
 
 /* An L3 table for slot 261 that maps only what entry code of this CPU touches (xpti): text, IDT, its own
  * stack, TSS, GDT. */
@@ -44,13 +42,10 @@ mfn_t hv_reduced_l3(unsigned cpu);
 /* Writes over the hypervisor's own text, at any time; who may run there meanwhile is the caller's concern. */
 void text_write(void *at, const uint8_t *bytes, unsigned n);
 
-/* Frames that are never given back, not cleared; align_pages is a power of two. Panics when there are none. Until the heap
- * takes over. */
-mfn_t boot_alloc(uint64_t pages, uint64_t align_pages);
-/*
- * What is left of RAM besides the image, the modules and what boot_alloc() gave away: the i-th free range,
- * false behind the last one. mm_init() gives these to the heap, after its own calls of boot_alloc().
- */
-bool boot_free_range(unsigned i, struct memory_region *range);
+void paging_init(void); /* final tables of the image and of all memory; loads them */
+void cpu_area_init(unsigned cpu);
+mfn_t cpu_area_gdt_mfn(unsigned cpu);
+
+mfn_t mfn_of(const void *direct_map_va);
 
 #endif

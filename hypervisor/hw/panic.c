@@ -3,11 +3,14 @@
  * The end: message, registers, stack with names, current domain; then reboot or halt. The other CPUs are
  * stopped first, so that nothing changes and nobody else prints.
  */
-#include "hw/internal.h"
+#include "hw/panic.h"
 #include "hw/console.h"
 #include "hw/cpu.h"
 #include "hw/options.h"
 #include "hw/power.h"
+#include "hw/symbols.h"
+#include "hw/time.h"
+#include "hw/trap.h"
 #include "lib/log.h"
 #include "lib/string.h"
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* PCI configuration space: by ports 0xcf8 and 0xcfc, or memory-mapped where ACPI's MCFG names it. */
+#include "hw/pci.h"
 #include "hw/acpi.h"
 #include "hw/cpu.h"
-#include "hw/irq.h"
+#include "hw/device_map.h"
 #include "hw/lock.h"
-#include "hw/mem.h"
 
 #define PORT_ADDRESS 0xcf8
 #define PORT_DATA    0xcfc

@@ -3,8 +3,9 @@
 #include "hw/platform_timer.h"
 #include "hw/acpi.h"
 #include "hw/cpu.h"
-#include "hw/internal.h"
+#include "hw/device_map.h"
 #include "hw/lock.h"
+#include "hw/time.h"
 #include "lib/log.h"
 #include "lib/string.h"
 

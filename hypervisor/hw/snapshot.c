@@ -4,8 +4,9 @@
  * so the one who asked prints.
  */
 #include "hw/snapshot.h"
+#include "hw/apic.h"
 #include "hw/cpu.h"
-#include "hw/internal.h"
+#include "hw/symbols.h"
 #include "hw/time.h"
 #include "lib/string.h"
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Names of functions, from the table that symbols.awk made of the first link, and of the build. */
-#include "hw/internal.h"
-#include "hw/options.h"
+#include "hw/symbols.h"
 
 struct symbol {
 	uint64_t address;

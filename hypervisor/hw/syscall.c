@@ -3,6 +3,7 @@
  * SYSCALL and SYSENTER. SYSCALL leaves the stack pointer as the guest had it and frees no register, so each
  * CPU has a few bytes of code of its own that know where its stack is. (SDM Vol. 3, 5.8; APM Vol. 2, 6.1.)
  */
+#include "hw/syscall.h"
 #include "hw/cpu.h"
 #include "hw/entry.h"
 #include "hw/paging.h"

@@ -10,12 +10,13 @@
  * The timer interrupt is the local APIC's, by TSC deadline where there is one, else one-shot.
  */
 #include "hw/time.h"
+#include "hw/apic.h"
 #include "hw/cpu.h"
-#include "hw/internal.h"
 #include "hw/lock.h"
 #include "hw/msr.h"
 #include "hw/options.h"
 #include "hw/platform_timer.h"
+#include "hw/smp.h"
 #include "lib/log.h"
 #include "lib/string.h"
 

@@ -35,4 +35,12 @@ void time_wallclock_set(uint64_t sec, uint32_t nsec, uint64_t system_ns);
 /* Asks for this CPU's timer interrupt at deadline (0: none). It raises WORK_TIMER. */
 void timer_hw_set(uint64_t deadline_ns);
 
+void time_init(void);
+void time_init_cpu(unsigned cpu); /* each other CPU, while the first is in time_sync_with() */
+void time_sync_with(unsigned cpu);
+
+void time_interrupt(void);
+
+void udelay(unsigned us); /* busy; before calibration too (PIT) */
+
 #endif

@@ -13,8 +13,8 @@
  * matters.
  */
 #include "hw/tlb.h"
+#include "hw/apic.h"
 #include "hw/cpu.h"
-#include "hw/internal.h"
 #include "hw/lock.h"
 #include "hw/vectors.h"
 #include "hw/smp.h"

@@ -48,4 +48,6 @@ static inline void cr3_load(uint64_t cr3)
 }
 #endif
 
+void tlb_flush_interrupt(void);
+
 #endif

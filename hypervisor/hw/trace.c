@@ -15,6 +15,7 @@
 #include "hw/trace.h"
 #include "hw/cpu.h"
 #include "hw/mem.h"
+#include "hw/smp.h"
 #include "hw/tlb.h"
 #include "hw/upward.h"
 #include "lib/log.h"

@@ -9,6 +9,7 @@
 #include "hw/trace.h"
 #include "hw/cpu.h"
 #include "hw/paging.h"
+#include "hw/smp.h"
 #include "lib/string.h"
 
 #define INT3 0xcc

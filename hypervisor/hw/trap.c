@@ -5,11 +5,13 @@
  * ours, and a panic.
  */
 #include "hw/trap.h"
+#include "hw/apic.h"
 #include "hw/cpu.h"
-#include "hw/internal.h"
+#include "hw/panic.h"
 #include "hw/snapshot.h"
 #include "hw/msr.h"
 #include "hw/rflags.h"
+#include "hw/time.h"
 #include "hw/trace.h"
 #include "hw/upward.h"
 #include "lib/log.h"

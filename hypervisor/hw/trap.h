@@ -11,26 +11,18 @@
 #include "lib/types.h"
 #include <xen/xen.h>
 
-/* hw/trap.c */
 /* Exception table fix-up (uaccess, rdmsr_safe, ...), a place of trace_on(), or panic. */
 void trap_in_hypervisor(struct cpu_user_regs *regs);
 void trap_debug_in_hypervisor(struct cpu_user_regs *regs);
 void trap_nmi(struct cpu_user_regs *regs);
 void trap_machine_check(struct cpu_user_regs *regs);
 void trap_double_fault(struct cpu_user_regs *regs) __noreturn;
-/* hw/irq.c: vectors 0x20 .. 0xff, from any mode */
-void irq_entry(struct cpu_user_regs *regs);
-/* Builds the IDT (stubs: entry.S's trap_stubs[256], 16 bytes each), TSS and IST of this CPU; LSTAR and friends. */
-void traps_init_cpu(unsigned cpu);
 
 /* Exception table: a fault at the first address continues at the second. Entries come from assembly. */
 struct fault_fixup {
 	int32_t from, to; /* relative to the field's own address */
 };
 
-/* Continues on this CPU's stack at the return to the guest whose frame is in cpu_info()->regs. */
-void exit_to_guest(void) __noreturn;
-/* Empties the stack and runs fn, which does not return. */
-void stack_reset_and_call(void (*fn)(void)) __noreturn;
+void smp_stop_others(void); /* the other CPUs halt permanently */
 
 #endif

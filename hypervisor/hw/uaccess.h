@@ -9,6 +9,7 @@
 #ifndef HW_UACCESS_H
 #define HW_UACCESS_H
 
+#include "lib/errno.h"
 #include "lib/types.h"
 #include <xen/xen.h>
 

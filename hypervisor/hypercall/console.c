@@ -2,6 +2,7 @@
 /* console_io: the hypervisor's console, for dom0 alone; other guests have a ring of their own. */
 #include "hypercall/hypercall.h"
 #include "hw/console.h"
+#include "hw/smp.h"
 
 /* console_io(command, count, buffer). Restarts after each 512 bytes written when there is other work. */
 int64_t hc_console_io(struct hc_args *a)

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* sysctl: XEN_SYSCTL_cpupool_op, with the error numbers of Xen's. The caller holds domctl_lock. */
 #include "dom/cpupool.h"
+#include "dom/domtable.h"
 #include "hypercall/domctl.h"
+#include "hypercall/sysctl.h"
 
 static int create(struct xen_sysctl_cpupool_op *q)
 {

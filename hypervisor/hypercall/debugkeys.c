@@ -4,11 +4,14 @@
  * of keys, with Xen's letters; h lists them. What they show goes to the console and its ring ("xl dmesg").
  */
 #include "hypercall/domctl.h"
+#include "dom/domtable.h"
+#include "dom/sched.h"
 #include "hypercall/debugdump.h"
 #include "hw/power.h"
+#include "hypercall/sysctl.h"
 #include "lib/log.h"
+#include "mm/audit.h"
 #include "mm/heap.h"
-#include "mm/pagetable.h"
 
 #define KEYS_MAX 16
 /* Lines of one call, which its keys share: three seconds on a serial line, and what the console's ring keeps. */

@@ -2,11 +2,14 @@
 /* set_gdt, update_descriptor, set_segment_base, fpu_taskswitch, set_debugreg, get_debugreg. */
 #include "hypercall/hypercall.h"
 #include "hw/fpu.h"
-#include "hw/mem.h"
 #include "hw/segment.h"
 #include "mm/dirtylog.h"
 #include "mm/frame.h"
-#include "pv/pv.h"
+#include "mm/ptype.h"
+#include "mm/validate.h"
+#include "pv/address.h"
+#include "pv/debugreg.h"
+#include "pv/vcpu.h"
 
 #define MSR_FS_BASE   0xc0000100
 #define MSR_GS_BASE   0xc0000101

@@ -5,8 +5,11 @@
  * docs/abi.md lists what each one supports. A number without a handler answers -ENOSYS.
  */
 #include "hypercall/hypercall.h"
+#include "hw/smp.h"
 #include "hw/trace.h"
-#include "pv/pv.h"
+#include "pv/bounce.h"
+#include "pv/trace.h"
+#include "pv/upward.h"
 #include <xen/xen.h>
 #include <xen/arch-x86/xen-mca.h>
 

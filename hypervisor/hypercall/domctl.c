@@ -6,17 +6,22 @@
  * What stock tools of 4.17 need for paravirtual guests is here; what is not there answers in unavailable.c.
  */
 #include "hypercall/domctl.h"
+#include "dom/domtable.h"
+#include "dom/sched.h"
+#include "dom/vcpu.h"
+#include "hw/smp.h"
 #include "hypercall/settings.h"
 #include "dom/cpupool.h"
 #include "dom/evtchn.h"
+#include "hypercall/unavailable.h"
 #include "lib/log.h"
 #include "lib/pvbuild.h"
 #include "lib/release.h"
 #include "lib/string.h"
-#include "hw/mem.h"
 #include "mm/dirtylog.h"
 #include "mm/frame.h"
-#include "pv/pv.h"
+#include "mm/ptype.h"
+#include "pv/vcpu.h"
 
 unsigned default_grant_frames = 64, default_maptrack_frames = 1024;
 

@@ -4,8 +4,6 @@
 #define HYPERCALL_DOMCTL_H
 
 #include "hypercall/hypercall.h"
-#include "dom/sched.h"
-#include "mm/frame.h"
 #include "pv/cpuid.h"
 #include <xen/domctl.h>
 #include <xen/sysctl.h>
@@ -40,22 +38,5 @@ int domctl_frames(struct domain *d, struct xen_domctl *op) __must_check;
 int domctl_access(struct domain *d, struct xen_domctl *op, bool *out) __must_check;
 /* domctl_shadow.c: XEN_DOMCTL_shadow_op. */
 int domctl_shadow(struct domain *d, struct xen_domctl_shadow_op *op, bool *out) __must_check;
-/* debugkeys.c. 0, -EFAULT, -E2BIG, -ENOMEM, -EIO (the audit found something), -ERESTART_HV. */
-int debug_keys(const struct xen_sysctl_debug_keys *k) __must_check;
-/* unavailable.c: what is not there, with the number that Xen refuses it by. */
-int domctl_unavailable(struct domain *d, struct xen_domctl *op, bool *out) __must_check;
-/* The same for a domain that there is not: 0, or -ESRCH but for the few operations that name none. */
-int domctl_without_domain(struct xen_domctl *op, bool *out) __must_check;
-int sysctl_unavailable(struct xen_sysctl *op) __must_check;
-/* pm.c: XEN_SYSCTL_get_pmstat and XEN_SYSCTL_pm_op. */
-int pm_stat(struct xen_sysctl_get_pmstat *q) __must_check;
-int pm_op(struct xen_sysctl_pm_op *q) __must_check;
-/* cpupool.c: XEN_SYSCTL_cpupool_op. domctl_lock. */
-int sysctl_cpupool(struct xen_sysctl_cpupool_op *q) __must_check;
-/* tbuf.c: XEN_SYSCTL_tbuf_op. */
-int tbuf_op(struct xen_sysctl_tbuf_op *q) __must_check;
-/* tbuf_size= and tevt_mask=: records from now on, before there is a dom0. pages of each buffer, 0: none; events 0: all.
- * Interrupts on. */
-void tbuf_start(unsigned pages, uint32_t events);
 
 #endif

@@ -5,11 +5,12 @@
  */
 #include "hypercall/domctl.h"
 #include "dom/pirq.h"
+#include "dom/sched.h"
 #include "hw/time.h"
 #include "lib/log.h"
 #include "lib/string.h"
 #include "mm/heap.h"
-#include "mm/pagetable.h"
+#include "mm/validate.h"
 
 #define PORTS 65536
 

@@ -4,11 +4,13 @@
  * stand where the questions did: a continuation goes on behind them.
  */
 #include "hypercall/domctl.h"
+#include "hw/smp.h"
 #include "lib/framecopy.h"
 #include "lib/string.h"
 #include "hw/mem.h"
 #include "mm/dirtylog.h"
 #include "mm/frame.h"
+#include "mm/ptype.h"
 
 #define TYPES_SLICE  64u /* frames between two looks at pending work */
 #define COPIES_SLICE 8u

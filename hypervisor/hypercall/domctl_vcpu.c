@@ -2,9 +2,11 @@
 /* domctl: operations on one vcpu of a domain. The caller holds domctl_lock and a reference. */
 #include "hypercall/domctl.h"
 #include "dom/cpupool.h"
+#include "dom/sched.h"
+#include "dom/vcpu.h"
 #include "lib/string.h"
 #include "mm/heap.h"
-#include "pv/pv.h"
+#include "pv/vcpu.h"
 
 static struct vcpu *vcpu_of(struct domain *d, uint32_t id)
 {

@@ -5,10 +5,13 @@
  * reference. Formats and error numbers are those of Xen 4.17 (public/domctl.h), whose streams contain all three.
  */
 #include "hypercall/domctl.h"
+#include "dom/sched.h"
 #include "hw/fpu.h"
 #include "lib/string.h"
 #include "mm/heap.h"
-#include "pv/pv.h"
+#include "pv/mce.h"
+#include "pv/msr.h"
+#include "pv/vcpu.h"
 
 /* ---- entry points and machine checks ---- */
 

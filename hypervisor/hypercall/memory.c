@@ -7,10 +7,13 @@
  * Source: xen/memory.h. What concerns translated guests only is refused: docs/abi.md lists it.
  */
 #include "hypercall/hypercall.h"
+#include "dom/domtable.h"
+#include "hw/smp.h"
 #include "lib/log.h"
 #include "lib/string.h"
 #include "hw/mem.h"
 #include "hw/trace.h"
+#include "mm/boot.h"
 #include "mm/heap.h"
 #include "mm/pagetable.h"
 #include "dom/grant.h"

@@ -7,13 +7,17 @@
  * how a long release that an earlier call left continues. Source: xen/xen.h.
  */
 #include "hypercall/hypercall.h"
+#include "dom/domtable.h"
+#include "hw/smp.h"
 #include "lib/log.h"
 #include "lib/string.h"
 #include "hw/mem.h"
 #include "hw/tlb.h"
 #include "mm/dirtylog.h"
 #include "mm/pagetable.h"
-#include "pv/pv.h"
+#include "mm/perdomain.h"
+#include "mm/ptype.h"
+#include "pv/address.h"
 
 #define BATCH     32         /* requests copied in at once and handled under one hold of the lock */
 #define PREEMPTED (1u << 31) /* in count: a continuation; *pdone holds what was done before */

@@ -5,7 +5,9 @@
  */
 #include "hypercall/hypercall.h"
 #include "dom/pirq.h"
+#include "hw/ioapic.h"
 #include "hw/irq.h"
+#include "hw/msi.h"
 #include "lib/log.h"
 
 #define PORTS 65536

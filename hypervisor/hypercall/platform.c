@@ -4,6 +4,8 @@
  * processors. Firmware of the PC BIOS kind has no more to tell (-ESRCH ends the caller's enumeration).
  */
 #include "hypercall/domctl.h"
+#include "dom/domtable.h"
+#include "dom/vcpu.h"
 #include "hypercall/hypercall.h"
 #include "dom/hotplug.h"
 #include "dom/sched.h"

@@ -6,9 +6,14 @@
  * either are not taken. So there are two idle states whose times are told, as Xen tells them as long as dom0 gave it no
  * tables, and everything about frequencies is refused as Xen does without a driver for them.
  */
-#include "hypercall/domctl.h"
-#include "hw/options.h"
 #include "hw/time.h"
+#include "dom/sched.h"
+#include "hw/cpu.h"
+#include "hw/options.h"
+#include "hw/uaccess.h"
+#include "hypercall/sysctl.h"
+#include "lib/bits.h"
+#include "lib/errno.h"
 
 #define STATES 2 /* running, and halted */
 

@@ -2,6 +2,7 @@
 /* sched_op (xen/sched.h) and set_timer_op. */
 #include "hypercall/hypercall.h"
 #include "dom/sched.h"
+#include "dom/vcpu.h"
 #include "hw/time.h"
 #include "hw/trace.h"
 #include "lib/log.h"

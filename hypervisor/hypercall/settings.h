@@ -3,6 +3,7 @@
 #ifndef HYPERCALL_SETTINGS_H
 #define HYPERCALL_SETTINGS_H
 
+#include "lib/types.h"
 #include "lib/release.h"
 
 #define XYLEM_ABI_MAJOR    XEN_RELEASE_MAJOR

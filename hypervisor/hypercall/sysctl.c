@@ -5,12 +5,16 @@
  */
 #include "hypercall/domctl.h"
 #include "dom/cpupool.h"
+#include "dom/domtable.h"
 #include "dom/hotplug.h"
+#include "dom/sched.h"
 #include "hw/console.h"
 #include "hw/cpu.h"
 #include "hw/mem.h"
 #include "hw/smp.h"
 #include "hw/time.h"
+#include "hypercall/sysctl.h"
+#include "hypercall/unavailable.h"
 #include "lib/string.h"
 #include "mm/heap.h"
 

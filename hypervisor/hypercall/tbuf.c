@@ -8,7 +8,9 @@
  * interrupted finds in tbuf how far it came.
  */
 #include "hypercall/domctl.h"
+#include "hw/smp.h"
 #include "hw/trace.h"
+#include "hypercall/sysctl.h"
 #include "lib/log.h"
 #include "mm/heap.h"
 

@@ -2,7 +2,8 @@
 /* set_trap_table, set_callbacks, callback_op, stack_switch: how a guest's kernel is entered and left. */
 #include "hypercall/hypercall.h"
 #include "hw/rflags.h"
-#include "pv/pv.h"
+#include "hw/smp.h"
+#include "pv/vcpu.h"
 #include <xen/callback.h>
 
 /* set_trap_table(list): entries up to one with address 0; a null list clears all. Restarts after 64 entries. */

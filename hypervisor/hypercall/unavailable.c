@@ -5,7 +5,10 @@
  * hardware for it, is refused here with the number that Xen gives. -EOPNOTSUPP beside those is what Xen does and we
  * do not (docs/abi.md lists it), -ENOSYS what no Xen of that version knows.
  */
-#include "hypercall/domctl.h"
+#include "hypercall/unavailable.h"
+#include "dom/domtable.h"
+#include "hw/uaccess.h"
+#include "hypercall/hypercall.h"
 #include "lib/release.h"
 #include "lib/string.h"
 #include <xen/vm_event.h>

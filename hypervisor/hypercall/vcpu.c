@@ -2,10 +2,11 @@
 /* vcpu_op (xen/vcpu.h): a guest brings its own vcpus up and down and registers their pages and timers. */
 #include "hypercall/hypercall.h"
 #include "dom/sched.h"
-#include "pv/pv.h"
+#include "dom/vcpu.h"
 #include "mm/heap.h"
 #include "hw/smp.h"
 #include "hw/time.h"
+#include "pv/vcpu.h"
 
 #define PERIOD_MIN_NS 1000000u
 #define PERIOD_MAX_NS (1ull << 62)

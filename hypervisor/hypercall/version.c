@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* xen_version and vm_assist: what there is, and which conventions the guest chooses (xen/version.h, xen/features.h). */
 #include "config.h"
+#include "hw/options.h"
+#include "hw/symbols.h"
 #include "hypercall/hypercall.h"
 #include "hypercall/settings.h"
 #include "hw/layout.h"
-#include "pv/pv.h"
 #include "lib/string.h"
-#include "hw/options.h"
+#include "pv/vcpu.h"
 #include <xen/features.h>
 #include <xen/version.h>
 

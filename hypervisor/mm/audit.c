@@ -8,7 +8,11 @@
  *  3. the sums are compared with the counts.
  * It runs with all domains paused, in debug builds and host tests. It changes nothing.
  */
+#include "mm/audit.h"
+#include "mm/heap.h"
 #include "mm/internal.h"
+#include "mm/perdomain.h"
+#include "mm/ptype.h"
 
 #define AUDIT_WINDOW_VCPUS 128
 

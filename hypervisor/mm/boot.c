@@ -8,6 +8,9 @@
  *  2. likewise the M2P, once writable for us and once read-only for guests, only where there is RAM;
  *  3. what is left of RAM goes to the heap.
  */
+#include "mm/boot.h"
+#include "hw/bootmem.h"
+#include "mm/heap.h"
 #include "mm/internal.h"
 #include "hw/paging.h"
 

@@ -6,7 +6,9 @@
  * it did not mention is no page that can be copied.
  */
 #include "mm/dirtylog.h"
-#include "mm/internal.h"
+#include "hw/smp.h"
+#include "lib/errno.h"
+#include "mm/heap.h"
 
 #define BRANCHES    256
 #define LEAVES      512 /* of a branch */

@@ -7,7 +7,11 @@
  * last one that goes frees the frame. Contents are cleared when the frame is handed out again, after every
  * CPU that could still reach it has flushed (heap.c).
  */
+#include "mm/frame.h"
+#include "hw/tlb.h"
+#include "mm/heap.h"
 #include "mm/internal.h"
+#include "mm/ptype.h"
 
 struct frame *frame_table;
 uint64_t *m2p_table;

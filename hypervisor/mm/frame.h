@@ -117,15 +117,6 @@ bool frame_is_l1_table(mfn_t mfn, const struct domain_mm *d);
 /* Current owner, without a reference: may change at once unless one is held. */
 struct domain_mm *frame_owner(mfn_t mfn);
 
-/* ---- typed references to what is no page table ---- */
-/* PTYPE_WRITABLE or PTYPE_SEGDESC, general reference included. 0; -EINVAL: not d's or of another type; */
-/* -EINVAL also where a descriptor in it is refused. Frame owned by d; any lock state below RANK_MMU. */
-int frame_get_type(mfn_t mfn, const struct domain_mm *d, enum ptype t) __must_check;
-void frame_put_type(mfn_t mfn); /* drops the typed and the general reference */
-
-/* One descriptor, as update_descriptor hands it in: 0 with its privilege level fixed, or -EINVAL. */
-int descriptor_check(uint64_t *desc) __must_check;
-
 /* What d's frame is in use as now, and whether the guest pinned it; the caller holds a reference. */
 enum ptype frame_type(mfn_t mfn, bool *pinned);
 
@@ -133,8 +124,32 @@ enum ptype frame_type(mfn_t mfn, bool *pinned);
 #define M2P_INVALID (~0ull)
 void m2p_set(mfn_t mfn, uint64_t pfn);
 uint64_t m2p_get(mfn_t mfn);
-/* The M2P as guests may see it, in extents of 2 MiB: first frame of each, INVALID_MFN where it has a hole. */
-unsigned m2p_extent_count(void);
-mfn_t m2p_extent(unsigned i);
+
+void frame_free(struct frame *f); /* the last general reference went */
+
+/* 2^order zeroed frames for a domain, counted against max_pages, M2P set to invalid; the domain's own general
+ * reference is part of it (dropped by domain_frame_release()). 0, -ENOMEM, -E2BIG over max_pages. */
+int domain_frame_alloc(struct domain_mm *d, unsigned order, unsigned flags, mfn_t *first) __must_check;
+/* The same, and the M2P says that they hold pfn and those that follow. */
+int domain_frame_populate(struct domain_mm *d, unsigned order, unsigned flags, uint64_t pfn,
+                          mfn_t *first) __must_check;
+/* The domain gives a frame back (decrease_reservation): 0, -EINVAL not its own. Freed when the last reference goes. */
+int domain_frame_release(struct domain_mm *d, mfn_t mfn) __must_check;
+/*
+ * XENMEM_exchange and GNTTABOP_transfer. Each domain counts what it has room for: domain_frame_steal() takes a
+ * frame away without freeing it (-EINVAL when it is referenced or typed, or the domain dies), and the room stays;
+ * domain_frame_reserve() makes room for one (-E2BIG over max_pages, -EINVAL). Then either a frame without owner
+ * comes into the room, which cannot fail whatever becomes of max_pages (domain_frame_return()), or the room is
+ * given up (domain_frame_forget()). A domain that dies waits for that.
+ */
+int domain_frame_steal(struct domain_mm *d, mfn_t mfn) __must_check;
+int domain_frame_reserve(struct domain_mm *d) __must_check;
+void domain_frame_return(struct domain_mm *d, mfn_t mfn);
+void domain_frame_forget(struct domain_mm *d);
+
+/* A zeroed hypervisor frame that the guest may map (writable or read-only): shared_info, grant frames.
+ * Freed when the hypervisor's reference (share_free) and all of the guest's mappings are gone. */
+mfn_t share_alloc(struct domain_mm *d, bool writable);
+void share_free(mfn_t mfn);
 
 #endif

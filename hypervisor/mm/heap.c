@@ -10,6 +10,9 @@
  * frame, by powers of two; each struct frame keeps its slab's books. One lock for all of it; clearing and flushing
  * happen outside.
  */
+#include "mm/heap.h"
+#include "hw/paging.h"
+#include "hw/tlb.h"
 #include "mm/internal.h"
 
 #define ZONE_LOW         0

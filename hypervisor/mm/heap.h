@@ -4,15 +4,11 @@
 #define MM_HEAP_H
 
 #include "mm/frame.h"
-#include "hw/mem.h"
 
 #define HEAP_LOW       (1u << 0) /* below 4 GiB */
 #define HEAP_NOSCRUB   (1u << 1) /* contents do not matter: the caller overwrites all of it */
 #define HEAP_MAX_ORDER 18        /* 1 GiB */
 
-/* Boot: builds the frame table and the M2P, and gives what hw's boot_alloc() left of RAM to the heap. What
- * was taken before (the image, modules, hw's tables) stays unowned. */
-void mm_init(void);
 /* Boot: gives frames that were reserved until now (modules) to the heap. */
 void heap_add(mfn_t first, uint64_t count);
 
@@ -41,30 +37,5 @@ int heap_claim(struct domain_mm *d, uint64_t pages) __must_check;
 void *hv_alloc(size_t bytes);
 void *hv_alloc_aligned(size_t bytes, size_t align);
 void hv_free(void *p);
-
-/* 2^order zeroed frames for a domain, counted against max_pages, M2P set to invalid; the domain's own general
- * reference is part of it (dropped by domain_frame_release()). 0, -ENOMEM, -E2BIG over max_pages. */
-int domain_frame_alloc(struct domain_mm *d, unsigned order, unsigned flags, mfn_t *first) __must_check;
-/* The same, and the M2P says that they hold pfn and those that follow. */
-int domain_frame_populate(struct domain_mm *d, unsigned order, unsigned flags, uint64_t pfn,
-                          mfn_t *first) __must_check;
-/* The domain gives a frame back (decrease_reservation): 0, -EINVAL not its own. Freed when the last reference goes. */
-int domain_frame_release(struct domain_mm *d, mfn_t mfn) __must_check;
-/*
- * XENMEM_exchange and GNTTABOP_transfer. Each domain counts what it has room for: domain_frame_steal() takes a
- * frame away without freeing it (-EINVAL when it is referenced or typed, or the domain dies), and the room stays;
- * domain_frame_reserve() makes room for one (-E2BIG over max_pages, -EINVAL). Then either a frame without owner
- * comes into the room, which cannot fail whatever becomes of max_pages (domain_frame_return()), or the room is
- * given up (domain_frame_forget()). A domain that dies waits for that.
- */
-int domain_frame_steal(struct domain_mm *d, mfn_t mfn) __must_check;
-int domain_frame_reserve(struct domain_mm *d) __must_check;
-void domain_frame_return(struct domain_mm *d, mfn_t mfn);
-void domain_frame_forget(struct domain_mm *d);
-
-/* A zeroed hypervisor frame that the guest may map (writable or read-only): shared_info, grant frames.
- * Freed when the hypervisor's reference (share_free) and all of the guest's mappings are gone. */
-mfn_t share_alloc(struct domain_mm *d, bool writable);
-void share_free(mfn_t mfn);
 
 #endif

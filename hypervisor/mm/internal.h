@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the files of mm/ share: the bits of struct frame's words, the hot reference operations, and the type
- * machine's entry points. docs/page-types.md explains the states.
+ * What the files of mm/ share: the bits of struct frame's words, and the hot reference operations.
+ * docs/page-types.md explains the states.
  */
 #ifndef MM_INTERNAL_H
 #define MM_INTERNAL_H
@@ -11,10 +11,10 @@
 #include "lib/string.h"
 #include "hw/cpu.h"
 #include "hw/mem.h"
-#include "hw/tlb.h"
+#include "hw/smp.h"
 #include "mm/dirtylog.h"
-#include "mm/heap.h"
 #include "mm/pagetable.h"
+#include "mm/ptype.h"
 
 /* ---- struct frame.count ---- */
 #define COUNT_ALLOCATED (1ull << 63) /* the owner's own reference is among them */
@@ -98,8 +98,6 @@ static inline struct frame *ram_frame(uint64_t mfn)
 	return likely(f->flags & FRAME_RAM) ? f : NULL;
 }
 
-void frame_free(struct frame *f); /* the last general reference went */
-
 /* One more general reference, unless there is none yet or too many. */
 static inline bool count_inc(struct frame *f)
 {
@@ -132,7 +130,6 @@ static inline bool count_get_owned(struct frame *f, const struct domain_mm *d)
 	return false;
 }
 
-/* ---- ptype.c ---- */
 /* How much a long operation may still do before it looks at work_pending(). */
 struct slice {
 	unsigned left;
@@ -149,10 +146,7 @@ static inline bool slice_over(struct slice *s)
 	return s->preemptible && work_pending();
 }
 
-/* A writable reference; the caller holds a general one. mapper: whose tables name it. 0 or -EINVAL. */
-int type_get_writable_slow(struct frame *f, const struct domain_mm *mapper);
-void type_put_plain(struct frame *f); /* writable, descriptors, or none of a read-only shared frame */
-
+/* ---- writable references (mm/ptype.h) ---- */
 /* The common case, which never flushes: one more where there are some, from the owner's own tables. */
 static inline bool type_get_writable_again(struct frame *f, const struct domain_mm *mapper)
 {
@@ -182,46 +176,7 @@ static inline void type_put_writable(struct frame *f)
 		type_put_plain(f);
 }
 
-/* A hint, without lock or reference: d's frame is about to become t. The flush that this needs happens now
- * rather than under the lock, where other vcpus would wait for it; if the hint is wrong, nothing but a flush
- * is wasted. */
-void type_flush_ahead(const struct domain_mm *d, uint64_t mfn, enum ptype t);
-
-/* Tables: under d's lock. type_get_table() takes both references, building the table at first use;
- * 0, -EINVAL, -ERESTART_HV. type_put_table() drops both and may queue the table. type_drain(): 0,
- * -ERESTART_HV. */
-int type_get_table(struct domain_mm *d, uint64_t mfn, enum ptype level, struct slice *s);
-void type_put_table(struct domain_mm *d, struct frame *f);
-int type_drain(struct domain_mm *d, struct slice *s);
-/* The same for what a present entry e of table f, of a level above L1, names: a table of the level below, or a valid
- * one of the same level (linear page tables). */
-int type_get_entry(struct domain_mm *d, struct frame *f, enum ptype level, uint64_t e, struct slice *s);
-void type_put_entry(struct domain_mm *d, struct frame *f, enum ptype level, uint64_t e);
-/* Whether a live entry of a table of that level is of the second kind. */
-bool type_entry_is_linear(enum ptype level, uint64_t e);
-/* An unfinished build of d is undone. */
-void type_abandon(struct domain_mm *d, struct frame *f);
-
-/* ---- l4copy.c: under d's lock but for the last two ---- */
-/* An entry of an L4 of d is another one now, or d is new: no copy that was made before is as new. */
-void l4_changed(struct domain_mm *d);
-/* Linear L4 entries are about to be: 0 when no CPU runs on an L4 of d itself, nor will; -ERESTART_HV: some still do. */
-int l4_leave(struct domain_mm *d);
-/* Likewise of a domain that is shadowed. */
-int l4_left(struct domain_mm *d);
-void l4_close(struct frame *f); /* takes the hypervisor's slots out of an L4 that no CPU runs on */
-void l4_written(struct domain_mm *d, const uint64_t *pe); /* an entry of an L4 of d: the copies follow */
-void l4_copies_forget(const struct domain_mm *d);         /* d is no more, or has none any more */
-/* For shadows, under their lock in any context. This CPU's copies of l4 get the entry: whether that is a change. */
-bool l4_copy_link(const struct domain_mm *d, mfn_t l4, unsigned slot, uint64_t e);
-void l4_copies_empty(struct domain_mm *d); /* all copies of d's, in the guest's slots */
-
-/* ---- validate.c ---- */
-/* Checks a present or non-present entry, adds what the hypervisor adds, and (L1) takes the references that it
- * stands for. 0; -EINVAL: flags; L1 also -EBUSY: the frame is not pg_owner's or in another use, -EPERM: no
- * RAM, and not the domain's to map. Of a non-present one also -ERESTART_HV and -ENOMEM, as shadow_force(). */
-int l1e_get(struct domain_mm *d, struct domain_mm *pg_owner, uint64_t *entry);
-
+/* ---- plain entries of L1s (mm/validate.h) ---- */
 /* What an entry of the frequent kind has: present, and of RAM, cached as RAM is. */
 #define L1E_PLAIN (PTE_P | PTE_RW | PTE_US | PTE_A | PTE_D | PTE_AVAIL | PTE_ADDR | PTE_NX)
 
@@ -265,22 +220,7 @@ static inline void l1e_put(uint64_t entry)
 	count_dec(f);
 }
 
-/* An entry that names no RAM: memory-mapped I/O that both the mapper and, if named, its owner may use. 0,
- * -EPERM; -EINVAL: no address at all. */
-int l1e_get_io(struct domain_mm *d, struct domain_mm *pg_owner, uint64_t mfn);
-int l1e_check_flags(struct domain_mm *d, uint64_t *entry);
-int upper_check(struct domain_mm *d, enum ptype level, uint64_t *entry);
-/* Whether a processor with L1TF that walks the entry, which is not present, may read what is cached of memory. */
-bool entry_is_l1tf_unsafe(enum ptype level, uint64_t entry);
-/* Makes the descriptors of a page safe to load; false where one cannot be. Nobody can write the page. */
-bool descriptors_check(uint64_t *page);
-
-/* ---- perdomain.c ---- */
 #define M2P_SLOT HV_L4_FIRST
-
-/* The window's top table, which all L4s of d share: exists before the first of them is validated. d's lock
- * held (at creation not needed). 0 or -ENOMEM. */
-int perdomain_init(struct domain_mm *d);
 
 static inline bool slot_is_hv(enum ptype level, unsigned i)
 {

@@ -19,7 +19,13 @@
  * on its way back to the guest (guest_exit_prepare()): l4_leave(). A copy follows its L4 at once: whoever writes an entry
  * writes it to the copies before he drops what the old entry held. tests/model/l4copy.pml is both in Promela.
  */
+#include "mm/l4copy.h"
+#include "hw/paging.h"
+#include "hw/tlb.h"
+#include "mm/boot.h"
+#include "mm/heap.h"
 #include "mm/internal.h"
+#include "mm/perdomain.h"
 #include "mm/shadow.h"
 
 #define COPIES 4u /* of each mode, so that a guest goes between a few processes without a copy being made */

@@ -10,9 +10,15 @@
  * A dropped link may leave a table whose release takes long: it waits in the domain's release queue, and
  * whoever next changes tables of that domain continues with it.
  */
+#include "mm/pagetable.h"
+#include "hw/paging.h"
+#include "mm/heap.h"
 #include "mm/internal.h"
+#include "mm/l4copy.h"
+#include "mm/ptype.h"
 #include "mm/shadow.h"
 #include "hw/spec.h"
+#include "mm/validate.h"
 #include <xen/grant_table.h>
 
 void domain_mm_init(struct domain_mm *d, uint16_t domid, bool privileged)

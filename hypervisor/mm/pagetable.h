@@ -29,10 +29,6 @@
 void domain_mm_init(struct domain_mm *d, uint16_t domid, bool privileged);
 /* Preemptible. Unpins and releases every frame; the domain must not run. 0 or -ERESTART_HV. */
 int domain_mm_relinquish(struct domain_mm *d) __must_check;
-void domain_mm_destroy(struct domain_mm *d); /* after relinquish and the last reference */
-/* Machine frames outside of RAM that the domain may map: [first, last]. 0, or -ENOMEM. */
-bool mm_iomem_contains(struct domain_mm *d, uint64_t first, uint64_t last);
-int mm_iomem_permit(struct domain_mm *d, uint64_t first, uint64_t last, bool allow) __must_check;
 
 /* ---- tables ---- */
 /*
@@ -101,49 +97,5 @@ uint64_t pt_leaf(mfn_t l4, gva_t va);
 int pt_grant_map(struct domain_mm *d, mfn_t l4, uint64_t host_addr, mfn_t frame, unsigned flags) __must_check;
 int pt_grant_unmap(struct domain_mm *d, mfn_t l4, uint64_t host_addr, mfn_t frame, unsigned flags,
                    uint64_t new_addr) __must_check;
-
-/* ---- what a CPU loads for an L4 of the guest: itself, or a copy where there are linear L4 entries (l4copy.c) ---- */
-void pt_copies_init(unsigned cpu); /* bring-up: a switch cannot allocate */
-/* The table that this CPU loads in the place of l4, which the current vcpu holds; one for its kernel and one for its user
- * mode; m2p: with the machine-to-physical table. Interrupts off until it is loaded. */
-mfn_t pt_root(struct domain_mm *d, mfn_t l4, bool kernel, bool m2p);
-/* The same where nothing is to be done for it, which stays so while the current vcpu keeps l4 and has no other table loaded for
- * that mode; else INVALID_MFN. */
-mfn_t pt_root_ready(const struct domain_mm *d, mfn_t l4, bool kernel, bool m2p);
-void pt_root_loaded(const struct domain_mm *d, mfn_t l4, mfn_t root); /* and then, not before: it is loaded */
-/* Whether this CPU, which runs d, does so on such a table as pt_root() would give now. If not it has to load one on its way
- * to the guest: the one that wants to make a linear entry waits for it. */
-bool pt_root_is_new(const struct domain_mm *d);
-
-/* ---- hypervisor's part of the address space ---- */
-mfn_t pt_idle_l4(void); /* the hypervisor's own tables */
-/* Writes the hypervisor's slots into a frame that becomes an L4 of d. */
-void pt_fill_hv_slots(struct domain_mm *d, uint64_t *l4);
-/* The machine-to-physical table is for a guest's kernel; its user programs have no use for where other domains'
- * memory lies. The caller holds l4, which it is about to load for one of the two. */
-void pt_show_m2p(struct domain_mm *d, mfn_t l4, bool show);
-/* The per-domain window: page 0..31 of one vcpu (hw/layout.h). mfn INVALID_MFN unmaps; the tables on the way
- * are made either way. No flush. 0, -EINVAL, -ENOMEM. */
-int perdomain_map(struct domain_mm *d, unsigned vcpu, unsigned page, mfn_t mfn, bool writable) __must_check;
-/* The same where perdomain_map() was there before, without a lock: for the switch to a vcpu, with interrupts
- * off, when who holds d's lock may be waiting for this CPU to flush. The page is that vcpu's own business.
- * False: no tables. */
-bool perdomain_set(struct domain_mm *d, unsigned vcpu, unsigned page, mfn_t mfn, bool writable) __must_check;
-mfn_t perdomain_lookup(struct domain_mm *d, unsigned vcpu, unsigned page);
-
-/*
- * Recounts all references of the given domains from scratch and compares. Table references must agree
- * exactly; of general and writable references layers above hold some that mm does not know (grants,
- * vcpu_info), so those must not be fewer than the tables need; exact: they must agree too. Panics with the
- * frame on a difference in debug builds, and returns the number of differences otherwise (-1: no memory for
- * the recount). All domains that could map a frame of these are among them and paused; roots: what their
- * vcpus hold.
- */
-struct audit_root {
-	struct domain_mm *d;
-	mfn_t l4[2]; /* kernel, user; INVALID_MFN where none */
-};
-int mm_audit(struct domain_mm *const *domains, unsigned domain_count, const struct audit_root *roots,
-             unsigned root_count, bool exact) __must_check;
 
 #endif

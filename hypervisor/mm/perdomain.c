@@ -4,10 +4,13 @@
  * the processor finds the GDT and LDT of each vcpu. The window's tables are the hypervisor's own; what they
  * name is held by the caller (pv/address.c).
  */
+#include "mm/perdomain.h"
+#include "mm/boot.h"
 #include "mm/dirtylog.h"
+#include "mm/heap.h"
 #include "mm/internal.h"
+#include "mm/l4copy.h"
 #include "mm/shadow.h"
-#include "hw/paging.h"
 
 #define PERDOMAIN_SLOT 260
 #define WINDOW_FLAGS   (PTE_P | PTE_A | PTE_D | PTE_NX)

@@ -20,8 +20,13 @@
  *
  * It does not decide which entries are allowed (validate.c) and does not write live entries (pagetable.c).
  */
+#include "mm/ptype.h"
+#include "hw/tlb.h"
 #include "mm/internal.h"
+#include "mm/l4copy.h"
+#include "mm/perdomain.h"
 #include "mm/shadow.h"
+#include "mm/validate.h"
 
 /* Whoever may still use f as the type in word x flushes. The stamp is the time when that use ended. */
 static void flush_before_change(struct frame *f, uint64_t x)

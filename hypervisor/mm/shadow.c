@@ -26,9 +26,13 @@
  * guest's tables under it meets only tables that are in use: who takes one out of use comes by here first.
  */
 #include "mm/shadow.h"
+#include "hw/paging.h"
+#include "hw/tlb.h"
 #include "mm/dirtylog.h"
+#include "mm/heap.h"
 #include "mm/internal.h"
 #include "hw/rflags.h"
+#include "mm/l4copy.h"
 
 #define CHUNK      64   /* pages of the pool whose books lie in one object */
 #define CHUNKS_MAX 1024 /* 256 MiB */

@@ -8,7 +8,8 @@
 #ifndef MM_SHADOW_H
 #define MM_SHADOW_H
 
-#include "mm/pagetable.h"
+#include "mm/frame.h"
+#include "lib/types.h"
 
 /* Memory for shadows, in pages, made or given back: 0, -ENOMEM, -ERESTART_HV: call again. 0 pages: all of it, for a domain
  * that is not shadowed. */

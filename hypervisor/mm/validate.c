@@ -11,6 +11,7 @@
  *
  * Sources: SDM Vol. 3, 4.5 (entries), 3.4.5 and 5.8 (descriptors); xen/arch-x86/xen-x86_64.h.
  */
+#include "mm/validate.h"
 #include "mm/internal.h"
 #include "mm/shadow.h"
 

@@ -7,6 +7,10 @@
  * window and what entry code touches. A copy is as new as the domain's l4_generation says. Where the guest is shadowed or has
  * linear L4 entries, a full copy stands in the place of its L4, with XPTI or without (mm/l4copy.c).
  */
+#include "pv/address.h"
+#include "mm/l4copy.h"
+#include "mm/perdomain.h"
+#include "mm/ptype.h"
 #include "pv/pv.h"
 #include "lib/errno.h"
 #include "lib/log.h"
@@ -19,6 +23,7 @@
 #include "hw/uaccess.h"
 #include "mm/heap.h"
 #include "mm/pagetable.h"
+#include "pv/vcpu.h"
 
 struct reduced {
 	uint64_t *l4; /* NULL where no domain uses xpti */

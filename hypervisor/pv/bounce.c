@@ -6,13 +6,19 @@
  * saved CS (0: kernel). Above the processor's frame lie RCX and R11, which SYSRET destroys. The saved CS slot
  * carries the event mask in its bits 32 to 39 (struct cpu_user_regs), RFLAGS.IF its complement.
  */
+#include "pv/bounce.h"
+#include "hw/smp.h"
+#include "hw/upward.h"
+#include "pv/address.h"
 #include "pv/pv.h"
 #include "lib/log.h"
 #include "hw/entry.h"
 #include "hw/rflags.h"
 #include "hw/trace.h"
-#include "hw/trap.h"
 #include "hw/uaccess_words.h"
+#include "pv/switch.h"
+#include "pv/trace.h"
+#include "pv/upward.h"
 
 enum extra { EXTRA_NONE, EXTRA_ERROR_CODE, EXTRA_SEGMENTS };
 

@@ -10,7 +10,6 @@
  */
 #include "pv/cpuid.h"
 #include "pv/pv.h"
-#include "hw/options.h"
 #include "lib/errno.h"
 #include "lib/log.h"
 #include "lib/release.h"

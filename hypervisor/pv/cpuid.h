@@ -42,22 +42,8 @@ uint32_t cpu_policy_xsave_bytes(uint64_t components);
 /* As the current vcpu v sees it. */
 struct cpuid_regs pv_cpuid(struct vcpu *v, uint32_t leaf, uint32_t subleaf);
 
-/* ---- msr.c: 0, or -EINVAL: #GP ---- */
-/* Those of machine checks, which any guest may read and write (mce.c). */
-#define MSR_MCG_CAP     0x179
 #define MSR_ARCH_CAPS   0x10a
 #define ARCH_CAPS_WORSE (1ull << 2 | 1ull << 19) /* RSBA, RRSBA (SDM Vol. 4, table 2-2) */
-bool pv_mce_msr(uint32_t msr);
-uint64_t pv_mce_read(const struct vcpu *v, uint32_t msr);
-int pv_mce_write(struct vcpu *v, uint32_t msr, uint64_t value) __must_check;
-int pv_msr_read(struct vcpu *v, uint32_t msr, uint64_t *value) __must_check;
-int pv_msr_write(struct vcpu *v, uint32_t msr, uint64_t value) __must_check;
-/* Those that a vcpu keeps while it does not run, and takes along when it is saved; v does not run. Keep: 0, or -EINVAL for
- * another register or a value that the guest could not have written. */
-#define PV_MSRS_KEPT 2
-extern const uint32_t pv_msrs_kept[PV_MSRS_KEPT];
-uint64_t pv_msr_kept(const struct vcpu *v, uint32_t msr);
-int pv_msr_keep(struct vcpu *v, uint32_t msr, uint64_t value) __must_check;
 
 /* CR4 bits that a guest may set. */
 uint64_t pv_cr4_allowed(const struct domain *d);

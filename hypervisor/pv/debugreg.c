@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Debug registers of a guest (SDM Vol. 3, 17.2). No breakpoint may lie in the hypervisor's range. */
-#include "pv/pv.h"
+#include "pv/debugreg.h"
 #include "hw/rflags.h"
 #include "hw/uaccess.h"
 #include "lib/errno.h"
+#include "pv/bounce.h"
 
 #define DR6_BS           (1u << 14)
 #define DR7_ENABLE       0xffu

@@ -5,10 +5,14 @@
  * was not given reads as all ones and swallows writes, as an empty bus does.
  */
 #include "pv/pv.h"
+#include "hw/pci.h"
+#include "pv/address.h"
+#include "pv/bounce.h"
+#include "pv/debugreg.h"
 #include "pv/decode.h"
-#include "hw/irq.h"
 #include "hw/rflags.h"
 #include "hw/uaccess.h"
+#include "pv/emulate.h"
 
 #define PCI_ADDRESS_PORT 0xcf8
 #define PCI_DATA_PORT    0xcfc

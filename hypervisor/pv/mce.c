@@ -4,8 +4,7 @@
  * guests. No machine check is delivered to a guest, so what it sets here has no effect; the values were asked of Xen
  * 4.17 (SDM Vol. 3B, "Machine-Check Architecture").
  */
-#include "pv/cpuid.h"
-#include "pv/pv.h"
+#include "pv/mce.h"
 #include "hw/cpu.h"
 #include "lib/errno.h"
 

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Model-specific registers as a guest sees them; everything that is not named here does not exist (#GP). */
+#include "pv/msr.h"
 #include "pv/cpuid.h"
+#include "pv/mce.h"
 #include "pv/pv.h"
 #include "hw/spec.h"
 #include "lib/errno.h"
 #include "lib/log.h"
+#include "pv/vcpu.h"
 #include <xen/arch-x86/cpufeatureset.h>
 
 #define MSR_PLATFORM_ID     0x17

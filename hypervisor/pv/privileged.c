@@ -5,6 +5,7 @@
  */
 #include "pv/pv.h"
 #include "pv/cpuid.h"
+#include "pv/debugreg.h"
 #include "pv/decode.h"
 #include "dom/sched.h"
 #include "hw/fpu.h"
@@ -16,6 +17,10 @@
 #include "lib/errno.h"
 #include "lib/log.h"
 #include "lib/string.h"
+#include "pv/emulate.h"
+#include "pv/msr.h"
+#include "pv/switch.h"
+#include "pv/trace.h"
 
 #define CR0_TS (1ull << 3)
 #define CR0_PV 0x80050033ull /* PG AM WP NE ET MP PE: what a guest sees */

@@ -3,17 +3,18 @@
  * A vcpu leaves this CPU, or enters it: registers move between cpu_info and struct vcpu; extended state, segments,
  * debug registers and the address space follow. Nothing is left lazily in the CPU.
  */
-#include "pv/pv.h"
-#include "pv/cpuid.h"
+#include "pv/switch.h"
 #include "dom/sched.h"
+#include "dom/vcpu.h"
 #include "hw/desc.h"
 #include "hw/fpu.h"
-#include "hw/mem.h"
 #include "hw/segment.h"
 #include "hw/spec.h"
 #include "hw/tlb.h"
 #include "hw/uaccess.h"
 #include "lib/errno.h"
+#include "pv/address.h"
+#include "pv/debugreg.h"
 
 #define MSR_SPEC_CTRL 0x48
 #define MSR_FS_BASE   0xc0000100

@@ -5,8 +5,8 @@
  * effect goes through the same validation as mmu_update. A store into a table of a higher level is the guest's page
  * fault, as on Xen.
  */
-#include "pv/pv.h"
 #include "pv/decode.h"
+#include "dom/domain.h"
 #include "hw/mem.h"
 #include "hw/rflags.h"
 #include "hw/trace.h"
@@ -15,6 +15,9 @@
 #include "lib/log.h"
 #include "lib/string.h"
 #include "mm/pagetable.h"
+#include "pv/debugreg.h"
+#include "pv/emulate.h"
+#include "pv/trace.h"
 
 #define ARITHMETIC_FLAGS 0x8d5u
 

@@ -3,7 +3,8 @@
  * Trace records of a paravirtual vcpu's entries into the hypervisor (xen/trace.h: TRC_PV_*), in the form for 64-bit
  * addresses. Called where tracing is on. The register frame is that of the current vcpu's entry.
  */
-#include "pv/pv.h"
+#include "pv/trace.h"
+#include "hw/cpu.h"
 #include "hw/trace.h"
 
 #define LOW(x)  ((uint32_t)(x))

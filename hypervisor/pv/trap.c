@@ -8,10 +8,14 @@
 #include "hw/rflags.h"
 #include "hw/tlb.h"
 #include "hw/trace.h"
-#include "hw/trap.h"
 #include "hw/uaccess.h"
+#include "hw/upward.h"
 #include "lib/log.h"
 #include "mm/shadow.h"
+#include "pv/address.h"
+#include "pv/bounce.h"
+#include "pv/emulate.h"
+#include "pv/trace.h"
 
 /* Of a shadowed domain: whether what the guest's own tables allow was missing in the shadows. */
 static bool fault_of_shadows(struct vcpu *v, gva_t cr2, uint32_t *error_code, bool wait)

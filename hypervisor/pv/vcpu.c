@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The complete register context of a vcpu, as toolstacks and VCPUOP_initialise hand it over (struct
  * vcpu_guest_context). */
-#include "pv/pv.h"
+#include "pv/vcpu.h"
 #include "hw/layout.h"
+#include "mm/perdomain.h"
+#include "pv/address.h"
 #include "pv/cpuid.h"
-#include "dom/sched.h"
-#include "hw/entry.h"
 #include "hw/fpu.h"
 #include "hw/rflags.h"
 #include "hw/spec.h"
@@ -15,6 +15,8 @@
 #include "lib/string.h"
 #include "mm/heap.h"
 #include "mm/pagetable.h"
+#include "pv/debugreg.h"
+#include "pv/switch.h"
 
 bool pv_address_ok(uint64_t address)
 {

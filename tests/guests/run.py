@@ -23,6 +23,9 @@ import bochs
 # What the hypervisors say when there will be no verdict; tests/lint/lint.py looks for ours in their source.
 PANIC = "Panic on CPU"
 ENDS = ("Hardware Dom0", "dom0 has crashed", "dom0 has powered off", "dom0's watchdog expired")
+# One vcpu of hypercall-edges looks whether the debug keys that it is about to send have an R among them, and the other one's call
+# writes one there meanwhile.
+REBOOTS = "the machine reboots, since key R was sent"
 TIMEOUT_S = 240 * float(os.environ.get("XYLEM_TIMEOUT_SCALE", "1"))
 HYPERVISOR_OPTIONS = "console=com1 com1=115200 dom0_mem=64M loglvl=warning guest_loglvl=all "
 
@@ -69,6 +72,15 @@ def start(args, guest, folder):
 
 
 def run(args, guest, folder):
+    """A guest's verdict. What two vcpus that race have asked for by chance (REBOOTS) is no verdict: again, at most three times."""
+    for _ in range(3):
+        name, passed, why, log = once(args, guest, folder)
+        if passed or args.cpus < 2 or name != "hypercall-edges" or not any(REBOOTS in line for line in log):
+            break
+    return name, passed, why
+
+
+def once(args, guest, folder):
     name = os.path.basename(guest)[:-4]
     machine = start(args, guest, folder)
     asked = re.search(r"seconds=(\d+)", args.guest_options)
@@ -93,8 +105,8 @@ def run(args, guest, folder):
         with open(os.path.join(args.log, name + ".log"), "w") as f:
             f.write("\n".join(log) + "\n")
     if verdict and verdict[1] == "pass" and verdict[2].strip() == name:
-        return name, True, ""
-    return name, False, verdict[2] if verdict else "no verdict; the last lines:\n# " + "\n# ".join(log[-25:])
+        return name, True, "", log
+    return name, False, verdict[2] if verdict else "no verdict; the last lines:\n# " + "\n# ".join(log[-25:]), log
 
 
 def main():

@@ -9,12 +9,21 @@
 #include <glib/gstdio.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <xenctrl.h>
 
 #include "../lib/tap.h"
-#include "conf.h"
+#include "define.h"
+#include "devices.h"
+#include "events.h"
+#include "lifecycle.h"
+#include "monitor.h"
 #include "played.h"
+#include "stats.h"
+#include "tune.h"
+#include "virerror.h"
 #include "virhook.h"
 #include "virthread.h"
+#include "viruuid.h"
 
 #define UUID     "5f2b7e10-0000-4000-8000-000000000001"
 #define MAC      "00:16:3e:00:00:01"

@@ -9,13 +9,14 @@
  *  privileged   user mode changes nothing, the kernel only what the ABI lets it have
  */
 #include "mm/internal.h"
+#include "mm/audit.h"
 #include "pv/cpuid.h"
 #include "pv/decode.h"
-#include "dom/sched.h"
 #include "hw/fpu.h"
 #include "hw/rflags.h"
 #include "hw/uaccess.h"
 #include "fake/pv.h"
+#include "pv/emulate.h"
 #ifdef HAVE_CAPSTONE
 #include <capstone/capstone.h>
 #endif

@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "mm/dirtylog.h"
+#include "hw/tlb.h"
+#include "mm/audit.h"
+#include "mm/heap.h"
 #include "mm/internal.h"
+#include "mm/perdomain.h"
+#include "mm/ptype.h"
 #include "mm/shadow.h"
 #include "hypercall/hypercall.h"
 #include "hw/spec.h"

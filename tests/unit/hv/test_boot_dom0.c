@@ -11,10 +11,8 @@
  */
 #include "boot/boot.h"
 #include "boot/unpack.h"
-#include "hw/options.h"
 #include "lib/pvbuild.h"
 #include "mm/internal.h"
-#include "pv/pv.h"
 #include "fake/boot.h"
 #include "fake/machine.h"
 #include "../lib/makeelf.h"
@@ -29,6 +27,10 @@
 #define free             unpack_free
 #define __stack_chk_fail unpack_stack_chk_fail
 #include "boot/unpack.c"
+#include "dom/sched.h"
+#include "hw/options.h"
+#include "mm/audit.h"
+#include "mm/heap.h"
 #undef malloc
 #undef calloc
 #undef free

@@ -6,17 +6,24 @@
  * the argument.
  */
 #include "hypercall/domctl.h"
+#include "dom/domtable.h"
+#include "dom/sched.h"
+#include "dom/vcpu.h"
+#include "hw/ioapic.h"
+#include "hw/msi.h"
 #include "hypercall/settings.h"
 #include "hw/console.h"
 #include "hw/irq.h"
 #include "hw/smp.h"
 #include "hw/uaccess.h"
+#include "hypercall/sysctl.h"
 #include "lib/framecopy.h"
 #include "lib/pvbuild.h"
-#include "mm/internal.h"
-#include "pv/pv.h"
 #include "fake/machine.h"
 #include "../../lib/random.h"
+#include "mm/heap.h"
+#include "mm/ptype.h"
+#include "mm/validate.h"
 #include <pthread.h>
 
 #define GUEST_PAGES 6

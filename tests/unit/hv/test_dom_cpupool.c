@@ -4,11 +4,16 @@
  * moves, sleeps, comes and goes. Every choice of the scheduler is looked at.
  */
 #include "dom/cpupool.h"
+#include "dom/domtable.h"
 #include "dom/hotplug.h"
+#include "dom/sched.h"
 #include "dom/sched_private.h"
+#include "dom/vcpu.h"
 #include "fake/machine.h"
 #include "hw/options.h"
+#include "hw/smp.h"
 #include "hypercall/domctl.h"
+#include "hypercall/sysctl.h"
 
 #define CPUS    4
 #define GUESTS  3

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Debug keys: what each shows of a made-up machine, how much it writes at most, and what it must not touch. */
 #include "hypercall/domctl.h"
+#include "hw/trace.h"
 #include "hypercall/debugdump.h"
-#include "hw/internal.h"
 #include "hw/irq_table.h"
 #include "hw/layout.h"
-#include "hw/options.h"
 #include "hw/snapshot.h"
+#include "hypercall/sysctl.h"
 #include "lib/log.h"
 #include "fake/look.h"
 #include "fake/machine.h"

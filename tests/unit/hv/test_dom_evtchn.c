@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Event channels: binding rules, delivery, hostile numbers, closing, reset, polling, lock order between two domains. */
 #include "fake/machine.h"
+#include "dom/domtable.h"
+#include "dom/sched.h"
+#include "hw/smp.h"
+#include "mm/heap.h"
+#include "mm/validate.h"
 #include <pthread.h>
 
 static struct domain *a, *b, *c;

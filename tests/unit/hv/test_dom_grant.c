@@ -4,8 +4,11 @@
  * guests lie about everything they may write, and domains die at every point.
  */
 #include "fake/machine.h"
+#include "dom/domtable.h"
 #include "lib/errno.h"
 #include "mm/dirtylog.h"
+#include "mm/heap.h"
+#include "mm/pagetable.h"
 #include <pthread.h>
 
 #define REF   8 /* first entry that tests use */

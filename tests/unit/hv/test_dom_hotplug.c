@@ -4,9 +4,11 @@
  * nobody is lost, and all is as before when it is back.
  */
 #include "dom/hotplug.h"
+#include "dom/sched.h"
 #include "dom/sched_private.h"
 #include "fake/machine.h"
 #include "hw/options.h"
+#include "hw/smp.h"
 
 #define CPUS    4
 #define GUESTS  3

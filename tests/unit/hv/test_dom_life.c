@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Life of domains: list, references, pausing, shutdown, watchdogs, info pages, time, death without a trace. */
 #include "fake/machine.h"
+#include "dom/domtable.h"
+#include "dom/sched.h"
+#include "dom/vcpu.h"
 #include "hw/options.h"
+#include "hw/smp.h"
+#include "mm/heap.h"
 
 static evtchn_port_t exc; /* dom0's VIRQ_DOM_EXC */
 

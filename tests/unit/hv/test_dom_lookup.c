@@ -16,6 +16,9 @@ static void dawdle(void);
 #undef READ_ONCE
 #define READ_ONCE(x) (dawdle(), *(const volatile __typeof__(x) *)&(x))
 #include "dom/domtable.c"
+#include "dom/domtable.h"
+#include "hw/smp.h"
+#include "lib/log.h"
 
 #define FINDERS 3
 #define NUMBERS 6

@@ -5,8 +5,10 @@
  * lost or runs twice.
  */
 #include "dom/sched_private.h"
+#include "dom/sched.h"
 #include "fake/machine.h"
 #include "hw/options.h"
+#include "hw/smp.h"
 
 #define STEP  (MS / 2)
 #define VCPUS 8

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Timers: order, replacing, stopping, migration and timers that set themselves, against a plain list. */
 #include "fake/machine.h"
+#include "hw/smp.h"
 #include <pthread.h>
 #include <unistd.h>
 

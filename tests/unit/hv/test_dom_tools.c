@@ -4,11 +4,13 @@
  * edges of its range; what is written beyond an answer's end shows.
  */
 #include "dom/cpupool.h"
+#include "hw/options.h"
 #include "hypercall/domctl.h"
 #include "hypercall/settings.h"
 #include "fake/machine.h"
-#include "hw/options.h"
 #include "hw/smp.h"
+#include "hypercall/sysctl.h"
+#include "hypercall/unavailable.h"
 #include <xen/arch-x86/xen-mca.h>
 #include <xen/hvm/hvm_op.h>
 #include <xen/hypfs.h>

@@ -5,12 +5,18 @@
  * as xenalyze does: who runs on each CPU, in which state each vcpu is.
  */
 #include "dom/cpupool.h"
+#include "dom/sched.h"
 #include "dom/sched_private.h"
+#include "dom/vcpu.h"
 #include "hypercall/domctl.h"
 #include "hw/trace.h"
+#include "hypercall/sysctl.h"
+#include "mm/audit.h"
+#include "mm/heap.h"
 #include "mm/internal.h"
 #include "fake/machine.h"
 #include "../../lib/random.h"
+#include "mm/ptype.h"
 #include <sys/wait.h>
 #include <unistd.h>
 

@@ -5,7 +5,7 @@
  * sanitizer sees a read beyond it or after its end.
  */
 #include "hw/acpi.h"
-#include "hw/internal.h"
+#include "hw/device_map.h"
 #include "hw/mem.h"
 #include "lib/log.h"
 #include "../../lib/check.h"

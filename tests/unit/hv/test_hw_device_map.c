@@ -5,9 +5,12 @@
  * translation that was ever asked for, and keeps it until it is flushed.
  */
 #include "hw/device_map.c"
+#include "hw/device_map.h"
 #include "hw/irq.h"
 #include "hw/irq_table.h"
+#include "hw/msi.h"
 #include "hw/options.h"
+#include "hw/pci.h"
 #include "hw/smp.h"
 #include "lib/errno.h"
 #include "../../lib/check.h"

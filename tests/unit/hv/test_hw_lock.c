@@ -4,8 +4,11 @@
  * waiter's CPU away the others go on. The waiter is stopped by a signal whose handler waits.
  */
 #include "hw/lock.c"
+#include "hw/cpu.h"
+#include "hw/irq.h"
 #include "hw/lock_rank.h"
 #include "../../lib/tap.h"
+#include "lib/log.h"
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>

@@ -6,6 +6,10 @@
 #include "fake/pv.h"
 #include "hw/segment.h"
 #include "../../lib/check.h"
+#include "mm/perdomain.h"
+#include "mm/ptype.h"
+#include "mm/validate.h"
+#include "pv/address.h"
 
 #define CODE64 0x00affb000000ffffull
 #define DATA   0x00cff3000000ffffull

@@ -4,10 +4,12 @@
  * multicall, lists that end early. The calls themselves are stand-ins that say who was called with what.
  */
 #include "hypercall/hypercall.h"
+#include "hw/smp.h"
 #include "hw/trace.h"
 #include "lib/string.h"
-#include "pv/pv.h"
 #include "../../lib/tap.h"
+#include "pv/bounce.h"
+#include "pv/upward.h"
 
 #define LIST     64 /* where lists stand in the guest's memory */
 #define READABLE 4096

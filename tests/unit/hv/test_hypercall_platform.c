@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* platform_op: who may, versions, the wall clock of all domains, sleep, facts about processors, idle times. */
 #include "hypercall/domctl.h"
+#include "dom/domtable.h"
+#include "dom/vcpu.h"
 #include "hypercall/hypercall.h"
 #include "dom/hotplug.h"
 #include "dom/sched.h"

@@ -5,13 +5,13 @@
  * refused changes nothing. Every byte of a good area is tried with other bits.
  */
 #include "hypercall/domctl.h"
-#include "hw/entry.h"
+#include "dom/sched.h"
 #include "hw/fpu.h"
 #include "lib/errno.h"
 #include "lib/log.h"
 #include "mm/heap.h"
-#include "pv/pv.h"
 #include "../../lib/check.h"
+#include "pv/vcpu.h"
 #include <stdlib.h>
 #include <string.h>
 

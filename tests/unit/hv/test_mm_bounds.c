@@ -6,6 +6,9 @@
 #include "mm/internal.h"
 #include "hypercall/hypercall.h"
 #include "fake/dom.h"
+#include "mm/boot.h"
+#include "mm/heap.h"
+#include "mm/perdomain.h"
 #include <xen/memory.h>
 
 #define LOW_FRAMES  4096

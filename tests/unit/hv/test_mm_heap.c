@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The allocator: zones, buddies, the low reserve, small objects. */
-#include "mm/internal.h"
 #include "fake/dom.h"
+#include "hw/tlb.h"
+#include "lib/errno.h"
+#include "lib/string.h"
+#include "mm/heap.h"
 #include <pthread.h>
 
 #define LOW_FRAMES  4096

@@ -1,9 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Linear page tables: entries that name a table of their own level. One case per rule of docs/page-types.md. */
 #include "mm/internal.h"
+#include "hw/tlb.h"
 #include "hypercall/hypercall.h"
 #include "fake/dom.h"
 #include "../../lib/check.h"
+#include "mm/audit.h"
+#include "mm/boot.h"
+#include "mm/heap.h"
+#include "mm/l4copy.h"
+#include "mm/perdomain.h"
+#include "mm/ptype.h"
 #include <xen/grant_table.h>
 
 #define TABLE_FLAGS (PTE_P | PTE_RW | PTE_US | PTE_A)

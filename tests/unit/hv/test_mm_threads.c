@@ -5,6 +5,10 @@
  */
 #include "mm/internal.h"
 #include "fake/dom.h"
+#include "mm/audit.h"
+#include "mm/heap.h"
+#include "mm/perdomain.h"
+#include "mm/ptype.h"
 #include <pthread.h>
 
 #define POOL    24 /* frames of each domain */

@@ -5,6 +5,11 @@
 #include "hw/spec.h"
 #include "fake/dom.h"
 #include "../../lib/check.h"
+#include "mm/boot.h"
+#include "mm/heap.h"
+#include "mm/perdomain.h"
+#include "mm/ptype.h"
+#include "mm/validate.h"
 #include <xen/grant_table.h>
 #include <xen/memory.h>
 

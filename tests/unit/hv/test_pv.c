@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Address spaces, switches of vcpus, contexts, and emulated instructions of paravirtual guests. */
 #include "mm/internal.h"
+#include "dom/switch.h"
+#include "mm/perdomain.h"
+#include "mm/ptype.h"
 #include "mm/shadow.h"
 #include "hw/spec.h"
 #include "hw/uaccess_words.h"
+#include "pv/address.h"
 #include "pv/decode.h"
-#include "dom/sched.h"
 #include "fake/pv.h"
 #include "../../lib/check.h"
+#include "pv/emulate.h"
+#include "pv/vcpu.h"
 #include <pthread.h>
 #include <semaphore.h>
 #include <xen/grant_table.h>

@@ -4,15 +4,15 @@
  * sizes, counts, vendors, features and what they need; by default, and after a toolstack changed a policy.
  */
 #include "hw/cpu.h"
-#include "hw/entry.h"
-#include "hw/internal.h"
+#include "hw/features.h"
 #include "hw/options.h"
 #include "lib/errno.h"
 #include "lib/log.h"
 #include "pv/cpuid.h"
-#include "pv/pv.h"
 #include "../../lib/check.h"
 #include "cpuid_models.h"
+#include "pv/msr.h"
+#include "pv/vcpu.h"
 #include <stdlib.h>
 #include <string.h>
 #include <xen/arch-x86/cpufeatureset.h>

@@ -4,14 +4,21 @@
  * an emulated instruction, and the FPU of a vcpu context. The guest's stack is ordinary memory of the test.
  */
 #include "pv/cpuid.h"
+#include "hw/upward.h"
+#include "mm/heap.h"
+#include "mm/pagetable.h"
+#include "pv/address.h"
+#include "pv/bounce.h"
 #include "pv/decode.h"
 #include "hw/entry.h"
 #include "hw/fpu.h"
 #include "hw/trace.h"
-#include "hw/trap.h"
 #include "mm/shadow.h"
 #include "fake/pv.h"
 #include "../../lib/check.h"
+#include "pv/msr.h"
+#include "pv/upward.h"
+#include "pv/vcpu.h"
 
 #define LEAF_FLAGS (PTE_P | PTE_RW | PTE_US | PTE_A | PTE_D)
 #define HANDLER    0x401000ull

@@ -9,9 +9,11 @@
 #include "hw/segment.h"
 #include "lib/log.h"
 #include "lib/string.h"
+#include "mm/heap.h"
+#include "pv/bounce.h"
 #include "pv/cpuid.h"
-#include "pv/pv.h"
 #include "fake.h"
+#include "pv/switch.h"
 
 struct cpu_policy policy_pv_default;
 struct memory_region machine_own[24] = { { 0xfec00000, 0xfec01000, 2 }, { 0xfee00000, 0xfee01000, 2 } };

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The layers above mm, as far as the memory hypercalls need them: domains without anything but memory. */
 #include "hypercall/hypercall.h"
+#include "dom/domtable.h"
 #include "hw/upward.h"
 #include "lib/string.h"
 #include "dom/grant.h"
-#include "pv/pv.h"
 #include "dom.h"
+#include "mm/heap.h"
+#include "mm/pagetable.h"
+#include "pv/address.h"
 #include <stdlib.h>
 
 struct domain fake_domains[FAKE_DOMAINS];

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The fake hardware layer: memory, locks, work, time, copies. tlb.c has the TLBs. */
 #include "mm/internal.h"
+#include "dom/domain.h"
 #include "hw/console.h"
 #include "hw/lock_rank.h"
 #include "hw/options.h"
@@ -9,6 +10,9 @@
 #include "hw/time.h"
 #include "hw/uaccess.h"
 #include "fake.h"
+#include "mm/boot.h"
+#include "mm/heap.h"
+#include "mm/l4copy.h"
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>

@@ -12,8 +12,8 @@
 #define FAKE_FAKE_H
 
 #include "../../../lib/tap.h"
-#include "mm/pagetable.h"
-#include "mm/heap.h"
+#include "hw/lock.h"
+#include "mm/frame.h"
 #include <stdio.h>
 #include <stdlib.h>
 

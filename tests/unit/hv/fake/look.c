@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What debug keys look at in the hardware layer: an I/O APIC, interrupts, names of functions, and NMIs that CPUs answer. */
 #include "fake.h"
+#include "hw/apic.h"
+#include "hw/cpu.h"
+#include "hw/ioapic.h"
+#include "hw/symbols.h"
 #include "look.h"
-#include "hw/internal.h"
 #include "hw/irq_table.h"
 #include "hw/snapshot.h"
 

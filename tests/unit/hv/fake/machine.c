@@ -1,8 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Interrupts, power and switching of the fake hardware layer; the bring-up of the real dom/ on it. */
 #include "machine.h"
+#include "dom/domtable.h"
+#include "dom/sched.h"
+#include "dom/switch.h"
+#include "dom/vcpu.h"
 #include "hw/irq.h"
+#include "hw/msi.h"
 #include "hw/power.h"
+#include "hw/smp.h"
 
 unsigned machine_switches;
 void (*machine_on_switch)(const struct vcpu *next);

@@ -12,11 +12,11 @@
 #include "dom/grant.h"
 #include "dom/guest.h"
 #include "dom/pirq.h"
-#include "dom/sched.h"
 #include "hw/time.h"
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "fake.h"
+#include "pv/vcpu.h"
 
 /* Memory of frames frames, CPUs with their idle vcpus current, timers and the scheduler. Once per process. */
 void machine_init(unsigned frames, unsigned cpus);

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* In pv/'s place, for tests of the real dom/ that do not link it. */
 #include "machine.h"
+#include "dom/vcpu.h"
 #include "hw/fpu.h"
+#include "mm/heap.h"
+#include "mm/pagetable.h"
 
 static int create(struct vcpu *v)
 {

@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* fake/pv.h: the CPU's registers, and the layers beside pv/. */
 #include "pv.h"
-#include "pv/cpuid.h"
 #include "dom/sched.h"
+#include "dom/switch.h"
+#include "dom/vcpu.h"
+#include "hw/pci.h"
 #include "hw/upward.h"
 #include "hw/desc.h"
 #include "hw/fpu.h"
-#include "hw/irq.h"
 #include "hw/segment.h"
 #include "hw/spec.h"
-#include "hw/trap.h"
+#include "mm/pagetable.h"
+#include "mm/ptype.h"
+#include "pv/vcpu.h"
 #include <setjmp.h>
 
 struct domain fake_pv_domains[FAKE_PV_DOMAINS];

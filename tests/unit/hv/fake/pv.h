@@ -10,7 +10,6 @@
 #include "dom/domain.h"
 #include "lib/errno.h"
 #include "lib/string.h"
-#include "pv/pv.h"
 #include "fake.h"
 
 #define FAKE_PV_DOMAINS 3

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Stand-ins for bounce.c, cpuid.c and msr.c of pv/, for tests that are not about them. */
 #include "pv.h"
+#include "pv/bounce.h"
 #include "pv/cpuid.h"
+#include "pv/msr.h"
 
 struct cpu_policy policy_pv_default;
 

@@ -5,12 +5,15 @@
  * accessed and dirty bits in the tables as the processor does.
  */
 #include "mm/dirtylog.h"
+#include "hw/tlb.h"
 #include "mm/internal.h"
+#include "mm/l4copy.h"
 #include "mm/shadow.h"
 #include "fake.h"
 #include "hw/rflags.h"
 #include "hw/spec.h"
 #include "hw/trace.h"
+#include "mm/validate.h"
 
 #define LEAVES 64
 #define TABLES 64
