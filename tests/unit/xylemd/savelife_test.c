@@ -8,23 +8,6 @@
 
 /* ---- saving ---- */
 
-static struct call *begin_stream(const char *method, GVariant *args, int fd)
-{
-	g_autoptr(GUnixFDList) fds = g_unix_fd_list_new();
-	struct call *call = g_new0(struct call, 1);
-
-	if (fd >= 0)
-		g_unix_fd_list_append(fds, fd, NULL);
-	g_dbus_connection_call_with_unix_fd_list(client, NULL, OBJECT, INTERFACE, method, args, NULL,
-	                                         G_DBUS_CALL_FLAGS_NONE, G_MAXINT, fds, NULL, answered, call);
-	return call;
-}
-
-static struct call *begin_save(const struct test_guest *g, int fd)
-{
-	return begin_stream("Save", g_variant_new("(shu)", g->uuid, 0, 0), fd);
-}
-
 static struct call *begin_live(const struct test_guest *g, int fd)
 {
 	return begin_stream("Save", g_variant_new("(shu)", g->uuid, 0, 1), fd);
@@ -33,15 +16,10 @@ static struct call *begin_live(const struct test_guest *g, int fd)
 /* It has a kernel that can suspend. */
 static uint32_t saveable(struct test_guest *g, bool paused)
 {
-	g_autofree char *path = NULL;
-	uint32_t domid;
-
 	new_guest(g);
 	create(g, paused);
-	domid = fake_find(g->id);
-	path = g_strdup_printf("/local/domain/%u/control/feature-suspend", domid);
-	fake_write(path, "1");
-	return domid;
+	can_suspend(g);
+	return fake_find(g->id);
 }
 
 static bool refused(struct call *call, const char *name)
@@ -94,17 +72,6 @@ static bool destroyed(const struct test_guest *g)
 
 	settle(g);
 	return good && !fake_find(g->id);
-}
-
-static int scratch(void)
-{
-	g_autofree char *name = NULL;
-	int fd = g_file_open_tmp("stream-XXXXXX", &name, NULL);
-
-	if (fd < 0)
-		exit(1);
-	g_unlink(name);
-	return fd;
 }
 
 static void test_save_and_restore(void)
