@@ -394,6 +394,30 @@ static void test_calls_in_states(void)
 			try_in_state(&methods[i], (enum state)state);
 }
 
+/* A backend may take long, and thousands of guests start at once. */
+static void test_kernel_let_go(void)
+{
+	struct test_guest g;
+	struct call *call;
+
+	fake_gate(GATE_BUILD, false);
+	fake_gate(GATE_BACKEND, false);
+	new_guest(&g);
+	call = begin("Create", g_variant_new("(@a{sv}u)", configuration(&g), 0));
+	UNTIL(fake_waiting(GATE_BUILD));
+	tap_ok(g_atomic_int_get(&fake_unpacked) == 2,
+	       "a guest's kernel and ramdisk are there when it is built");
+	fake_gate(GATE_BUILD, true);
+	UNTIL(fake_waiting(GATE_BACKEND));
+	tap_ok(!g_atomic_int_get(&fake_unpacked) && !call->done,
+	       "and let go before the first of its backends is waited for");
+	open_gates();
+	UNTIL(call->done);
+	tap_ok(call->good && !g_atomic_int_get(&fake_unpacked), "it starts all the same");
+	end(call);
+	end(make("Destroy", g_variant_new("(s)", g.uuid)));
+}
+
 /* What attaching gives back, also without a frontend, which is not waited for. */
 static void test_attach_without_frontend(void)
 {
@@ -1095,6 +1119,7 @@ int main(void)
 	test_time_zone();
 	test_tsc();
 	test_calls_in_states();
+	test_kernel_let_go();
 	test_attach_without_frontend();
 	test_detach_while_store_fails();
 	test_disk_of_a_stranger();
