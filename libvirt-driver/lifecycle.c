@@ -646,6 +646,11 @@ static int inject_nmi(virDomainObj *vm)
 		               vm->def->name);
 		return -1;
 	}
+	if (info.shutdown || info.dying) {
+		virReportError(VIR_ERR_OPERATION_INVALID, "%s has stopped: its kernel hears nothing",
+		               vm->def->name);
+		return -1;
+	}
 	for (vcpu = 0; vcpu < info.max_vcpus; vcpu++) {
 		struct xyl_vcpuinfo state;
 
