@@ -58,6 +58,28 @@ static bool runs(uint32_t domid)
 	return is;
 }
 
+/* Whether it does so in the end. */
+static bool goes_on(uint32_t domid)
+{
+	gint64 until = g_get_monotonic_time() + DEADLINE;
+
+	while (!runs(domid) && g_get_monotonic_time() < until)
+		g_main_context_iteration(NULL, TRUE);
+	return runs(domid);
+}
+
+static void suspend_late(uint32_t domid)
+{
+	fake_stop(domid, XYL_SHUTDOWN_SUSPEND);
+	scan_request();
+}
+
+static bool suspends_and_goes_on(uint32_t domid)
+{
+	suspend_late(domid);
+	return goes_on(domid);
+}
+
 static bool asked(uint32_t domid)
 {
 	g_autofree char *path = g_strdup_printf("/local/domain/%u/control/shutdown", domid);
@@ -171,10 +193,7 @@ static void test_save_fails(void)
 	fake_suspend = FAKE_ACKNOWLEDGES;
 	tap_ok(refused(begin_save(&g, fd), "Timeout") && runs(domid),
 	       "one that answers and does not suspend");
-	fake_stop(domid, XYL_SHUTDOWN_SUSPEND);
-	scan_request();
-	UNTIL(runs(domid));
-	tap_ok(true, "and does so later: it goes on");
+	tap_ok(suspends_and_goes_on(domid), "and does so later: it goes on");
 	fake_suspend = FAKE_SUSPENDS;
 	fake_write(path, "");
 	tap_ok(refused(begin_save(&g, fd), "NotSupported") && runs(domid) && !asked(domid),
@@ -226,10 +245,7 @@ static void test_suspend_port(void)
 	fake_suspend = FAKE_IGNORES;
 	tap_ok(refused(begin_save(&g, fd), "Timeout") && runs(domid) && !asked(domid),
 	       "one that does not answer: it runs on");
-	fake_stop(domid, XYL_SHUTDOWN_SUSPEND);
-	scan_request();
-	UNTIL(runs(domid));
-	tap_ok(true, "and does so later: it goes on");
+	tap_ok(suspends_and_goes_on(domid), "and does so later: it goes on");
 	fake_suspend = FAKE_SUSPENDS;
 	fake_write(feature, "1");
 	fake_no_event = true;
@@ -266,12 +282,6 @@ static bool cancelled(const struct test_guest *g, struct call *call)
 	return succeeded(begin("Cancel", g_variant_new("(s)", g->uuid))) && refused(call, "Cancelled");
 }
 
-static void suspend_late(uint32_t domid)
-{
-	fake_stop(domid, XYL_SHUTDOWN_SUSPEND);
-	scan_request();
-}
-
 /* Requests that cannot be taken back: what each of them brings about later is undone, and nothing else. */
 static void test_cancelled_asked(bool by_event)
 {
@@ -286,15 +296,9 @@ static void test_cancelled_asked(bool by_event)
 	fake_suspend = by_event ? FAKE_IGNORES : FAKE_ACKNOWLEDGES;
 	tap_ok(cancelled(&g, begin_asked(&g, fd)) && runs(domid),
 	       "a save that is cancelled when its guest was asked %s ends at once", how);
-	suspend_late(domid);
-	UNTIL(runs(domid));
-	tap_ok(true, "the guest suspends then: it goes on");
+	tap_ok(suspends_and_goes_on(domid), "the guest suspends then: it goes on");
 	tap_ok(cancelled(&g, begin_asked(&g, fd)) && cancelled(&g, begin_asked(&g, fd)), "two of them");
-	suspend_late(domid);
-	UNTIL(runs(domid));
-	suspend_late(domid);
-	UNTIL(runs(domid));
-	tap_ok(true, "it suspends twice, and goes on");
+	tap_ok(suspends_and_goes_on(domid) && suspends_and_goes_on(domid), "it suspends twice, and goes on");
 	if (!cancelled(&g, begin_asked(&g, fd)))
 		exit(1);
 	{
@@ -305,9 +309,7 @@ static void test_cancelled_asked(bool by_event)
 		               runs(domid),
 		       "one, and another that succeeds");
 	}
-	suspend_late(domid);
-	UNTIL(runs(domid));
-	tap_ok(true, "the second request comes after that was resumed: it goes on");
+	tap_ok(suspends_and_goes_on(domid), "the second request comes after that was resumed: it goes on");
 	suspend_late(domid);
 	settle(&g);
 	tap_ok(!runs(domid) && fake_find(g.id) == domid, "a suspend of its own is its own");
@@ -620,17 +622,16 @@ static void test_cancelled_adopted(void)
 	struct test_guest g;
 	uint32_t domid = saveable(&g, false);
 	int fd = scratch();
+	bool first;
 
 	fake_suspend = FAKE_ACKNOWLEDGES;
 	if (!cancelled(&g, begin_asked(&g, fd)) || !cancelled(&g, begin_asked(&g, fd)))
 		exit(1);
 	next_xylemd(&g);
-	suspend_late(domid);
-	UNTIL(runs(domid));
+	first = suspends_and_goes_on(domid);
 	next_xylemd(&g);
-	suspend_late(domid);
-	UNTIL(runs(domid));
-	tap_ok(true, "two requests that were given up are known to the next xylemd");
+	tap_ok(first && suspends_and_goes_on(domid),
+	       "two requests that were given up are known to the next xylemd");
 	suspend_late(domid);
 	settle(&g);
 	tap_ok(!runs(domid), "and no third");
@@ -647,9 +648,7 @@ static void test_cancelled_adopted(void)
 	tap_ok(!runs(domid) && fake_find(g.id) == domid, "one that is saved after all stays so");
 	if (!succeeded(begin("Resume", g_variant_new("(s)", g.uuid))))
 		exit(1);
-	suspend_late(domid);
-	UNTIL(runs(domid));
-	tap_ok(true, "until it is resumed: then what is left comes, and it goes on");
+	tap_ok(suspends_and_goes_on(domid), "until it is resumed: then what is left comes, and it goes on");
 	fake_suspend = FAKE_SUSPENDS;
 	destroyed(&g);
 	close(fd);
