@@ -178,6 +178,7 @@ def rule_layout(paths):
     faults = ((r"/\* [^\n]*\n(?:\s*\* [^\n]*\n)*\s*\*/\n", "the comment begins in its first line and ends on a line of its own"),
               (r"enum class\b", "class is taken for a keyword"),
               (r"[\w)] &\(?[A-Z_]{2,}\b", "a binary & without a blank behind it"),
+              (r"[\w)] &&\w", "an && without a blank behind it"),
               (r"\n \*[^\s*/\n][^\n]*\n", "text of a comment sticks to its asterisk"))
     for path in paths:
         if path.endswith((".c", ".h")):
