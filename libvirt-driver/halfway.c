@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "conf.h"
+#include "devclass.h"
 #include "virfile.h"
 #include "virmacaddr.h"
 
@@ -51,17 +52,12 @@ void halfway_begin(const virDomainDef *def)
 
 void halfway_begin_device(virDomainObj *vm, virDomainDeviceDef *dev)
 {
+	const struct device_class *class = device_class_of(dev);
+	int index = class->insert(vm->def, dev);
+
 	/* As it is when the device is in it; nobody sees it meanwhile. */
-	if (dev->type == VIR_DOMAIN_DEVICE_DISK)
-		virDomainDiskInsert(vm->def, dev->data.disk);
-	else
-		virDomainNetInsert(vm->def, dev->data.net);
 	halfway_begin(vm->def);
-	if (dev->type == VIR_DOMAIN_DEVICE_DISK)
-		ignore_value(virDomainDiskRemove(
-		        vm->def, virDomainDiskIndexByName(vm->def, dev->data.disk->dst, false)));
-	else
-		ignore_value(virDomainNetRemove(vm->def, vm->def->nnets - 1));
+	class->remove(vm->def, index, dev);
 }
 
 void halfway_end(const virDomainDef *def)
