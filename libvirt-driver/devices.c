@@ -73,7 +73,7 @@ static int attach_locked(const char *handle, GVariant *device, disk_locks_t *loc
 	return -1;
 }
 
-/* Of an attach, or a detach, that has failed: what came of it is xylemd's word alone. Until it gives that, a lock stays. The
+/* Of an attach, or a detach, that has failed: what came of it only xylemd knows. Until it answers, a lock stays. The
  * caller has the job; unlocks the object meanwhile. The error stays. */
 static void settle(virDomainObj *vm)
 {

@@ -347,7 +347,7 @@ int lifecycle_create(virDomainPtr dom)
 	return lifecycle_create_flags(dom, 0);
 }
 
-/* Pauses or resumes: by xylemd, which knows when the guest is between two domains; a stranger by the hypervisor. */
+/* Pauses or resumes: by xylemd, which knows when the guest is between two domains; a foreign domain by the hypervisor. */
 static int set_paused(virDomainObj *vm, bool paused)
 {
 	struct domain_private *priv = vm->privateData;

@@ -468,7 +468,7 @@ static void test_devices(void)
 	ok(devices_update_flags(dom, NIC("00:16:3e:00:00:01", "<filterref filter='other'/>"),
 	                        VIR_DOMAIN_AFFECT_LIVE) < 0 &&
 	           called(""),
-	   "a filter is not changed without a word");
+	   "a change of the filter is refused, not ignored");
 	ignore_value(lifecycle_destroy(dom));
 	g_string_truncate(calls, 0);
 	virObjectUnref(dom);

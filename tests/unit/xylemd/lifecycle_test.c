@@ -482,7 +482,7 @@ static void attach_to(const struct test_guest *g, const char *unread, bool good,
 }
 
 /* A disk of another toolstack's domain; what the store does not tell of may be the same one. */
-static void test_disk_of_a_stranger(void)
+static void test_disk_of_a_foreign_domain(void)
 {
 	struct test_guest g;
 
@@ -492,11 +492,11 @@ static void test_disk_of_a_stranger(void)
 	attach_to(&g, "/backend/vbd", false, "no list of domains with disks");
 	fake_write("/local/domain/0/backend/vbd/77/51712/physical-device", "7:8");
 	fake_write("/local/domain/0/backend/vbd/77/51712/mode", "w");
-	attach_to(&g, NULL, true, "a stranger has another disk");
-	attach_to(&g, "/vbd/77", false, "no list of the stranger's disks");
-	attach_to(&g, "/physical-device", false, "no number of his disk");
+	attach_to(&g, NULL, true, "a foreign domain has another disk");
+	attach_to(&g, "/vbd/77", false, "no list of that one's disks");
+	attach_to(&g, "/physical-device", false, "no number of its disk");
 	fake_write("/local/domain/0/backend/vbd/77/51712/physical-device", "7:7");
-	attach_to(&g, NULL, false, "he has that one");
+	attach_to(&g, NULL, false, "it has that one");
 	fake_write("/local/domain/0/backend/vbd/77/51712/physical-device", "");
 	fake_write("/local/domain/0/backend/vbd/77/51712/mode", "");
 	end(make("Destroy", g_variant_new("(s)", g.uuid)));
@@ -682,7 +682,7 @@ static void test_cpupool(void)
 	end(make("Destroy", g_variant_new("(s)", g.uuid)));
 }
 
-/* An interface that somebody sets up first is down until he says so, in each life of the guest. */
+/* An interface that a client sets up first is down until it says so, in each life of the guest. */
 static void test_held_nic(void)
 {
 	struct test_guest g;
@@ -1122,7 +1122,7 @@ int main(void)
 	test_kernel_let_go();
 	test_attach_without_frontend();
 	test_detach_while_store_fails();
-	test_disk_of_a_stranger();
+	test_disk_of_a_foreign_domain();
 	test_cpupool();
 	test_held_nic();
 	test_screen();
