@@ -188,8 +188,17 @@ def rule_layout(paths):
                     yield "%s:%d" % (path, text.count("\n", 0, match.start()) + 1), why
 
 
+def rule_verdicts(paths):
+    """no test's verdict is true whatever happened"""
+    for path in paths:
+        if path.startswith("tests/") and path.endswith((".c", ".h")):
+            for number, line in enumerate(read(path).split("\n"), 1):
+                if re.search(r"\b(?:tap_)?ok\((?:true|1),", line):
+                    yield "%s:%d" % (path, number), "a verdict that cannot fail: assert what it says"
+
+
 RULES = [rule_layout, rule_words, rule_spdx, rule_layers, rule_length, rule_guest_reachable, rule_leftovers, rule_readmes, rule_scripts,
-         rule_headers]
+         rule_headers, rule_verdicts]
 
 
 def main():
