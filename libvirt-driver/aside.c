@@ -6,9 +6,13 @@
  *
  * The number of threads that stay behind is bounded: beyond it nobody is let in who might add to them.
  */
+#include "aside.h"
 #include "xylem.h"
 
+#include "virerror.h"
 #include "viridentity.h"
+#include "virlog.h"
+#include "virthread.h"
 #include "virtime.h"
 
 VIR_LOG_INIT("xylem.aside");

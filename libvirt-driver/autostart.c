@@ -8,10 +8,18 @@
  * order that started is over. A start that is late counts neither for the order nor among those that are under way at once.
  * Each start has a thread of its own, so that none takes a place of a client's (domain.c, slot_take).
  */
+#include "autostart.h"
+#include "check.h"
+#include "domain.h"
+#include "save.h"
 #include "xylem.h"
 
-#include "conf.h"
+#include "virdomainjob.h"
+#include "virdomainobjlist.h"
+#include "virerror.h"
 #include "virfile.h"
+#include "virlog.h"
+#include "virthread.h"
 
 VIR_LOG_INIT("xylem.autostart");
 

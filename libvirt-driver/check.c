@@ -4,8 +4,16 @@
  * silently: an element is either carried out, refused here, or one of the few that docs/driver.md lists as
  * without effect (the log says so at start).
  */
-#include "conf.h"
+#include "check.h"
 
+#include <libxml/tree.h>
+
+#include "conf.h"
+#include "consolecheck.h"
+#include "screencheck.h"
+
+#include "../libxenctrl/src/guestlimits.h"
+#include "compat.h"
 #include "cpu_conf.h"
 #include "network_conf.h"
 #include "numa_conf.h"

@@ -7,7 +7,11 @@
  * first.
  */
 #include "conf.h"
+#include "check.h"
+#include "consolecheck.h"
+#include "screencheck.h"
 
+#include "compat.h"
 #include "virerror.h"
 #include "virlog.h"
 #include "virmacaddr.h"

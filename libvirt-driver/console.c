@@ -4,14 +4,22 @@
  * store, or to the UNIX socket on which it listens. A terminal's name is read anew each time: it changes with each domain
  * of the guest and with each xenconsoled, and what had it before may be somebody else's terminal by now.
  */
-#include "conf.h"
+#include "console.h"
+#include "consolecheck.h"
+#include "domain.h"
 #include "xylem.h"
 
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <xenctrl.h>
 
+#include "datatypes.h"
+#include "viraccessapicheck.h"
+#include "virchrdev.h"
+#include "virerror.h"
 #include "virfdstream.h"
 #include "virfile.h"
+#include "virlog.h"
 #include "virstring.h"
 
 VIR_LOG_INIT("xylem.console");

@@ -6,7 +6,8 @@
  * The first <console> is the one that each guest has, hvc0 in it. Further ones, and the channels behind them, are devices,
  * numbered as they stand.
  */
-#include "conf.h"
+#include "consolecheck.h"
+#include "check.h"
 
 #include <arpa/inet.h>
 

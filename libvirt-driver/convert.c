@@ -4,9 +4,17 @@
  * each key is native.c's business. What has been passed over is logged, and stands as comments before the <domain>, so
  * that it is seen by whoever asked.
  */
-#include "xylem.h"
+#include "convert.h"
 
-#include "conf.h"
+#include <xenctrl.h>
+
+#include "host.h"
+#include "native.h"
+#include "parse.h"
+#include "viraccessapicheck.h"
+#include "virerror.h"
+#include "virlog.h"
+#include "xylem.h"
 
 VIR_LOG_INIT("xylem.convert");
 

@@ -3,11 +3,18 @@
  * The host's CPUs: which model they are, how others compare with them, and how busy they are. A paravirtual guest sees the
  * host's CPU, so what the host is compared with is compared with what guests get.
  */
+#include "cpu.h"
+
+#include <xenctrl.h>
+
+#include "host.h"
 #include "xylem.h"
 
-#include "conf.h"
 #include "cpu/cpu.h"
 #include "cpu_conf.h"
+#include "viraccessapicheck.h"
+#include "virerror.h"
+#include "virlog.h"
 
 VIR_LOG_INIT("xylem.cpu");
 

@@ -2,11 +2,24 @@
 /*
  * Definitions: define, undefine, autostart, XML, lookup and lists. No guest is touched here.
  */
+#include "define.h"
+
+#include <xenctrl.h>
+
+#include "console.h"
+#include "domain.h"
+#include "parse.h"
 #include "xylem.h"
 
-#include "conf.h"
-
+#include "datatypes.h"
+#include "domain_event.h"
+#include "viraccessapicheck.h"
+#include "virdomainjob.h"
+#include "virdomainobjlist.h"
+#include "virerror.h"
 #include "virfile.h"
+#include "virlog.h"
+#include "viruuid.h"
 #include "virxml.h"
 
 VIR_LOG_INIT("xylem.define");

@@ -2,7 +2,15 @@
 /* See devclass.h. */
 #include "devclass.h"
 
+#include "check.h"
+#include "compat.h"
 #include "conf.h"
+#include "locks.h"
+#include "monitor.h"
+#include "net.h"
+#include "process.h"
+#include "virerror.h"
+#include "virlog.h"
 
 VIR_LOG_INIT("xylem.devclass");
 

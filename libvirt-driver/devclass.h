@@ -6,6 +6,9 @@
 #ifndef XYLEM_DEVCLASS_H
 #define XYLEM_DEVCLASS_H
 
+#include "internal.h"
+#include "domain_conf.h"
+
 #include "xylem.h"
 
 /* A device def has the class's own pointer in its data. The index is that of the definition's array. */

@@ -2,13 +2,31 @@
 /*
  * Disks and interfaces come and go: in the running guest by xylemd, in the definition by domain_change(), or both.
  */
+#include "devices.h"
 #include "xylem.h"
 
+#include "check.h"
+#include "compat.h"
 #include "conf.h"
+#include "datatypes.h"
 #include "devclass.h"
+#include "domain.h"
+#include "domain_event.h"
+#include "events.h"
+#include "halfway.h"
+#include "locks.h"
+#include "monitor.h"
+#include "net.h"
 #include "nwfilter_params.h"
+#include "parse.h"
+#include "process.h"
+#include "viraccessapicheck.h"
+#include "virdomainjob.h"
+#include "virerror.h"
+#include "virlog.h"
 #include "virmacaddr.h"
 #include "virnetdevbandwidth.h"
+#include "viruuid.h"
 
 VIR_LOG_INIT("xylem.devices");
 

@@ -3,13 +3,26 @@
  * Domain objects: their private data, jobs, the cap on waiting calls, hook scripts, and their state as the
  * hypervisor sees it.
  */
+#include "domain.h"
+
+#include <libxml/tree.h>
+
 #include "xylem.h"
 
+#include "job.h"
+#include "process.h"
 #include "savefile.h"
 
+#include "datatypes.h"
+#include "domain_event.h"
+#include "virchrdev.h"
+#include "virdomainobjlist.h"
+#include "virerror.h"
 #include "virfile.h"
 #include "virhook.h"
 #include "viridentity.h"
+#include "virlog.h"
+#include "virthread.h"
 #include "virtime.h"
 #include "viruuid.h"
 

@@ -1,12 +1,22 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Core files of guests, which the program crash reads; for somebody who looks at what went wrong in one. */
+#include "dump.h"
 #include "xylem.h"
 
 #include <fcntl.h>
 
+#include "datatypes.h"
+#include "domain.h"
 #include "job.h"
+#include "lifecycle.h"
+#include "monitor.h"
 #include "savefile.h"
+#include "viraccessapicheck.h"
+#include "virdomainjob.h"
+#include "virerror.h"
 #include "virfile.h"
+#include "virlog.h"
+#include "viruuid.h"
 
 VIR_LOG_INIT("xylem.dump");
 

@@ -8,7 +8,8 @@
  * write it, since what is loaded from files is never refused. tests/xml/schema.py walks libvirt's schema and
  * asks for each path in it.
  */
-#include "conf.h"
+#include "elements.h"
+#include "parse.h"
 
 #include <libxml/xpath.h>
 

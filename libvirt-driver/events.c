@@ -9,12 +9,29 @@
  * an end brings with it (hooks, networks) is done by a few helpers, or by whoever has the domain's job at
  * present.
  */
+#include "events.h"
+#include "domain.h"
+#include "halfway.h"
+#include "locks.h"
+#include "migrate.h"
+#include "monitor.h"
+#include "net.h"
+#include "parse.h"
+#include "process.h"
+#include "save.h"
+#include "screen.h"
 #include "xylem.h"
 
 #include <gio/gio.h>
+#include <xenctrl.h>
 
-#include "conf.h"
+#include "domain_event.h"
+#include "virdomainjob.h"
+#include "virdomainobjlist.h"
+#include "virerror.h"
 #include "virhook.h"
+#include "virlog.h"
+#include "virthread.h"
 #include "virtime.h"
 #include "viruuid.h"
 

@@ -11,14 +11,28 @@
  * A guest that is still being built, or that was restored and has not run, is destroyed: its client was told that the call has
  * failed, and its file is its state still.
  */
+#include "halfway.h"
+#include "devices.h"
+#include "domain.h"
+#include "events.h"
+#include "locks.h"
+#include "monitor.h"
+#include "net.h"
+#include "process.h"
 #include "xylem.h"
 
 #include <unistd.h>
 
-#include "conf.h"
+#include "compat.h"
 #include "devclass.h"
+#include "domain_event.h"
+#include "virdomainjob.h"
+#include "virdomainobjlist.h"
+#include "virerror.h"
 #include "virfile.h"
+#include "virlog.h"
 #include "virmacaddr.h"
+#include "viruuid.h"
 
 VIR_LOG_INIT("xylem.halfway");
 

@@ -3,11 +3,19 @@
  * The host as the hypervisor sees it (dom0's own view of CPUs and memory is a part of it only), what guests
  * can be made of, and Domain-0.
  */
+#include "host.h"
+#include "cpu.h"
+#include "xmlopt.h"
 #include "xylem.h"
 
-#include "conf.h"
+#include "../libxenctrl/src/guestlimits.h"
+#include "capabilities.h"
+#include "compat.h"
 #include "domain_capabilities.h"
+#include "viraccessapicheck.h"
+#include "virdomainobjlist.h"
 #include "virhostuptime.h"
+#include "virlog.h"
 #include "virsysinfo.h"
 #include "viruuid.h"
 

@@ -6,9 +6,20 @@
  * xylemd here.
  */
 #include "job.h"
+#include "domain.h"
+#include "monitor.h"
+#include "xylem.h"
 
+#include "datatypes.h"
+#include "domain_event.h"
+#include "viraccessapicheck.h"
+#include "virdomainjob.h"
+#include "virerror.h"
+#include "virlog.h"
+#include "virthread.h"
 #include "virtime.h"
 #include "virtypedparam.h"
+#include "viruuid.h"
 
 VIR_LOG_INIT("xylem.job");
 

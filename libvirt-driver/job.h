@@ -3,8 +3,10 @@
 #ifndef XYLEM_JOB_H
 #define XYLEM_JOB_H
 
-#include "xylem.h"
+#include "internal.h"
+#include "domain_conf.h"
 
+struct job;
 struct sampler;
 
 /* A job begins (virDomainJobOperation), and ends; what became of it can be asked for then, and clients hear of it. */
@@ -18,5 +20,13 @@ void job_unwatch(struct sampler *s);
 int job_begin_limits(virDomainObj *vm, unsigned long long bandwidth_mib);
 /* What is left of it is sent at once, while the guest is suspended. 0, or -1 with an error. Likewise, without a slot. */
 int job_hurry(virDomainObj *vm);
+
+void job_free(struct job *job);
+int job_info(virDomainPtr dom, virDomainJobInfoPtr info);
+int job_stats(virDomainPtr dom, int *type, virTypedParameterPtr *params, int *count, unsigned int flags);
+int job_set_speed(virDomainPtr dom, unsigned long mib, unsigned int flags);
+int job_get_speed(virDomainPtr dom, unsigned long *mib, unsigned int flags);
+int job_set_downtime(virDomainPtr dom, unsigned long long ms, unsigned int flags);
+int job_get_downtime(virDomainPtr dom, unsigned long long *ms, unsigned int flags);
 
 #endif

@@ -5,12 +5,31 @@
  * Destroy acts before it waits for anything: the guest is dead before the call takes a job, so that a call
  * which is stuck in that guest ends too.
  */
+#include "lifecycle.h"
+
+#include <xenctrl.h>
+
 #include "xylem.h"
 
-#include "conf.h"
+#include "check.h"
+#include "datatypes.h"
+#include "domain.h"
+#include "domain_event.h"
+#include "events.h"
 #include "job.h"
+#include "migrate.h"
+#include "monitor.h"
+#include "parse.h"
+#include "process.h"
+#include "save.h"
 #include "savefile.h"
+#include "viraccessapicheck.h"
 #include "virclosecallbacks.h"
+#include "virdomainjob.h"
+#include "virdomainobjlist.h"
+#include "virerror.h"
+#include "virlog.h"
+#include "viruuid.h"
 
 VIR_LOG_INIT("xylem.lifecycle");
 

@@ -7,6 +7,7 @@
  * fails at one disk of several keeps those before. A manager that is asked for and cannot be had keeps guests from
  * being started; those that run are left alone.
  */
+#include "locks.h"
 #include "xylem.h"
 
 #include <fcntl.h>
@@ -15,7 +16,10 @@
 #include "conf.h"
 #include "locking/domain_lock.h"
 #include "virconf.h"
+#include "virerror.h"
 #include "virfile.h"
+#include "virlog.h"
+#include "viruuid.h"
 
 VIR_LOG_INIT("xylem.locks");
 

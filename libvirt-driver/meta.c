@@ -3,10 +3,20 @@
  * What is said about guests and asked of the driver itself: title, description and metadata, another name, who is
  * at work on a guest.
  */
+#include "meta.h"
+#include "check.h"
+#include "define.h"
+#include "domain.h"
 #include "xylem.h"
 
-#include "conf.h"
+#include "datatypes.h"
+#include "domain_event.h"
+#include "viraccessapicheck.h"
+#include "virdomainjob.h"
+#include "virdomainobjlist.h"
+#include "virerror.h"
 #include "virfile.h"
+#include "virlog.h"
 #include "virtime.h"
 
 VIR_LOG_INIT("xylem.meta");

@@ -3,7 +3,14 @@
 #include "migrate.h"
 
 #include "conf.h"
+#include "datatypes.h"
+#include "domain.h"
+#include "viraccessapicheck.h"
+#include "virdomainobjlist.h"
+#include "virerror.h"
+#include "virlog.h"
 #include "virtypedparam.h"
+#include "xylem.h"
 
 VIR_LOG_INIT("xylem.migrate");
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What the files of migration share. At each moment one copy of a guest can run:
+ * Migration: the calls, and what its files share. At each moment one copy of a guest can run:
  *
  * source (migrateout.c)                              destination (migratein.c)
  * 1. Begin: checks; definition and cookie
@@ -20,7 +20,8 @@
 #ifndef XYLEM_MIGRATE_H
 #define XYLEM_MIGRATE_H
 
-#include "xylem.h"
+#include "internal.h"
+#include "domain_conf.h"
 
 /* Ports for those who name none: libvirt's. */
 #define MIGRATE_PORT_MIN 49152
@@ -125,7 +126,36 @@ virDomainPtr incoming_finish(virConnectPtr conn, virDomainObj *vm, unsigned int 
 /* As outgoing_release(). */
 bool incoming_release(virDomainObj *vm);
 
+/* ---- migrate.c: the calls, and what others ask ---- */
+
 /* Refuses a guest with disks that QEMU serves: at both hosts one would have the image open. 0, or -1 with an error. */
 int migrate_check_images(const virDomainDef *def);
+
+char *migrate_begin(virDomainPtr dom, virTypedParameterPtr params, int count, char **cookie,
+                    int *cookie_length, unsigned int flags);
+int migrate_prepare(virConnectPtr conn, virTypedParameterPtr params, int count, const char *cookie_in,
+                    int cookie_in_length, char **cookie, int *cookie_length, char **uri_out,
+                    unsigned int flags);
+int migrate_prepare_tunnel(virConnectPtr conn, virStreamPtr stream, virTypedParameterPtr params, int count,
+                           const char *cookie_in, int cookie_in_length, char **cookie, int *cookie_length,
+                           unsigned int flags);
+int migrate_perform(virDomainPtr dom, const char *dest_uri, virTypedParameterPtr params, int count,
+                    const char *cookie_in, int cookie_in_length, char **cookie, int *cookie_length,
+                    unsigned int flags);
+virDomainPtr migrate_finish(virConnectPtr conn, virTypedParameterPtr params, int count, const char *cookie_in,
+                            int cookie_in_length, char **cookie, int *cookie_length, unsigned int flags,
+                            int cancelled);
+int migrate_confirm(virDomainPtr dom, virTypedParameterPtr params, int count, const char *cookie_in,
+                    int cookie_in_length, unsigned int flags, int cancelled);
+/* The guest was destroyed, or is to be while it is built: no client's next call is waited for. Whether one was. Locked, no
+ * job; may unlock. */
+bool migrate_release(virDomainObj *vm);
+/* Ends a migration from here, whatever it has come to: 0; -1, without an error: there is none that could be ended. Locked;
+ * unlocks the object meanwhile. */
+int migrate_abort(virDomainObj *vm);
+/* What became of a migration that libvirtd, or xylemd, has not lived to see the end of. As save_recover(). */
+void migrate_recover(virDomainObj *vm, unsigned long life);
+/* Whether guests are coming at this moment. */
+bool migrate_busy(void);
 
 #endif

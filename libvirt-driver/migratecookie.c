@@ -10,9 +10,12 @@
 #include <sys/socket.h>
 
 #include "virbuffer.h"
+#include "virerror.h"
 #include "virtime.h"
 #include "virutil.h"
+#include "viruuid.h"
 #include "virxml.h"
+#include "xylem.h"
 
 #define COOKIE_MAX   (4 << 20) /* of libvirt's protocol */
 #define OUTCOME_MAX  1024

@@ -7,6 +7,16 @@
  * Finish's business, or that of the end of the client's connection, or of a destroy.
  */
 #include "migrate.h"
+#include "check.h"
+#include "domain.h"
+#include "elements.h"
+#include "events.h"
+#include "lifecycle.h"
+#include "monitor.h"
+#include "parse.h"
+#include "process.h"
+#include "save.h"
+#include "xylem.h"
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -14,17 +24,23 @@
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <xenctrl.h>
 
-#include "conf.h"
+#include "datatypes.h"
+#include "domain_event.h"
 #include "rpc/virnetsocket.h"
 #include "virclosecallbacks.h"
+#include "virerror.h"
 #include "virfdstream.h"
 #include "virfile.h"
 #include "virhook.h"
+#include "virlog.h"
 #include "virportallocator.h"
+#include "virthread.h"
 #include "virtime.h"
 #include "viruri.h"
 #include "virutil.h"
+#include "viruuid.h"
 
 VIR_LOG_INIT("xylem.migratein");
 

@@ -10,12 +10,27 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
+#include <xenctrl.h>
 
+#include "compat.h"
+#include "define.h"
+#include "domain.h"
+#include "domain_event.h"
+#include "events.h"
 #include "job.h"
+#include "lifecycle.h"
+#include "monitor.h"
+#include "process.h"
 #include "rpc/virnetsocket.h"
+#include "save.h"
 #include "virclosecallbacks.h"
+#include "virdomainjob.h"
+#include "virerror.h"
 #include "virfile.h"
+#include "virlog.h"
 #include "viruri.h"
+#include "viruuid.h"
+#include "xylem.h"
 
 VIR_LOG_INIT("xylem.migrateout");
 

@@ -4,11 +4,20 @@
  * through that connection (a tunnel). See migrate.h.
  */
 #include "migrate.h"
+#include "define.h"
+#include "domain.h"
+#include "xylem.h"
 
 #include <unistd.h>
 
+#include "datatypes.h"
+#include "driver.h"
+#include "virdomainjob.h"
+#include "virerror.h"
 #include "virfile.h"
+#include "virlog.h"
 #include "virstring.h"
+#include "virthread.h"
 #include "virtypedparam.h"
 #include "virutil.h"
 

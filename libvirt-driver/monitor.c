@@ -4,10 +4,14 @@
  * event thread. Calls come from any thread and wait for their answers; events are delivered in the event
  * thread. When xylemd is away, calls wait a short while for it to come back and then say so.
  */
-#include "xylem.h"
+#include "monitor.h"
 
 #include <gio/gio.h>
 #include <gio/gunixfdlist.h>
+
+#include "virerror.h"
+#include "virlog.h"
+#include "xylem.h"
 
 VIR_LOG_INIT("xylem.monitor");
 

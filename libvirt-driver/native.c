@@ -11,7 +11,10 @@
  * No file is touched: whether a path exists, and whether it is a block device, is not looked at.
  */
 #include "native.h"
+#include "check.h"
+#include "elements.h"
 
+#include "../libxenctrl/src/guestlimits.h"
 #include "domain_postparse.h"
 #include "domain_validate.h"
 #include "viralloc.h"

@@ -1,13 +1,37 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What the files share that read and write configuration files of xl and xm. Pure, as conf.h is; others use conf.h.
+ * Configuration files of xl, and of the xm before it, read and written; and what the files share that do so. Pure, as conf.h is.
  */
 #ifndef XYLEM_NATIVE_H
 #define XYLEM_NATIVE_H
 
-#include "conf.h"
+#include "internal.h"
+#include "domain_conf.h"
 
 #include "virconf.h"
+
+enum native_format { NATIVE_XL, NATIVE_XM };
+/*
+ * What the text describes, as a definition that could be defined; NULL and an error that names the key or the line.
+ * host_cpus: what "all" among the CPUs means. Notes (char *) are added for what was passed over, as "KEY: why".
+ */
+virDomainDef *native_read(const char *text, enum native_format format, unsigned int host_cpus,
+                          virDomainXMLOption *xmlopt, GPtrArray *notes);
+/* The reverse, of a definition that check_domain and check_device let pass: NULL and an error where it cannot be said. */
+char *native_write(const virDomainDef *def, enum native_format format);
+/* What becomes of a key; NULL for one that is unknown. */
+enum native_class { NATIVE_REFUSED, NATIVE_CARRIED, NATIVE_IDLE };
+struct native_key {
+	const char *name;
+	enum native_class class;
+	const char *why;      /* it is refused or has no meaning */
+	const char *harmless; /* values that are not refused, besides 0 and what is empty */
+};
+const struct native_key *native_key(const char *name);
+/* One by one; NULL behind the last. */
+const struct native_key *native_key_at(size_t index);
+
+/* ---- what they share ---- */
 
 /* One file while it is read. */
 struct native {

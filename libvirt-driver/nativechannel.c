@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The strings of channel=[], xl.cfg(5), read and written. */
 #include "native.h"
+#include "consolecheck.h"
 
 #include "../libxenctrl/src/guestlimits.h"
 

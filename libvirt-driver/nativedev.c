@@ -4,7 +4,9 @@
  * xl-network-configuration(5). Each of their words is carried out, refused, or without meaning and noted.
  */
 #include "native.h"
+#include "conf.h"
 
+#include "compat.h"
 #include "virerror.h"
 #include "virmacaddr.h"
 #include "virstring.h"

@@ -5,6 +5,7 @@
  * metadata and aliases are notes of libvirt's clients, which such a file has no place for: the log names them.
  */
 #include "native.h"
+#include "conf.h"
 
 #include "virerror.h"
 #include "virlog.h"

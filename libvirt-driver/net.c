@@ -6,16 +6,29 @@
  * The limits are libvirt's (tc), the filters those of its nwfilter driver. Both belong to the interface in dom0, which is
  * another one after each reboot; one with a filter keeps its name.
  */
+#include "net.h"
 #include "xylem.h"
 
+#include "check.h"
+#include "compat.h"
 #include "conf.h"
+#include "datatypes.h"
+#include "domain.h"
 #include "domain_nwfilter.h"
+#include "events.h"
+#include "monitor.h"
+#include "process.h"
+#include "viraccessapicheck.h"
+#include "virdomainjob.h"
+#include "virerror.h"
+#include "virlog.h"
 #include "virmacaddr.h"
 #include "virnetdev.h"
 #include "virnetdevbandwidth.h"
 #include "virnetdevbridge.h"
 #include "virnwfilterbindingdef.h"
 #include "virtypedparam.h"
+#include "viruuid.h"
 
 VIR_LOG_INIT("xylem.net");
 

@@ -7,7 +7,8 @@
  * seven before it. So the text becomes nodes once, by libxml2 (comments, entities and CDATA are its
  * business), each such number is held against a limit, and the same nodes are what libvirt then parses.
  */
-#include "conf.h"
+#include "parse.h"
+#include "elements.h"
 
 #include <libxml/tree.h>
 #include <libxml/xpath.h>

@@ -9,16 +9,40 @@
  *
  * Where xylemd does not tell what came of 6, what was taken in 3 stays taken until it does (halfway.c).
  */
+#include "process.h"
 #include "xylem.h"
 
+#include "../libxenctrl/src/guestlimits.h"
+#include "aside.h"
+#include "check.h"
+#include "compat.h"
 #include "conf.h"
+#include "console.h"
+#include "devices.h"
+#include "domain.h"
+#include "elements.h"
+#include "events.h"
+#include "halfway.h"
 #include "job.h"
+#include "locks.h"
+#include "monitor.h"
+#include "net.h"
 #include "savefile.h"
+#include "screen.h"
 
+#include "datatypes.h"
+#include "domain_event.h"
+#include "virchrdev.h"
 #include "virclosecallbacks.h"
+#include "virdomainjob.h"
+#include "virdomainobjlist.h"
+#include "virerror.h"
 #include "virfile.h"
 #include "virhook.h"
+#include "virlog.h"
 #include "virmacaddr.h"
+#include "virthread.h"
+#include "viruuid.h"
 
 VIR_LOG_INIT("xylem.process");
 

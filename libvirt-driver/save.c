@@ -7,14 +7,30 @@
  * 3 has the guest go on; so does a libvirtd that is started again and finds an incomplete file. After 3 the file is the
  * guest: a libvirtd that finds it complete does step 4.
  */
+#include "save.h"
+
+#include <xenctrl.h>
+
 #include "xylem.h"
 
-#include "conf.h"
+#include "aside.h"
+#include "domain.h"
 #include "job.h"
+#include "lifecycle.h"
+#include "monitor.h"
+#include "parse.h"
+#include "process.h"
 #include "savefile.h"
 
+#include "datatypes.h"
+#include "viraccessapicheck.h"
+#include "virdomainjob.h"
+#include "virdomainobjlist.h"
+#include "virerror.h"
 #include "virfile.h"
+#include "virlog.h"
 #include "virtypedparam.h"
+#include "viruuid.h"
 
 VIR_LOG_INIT("xylem.save");
 

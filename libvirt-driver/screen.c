@@ -3,14 +3,22 @@
  * The screen of a running guest, which a QEMU of its own serves: pictures, keys, and viewers that come through libvirt.
  * All goes through xylemd, which answers in time also where that QEMU is hung.
  */
+#include "screen.h"
+#include "domain.h"
+#include "monitor.h"
 #include "xylem.h"
 
 #include <fcntl.h>
 #include <sys/socket.h>
 
+#include "datatypes.h"
+#include "viraccessapicheck.h"
+#include "virdomainjob.h"
+#include "virerror.h"
 #include "virfdstream.h"
 #include "virfile.h"
 #include "virkeycode.h"
+#include "viruuid.h"
 
 #define KEYS_MAX 16
 

@@ -5,7 +5,8 @@
  *
  * What Debian's QEMU for Xen lacks is not to be had: passwords (it has no DES) and TLS.
  */
-#include "conf.h"
+#include "screencheck.h"
+#include "check.h"
 
 #include <arpa/inet.h>
 

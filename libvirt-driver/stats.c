@@ -3,14 +3,23 @@
  * What guests use: CPU time and memory from the hypervisor, disks from blkback's counters in sysfs,
  * interfaces from the counters of their vifs. The bulk call lists all domains with one hypercall.
  */
+#include "stats.h"
 #include "xylem.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <xenctrl.h>
 
+#include "compat.h"
 #include "conf.h"
+#include "datatypes.h"
+#include "domain.h"
+#include "viraccessapicheck.h"
+#include "virdomainobjlist.h"
+#include "virerror.h"
 #include "virfile.h"
+#include "virlog.h"
 #include "virmacaddr.h"
 #include "virnetdevtap.h"
 #include "virstring.h"

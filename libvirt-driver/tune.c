@@ -4,10 +4,25 @@
  * both. All of it goes through xylemd, which keeps it for the guest's next domain; of Domain-0 and of domains that
  * others made, pinning and the scheduler are set in the hypervisor.
  */
+#include "tune.h"
+
+#include <xenctrl.h>
+
 #include "xylem.h"
 
+#include "../libxenctrl/src/guestlimits.h"
 #include "conf.h"
+#include "datatypes.h"
+#include "domain.h"
+#include "domain_event.h"
+#include "host.h"
+#include "monitor.h"
+#include "viraccessapicheck.h"
+#include "virdomainjob.h"
+#include "virerror.h"
+#include "virlog.h"
 #include "virtypedparam.h"
+#include "viruuid.h"
 
 VIR_LOG_INIT("xylem.tune");
 

@@ -4,9 +4,11 @@
  * and where the checks of check.c run. Defaults are only ever added here, never refusals: this also runs when
  * definitions and states are loaded.
  */
-#include "conf.h"
+#include "xmlopt.h"
+#include "check.h"
 
 #include "capabilities.h"
+#include "compat.h"
 #include "domain_conf.h"
 #include "virclosecallbacks.h"
 #include "virerror.h"

@@ -10,6 +10,8 @@
 #include <xen/grant_table.h>
 
 #include "../common/daemon.h"
+#include "device.h"
+#include "guest.h"
 
 #define LOG_WAITING (64 * 1024)
 

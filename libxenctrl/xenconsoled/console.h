@@ -86,20 +86,6 @@ struct console {
 	bool masked; /* its channel stays masked while the guest is held */
 };
 
-/* ---- guest.c ---- */
-extern unsigned int guest_retry_ms; /* after which a store that failed is asked again */
-struct guest *guest_new(struct daemon *d, const struct xyl_dominfo *info);
-void guest_free(struct guest *g);
-/* Whether one of its consoles may be looked at now; otherwise all are held for a while. */
-bool guest_may_look(struct guest *g);
-
-/* A node's value, or NULL. Of a failure that does not mean that there is none, guest->unread tells until somebody clears
- * it: nothing is concluded then, all is looked at again later. */
-char *guest_read(struct guest *g, xyl_tx tx, const char *format, ...) __attribute__((format(printf, 3, 4)));
-/* The store failed: the same. */
-void guest_look_again(struct guest *g);
-
-/* ---- console.c ---- */
 struct console *console_new(struct guest *g, unsigned int id);
 void console_free(struct console *c);
 /* The event channel fired: the guest has written, or has read. Returns whether to unmask it: not while the guest is
@@ -119,15 +105,5 @@ bool console_bind(struct console *c, uint32_t remote_port);
 void console_detach(struct console *c);
 /* Writes the terminal's name where clients look for it. */
 void console_announce(struct console *c);
-
-/* ---- device.c ---- */
-/* The backend's nodes are there; NULL: they are another's, or wrong. */
-struct console *device_new(struct guest *g, unsigned int id);
-/* Its end stands: the guest may connect. */
-void device_offer(struct console *c);
-/* What the guest has made of its side is followed. */
-void device_look(struct console *c);
-/* The backend's state is as this daemon had it, whoever wrote over it. */
-void device_restate(struct console *c);
 
 #endif

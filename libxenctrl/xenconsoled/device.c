@@ -20,8 +20,10 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "device.h"
 #include "../common/daemon.h"
 #include "console.h"
+#include "guest.h"
 
 /* How long a console waits for an address that somebody else has: a domain that makes room for its guest's next one. */
 #define PATIENCE_MS 3000

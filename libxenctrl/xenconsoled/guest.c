@@ -4,8 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "guest.h"
 #include "../common/daemon.h"
 #include "console.h"
+#include "device.h"
 
 unsigned int guest_retry_ms = 1000;
 

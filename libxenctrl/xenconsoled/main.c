@@ -17,6 +17,7 @@
 #include "../common/daemon.h"
 #include "../common/events.h"
 #include "../common/program.h"
+#include "guest.h"
 
 #define STORE_RETRIES   120
 #define STORE_RETRY_US  250000

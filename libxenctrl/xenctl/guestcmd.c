@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Commands that xylemd carries out. */
 #include "xenctl.h"
+#include "guestfile.h"
 
 #include <glib-unix.h>
 #include <stdio.h>

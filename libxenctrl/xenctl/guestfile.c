@@ -3,7 +3,7 @@
  * Guests' descriptions: text to the a{sv} of docs/xylemd-protocol.md. Only the form is checked here (known
  * key, number where a number belongs); what the values may be is the daemon's business.
  */
-#include "xenctl.h"
+#include "guestfile.h"
 
 #include <string.h>
 

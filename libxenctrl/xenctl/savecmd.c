@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Commands that take a guest to a file and back. */
 #include "xenctl.h"
+#include "guestfile.h"
 
 #include <errno.h>
 #include <fcntl.h>

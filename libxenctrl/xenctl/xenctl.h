@@ -42,14 +42,6 @@ gboolean find_domain(struct context *ctx, const char *text, guint *domid);
  */
 gboolean find_guest(struct context *ctx, const char *text, const char **id, gboolean *ours);
 
-/*
- * Reads a guest's description: lines "key = value", sections [disk] and [nic] (which may come again), #
- * comments; xenctl(1). The daemon checks the values. NULL and an error that names the line.
- */
-GVariant *guestfile_read(const char *path, GError **error);
-/* One device from words key=value. */
-GVariant *device_from_words(const char *class, char **words, int count, GError **error);
-
 int cmd_list(struct context *ctx, int argc, char **argv);
 int cmd_get(struct context *ctx, int argc, char **argv);
 int cmd_create(struct context *ctx, int argc, char **argv);

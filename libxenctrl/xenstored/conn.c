@@ -6,7 +6,13 @@
  * events are merged by watch.c. The transport must not free the connection while it is inside
  * conn_input_got().
  */
+#include "conn.h"
+#include "domain.h"
+#include "request.h"
 #include "store.h"
+#include "tree.h"
+#include "view.h"
+#include "watch.h"
 
 #include <errno.h>
 #include <string.h>

@@ -6,7 +6,12 @@
  * knows it; it leaves when the hypervisor no longer does, and everything it owned goes with it. A serial
  * keeps the permissions of an earlier domain of the same number from being those of the new one.
  */
+#include "domain.h"
+#include "conn.h"
 #include "store.h"
+#include "tree.h"
+#include "view.h"
+#include "watch.h"
 
 #include <errno.h>
 #include <string.h>

@@ -7,6 +7,7 @@
  * granted it.
  */
 /* Before xen/xen.h, which makes macros of some of its names. */
+#include "host.h"
 #include "xenctrl.h"
 
 #include "io.h"
@@ -24,6 +25,8 @@
 
 #include "../common/daemon.h"
 #include "../common/events.h"
+#include "conn.h"
+#include "domain.h"
 
 struct host {
 	struct io *io;

@@ -23,6 +23,9 @@
 #include <unistd.h>
 
 #include "../common/daemon.h"
+#include "conn.h"
+#include "domain.h"
+#include "host.h"
 
 #define WORK_PER_TURN     16 /* simple requests; costly ones count as several */
 #define IOV_MAX_MESSAGES  16

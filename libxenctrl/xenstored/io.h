@@ -8,6 +8,7 @@
 #include "ring.h"
 #include "store.h"
 
+struct host;
 struct io;
 
 /*
@@ -49,14 +50,6 @@ void transport_queue(struct transport *t);
 /* Does all queued work that is there now. */
 void io_run(struct io *io);
 
-/* host.c: the hypervisor's side. */
-struct host;
-struct host *host_start(struct io *io);
-void host_stop(struct host *h);
 struct host *io_host(struct io *io);
-bool host_domain_exists(struct host *h, uint16_t domid);
-int host_introduce(struct host *h, struct conn *c, uint16_t domid, uint64_t gfn, uint32_t port);
-void host_release(struct host *h, struct transport *t);
-void host_notify(struct host *h, struct transport *t);
 
 #endif

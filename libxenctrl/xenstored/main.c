@@ -8,6 +8,7 @@
 
 #include "../common/daemon.h"
 #include "../common/program.h"
+#include "domain.h"
 #include "io.h"
 
 static gboolean opt_no_domains, opt_no_init;

@@ -6,7 +6,13 @@
  * The payload is the connection's own copy and is followed by a NUL. Each handler decodes and checks first,
  * then acts; it returns an errno value, or 0 after it has queued its reply.
  */
+#include "request.h"
+#include "conn.h"
+#include "domain.h"
 #include "store.h"
+#include "tree.h"
+#include "view.h"
+#include "watch.h"
 
 #include <errno.h>
 #include <string.h>

@@ -6,6 +6,8 @@
  * the store knows, and the node is in that domain's list; counts and bytes of the owner include it. Does not
  * check permissions, fire watches or know transactions.
  */
+#include "tree.h"
+#include "domain.h"
 #include "store.h"
 
 #include <string.h>

@@ -14,7 +14,12 @@
  *
  * Permissions and paths have been checked by request.c.
  */
+#include "view.h"
+#include "conn.h"
+#include "domain.h"
 #include "store.h"
+#include "tree.h"
+#include "watch.h"
 
 #include <errno.h>
 #include <string.h>

@@ -10,6 +10,9 @@
  * that names the watched path itself, which the protocol allows at any time and which tells the client to
  * look again.
  */
+#include "watch.h"
+#include "conn.h"
+#include "domain.h"
 #include "store.h"
 
 #include <errno.h>

@@ -19,9 +19,17 @@
 #include <string.h>
 #include <time.h>
 
+#include "build.h"
 #include "device.h"
+#include "disk.h"
+#include "error.h"
+#include "image.h"
 #include "layout.h"
 #include "nic.h"
+#include "save.h"
+#include "storeio.h"
+#include "teardown.h"
+#include "worker.h"
 
 #define VIF_TIMEOUT_MS 60000
 

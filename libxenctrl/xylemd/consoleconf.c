@@ -2,6 +2,7 @@
 /* A guest's further consoles in its configuration; see guestconf.h. */
 #include <string.h>
 
+#include "consoleconf.h"
 #include "confkeys.h"
 #include "error.h"
 #include "guestconf.h"

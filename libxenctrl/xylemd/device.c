@@ -14,7 +14,9 @@
 
 #include "backdev.h"
 #include "device.h"
+#include "error.h"
 #include "layout.h"
+#include "storeio.h"
 
 #define DETACH_TIMEOUT_MS 30000
 #define FORCE_TIMEOUT_MS  1000

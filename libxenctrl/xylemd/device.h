@@ -10,6 +10,8 @@
 
 #define DEVICE_BACKEND_MS 60000 /* within which dom0's side must answer */
 
+struct disk;
+
 /* On a thread of the guest's operations. False with an error. */
 struct device_class {
 	const char *name;        /* "class" of a device dictionary */
@@ -27,6 +29,12 @@ extern const struct device_class *const device_classes[]; /* up to NULL */
 /* NULL: there is none; guestconf.c lets no other name in than those that are there. */
 const struct device_class *device_class_named(const char *name);
 
+/* ---- device.c ---- */
+void op_attach(struct op *op);
+void op_detach(struct op *op);
+/* The guest's devices as they are: a floating aa{sv}. */
+GVariant *device_list(const struct guest *guest);
+
 /* ---- device.c: for the classes ---- */
 /* The device's backend is there and waits for its frontend, or an error. */
 bool device_wait_offered(struct guest *guest, const char *type, uint32_t devid, const char *name,
@@ -42,6 +50,7 @@ bool device_release(struct guest *guest, const char *type, uint32_t devid, const
 void device_publish(struct guest *guest, const char *detail);
 
 /* ---- device_disk.c ---- */
+void op_resize(struct op *op);
 /* False when a domain that is not ours has the same block device, unless both only read. */
 bool device_check_foreign(struct guest *guest, const struct disk_conf *conf, const struct disk *disk,
                           GError **error);
@@ -76,5 +85,8 @@ bool device_screen_need(struct guest *guest, GError **error);
 void device_screen_spare(struct guest *guest);
 void device_screen_adopt(struct guest *guest);
 void device_screen_end(struct guest *guest);
+void op_screenshot(struct op *op);
+void op_send_keys(struct op *op);
+void op_open_screen(struct op *op);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Further consoles as a class of devices (device.h). They come and go with the guest; xenconsoled serves them. */
 #include "device.h"
+#include "error.h"
 #include "layout.h"
 
 static void list_consoles(const struct guest *guest, GVariantBuilder *list)

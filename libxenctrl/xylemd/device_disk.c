@@ -6,7 +6,9 @@
 
 #include "device.h"
 #include "disk.h"
+#include "error.h"
 #include "layout.h"
+#include "storeio.h"
 
 static GVariant *describe_disk(const struct disk_conf *conf, const struct disk *disk)
 {

@@ -9,8 +9,10 @@
 
 #include "device.h"
 #include "disk.h"
+#include "error.h"
 #include "layout.h"
 #include "screen.h"
+#include "storeio.h"
 
 static struct disk_conf *conf_at(const struct guest *guest, guint i)
 {

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Network interfaces as a class of devices (device.h). What one is by itself, without a guest: nic.c. */
 #include "device.h"
+#include "error.h"
 #include "layout.h"
 #include "nic.h"
+#include "storeio.h"
 
 static GVariant *describe_nic(const struct nic_conf *conf, uint32_t domid, uint32_t devid)
 {

@@ -11,8 +11,10 @@
 #include <unistd.h>
 
 #include "device.h"
+#include "error.h"
 #include "layout.h"
 #include "screen.h"
+#include "storeio.h"
 
 #define QUICK_US  (10 * G_USEC_PER_SEC) /* a shorter life was a quick one */
 #define QUICK_MAX 5                     /* quick lives in a row before it is given up */

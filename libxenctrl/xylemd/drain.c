@@ -14,7 +14,10 @@
 #include <stdlib.h>
 
 #include "device.h"
+#include "error.h"
 #include "layout.h"
+#include "save.h"
+#include "storeio.h"
 
 #ifndef DRAIN_US /* the tests' is shorter */
 #define DRAIN_US (INT64_C(30) * 1000000)

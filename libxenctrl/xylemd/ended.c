@@ -24,7 +24,12 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "ended.h"
+#include "error.h"
 #include "guest.h"
+#include "save.h"
+#include "storeio.h"
+#include "teardown.h"
 
 #define CORES_MAX     3
 #define CORE_SUFFIX   ".core"

@@ -1,6 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Tables of guests and the operations on them; see guest.h. */
 #include "guest.h"
+#include "device.h"
+#include "disk.h"
+#include "ended.h"
+#include "error.h"
+#include "scan.h"
+#include "teardown.h"
 
 #include <errno.h>
 #include <malloc.h>

@@ -20,13 +20,7 @@
 #include <gio/gio.h>
 #include <stdbool.h>
 
-#include "disk.h"
-#include "error.h"
-#include "guestconf.h"
 #include "journal.h"
-#include "screen.h"
-#include "storeio.h"
-#include "worker.h"
 #include "xenctrl.h"
 #include "xylemd1.h"
 
@@ -46,6 +40,10 @@ struct job {
 	struct xyl_progress progress;
 	gint cancelled; /* atomic */
 };
+
+struct screen;
+struct storeio;
+struct worker;
 
 struct guest {
 	gint refs;
@@ -160,7 +158,7 @@ void guest_event(const struct guest *guest, uint32_t domid, const char *event, c
 /* False with Device "was destroyed meanwhile" when the guest is doomed. */
 bool guest_alive(struct guest *guest, GError **error);
 
-/* guest.c: operations */
+/* ---- operations ---- */
 struct op *op_ref(struct op *op);
 void op_unref(struct op *op);
 struct op *op_new(op_fn *run, const char *name, struct guest *guest, GDBusMethodInvocation *call);
@@ -187,86 +185,5 @@ char *uuid_to_text(const uint8_t id[16]);
 uint64_t unclaimed_pages(const struct xyl_hostinfo *host);
 /* CLOCK_BOOTTIME, which a restart of this process does not set back. */
 int64_t boottime_us(void);
-
-/* build.c */
-/* Makes the guest's domain and connects it; leaves it running or paused. After an error: teardown_guest(). */
-bool build_guest(struct guest *guest, bool paused, const char *started_event, GError **error);
-void op_create(struct op *op);
-void op_restore(struct op *op);
-
-/* teardown.c */
-/* Takes down whatever the guest has now. keep_disks: they stay open for the guest's next domain. */
-void teardown_guest(struct guest *guest, bool keep_disks, const char *detail);
-/* The same for a domain that is not ours. */
-void teardown_domain(uint32_t domid, const char *uuid);
-void op_destroy(struct op *op);
-void op_lost(struct op *op);
-/* Takes its devices away from a domain that has stopped and is kept; the disks stay open. */
-void teardown_devices(struct guest *guest);
-
-/* device.c */
-void op_attach(struct op *op);
-void op_resize(struct op *op);
-void op_detach(struct op *op);
-/* The guest's devices as they are: a floating aa{sv}. */
-GVariant *device_list(const struct guest *guest);
-
-/* device_screen.c */
-void op_screenshot(struct op *op);
-void op_send_keys(struct op *op);
-void op_open_screen(struct op *op);
-
-/* live.c: settings of a running guest, which hold after its restart */
-void op_set_memory(struct op *op);
-void op_set_vcpus(struct op *op);
-void op_set_scheduler(struct op *op);
-void op_set_affinity(struct op *op);
-void op_set_link(struct op *op);
-void op_release_nic(struct op *op);
-void op_set_policy(struct op *op);
-void op_set_opaque(struct op *op);
-void op_pause(struct op *op);
-void op_unpause(struct op *op);
-
-/* save.c */
-/* A job of the operation that runs: false with Device when the guest is doomed. */
-bool job_begin(struct guest *guest, const char *what, GError **error);
-/* Whether it was cancelled, of which nothing may be left; from now on Cancel finds no job. */
-bool job_end(struct guest *guest);
-/* For xyl_domain_save() and its like; data is the guest. */
-bool job_progress(const struct xyl_progress *progress, void *data);
-/* For live saves of the domain that the guest has now; false: it has none. */
-bool save_set_limits(struct guest *guest, GVariant *limits, GError **error);
-/* False: there is none. */
-bool job_cancel(struct guest *guest);
-/* Sets *error from errno and xyl_error(), and returns false. */
-bool job_fail(const struct guest *guest, const char *call, GError **error);
-bool job_fail_cancelled(const struct guest *guest, const char *call, GError **error);
-void op_save(struct op *op);
-void op_resume(struct op *op);
-void op_dump(struct op *op);
-/* Of a guest that was found running: what a save that was under way has left. */
-void save_adopt(struct guest *guest);
-/* Whether the guest stopped for a save that had been given up, and runs again. */
-bool save_resume_abandoned(struct guest *guest);
-
-/* ended.c */
-/* Removes core files that an earlier xylemd had begun; does not wait for that. */
-void ended_begin(void);
-/* Writes a core file of the guest's domain, which has stopped. What fails is logged: the guest's policy goes on. */
-void ended_dump(struct guest *guest);
-/* Makes the guest's ended domain a guest of its own. False, with the reason in the log: it is still the guest's. */
-bool ended_keep(struct guest *guest);
-
-/* scan.c */
-/* Queues what follows from the stop that info tells of (NULL: the domain is gone), unless that was done. */
-void scan_stopped(struct guest *guest, uint32_t domid, const struct xyl_dominfo *info);
-bool scan_start(GError **error);
-void scan_request(void);
-void scan_adopt_all(void);
-void op_policy(struct op *op);
-
-/* service.c */
-void service_start(XdXylemd1 *service);
 
 #endif

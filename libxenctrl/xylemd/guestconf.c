@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "confkeys.h"
+#include "consoleconf.h"
 #include "error.h"
 
 #define MAX_NAME_BYTES  255

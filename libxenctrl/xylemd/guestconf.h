@@ -164,12 +164,6 @@ struct device_ref {
 bool device_ref_parse(GVariant *dict, struct device_ref *ref, GError **error);
 void device_ref_clear(struct device_ref *ref);
 
-/* consoleconf.c: the guest's key "console_devices" to and from struct console_conf. */
-bool console_confs_parse(GVariantDict *guest, GPtrArray *consoles, const char *what, GError **error);
-GVariant *console_confs_to_variant(const GPtrArray *consoles);
-const char *console_type_name(const struct console_conf *console);
-void console_conf_free(struct console_conf *console);
-
 /* "disk", "nic", "screen", "console" or NULL with an error: the class of a device dictionary. */
 const char *device_class(GVariant *dict, GError **error);
 

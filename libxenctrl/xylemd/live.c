@@ -8,8 +8,11 @@
 #include <errno.h>
 #include <string.h>
 
+#include "live.h"
+#include "error.h"
 #include "guest.h"
 #include "nic.h"
+#include "storeio.h"
 
 /* The setting holds: remembered, told, answered. */
 static void settle(struct op *op, const char *what)

@@ -21,7 +21,13 @@
 #include <unistd.h>
 
 #include "../common/daemon.h"
+#include "error.h"
 #include "guest.h"
+#include "scan.h"
+#include "screen.h"
+#include "service.h"
+#include "storeio.h"
+#include "worker.h"
 
 #define PROTOCOL_VERSION 2
 #define OBJECT_PATH      "/org/xylem/Xylemd1"

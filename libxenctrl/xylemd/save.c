@@ -18,7 +18,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "save.h"
 #include "drain.h"
+#include "error.h"
+#include "scan.h"
+#include "storeio.h"
 
 /* For the acknowledgement, and again for the suspend itself. */
 #ifndef SUSPEND_US /* the tests' is shorter */

@@ -12,7 +12,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "scan.h"
+#include "build.h"
 #include "device.h"
+#include "disk.h"
+#include "ended.h"
+#include "error.h"
+#include "save.h"
+#include "storeio.h"
+#include "teardown.h"
 
 struct foreign {
 	uint8_t id[16];

@@ -13,7 +13,14 @@
 
 #include <gio/gunixfdlist.h>
 
+#include "service.h"
+#include "build.h"
 #include "device.h"
+#include "error.h"
+#include "live.h"
+#include "save.h"
+#include "storeio.h"
+#include "teardown.h"
 
 /* How long a Destroy may go unanswered. The teardown goes on afterwards. */
 #define DESTROY_ANSWER_S 60

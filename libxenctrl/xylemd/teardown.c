@@ -18,8 +18,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "teardown.h"
 #include "backdev.h"
 #include "device.h"
+#include "storeio.h"
 
 #define GONE_POLL_FIRST_US 500
 #define GONE_POLL_LAST_US  1000000

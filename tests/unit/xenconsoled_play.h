@@ -15,6 +15,7 @@
 #include "../../libxenctrl/common/daemon.h"
 #include "../../libxenctrl/common/events.h"
 #include "../../libxenctrl/xenconsoled/console.h"
+#include "../../libxenctrl/xenconsoled/guest.h"
 #include "../lib/tap.h"
 
 #include <xen/grant_table.h>

@@ -12,6 +12,7 @@
  *  5. the whole tree equals the model.
  */
 #include "xenstored_util.h"
+#include "../../libxenctrl/xenstored/tree.h"
 
 #define CLIENTS 3
 #define STEPS   60000

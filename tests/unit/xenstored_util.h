@@ -9,6 +9,8 @@
 #include <string.h>
 
 #include "../../libxenctrl/xenstored/store.h"
+#include "../../libxenctrl/xenstored/conn.h"
+#include "../../libxenctrl/xenstored/domain.h"
 #include "../lib/tap.h"
 
 static inline void ok(bool good, const char *what)

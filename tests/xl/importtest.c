@@ -9,10 +9,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+#include <xenctrl.h>
 
 #include "../lib/tap.h"
+#include "convert.h"
+#include "define.h"
+#include "monitor.h"
 #include "played.h"
+#include "datatypes.h"
 #include "virconftypes.h"
+#include "virerror.h"
+#include "viruuid.h"
 
 int import_main(int argc, char **argv);
 

@@ -4,14 +4,16 @@
  * definition, which a client may define and which becomes a text that is read the same way again, or as an error that
  * says something. The sanitizers watch.
  */
-#include "conf.h"
 #include "../lib/random.h"
 #include "../lib/tap.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "native.h"
+#include "parse.h"
 #include "virerror.h"
+#include "xmlopt.h"
 
 #define VIR_FROM_THIS VIR_FROM_XEN
 

@@ -11,12 +11,14 @@
  *
  * Run with XYLEM_UPDATE=1 to write the expected files anew, and read the difference.
  */
-#include "conf.h"
 #include "../lib/tap.h"
 
 #include <stdio.h>
 
+#include "native.h"
+#include "parse.h"
 #include "virerror.h"
+#include "xmlopt.h"
 
 #define VIR_FROM_THIS VIR_FROM_XEN
 

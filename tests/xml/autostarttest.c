@@ -7,10 +7,18 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <xenctrl.h>
 
 #include "../lib/tap.h"
+#include "autostart.h"
+#include "define.h"
+#include "lifecycle.h"
+#include "meta.h"
+#include "monitor.h"
 #include "played.h"
+#include "virerror.h"
 #include "viridentity.h"
+#include "virlog.h"
 
 #define LATE_MS 400   /* where some hang */
 #define LONG_MS 60000 /* where none does */

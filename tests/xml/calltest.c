@@ -7,13 +7,27 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <xenctrl.h>
 
 #include "../lib/tap.h"
-#include "conf.h"
+#include "console.h"
+#include "cpu.h"
 #include "cpu_conf.h"
+#include "datatypes.h"
+#include "define.h"
+#include "devices.h"
+#include "domain_event.h"
+#include "events.h"
+#include "host.h"
+#include "lifecycle.h"
+#include "monitor.h"
 #include "played.h"
+#include "tune.h"
 #include "virclosecallbacks.h"
+#include "virerror.h"
 #include "virtypedparam.h"
+#include "viruuid.h"
+#include "xmlopt.h"
 
 #define UUID "5f2b7e10-0000-4000-8000-000000000001"
 /* The second console's file keeps its path, which shares its place with a terminal's name. */

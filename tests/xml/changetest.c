@@ -4,14 +4,19 @@
  * call fails. libvirt's real objects, with an xylemd and a hypervisor that the test plays.
  */
 #include "xylem.h"
+#include "define.h"
+#include "devices.h"
+#include "lifecycle.h"
+#include "meta.h"
+#include "tune.h"
 
 #include <glib/gstdio.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "../lib/tap.h"
-#include "conf.h"
 #include "played_xylemd.h"
+#include "virerror.h"
 #include "virthread.h"
 
 static void ok(bool good, const char *name)

@@ -4,6 +4,16 @@
  * that the test plays, and calls that wait when it wants them to. What calls change of a guest is changetest's.
  */
 #include "xylem.h"
+#include "convert.h"
+#include "define.h"
+#include "devices.h"
+#include "host.h"
+#include "job.h"
+#include "lifecycle.h"
+#include "locks.h"
+#include "meta.h"
+#include "stats.h"
+#include "tune.h"
 
 #include <fcntl.h>
 #include <glib/gstdio.h>
@@ -12,10 +22,12 @@
 #include <sys/file.h>
 
 #include "../lib/tap.h"
-#include "conf.h"
 #include "played_xylemd.h"
 #include "locking/domain_lock.h"
+#include "virerror.h"
+#include "virlog.h"
 #include "virthread.h"
+#include "viruuid.h"
 
 #define XML                                                                                \
 	"<domain type='xen'><name>one</name><uuid>" PLAYED_UUID "</uuid><title>%s</title>" \

@@ -4,12 +4,14 @@
  * is that of the refusal of a definition with nothing in it but this path. --list lists the driver's own
  * paths.
  */
-#include "conf.h"
 
+#include <libxml/tree.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "virerror.h"
+
+#include "elements.h"
 
 static const char *class_name(const char *path)
 {

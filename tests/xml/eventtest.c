@@ -4,16 +4,23 @@
  * hypervisor that the test plays, 1,000 steps at random from a fixed seed. After each step the client must
  * believe what is so, and no event may come in a state in which it cannot.
  */
-#include "xylem.h"
 
 #include <glib/gstdio.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <xenctrl.h>
 
 #include "../lib/tap.h"
-#include "conf.h"
+#include "define.h"
+#include "domain_event.h"
+#include "events.h"
+#include "lifecycle.h"
+#include "monitor.h"
 #include "played.h"
+#include "stats.h"
+#include "virerror.h"
 #include "virthread.h"
+#include "viruuid.h"
 
 #define STEPS     1000
 #define SETTLE_US (20 * G_USEC_PER_SEC)

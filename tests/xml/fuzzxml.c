@@ -5,6 +5,10 @@
  * configuration twice.
  */
 #include "conf.h"
+#include "check.h"
+#include "elements.h"
+#include "parse.h"
+#include "xmlopt.h"
 
 #include <stdint.h>
 

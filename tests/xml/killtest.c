@@ -15,10 +15,18 @@
 #include <sys/wait.h>
 
 #include "../lib/tap.h"
-#include "conf.h"
+#include "define.h"
+#include "devices.h"
+#include "domain.h"
+#include "events.h"
+#include "lifecycle.h"
 #include "locking/domain_lock.h"
+#include "monitor.h"
 #include "played_one.h"
 #include "savefile.h"
+#include "virdomainjob.h"
+#include "virdomainobjlist.h"
+#include "virerror.h"
 #include "virfile.h"
 
 #define DISK "<disk type='block'><source dev='%s'/><target dev='%s' bus='xen'/></disk>"

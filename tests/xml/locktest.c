@@ -9,8 +9,15 @@
 #include <stdlib.h>
 
 #include "../lib/tap.h"
+#include "aside.h"
+#include "define.h"
+#include "domain.h"
+#include "events.h"
+#include "halfway.h"
+#include "lifecycle.h"
 #include "played.h"
 #include "played_guests.h"
+#include "virerror.h"
 #include "virhook.h"
 
 #define XML                                                                                          \

@@ -11,10 +11,16 @@
 #include <stdlib.h>
 
 #include "../lib/tap.h"
-#include "conf.h"
+#include "define.h"
+#include "devices.h"
+#include "domain.h"
+#include "events.h"
+#include "lifecycle.h"
 #include "locking/domain_lock.h"
+#include "monitor.h"
 #include "played_one.h"
 #include "savefile.h"
+#include "virerror.h"
 #include "virfile.h"
 
 #define DISK(n) "<disk type='block'><source dev='/d/" n "'/><target dev='xvd" n "' bus='xen'/></disk>"

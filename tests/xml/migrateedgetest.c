@@ -8,6 +8,10 @@
 
 #include "migrateplay.h"
 
+#include "job.h"
+#include "process.h"
+#include "virerror.h"
+
 static bool is_running_idle(virDomainPtr d)
 {
 	return idle(d) && runs(d);

@@ -5,6 +5,11 @@
  */
 #include "migrateplay.h"
 
+#include "domain_event.h"
+#include "job.h"
+#include "process.h"
+#include "viruuid.h"
+
 static void test_begin(void)
 {
 	g_autofree char *cookie = NULL;

@@ -3,20 +3,29 @@
  * What the host does for interfaces beyond their bridge, and when: before the interface is let go, in each life of the guest.
  * The test plays xylemd, tc, the bridge and the nwfilter driver, and looks at the order in which they were called.
  */
-#include "xylem.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <xenctrl.h>
 
 #include "../lib/tap.h"
-#include "conf.h"
+#include "datatypes.h"
+#include "define.h"
+#include "devices.h"
 #include "domain_nwfilter.h"
+#include "events.h"
+#include "lifecycle.h"
+#include "monitor.h"
+#include "net.h"
 #include "nettest.h"
+#include "network_conf.h"
 #include "played.h"
+#include "virerror.h"
 #include "virmacaddr.h"
 #include "virnetdev.h"
 #include "virnetdevbridge.h"
 #include "virtypedparam.h"
+#include "viruuid.h"
 
 #define UUID "5f2b7e10-0000-4000-8000-000000000001"
 #define GUEST(nics)                                                                                 \

@@ -3,13 +3,20 @@
 #include "played.h"
 
 #include <glib/gstdio.h>
+#include <xenctrl.h>
 
-#include "conf.h"
+#include "datatypes.h"
+#include "domain.h"
+#include "events.h"
 #include "migrate.h"
+#include "monitor.h"
 #include "viraccessmanager.h"
+#include "virdomainobjlist.h"
 #include "virportallocator.h"
 #include "virthread.h"
 #include "virxml.h"
+#include "xmlopt.h"
+#include "xylem.h"
 
 struct xylem_driver *xylem;
 virConnectPtr conn;

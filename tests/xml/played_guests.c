@@ -3,10 +3,15 @@
 #include "played_guests.h"
 
 #include "../../libxenctrl/src/guestlimits.h"
+#include "locks.h"
+#include "monitor.h"
+#include "virerror.h"
+#include "viruuid.h"
 
 #include <poll.h>
 #include <stdlib.h>
 #include <unistd.h>
+#include <xenctrl.h>
 
 struct guest guests[GUESTS] = { { .uuid = UUID1 }, { .uuid = UUID2 } };
 unsigned int last_domid;

@@ -5,6 +5,10 @@
 
 #include "played.h"
 
+#include <xenctrl.h>
+
+#include "viruuid.h"
+
 #define UUID "5f2b7e10-0000-4000-8000-000000000001"
 
 static bool one_is_there(void);

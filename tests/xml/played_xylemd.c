@@ -3,6 +3,11 @@
 #include "played_xylemd.h"
 
 #include <stdlib.h>
+#include <xenctrl.h>
+
+#include "monitor.h"
+#include "virerror.h"
+#include "viruuid.h"
 
 struct played_xylemd xylemd;
 

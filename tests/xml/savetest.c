@@ -9,12 +9,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <xenctrl.h>
 
 #include "../lib/tap.h"
-#include "conf.h"
+#include "define.h"
+#include "domain.h"
+#include "lifecycle.h"
+#include "monitor.h"
 #include "played.h"
+#include "save.h"
 #include "savefile.h"
+#include "virerror.h"
 #include "virfile.h"
+#include "viruuid.h"
 
 #define UUID "5f2b7e10-0000-4000-8000-000000000001"
 #define XML                                                                         \

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Screens of guests: where they listen, as clients are told, and what is asked of them. */
-#include "xylem.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -8,11 +7,18 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <xenctrl.h>
 
 #include "../lib/tap.h"
-#include "conf.h"
+#include "define.h"
+#include "events.h"
+#include "lifecycle.h"
+#include "monitor.h"
 #include "played.h"
+#include "screen.h"
+#include "virerror.h"
 #include "virkeycode.h"
+#include "viruuid.h"
 
 #define UUID  "5f2b7e10-0000-4000-8000-000000000001"
 #define OTHER "5f2b7e10-0000-4000-8000-000000000002"

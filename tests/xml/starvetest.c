@@ -10,11 +10,23 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <xenctrl.h>
 
 #include "../lib/tap.h"
-#include "conf.h"
+#include "aside.h"
+#include "datatypes.h"
+#include "define.h"
+#include "devices.h"
+#include "domain.h"
+#include "dump.h"
+#include "lifecycle.h"
 #include "locking/domain_lock.h"
+#include "monitor.h"
 #include "played.h"
+#include "save.h"
+#include "stats.h"
+#include "tune.h"
+#include "virerror.h"
 #include "virthread.h"
 #include "virthreadpool.h"
 #include "virtypedparam.h"

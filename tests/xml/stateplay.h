@@ -7,10 +7,14 @@
 
 #include <stdlib.h>
 #include <unistd.h>
+#include <xenctrl.h>
 
-#include "conf.h"
+#include "domain.h"
+#include "monitor.h"
 #include "played.h"
+#include "virerror.h"
 #include "virhook.h"
+#include "viruuid.h"
 
 #define UUID   "5f2b7e10-0000-4000-8000-000000000001"
 #define STREAM "a guest's memory"

@@ -10,13 +10,27 @@
 #include <glib/gstdio.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <xenctrl.h>
 
 #include "../lib/tap.h"
-#include "conf.h"
+#include "define.h"
+#include "devices.h"
+#include "dump.h"
+#include "events.h"
+#include "lifecycle.h"
+#include "meta.h"
+#include "migrate.h"
+#include "monitor.h"
 #include "played.h"
+#include "save.h"
 #include "savefile.h"
 #include "stateplay.h"
+#include "stats.h"
+#include "tune.h"
+#include "virerror.h"
 #include "virthread.h"
+#include "virtypedparam.h"
+#include "viruuid.h"
 
 #define MAC      "00:16:3e:00:00:01"
 #define WAIT_US  (20 * G_USEC_PER_SEC) /* xylemd's own time-outs are played as short ones */

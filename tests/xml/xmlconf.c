@@ -11,6 +11,10 @@
  */
 #include "conf.h"
 #include "../lib/tap.h"
+#include "check.h"
+#include "elements.h"
+#include "parse.h"
+#include "xmlopt.h"
 
 #include <glib/gstdio.h>
 #include <stdio.h>

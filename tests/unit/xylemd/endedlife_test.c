@@ -6,6 +6,7 @@
 #include <sys/statvfs.h>
 
 #include "lifecycle.h"
+#include "ended.h"
 
 static GString *warnings; /* guarded by warnings_lock */
 static GMutex warnings_lock;

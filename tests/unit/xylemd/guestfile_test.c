@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "../../lib/tap.h"
-#include "xenctl.h"
+#include "guestfile.h"
 
 static char *path;
 

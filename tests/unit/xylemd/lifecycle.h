@@ -14,6 +14,8 @@
 #include "../../lib/tap.h"
 #include "fakehost.h"
 #include "guest.h"
+#include "scan.h"
+#include "service.h"
 
 #define OBJECT    "/org/xylem/Xylemd1"
 #define INTERFACE "org.xylem.Xylemd1"

@@ -5,6 +5,7 @@
  */
 #include "drain.h"
 #include "lifecycle.h"
+#include "save.h"
 
 /* ---- saving ---- */
 
