@@ -51,7 +51,7 @@ static int map_file(const char *path, struct file *f)
 	return 0;
 }
 
-/* Takes what the guest has written. The guest writes out_prod: it is read once and not believed beyond the
+/* Takes what the guest has written. The guest writes out_prod: it is read once and not trusted beyond the
  * ring's size. */
 static void drain(struct xencons_interface *ring)
 {

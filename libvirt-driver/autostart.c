@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The guests that start with the host: several at once, in an order that their definitions tell, none kept waiting for good by
+ * The guests that start with the host: several at once, in an order that their definitions tell, none kept waiting forever by
  * another one. Once for each boot of the host, as libvirt's other drivers do it.
  *
  * Guests with a lower <start order=> come first, those without one last; those of one order are started together, in the order
@@ -51,7 +51,7 @@ bool autostart_busy(void)
 	return g_atomic_int_get(&busy);
 }
 
-/* A client may be at it, too: he is waited for. Locked. */
+/* A client may be starting it, too, which is waited for. Locked. */
 static int start_locked(virDomainObj *vm)
 {
 	struct domain_private *priv = vm->privateData;

@@ -9,6 +9,7 @@
 #include "compat.h"
 #include "conf.h"
 #include "datatypes.h"
+#include "devclass.h"
 #include "domain.h"
 #include "domain_event.h"
 #include "events.h"
@@ -31,115 +32,66 @@ VIR_LOG_INIT("xylem.devices");
 
 static int refuse_kind(const virDomainDeviceDef *dev, const char *operation)
 {
-	if (dev->type == VIR_DOMAIN_DEVICE_DISK || dev->type == VIR_DOMAIN_DEVICE_NET)
+	if (device_class_of(dev))
 		return 0;
 	virReportError(VIR_ERR_CONFIG_UNSUPPORTED, "<%s> cannot be %s: only disks and interfaces can",
 	               virDomainDeviceTypeToString(dev->type), operation);
 	return -1;
 }
 
-static int refuse_twin(const virDomainDef *def, const virDomainNetDef *net)
-{
-	g_autofree char *element = NULL;
-	const char *what = check_twin(def, net, &element);
-
-	if (!what)
-		return 0;
-	virReportError(VIR_ERR_OPERATION_INVALID, "<interface>%s: %s has an interface with this %s already",
-	               element, def->name, what);
-	return -1;
-}
-
 /* Said at once, and by name: a guest that is asked for what it has already may take long to fail. */
 static int refuse_present(virDomainDef *def, const virDomainDeviceDef *dev)
 {
-	const virDomainDeviceInfo *info =
-	        dev->type == VIR_DOMAIN_DEVICE_DISK ? &dev->data.disk->info : &dev->data.net->info;
+	const char *alias = virDomainDeviceGetInfo(dev)->alias;
 	virDomainDeviceDef found;
 
-	if (dev->type == VIR_DOMAIN_DEVICE_DISK && virDomainDiskByTarget(def, dev->data.disk->dst)) {
-		virReportError(VIR_ERR_OPERATION_INVALID,
-		               "<disk><target dev='%s'/>: %s has a disk with this name already",
-		               dev->data.disk->dst, def->name);
+	if (device_class_of(dev)->refuse_twin(def, dev) < 0)
 		return -1;
-	}
-	if (dev->type == VIR_DOMAIN_DEVICE_NET && refuse_twin(def, dev->data.net) < 0)
-		return -1;
-	if (!info->alias || virDomainDefFindDevice(def, info->alias, &found, false) < 0)
+	if (!alias || virDomainDefFindDevice(def, alias, &found, false) < 0)
 		return 0;
 	virReportError(VIR_ERR_OPERATION_INVALID,
 	               "<%s><alias name='%s'/>: %s has a device with this alias already",
-	               virDomainDeviceTypeToString(dev->type), info->alias, def->name);
+	               virDomainDeviceTypeToString(dev->type), alias, def->name);
 	return -1;
 }
 
-/* The device moves into the definition. */
-static void insert(virDomainDef *def, virDomainDeviceDef *dev)
+/* Its alias. */
+static const char *name_device(virDomainDeviceDef *dev)
 {
-	if (dev->type == VIR_DOMAIN_DEVICE_DISK) {
-		virDomainDiskInsert(def, g_steal_pointer(&dev->data.disk));
-		return;
-	}
-	virDomainNetInsert(def, dev->data.net);
-	dev->data.net = NULL;
-}
+	virDomainDeviceInfo *info = virDomainDeviceGetInfo(dev);
 
-/* Where in the definition the disk or the interface is that dev means; -1 with an error. */
-static int find(virDomainDef *def, const virDomainDeviceDef *dev)
-{
-	int index;
-
-	if (dev->type == VIR_DOMAIN_DEVICE_NET)
-		return virDomainNetFindIdx(def, dev->data.net);
-	index = virDomainDiskIndexByName(def, dev->data.disk->dst, true);
-	if (index < 0)
-		virReportError(VIR_ERR_DEVICE_MISSING, "%s has no disk %s", def->name, dev->data.disk->dst);
-	return index;
-}
-
-static void remove_at(virDomainDef *def, const virDomainDeviceDef *dev, int index)
-{
-	if (dev->type == VIR_DOMAIN_DEVICE_DISK)
-		virDomainDiskDefFree(virDomainDiskRemove(def, (size_t)index));
-	else
-		virDomainNetDefFree(virDomainNetRemove(def, (size_t)index));
-}
-
-static void name_device(virDomainDeviceInfo *info, const virDomainDiskDef *disk, const virDomainNetDef *net)
-{
-	const unsigned char *mac = net ? net->mac.addr : NULL;
-
-	if (info->alias)
-		return;
-	if (disk)
-		info->alias = g_strdup_printf("vbd-%s", disk->dst);
-	else
-		info->alias = g_strdup_printf("vif-%02x%02x%02x%02x%02x%02x", mac[0], mac[1], mac[2], mac[3],
-		                              mac[4], mac[5]);
+	if (!info->alias)
+		info->alias = device_class_of(dev)->alias(dev);
+	return info->alias;
 }
 
 void devices_name(virDomainDef *def)
 {
+	virDomainDeviceDef disk = { .type = VIR_DOMAIN_DEVICE_DISK }, net = { .type = VIR_DOMAIN_DEVICE_NET };
 	size_t i;
 
-	for (i = 0; i < def->ndisks; i++)
-		name_device(&def->disks[i]->info, def->disks[i], NULL);
-	for (i = 0; i < def->nnets; i++)
-		name_device(&def->nets[i]->info, NULL, def->nets[i]);
+	for (i = 0; i < def->ndisks; i++) {
+		disk.data.disk = def->disks[i];
+		name_device(&disk);
+	}
+	for (i = 0; i < def->nnets; i++) {
+		net.data.net = def->nets[i];
+		name_device(&net);
+	}
 }
 
-/* Consumes the device. *asked: xylemd was, and where it fails the lock is still there, as the device may be. */
-static int attach_locked(const char *handle, GVariant *device, bool is_disk, disk_locks_t *locks,
-                         GVariant **made, bool *asked)
+/* Consumes the device. *asked: xylemd was, and where it fails the locks are still there, as the device may be. */
+static int attach_locked(const char *handle, GVariant *device, disk_locks_t *locks, GVariant **made,
+                         bool *asked)
 {
-	*asked = !is_disk || locks_take(locks) == 0;
+	*asked = locks_take(locks) == 0;
 	if (*asked)
 		return monitor_attach(xylem->monitor, handle, device, made);
 	g_variant_unref(g_variant_ref_sink(device));
 	return -1;
 }
 
-/* Of an attach, or a detach, that has failed: what came of it is xylemd's word alone. Until it gives that, a lock stays. The
+/* Of an attach, or a detach, that has failed: what came of it only xylemd knows. Until it answers, a lock stays. The
  * caller has the job; unlocks the object meanwhile. The error stays. */
 static void settle(virDomainObj *vm)
 {
@@ -156,38 +108,13 @@ static void settle(virDomainObj *vm)
 	virErrorRestore(&saved);
 }
 
-/* The guest's domain at this moment, 0 where there is none. No object may be locked. */
-static unsigned int present_domain(const char *handle)
-{
-	g_autoptr(GVariant) domain = monitor_get(xylem->monitor, handle, NULL);
-	guint32 domid = 0;
-
-	if (domain)
-		g_variant_lookup(domain, "domid", "u", &domid);
-	return domid;
-}
-
-/* No object is locked; the job keeps the definition. */
-static int plug_or_detach(virDomainObj *vm, const char *handle, virDomainDeviceDef *dev)
-{
-	virErrorPtr saved;
-
-	if (!conf_net_held(dev->data.net) || net_plug(vm->def, dev->data.net, present_domain(handle)) == 0)
-		return 0;
-	virErrorPreserveLast(&saved);
-	if (monitor_detach(xylem->monitor, handle, conf_device_key(dev, true)) < 0)
-		VIR_WARN("%s: %s", handle, virGetLastErrorMessage());
-	virErrorRestore(&saved);
-	return -1;
-}
-
 static int attach_live(virDomainObj *vm, virDomainDeviceDef *dev)
 {
+	const struct device_class *class = device_class_of(dev);
 	struct domain_private *priv = vm->privateData;
 	g_autoptr(disk_locks_t) locks = NULL;
 	g_autoptr(GVariant) made = NULL;
 	char handle[VIR_UUID_STRING_BUFLEN];
-	const char *ifname;
 	g_autofree char *alias = NULL;
 	GVariant *device;
 	bool asked = false;
@@ -201,15 +128,8 @@ static int attach_live(virDomainObj *vm, virDomainDeviceDef *dev)
 	ret = process_resolve(vm->def, dev);
 	virObjectLock(vm);
 	device = ret < 0 || virDomainObjCheckActive(vm) < 0 ? NULL : conf_device(dev, vm->def);
-	if (dev->type == VIR_DOMAIN_DEVICE_DISK) {
-		name_device(&dev->data.disk->info, dev->data.disk, NULL);
-		alias = g_strdup(dev->data.disk->info.alias);
-		locks = priv->foreign ? NULL : locks_new(vm->def, dev->data.disk->src);
-	} else {
-		name_device(&dev->data.net->info, NULL, dev->data.net);
-		alias = g_strdup(dev->data.net->info.alias);
-		priv->held = priv->held || conf_net_held(dev->data.net);
-	}
+	alias = g_strdup(name_device(dev));
+	locks = class->prepare(vm, dev);
 	if (!device) {
 		slot_give(SLOT_GUEST);
 		goto error;
@@ -217,16 +137,9 @@ static int attach_live(virDomainObj *vm, virDomainDeviceDef *dev)
 	if (!priv->foreign)
 		halfway_begin_device(vm, dev);
 	virObjectUnlock(vm);
-	if (dev->type == VIR_DOMAIN_DEVICE_NET)
-		process_warn_mac(vm->def, dev->data.net);
-	ret = attach_locked(handle, device, dev->type == VIR_DOMAIN_DEVICE_DISK, locks, &made, &asked);
-	if (ret == 0 && dev->type == VIR_DOMAIN_DEVICE_NET &&
-	    g_variant_lookup(made, "ifname", "&s", &ifname)) {
-		g_free(dev->data.net->ifname);
-		dev->data.net->ifname = g_strdup(ifname);
-	}
-	if (ret == 0 && dev->type == VIR_DOMAIN_DEVICE_NET)
-		ret = plug_or_detach(vm, handle, dev);
+	ret = attach_locked(handle, device, locks, &made, &asked);
+	if (ret == 0 && class->connect)
+		ret = class->connect(vm, handle, dev, made);
 	virObjectLock(vm);
 	slot_give(SLOT_GUEST);
 	if (ret < 0 && asked && !priv->foreign) {
@@ -241,7 +154,7 @@ static int attach_live(virDomainObj *vm, virDomainDeviceDef *dev)
 		virObjectLock(vm);
 		goto error;
 	}
-	insert(vm->def, dev);
+	class->insert(vm->def, dev);
 	priv->locked = priv->locked || locks;
 	domain_event(virDomainEventDeviceAddedNewFromObj(vm, alias));
 	domain_save_status(vm);
@@ -249,10 +162,8 @@ static int attach_live(virDomainObj *vm, virDomainDeviceDef *dev)
 	process_keep_definition(vm);
 	return 0;
 error:
-	if (dev->type == VIR_DOMAIN_DEVICE_NET) {
-		net_unplug(vm->def, dev->data.net);
-		process_release_net(vm->def, dev->data.net);
-	}
+	if (class->disconnect)
+		class->disconnect(vm->def, dev);
 	halfway_end(vm->def);
 	return -1;
 }
@@ -260,8 +171,7 @@ error:
 /* The guest has not let go of its device. */
 static void tell_kept(virDomainObj *vm, const virDomainDeviceDef *dev)
 {
-	const char *alias =
-	        dev->type == VIR_DOMAIN_DEVICE_DISK ? dev->data.disk->info.alias : dev->data.net->info.alias;
+	const char *alias = virDomainDeviceGetInfo(dev)->alias;
 	virErrorPtr saved;
 
 	virErrorPreserveLast(&saved);
@@ -272,23 +182,21 @@ static void tell_kept(virDomainObj *vm, const virDomainDeviceDef *dev)
 
 static int detach_live(virDomainObj *vm, virDomainDeviceDef *dev, bool force)
 {
+	const struct device_class *class = device_class_of(dev);
 	struct domain_private *priv = vm->privateData;
 	g_autoptr(disk_locks_t) locks = NULL;
 	char handle[VIR_UUID_STRING_BUFLEN];
-	int index = halfway_settle(vm) < 0 ? -1 : find(vm->def, dev);
+	int index = halfway_settle(vm) < 0 ? -1 : class->find(vm->def, dev);
+	g_autoptr(virDomainDeviceDef) gone = NULL;
 	virDomainDeviceDef found = { .type = dev->type };
-	g_autofree char *alias = NULL;
+	const char *alias;
 	GVariant *key;
 	int ret;
 
 	if (index < 0)
 		return -1;
-	if (dev->type == VIR_DOMAIN_DEVICE_DISK)
-		found.data.disk = vm->def->disks[index];
-	else
-		found.data.net = vm->def->nets[index];
-	if (dev->type == VIR_DOMAIN_DEVICE_DISK && priv->locked)
-		locks = locks_new(vm->def, found.data.disk->src);
+	class->get(vm->def, index, &found);
+	locks = class->locks ? class->locks(vm, &found) : NULL;
 	key = conf_device_key(&found, force);
 	domain_handle(vm, handle);
 	if (slot_take(SLOT_GUEST, vm) < 0) {
@@ -313,13 +221,12 @@ static int detach_live(virDomainObj *vm, virDomainDeviceDef *dev, bool force)
 		tell_kept(vm, &found);
 	if (ret < 0 || virDomainObjCheckActive(vm) < 0)
 		return -1;
-	if (dev->type == VIR_DOMAIN_DEVICE_NET) {
-		net_unplug(vm->def, vm->def->nets[index]);
-		process_release_net(vm->def, vm->def->nets[index]);
-	}
-	alias = g_strdup(dev->type == VIR_DOMAIN_DEVICE_DISK ? vm->def->disks[index]->info.alias
-	                                                     : vm->def->nets[index]->info.alias);
-	remove_at(vm->def, dev, index);
+	gone = g_new0(virDomainDeviceDef, 1);
+	gone->type = dev->type;
+	class->remove(vm->def, index, gone);
+	if (class->disconnect)
+		class->disconnect(vm->def, gone);
+	alias = virDomainDeviceGetInfo(gone)->alias;
 	if (alias)
 		domain_event(virDomainEventDeviceRemovedNewFromObj(vm, alias));
 	domain_save_status(vm);
@@ -363,7 +270,7 @@ static int edit_attach(virDomainDef *def, void *data)
 
 	if (!dev || refuse_present(def, dev) < 0)
 		return -1;
-	insert(def, dev);
+	device_class_of(dev)->insert(def, dev);
 	return 0;
 }
 
@@ -390,11 +297,15 @@ struct detachment {
 static int edit_detach(virDomainDef *def, void *data)
 {
 	const struct detachment *d = data;
-	int index = find(def, d->dev);
+	const struct device_class *class = device_class_of(d->dev);
+	g_autoptr(virDomainDeviceDef) gone = NULL;
+	int index = class->find(def, d->dev);
 
 	if (index < 0)
 		return -1;
-	remove_at(def, d->dev, index);
+	gone = g_new0(virDomainDeviceDef, 1);
+	gone->type = d->dev->type;
+	class->remove(def, index, gone);
 	return 0;
 }
 
@@ -442,13 +353,7 @@ static int detach_alias(virDomainObj *vm, const char *alias, unsigned int flags)
 	/* What it is known by: the definition may be replaced while the guest is asked. */
 	key = g_new0(virDomainDeviceDef, 1);
 	key->type = found.type;
-	if (found.type == VIR_DOMAIN_DEVICE_DISK) {
-		key->data.disk = virDomainDiskDefNew(xylem->xmlopt);
-		key->data.disk->dst = g_strdup(found.data.disk->dst);
-	} else {
-		key->data.net = virDomainNetDefNew(xylem->xmlopt);
-		key->data.net->mac = found.data.net->mac;
-	}
+	device_class_of(key)->copy_key(key, &found);
 	return detach_device(vm, key, flags);
 }
 
@@ -502,7 +407,7 @@ static int set_link(virDomainObj *vm, virDomainNetDef *net, bool up)
 static int update_live(virDomainObj *vm, const virDomainDeviceDef *dev)
 {
 	virDomainNetDef *net, *wanted;
-	int index = find(vm->def, dev);
+	int index = device_class_of(dev)->find(vm->def, dev);
 
 	if (index < 0)
 		return -1;
@@ -547,18 +452,16 @@ static int update_parsed(virDomainObj *vm, void *data)
 static int edit_update(virDomainDef *def, void *data)
 {
 	g_autoptr(virDomainDeviceDef) dev = parse(data, def, "updated");
-	int index = dev ? find(def, dev) : -1;
+	const struct device_class *class = dev ? device_class_of(dev) : NULL;
+	int index = dev ? class->find(def, dev) : -1;
+	virDomainDeviceDef now = { 0 };
 
 	if (index < 0)
 		return -1;
-	if (dev->type == VIR_DOMAIN_DEVICE_DISK) {
-		virDomainDiskDefFree(def->disks[index]);
-		def->disks[index] = g_steal_pointer(&dev->data.disk);
-		return 0;
-	}
-	virDomainNetDefFree(def->nets[index]);
-	def->nets[index] = g_steal_pointer(&dev->data.net);
-	return refuse_twin(def, def->nets[index]);
+	now.type = dev->type;
+	class->exchange(def, index, dev);
+	class->get(def, index, &now);
+	return class->refuse_twin(def, &now);
 }
 
 static int update(virDomainObj *vm, const char *xml, unsigned int flags)

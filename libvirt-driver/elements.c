@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The elements and attributes that a definition may have: what is not listed here is refused by its name,
- * also what libvirt does not know (it would drop it without a word). Values are check.c's business, which
+ * also what libvirt does not know (it would drop it silently). Values are check.c's business, which
  * runs first and says more.
  *
  * It works on nodes: those that a client handed in, and at start those of the definition as libvirt would

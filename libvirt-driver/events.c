@@ -188,7 +188,7 @@ static void settle(void)
 {
 	if (!halfway_recover(false))
 		events_settle_later();
-	/* What runs is nobody's yet. */
+	/* What runs is not yet attributed to anybody. */
 	g_main_context_invoke(xylem->context, settled, NULL);
 }
 
@@ -472,7 +472,7 @@ static void adopt(const struct xyl_dominfo *info, bool last_try)
 		destroy_incoming(info);
 		return;
 	}
-	/* One whose start has failed without xylemd's word may be about to go. */
+	/* One whose start has failed without an answer of xylemd's may be about to go. */
 	if (halfway_claims(uuid)) {
 		reconcile_again = true;
 		return;

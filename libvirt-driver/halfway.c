@@ -5,7 +5,7 @@
  *
  * Before such a step takes anything from others, the definition as it is going to be (of a detach: as it was) is put into a
  * file beside the state file; it goes when the state file tells the outcome. A libvirtd that finds one asks xylemd what has come
- * of it, and makes the definition agree; so does one whose call to xylemd has failed without its word (MONITOR_LOST), until it
+ * of it, and makes the definition agree; so does one whose call to xylemd has failed without an answer (MONITOR_LOST), until it
  * has that. A lock or a network's port that was taken for what does not exist is given back then, and not before.
  *
  * A guest that is still being built, or that was restored and has not run, is destroyed: its client was told that the call has
@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "compat.h"
+#include "devclass.h"
 #include "domain_event.h"
 #include "virdomainjob.h"
 #include "virdomainobjlist.h"
@@ -65,17 +66,12 @@ void halfway_begin(const virDomainDef *def)
 
 void halfway_begin_device(virDomainObj *vm, virDomainDeviceDef *dev)
 {
+	const struct device_class *class = device_class_of(dev);
+	int index = class->insert(vm->def, dev);
+
 	/* As it is when the device is in it; nobody sees it meanwhile. */
-	if (dev->type == VIR_DOMAIN_DEVICE_DISK)
-		virDomainDiskInsert(vm->def, dev->data.disk);
-	else
-		virDomainNetInsert(vm->def, dev->data.net);
 	halfway_begin(vm->def);
-	if (dev->type == VIR_DOMAIN_DEVICE_DISK)
-		ignore_value(virDomainDiskRemove(
-		        vm->def, virDomainDiskIndexByName(vm->def, dev->data.disk->dst, false)));
-	else
-		ignore_value(virDomainNetRemove(vm->def, vm->def->nnets - 1));
+	class->remove(vm->def, index, dev);
 }
 
 void halfway_end(const virDomainDef *def)
@@ -198,7 +194,8 @@ static void agree_on_disks(virDomainObj *vm, virDomainDef *mark, GVariant *devic
 		if (guest_has(devices, "vdev", vm->def->disks[i]->dst))
 			continue;
 		gone = virDomainDiskRemove(vm->def, i);
-		VIR_WARN("%s: its disk %s was detached, without a word of it", vm->def->name, gone->dst);
+		VIR_WARN("%s: its disk %s was detached, which xylemd had not confirmed", vm->def->name,
+		         gone->dst);
 		if (gone->info.alias)
 			domain_event(virDomainEventDeviceRemovedNewFromObj(vm, gone->info.alias));
 		virObjectUnlock(vm);
@@ -211,7 +208,8 @@ static void agree_on_disks(virDomainObj *vm, virDomainDef *mark, GVariant *devic
 		if (has_disk(vm->def, dst))
 			continue;
 		if (guest_has(devices, "vdev", dst)) {
-			VIR_WARN("%s: its disk %s was attached, without a word of it", vm->def->name, dst);
+			VIR_WARN("%s: its disk %s was attached, which xylemd had not confirmed",
+			         vm->def->name, dst);
 			if (mark->disks[i]->info.alias)
 				domain_event(
 				        virDomainEventDeviceAddedNewFromObj(vm, mark->disks[i]->info.alias));
@@ -235,7 +233,8 @@ static void agree_on_nets(virDomainObj *vm, virDomainDef *mark, GVariant *device
 
 		if (guest_has(devices, "mac", virMacAddrFormat(&vm->def->nets[i]->mac, mac)))
 			continue;
-		VIR_WARN("%s: its interface %s was detached, without a word of it", vm->def->name, mac);
+		VIR_WARN("%s: its interface %s was detached, which xylemd had not confirmed", vm->def->name,
+		         mac);
 		gone = virDomainNetRemove(vm->def, i);
 		if (gone->info.alias)
 			domain_event(virDomainEventDeviceRemovedNewFromObj(vm, gone->info.alias));
@@ -246,8 +245,8 @@ static void agree_on_nets(virDomainObj *vm, virDomainDef *mark, GVariant *device
 		if (find_net(vm->def, &mark->nets[i]->mac))
 			continue;
 		if (guest_has(devices, "mac", virMacAddrFormat(&mark->nets[i]->mac, mac))) {
-			VIR_WARN("%s: its interface %s was attached, without a word of it", vm->def->name,
-			         mac);
+			VIR_WARN("%s: its interface %s was attached, which xylemd had not confirmed",
+			         vm->def->name, mac);
 			if (mark->nets[i]->info.alias)
 				domain_event(
 				        virDomainEventDeviceAddedNewFromObj(vm, mark->nets[i]->info.alias));

@@ -366,7 +366,7 @@ int lifecycle_create(virDomainPtr dom)
 	return lifecycle_create_flags(dom, 0);
 }
 
-/* Pauses or resumes: by xylemd, which knows when the guest is between two domains; a stranger by the hypervisor. */
+/* Pauses or resumes: by xylemd, which knows when the guest is between two domains; a foreign domain by the hypervisor. */
 static int set_paused(virDomainObj *vm, bool paused)
 {
 	struct domain_private *priv = vm->privateData;
@@ -662,6 +662,11 @@ static int inject_nmi(virDomainObj *vm)
 		return -1;
 	if (known > 0) {
 		virReportError(VIR_ERR_OPERATION_INVALID, "%s is between two domains at present",
+		               vm->def->name);
+		return -1;
+	}
+	if (info.shutdown || info.dying) {
+		virReportError(VIR_ERR_OPERATION_INVALID, "%s has stopped: its kernel hears nothing",
 		               vm->def->name);
 		return -1;
 	}

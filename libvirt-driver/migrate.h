@@ -67,7 +67,7 @@ struct migrate_cookie *migrate_cookie_parse(const char *data, int length);
 /*
  * The outcome: on the connection on which the memory came the destination says, in the other direction, that the guest is
  * about to run there ("starts"), that it does ("runs"), or that it does not and will not ("failed: WHY"), each a line; the
- * last one counts. A connection that ends without a word means that it never ran.
+ * last one counts. A connection that ends without a message means that it never ran.
  */
 enum outcome { OUTCOME_UNKNOWN, OUTCOME_STARTS, OUTCOME_RUNS, OUTCOME_FAILED };
 /* why: what has failed; or NULL. Nobody may be listening. */

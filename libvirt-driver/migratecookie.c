@@ -2,7 +2,7 @@
 /*
  * What two hosts tell each other of a migration beside the guest itself: the cookie, as libvirt's own Xen driver writes it
  * with elements that it passes over, and the outcome; see migrate.h. Both come from another host: nothing in them is
- * believed that could do harm.
+ * trusted that could do harm.
  */
 #include "migrate.h"
 
@@ -200,7 +200,7 @@ enum outcome migrate_outcome_hear(int stream, unsigned int wait_ms, char **why)
 		got = recv(stream, text + have, OUTCOME_MAX - have, MSG_DONTWAIT);
 		if (got < 0 && (errno == EAGAIN || errno == EINTR))
 			continue;
-		/* Its end without a word says that the guest never ran; one that broke says nothing. */
+		/* Its end without a message says that the guest never ran; one that broke says nothing. */
 		if (got == 0 && have < OUTCOME_MAX)
 			return have == 0 ? OUTCOME_FAILED : outcome;
 		if (got <= 0)

@@ -34,7 +34,7 @@
 
 VIR_LOG_INIT("xylem.migrateout");
 
-/* How long the destination's word is waited for when a client has got none from it. */
+/* How long the destination's answer is waited for when a client has got none from it. */
 #define OUTCOME_MS 10000
 #define REASON_MS  1000
 /* What has been sent is to be acknowledged by then, or the network is taken to be cut. */
@@ -344,7 +344,7 @@ int outgoing_decide(virDomainObj *vm, bool runs_there, bool lost)
 	outcome = hear(vm, out);
 	if (outcome == OUTCOME_RUNS)
 		return leave(vm, out->flags);
-	/* libvirt's own driver, which has no outcome, is taken at its client's word. */
+	/* libvirt's own driver reports no outcome: what its client says counts. */
 	if (outcome == OUTCOME_FAILED || (!lost && (!out->tells || out->stream < 0))) {
 		go_on(vm);
 		if (priv->migration == MIGRATION_NONE)

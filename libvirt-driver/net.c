@@ -393,17 +393,17 @@ static int set_limits_live(virDomainObj *vm, void *data)
 {
 	const struct limits_change *change = data;
 	virDomainNetDef *net = virDomainNetFind(vm->def, change->device);
-	g_autoptr(virNetDevBandwidth) new = NULL;
+	g_autoptr(virNetDevBandwidth) wanted = NULL;
 
 	if (!net)
 		return -1;
-	new = changed_limits(virDomainNetGetActualBandwidth(net), change);
-	if (new->in &&new->in->floor && net->type != VIR_DOMAIN_NET_TYPE_NETWORK) {
+	wanted = changed_limits(virDomainNetGetActualBandwidth(net), change);
+	if (wanted->in && wanted->in->floor && net->type != VIR_DOMAIN_NET_TYPE_NETWORK) {
 		virReportError(VIR_ERR_CONFIG_UNSUPPORTED, "%s",
 		               "inbound floor: only a network can promise it");
 		return -1;
 	}
-	if (net_change_limits(vm, net, new) < 0)
+	if (net_change_limits(vm, net, wanted) < 0)
 		return -1;
 	domain_save_status(vm);
 	process_keep_definition(vm);

@@ -27,7 +27,7 @@
 /* Letters of a disk's name: zzz is the 18,278th. */
 #define LETTERS_MAX 3
 
-/* Numbers that libvirt's parser believes. Without attribute: the element's text. */
+/* Numbers that libvirt's parser trusts. Without attribute: the element's text. */
 static const struct number {
 	const char *element;
 	const char *attribute;
@@ -137,7 +137,7 @@ static int check_node(xmlNode *node)
 
 xmlNode *parse_next(xmlNode *node, const xmlNode *top)
 {
-	/* What stands in <metadata> is nobody's business here. */
+	/* What stands in <metadata> is of no interest here. */
 	if (node->type == XML_ELEMENT_NODE && node->children && !named(node, "metadata"))
 		return node->children;
 	while (node != top && !node->next)

@@ -772,7 +772,7 @@ void process_gone(virDomainObj *vm, int domid, int reason, int detail)
 		priv->why_reason = reason;
 		priv->why_detail = detail;
 	}
-	/* Whoever has the job, or is about to have it, cleans up when he ends it. */
+	/* Whoever has the job, or is about to have it, cleans up when ending it. */
 	if (priv->starting || vm->job->active != VIR_JOB_NONE ||
 	    virDomainObjBeginJobNowait(vm, VIR_JOB_DESTROY) < 0) {
 		priv->gone = true;
@@ -865,7 +865,7 @@ void process_renumber(virDomainObj *vm, int domid, GVariant *devices)
 	priv->why_reason = priv->why_detail = -1;
 	priv->missing_ms = 0;
 	virDomainObjSetState(vm, VIR_DOMAIN_RUNNING, VIR_DOMAIN_RUNNING_BOOTED);
-	/* Clients that saw it crash or end must not believe that for ever. */
+	/* Clients that saw it crash or end must not show that forever. */
 	if (told_otherwise)
 		domain_event(virDomainEventLifecycleNewFromObj(vm, VIR_DOMAIN_EVENT_STARTED,
 		                                               VIR_DOMAIN_EVENT_STARTED_BOOTED));

@@ -47,7 +47,7 @@ int cpupool_remove_cpu(struct cpupool *p, uint32_t cpu) __must_check;
 /* Not the caller's own domain. Weight, cap and affinity are new, as on Xen. -ENOENT: a pool without CPUs. */
 int cpupool_move_domain(struct domain *d, struct cpupool *p) __must_check;
 
-/* A domain comes, and goes for good (no lock needed). -ESRCH: no such pool; -ENODEV: it has no CPU. */
+/* A domain comes, and goes with its destruction (no lock needed). -ESRCH: no such pool; -ENODEV: it has no CPU. */
 int cpupool_join(struct domain *d, uint32_t id) __must_check;
 void cpupool_leave(struct domain *d);
 /* No lock needed. */
@@ -56,8 +56,8 @@ uint32_t cpupool_of(const struct domain *d);
 /* A CPU comes into use, in Pool-0, or goes out of use: -ENODEV if it is in another pool (hotplug.c, bring-up). */
 void cpupool_plug(unsigned cpu);
 int cpupool_unplug(unsigned cpu) __must_check;
-/* Of a CPU that is in no pool any more: who is there goes to other CPUs of his own pool, and so do timers; interrupts go to
- * CPU 0. -ERESTART_HV: somebody still runs there. */
+/* Of a CPU that is in no pool any more: vcpus there go to other CPUs of their pool, and so do timers; interrupts go to
+ * CPU 0. -ERESTART_HV: one still runs there. */
 int cpupool_vacate(unsigned cpu) __must_check;
 
 #endif

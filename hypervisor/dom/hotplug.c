@@ -3,7 +3,7 @@
  * CPUs that are taken out of use, and put back ("xen-hptool cpu-offline").
  *
  * A CPU that is free or in Pool-0 may go: it leaves the pool (cpupool.c), so that nobody is placed there any more, and who is
- * there goes elsewhere. Vcpus that may run on no other CPU may run on all, for good, as on Xen. It comes back into Pool-0.
+ * there goes elsewhere. Vcpus that may run on no other CPU may run on all, permanently, as on Xen. It comes back into Pool-0.
  *
  * The CPU then sleeps in its idle loop. It stays in cpus_online: it still takes part in flushes and in other calls across
  * CPUs, so nothing that it has cached can become stale, and it is back at once.

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Ticket locks: who waits longest comes next. On a hypervisor below us that may have taken his CPU away, and
- * all others would wait with him; there the first one who sees the lock free takes it. In debug builds each
+ * Ticket locks: who waits longest comes next. A hypervisor below us may have taken that waiter's CPU away, and
+ * all others would wait with it; there the first one who sees the lock free takes it. In debug builds each
  * CPU keeps the ranks that it holds, apart for interrupt context, and each acquire must have a rank that is
  * not below the highest one held.
  */

@@ -39,8 +39,8 @@ typedef struct {
 
 #define SPINLOCK(r) ((spinlock_t){ .rank = (r) })
 
-/* Debug builds, after bring-up: a lock is taken either always with interrupts on or always with them off. Who
- * waits for other CPUs while he holds one of the first kind (a TLB flush) would wait for ever for one that
+/* Debug builds, after bring-up: a lock is taken either always with interrupts on or always with them off. Whoever
+ * waits for other CPUs while holding one of the first kind (a TLB flush) would wait for ever for one that
  * spins on it with them off. */
 void lock_check_interrupts(void);
 

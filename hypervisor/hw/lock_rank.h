@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The rule of docs/locking.md: which locks may be taken while others are held. One piece of code for debug builds of
- * the hypervisor (hw/lock.c) and for the fake floor of the host tests.
+ * the hypervisor (hw/lock.c) and for the stub hardware layer of the host tests.
  */
 #ifndef HW_LOCK_RANK_H
 #define HW_LOCK_RANK_H

@@ -173,7 +173,7 @@ static void steer(struct cpu_clock *c)
 	error = (int64_t)(platform - local);
 	if (elapsed < STEER_NS / 2)
 		return;
-	/* The true rate since the last look, believed only when it is near what was measured at boot. */
+	/* The true rate since the last look, taken only when it is near what was measured at boot. */
 	if (elapsed < 4 * SECOND_NS)
 		hz = ticks * 1000000 / (elapsed / 1000);
 	if (hz < tsc_khz * 500 || hz > tsc_khz * 2000)

@@ -152,7 +152,7 @@ static void flush_cpus(const cpumask_t *mask, uint64_t page)
 	spin_unlock(&flush_lock);
 }
 
-/* After the wrap: once everybody flushed at clock 0, all notes are 0, and no stamp of before is believed. */
+/* After the wrap: once everybody flushed at clock 0, all notes are 0, and no earlier stamp is trusted. */
 static void clock_restart(void)
 {
 	uint32_t zero = 0;

@@ -125,7 +125,7 @@ static void count_lost(unsigned cpu)
 		writers[cpu].lost_tsc = rdtsc();
 }
 
-/* How much the reader has not consumed yet; false: he cannot have consumed that much, or so little. */
+/* How much the reader has not consumed yet; false: it cannot have consumed that much, or so little. */
 static bool bytes_used(uint32_t prod, uint32_t cons, uint32_t *used)
 {
 	if (cons % sizeof(uint32_t) || cons >= 2 * trace_control.data_bytes)

@@ -233,7 +233,7 @@ static int nodeaffinity_in(const struct xenctl_bitmap *map)
 
 /* ---- dispatch ---- */
 
-/* What would give a domain something that its destruction may have taken back already, or keep it from going for good. All
+/* What would give a domain something that its destruction may have taken back already, or keep it from ever being freed. All
  * other orders act on what stays until the last reference goes. */
 static bool refused_while_dying(uint32_t cmd)
 {

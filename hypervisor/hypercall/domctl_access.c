@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * domctl: a domain's rights to ports, device memory and interrupts, and what it sees of CPUID and the TSC.
- * The caller holds domctl_lock and a reference. Nobody gives what he does not have.
+ * The caller holds domctl_lock and a reference. No domain is given what the caller does not have.
  */
 #include "hypercall/domctl.h"
 #include "dom/pirq.h"

@@ -63,7 +63,7 @@ static void reading_ends(struct domain *d)
 	domain_unpause(d);
 }
 
-/* A domain that is shadowed for good (L1TF) stays so, and keeps its pool. */
+/* A domain that is shadowed permanently (L1TF) stays so, and keeps its pool. */
 static int off(struct domain *d)
 {
 	if (!d->mm.shadowed && !shadow_pool(&d->mm))

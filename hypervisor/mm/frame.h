@@ -104,7 +104,7 @@ static inline void *frame_map_to_write(mfn_t mfn)
 /* Their owner: the machine-to-physical table is its, and what else is shared with dom0. It lives for ever and
  * has no tables of its own. */
 extern struct domain_mm xen_mm;
-/* n frames become its for good. Read-only ones nobody ever maps writable. They are the hypervisor's and
+/* n frames become its permanently. Read-only ones nobody ever maps writable. They are the hypervisor's and
  * zero-count: fresh from boot_alloc() or heap_alloc(). */
 void frames_share_with_dom0(mfn_t first, uint64_t n, bool writable);
 

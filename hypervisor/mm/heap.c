@@ -343,7 +343,7 @@ static int first_zone(unsigned flags)
 	return flags & HEAP_LOW ? ZONE_LOW : ZONE_HIGH;
 }
 
-/* Lock held: whether somebody clears frames of the block now; *writes: what scrub_writes is as long as he does. */
+/* Lock held: whether somebody clears frames of the block now; *writes: what scrub_writes is as long as that lasts. */
 static bool is_written(mfn_t first, unsigned order, uint32_t *writes)
 {
 	*writes = __atomic_load_n(&scrub_writes, __ATOMIC_SEQ_CST);

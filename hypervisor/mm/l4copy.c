@@ -17,7 +17,7 @@
  *
  * The first linear L4 entry of a domain is refused with -ERESTART_HV until all its CPUs have left its L4s, which each does
  * on its way back to the guest (guest_exit_prepare()): l4_leave(). A copy follows its L4 at once: whoever writes an entry
- * writes it to the copies before he drops what the old entry held. tests/model/l4copy.pml is both in Promela.
+ * writes it to the copies before dropping what the old entry held. tests/model/l4copy.pml is both in Promela.
  */
 #include "mm/l4copy.h"
 #include "hw/paging.h"

@@ -527,7 +527,7 @@ int pt_grant_map(struct domain_mm *d, mfn_t l4, uint64_t host_addr, mfn_t frame,
 	if (pe) {
 		cur = READ_ONCE(*pe);
 		(void)install(d, PTYPE_L1, pe, &cur, e, PT_WRITE);
-		l1e_put(cur); /* another grant's holds nothing: its pin stays until it is mapped here again, or for good */
+		l1e_put(cur); /* another grant's holds nothing: its pin stays until it is mapped here again, or forever */
 		rc = GNTST_okay;
 	}
 	spin_unlock(&d->lock);

@@ -13,7 +13,7 @@
  * Only an entry whose accessed bit is set has one that is not empty. What is empty is filled when the processor faults
  * there: the accessed and dirty bits are set in the guest's entries then, as the processor would have done.
  *
- * Who changes an entry of the guest's calls shadow_written() before he drops what the old one held, and a table's shadows go
+ * Who changes an entry of the guest's calls shadow_written() before dropping what the old one held, and a table's shadows go
  * before the frame is used as anything else. So a shadow never allows more than the guest's tables do, and flushes for the
  * guest's tables are enough for the shadows. The pages that shadows are made of change their use too: one that is taken
  * again was in no CPU's reach since a flush (.stamp).

@@ -19,7 +19,7 @@ uint64_t shadow_pool(const struct domain_mm *d); /* pages */
 uint64_t shadow_pool_for(const struct domain_mm *d);
 void shadow_free(struct domain_mm *d); /* with the domain, after its pool */
 
-/* From now on, or no more. No vcpu of d runs; there is a pool. A domain that is shadowed for good stays so: for that start
+/* From now on, or no more. No vcpu of d runs; there is a pool. A domain that is shadowed permanently stays so: for that start
  * is shadow_protect(), and stop nothing. */
 void shadow_start(struct domain_mm *d);
 void shadow_stop(struct domain_mm *d);
@@ -36,7 +36,7 @@ bool shadow_fault(struct domain_mm *d, mfn_t l4, gva_t va, uint32_t *error_code,
 uint32_t shadow_faults(const struct domain_mm *d); /* served since shadow_protect() */
 
 /* ---- for mm/ alone ---- */
-/* From now on, for good, also while its vcpus run. 0: no CPU walks d's own tables any more. -ERESTART_HV: some still do, or
+/* Permanently from now on, also while its vcpus run. 0: no CPU walks d's own tables any more. -ERESTART_HV: some still do, or
  * the pool is not made yet; call again, from the beginning of the hypercall. -ENOMEM: not even for the smallest pool. d's
  * lock. */
 int shadow_force(struct domain_mm *d) __must_check;

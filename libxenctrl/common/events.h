@@ -8,7 +8,7 @@
 /*
  * Tells fired() of the ports that have fired and unmasks those for which it returns true; what comes in between is
  * reported then. A bounded number of them: a guest can fire as fast as this reads, and whoever else the main
- * loop serves must have his turn. What is left keeps the descriptor readable.
+ * loop serves must have its turn. What is left keeps the descriptor readable.
  */
 void daemon_events(struct xyl_evtchn *evtchn, bool (*fired)(void *data, int port), void *data);
 

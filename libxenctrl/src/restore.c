@@ -4,7 +4,7 @@
  *	1. headers
  *	2. records, one by one: each is checked (streamcheck.h) before anything is done; memory is filled, state is kept
  *	3. when the END of both layers has come: page tables, state of the domain and its vcpus
- * What a stream says is never believed: lengths are bounded before memory is taken for them, and page tables are the
+ * What a stream says is never trusted: lengths are bounded before memory is taken for them, and page tables are the
  * hypervisor's to judge. A failure leaves the domain half-built, and paused; its creator destroys it.
  */
 #include <stdlib.h>

@@ -154,7 +154,7 @@ static void mark(struct saver *v, uint64_t i)
 	v->sent[i] |= SAVER_DUE;
 }
 
-/* It was sent as this, or left alone for good. */
+/* It was sent as this, or left alone permanently. */
 static void unmark(struct saver *v, uint64_t i, unsigned type)
 {
 	v->due_count -= v->sent[i] / SAVER_DUE;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Private: where a frame's number belongs in a hash table of 2^bits slots with linear probing. Numbers come in long runs,
- * and who gives them may wish them to collide, which the key keeps from him: odd, and drawn for each table. A product by the
+ * and who gives them may wish them to collide, which the key prevents: odd, and drawn for each table. A product by the
  * key alone would lay a run of numbers into one heap for some keys.
  */
 #ifndef XYLEM_LIBXENCTRL_SLOTHASH_H

@@ -4,7 +4,7 @@
  *
  * The daemon's main loop calls console_event() when one's event channel fired. Nothing here waits for
  * anybody: output that nobody takes is dropped (but see end.h for those that are reliable), input that the guest does
- * not take stays with whoever types, or with the end when he goes; the log is written by threads. A guest that writes, or
+ * not take stays with whoever types, or with the end when that client goes; the log is written by threads. A guest that writes, or
  * only kicks, or rewrites its nodes without end is looked at so many times a second, all of its consoles together: their
  * channels stay masked in between, so that it costs dom0 nothing then.
  */

@@ -4,7 +4,7 @@
  *
  * A socket is in one of three states: it waits for a client (wait_source: the listening socket, or the timer after which
  * it connects again), it is connecting (fd, out_source), or somebody is there (fd). A client that hangs up leads back to
- * the first. An address at which somebody listens is left to him; an end that waits for it tries again each second, and as
+ * the first. An address at which another program listens is left to it; an end that waits for it tries again each second, and as
  * soon as another end of this daemon lets go.
  */
 #include "end.h"

@@ -418,7 +418,7 @@ static gboolean hold_over(gpointer data)
 }
 
 /*
- * Whoever writes without end would make every transaction of dom0's fail that reads what he writes. So he
+ * Whoever writes without end would make every transaction of dom0's fail that reads what it writes. So it
  * waits: a short while at first, and twice as long each time that this was not enough.
  */
 static void op_conflict(void *arg, struct conn *c)

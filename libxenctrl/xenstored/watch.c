@@ -5,7 +5,7 @@
  * A change at /a/b/c looks up "/", "/a", "/a/b" and "/a/b/c" in the index: its cost depends on the depth of
  * the path and on the watches that match, never on how many there are. At each path the watches of one
  * connection stand in a row: a row whose client may not know of the change costs as much as one watch, so
- * that nobody makes others' changes slow by watching what is not for him. A client that does not read cannot
+ * that nobody makes others' changes slow by watching what is not its own. A client that does not read cannot
  * make the store grow: when a connection has too many unsent events, those of a watch are merged into one
  * that names the watched path itself, which the protocol allows at any time and which tells the client to
  * look again.

@@ -76,7 +76,7 @@ static bool open_disks(struct build *b, GError **error)
 		if (!disk)
 			return false;
 		g_ptr_array_index(disks, i) = disk;
-		if (!device_check_strangers(b->guest, wanted, disk, error))
+		if (!device_check_foreign(b->guest, wanted, disk, error))
 			return false;
 	}
 	return true;
@@ -492,7 +492,7 @@ bool build_guest(struct guest *guest, bool paused, const char *started_event, GE
 }
 
 /* No domain of somebody else has this name or UUID. Ours are in the tables. */
-static bool check_strangers(struct guest *guest, GError **error)
+static bool check_foreign(struct guest *guest, GError **error)
 {
 	struct xyl_dominfo *domains = NULL;
 	int count = xyl_domain_list_all(xylemd.xen, &domains), i;
@@ -529,7 +529,7 @@ static bool create(struct op *op, const char *started_event)
 	struct guest *guest = op->guest;
 	g_autoptr(GError) error = NULL;
 
-	if (check_strangers(guest, &error) &&
+	if (check_foreign(guest, &error) &&
 	    start_guest(guest, op, op->number & 1, started_event, op->fd, &error))
 		return true;
 	teardown_guest(guest, false, g_atomic_int_get(&guest->doomed) ? "request" : "failed");

@@ -52,8 +52,8 @@ void device_publish(struct guest *guest, const char *detail);
 /* ---- device_disk.c ---- */
 void op_resize(struct op *op);
 /* False when a domain that is not ours has the same block device, unless both only read. */
-bool device_check_strangers(struct guest *guest, const struct disk_conf *conf, const struct disk *disk,
-                            GError **error);
+bool device_check_foreign(struct guest *guest, const struct disk_conf *conf, const struct disk *disk,
+                          GError **error);
 
 /* ---- device_image.c: disks that the guest's QEMU serves ---- */
 /* Its nodes are in the store, and there is a QEMU. */

@@ -49,8 +49,8 @@ static bool cannot_tell(const struct guest *guest, const struct disk_conf *conf,
 }
 
 /* One disk of somebody else's domain: an error when it is the same block device and one of the two writes. */
-static bool stranger_disk_agrees(struct guest *guest, const struct disk_conf *conf, const struct disk *disk,
-                                 const char *domid, const char *devid, GError **error)
+static bool foreign_disk_agrees(struct guest *guest, const struct disk_conf *conf, const struct disk *disk,
+                                const char *domid, const char *devid, GError **error)
 {
 	struct xyl_store *store = storeio_store(xylemd.io);
 	g_autofree char *back = g_strdup_printf("/local/domain/0/backend/vbd/%s/%s", domid, devid);
@@ -85,8 +85,8 @@ static char **children(const char *path, size_t *count)
 }
 
 /* Those of one domain that is not ours. */
-static bool strangers_disks_agree(struct guest *guest, const struct disk_conf *conf, const struct disk *disk,
-                                  const char *domid, GError **error)
+static bool foreign_disks_agree(struct guest *guest, const struct disk_conf *conf, const struct disk *disk,
+                                const char *domid, GError **error)
 {
 	g_autofree char *path = g_strconcat("/local/domain/0/backend/vbd/", domid, NULL);
 	size_t count;
@@ -94,13 +94,13 @@ static bool strangers_disks_agree(struct guest *guest, const struct disk_conf *c
 	bool ok = disks || cannot_tell(guest, conf, error);
 
 	for (size_t i = 0; disks && ok && i < count; i++)
-		ok = stranger_disk_agrees(guest, conf, disk, domid, disks[i], error);
+		ok = foreign_disk_agrees(guest, conf, disk, domid, disks[i], error);
 	free(disks);
 	return ok;
 }
 
-bool device_check_strangers(struct guest *guest, const struct disk_conf *conf, const struct disk *disk,
-                            GError **error)
+bool device_check_foreign(struct guest *guest, const struct disk_conf *conf, const struct disk *disk,
+                          GError **error)
 {
 	size_t count;
 	char **domains;
@@ -120,7 +120,7 @@ bool device_check_strangers(struct guest *guest, const struct disk_conf *conf, c
 			continue;
 		ours = guest_by_domid((uint32_t)domid);
 		guest_unref(ours);
-		ok = ours || strangers_disks_agree(guest, conf, disk, domains[i], error);
+		ok = ours || foreign_disks_agree(guest, conf, disk, domains[i], error);
 	}
 	free(domains);
 	return ok;
@@ -174,7 +174,7 @@ static bool attach_disk(struct guest *guest, GVariant *dict, GVariant **made, GE
 		goto fail;
 	}
 	opened = disk_open(disk, guest->name, error);
-	if (!opened || !device_check_strangers(guest, disk, opened, error))
+	if (!opened || !device_check_foreign(guest, disk, opened, error))
 		goto fail;
 	layout_add_disk(nodes, guest->journal->domid, disk, disk_major(opened), disk_minor(opened));
 	if (!storeio_write(xylemd.io, nodes, guest->journal->domid, what, error))

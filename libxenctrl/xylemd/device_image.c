@@ -77,7 +77,7 @@ void device_images_adopt(struct guest *guest)
 {
 	guint i;
 
-	/* It may be another QEMU than the one that had them, which is asked in vain then. The store tells what the guest likes. */
+	/* It may be another QEMU than the one that had them, which knows nothing of them. The store tells what the guest likes. */
 	for (i = 0; i < guest->disks->len; i++)
 		if (conf_at(guest, i)->format != DISK_RAW)
 			disk_set_served(disk_at(guest, i), true);

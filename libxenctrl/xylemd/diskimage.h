@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What an image of a disk says at its beginning: whether QEMU can be given it and nothing else. Pure; the bytes are a stranger's.
+ * What an image of a disk says at its beginning: whether QEMU can be given it and nothing else. Pure; the bytes are not trusted.
  *
  * Nothing is guessed: an image is what the configuration says, or it is refused.
  */

@@ -22,7 +22,7 @@
 #include "storeio.h"
 #include "teardown.h"
 
-struct stranger {
+struct foreign {
 	uint8_t id[16];
 	char *name;
 	bool seen; /* in this scan */
@@ -30,25 +30,25 @@ struct stranger {
 
 #define LOOK_AGAIN_MS 1000
 
-static GHashTable *strangers;  /* struct stranger by domid; belongs to the scan that runs */
-static gint scan_wanted;       /* atomic: 0 idle, 1 running, 2 running and wanted again */
-static gint look_again_wanted; /* atomic: a timer runs */
+static GHashTable *foreign_domains; /* struct foreign by domid; belongs to the scan that runs */
+static gint scan_wanted;            /* atomic: 0 idle, 1 running, 2 running and wanted again */
+static gint look_again_wanted;      /* atomic: a timer runs */
 static bool first_scan = true;
 
-static void stranger_free(gpointer data)
+static void foreign_free(gpointer data)
 {
-	struct stranger *stranger = data;
+	struct foreign *foreign = data;
 
-	g_free(stranger->name);
-	g_free(stranger);
+	g_free(foreign->name);
+	g_free(foreign);
 }
 
-static void stranger_event(uint32_t domid, const struct stranger *stranger, const char *event,
-                           const char *detail)
+static void foreign_event(uint32_t domid, const struct foreign *foreign, const char *event,
+                          const char *detail)
 {
-	g_autofree char *uuid = uuid_to_text(stranger->id);
+	g_autofree char *uuid = uuid_to_text(foreign->id);
 
-	xd_xylemd1_emit_domain_event(xylemd.service, domid, uuid, stranger->name, event, detail);
+	xd_xylemd1_emit_domain_event(xylemd.service, domid, uuid, foreign->name, event, detail);
 }
 
 /* The name is in a node that the domain cannot write, but it is somebody else's text. */
@@ -61,24 +61,24 @@ static char *domain_name(uint32_t domid)
 	return g_utf8_make_valid(cut, -1);
 }
 
-static void note_stranger(const struct xyl_dominfo *info)
+static void note_foreign(const struct xyl_dominfo *info)
 {
-	struct stranger *stranger = g_hash_table_lookup(strangers, GUINT_TO_POINTER(info->domid));
+	struct foreign *foreign = g_hash_table_lookup(foreign_domains, GUINT_TO_POINTER(info->domid));
 
-	if (stranger && memcmp(stranger->id, info->uuid, 16)) {
-		stranger_event(info->domid, stranger, "died", "");
-		g_hash_table_remove(strangers, GUINT_TO_POINTER(info->domid));
-		stranger = NULL;
+	if (foreign && memcmp(foreign->id, info->uuid, 16)) {
+		foreign_event(info->domid, foreign, "died", "");
+		g_hash_table_remove(foreign_domains, GUINT_TO_POINTER(info->domid));
+		foreign = NULL;
 	}
-	if (!stranger) {
-		stranger = g_new0(struct stranger, 1);
-		memcpy(stranger->id, info->uuid, 16);
-		stranger->name = domain_name(info->domid);
-		g_hash_table_insert(strangers, GUINT_TO_POINTER(info->domid), stranger);
+	if (!foreign) {
+		foreign = g_new0(struct foreign, 1);
+		memcpy(foreign->id, info->uuid, 16);
+		foreign->name = domain_name(info->domid);
+		g_hash_table_insert(foreign_domains, GUINT_TO_POINTER(info->domid), foreign);
 		if (!first_scan)
-			stranger_event(info->domid, stranger, "created", "");
+			foreign_event(info->domid, foreign, "created", "");
 	}
-	stranger->seen = true;
+	foreign->seen = true;
 }
 
 /* Queues what follows from a stop of one of our guests, once. */
@@ -129,7 +129,7 @@ static void note_domain(const struct xyl_dominfo *info, GHashTable *alive)
 	uint32_t domid = 0;
 
 	if (!guest) {
-		note_stranger(info);
+		note_foreign(info);
 		return;
 	}
 	g_mutex_lock(&xylemd.lock);
@@ -160,21 +160,21 @@ static void note_missing(GHashTable *alive, GPtrArray *before)
 	}
 }
 
-static void forget_strangers(void)
+static void forget_foreign(void)
 {
 	GHashTableIter iter;
 	gpointer key, value;
 
-	g_hash_table_iter_init(&iter, strangers);
+	g_hash_table_iter_init(&iter, foreign_domains);
 	while (g_hash_table_iter_next(&iter, &key, &value)) {
-		struct stranger *stranger = value;
+		struct foreign *foreign = value;
 
-		if (!stranger->seen) {
-			stranger_event(GPOINTER_TO_UINT(key), stranger, "died", "");
+		if (!foreign->seen) {
+			foreign_event(GPOINTER_TO_UINT(key), foreign, "died", "");
 			g_hash_table_iter_remove(&iter);
 			continue;
 		}
-		stranger->seen = false;
+		foreign->seen = false;
 	}
 }
 
@@ -221,7 +221,7 @@ static void scan_once(void)
 	}
 	free(domains);
 	note_missing(alive, before);
-	forget_strangers();
+	forget_foreign();
 	first_scan = false;
 	g_mutex_lock(&xylemd.lock);
 	g_cond_broadcast(&xylemd.scanned);
@@ -255,7 +255,7 @@ static void domains_changed(struct xyl_store *store, const char *path, void *dat
 
 bool scan_start(GError **error)
 {
-	strangers = g_hash_table_new_full(g_direct_hash, g_direct_equal, NULL, stranger_free);
+	foreign_domains = g_hash_table_new_full(g_direct_hash, g_direct_equal, NULL, foreign_free);
 	if (!xyl_store_watch(storeio_store(xylemd.io), "@introduceDomain", domains_changed, NULL) ||
 	    !xyl_store_watch(storeio_store(xylemd.io), "@releaseDomain", domains_changed, NULL))
 		return xd_fail(error, XD_ERROR_STORE, "cannot watch domains: %s", xyl_error());

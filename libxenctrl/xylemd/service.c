@@ -46,7 +46,7 @@ static bool is_better(const struct xyl_dominfo *a, const struct xyl_dominfo *b)
 }
 
 /* A domain that is none of our guests'. False with NotFound, or InvalidArgument when it is ours after all. */
-static bool find_stranger(const char *name, struct xyl_dominfo *found, GError **error)
+static bool find_foreign(const char *name, struct xyl_dominfo *found, GError **error)
 {
 	g_autofree char *wanted = g_ascii_strdown(name, -1);
 	struct xyl_dominfo *domains = NULL, *best = NULL;
@@ -87,7 +87,7 @@ static bool find_target(struct op *op, struct xyl_dominfo *found, GError **error
 	uint32_t domid;
 
 	if (!op->guest)
-		return find_stranger(op->target, found, error);
+		return find_foreign(op->target, found, error);
 	g_mutex_lock(&xylemd.lock);
 	domid = op->guest->domid;
 	phase = op->guest->phase;
@@ -306,12 +306,12 @@ static void op_kill(struct op *op)
 	op_submit(op->then);
 }
 
-static void op_destroy_stranger(struct op *op)
+static void op_destroy_foreign(struct op *op)
 {
 	struct xyl_dominfo info;
 	g_autoptr(GError) error = NULL;
 
-	if (find_stranger(op->target, &info, &error) && !info.domid)
+	if (find_foreign(op->target, &info, &error) && !info.domid)
 		xd_fail(&error, XD_ERROR_INVALID_ARGUMENT, "domain 0 cannot be destroyed");
 	if (error) {
 		op_fail(op, error);
@@ -339,7 +339,7 @@ static gboolean handle_destroy(XdXylemd1 *service, GDBusMethodInvocation *call, 
 	(void)service;
 	(void)data;
 	if (!guest) {
-		op = op_for(op_destroy_stranger, "destroy", NULL, name, call);
+		op = op_for(op_destroy_foreign, "destroy", NULL, name, call);
 		answer_late(op);
 		op_submit_quick(&xylemd.urgent, op);
 		return TRUE;
@@ -415,12 +415,12 @@ static gboolean handle_shutdown(XdXylemd1 *service, GDBusMethodInvocation *call,
 }
 
 /* Pauses are counted by the hypervisor: one of ours at a time. */
-static void pause_stranger(struct op *op, bool pause)
+static void pause_foreign(struct op *op, bool pause)
 {
 	g_autoptr(GError) error = NULL;
 	struct xyl_dominfo info;
 
-	if (find_stranger(op->target, &info, &error)) {
+	if (find_foreign(op->target, &info, &error)) {
 		if (!info.domid)
 			xd_fail(&error, XD_ERROR_INVALID_ARGUMENT, "domain 0 is this host itself");
 		else if (info.paused != pause && (pause ? xyl_domain_pause(xylemd.xen, info.domid)
@@ -433,14 +433,14 @@ static void pause_stranger(struct op *op, bool pause)
 		op_succeed(op);
 }
 
-static void op_pause_stranger(struct op *op)
+static void op_pause_foreign(struct op *op)
 {
-	pause_stranger(op, true);
+	pause_foreign(op, true);
 }
 
-static void op_unpause_stranger(struct op *op)
+static void op_unpause_foreign(struct op *op)
 {
-	pause_stranger(op, false);
+	pause_foreign(op, false);
 }
 
 /* Queues what is done with a guest (live: with its domain); it takes the argument, which may be NULL. */
@@ -482,7 +482,7 @@ static gboolean submit_pause(GDBusMethodInvocation *call, const char *name, bool
 		return submit_live(call, name, pause ? op_pause : op_unpause, pause ? "pause" : "unpause",
 		                   NULL);
 	op_submit_quick(&xylemd.quick,
-	                op_for(pause ? op_pause_stranger : op_unpause_stranger, "", NULL, name, call));
+	                op_for(pause ? op_pause_foreign : op_unpause_foreign, "", NULL, name, call));
 	return TRUE;
 }
 
@@ -893,7 +893,7 @@ static void op_get(struct op *op)
 			memset(&info, 0, sizeof(info));
 			memcpy(info.uuid, op->guest->id, 16);
 		}
-	} else if (!find_stranger(op->target, &info, &error)) {
+	} else if (!find_foreign(op->target, &info, &error)) {
 		op_fail(op, error);
 		return;
 	}

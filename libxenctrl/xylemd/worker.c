@@ -145,7 +145,7 @@ static gboolean receive_reply(int sock, struct worker_reply *reply, gboolean *la
 	return TRUE;
 }
 
-/* One exchange. The reply is the confined process's word: nothing in it is believed unchecked. */
+/* One exchange. The reply is the confined process's: nothing in it is used unchecked. */
 static gboolean exchange(struct worker *worker, gsize bytes, int input, int output, const char *guest,
                          const char *path, struct worker_reply *reply, GError **error)
 {

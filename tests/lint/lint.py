@@ -270,6 +270,7 @@ def rule_layout(paths):
     faults = ((r"/\* [^\n]*\n(?:\s*\* [^\n]*\n)*\s*\*/\n", "the comment begins in its first line and ends on a line of its own"),
               (r"enum class\b", "class is taken for a keyword"),
               (r"[\w)] &\(?[A-Z_]{2,}\b", "a binary & without a blank behind it"),
+              (r"[\w)] &&\w", "an && without a blank behind it"),
               (r"\n \*[^\s*/\n][^\n]*\n", "text of a comment sticks to its asterisk"))
     for path in paths:
         if path.endswith((".c", ".h")):
@@ -279,8 +280,17 @@ def rule_layout(paths):
                     yield "%s:%d" % (path, text.count("\n", 0, match.start()) + 1), why
 
 
+def rule_verdicts(paths):
+    """no test's verdict is true whatever happened"""
+    for path in paths:
+        if path.startswith("tests/") and path.endswith((".c", ".h")):
+            for number, line in enumerate(read(path).split("\n"), 1):
+                if re.search(r"\b(?:tap_)?ok\((?:true|1),", line):
+                    yield "%s:%d" % (path, number), "a verdict that cannot fail: assert what it says"
+
+
 RULES = [rule_layout, rule_words, rule_spdx, rule_layers, rule_length, rule_guest_reachable, rule_leftovers, rule_readmes, rule_scripts,
-         rule_headers, rule_declarations]
+         rule_headers, rule_declarations, rule_verdicts]
 
 
 def main():

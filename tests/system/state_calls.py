@@ -3,6 +3,9 @@
 
 state_calls.py STATE SECONDS [CALL,...] prints a line for each call, "ok" or "not ok", with what the call said, after how long, and what
 the hypervisor and the store say. A call that waits for the guest's state to end is let go by ending it.
+
+state_calls.py image SECONDS makes the file that the call "restore" restores: the same guest, with a Linux that can suspend. The others
+have kernels of one page that cannot, so that "save", "managedsave" and "migrate" are refused; what tests/xml/statetest.c plays can.
 """
 
 import ctypes
@@ -21,7 +24,12 @@ XML = """<domain type='xen'><name>%s</name><uuid>%s</uuid><memory unit='KiB'>327
 <os><type>linux</type><kernel>/root/tiny-now</kernel></os><on_poweroff>preserve</on_poweroff><on_crash>preserve</on_crash>
 <devices><disk type='file'><source file='/root/tiny-crash'/><target dev='xvda' bus='xen'/><readonly/></disk></devices></domain>
 """ % (NAME, UUID)
+DEFINITION = "/etc/libvirt/libxl/%s.xml"
 DISK = "<disk type='file'><source file='/root/tiny-yield'/><target dev='xvdb' bus='xen'/><readonly/></disk>"
+IMAGE, SAVED, CORE = "/root/state.image", "/root/state.save", "/root/state.core"
+LINUX = """<domain type='xen'><name>%s</name><uuid>%s</uuid><memory unit='KiB'>98304</memory><vcpu>1</vcpu>
+<os><type>linux</type><kernel>/srv/guests/vmlinuz</kernel><initrd>/srv/guests/initrd.gz</initrd><cmdline>console=hvc0 name=%s</cmdline></os>
+<devices><console type='pty'><target type='xen'/></console></devices></domain>""" % (NAME, UUID, NAME)
 DEADLINE_S = float(sys.argv[2])
 AT_ONCE_S = DEADLINE_S / 20
 
@@ -169,6 +177,8 @@ class State:
         self.leave()
         restart_xylemd()
         quiet(dom.destroy)
+        if os.path.exists(DEFINITION % "other"):
+            dom.rename(NAME)
         wait("the guest's end", lambda: not domains() and "\n%s " % NAME not in "\n" + (out("xenctl", "list") or "\nstate "))
 
 
@@ -220,6 +230,28 @@ def gone():
     return "\n%s " % NAME not in "\n" + (out("xenctl", "list") or "")
 
 
+LAST = {"domid": 0}  # the guest's domain before a call
+
+
+def has_been_reset():
+    flags = domains().get(LAST["domid"], "s")
+    return "s" in flags or "c" in flags or "d" in flags
+
+
+def has_policy(action):
+    """As xylemd has it, which is asked by nobody about it."""
+    try:
+        with open("/run/xylem/guests/" + UUID, "rb") as f:
+            return action.encode() in f.read()
+    except FileNotFoundError:
+        return False
+
+
+def is_in(path):
+    """The guest is in the file, and nowhere else."""
+    return os.path.exists(path) and not alive()
+
+
 # name, call, whether it is so, the states in which it must succeed
 LIVE = ("running", "paused")
 CALLS = [
@@ -241,12 +273,26 @@ CALLS = [
     ("resume", lambda d: d.resume(), lambda: (not domains() or alive()) and not alive("p"), LIVE),
     ("shutdown", lambda d: d.shutdown(), asked("poweroff"), LIVE),
     ("reboot", lambda d: d.reboot(), asked("reboot"), LIVE),
+    ("set-lifecycle-action", lambda d: d.setLifecycleAction(libvirt.VIR_DOMAIN_LIFECYCLE_CRASH,
+     libvirt.VIR_DOMAIN_LIFECYCLE_ACTION_COREDUMP_RESTART, libvirt.VIR_DOMAIN_AFFECT_LIVE), lambda: has_policy("coredump-restart"),
+     LIVE + ("building", "between")),
+    ("dump", lambda d: d.coreDump(CORE), lambda: os.path.exists(CORE) and os.path.getsize(CORE) > 0, LIVE + ("crashed", "poweroff")),
+    ("save", lambda d: d.save(SAVED), lambda: is_in(SAVED), None),
+    ("managedsave", lambda d: d.managedSave(), lambda: is_in("/var/lib/libvirt/libxl/save/%s.save" % NAME), None),
+    ("migrate", lambda d: d.migrateToURI3("xen+tcp://127.0.0.1:1/system", {}, libvirt.VIR_MIGRATE_PEER2PEER | libvirt.VIR_MIGRATE_UNSAFE),
+     gone, None),
+    # The kernels have no handler for it, and go on.
+    ("inject-nmi", lambda d: d.injectNMI(), alive, LIVE + ("away", "hung")),
+    ("reset", lambda d: d.reset(), has_been_reset, LIVE + ("away", "hung")),
     ("start", lambda d: d.create(), alive, ("off",)),
-    ("undefine", lambda d: d.undefine(), lambda: not os.path.exists("/etc/libvirt/libxl/%s.xml" % NAME), None),
+    ("restore", lambda d: d.connect().restore(IMAGE), alive, ("off",)),
+    ("rename", lambda d: d.rename("other"), lambda: os.path.exists(DEFINITION % "other"), ("off",)),
+    ("domjobabort", lambda d: d.abortJob(), gone, ("building",)),
+    ("undefine", lambda d: d.undefine(), lambda: not os.path.exists(DEFINITION % NAME), None),
     ("destroy", lambda d: d.destroy(), gone, LIVE + ("poweroff", "crashed", "between", "building", "away", "hung")),
 ]
 # After these the guest is another one, or none.
-ENDS = ("start", "undefine", "destroy", "shutdown", "reboot")
+ENDS = ("start", "restore", "reset", "rename", "domjobabort", "undefine", "destroy", "shutdown", "reboot")
 
 
 def one_call(dom, call):
@@ -262,16 +308,29 @@ def one_call(dom, call):
     return thread, answer
 
 
+def make_image(conn):
+    dom = conn.createXML(LINUX)
+    wait("a Linux that can suspend", lambda: store("/local/domain/%d/control/feature-suspend") == "1")
+    dom.save(IMAGE)
+
+
 def main():
     state = sys.argv[1]
     libvirt.registerErrorHandler(lambda context, error: None, None)
     conn = libvirt.open("xen:///system")
+    if state == "image":
+        make_image(conn)
+        return
     play = State(conn)
     dom = play.reach(state)
     wanted = sys.argv[3].split(",") if len(sys.argv) > 3 else [name for name, *_ in CALLS]
     for name, call, so, must in CALLS:
         if name not in wanted:
             continue
+        for path in (SAVED, CORE):
+            if os.path.exists(path):
+                os.unlink(path)
+        LAST["domid"] = max(domains(), default=0)
         before = so() if so else None
         begin = time.monotonic()
         thread, answer = one_call(dom, call)
@@ -291,7 +350,7 @@ def main():
         else:
             so_now = so()
             # Whoever says that it runs already says nothing that has not happened.
-            verdict = so_now if good else (not so_now or before or name == "start")
+            verdict = so_now if good else (not so_now or before or name in ("start", "restore"))
         if must and state in must and not good:
             verdict = False
         print("%s %s: %s after %.1f s%s; it is %sso" % ("ok" if verdict else "not ok", name,

@@ -276,7 +276,7 @@ static void test_handed_over(void)
 	tap_ok(client >= 0 && hears(client, "next"), "at the path");
 	close(client);
 	run_for(4 * G_USEC_PER_SEC);
-	tap_ok(node_is(back_path(2, 1, "state"), "4"), "for good");
+	tap_ok(node_is(back_path(2, 1, "state"), "4"), "and stays so");
 	guest_free(next);
 	tap_ok(access(path, F_OK) && errno == ENOENT, "and the last one takes it away");
 	tear_down();

@@ -802,7 +802,7 @@ static double write_us(struct conn *c)
 	return (double)MAX(g_get_monotonic_time() - start, 1) / 2000;
 }
 
-/* Who watches what is not for him makes nobody's changes slow; and each watch that is left still hears. */
+/* A client that watches what is not its own makes nobody's changes slow; and each watch that is left still hears. */
 static void test_many_watchers(void)
 {
 	struct conn *g1, *idle[20];

@@ -522,7 +522,7 @@ static int hear_xylemd(void)
 	return is_foreign() ? -1 : 0;
 }
 
-/* A libvirtd that has lost its files begins while xylemd hangs: the guest is not taken for another toolstack's for good. */
+/* A libvirtd that has lost its files begins while xylemd hangs: the guest is not taken for another toolstack's forever. */
 static void test_silent(void)
 {
 	g_autofree char *disk = g_strdup_printf(DISK, paths[0], targets[0]);
@@ -541,6 +541,64 @@ static void test_silent(void)
 		abort();
 }
 
+static int attach_and_lose_state(void)
+{
+	must(do_attach_disk() == 0 && do_attach_net() == 0, "the devices come");
+	return lose_state();
+}
+
+static int detach_and_lose_state(void)
+{
+	must(do_attach_disk() == 0 && do_attach_net() == 0 && do_detach_disk() == 0,
+	     "the devices come and go");
+	return lose_state();
+}
+
+/* Those that came while it ran, and not one that went. */
+static void find_changes(void)
+{
+	g_autofree char *xml = define_get_xml(dom, 0);
+	int i;
+
+	must(!is_foreign() && xml, "it is xylemd's, and shown");
+	for (i = 0; i < DISKS; i++)
+		must((strstr(xml, targets[i]) && strstr(xml, paths[i])) == world->disk[i], targets[i]);
+	must(world->disk[1] && world->nic && strstr(xml, "<mac address='00:16:3e:00:00:01'/>") &&
+	             strstr(xml, "<source bridge='br0'/>"),
+	     "its interface");
+}
+
+static int find_and_detach_disk(void)
+{
+	g_autofree char *xml = g_strdup_printf(DISK, paths[1], targets[1]);
+
+	find_changes();
+	return devices_detach(dom, xml);
+}
+
+static int find_and_detach_net(void)
+{
+	find_changes();
+	return do_detach_net();
+}
+
+/* What has changed of a guest while it ran stands in the lost file, and in no definition: xylemd keeps it. */
+static void test_changed(int (*change_and_lose)(void), int (*find_and_detach)(void), const char *what)
+{
+	g_autofree char *disk = g_strdup_printf(DISK, paths[0], targets[0]);
+	g_autofree char *xml = g_strdup_printf(XML, disk);
+	g_autofree char *dir = g_dir_make_tmp("xylem-kill-XXXXXX", NULL);
+	g_autofree char *remove = g_strdup_printf("rm -rf '%s'", dir);
+
+	with_save = false;
+	memset(world, 0, sizeof(*world));
+	tap_ok(in_child(dir, 0, change_and_lose, xml, true) == 0 &&
+	               in_child(dir, 0, find_and_detach, NULL, false) == 0,
+	       "a libvirtd that has lost its files has the devices that %s", what);
+	if (system(remove))
+		abort();
+}
+
 int main(void)
 {
 	size_t c;
@@ -551,5 +609,10 @@ int main(void)
 	for (c = 0; c < G_N_ELEMENTS(calls); c++)
 		test_call(c);
 	test_silent();
+	test_changed(attach_and_lose_state, find_and_detach_disk,
+	             "came while a guest ran: its disk is detached");
+	test_changed(attach_and_lose_state, find_and_detach_net,
+	             "came while a guest ran: its interface is detached");
+	test_changed(detach_and_lose_state, find_and_detach_disk, "are left when one was detached");
 	return tap_end();
 }

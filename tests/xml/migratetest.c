@@ -105,7 +105,8 @@ static void test_source(void)
 	   "pages of zeros go by their type where the destination takes that, and only there");
 	ok(send_to("failed: no memory\n", true, 0) == 0 && confirm(0, true) == 0 && runs(dom) && idle(dom),
 	   "to ours, which says that it does not run it");
-	ok(send_to(NULL, true, 0) == 0 && confirm(0, true) == 0 && runs(dom), "or has gone without a word");
+	ok(send_to(NULL, true, 0) == 0 && confirm(0, true) == 0 && runs(dom),
+	   "or has gone without a message");
 	ok(send_to("starts\n", true, 0) == 0 && confirm(0, true) < 0 && says("not known") && suspended(dom) &&
 	           idle(dom),
 	   "where it may run there, it stays suspended");

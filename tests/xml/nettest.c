@@ -18,6 +18,7 @@
 #include "monitor.h"
 #include "net.h"
 #include "nettest.h"
+#include "network_conf.h"
 #include "played.h"
 #include "virerror.h"
 #include "virmacaddr.h"
@@ -39,7 +40,10 @@
 #define FILTERED NIC("00:16:3e:00:00:04", "<filterref filter='clean-traffic'/><port isolated='no'/>")
 #define DOWN     NIC("00:16:3e:00:00:05", "<link state='down'/><port isolated='yes'/>")
 
-#define FILTER   "unfilter vnet0; leave vnet0; online vnet0 1; filter one vnet0 clean-traffic; enter vnet0; "
+#define ON_NETWORK \
+	"<interface type='network'><mac address='00:16:3e:00:00:06'/><source network='n'/></interface>"
+
+#define FILTER "unfilter vnet0; leave vnet0; online vnet0 1; filter one vnet0 clean-traffic; enter vnet0; "
 
 static void ok(bool good, const char *name)
 {
@@ -172,6 +176,29 @@ char *virNWFilterBindingGetXMLDesc(virNWFilterBindingPtr binding, unsigned int f
 int virNWFilterBindingDelete(virNWFilterBindingPtr binding)
 {
 	return call("unfilter %s", binding->portdev);
+}
+
+/* ---- the network driver, which has one network: a bridge ---- */
+
+static bool libvirt_keeps_table; /* of that bridge's MAC addresses */
+
+virConnectPtr virGetConnectNetwork(void)
+{
+	return virObjectRef(conn);
+}
+
+int virDomainNetAllocateActualDevice(virConnectPtr c G_GNUC_UNUSED, virDomainDef *def G_GNUC_UNUSED,
+                                     virDomainNetDef *net)
+{
+	virDomainActualNetDef *actual = g_new0(virDomainActualNetDef, 1);
+
+	actual->type = VIR_DOMAIN_NET_TYPE_BRIDGE;
+	actual->data.bridge.brname = g_strdup("br0");
+	actual->data.bridge.macTableManager = libvirt_keeps_table
+	                                              ? VIR_NETWORK_BRIDGE_MAC_TABLE_MANAGER_LIBVIRT
+	                                              : VIR_NETWORK_BRIDGE_MAC_TABLE_MANAGER_KERNEL;
+	net->data.network.actual = actual;
+	return 0;
 }
 
 /* ---- xylemd and the hypervisor ---- */
@@ -450,7 +477,7 @@ static void test_devices(void)
 	ok(devices_update_flags(dom, NIC("00:16:3e:00:00:01", "<filterref filter='other'/>"),
 	                        VIR_DOMAIN_AFFECT_LIVE) < 0 &&
 	           called(""),
-	   "a filter is not changed without a word");
+	   "a change of the filter is refused, not ignored");
 	ignore_value(lifecycle_destroy(dom));
 	g_string_truncate(calls, 0);
 	virObjectUnref(dom);
@@ -479,6 +506,40 @@ static int set_limit(virDomainPtr dom, const char *device, const char *name, uns
 	if (virTypedParameterAssign(&param, name, VIR_TYPED_PARAM_UINT, value) < 0)
 		abort();
 	return net_set_parameters(dom, device, &param, 1, flags);
+}
+
+static bool table_is_refused(int ret)
+{
+	return ret < 0 && strstr(virGetLastErrorMessage(), "00:16:3e:00:00:06") &&
+	       strstr(virGetLastErrorMessage(), "macTableManager='libvirt'");
+}
+
+/* What a network says of its bridge is known when the guest starts, or is given the interface. */
+static void test_table(void)
+{
+	virDomainPtr dom = define(GUEST(PLAIN)), on_network;
+
+	if (lifecycle_create(dom) < 0)
+		abort();
+	g_string_truncate(calls, 0);
+	libvirt_keeps_table = true;
+	ok(table_is_refused(devices_attach(dom, ON_NETWORK)) && called(""),
+	   "an interface in a network with macTableManager='libvirt' is refused to a guest that runs");
+	libvirt_keeps_table = false;
+	ok(devices_attach(dom, ON_NETWORK) == 0, "with the kernel's table it is not");
+	ignore_value(lifecycle_destroy(dom));
+	virObjectUnref(dom);
+	on_network = define(GUEST(ON_NETWORK));
+	libvirt_keeps_table = true;
+	g_string_truncate(calls, 0);
+	ok(table_is_refused(lifecycle_create(on_network)) && !exists && define_is_active(on_network) == 0 &&
+	           called(""),
+	   "nor is a guest started with one");
+	libvirt_keeps_table = false;
+	ok(lifecycle_create(on_network) == 0, "which is with the kernel's");
+	ignore_value(lifecycle_destroy(on_network));
+	g_string_truncate(calls, 0);
+	virObjectUnref(on_network);
 }
 
 #define LIMITED_MAC "00:16:3e:00:00:02"
@@ -543,6 +604,7 @@ int main(void)
 	test_others();
 	test_failures();
 	test_devices();
+	test_table();
 	test_tune();
 	events_stop();
 	return tap_end() || system(remove) ? 1 : 0;

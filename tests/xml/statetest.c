@@ -6,6 +6,7 @@
  */
 #include "xylem.h"
 
+#include <arpa/inet.h>
 #include <glib/gstdio.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,18 +15,23 @@
 #include "../lib/tap.h"
 #include "define.h"
 #include "devices.h"
+#include "dump.h"
 #include "events.h"
 #include "lifecycle.h"
+#include "meta.h"
+#include "migrate.h"
 #include "monitor.h"
 #include "played.h"
+#include "save.h"
+#include "savefile.h"
+#include "stateplay.h"
 #include "stats.h"
 #include "tune.h"
 #include "virerror.h"
-#include "virhook.h"
 #include "virthread.h"
+#include "virtypedparam.h"
 #include "viruuid.h"
 
-#define UUID     "5f2b7e10-0000-4000-8000-000000000001"
 #define MAC      "00:16:3e:00:00:01"
 #define WAIT_US  (20 * G_USEC_PER_SEC) /* xylemd's own time-outs are played as short ones */
 #define BLOCK_US 150000                /* after which a call is taken to wait */
@@ -37,376 +43,6 @@
 	"<domain type='xen'><name>one</name><uuid>" UUID "</uuid><memory unit='KiB'>65536</memory>"       \
 	"<vcpu current='1'>2</vcpu><os><type>linux</type><kernel>/k</kernel></os><on_crash>%s</on_crash>" \
 	"<devices>" DISK_A NIC("") "</devices></domain>"
-
-/* ---- the guest, as hypervisor and xylemd have it ---- */
-
-static GMutex lock;
-static GCond changed;
-
-static struct guest {
-	bool known;  /* xylemd has it */
-	bool exists; /* the hypervisor has its domain */
-	bool paused, shutdown, dying;
-	unsigned int domid, reason;
-	unsigned long long memory_kib;
-	unsigned int vcpus, weight, cap, affinity, asked;
-	bool disk_a, disk_b, link_down;
-	unsigned int lives; /* how often it was built */
-} guest;                    /* guarded by lock */
-
-static bool hold_build; /* Create waits; guarded by lock */
-static bool held;       /* something keeps a dying domain; guarded by lock */
-static bool away;       /* xylemd; guarded by lock */
-static bool hung;       /* xylemd takes calls and does not answer; guarded by lock */
-static int waiting;     /* calls in xylemd that wait; guarded by lock */
-
-static int fail(int code, const char *what)
-{
-	virReportError(code, "%s, says the test's xylemd", what);
-	return -1;
-}
-
-static void wait_changed(void)
-{
-	waiting++;
-	g_cond_wait(&changed, &lock);
-	waiting--;
-}
-
-/* lock is held; xylemd's answer when it cannot be asked at all. */
-static int reachable(void)
-{
-	gint64 until = g_get_monotonic_time() + G_USEC_PER_SEC;
-
-	while (hung) {
-		waiting++;
-		if (!g_cond_wait_until(&changed, &lock, until)) {
-			waiting--;
-			return fail(VIR_ERR_OPERATION_TIMEOUT, "no answer");
-		}
-		waiting--;
-	}
-	return away ? fail(VIR_ERR_OPERATION_FAILED, "xylemd is not reachable") : 0;
-}
-
-/* lock is held. A call on a guest's domain: one that stops is waited for, what becomes of it then decides. */
-static int live(void)
-{
-	if (reachable() < 0)
-		return -1;
-	for (;;) {
-		if (!guest.known)
-			return fail(VIR_ERR_OPERATION_INVALID, "it is gone");
-		if (guest.dying && guest.exists)
-			return fail(VIR_ERR_OPERATION_INVALID, "it is being destroyed");
-		if (guest.exists && guest.shutdown && guest.reason == XYL_SHUTDOWN_CRASH)
-			return fail(VIR_ERR_OPERATION_INVALID, "it has stopped, and is kept");
-		if (guest.exists && !guest.shutdown)
-			return 0;
-		wait_changed();
-	}
-}
-
-#define LIVE_CALL(change)              \
-	do {                           \
-		int ret_;              \
-		g_mutex_lock(&lock);   \
-		ret_ = live();         \
-		if (ret_ == 0) {       \
-			change;        \
-		}                      \
-		g_mutex_unlock(&lock); \
-		return ret_;           \
-	} while (0)
-
-static void built(bool paused)
-{
-	unsigned int domid = guest.domid + 1;
-
-	guest.known = guest.exists = true;
-	guest.paused = paused;
-	guest.shutdown = guest.dying = false;
-	guest.asked = 0;
-	guest.domid = domid;
-	guest.lives++;
-}
-
-int monitor_create(struct monitor *m G_GNUC_UNUSED, GVariant *config, bool paused, unsigned int *domid,
-                   GVariant **devices)
-{
-	int ret;
-
-	*devices = NULL;
-	g_variant_unref(g_variant_ref_sink(config));
-	g_mutex_lock(&lock);
-	ret = reachable();
-	if (ret == 0 && guest.known)
-		ret = fail(VIR_ERR_OPERATION_FAILED, "a guest with this uuid is there already");
-	if (ret == 0) {
-		guest.known = true;
-		while (hold_build && guest.known)
-			wait_changed();
-		if (!guest.known)
-			ret = fail(VIR_ERR_OPERATION_FAILED, "it was destroyed meanwhile");
-	}
-	if (ret == 0) {
-		guest.memory_kib = 65536;
-		guest.vcpus = 1;
-		guest.weight = 256;
-		guest.cap = guest.affinity = 0;
-		guest.disk_a = true;
-		guest.disk_b = guest.link_down = false;
-		built(paused);
-		*domid = guest.domid;
-	}
-	g_mutex_unlock(&lock);
-	return ret;
-}
-
-int monitor_destroy(struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED)
-{
-	unsigned int domid = 0;
-	int ret;
-
-	g_mutex_lock(&lock);
-	ret = reachable();
-	if (ret == 0 && !guest.known)
-		ret = fail(VIR_ERR_OPERATION_INVALID, "there is no such guest");
-	if (ret == 0 && held) {
-		guest.dying = guest.exists;
-		ret = fail(VIR_ERR_OPERATION_TIMEOUT, "something still holds it");
-	}
-	if (ret == 0) {
-		domid = guest.exists ? guest.domid : 0;
-		guest.exists = guest.known = guest.shutdown = guest.dying = false;
-		g_cond_broadcast(&changed);
-	}
-	g_mutex_unlock(&lock);
-	if (ret == 0) {
-		played_say(UUID, domid, "destroyed", "request");
-		played_say(UUID, domid, "died", "request");
-	}
-	return ret;
-}
-
-int monitor_shutdown(struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED, const char *mode)
-{
-	int ret;
-
-	g_mutex_lock(&lock);
-	ret = reachable();
-	if (ret == 0 && (!guest.exists || guest.shutdown || guest.dying))
-		ret = fail(VIR_ERR_OPERATION_INVALID, "it cannot hear it");
-	if (ret == 0)
-		guest.asked = STREQ(mode, "reboot") ? XYL_SHUTDOWN_REBOOT + 1 : XYL_SHUTDOWN_POWEROFF + 1;
-	g_mutex_unlock(&lock);
-	return ret;
-}
-
-int monitor_pause(struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED, bool pause)
-{
-	LIVE_CALL(guest.paused = pause);
-}
-
-int monitor_attach(struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED, GVariant *device,
-                   GVariant **made)
-{
-	*made = g_variant_ref_sink(device);
-	LIVE_CALL(guest.disk_b = true);
-}
-
-int monitor_detach(struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED, GVariant *device)
-{
-	g_variant_unref(g_variant_ref_sink(device));
-	LIVE_CALL(guest.disk_a = false);
-}
-
-int monitor_set_memory(struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED,
-                       unsigned long long memory_kib)
-{
-	LIVE_CALL(guest.memory_kib = memory_kib);
-}
-
-int monitor_set_vcpus(struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED, unsigned int vcpus)
-{
-	LIVE_CALL(guest.vcpus = vcpus);
-}
-
-int monitor_set_scheduler(struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED,
-                          const struct xyl_sched *sched)
-{
-	LIVE_CALL(guest.weight = sched->weight; guest.cap = sched->cap);
-}
-
-int monitor_set_affinity(struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED,
-                         unsigned int vcpu G_GNUC_UNUSED, const unsigned char *map,
-                         size_t map_bytes G_GNUC_UNUSED)
-{
-	LIVE_CALL(guest.affinity = map[0]);
-}
-
-int monitor_set_link(struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED,
-                     const char *mac G_GNUC_UNUSED, bool up)
-{
-	LIVE_CALL(guest.link_down = !up);
-}
-
-int monitor_set_opaque(struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED,
-                       const char *text G_GNUC_UNUSED)
-{
-	int ret;
-
-	g_mutex_lock(&lock);
-	ret = reachable();
-	g_mutex_unlock(&lock);
-	return ret;
-}
-
-GVariant *monitor_get(struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED, bool *known)
-{
-	bool there;
-
-	g_mutex_lock(&lock);
-	there = guest.known && !away && !hung;
-	if (known)
-		*known = !away && !hung;
-	g_mutex_unlock(&lock);
-	return there ? g_variant_ref_sink(g_variant_new("a{sv}", NULL)) : NULL;
-}
-
-bool monitor_connected(struct monitor *m G_GNUC_UNUSED)
-{
-	bool ret;
-
-	g_mutex_lock(&lock);
-	ret = !away;
-	g_mutex_unlock(&lock);
-	return ret;
-}
-
-/* ---- the hypervisor and the store ---- */
-
-static void fill(struct xyl_dominfo *info)
-{
-	memset(info, 0, sizeof(*info));
-	info->domid = guest.domid;
-	info->paused = guest.paused;
-	info->shutdown = guest.shutdown;
-	info->shutdown_reason = (int)guest.reason;
-	info->dying = guest.dying;
-	info->memory_pages = guest.memory_kib / 4;
-	info->online_vcpus = guest.vcpus;
-	info->max_vcpus = 2;
-	ignore_value(virUUIDParse(UUID, info->uuid));
-}
-
-int xyl_domain_info(struct xyl *x G_GNUC_UNUSED, uint32_t domid, struct xyl_dominfo *info)
-{
-	bool found;
-
-	g_mutex_lock(&lock);
-	found = guest.exists && guest.domid == domid;
-	if (found)
-		fill(info);
-	g_mutex_unlock(&lock);
-	errno = found ? 0 : ESRCH;
-	return found ? 0 : -1;
-}
-
-int xyl_domain_list_all(struct xyl *x G_GNUC_UNUSED, struct xyl_dominfo **infos)
-{
-	int count;
-
-	*infos = calloc(1, sizeof(**infos));
-	g_mutex_lock(&lock);
-	count = guest.exists;
-	if (count)
-		fill(*infos);
-	g_mutex_unlock(&lock);
-	return count;
-}
-
-int xyl_domain_destroy(struct xyl *x G_GNUC_UNUSED, uint32_t domid)
-{
-	g_mutex_lock(&lock);
-	/* Without xylemd its devices stay; the domain goes. */
-	if (guest.exists && guest.domid == domid)
-		guest.exists = guest.known = false;
-	g_mutex_unlock(&lock);
-	return 0;
-}
-
-int xyl_host_info(struct xyl *x G_GNUC_UNUSED, struct xyl_hostinfo *info)
-{
-	memset(info, 0, sizeof(*info));
-	info->max_cpu_id = 3;
-	return 0;
-}
-
-int xyl_scheduler_id(struct xyl *x G_GNUC_UNUSED, enum xyl_scheduler *id)
-{
-	*id = XYL_SCHED_CREDIT2;
-	return 0;
-}
-
-int xyl_sched_get(struct xyl *x G_GNUC_UNUSED, uint32_t domid, struct xyl_sched *sched)
-{
-	bool found;
-
-	g_mutex_lock(&lock);
-	found = guest.exists && guest.domid == domid;
-	sched->weight = guest.weight;
-	sched->cap = guest.cap;
-	g_mutex_unlock(&lock);
-	errno = found ? 0 : ESRCH;
-	return found ? 0 : -1;
-}
-
-int xyl_vcpu_info(struct xyl *x G_GNUC_UNUSED, uint32_t domid, uint32_t vcpu G_GNUC_UNUSED,
-                  struct xyl_vcpuinfo *info)
-{
-	struct xyl_dominfo domain;
-
-	memset(info, 0, sizeof(*info));
-	return xyl_domain_info(x, domid, &domain);
-}
-
-int xyl_vcpu_get_affinity(struct xyl *x, uint32_t domid, uint32_t vcpu G_GNUC_UNUSED, uint8_t *hard,
-                          uint8_t *soft G_GNUC_UNUSED, size_t bytes)
-{
-	struct xyl_dominfo domain;
-
-	memset(hard, 0xff, bytes);
-	return xyl_domain_info(x, domid, &domain);
-}
-
-/* ---- hook scripts ---- */
-
-static bool hooks_present;
-static int refused_op = -1; /* the script says no to it */
-static GString *hooks;
-
-int virHookPresent(int driver G_GNUC_UNUSED)
-{
-	return hooks_present;
-}
-
-int virHookCall(int driver G_GNUC_UNUSED, const char *id G_GNUC_UNUSED, int op, int sub_op G_GNUC_UNUSED,
-                const char *extra G_GNUC_UNUSED, const char *input, char **output G_GNUC_UNUSED)
-{
-	static const char *const names[VIR_HOOK_LIBXL_OP_LAST] = {
-		[VIR_HOOK_LIBXL_OP_PREPARE] = "prepare", [VIR_HOOK_LIBXL_OP_START] = "start",
-		[VIR_HOOK_LIBXL_OP_STARTED] = "started", [VIR_HOOK_LIBXL_OP_STOPPED] = "stopped",
-		[VIR_HOOK_LIBXL_OP_RELEASE] = "release",
-	};
-
-	g_mutex_lock(&lock);
-	g_string_append_printf(hooks, " %s", names[op] ? names[op] : "another");
-	g_mutex_unlock(&lock);
-	if (!strstr(input, UUID))
-		abort();
-	return op == refused_op ? fail(VIR_ERR_HOOK_SCRIPT_FAILED, "no") : 0;
-}
 
 /* ---- calls ---- */
 
@@ -530,6 +166,116 @@ static int do_stats(void)
 	return tune_get_scheduler_flags(dom, params, &count, VIR_DOMAIN_AFFECT_LIVE);
 }
 
+static char *save_path, *image_path, *core_path;
+
+static int do_save(void)
+{
+	return save_to(dom, save_path);
+}
+
+static int do_managed_save(void)
+{
+	return save_managed(dom, 0);
+}
+
+/* A file of the same guest. */
+static int do_restore(void)
+{
+	return save_restore(conn, image_path);
+}
+
+static int do_dump(void)
+{
+	return dump_core(dom, core_path, 0);
+}
+
+static int do_reset(void)
+{
+	return lifecycle_reset(dom, 0);
+}
+
+static int do_nmi(void)
+{
+	return lifecycle_inject_nmi(dom, 0);
+}
+
+static int do_abort(void)
+{
+	return lifecycle_abort_job(dom);
+}
+
+static int do_action(void)
+{
+	return lifecycle_set_action(dom, VIR_DOMAIN_LIFECYCLE_POWEROFF, VIR_DOMAIN_LIFECYCLE_ACTION_PRESERVE,
+	                            VIR_DOMAIN_AFFECT_LIVE);
+}
+
+static int do_rename(void)
+{
+	return meta_rename(dom, "two", 0);
+}
+
+/* The other host. It says nothing of what becomes of the guest, as libvirt's own driver does. */
+static void *hear_guest(void *data)
+{
+	int listener = GPOINTER_TO_INT(data), fd = accept(listener, NULL, NULL);
+	char got[sizeof(STREAM)] = "";
+	size_t have = 0;
+	ssize_t n;
+
+	while (fd >= 0 && have < strlen(STREAM) && (n = read(fd, got + have, strlen(STREAM) - have)) > 0)
+		have += (size_t)n;
+	if (fd >= 0)
+		close(fd);
+	return GINT_TO_POINTER(STREQ(got, STREAM));
+}
+
+static int perform(const char *uri)
+{
+	const unsigned int flags = VIR_MIGRATE_CHANGE_PROTECTION | VIR_MIGRATE_UNSAFE;
+	g_autofree char *cookie = NULL;
+	g_autofree char *out = NULL;
+	g_autofree char *xml = NULL;
+	virTypedParameterPtr params = NULL;
+	int length = 0, count = 0, max = 0, ret;
+	virErrorPtr saved;
+
+	xml = migrate_begin(dom, NULL, 0, &cookie, &length, flags);
+	if (!xml)
+		return -1;
+	ignore_value(virTypedParamsAddString(&params, &count, &max, VIR_MIGRATE_PARAM_URI, uri));
+	ret = migrate_perform(dom, NULL, params, count, NULL, 0, &out, &length, flags);
+	virTypedParamsFree(params, count);
+	virErrorPreserveLast(&saved);
+	if (migrate_confirm(dom, NULL, 0, NULL, 0, flags, ret < 0) < 0 && ret == 0)
+		return -1;
+	virErrorRestore(&saved);
+	return ret;
+}
+
+static bool arrived; /* at the other host */
+
+/* As virsh does it, with a destination that takes whatever comes. */
+static int do_migrate(void)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), ret;
+	socklen_t length = sizeof(at);
+	g_autofree char *uri = NULL;
+	GThread *thread;
+
+	if (bind(listener, (struct sockaddr *)&at, sizeof(at)) || listen(listener, 1) ||
+	    getsockname(listener, (struct sockaddr *)&at, &length))
+		abort();
+	uri = g_strdup_printf("tcp://127.0.0.1:%u", ntohs(at.sin_port));
+	thread = g_thread_new("destination", hear_guest, GINT_TO_POINTER(listener));
+	ret = perform(uri);
+	shutdown(listener, SHUT_RDWR);
+	arrived = GPOINTER_TO_INT(g_thread_join(thread));
+	close(listener);
+	return ret;
+}
+
 static bool is_started(const struct guest *g, const struct guest *before)
 {
 	return g->exists && g->lives == before->lives + 1;
@@ -603,6 +349,68 @@ static bool is_undefined(const struct guest *g G_GNUC_UNUSED, const struct guest
 	return !g_file_test(file, G_FILE_TEST_EXISTS);
 }
 
+/* It was saved, besides a save that was under way, and is not here any more. */
+static bool has_left(const struct guest *g, const struct guest *before)
+{
+	return g->saves == before->saves + 1 + before->saving && !g->exists && !g->known;
+}
+
+static bool is_saved(const struct guest *g, const struct guest *before)
+{
+	return has_left(g, before) && savefile_is_complete(save_path);
+}
+
+static bool is_managed_saved(const struct guest *g, const struct guest *before)
+{
+	g_autofree char *file = g_build_filename(xylem->save_dir, "one.save", NULL);
+
+	return has_left(g, before) && savefile_is_complete(file);
+}
+
+static bool is_migrated(const struct guest *g, const struct guest *before)
+{
+	return has_left(g, before) && arrived;
+}
+
+static bool is_dumped(const struct guest *g, const struct guest *before)
+{
+	g_autofree char *text = NULL;
+
+	return g->dumps == before->dumps + 1 && g_file_get_contents(core_path, &text, NULL, NULL) &&
+	       STREQ(text, CORE);
+}
+
+static bool is_reset(const struct guest *g, const struct guest *before)
+{
+	return g->lives == before->lives + 1 ||
+	       (g->exists && !g->dying && g->shutdown && g->reason == XYL_SHUTDOWN_REBOOT);
+}
+
+/* By its kernel: of one that runs, or will when it is not paused any more. */
+static bool is_sent_nmi(const struct guest *g, const struct guest *before G_GNUC_UNUSED)
+{
+	return g->exists && !g->dying && !g->shutdown && g->nmis == (1u << g->vcpus) - 1;
+}
+
+/* Its save, or its start. */
+static bool is_aborted(const struct guest *g, const struct guest *before)
+{
+	return before->saving ? g->cancelled : before->known && !before->exists && is_destroyed(g, before);
+}
+
+static bool is_kept_off(const struct guest *g, const struct guest *before G_GNUC_UNUSED)
+{
+	return g->exists && g->kept_off;
+}
+
+static bool is_renamed(const struct guest *g G_GNUC_UNUSED, const struct guest *before G_GNUC_UNUSED)
+{
+	g_autofree char *one = g_build_filename(xylem->config_dir, "one.xml", NULL);
+	g_autofree char *two = g_build_filename(xylem->config_dir, "two.xml", NULL);
+
+	return !g_file_test(one, G_FILE_TEST_EXISTS) && g_file_test(two, G_FILE_TEST_EXISTS);
+}
+
 /* What a client may be told of a guest: of one that is between two domains, that it runs. */
 static bool is_told(const struct guest *g, const struct guest *before G_GNUC_UNUSED)
 {
@@ -628,21 +436,63 @@ static bool is_any(const struct guest *g G_GNUC_UNUSED, const struct guest *befo
 	return true;
 }
 
+/* ---- states ---- */
+
+enum state { OFF, BUILDING, RUNNING, PAUSED, SAVING, STOPPING, CRASHED, BETWEEN, DYING, AWAY, HUNG, STATES };
+
+static const char *const state_names[STATES] = { "off",
+	                                         "being built",
+	                                         "running",
+	                                         "paused",
+	                                         "being saved",
+	                                         "shut down, not yet taken down",
+	                                         "crashed and preserved",
+	                                         "between death and rebuild",
+	                                         "dying, held by dom0",
+	                                         "running, xylemd restarting",
+	                                         "running, xylemd hung" };
+
+#define IN(state) (1u << (state))
+#define EACH      (IN(STATES) - 1)
+#define STEADY    (IN(RUNNING) | IN(PAUSED))
+/* What waits for the domain that is about to be there. */
+#define LIVE (STEADY | IN(BUILDING) | IN(BETWEEN))
+
 static const struct {
 	const char *name;
 	int (*run)(void);
 	bool (*so)(const struct guest *now, const struct guest *before);
-	bool reads; /* whatever the state: it succeeds, at once */
+	unsigned int good; /* the states in which it has to succeed */
+	bool reads;        /* at once */
 } calls[] = {
-	{ "start", do_start, is_started, false },         { "create", do_create, is_started, false },
-	{ "destroy", do_destroy, is_destroyed, false },   { "shutdown", do_shutdown, is_asked_off, false },
-	{ "reboot", do_reboot, is_asked_reboot, false },  { "suspend", do_suspend, is_paused, false },
-	{ "resume", do_resume, is_resumed, false },       { "setvcpus", do_vcpus, is_vcpus, false },
-	{ "setmem", do_memory, is_memory, false },        { "schedinfo", do_scheduler, is_scheduled, false },
-	{ "vcpupin", do_pin, is_pinned, false },          { "attach", do_attach, is_attached, false },
-	{ "detach", do_detach, is_detached, false },      { "link down", do_link, is_link_down, false },
-	{ "undefine", do_undefine, is_undefined, false }, { "dominfo", do_info, is_told, true },
-	{ "domstate", do_state, is_told, true },          { "statistics", do_stats, is_any, true },
+	{ "start", do_start, is_started, IN(OFF), false },
+	{ "create", do_create, is_started, IN(OFF), false },
+	{ "destroy", do_destroy, is_destroyed, EACH & ~(IN(OFF) | IN(DYING)), false },
+	{ "shutdown", do_shutdown, is_asked_off, STEADY, false },
+	{ "reboot", do_reboot, is_asked_reboot, STEADY, false },
+	{ "suspend", do_suspend, is_paused, LIVE, false },
+	{ "resume", do_resume, is_resumed, STEADY, false },
+	{ "setvcpus", do_vcpus, is_vcpus, LIVE | IN(HUNG), false },
+	{ "setmem", do_memory, is_memory, LIVE | IN(HUNG), false },
+	{ "schedinfo", do_scheduler, is_scheduled, LIVE | IN(HUNG), false },
+	{ "vcpupin", do_pin, is_pinned, LIVE | IN(HUNG), false },
+	{ "attach", do_attach, is_attached, LIVE | IN(HUNG), false },
+	{ "detach", do_detach, is_detached, LIVE | IN(HUNG), false },
+	{ "link down", do_link, is_link_down, LIVE | IN(HUNG), false },
+	{ "set-lifecycle-action", do_action, is_kept_off, LIVE | IN(HUNG), false },
+	{ "save", do_save, is_saved, LIVE | IN(HUNG), false },
+	{ "managedsave", do_managed_save, is_managed_saved, LIVE | IN(HUNG), false },
+	{ "migrate", do_migrate, is_migrated, LIVE | IN(HUNG), false },
+	{ "restore", do_restore, is_started, IN(OFF), false },
+	{ "dump", do_dump, is_dumped, STEADY | IN(BUILDING) | IN(STOPPING) | IN(CRASHED), false },
+	{ "reset", do_reset, is_reset, STEADY | IN(SAVING) | IN(AWAY) | IN(HUNG), false },
+	{ "inject-nmi", do_nmi, is_sent_nmi, STEADY | IN(AWAY) | IN(HUNG), false },
+	{ "domjobabort", do_abort, is_aborted, IN(BUILDING) | IN(SAVING), false },
+	{ "rename", do_rename, is_renamed, IN(OFF), false },
+	{ "undefine", do_undefine, is_undefined, EACH, false },
+	{ "dominfo", do_info, is_told, EACH, true },
+	{ "domstate", do_state, is_told, EACH, true },
+	{ "statistics", do_stats, is_any, EACH, true },
 };
 
 struct caller {
@@ -689,22 +539,7 @@ static bool ends(struct caller *c, gint64 us)
 	return g_atomic_int_get(&c->done);
 }
 
-/* ---- states ---- */
-
-enum state { OFF, BUILDING, RUNNING, PAUSED, STOPPING, CRASHED, BETWEEN, DYING, AWAY, HUNG, STATES };
-
-static const char *const state_names[STATES] = { "off",
-	                                         "being built",
-	                                         "running",
-	                                         "paused",
-	                                         "shut down, not yet taken down",
-	                                         "crashed and preserved",
-	                                         "between death and rebuild",
-	                                         "dying, held by dom0",
-	                                         "running, xylemd restarting",
-	                                         "running, xylemd hung" };
-
-static struct caller builder;
+static struct caller helper; /* that has the guest in its state */
 
 static void must(int ret, const char *what)
 {
@@ -738,27 +573,36 @@ static void domain_goes(const char *detail)
 	played_heard();
 }
 
+/* The call waits in xylemd. */
+static void hold(bool *gate, const char *call)
+{
+	bool there = false;
+
+	g_mutex_lock(&lock);
+	*gate = true;
+	g_mutex_unlock(&lock);
+	begin(&helper, call);
+	while (!there) {
+		g_usleep(1000);
+		g_mutex_lock(&lock);
+		there = waiting;
+		g_mutex_unlock(&lock);
+	}
+}
+
 static void reach(enum state state)
 {
 	if (state == OFF)
 		return;
 	if (state == BUILDING) {
-		g_mutex_lock(&lock);
-		hold_build = true;
-		g_mutex_unlock(&lock);
-		begin(&builder, "start");
-		for (;;) {
-			g_mutex_lock(&lock);
-			if (waiting)
-				break;
-			g_mutex_unlock(&lock);
-			g_usleep(1000);
-		}
-		g_mutex_unlock(&lock);
+		hold(&hold_build, "start");
 		return;
 	}
 	must(lifecycle_create_flags(dom, state == PAUSED ? VIR_DOMAIN_START_PAUSED : 0), "start");
 	switch (state) {
+	case SAVING:
+		hold(&hold_save, "save");
+		break;
 	case STOPPING:
 		stop_guest(XYL_SHUTDOWN_POWEROFF, "shutdown", "poweroff");
 		break;
@@ -794,7 +638,7 @@ static void leave(enum state state)
 	bool rebuilt = false;
 
 	g_mutex_lock(&lock);
-	hold_build = held = away = hung = false;
+	hold_build = hold_save = held = away = hung = false;
 	if (state == BETWEEN && guest.known && !guest.exists) {
 		built(false);
 		rebuilt = true;
@@ -807,9 +651,9 @@ static void leave(enum state state)
 		domain_goes("policy");
 	if (state == DYING && guest.exists)
 		domain_goes("other");
-	if (state == BUILDING) {
-		virThreadJoin(&builder.thread);
-		g_free(builder.error);
+	if (state == BUILDING || state == SAVING) {
+		virThreadJoin(&helper.thread);
+		g_free(helper.error);
 	}
 	played_heard();
 }
@@ -845,11 +689,20 @@ static void redefine(const char *on_crash)
 
 static void clear(void)
 {
+	g_autofree char *managed = g_build_filename(xylem->save_dir, "one.save", NULL);
+
 	if (define_is_active(dom) == 1)
 		must(lifecycle_destroy(dom), "destroy");
 	played_heard();
 	must(agrees() ? 0 : -1, "the guest is gone");
+	if (is_renamed(&guest, &guest))
+		must(meta_rename(dom, "one", 0), "rename");
+	if (g_file_test(managed, G_FILE_TEST_EXISTS))
+		must(define_remove_save(dom, 0), "the managed save goes");
+	arrived = false;
 	redefine("preserve");
+	g_unlink(save_path);
+	g_unlink(core_path);
 	must(define_is_active(dom), "a guest that is off");
 }
 
@@ -879,7 +732,8 @@ static void test_call(enum state state, size_t call)
 		exit(1);
 	}
 	virThreadJoin(&c.thread);
-	word = true_word(&c) && (!calls[call].reads || (c.good && at_once));
+	word = true_word(&c) && (c.good || !(calls[call].good & IN(state))) &&
+	       (!calls[call].reads || at_once);
 	same = agrees();
 	tap_ok(word && same, name);
 	printf("# %s%s%s%s\n",
@@ -954,7 +808,21 @@ static bool setup(const char *dir)
 {
 	hooks = g_string_new(NULL);
 	guest.domid = 1;
+	save_path = g_build_filename(dir, "file.save", NULL);
+	image_path = g_build_filename(dir, "file.image", NULL);
+	core_path = g_build_filename(dir, "file.core", NULL);
 	return played_setup(dir) && events_start() == 0;
+}
+
+/* A saved guest, as do_restore() finds it. */
+static void make_image(void)
+{
+	g_autofree char *xml = g_strdup_printf(XML, "preserve");
+	int fd = savefile_create(image_path, xml, false);
+
+	if (fd < 0 || write(fd, STREAM, strlen(STREAM)) < 0 || savefile_complete(image_path, fd, false) < 0)
+		abort();
+	close(fd);
 }
 
 int main(void)
@@ -968,6 +836,7 @@ int main(void)
 		printf("Bail out! libvirt does not start: %s\n", virGetLastErrorMessage());
 		return 1;
 	}
+	make_image();
 	redefine("preserve");
 	for (state = 0; state < STATES; state++) {
 		for (call = 0; call < G_N_ELEMENTS(calls); call++)

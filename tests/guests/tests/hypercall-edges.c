@@ -10,7 +10,7 @@
  * that takes the trap handlers away and then waits: the event that ends the wait would find data as its handler, and what
  * happens there nobody to turn to. No value is left out. The guest survives what it asks for itself, as follows:
  * 1. No frame that it lives on has a number that is an edge: those that have one are replaced at the start (settle()). All
- *    frames with such numbers that can be had are its own, and mapped writable for good (hold_edges()): or one of them,
+ *    frames with such numbers that can be had are its own, and mapped writable permanently (hold_edges()): or one of them,
  *    which is empty, would be a table to live on that has the guest nowhere.
  * 2. A call may register an entry point that leads nowhere, and at once have something delivered there: an event or an
  *    NMI, also by the other vcpu; and another entry of the list may have taken the handler of page faults away. So one page
@@ -127,7 +127,7 @@ void landed(void)
 	go_on(&fuzzers[self(&here)]);
 }
 
-/* A call that waits for this event would wait for good if it were made, or went on, without: it is left out. */
+/* A call that waits for this event would wait forever if it were made, or went on, without: it is left out. */
 static void on_event(struct regs *r)
 {
 	struct fuzzer *f = &fuzzers[self(r)];

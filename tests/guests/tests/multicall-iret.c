@@ -94,7 +94,7 @@ void run(void)
 	one(0xe030);
 	EXPECT_EQ(mmuext(MMUEXT_NEW_USER_BASEPTR, mfn_of((void *)start_info->pt_base), 0), 0);
 	one(0xe033);
-	/* The list is over for good: another one starts afresh. */
+	/* The list is over: another one starts from its beginning. */
 	list[0].op = __HYPERVISOR_xen_version;
 	EXPECT_EQ(HC(multicall, list, 1), 0);
 	EXPECT_EQ(list[0].result >> 16, 4);

@@ -98,7 +98,7 @@ void child_run(void)
 
 /* ---- dom0 ---- */
 
-/* So many calls, or its death, or enough waiting: a guest may have blocked for good. */
+/* So many calls, or its death, or enough waiting: a guest may have blocked forever. */
 static uint64_t let_run(uint64_t calls)
 {
 	for (unsigned n = 0; n < 2000 && child.box->word[4] + child.box->word[5] < calls; n++)

@@ -273,7 +273,7 @@ static bool on_shadows(void)
 	return !rc;
 }
 
-/* A log makes a domain shadowed, too; when it is off again it is shadowed if it is for good. */
+/* A log makes a domain shadowed, too; when it is off again it is shadowed if it is so permanently. */
 static void log_comes_and_goes(bool for_good)
 {
 	uint32_t mb;

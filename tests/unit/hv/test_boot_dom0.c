@@ -7,7 +7,7 @@
  *  2. a dom0 that was built is looked at as its kernel would, through its page tables, and all references are recounted;
  *  3. it is destroyed, and every page must be back;
  *  4. what is refused must say why: the message of the panic is compared;
- *  5. memory runs out at each lock that is taken on the way (each allocation takes one), for good or until the next one.
+ *  5. memory runs out at each lock that is taken on the way (each allocation takes one), permanently or until the next one.
  */
 #include "boot/boot.h"
 #include "boot/unpack.h"
@@ -1030,7 +1030,7 @@ int main(void)
 	tap_plan(862);
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	machine_init(RAM_FRAMES, CPUS);
-	/* The first domain leaves what the layers keep for good. */
+	/* The first domain leaves what the layers keep permanently. */
 	dom0 = machine_domain(0, 1);
 	free_before = 0;
 	(void)destroy();

@@ -260,7 +260,7 @@ static void test_copy(void)
 	tap_ok(copy(&g2, &bad) == GNTST_bad_page, "nor as one's own");
 	bad = op;
 	bad.dest.u.gmfn = g2.l1.m;
-	tap_ok(copy(&g2, &bad) == GNTST_general_error, "nobody copies onto his own page table");
+	tap_ok(copy(&g2, &bad) == GNTST_general_error, "a guest does not copy onto its own page table");
 	bad = (struct gnttab_copy){
 		.source = op.dest, .dest = op.source, .len = 8, .flags = GNTCOPY_dest_gref
 	};

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The recorder of traces on a floor of its own: what a reader finds, by xen/trace.h alone and in the way that xentrace
+ * The recorder of traces on a stub layer of its own: what a reader finds, by xen/trace.h alone and in the way that xentrace
  * goes about it; the ends of the buffer; lost records; records from an NMI in the middle of another one; readers that
  * write nonsense. Frames that are no buffer's end the test when they are touched.
  */
@@ -28,7 +28,7 @@ static uint64_t tsc;
 static bool fast = true, bad;
 static void (*map_hook)(void);
 
-/* ---- the floor ---- */
+/* ---- the stub layer ---- */
 
 unsigned this_cpu(void)
 {

@@ -25,7 +25,7 @@ cpumask_t cpus_online = { { 1 } };
 static unsigned long traps, calls;
 static int stage; /* 0: it is not told, 1: off, 2: on, 3: the end */
 
-/* ---- the floor ---- */
+/* ---- the stub layer ---- */
 
 void cpu_call(const cpumask_t *mask, void (*fn)(void *), void *arg)
 {

@@ -28,7 +28,7 @@ static unsigned work_at, asks; /* the n-th question for pending work is answered
 static unsigned irets;
 static uint64_t iret_rax;
 
-/* ---- the floor ---- */
+/* ---- the stub layer ---- */
 
 struct cpu_info *cpu_info(void)
 {

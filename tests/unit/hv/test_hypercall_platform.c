@@ -37,7 +37,7 @@ static unsigned clock_sets, updates, references;
 static uint32_t slept_a, slept_b;
 static unsigned slept;
 
-/* ---- the floor ---- */
+/* ---- the stub layer ---- */
 
 struct vcpu *current_vcpu(void)
 {

@@ -30,7 +30,7 @@ static uint64_t policy_components;
 static unsigned pauses, live;
 static struct xen_domctl op;
 
-/* ---- the floor ---- */
+/* ---- the stub layer ---- */
 
 struct cpu_info *cpu_info(void)
 {

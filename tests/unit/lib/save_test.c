@@ -154,7 +154,8 @@ static void check_state(const struct xyl_pv_restored *made)
 	CHECK_THAT(made->store_mfn == new_frames[STORE] && made->console_mfn == new_frames[CONSOLE]);
 	CHECK_THAT(made->pages == LOW + 4 && new->page_count == LOW + 4 && new->max_pages == LOW + 4);
 	CHECK_THAT(new->map_kib == (LOW + 4) * 4);
-	CHECK_THAT(new->grants[0] == made->console_mfn &&new->grants[1] == made->store_mfn);
+	CHECK_THAT(new->grants[0] == made->console_mfn);
+	CHECK_THAT(new->grants[1] == made->store_mfn);
 	CHECK_THAT(start->store_mfn == made->store_mfn && start->console.domU.mfn == made->console_mfn);
 	CHECK_THAT(start->shared_info == (uint64_t)(FAKE_BASE + new->shared_index) << 12);
 	CHECK_THAT(shared->vcpu_info[1].evtchn_upcall_mask == 1 && !shared->vcpu_info[1].evtchn_pending_sel);

@@ -13,7 +13,6 @@
 #include "error.h"
 #include "layout.h"
 #include "nic.h"
-#include "screen.h"
 #include "storeio.h"
 #include "worker.h"
 
@@ -26,6 +25,7 @@ bool fake_frontends = true;
 uint64_t fake_free_pages = 1 << 20;
 uint64_t fake_claimed_pages;
 const char *fake_bad_image;
+gint fake_unpacked;
 
 static GMutex lock;
 static GCond changed;
@@ -829,8 +829,10 @@ char *storeio_backend_error(struct storeio *io, const char *dir)
 gboolean worker_unpack(struct worker *worker, const char *path, const char *guest, struct image *image,
                        GError **error)
 {
-	(void)worker, (void)path, (void)guest, (void)image, (void)error;
+	(void)worker, (void)path, (void)guest, (void)error;
 	pass(GATE_UNPACK, NULL);
+	image->bytes = 1;
+	g_atomic_int_inc(&fake_unpacked);
 	return TRUE;
 }
 
@@ -846,13 +848,17 @@ gboolean image_check(const char *path, guint64 max_bytes, guint64 guest_kib, con
 gboolean image_read(struct image *image, const char *path, guint64 max, const char *guest, const char *key,
                     GError **error)
 {
-	(void)image, (void)path, (void)max, (void)guest, (void)key, (void)error;
+	(void)path, (void)max, (void)guest, (void)key, (void)error;
+	image->bytes = 1;
+	g_atomic_int_inc(&fake_unpacked);
 	return TRUE;
 }
 
 void image_clear(struct image *image)
 {
-	(void)image;
+	if (image->bytes)
+		g_atomic_int_add(&fake_unpacked, -1);
+	image->bytes = 0;
 }
 
 struct disk *disk_open(const struct disk_conf *conf, const char *guest, GError **error)
@@ -957,7 +963,8 @@ void nic_waiter_close(struct nic_waiter *waiter)
 bool nic_connect(struct nic_waiter *waiter, const struct nic_conf *conf, uint32_t domid, uint32_t devid,
                  uint32_t mtu, int timeout_ms, const gint *cancelled, const char *guest, GError **error)
 {
-	(void)waiter, (void)devid, (void)mtu, (void)timeout_ms, (void)cancelled, (void)guest, (void)error;
+	(void)waiter, (void)devid, (void)mtu, (void)timeout_ms, (void)guest, (void)error;
+	pass(GATE_BACKEND, cancelled);
 	fake_lock();
 	fake_domains[domid].link_down = conf->link_down || conf->hold;
 	fake_unlock();
@@ -992,208 +999,4 @@ void backdev_wait_gone(int listener, const char *type, uint32_t domid, uint32_t 
 	if (fake_domains[domid].dying && !fake_held)
 		fake_domains[domid].there = false;
 	fake_unlock();
-}
-
-/* ---- screens ---- */
-
-struct screen {
-	uint32_t port, domid;
-	struct screen_owner owner;
-};
-
-/* The one that was started last; guarded by the lock, as the next two are. */
-static struct screen *last_screen;
-static bool screen_died;
-int fake_screens;
-int fake_images;
-int fake_quits;
-bool fake_no_image, fake_unsynced;
-
-bool screen_check(const struct screen_conf *conf, const char *guest, GError **error)
-{
-	(void)conf;
-	(void)guest;
-	(void)error;
-	return true;
-}
-
-/* It serves what is in the store. */
-static void serve(uint32_t domid)
-{
-	static const char *const types[] = { "vfb", "vkbd" };
-	int i;
-
-	for (i = 0; i < 2; i++) {
-		g_autofree char *state =
-		        g_strdup_printf("/local/domain/0/backend/%s/%u/0/state", types[i], domid);
-
-		fake_write(state, "2");
-	}
-}
-
-struct screen *screen_start(const struct screen_conf *conf, const struct screen_identity *who, uint32_t port,
-                            const gint *cancelled, const struct screen_owner *owner, GError **error)
-{
-	struct screen *screen = g_new0(struct screen, 1);
-
-	(void)cancelled;
-	(void)error;
-	screen->port = !conf ? 0 : conf->port ? conf->port : MAX(port, 5901);
-	screen->owner = *owner;
-	screen->domid = who->domid;
-	if (conf)
-		serve(who->domid);
-	fake_lock();
-	fake_screens++;
-	last_screen = screen;
-	screen_died = false;
-	fake_unlock();
-	return screen;
-}
-
-struct screen *screen_adopt(const struct screen_identity *who, uint32_t port,
-                            const struct screen_owner *owner)
-{
-	(void)who;
-	(void)port;
-	owner->free(owner->data);
-	return NULL;
-}
-
-void fake_screen_dies(void)
-{
-	struct screen *screen;
-
-	fake_lock();
-	screen = last_screen;
-	screen_died = true;
-	fake_unlock();
-	if (screen)
-		screen->owner.ended(screen->owner.data);
-}
-
-bool screen_has_ended(struct screen *screen, char **how)
-{
-	bool died;
-
-	fake_lock();
-	died = screen == last_screen && screen_died;
-	fake_unlock();
-	if (died)
-		*how = g_strdup("it has died");
-	return died;
-}
-
-uint32_t screen_port(const struct screen *screen)
-{
-	return screen->port;
-}
-
-void screen_forget(struct screen *screen)
-{
-	if (!screen)
-		return;
-	fake_lock();
-	if (last_screen == screen)
-		last_screen = NULL;
-	fake_unlock();
-	screen->owner.free(screen->owner.data);
-	g_free(screen);
-}
-
-void screen_kill(struct screen *screen)
-{
-	(void)screen;
-}
-
-void screen_end(const char *uuid, const char *guest)
-{
-	(void)uuid;
-	(void)guest;
-	fake_lock();
-	fake_screens = 0;
-	fake_unlock();
-}
-
-void screen_quit(struct screen *screen)
-{
-	fake_lock();
-	if (screen)
-		fake_quits++;
-	fake_unlock();
-}
-
-static char *image_state(const struct screen *screen, uint32_t devid)
-{
-	return g_strdup_printf("/local/domain/0/backend/qdisk/%u/%u/state", screen->domid, devid);
-}
-
-bool screen_image_add(struct screen *screen, const struct screen_image *image, const gint *cancelled,
-                      GError **error)
-{
-	g_autofree char *state = image_state(screen, image->devid);
-
-	(void)cancelled;
-	fake_lock();
-	fake_images++;
-	fake_unlock();
-	if (fake_no_image)
-		return xd_fail(error, XD_ERROR_DEVICE, "it does not answer in time");
-	fake_write(state, fake_frontends ? "4" : "2");
-	return true;
-}
-
-bool screen_image_remove(struct screen *screen, uint32_t devid, const gint *cancelled, GError **error)
-{
-	(void)screen, (void)devid, (void)cancelled, (void)error;
-	fake_lock();
-	fake_images--;
-	fake_unlock();
-	return true;
-}
-
-bool screen_image_resize(struct screen *screen, uint32_t devid, uint64_t bytes, const gint *cancelled,
-                         GError **error)
-{
-	(void)screen, (void)devid, (void)bytes, (void)cancelled, (void)error;
-	return true;
-}
-
-bool screen_settle(struct screen *screen, const gint *cancelled, GError **error)
-{
-	(void)screen, (void)cancelled, (void)error;
-	return true;
-}
-
-int screen_shoot(struct screen *screen, const gint *cancelled, GError **error)
-{
-	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-
-	(void)screen;
-	(void)cancelled;
-	if (fd < 0)
-		xd_fail(error, XD_ERROR_DEVICE, "no /dev/null");
-	return fd;
-}
-
-bool screen_send_keys(struct screen *screen, const uint32_t *keys, gsize count, uint32_t hold_ms,
-                      const gint *cancelled, GError **error)
-{
-	(void)screen;
-	(void)keys;
-	(void)count;
-	(void)hold_ms;
-	(void)cancelled;
-	(void)error;
-	return true;
-}
-
-bool screen_serve(struct screen *screen, int fd, bool skip_auth, const gint *cancelled, GError **error)
-{
-	(void)screen;
-	(void)fd;
-	(void)skip_auth;
-	(void)cancelled;
-	(void)error;
-	return true;
 }

@@ -136,6 +136,31 @@ static inline struct call *make(const char *method, GVariant *args)
 	return call;
 }
 
+/* With a descriptor; -1: without. */
+static inline struct call *begin_stream(const char *method, GVariant *args, int fd)
+{
+	g_autoptr(GUnixFDList) fds = g_unix_fd_list_new();
+	struct call *call = g_new0(struct call, 1);
+
+	if (fd >= 0)
+		g_unix_fd_list_append(fds, fd, NULL);
+	g_dbus_connection_call_with_unix_fd_list(client, NULL, OBJECT, INTERFACE, method, args, NULL,
+	                                         G_DBUS_CALL_FLAGS_NONE, G_MAXINT, fds, NULL, answered, call);
+	return call;
+}
+
+/* A file without a name. */
+static inline int scratch(void)
+{
+	g_autofree char *name = NULL;
+	int fd = g_file_open_tmp("stream-XXXXXX", &name, NULL);
+
+	if (fd < 0)
+		exit(1);
+	g_unlink(name);
+	return fd;
+}
+
 /* ---- guests ---- */
 
 struct test_guest {
@@ -241,6 +266,19 @@ static inline void create(struct test_guest *g, bool paused)
 		exit(1);
 	}
 	end(call);
+}
+
+static inline struct call *begin_save(const struct test_guest *g, int fd)
+{
+	return begin_stream("Save", g_variant_new("(shu)", g->uuid, 0, 0), fd);
+}
+
+/* Its kernel says that it can. */
+static inline void can_suspend(const struct test_guest *g)
+{
+	g_autofree char *path = g_strdup_printf("/local/domain/%u/control/feature-suspend", fake_find(g->id));
+
+	fake_write(path, "1");
 }
 
 static inline GLogWriterOutput quiet(GLogLevelFlags level, const GLogField *fields, gsize n, gpointer data)

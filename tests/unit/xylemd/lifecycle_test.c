@@ -7,15 +7,19 @@
 
 /* ---- states ---- */
 
-enum state { BUILDING, RUNNING, PAUSED, STOPPED, TEARDOWN, REBUILDING, DYING, STATES };
+enum state { OFF, BUILDING, RUNNING, PAUSED, STOPPED, TEARDOWN, REBUILDING, SAVING, SAVED, DYING, STATES };
 
-static const char *const state_names[STATES] = { "being built",       "running", "paused",
-	                                         "stopped by itself", "between", "being rebuilt",
-	                                         "being destroyed" };
+static const char *const state_names[STATES] = {
+	"off",     "being built",   "running",     "paused",          "stopped by itself",
+	"between", "being rebuilt", "being saved", "saved, and kept", "being destroyed"
+};
 
-static void reach(struct test_guest *g, enum state state)
+/* stream: of a save. */
+static void reach(struct test_guest *g, enum state state, int stream)
 {
 	new_guest(g);
+	if (state == OFF)
+		return;
 	if (state == BUILDING) {
 		fake_gate(GATE_UNPACK, false);
 		g->under_way = begin("Create", g_variant_new("(@a{sv}u)", configuration(g), 0));
@@ -23,7 +27,14 @@ static void reach(struct test_guest *g, enum state state)
 		return;
 	}
 	create(g, state == PAUSED);
+	can_suspend(g);
 	switch (state) {
+	case SAVING:
+	case SAVED:
+		fake_gate(GATE_SAVE, state == SAVED);
+		g->under_way = begin_save(g, stream);
+		UNTIL(state == SAVING ? fake_waiting(GATE_SAVE) : g->under_way->done);
+		break;
 	case STOPPED:
 		fake_stop(fake_find(g->id), XYL_SHUTDOWN_REBOOT);
 		break;
@@ -93,15 +104,65 @@ static GVariant *cpus(uint8_t map)
 	return g_variant_new_fixed_array(G_VARIANT_TYPE_BYTE, &map, 1, 1);
 }
 
-static const char *const methods[] = { "Create",       "Destroy",     "Shutdown",  "Reboot",
-	                               "Pause",        "Unpause",     "SetMemory", "SetVcpus",
-	                               "SetScheduler", "SetAffinity", "SetLink",   "AttachDevice",
-	                               "DetachDevice", "SetPolicy",   "ResizeDisk" };
+#define IN(state) (1u << (state))
+#define EACH      (IN(STATES) - 1)
+/* It runs, or is going to by itself. */
+#define LIVES  (IN(BUILDING) | IN(RUNNING) | IN(PAUSED) | IN(STOPPED) | IN(TEARDOWN) | IN(REBUILDING))
+#define STEADY (IN(RUNNING) | IN(PAUSED))
 
-static struct call *begin_method(const struct test_guest *g, const char *method)
+static const struct method {
+	const char *name;
+	unsigned int good, refused; /* the states in which it is to be so; in others it may be either */
+} methods[] = {
+	{ "Create", IN(OFF), EACH & ~IN(OFF) },
+	{ "Restore", IN(OFF), EACH & ~IN(OFF) },
+	{ "Destroy", EACH & ~(IN(OFF) | IN(DYING)), IN(OFF) },
+	{ "Shutdown", STEADY, IN(OFF) },
+	{ "Reboot", STEADY, IN(OFF) },
+	{ "Pause", LIVES, IN(OFF) },
+	{ "Unpause", LIVES, IN(OFF) },
+	{ "Save", STEADY, IN(OFF) | IN(SAVED) },
+	{ "Resume", IN(SAVED), IN(OFF) | STEADY },
+	{ "Dump", STEADY | IN(SAVING) | IN(SAVED), IN(OFF) },
+	{ "Cancel", IN(SAVING), EACH & ~(IN(SAVING) | IN(DYING)) },
+	{ "SetMemory", LIVES, IN(OFF) },
+	{ "SetVcpus", LIVES, IN(OFF) },
+	{ "SetScheduler", LIVES, IN(OFF) },
+	{ "SetAffinity", LIVES, IN(OFF) },
+	{ "SetLink", LIVES, IN(OFF) },
+	{ "AttachDevice", LIVES, IN(OFF) },
+	{ "DetachDevice", LIVES, IN(OFF) },
+	{ "SetPolicy", LIVES, IN(OFF) },
+	{ "SetOpaque", LIVES | IN(SAVING) | IN(SAVED), IN(OFF) },
+	{ "ResizeDisk", LIVES, IN(OFF) },
+	{ "ReleaseNic", STEADY, IN(OFF) },
+};
+
+/* One method in one state. */
+struct trial {
+	struct test_guest g;
+	const char *method;
+	uint32_t domid; /* the guest's domain when it is called; 0: it has none */
+	int fd;         /* the call's stream or file */
+};
+
+static struct call *begin_method(const struct trial *t)
 {
+	const struct test_guest *g = &t->g;
+	const char *method = t->method;
+
 	if (!strcmp(method, "Create"))
 		return begin(method, g_variant_new("(@a{sv}u)", configuration(g), 0));
+	if (!strcmp(method, "Restore"))
+		return begin_stream(method, g_variant_new("(@a{sv}hu)", configuration(g), 0, 0), t->fd);
+	if (!strcmp(method, "Save"))
+		return begin_save(g, t->fd);
+	if (!strcmp(method, "Dump"))
+		return begin_stream(method, g_variant_new("(shu)", g->uuid, 0, 0), t->fd);
+	if (!strcmp(method, "SetOpaque"))
+		return begin(method, g_variant_new("(ss)", g->uuid, "mine"));
+	if (!strcmp(method, "ReleaseNic"))
+		return begin(method, g_variant_new("(sus)", g->uuid, t->domid, MAC));
 	if (!strcmp(method, "Shutdown"))
 		return begin("Shutdown", g_variant_new("(ss)", g->uuid, "poweroff"));
 	if (!strcmp(method, "Reboot"))
@@ -180,15 +241,50 @@ static enum policy_action journal_poweroff(const struct test_guest *g)
 	return action;
 }
 
-/* Whether what method asks for is so. domid: the guest's domain, 0 when it has none. */
-static bool has_happened(const struct test_guest *g, const char *method, uint32_t domid)
+static bool opaque_is(const struct test_guest *g, const char *text)
+{
+	struct call *call = make("Get", g_variant_new("(s)", g->uuid));
+	g_autoptr(GVariant) domain = call->good ? g_variant_get_child_value(call->answer, 0) : NULL;
+	g_autoptr(GVariant) config =
+	        domain ? g_variant_lookup_value(domain, "config", G_VARIANT_TYPE_VARDICT) : NULL;
+	const char *opaque = "";
+	bool is = config && g_variant_lookup(config, "opaque", "&s", &opaque) && !strcmp(opaque, text);
+
+	end(call);
+	return is;
+}
+
+static bool begins_with(int fd, const char *text)
+{
+	char found[64] = "";
+
+	return pread(fd, found, sizeof(found) - 1, 0) >= 0 && g_str_has_prefix(found, text);
+}
+
+/* Whether what the method asks for is so. domid: the guest's domain, 0 when it has none. */
+static bool has_happened(const struct trial *t, uint32_t domid)
 {
 	const struct fake_domain *d = &fake_domains[domid];
+	const char *method = t->method;
 
 	if (!strcmp(method, "Destroy"))
-		return !domid && !journal_is_there(g);
+		return !domid && !journal_is_there(&t->g);
 	if (!domid)
 		return false;
+	if (!strcmp(method, "Create") || !strcmp(method, "Restore"))
+		return domid != t->domid && !d->pauses && !d->shutdown;
+	if (!strcmp(method, "Save"))
+		return d->shutdown && d->reason == XYL_SHUTDOWN_SUSPEND && begins_with(t->fd, FAKE_STREAM);
+	/* As it was before a save: not a new one. */
+	if (!strcmp(method, "Resume") || !strcmp(method, "Cancel"))
+		return domid == t->domid && !d->shutdown && !d->pauses;
+	if (!strcmp(method, "Dump"))
+		return begins_with(t->fd, "core, ");
+	if (!strcmp(method, "SetOpaque"))
+		return opaque_is(&t->g, "mine");
+	/* A new domain's interface waits for a release of its own. */
+	if (!strcmp(method, "ReleaseNic"))
+		return d->link_down == (domid != t->domid);
 	if (!strcmp(method, "Shutdown"))
 		return node_is(domid, "control/shutdown", "poweroff");
 	if (!strcmp(method, "Reboot"))
@@ -211,12 +307,10 @@ static bool has_happened(const struct test_guest *g, const char *method, uint32_
 	if (!strcmp(method, "ResizeDisk"))
 		return sectors_are(domid, "4096");
 	if (!strcmp(method, "SetPolicy"))
-		return journal_poweroff(g) == POLICY_PRESERVE;
+		return journal_poweroff(&t->g) == POLICY_PRESERVE;
 	if (!strcmp(method, "AttachDevice"))
 		return has_backend(domid, 202 << 8 | 16);
-	if (!strcmp(method, "DetachDevice"))
-		return !has_backend(domid, 202 << 8);
-	return false; /* Create of a guest that is there */
+	return !has_backend(domid, 202 << 8); /* DetachDevice */
 }
 
 static bool holds_after_reboot(const char *method)
@@ -230,50 +324,98 @@ static void open_gates(void)
 		fake_gate((enum gate)gate, true);
 }
 
-static void try_in_state(const char *method, enum state state)
+/* A save that is kept goes on as soon as it is resumed. */
+static void let_run(const struct trial *t)
 {
-	bool may_fail = state == DYING || !strcmp(method, "Create") || !strcmp(method, "Shutdown") ||
-	                !strcmp(method, "Reboot");
-	struct test_guest g;
+	end(make("Resume", g_variant_new("(s)", t->g.uuid)));
+	settle(&t->g);
+}
+
+static void try_in_state(const struct method *m, enum state state)
+{
+	struct trial t = { .method = m->name, .fd = scratch() };
+	int saved = scratch();
 	struct call *call;
 	uint32_t domid;
+	bool was_so, is_so;
 
-	reach(&g, state);
-	call = begin_method(&g, method);
+	if (!strcmp(m->name, "Restore") &&
+	    (write(t.fd, FAKE_STREAM, strlen(FAKE_STREAM)) < 0 || lseek(t.fd, 0, SEEK_SET)))
+		exit(1);
+	hold = !strcmp(m->name, "ReleaseNic");
+	reach(&t.g, state, saved);
+	t.domid = fake_find(t.g.id);
+	was_so = has_happened(&t, t.domid);
+	call = begin_method(&t);
 	/* It has reached xylemd before anything goes on. */
 	end(make("List", NULL));
 	open_gates();
 	UNTIL(call->done);
-	settle(&g);
-	domid = fake_find(g.id);
+	settle(&t.g);
+	domid = fake_find(t.g.id);
+	is_so = has_happened(&t, domid);
 	if (call->good)
-		tap_ok(has_happened(&g, method, domid), "%s of a guest that is %s: reported, and so it is",
-		       method, state_names[state]);
+		tap_ok(is_so && !(m->refused & IN(state)), "%s of a guest that is %s: reported, and so it is",
+		       m->name, state_names[state]);
 	else
-		tap_ok(may_fail, "%s of a guest that is %s: refused (%s)", method, state_names[state],
-		       call->error);
-	if (call->good && holds_after_reboot(method) && domid) {
+		tap_ok(!(m->good & IN(state)) && (!is_so || was_so || domid != t.domid),
+		       "%s of a guest that is %s: refused (%s)", m->name, state_names[state], call->error);
+	if (call->good && holds_after_reboot(m->name) && domid) {
+		if (fake_domains[domid].shutdown)
+			let_run(&t);
 		fake_stop(domid, XYL_SHUTDOWN_REBOOT);
-		settle(&g);
-		UNTIL(fake_find(g.id) && fake_find(g.id) != domid);
-		settle(&g);
-		tap_ok(has_happened(&g, method, fake_find(g.id)),
-		       "%s of a guest that was %s: it holds after a reboot", method, state_names[state]);
+		settle(&t.g);
+		UNTIL(fake_find(t.g.id) && fake_find(t.g.id) != domid);
+		settle(&t.g);
+		tap_ok(has_happened(&t, fake_find(t.g.id)),
+		       "%s of a guest that was %s: it holds after a reboot", m->name, state_names[state]);
 	}
 	end(call);
-	if (g.under_way) {
-		UNTIL(g.under_way->done);
-		end(g.under_way);
+	if (t.g.under_way) {
+		UNTIL(t.g.under_way->done);
+		if (!strcmp(m->name, "Cancel") && state == SAVING)
+			tap_ok(!t.g.under_way->good &&
+			               !g_strcmp0(t.g.under_way->error, "org.xylem.Error.Cancelled") &&
+			               !begins_with(saved, FAKE_STREAM),
+			       "and the save says that it was cancelled");
+		end(t.g.under_way);
 	}
-	end(make("Destroy", g_variant_new("(s)", g.uuid)));
-	settle(&g);
+	end(make("Destroy", g_variant_new("(s)", t.g.uuid)));
+	settle(&t.g);
+	hold = false;
+	close(t.fd);
+	close(saved);
 }
 
 static void test_calls_in_states(void)
 {
 	for (int state = 0; state < STATES; state++)
 		for (size_t i = 0; i < G_N_ELEMENTS(methods); i++)
-			try_in_state(methods[i], (enum state)state);
+			try_in_state(&methods[i], (enum state)state);
+}
+
+/* A backend may take long, and thousands of guests start at once. */
+static void test_kernel_let_go(void)
+{
+	struct test_guest g;
+	struct call *call;
+
+	fake_gate(GATE_BUILD, false);
+	fake_gate(GATE_BACKEND, false);
+	new_guest(&g);
+	call = begin("Create", g_variant_new("(@a{sv}u)", configuration(&g), 0));
+	UNTIL(fake_waiting(GATE_BUILD));
+	tap_ok(g_atomic_int_get(&fake_unpacked) == 2,
+	       "a guest's kernel and ramdisk are there when it is built");
+	fake_gate(GATE_BUILD, true);
+	UNTIL(fake_waiting(GATE_BACKEND));
+	tap_ok(!g_atomic_int_get(&fake_unpacked) && !call->done,
+	       "and let go before the first of its backends is waited for");
+	open_gates();
+	UNTIL(call->done);
+	tap_ok(call->good && !g_atomic_int_get(&fake_unpacked), "it starts all the same");
+	end(call);
+	end(make("Destroy", g_variant_new("(s)", g.uuid)));
 }
 
 /* What attaching gives back, also without a frontend, which is not waited for. */
@@ -340,7 +482,7 @@ static void attach_to(const struct test_guest *g, const char *unread, bool good,
 }
 
 /* A disk of another toolstack's domain; what the store does not tell of may be the same one. */
-static void test_disk_of_a_stranger(void)
+static void test_disk_of_a_foreign_domain(void)
 {
 	struct test_guest g;
 
@@ -350,11 +492,11 @@ static void test_disk_of_a_stranger(void)
 	attach_to(&g, "/backend/vbd", false, "no list of domains with disks");
 	fake_write("/local/domain/0/backend/vbd/77/51712/physical-device", "7:8");
 	fake_write("/local/domain/0/backend/vbd/77/51712/mode", "w");
-	attach_to(&g, NULL, true, "a stranger has another disk");
-	attach_to(&g, "/vbd/77", false, "no list of the stranger's disks");
-	attach_to(&g, "/physical-device", false, "no number of his disk");
+	attach_to(&g, NULL, true, "a foreign domain has another disk");
+	attach_to(&g, "/vbd/77", false, "no list of that one's disks");
+	attach_to(&g, "/physical-device", false, "no number of its disk");
 	fake_write("/local/domain/0/backend/vbd/77/51712/physical-device", "7:7");
-	attach_to(&g, NULL, false, "he has that one");
+	attach_to(&g, NULL, false, "it has that one");
 	fake_write("/local/domain/0/backend/vbd/77/51712/physical-device", "");
 	fake_write("/local/domain/0/backend/vbd/77/51712/mode", "");
 	end(make("Destroy", g_variant_new("(s)", g.uuid)));
@@ -540,7 +682,7 @@ static void test_cpupool(void)
 	end(make("Destroy", g_variant_new("(s)", g.uuid)));
 }
 
-/* An interface that somebody sets up first is down until he says so, in each life of the guest. */
+/* An interface that a client sets up first is down until it says so, in each life of the guest. */
 static void test_held_nic(void)
 {
 	struct test_guest g;
@@ -727,7 +869,7 @@ static void test_time_zone(void)
 		struct test_guest g;
 
 		g_setenv("TZ", zones[i], TRUE);
-		reach(&g, RUNNING);
+		reach(&g, RUNNING, -1);
 		tap_ok(fake_domains[fake_find(g.id)].time_offset_s == offsets[i],
 		       "a guest with the host's local time begins in the zone that the host has then, %s",
 		       zones[i]);
@@ -749,7 +891,7 @@ static void test_tsc(void)
 		bool good;
 
 		tsc = modes[i];
-		reach(&g, RUNNING);
+		reach(&g, RUNNING, -1);
 		first = fake_find(g.id);
 		good = fake_domains[first].tsc == set[i];
 		fake_stop(first, XYL_SHUTDOWN_REBOOT);
@@ -977,9 +1119,10 @@ int main(void)
 	test_time_zone();
 	test_tsc();
 	test_calls_in_states();
+	test_kernel_let_go();
 	test_attach_without_frontend();
 	test_detach_while_store_fails();
-	test_disk_of_a_stranger();
+	test_disk_of_a_foreign_domain();
 	test_cpupool();
 	test_held_nic();
 	test_screen();

@@ -9,23 +9,6 @@
 
 /* ---- saving ---- */
 
-static struct call *begin_stream(const char *method, GVariant *args, int fd)
-{
-	g_autoptr(GUnixFDList) fds = g_unix_fd_list_new();
-	struct call *call = g_new0(struct call, 1);
-
-	if (fd >= 0)
-		g_unix_fd_list_append(fds, fd, NULL);
-	g_dbus_connection_call_with_unix_fd_list(client, NULL, OBJECT, INTERFACE, method, args, NULL,
-	                                         G_DBUS_CALL_FLAGS_NONE, G_MAXINT, fds, NULL, answered, call);
-	return call;
-}
-
-static struct call *begin_save(const struct test_guest *g, int fd)
-{
-	return begin_stream("Save", g_variant_new("(shu)", g->uuid, 0, 0), fd);
-}
-
 static struct call *begin_live(const struct test_guest *g, int fd)
 {
 	return begin_stream("Save", g_variant_new("(shu)", g->uuid, 0, 1), fd);
@@ -34,15 +17,10 @@ static struct call *begin_live(const struct test_guest *g, int fd)
 /* It has a kernel that can suspend. */
 static uint32_t saveable(struct test_guest *g, bool paused)
 {
-	g_autofree char *path = NULL;
-	uint32_t domid;
-
 	new_guest(g);
 	create(g, paused);
-	domid = fake_find(g->id);
-	path = g_strdup_printf("/local/domain/%u/control/feature-suspend", domid);
-	fake_write(path, "1");
-	return domid;
+	can_suspend(g);
+	return fake_find(g->id);
 }
 
 static bool refused(struct call *call, const char *name)
@@ -81,6 +59,28 @@ static bool runs(uint32_t domid)
 	return is;
 }
 
+/* Whether it does so in the end. */
+static bool goes_on(uint32_t domid)
+{
+	gint64 until = g_get_monotonic_time() + DEADLINE;
+
+	while (!runs(domid) && g_get_monotonic_time() < until)
+		g_main_context_iteration(NULL, TRUE);
+	return runs(domid);
+}
+
+static void suspend_late(uint32_t domid)
+{
+	fake_stop(domid, XYL_SHUTDOWN_SUSPEND);
+	scan_request();
+}
+
+static bool suspends_and_goes_on(uint32_t domid)
+{
+	suspend_late(domid);
+	return goes_on(domid);
+}
+
 static bool asked(uint32_t domid)
 {
 	g_autofree char *path = g_strdup_printf("/local/domain/%u/control/shutdown", domid);
@@ -95,17 +95,6 @@ static bool destroyed(const struct test_guest *g)
 
 	settle(g);
 	return good && !fake_find(g->id);
-}
-
-static int scratch(void)
-{
-	g_autofree char *name = NULL;
-	int fd = g_file_open_tmp("stream-XXXXXX", &name, NULL);
-
-	if (fd < 0)
-		exit(1);
-	g_unlink(name);
-	return fd;
 }
 
 static void test_save_and_restore(void)
@@ -205,10 +194,7 @@ static void test_save_fails(void)
 	fake_suspend = FAKE_ACKNOWLEDGES;
 	tap_ok(refused(begin_save(&g, fd), "Timeout") && runs(domid),
 	       "one that answers and does not suspend");
-	fake_stop(domid, XYL_SHUTDOWN_SUSPEND);
-	scan_request();
-	UNTIL(runs(domid));
-	tap_ok(true, "and does so later: it goes on");
+	tap_ok(suspends_and_goes_on(domid), "and does so later: it goes on");
 	fake_suspend = FAKE_SUSPENDS;
 	fake_write(path, "");
 	tap_ok(refused(begin_save(&g, fd), "NotSupported") && runs(domid) && !asked(domid),
@@ -260,10 +246,7 @@ static void test_suspend_port(void)
 	fake_suspend = FAKE_IGNORES;
 	tap_ok(refused(begin_save(&g, fd), "Timeout") && runs(domid) && !asked(domid),
 	       "one that does not answer: it runs on");
-	fake_stop(domid, XYL_SHUTDOWN_SUSPEND);
-	scan_request();
-	UNTIL(runs(domid));
-	tap_ok(true, "and does so later: it goes on");
+	tap_ok(suspends_and_goes_on(domid), "and does so later: it goes on");
 	fake_suspend = FAKE_SUSPENDS;
 	fake_write(feature, "1");
 	fake_no_event = true;
@@ -300,12 +283,6 @@ static bool cancelled(const struct test_guest *g, struct call *call)
 	return succeeded(begin("Cancel", g_variant_new("(s)", g->uuid))) && refused(call, "Cancelled");
 }
 
-static void suspend_late(uint32_t domid)
-{
-	fake_stop(domid, XYL_SHUTDOWN_SUSPEND);
-	scan_request();
-}
-
 /* Requests that cannot be taken back: what each of them brings about later is undone, and nothing else. */
 static void test_cancelled_asked(bool by_event)
 {
@@ -320,15 +297,9 @@ static void test_cancelled_asked(bool by_event)
 	fake_suspend = by_event ? FAKE_IGNORES : FAKE_ACKNOWLEDGES;
 	tap_ok(cancelled(&g, begin_asked(&g, fd)) && runs(domid),
 	       "a save that is cancelled when its guest was asked %s ends at once", how);
-	suspend_late(domid);
-	UNTIL(runs(domid));
-	tap_ok(true, "the guest suspends then: it goes on");
+	tap_ok(suspends_and_goes_on(domid), "the guest suspends then: it goes on");
 	tap_ok(cancelled(&g, begin_asked(&g, fd)) && cancelled(&g, begin_asked(&g, fd)), "two of them");
-	suspend_late(domid);
-	UNTIL(runs(domid));
-	suspend_late(domid);
-	UNTIL(runs(domid));
-	tap_ok(true, "it suspends twice, and goes on");
+	tap_ok(suspends_and_goes_on(domid) && suspends_and_goes_on(domid), "it suspends twice, and goes on");
 	if (!cancelled(&g, begin_asked(&g, fd)))
 		exit(1);
 	{
@@ -339,9 +310,7 @@ static void test_cancelled_asked(bool by_event)
 		               runs(domid),
 		       "one, and another that succeeds");
 	}
-	suspend_late(domid);
-	UNTIL(runs(domid));
-	tap_ok(true, "the second request comes after that was resumed: it goes on");
+	tap_ok(suspends_and_goes_on(domid), "the second request comes after that was resumed: it goes on");
 	suspend_late(domid);
 	settle(&g);
 	tap_ok(!runs(domid) && fake_find(g.id) == domid, "a suspend of its own is its own");
@@ -654,17 +623,16 @@ static void test_cancelled_adopted(void)
 	struct test_guest g;
 	uint32_t domid = saveable(&g, false);
 	int fd = scratch();
+	bool first;
 
 	fake_suspend = FAKE_ACKNOWLEDGES;
 	if (!cancelled(&g, begin_asked(&g, fd)) || !cancelled(&g, begin_asked(&g, fd)))
 		exit(1);
 	next_xylemd(&g);
-	suspend_late(domid);
-	UNTIL(runs(domid));
+	first = suspends_and_goes_on(domid);
 	next_xylemd(&g);
-	suspend_late(domid);
-	UNTIL(runs(domid));
-	tap_ok(true, "two requests that were given up are known to the next xylemd");
+	tap_ok(first && suspends_and_goes_on(domid),
+	       "two requests that were given up are known to the next xylemd");
 	suspend_late(domid);
 	settle(&g);
 	tap_ok(!runs(domid), "and no third");
@@ -681,9 +649,7 @@ static void test_cancelled_adopted(void)
 	tap_ok(!runs(domid) && fake_find(g.id) == domid, "one that is saved after all stays so");
 	if (!succeeded(begin("Resume", g_variant_new("(s)", g.uuid))))
 		exit(1);
-	suspend_late(domid);
-	UNTIL(runs(domid));
-	tap_ok(true, "until it is resumed: then what is left comes, and it goes on");
+	tap_ok(suspends_and_goes_on(domid), "until it is resumed: then what is left comes, and it goes on");
 	fake_suspend = FAKE_SUSPENDS;
 	destroyed(&g);
 	close(fd);
