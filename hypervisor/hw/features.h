@@ -5,7 +5,7 @@
 
 #include "lib/types.h"
 
-void cpu_features_init(void);  /* CPUID of the boot CPU */
+void cpu_features_init(void); /* CPUID of the boot CPU */
 /* In cpu_init(): guests, dom0 too, see what their policy says, by whichever way they ask. Where a CPU refuses it, it is no
  * feature of the machine's. */
 void cpu_features_enforce(void);
