@@ -28,14 +28,17 @@ static uint64_t type_of(mfn_t mfn)
 	return types[frame_type(mfn, &pinned)] | (pinned ? XEN_DOMCTL_PFINFO_LPINTAB : 0);
 }
 
+#define WORDS_AT_ONCE 64
+
 static bool is_zero(mfn_t mfn)
 {
 	const uint64_t *w = mfn_map(mfn), *end = w + PAGE_SIZE / sizeof(*w);
 	uint64_t all = 0;
 
-	for (; !all && w < end; w += 16)
-		all = w[0] | w[1] | w[2] | w[3] | w[4] | w[5] | w[6] | w[7] | w[8] | w[9] | w[10] | w[11] |
-		      w[12] | w[13] | w[14] | w[15];
+	for (; !all && w < end; w += WORDS_AT_ONCE)
+#pragma GCC unroll 64
+		for (unsigned i = 0; i < WORDS_AT_ONCE; i++)
+			all |= w[i];
 	return !all;
 }
 

@@ -31,10 +31,11 @@
 /* Whoever may still use f as the type in word x flushes. The stamp is the time when that use ended. */
 static void flush_before_change(struct frame *f, uint64_t x)
 {
-	cpumask_t cpus = cpus_online;
+	cpumask_t cpus;
 
-	if (type_of(x) == PTYPE_NONE)
+	if (likely(type_of(x) == PTYPE_NONE))
 		return;
+	cpus = cpus_online;
 	if (!(x & TYPE_FOREIGN) && f->owner)
 		cpus = cpumask_and(&f->owner->dirty_cpus, &cpus_online);
 	tlb_filter(&cpus, READ_ONCE(f->tlb_stamp));
