@@ -36,26 +36,27 @@ static inline enum pvtables_result pvtables_translate(const uint64_t from[512], 
                                                       unsigned level, pvtables_fn *fn, const void *data,
                                                       uint64_t *entry)
 {
-	for (unsigned i = 0; i < PVTABLES_ENTRIES; i++) {
-		uint64_t e = from[i], frame;
+	uint64_t large = level > 1 ? PVTABLES_LARGE_BIT : 0;
 
-		if (i % 8 == 0 && pvtables_eight_zeros(from + i)) {
-			memset(to + i, 0, 8 * sizeof(*to));
-			i += 7;
+	for (unsigned first = 0; first < PVTABLES_ENTRIES; first += 8) {
+		if (pvtables_eight_zeros(from + first) ||
+		    (level == 4 && first >= PVTABLES_XEN_FIRST && first <= PVTABLES_XEN_LAST)) {
+			memset(to + first, 0, 8 * sizeof(*to));
 			continue;
 		}
-		if (level == 4 && i >= PVTABLES_XEN_FIRST && i <= PVTABLES_XEN_LAST)
-			e = 0;
-		if (e & PVTABLES_PRESENT) {
-			*entry = e;
-			if (level > 1 && e & PVTABLES_LARGE_BIT)
-				return PVTABLES_LARGE;
-			frame = fn(data, (e & PVTABLES_FRAMES) >> 12);
-			if (frame == XYL_PAGE_NONE)
-				return PVTABLES_UNKNOWN;
-			e = (e & ~PVTABLES_FRAMES) | frame << 12;
+		for (unsigned i = first; i < first + 8; i++) {
+			uint64_t e = from[i], frame;
+
+			if (e & PVTABLES_PRESENT) {
+				frame = e & large ? XYL_PAGE_NONE : fn(data, (e & PVTABLES_FRAMES) >> 12);
+				if (frame == XYL_PAGE_NONE) {
+					*entry = e;
+					return e & large ? PVTABLES_LARGE : PVTABLES_UNKNOWN;
+				}
+				e = (e & ~PVTABLES_FRAMES) | frame << 12;
+			}
+			to[i] = e;
 		}
-		to[i] = e;
 	}
 	return PVTABLES_OK;
 }

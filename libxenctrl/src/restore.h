@@ -22,6 +22,7 @@ struct restore_page {
 	uint8_t type; /* enum stream_page: the last that came */
 	bool spare;   /* it is in restore.spare */
 	bool zero;    /* it is known to have zeros, since nobody has written there */
+	bool listed;  /* it is in restore.tables */
 };
 
 struct restore {
@@ -39,8 +40,8 @@ struct restore {
 	struct restore_page *pages; /* in the order in which they came first */
 	uint64_t page_count, page_room;
 	uint64_t frame_count; /* of them that have a frame */
-	uint64_t table_count; /* of them that are page tables */
-	uint32_t *tables;     /* where these stand in pages, when all is there */
+	uint32_t *tables;     /* index of pages that are page tables, or were; room for all pages */
+	uint64_t table_count;
 	uint32_t *spare; /* index of pages that were none any more when they came last, and have a frame */
 	uint64_t spare_count;
 	uint32_t *slots; /* hash of their pfns: index in pages + 1, 0: free */

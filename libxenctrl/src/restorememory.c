@@ -112,7 +112,7 @@ static void compact(struct restore *r)
 {
 	uint64_t kept = 0;
 
-	r->spare_count = 0;
+	r->spare_count = r->table_count = 0;
 	for (uint64_t i = 0; i < r->page_count; i++) {
 		struct restore_page page = r->pages[i];
 
@@ -121,6 +121,8 @@ static void compact(struct restore *r)
 		page.spare = page.type == STREAM_PAGE_NONE;
 		if (page.spare)
 			r->spare[r->spare_count++] = (uint32_t)kept;
+		if (page.listed)
+			r->tables[r->table_count++] = (uint32_t)kept;
 		r->pages[kept++] = page;
 	}
 	r->page_count = kept;
@@ -133,12 +135,15 @@ static int grow(struct restore *r)
 	uint64_t room = r->page_room ? 2 * r->page_room : 2 * XYL_BATCH;
 	struct restore_page *pages = realloc(r->pages, room * sizeof(*pages));
 	uint32_t *spare = pages ? realloc(r->spare, room * sizeof(*spare)) : NULL;
-	uint32_t *slots = spare ? calloc(2 * room, sizeof(*slots)) : NULL;
+	uint32_t *tables = spare ? realloc(r->tables, room * sizeof(*tables)) : NULL;
+	uint32_t *slots = tables ? calloc(2 * room, sizeof(*slots)) : NULL;
 
 	if (pages)
 		r->pages = pages;
 	if (spare)
 		r->spare = spare;
+	if (tables)
+		r->tables = tables;
 	if (!slots)
 		return stream_fail(&r->s, ENOMEM, "out of memory");
 	if (!r->key)
@@ -171,7 +176,9 @@ static struct restore_page *add_page(struct restore *r, uint64_t pfn)
 {
 	struct restore_page *page = &r->pages[r->page_count];
 
-	*page = (struct restore_page){ XYL_PAGE_NONE, (uint32_t)pfn, STREAM_PAGE_ALLOCATED, false, false };
+	*page = (struct restore_page){ .mfn = XYL_PAGE_NONE,
+		                       .pfn = (uint32_t)pfn,
+		                       .type = STREAM_PAGE_ALLOCATED };
 	*slot_of(r, pfn) = (uint32_t)++r->page_count;
 	return page;
 }
@@ -323,12 +330,18 @@ static int populate(struct restore *r, const uint64_t *list, uint32_t count)
 	return 0;
 }
 
+static void list_table(struct restore *r, struct restore_page *page)
+{
+	page->listed = true;
+	r->tables[r->table_count++] = (uint32_t)(page - r->pages);
+}
+
 /* What a page is from now on. */
 static void set_type(struct restore *r, struct restore_page *page, unsigned type)
 {
-	r->table_count += stream_page_is_table(type);
-	r->table_count -= stream_page_is_table(page->type);
 	page->type = (uint8_t)type;
+	if (stream_page_is_table(type) && !page->listed)
+		list_table(r, page);
 	if (type != STREAM_PAGE_NONE || page->spare || page->mfn == XYL_PAGE_NONE)
 		return;
 	page->spare = true;
@@ -568,17 +581,15 @@ static int translate(struct restore *r, const struct restore_page *page, uint64_
 	                  (unsigned long long)entry);
 }
 
-static int find_tables(struct restore *r)
+/* Drops those that are none any more. */
+static void settle_tables(struct restore *r)
 {
 	uint64_t n = 0;
 
-	r->tables = malloc((r->table_count + 1) * sizeof(*r->tables));
-	if (!r->tables)
-		return stream_fail(&r->s, ENOMEM, "out of memory");
-	for (uint64_t i = 0; n < r->table_count; i++)
-		if (r->pages[i].type != STREAM_PAGE_NORMAL && stream_page_is_table(r->pages[i].type))
-			r->tables[n++] = (uint32_t)i;
-	return 0;
+	for (uint64_t i = 0; i < r->table_count; i++)
+		if (stream_page_is_table(r->pages[r->tables[i]].type))
+			r->tables[n++] = r->tables[i];
+	r->table_count = n;
 }
 
 static int translate_tables(struct restore *r)
@@ -604,8 +615,14 @@ static int translate_tables(struct restore *r)
 /* The entries of one page of the guest's table of frames. */
 static void fill_table_page(struct restore *r, uint64_t first, uint64_t *out)
 {
-	for (uint64_t i = 0; i < PAGE_WORDS; i++)
-		out[i] = restore_mfn(r, first + i); /* none is all ones there as well */
+	for (uint64_t i = 0; i < PAGE_WORDS; i++) {
+		const struct restore_page *page = restore_page(r, first + i), *end = r->pages + r->page_count;
+
+		out[i] = page ? page->mfn : XYL_PAGE_NONE; /* which is all ones there as well */
+		/* Those behind it mostly stand behind it here, too. */
+		for (; page && i + 1 < PAGE_WORDS && page + 1 < end && page[1].pfn == first + i + 1; page++)
+			out[++i] = page[1].mfn;
+	}
 }
 
 static int write_table_pages(struct restore *r)
@@ -675,7 +692,8 @@ int restore_finish_memory(struct restore *r)
 	if (give_back(r, r->spare_count) < 0)
 		return -1;
 	kib = r->how->max_memory_kib ? r->how->max_memory_kib : r->frame_count * 4;
-	if (find_tables(r) < 0 || translate_tables(r) < 0 || write_table_pages(r) < 0 || pin_tables(r) < 0)
+	settle_tables(r);
+	if (translate_tables(r) < 0 || write_table_pages(r) < 0 || pin_tables(r) < 0)
 		return -1;
 	if (xyl_memory_set_max(r->x, r->domid, kib) < 0 || xyl_memory_set_map(r->x, r->domid, kib) < 0)
 		return stream_because(&r->s);
