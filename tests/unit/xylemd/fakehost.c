@@ -141,6 +141,8 @@ int xyl_domain_info(struct xyl *x, uint32_t domid, struct xyl_dominfo *info)
 	return d ? 0 : fail(ESRCH);
 }
 
+unsigned fake_lists;
+
 int xyl_domain_list_all(struct xyl *x, struct xyl_dominfo **infos)
 {
 	struct xyl_dominfo *list = calloc(FAKE_DOMAINS, sizeof(*list));
@@ -153,6 +155,7 @@ int xyl_domain_list_all(struct xyl *x, struct xyl_dominfo **infos)
 		if (i == 0 || fake_domains[i].there)
 			tell(i, &list[count++]);
 	}
+	fake_lists++;
 	fake_unlock();
 	*infos = list;
 	return count;

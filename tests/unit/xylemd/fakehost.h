@@ -47,6 +47,7 @@ extern bool fake_held; /* another guest maps a page of each domain that dies now
 extern uint64_t fake_free_pages, fake_claimed_pages;
 extern const char *fake_bad_image; /* "kernel" or "ramdisk": it cannot be used, as its inode tells */
 extern gint fake_unpacked;         /* kernels and ramdisks that are held in memory; atomic */
+extern unsigned fake_lists;        /* how often all domains were listed; fake_lock() */
 extern bool fake_console_refused;  /* xenconsoled cannot have what a console ends at */
 extern const char *fake_unread;    /* what the store cannot read or remove: paths that end so; NULL: none */
 extern gint fake_refusals;         /* how often it could not; atomic */
