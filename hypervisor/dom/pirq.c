@@ -281,15 +281,15 @@ static int map_gsi(struct domain *d, struct physdev_map_pirq *map)
 
 /*
  * Whether an MSI-X entry may be here (PCI 3.0, 6.8.2: 16 bytes, tables are aligned to 8): not in memory, where what is
- * written lands in somebody's page, and not in what the hypervisor keeps for itself.
+ * written lands in somebody's page, not in what the hypervisor keeps for itself, and within the one page that is mapped for it.
  */
 static bool is_device_table(struct domain *d, uint64_t table, unsigned number)
 {
 	uint64_t entry = table + number * 16ull;
-	mfn_t first = maddr_to_mfn(MADDR(entry)), last = maddr_to_mfn(MADDR(entry + 15));
+	mfn_t page = maddr_to_mfn(MADDR(entry));
 
-	return !(entry & 7) && entry + 15 > table && !mfn_is_ram(first) && !mfn_is_ram(last) &&
-	       mm_iomem_contains(&d->mm, first.m, last.m);
+	return !(entry & 7) && entry + 15 > table && mfn_eq(page, maddr_to_mfn(MADDR(entry + 15))) &&
+	       !mfn_is_ram(page) && mm_iomem_contains(&d->mm, page.m, page.m);
 }
 
 static int map_msi(struct domain *d, struct physdev_map_pirq *map)

@@ -275,6 +275,8 @@ static void test_pirqs(void)
 		{ (IO_FRAMES << PAGE_SHIFT) - 8, 0, -EINVAL, "half in registers of the hypervisor's too" },
 		{ (IO_FRAMES - 1) << PAGE_SHIFT, 0, -EINVAL, "in those too" },
 		{ ~0ull << 4, 2, -EINVAL, "behind the end of addresses too" },
+		{ IO_FRAMES << PAGE_SHIFT | 8, 255, -EINVAL,
+		  "over the end of the page that is mapped for it too" },
 		{ IO_FRAMES << PAGE_SHIFT | 0x808, 3, 0, "in registers of a device is taken" },
 	};
 	struct physdev_map_pirq map = { .type = MAP_PIRQ_TYPE_GSI, .index = 5, .pirq = -1 };
@@ -400,7 +402,7 @@ static void test_dead_pirqs(void)
 
 int main(void)
 {
-	tap_plan(16 + 4 + 12 + 7 + 5 + 2 + 3 + 25 + 5 + 1 + 1);
+	tap_plan(16 + 4 + 12 + 7 + 5 + 2 + 3 + 26 + 5 + 1 + 1);
 	machine_init(4096, 2);
 	dom0 = machine_domain(0, 1);
 	a = machine_domain(1, 2);
