@@ -71,6 +71,8 @@ static uint64_t reduced_cr3(struct vcpu *v, mfn_t l4, mfn_t full)
 		r->domain = v->domain;
 		r->generation = generation;
 	}
+	/* Whether the M2P is there goes with the kernel's L4 as well, which may have changed. */
+	r->l4[256] = from[256];
 	return mfn_to_maddr(mfn_of(r->l4)).a;
 }
 

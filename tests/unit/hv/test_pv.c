@@ -289,6 +289,31 @@ static void reduced_tables_of_a_copy(void)
 	verdict("xpti: a copy of a copy of the tables is not taken for newer than that");
 }
 
+/* A kernel runs on the L4 that is its user's, too, and then on another one: no count of the domain's changes. */
+static void reduced_tables_hide_the_m2p(void)
+{
+	struct vcpu *v = d2->vcpus[0];
+	struct fake_pv_tree t = give_tables(v);
+	const uint64_t *reduced;
+
+	begin();
+	d2->xpti = d2->mm.l4_copied = d2->mm.linear_l4 = true;
+	cpu_set_current(v);
+	v->l4_user = v->l4_kernel;
+	v->pv.kernel_mode = false;
+	pv_load_address_space(v);
+	reduced = mfn_map(maddr_to_mfn(MADDR(cpu_info()->guest_cr3)));
+	CHECK_THAT(reduced[HV_L4_FIRST] & PTE_P);
+	v->l4_kernel = INVALID_MFN;
+	pv_load_address_space(v);
+	CHECK_THAT(reduced == mfn_map(maddr_to_mfn(MADDR(cpu_info()->guest_cr3))) && !reduced[HV_L4_FIRST]);
+	v->pv.kernel_mode = true;
+	v->l4_user = INVALID_MFN;
+	d2->xpti = d2->mm.l4_copied = d2->mm.linear_l4 = false;
+	CHECK_THAT(!pt_put(&d2->mm, t.l4, false));
+	verdict("xpti: the user's tables have the M2P as long as they are the kernel's, and no longer");
+}
+
 /*
  * A domain changes its L4 more often than there are numbers up to its successor's, and dies. The successor gets its
  * memory: struct domain and L4 are at the same place, and the CPU's copy is still the old one.
@@ -713,12 +738,13 @@ int main(void)
 	d1 = fake_pv_domain(1, 4);
 	d2 = fake_pv_domain(2, 1);
 	(void)d0;
-	tap_plan(15);
+	tap_plan(16);
 	emulated_store_reads_no_foreign_memory();
 	refused_context_is_given_up_in_slices();
 	reduced_tables_are_not_older_than_the_flush();
 	reduced_tables_are_no_successors();
 	reduced_tables_of_a_copy();
+	reduced_tables_hide_the_m2p();
 	give_tables(d1->vcpus[0]);
 	give_tables(d1->vcpus[3]);
 	give_tables(d2->vcpus[0]);
