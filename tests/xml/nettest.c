@@ -187,8 +187,12 @@ virConnectPtr virGetConnectNetwork(void)
 	return virObjectRef(conn);
 }
 
-int virDomainNetAllocateActualDevice(virConnectPtr c G_GNUC_UNUSED, virDomainDef *def G_GNUC_UNUSED,
-                                     virDomainNetDef *net)
+/* In the place of libvirt's; by this name, as the type of def is not the same in all versions. */
+int allocate_actual_device(virConnectPtr c, const virDomainDef *def,
+                           virDomainNetDef *net) __asm__("virDomainNetAllocateActualDevice");
+
+int allocate_actual_device(virConnectPtr c G_GNUC_UNUSED, const virDomainDef *def G_GNUC_UNUSED,
+                           virDomainNetDef *net)
 {
 	virDomainActualNetDef *actual = g_new0(virDomainActualNetDef, 1);
 
