@@ -270,7 +270,9 @@ static int do_migrate(void)
 	uri = g_strdup_printf("tcp://127.0.0.1:%u", ntohs(at.sin_port));
 	thread = g_thread_new("destination", hear_guest, GINT_TO_POINTER(listener));
 	ret = perform(uri);
-	shutdown(listener, SHUT_RDWR);
+	/* All may be sent before it is accepted: then it is heard yet. */
+	if (ret)
+		shutdown(listener, SHUT_RDWR);
 	arrived = GPOINTER_TO_INT(g_thread_join(thread));
 	close(listener);
 	return ret;
@@ -681,9 +683,13 @@ static bool agrees(void)
 static void redefine(const char *on_crash)
 {
 	g_autofree char *xml = g_strdup_printf(XML, on_crash);
+	gint64 until = g_get_monotonic_time() + WAIT_US;
 
 	virObjectUnref(dom);
-	dom = define_xml(conn, xml);
+	/* libvirt refuses a name that is just about to go. */
+	while (!(dom = define_xml(conn, xml)) && virGetLastErrorCode() == VIR_ERR_OPERATION_FAILED &&
+	       strstr(virGetLastErrorMessage(), "already being removed") && g_get_monotonic_time() < until)
+		g_usleep(2000);
 	must(dom ? 0 : -1, "define");
 }
 
