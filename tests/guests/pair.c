@@ -297,3 +297,17 @@ void child_wait_go(uint32_t step)
 	while (box->go < step)
 		rest();
 }
+
+void child_second_vcpu(void (*entry)(void), void *stack_end)
+{
+	static struct vcpu_guest_context c;
+
+	c.flags = VGCF_in_kernel;
+	c.ctrlreg[3] = mfn_of((void *)start_info->pt_base) << 12;
+	c.user_regs.rip = (uint64_t)entry;
+	c.user_regs.rsp = (uint64_t)stack_end - 8;
+	c.user_regs.cs = 0xe033;
+	c.user_regs.ss = 0xe02b;
+	EXPECT_EQ(HC(vcpu_op, VCPUOP_initialise, 1, &c), 0);
+	EXPECT_EQ(HC(vcpu_op, VCPUOP_up, 1, NULL), 0);
+}

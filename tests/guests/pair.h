@@ -56,5 +56,7 @@ void child_run(void);
 extern struct mailbox *box;
 void child_step(uint32_t step);    /* tells it, and sends an event */
 void child_wait_go(uint32_t step); /* until dom0 has set go that high */
+/* Its vcpu 1 runs that, which does not return, on a stack that ends there; once. */
+void child_second_vcpu(void (*entry)(void), void *stack_end);
 
 #endif

@@ -79,19 +79,10 @@ static void second(void)
 
 void child_run(void)
 {
-	static struct vcpu_guest_context c;
-
 	trap_hook = survive;
 	prepare(&env[0], box->word[6]);
 	prepare(&env[1], box->word[6] * 3 + 1);
-	c.flags = VGCF_in_kernel;
-	c.ctrlreg[3] = mfn_of((void *)start_info->pt_base) << 12;
-	c.user_regs.rip = (uint64_t)second;
-	c.user_regs.rsp = (uint64_t)stack + sizeof(stack) - 8;
-	c.user_regs.cs = 0xe033;
-	c.user_regs.ss = 0xe02b;
-	EXPECT_EQ(HC(vcpu_op, VCPUOP_initialise, 1, &c), 0);
-	EXPECT_EQ(HC(vcpu_op, VCPUOP_up, 1, NULL), 0);
+	child_second_vcpu(second, stack + sizeof(stack));
 	box->step = 1;
 	fuzz(&env[0], &box->word[4]);
 }

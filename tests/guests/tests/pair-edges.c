@@ -158,21 +158,12 @@ static void second(void)
 
 void child_run(void)
 {
-	static struct vcpu_guest_context c;
-
 	trap_hook = on_trap;
 	event_hook = on_event;
 	prepare(0);
 	if (box->word[WORD_VCPUS] == 2) {
 		prepare(1);
-		c.flags = VGCF_in_kernel;
-		c.ctrlreg[3] = mfn_of((void *)start_info->pt_base) << 12;
-		c.user_regs.rip = (uint64_t)second;
-		c.user_regs.rsp = (uint64_t)stack1 + sizeof(stack1) - 8;
-		c.user_regs.cs = 0xe033;
-		c.user_regs.ss = 0xe02b;
-		EXPECT_EQ(HC(vcpu_op, VCPUOP_initialise, 1, &c), 0);
-		EXPECT_EQ(HC(vcpu_op, VCPUOP_up, 1, NULL), 0);
+		child_second_vcpu(second, stack1 + sizeof(stack1));
 	}
 	box->step = 1;
 	fuzz(&fuzzers[0], &box->word[WORD_CALLS]);

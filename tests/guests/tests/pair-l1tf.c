@@ -212,17 +212,8 @@ static void second(void)
 
 static void start_second(void)
 {
-	static struct vcpu_guest_context c;
-
 	second_page = page_alloc();
-	c.flags = VGCF_in_kernel;
-	c.ctrlreg[3] = mfn_of((void *)start_info->pt_base) << 12;
-	c.user_regs.rip = (uint64_t)second;
-	c.user_regs.rsp = (uint64_t)stack + sizeof(stack) - 8;
-	c.user_regs.cs = 0xe033;
-	c.user_regs.ss = 0xe02b;
-	EXPECT_EQ(HC(vcpu_op, VCPUOP_initialise, 1, &c), 0);
-	EXPECT_EQ(HC(vcpu_op, VCPUOP_up, 1, NULL), 0);
+	child_second_vcpu(second, stack + sizeof(stack));
 }
 
 void child_run(void)
