@@ -47,8 +47,7 @@ static struct l4_copies {
 void pt_copies_init(unsigned cpu)
 {
 	copies[cpu].lock = SPINLOCK(RANK_L4_COPY);
-	for_each_copy(copy, &copies[cpu])
-	{
+	for_each_copy(copy, &copies[cpu]) {
 		mfn_t page = heap_alloc(0, 0);
 
 		if (mfn_eq(page, INVALID_MFN))
@@ -234,8 +233,9 @@ void l4_written(struct domain_mm *d, const uint64_t *pe)
 		struct l4_copies *c = &copies[cpu];
 		uint64_t flags = spin_lock_irqsave(&c->lock);
 
-		for_each_copy(copy, c) if (is_copy_of(copy, d, l4))
-		        WRITE_ONCE(copy->l4[i], copied_entry(d, shadowed, READ_ONCE(*pe)));
+		for_each_copy(copy, c)
+			if (is_copy_of(copy, d, l4))
+				WRITE_ONCE(copy->l4[i], copied_entry(d, shadowed, READ_ONCE(*pe)));
 		spin_unlock_irqrestore(&c->lock, flags);
 	}
 	/* Afterwards: what was copied from a copy before that (xpti) is not as new. */
@@ -249,11 +249,11 @@ bool l4_copy_link(const struct domain_mm *d, mfn_t l4, unsigned slot, uint64_t e
 	uint64_t flags = spin_lock_irqsave(&c->lock);
 	bool changed = false;
 
-	for_each_copy(copy, c) if (is_copy_of(copy, d, l4) && copy->l4[slot] != e)
-	{
-		WRITE_ONCE(copy->l4[slot], e);
-		changed = true;
-	}
+	for_each_copy(copy, c)
+		if (is_copy_of(copy, d, l4) && copy->l4[slot] != e) {
+			WRITE_ONCE(copy->l4[slot], e);
+			changed = true;
+		}
 	spin_unlock_irqrestore(&c->lock, flags);
 	return changed;
 }
@@ -264,8 +264,7 @@ void l4_copies_empty(struct domain_mm *d)
 		struct l4_copies *c = &copies[cpu];
 		uint64_t flags = spin_lock_irqsave(&c->lock);
 
-		for_each_copy(copy, c)
-		{
+		for_each_copy(copy, c) {
 			if (copy->d != d)
 				continue;
 			empty_slots(copy->l4, 0, HV_L4_FIRST);
@@ -284,7 +283,9 @@ void l4_copies_forget(const struct domain_mm *d)
 
 		if (c->d == d)
 			c->d = NULL;
-		for_each_copy(copy, c) if (copy->d == d) copy->d = NULL;
+		for_each_copy(copy, c)
+			if (copy->d == d)
+				copy->d = NULL;
 		spin_unlock_irqrestore(&c->lock, flags);
 	}
 }
