@@ -166,14 +166,15 @@ class Suite:
 
 
 def keep_log(vm):
-    """Shows what the serial log and the daemons' logs hold since the last failure."""
+    """Shows what the serial log, the daemons' logs and the guests' consoles hold since the last failure."""
     text = vm.console()
     new = text[getattr(vm, "shown", 0):].split("\n")[-12:]
     vm.shown = len(text)
     if vm.running() and vm.nic != "none":
         try:
-            new += vm.ssh("cd /var/log; for f in xen/*.log libvirt/libvirtd.log; do [ $f -nt /run/shown -o ! -e /run/shown ] && "
-                          "[ -s $f ] && echo == $f && tail -n 4 $f; done; touch /run/shown", check=False, timeout=30).stdout.split("\n")
+            new += vm.ssh("cd /var/log; for f in xen/*.log libvirt/libvirtd.log xen/console/*.log; do "
+                          "[ $f -nt /run/shown -o ! -e /run/shown ] && [ -s $f ] && echo == $f && tail -n 4 $f; done; touch /run/shown",
+                          check=False, timeout=30).stdout.split("\n")
         except xylemvm.VMError:
             new.append("(ssh does not answer)")
     for line in new:
