@@ -9,7 +9,9 @@
 #include "private.h"
 
 /* What stands for a frame or pfn in the other numbering; XYL_PAGE_NONE: nothing does. */
-typedef uint64_t pvtables_fn(const void *data, uint64_t frame);
+typedef uint64_t pvtables_fn(void *data, uint64_t frame);
+/* The same for the frame behind the one that was asked for last, if that costs less to tell; XYL_PAGE_NONE: ask for it. */
+typedef uint64_t pvtables_next_fn(void *data);
 
 enum pvtables_result { PVTABLES_OK, PVTABLES_UNKNOWN, PVTABLES_LARGE };
 
@@ -27,35 +29,44 @@ static inline bool pvtables_eight_zeros(const uint64_t *e)
 }
 
 /*
- * Copies a table of a level (1 to 4) and turns the frame of each present entry into what fn says. The entries of an L4 that
- * belong to the hypervisor become 0. What cannot be is told, and *entry is the one: PVTABLES_UNKNOWN fn does not know its
- * frame, PVTABLES_LARGE it maps a large page. from and to may be the same. Makes no hypercalls. Inline, so that fn is, too: a
- * guest stands still meanwhile. Source: xen/arch-x86/xen-x86_64.h, SDM volume 3, 4.5.
+ * Copies a table of a level (1 to 4) and turns the frame of each present entry into what fn says, or next, which may be NULL.
+ * The entries of an L4 that belong to the hypervisor become 0. What cannot be is told, and *entry is the one:
+ * PVTABLES_UNKNOWN fn does not know its frame, PVTABLES_LARGE it maps a large page. from and to may be the same. Makes no
+ * hypercalls. Inline, so that the functions are, too: a guest stands still meanwhile. Source: xen/arch-x86/xen-x86_64.h, SDM
+ * volume 3, 4.5.
  */
 static inline enum pvtables_result pvtables_translate(const uint64_t from[512], uint64_t to[512],
-                                                      unsigned level, pvtables_fn *fn, const void *data,
-                                                      uint64_t *entry)
+                                                      unsigned level, pvtables_fn *fn, pvtables_next_fn *next,
+                                                      void *data, uint64_t *entry)
 {
 	uint64_t large = level > 1 ? PVTABLES_LARGE_BIT : 0;
+	unsigned i = 0;
 
-	for (unsigned first = 0; first < PVTABLES_ENTRIES; first += 8) {
-		if (pvtables_eight_zeros(from + first) ||
-		    (level == 4 && first >= PVTABLES_XEN_FIRST && first <= PVTABLES_XEN_LAST)) {
-			memset(to + first, 0, 8 * sizeof(*to));
+	while (i < PVTABLES_ENTRIES) {
+		uint64_t e = from[i], frame;
+
+		if (i % 8 == 0 && (pvtables_eight_zeros(from + i) ||
+		                   (level == 4 && i >= PVTABLES_XEN_FIRST && i <= PVTABLES_XEN_LAST))) {
+			memset(to + i, 0, 8 * sizeof(*to));
+			i += 8;
 			continue;
 		}
-		for (unsigned i = first; i < first + 8; i++) {
-			uint64_t e = from[i], frame;
-
-			if (e & PVTABLES_PRESENT) {
-				frame = e & large ? XYL_PAGE_NONE : fn(data, (e & PVTABLES_FRAMES) >> 12);
-				if (frame == XYL_PAGE_NONE) {
-					*entry = e;
-					return e & large ? PVTABLES_LARGE : PVTABLES_UNKNOWN;
-				}
-				e = (e & ~PVTABLES_FRAMES) | frame << 12;
-			}
-			to[i] = e;
+		if (!(e & PVTABLES_PRESENT)) {
+			to[i++] = e;
+			continue;
+		}
+		frame = e & large ? XYL_PAGE_NONE : fn(data, (e & PVTABLES_FRAMES) >> 12);
+		if (frame == XYL_PAGE_NONE) {
+			*entry = e;
+			return e & large ? PVTABLES_LARGE : PVTABLES_UNKNOWN;
+		}
+		to[i++] = (e & ~PVTABLES_FRAMES) | frame << 12;
+		/* What maps all of a guest's memory is most of what there is to do: one frame behind the other. */
+		for (; level == 1 && next && i < PVTABLES_ENTRIES; i++) {
+			if (from[i] != e + XYL_PAGE_BYTES || (frame = next(data)) == XYL_PAGE_NONE)
+				break;
+			e += XYL_PAGE_BYTES;
+			to[i] = (e & ~PVTABLES_FRAMES) | frame << 12;
 		}
 	}
 	return PVTABLES_OK;

@@ -562,16 +562,37 @@ int restore_page_data(struct restore *r, uint32_t bytes)
 
 /* ---- when all is there ---- */
 
-static uint64_t to_mfn(const void *data, uint64_t pfn)
+/* Where the pages of a table's entries are looked for. */
+struct cursor {
+	struct restore *r;
+	const struct restore_page *at, *end; /* of what was asked for last; of all */
+};
+
+static inline uint64_t to_mfn(void *data, uint64_t pfn)
 {
-	return restore_mfn((struct restore *)(uintptr_t)data, pfn);
+	struct cursor *c = data;
+
+	c->at = restore_page(c->r, pfn);
+	return c->at ? c->at->mfn : XYL_PAGE_NONE;
+}
+
+static inline uint64_t to_next_mfn(void *data)
+{
+	struct cursor *c = data;
+
+	if (c->at + 1 >= c->end || c->at[1].pfn != c->at->pfn + 1)
+		return XYL_PAGE_NONE;
+	c->at++;
+	return c->at->mfn;
 }
 
 static int translate(struct restore *r, const struct restore_page *page, uint64_t *table)
 {
+	struct cursor c = { .r = r, .end = r->pages + r->page_count };
 	unsigned level = page->type & 7u;
 	uint64_t entry = 0;
-	enum pvtables_result result = pvtables_translate(table, table, level, to_mfn, r, &entry);
+	enum pvtables_result result =
+	        pvtables_translate(table, table, level, to_mfn, to_next_mfn, &c, &entry);
 
 	if (result == PVTABLES_OK)
 		return 0;

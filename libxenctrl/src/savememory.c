@@ -17,7 +17,7 @@
 
 /* ---- the table of frames ---- */
 
-static uint64_t to_pfn(const void *data, uint64_t mfn)
+static uint64_t to_pfn(void *data, uint64_t mfn)
 {
 	return guestp2m_pfn(data, mfn);
 }
@@ -265,8 +265,9 @@ static int normalise(struct saver *v, uint64_t page, const uint8_t *from, uint8_
 {
 	unsigned level = (unsigned)(page >> STREAM_PFN_TYPE_BIT) & 7;
 	uint64_t entry = 0;
-	enum pvtables_result result = pvtables_translate(
-	        (const uint64_t *)(const void *)from, (uint64_t *)(void *)to, level, to_pfn, &v->p2m, &entry);
+	enum pvtables_result result =
+	        pvtables_translate((const uint64_t *)(const void *)from, (uint64_t *)(void *)to, level,
+	                           to_pfn, NULL, &v->p2m, &entry);
 
 	if (result == PVTABLES_OK)
 		return 0;
