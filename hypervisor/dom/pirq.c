@@ -128,6 +128,9 @@ static void line_remove(unsigned irq, struct domain *d, unsigned pirq)
 	uint64_t flags = spin_lock_irqsave(&l->lock);
 	bool last;
 
+	/* Masked while somebody owes its EOI: what asserts it all the time would leave this CPU no time for anything else. */
+	if (l->guest_count == 1 && line_guest_is(l, 0, d, pirq))
+		irq_mask(irq);
 	line_eoi(l, irq, d, pirq);
 	for (unsigned i = 0; i < l->guest_count; i++) {
 		if (!line_guest_is(l, i, d, pirq))
@@ -139,7 +142,6 @@ static void line_remove(unsigned irq, struct domain *d, unsigned pirq)
 	spin_unlock_irqrestore(&l->lock, flags);
 	if (!last)
 		return;
-	irq_mask(irq);
 	irq_unbind(irq);
 	flags = spin_lock_irqsave(&l->lock);
 	l->claimed = false;

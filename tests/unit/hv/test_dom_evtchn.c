@@ -260,6 +260,38 @@ static void test_death(void)
 
 #define IO_FRAMES 0xf0000ull /* a device's; those of the frame before are the hypervisor's */
 
+static unsigned interrupts;
+
+/* A device asserts the line all the time: as often as interrupts are on and it is open. */
+static void assert_line(void)
+{
+	fake_irq_hook = NULL;
+	while (interrupts < 100 && machine_irq_open(5)) {
+		interrupts++;
+		machine_irq_fire(5);
+	}
+	fake_irq_hook = assert_line;
+}
+
+/* Taken from its last guest a line is masked before there is nobody who owes its EOI: else the CPU comes to nothing more. */
+static void test_asserted(bool owes)
+{
+	evtchn_port_t p;
+	bool closed;
+
+	interrupts = 0;
+	if (evtchn_bind_pirq(5, true, &p))
+		abort();
+	if (owes)
+		machine_irq_fire(5);
+	fake_irq_hook = assert_line;
+	closed = !evtchn_close(dom0, p);
+	fake_irq_hook = NULL;
+	tap_ok(closed && interrupts <= 1 && !machine_irq_bound(5),
+	       "closing a line that is asserted all the time%s: %u interrupts",
+	       owes ? ", and owed an EOI" : "", interrupts);
+}
+
 static void test_pirqs(void)
 {
 	const struct {
@@ -299,6 +331,8 @@ static void test_pirqs(void)
 	machine_irq_fire(5);
 	tap_ok(!evtchn_close(dom0, p) && machine_irq_eois[5] == 2 && !machine_irq_bound(5),
 	       "closing pays the EOI that is owed and frees the line");
+	test_asserted(false);
+	test_asserted(true);
 	tap_ok(!pirq_unmap(dom0, 5) && pirq_unmap(dom0, 5) == -EINVAL, "then it can, once");
 	for (unsigned i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
 		map = (struct physdev_map_pirq){ .type = MAP_PIRQ_TYPE_MSI,
@@ -402,7 +436,7 @@ static void test_dead_pirqs(void)
 
 int main(void)
 {
-	tap_plan(16 + 4 + 12 + 7 + 5 + 2 + 3 + 26 + 5 + 1 + 1);
+	tap_plan(16 + 4 + 12 + 7 + 5 + 2 + 3 + 28 + 5 + 1 + 1);
 	machine_init(4096, 2);
 	dom0 = machine_domain(0, 1);
 	a = machine_domain(1, 2);

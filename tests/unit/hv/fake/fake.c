@@ -35,6 +35,8 @@ void (*fake_panic)(const char *why);
 void (*fake_hook)(void);
 void (*fake_copy_hook)(void);
 void (*fake_irq_lock_hook)(const spinlock_t *l);
+void (*fake_irq_hook)(void);
+static __thread unsigned irq_locks; /* held by the thread */
 __thread bool fake_irqs_on;
 uint8_t fake_guest[65536];
 
@@ -304,6 +306,7 @@ uint64_t spin_lock_irqsave(spinlock_t *l)
 	if (fake_irq_lock_hook)
 		fake_irq_lock_hook(l);
 	take_lock(l, 2);
+	irq_locks++;
 	return 0;
 }
 
@@ -311,6 +314,8 @@ void spin_unlock_irqrestore(spinlock_t *l, uint64_t flags)
 {
 	(void)flags;
 	spin_unlock(l);
+	if (--irq_locks == 0 && fake_irq_hook)
+		fake_irq_hook();
 }
 
 /* ---- words ---- */

@@ -43,6 +43,8 @@ void fake_tlb_clock(uint32_t now);
 extern void (*fake_hook)(void);
 /* Where a lock is about to be taken with interrupts off. */
 extern void (*fake_irq_lock_hook)(const spinlock_t *l);
+/* Where interrupts are on again, when the last lock that is taken with them off is given up. */
+extern void (*fake_irq_hook)(void);
 /* Of the thread's CPU, as irq_enable() and irq_disable() were called last; nothing else goes by it. */
 extern __thread bool fake_irqs_on;
 /* As fake_hook, each time the guest's memory is read. */

@@ -136,6 +136,7 @@ bool machine_irq_level[64];
 unsigned machine_irq_eois[64];
 static void (*irq_handler[64])(unsigned irq, void *data);
 static void *irq_data[64];
+static bool irq_masked[64], irq_in_service[64];
 
 int irq_bind(unsigned irq, void (*handler)(unsigned irq, void *data), void *data)
 {
@@ -145,6 +146,7 @@ int irq_bind(unsigned irq, void (*handler)(unsigned irq, void *data), void *data
 		return -EBUSY;
 	irq_handler[irq] = handler;
 	irq_data[irq] = data;
+	irq_masked[irq] = irq_in_service[irq] = false;
 	return 0;
 }
 
@@ -158,25 +160,33 @@ bool machine_irq_bound(unsigned irq)
 	return irq_handler[irq];
 }
 
+bool machine_irq_open(unsigned irq)
+{
+	return irq_handler[irq] && !irq_masked[irq] && !irq_in_service[irq];
+}
+
 void machine_irq_fire(unsigned irq)
 {
-	if (irq_handler[irq])
-		irq_handler[irq](irq, irq_data[irq]);
+	if (!irq_handler[irq])
+		return;
+	irq_in_service[irq] = machine_irq_level[irq];
+	irq_handler[irq](irq, irq_data[irq]);
 }
 
 void irq_eoi(unsigned irq)
 {
 	machine_irq_eois[irq]++;
+	irq_in_service[irq] = false;
 }
 
 void irq_mask(unsigned irq)
 {
-	(void)irq;
+	irq_masked[irq] = true;
 }
 
 void irq_unmask(unsigned irq)
 {
-	(void)irq;
+	irq_masked[irq] = false;
 }
 
 bool irq_is_level(unsigned irq)

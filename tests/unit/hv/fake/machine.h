@@ -57,6 +57,7 @@ extern bool machine_irq_level[64];
 void machine_irq_fire(unsigned irq);
 extern unsigned machine_irq_eois[64];
 bool machine_irq_bound(unsigned irq);
+bool machine_irq_open(unsigned irq); /* a level line that a device asserts would interrupt now */
 extern unsigned machine_irqs_left; /* 16 times the CPU that interrupts were moved from last, plus where to */
 
 /* Guest memory for one element of a hypercall's array: writes it at offset at of fake_guest and returns its address. */
