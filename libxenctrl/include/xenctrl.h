@@ -281,6 +281,8 @@ struct xyl_progress {
 	uint64_t dirty_pages; /* that were still to be sent when the round began */
 	uint64_t rate;        /* bytes per second, in this round or the one before */
 	uint64_t downtime_us; /* since the guest was asked to suspend; 0: it was not */
+	uint32_t
+	        throttle; /* percent of its CPU time that it is denied at present, for it not to change so much */
 };
 /*
  * Called now and then: at least every 1,024 pages, and each second while a pipe or socket gives or takes little. true: go
@@ -309,20 +311,27 @@ struct xyl_live_limits {
 	uint64_t
 	        max_downtime_us; /* the guest is suspended when the rest can be sent in this time; 0: 300,000 */
 	uint32_t max_rounds;     /* it is suspended after as many all the same; 0: 30 */
+	/* Percent of its CPU time, 1 to 99, that a guest is denied which changes its memory faster than it is sent; 0: of none.
+	 * And how much more each time that this is not enough; 0: 10. */
+	uint32_t throttle_initial, throttle_increment;
 };
 struct xyl_live {
 	/* Has the guest suspended; false: the save is given up. */
 	bool (*suspend)(void *data);
 	/* May be NULL; asked after each batch of pages, so that limits can change meanwhile. They come with zeros. */
 	void (*limits)(struct xyl_live_limits *limits, void *data);
+	/* Denies the guest so many percent of its CPU time; 0: none, which is always the last call, before it suspends or when
+	 * the save has failed. May be NULL, as long as the limits ask for no such thing. false: it cannot be. */
+	bool (*throttle)(unsigned percent, void *data);
 	/* The stream is that of xyl_domain_send. */
 	bool zeros_by_type;
 };
 
 /*
  * As xyl_domain_save, of a domain that runs: its memory is sent while it does, and in rounds what it has changed since,
- * until that is little, or max_rounds are over, or three times its memory was sent. Then how->suspend is called, on this
- * thread, and the rest is sent. data: of all three functions. On return the domain is suspended if suspend has returned
+ * until that is little, or max_rounds are over, or three times its memory was sent (unless it is throttled). It is throttled
+ * when it has changed, twice in a row, more than half as much as was sent meanwhile. Then how->suspend is called, on this
+ * thread, and the rest is sent. data: of all the functions. On return the domain is suspended if suspend has returned
  * true. Errors, besides: ENOTSUP the hypervisor cannot tell which pages change; EBUSY the domain has stopped by itself;
  * ECANCELED suspend has returned false.
  */

@@ -3,7 +3,8 @@
  * Saving a PV domain that runs, in steps:
  *	1. the hypervisor begins to log which pages it changes
  *	2. headers; all of its memory
- *	3. rounds: what is in the log, and what could not be sent before, until that is little or the limits are reached
+ *	3. rounds: what is in the log, and what could not be sent before, until that is little or the limits are reached; where
+ *	   the caller wants that, a guest that outruns them gets less and less of its CPUs
  *	4. the caller has the guest suspend
  *	5. the last of the log, what the guest has not any more, its state, the end
  * The log is off again whatever happens. What each step writes stands in save.c and savememory.c. A guest may change
@@ -20,8 +21,11 @@
 
 #define DOWNTIME_US   300000u
 #define ROUNDS        30u
-#define MEMORY_TIMES  3u     /* as much is sent at most before the guest is suspended */
-#define FEW_PAGES     50u    /* these are not worth a round */
+#define MEMORY_TIMES  3u  /* as much is sent at most before the guest is suspended */
+#define FEW_PAGES     50u /* these are not worth a round */
+#define BEHIND_ROUNDS 2u  /* in a row, in which it changed half of what was sent, or more: it is throttled */
+#define THROTTLE_STEP 10u /* percent */
+#define THROTTLE_MOST 99u
 #define RATE_US       50000u /* what takes less time says little about the rate */
 #define WAIT_US       100000u
 #define PACE_US       1000000u /* so much that was not used of a bandwidth is made up for */
@@ -36,8 +40,9 @@ struct live {
 	xyl_progress_fn *fn;
 	void *data;
 	struct xyl_live_limits limits;
-	bool logging;                   /* the hypervisor's log is on */
-	bool stopped;                   /* the domain has, by itself */
+	bool logging;    /* the hypervisor's log is on */
+	bool stopped;    /* the domain has, by itself */
+	unsigned behind; /* rounds in a row in which it changed half of what was sent, or more */
 	uint64_t round_us, round_bytes; /* when this round began, and what had been written by then */
 	uint64_t suspend_us;            /* when the guest was asked to; 0: it was not */
 	uint64_t pace_us, pace_bytes;   /* where what may be sent by now is counted from */
@@ -302,24 +307,61 @@ static bool is_little(const struct live *l)
 	       v->due_count * XYL_PAGE_BYTES <= scale(v->s.progress.rate, l->limits.max_downtime_us, 1000000);
 }
 
+/* After a round in which so many pages were sent. */
+static void throttle(struct live *l, uint64_t sent)
+{
+	struct xyl_progress *p = &l->v->s.progress;
+	uint32_t percent = l->limits.throttle_initial;
+
+	l->behind = l->v->due_count >= sent / 2 ? l->behind + 1 : 0;
+	if (!percent || l->behind < BEHIND_ROUNDS || p->throttle == THROTTLE_MOST)
+		return;
+	if (p->throttle)
+		percent = p->throttle +
+		          (l->limits.throttle_increment ? l->limits.throttle_increment : THROTTLE_STEP);
+	if (percent > THROTTLE_MOST)
+		percent = THROTTLE_MOST;
+	l->behind = 0;
+	if (l->how->throttle(percent, l->data))
+		p->throttle = percent;
+}
+
+static void unthrottle(struct live *l)
+{
+	if (l->v->s.progress.throttle)
+		l->how->throttle(0, l->data);
+	l->v->s.progress.throttle = 0;
+}
+
+/* Whether no further round is to be. */
+static bool is_enough(const struct live *l)
+{
+	const struct xyl_progress *p = &l->v->s.progress;
+
+	return p->round >= l->limits.max_rounds ||
+	       (!p->throttle && p->pages_done / MEMORY_TIMES >= l->v->p2m.used_count);
+}
+
 /* Steps 2 and 3. */
 static int send_running(struct live *l)
 {
 	struct saver *v = l->v;
+	uint64_t before;
 
 	if (read_first(l) < 0 || saver_write_static(v) < 0 || savememory_write_table(v) < 0)
 		return -1;
 	for (;;) {
+		before = v->s.progress.pages_done;
 		if (send_due(l) < 0)
 			return -1;
 		ask_limits(l);
-		if (v->s.progress.round >= l->limits.max_rounds ||
-		    v->s.progress.pages_done / MEMORY_TIMES >= v->p2m.used_count)
+		if (is_enough(l))
 			return 0;
 		if (look(l) < 0)
 			return -1;
 		if (is_little(l))
 			return 0;
+		throttle(l, v->s.progress.pages_done - before);
 	}
 }
 
@@ -355,6 +397,7 @@ static int send_rest(struct live *l)
 {
 	struct saver *v = l->v;
 
+	unthrottle(l); /* what it has to do to suspend is a time in which it does nothing else */
 	l->suspend_us = now_us();
 	if (!l->how->suspend(l->data))
 		return stream_fail(&v->s, ECANCELED, "it was not suspended");
@@ -387,9 +430,8 @@ int xyl_domain_save_live(struct xyl *x, uint32_t domid, int fd, const struct xyl
                          xyl_progress_fn *progress, void *data)
 {
 	struct live l = { .how = how, .fn = progress, .data = data };
-	int rc, error;
-
 	char message[512];
+	int rc, error;
 
 	l.v = saver_new(x, domid, fd, watch, &l);
 	if (!l.v)
@@ -401,13 +443,12 @@ int xyl_domain_save_live(struct xyl *x, uint32_t domid, int fd, const struct xyl
 	rc = save(&l);
 	if (rc < 0 && l.stopped)
 		rc = stream_fail(&l.v->s, EBUSY, "it has stopped by itself");
-	saver_free(l.v);
-	if (!l.logging)
-		return rc;
+	/* Why it failed at first is what is told. */
 	error = errno;
 	snprintf(message, sizeof(message), "%s", xyl_error());
-	if (xyl_domain_save_live_end(x, domid) < 0)
-		return xyl_fail_text(error, "%s", message); /* why it failed at first */
-	errno = error;
-	return rc;
+	unthrottle(&l);
+	saver_free(l.v);
+	if (l.logging && xyl_domain_save_live_end(x, domid) < 0)
+		rc = -1;
+	return rc < 0 ? xyl_fail_text(error, "%s", message) : 0;
 }

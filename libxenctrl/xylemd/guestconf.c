@@ -10,6 +10,7 @@
 
 #define MAX_NAME_BYTES  255
 #define DOWNTIME_US_MAX 60000000u
+#define THROTTLE_MAX    99u
 
 static const struct key guest_keys[] = {
 	{ "name", "s", true },          { "uuid", "s", true },
@@ -52,6 +53,8 @@ static const struct key scheduler_keys[] = {
 static const struct key migration_keys[] = {
 	{ "bandwidth", "t", false },
 	{ "max_downtime_us", "t", false },
+	{ "throttle_initial", "u", false },
+	{ "throttle_increment", "u", false },
 };
 
 static const struct key ref_keys[] = {
@@ -632,6 +635,21 @@ bool scheduler_parse(GVariant *given, const struct guestconf *conf, uint32_t *we
 	       get_scheduler(&dict, conf, what, weight, cap, error);
 }
 
+/* A percentage; what is absent stays. */
+static bool get_throttle(GVariantDict *dict, const char *key, guint32 least, const char *what,
+                         uint32_t *percent, GError **error)
+{
+	guint32 given;
+
+	if (!g_variant_dict_lookup(dict, key, "u", &given))
+		return true;
+	if (given < least || given > THROTTLE_MAX)
+		return xd_fail(error, XD_ERROR_INVALID_ARGUMENT, "%s: %s %u is outside %u..%u", what, key,
+		               given, least, THROTTLE_MAX);
+	*percent = given;
+	return true;
+}
+
 bool migration_parse(GVariant *given, const char *name, struct xyl_live_limits *limits, GError **error)
 {
 	g_autofree char *what = g_strdup_printf("guest \"%s\"", name);
@@ -641,14 +659,15 @@ bool migration_parse(GVariant *given, const char *name, struct xyl_live_limits *
 	if (!keys_take(given, migration_keys, G_N_ELEMENTS(migration_keys), what, &dict, error))
 		return false;
 	g_variant_dict_lookup(&dict, "bandwidth", "t", &limits->bandwidth);
-	if (!g_variant_dict_lookup(&dict, "max_downtime_us", "t", &downtime))
-		return true;
-	if (!downtime || downtime > DOWNTIME_US_MAX)
-		return xd_fail(error, XD_ERROR_INVALID_ARGUMENT,
-		               "%s: max_downtime_us %" G_GUINT64_FORMAT " is outside 1..%u", what, downtime,
-		               DOWNTIME_US_MAX);
-	limits->max_downtime_us = downtime;
-	return true;
+	if (g_variant_dict_lookup(&dict, "max_downtime_us", "t", &downtime)) {
+		if (!downtime || downtime > DOWNTIME_US_MAX)
+			return xd_fail(error, XD_ERROR_INVALID_ARGUMENT,
+			               "%s: max_downtime_us %" G_GUINT64_FORMAT " is outside 1..%u", what,
+			               downtime, DOWNTIME_US_MAX);
+		limits->max_downtime_us = downtime;
+	}
+	return get_throttle(&dict, "throttle_initial", 0, what, &limits->throttle_initial, error) &&
+	       get_throttle(&dict, "throttle_increment", 1, what, &limits->throttle_increment, error);
 }
 
 bool pin_parse(GVariant *argument, const struct guestconf *conf, struct vcpu_pin *pin, GError **error)

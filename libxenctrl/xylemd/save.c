@@ -398,10 +398,41 @@ static void pause_again(struct guest *guest)
 	guest->journal->paused_before_save = false;
 }
 
+/*
+ * So many percent less of its CPU time, by a cap in the place of the one that it is configured with, which it gets back with 0.
+ * Both schedulers that have weights have caps.
+ */
+static bool throttle(struct guest *guest, unsigned percent)
+{
+	const struct guestconf *conf = guest->journal->conf;
+	uint32_t most = conf->cap ? conf->cap : 100 * conf->vcpus;
+	struct xyl_sched sched = { .weight = conf->weight, .cap = conf->cap };
+
+	if (percent)
+		sched.cap = MAX(1, most * (100 - percent) / 100);
+	if (xyl_sched_set(xylemd.xen, guest->journal->domid, &sched)) {
+		g_warning("guest \"%s\": cap %u: %s", guest->name, sched.cap, xyl_error());
+		return false;
+	}
+	g_message("guest \"%s\": %u percent less CPU time, cap %u", guest->name, percent, sched.cap);
+	return true;
+}
+
+/* It was throttled by an xylemd that is no more. */
+static void unthrottle(struct guest *guest)
+{
+	struct xyl_sched sched;
+
+	if (!xyl_sched_get(xylemd.xen, guest->journal->domid, &sched) &&
+	    sched.cap != guest->journal->conf->cap)
+		throttle(guest, 0);
+}
+
 void save_adopt(struct guest *guest)
 {
 	if (!guest->journal->saving)
 		return;
+	unthrottle(guest);
 	/* It may have been live. A hypervisor that knows no log of dirty pages has none that is on. */
 	if (xyl_domain_save_live_end(xylemd.xen, guest->journal->domid))
 		g_debug("guest \"%s\": %s", guest->name, xyl_error());
@@ -511,6 +542,13 @@ static void live_limits(struct xyl_live_limits *limits, void *data)
 	g_mutex_unlock(&xylemd.lock);
 }
 
+static bool live_throttle(unsigned percent, void *data)
+{
+	struct live_save *live = data;
+
+	return throttle(live->op->guest, percent);
+}
+
 static bool live_progress(const struct xyl_progress *progress, void *data)
 {
 	struct live_save *live = data;
@@ -540,6 +578,7 @@ static bool save_live(struct op *op, GError **error)
 {
 	const struct xyl_live how = { .suspend = live_suspend,
 		                      .limits = live_limits,
+		                      .throttle = live_throttle,
 		                      .zeros_by_type = op->number & SAVE_ZEROS_BY_TYPE };
 	struct live_save live = { .op = op };
 	uint32_t domid = op->guest->journal->domid;

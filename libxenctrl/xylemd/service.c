@@ -723,6 +723,7 @@ static GVariant *describe_job(struct guest *guest)
 		g_variant_builder_add(&b, "{sv}", "dirty_pages",
 		                      g_variant_new_uint64(job.progress.dirty_pages));
 		g_variant_builder_add(&b, "{sv}", "rate", g_variant_new_uint64(job.progress.rate));
+		g_variant_builder_add(&b, "{sv}", "throttle", g_variant_new_uint32(job.progress.throttle));
 	}
 	if (job.progress.downtime_us)
 		g_variant_builder_add(&b, "{sv}", "downtime_us",

@@ -30,6 +30,8 @@ static struct {
 	struct xyl_progress last;
 	uint64_t dirty[64]; /* of each round */
 	bool zeros_by_type;
+	unsigned throttles[32], throttled; /* what the throttle function was told, and how often */
+	bool cannot_throttle;
 } t;
 
 static bool progress(const struct xyl_progress *p, void *data)
@@ -66,6 +68,15 @@ static void limits(struct xyl_live_limits *l, void *data)
 	*l = t.limits;
 }
 
+static bool throttle(unsigned percent, void *data)
+{
+	(void)data;
+	if (t.throttled < 32)
+		t.throttles[t.throttled] = percent;
+	t.throttled++;
+	return !t.cannot_throttle;
+}
+
 /* A guest that runs, with some or many pages. */
 static void make_running(unsigned extra)
 {
@@ -82,7 +93,7 @@ static void make_running(unsigned extra)
 
 static int save_live(void)
 {
-	const struct xyl_live how = { suspend, limits, t.zeros_by_type };
+	const struct xyl_live how = { suspend, limits, throttle, t.zeros_by_type };
 
 	if (ftruncate(fd, 0) < 0 || lseek(fd, 0, SEEK_SET) < 0)
 		abort();
@@ -131,7 +142,7 @@ static void test_quiet(void)
 }
 
 static unsigned busy_pages; /* that a guest writes in each round */
-static int calms;           /* how many fewer in each round */
+static unsigned calms;      /* how many fewer in each round */
 static uint32_t busy_round;
 
 static void busy(void)
@@ -141,10 +152,10 @@ static void busy(void)
 	busy_round = t.last.round;
 	for (unsigned i = 0; i < busy_pages; i++)
 		write_page(LOW + i);
-	busy_pages -= (unsigned)calms;
+	busy_pages -= calms < busy_pages ? calms : busy_pages;
 }
 
-static void make_busy(unsigned pages, int calmer)
+static void make_busy(unsigned pages, unsigned calmer)
 {
 	make_running(EXTRA);
 	t.limits.max_downtime_us = 1;
@@ -185,6 +196,74 @@ static void test_never(void)
 	check_memory();
 	verdict("or after three times its memory (%u rounds, %llu pages)", t.last.round,
 	        (unsigned long long)t.last.pages_done);
+}
+
+/* What it writes is what its CPU time is enough for. */
+static void busy_as_throttled(void)
+{
+	busy_pages = EXTRA * (100 - t.last.throttle) / 100;
+	busy();
+}
+
+static void make_throttled(unsigned initial, unsigned increment)
+{
+	make_busy(EXTRA, 0);
+	fake_between = busy_as_throttled;
+	t.limits.throttle_initial = initial;
+	t.limits.throttle_increment = increment;
+}
+
+static bool throttles_are(const unsigned *expected, unsigned count)
+{
+	return t.throttled == count && !memcmp(t.throttles, expected, count * sizeof(*expected));
+}
+
+static void test_throttled(void)
+{
+	static const unsigned by_twenty[] = { 40, 60, 80, 0 }, usual[] = { 45, 55, 65, 75, 0 },
+	                      most[] = { 90, 99, 0 }, once[] = { 20, 0 };
+
+	make_throttled(0, 5);
+	CHECK_THAT(save_live() == 0 && nothing_left() && !t.throttled);
+	verdict("no guest is throttled unless that is asked for");
+
+	make_throttled(40, 20);
+	CHECK_THAT(save_live() == 0 && nothing_left() && t.suspended == 1);
+	CHECK_THAT(throttles_are(by_twenty, 4) && !t.last.throttle);
+	CHECK_THAT(restore(0) == 0);
+	check_memory();
+	verdict("one that changes as much as is sent gets less CPU time until it does not, and all of it to suspend");
+
+	make_throttled(45, 0);
+	CHECK_THAT(save_live() == 0 && throttles_are(usual, 5) && t.last.pages_done > 3 * (LOW + 4 + EXTRA));
+	verdict("by ten percent more, for longer than three times its memory takes");
+
+	make_throttled(90, 90);
+	fake_between = busy; /* and cares for nothing */
+	CHECK_THAT(save_live() == 0 && nothing_left() && throttles_are(most, 3) && t.last.round == 31);
+	CHECK_THAT(t.suspended == 1);
+	verdict("not beyond 99 percent, and to the last round");
+
+	make_busy(150, 80);
+	t.limits.throttle_initial = 20;
+	CHECK_THAT(save_live() == 0 && !t.throttled && t.last.round == 4);
+	verdict("one that changes less than half as much as is sent keeps its CPU time");
+
+	make_throttled(20, 0);
+	t.cannot_throttle = true;
+	CHECK_THAT(save_live() == 0 && nothing_left() && t.throttled && !t.last.throttle);
+	CHECK_THAT(t.throttles[t.throttled - 1] && t.last.pages_done < 5 * (LOW + 4 + EXTRA));
+	verdict("where it cannot be, a guest is suspended after three times its memory");
+
+	for (unsigned at = 1;; at++) {
+		make_throttled(20, 0);
+		t.limits.max_rounds = 4;
+		t.stop_at = at;
+		if (save_live() == 0)
+			break;
+		CHECK_THAT(errno == ECANCELED && nothing_left() && (!t.throttled || throttles_are(once, 2)));
+	}
+	verdict("a save that is given up leaves none throttled");
 }
 
 static uint64_t now_ms(void)
@@ -821,6 +900,7 @@ static void test_on(bool copies)
 	test_zeros();
 	test_converges();
 	test_never();
+	test_throttled();
 	test_bandwidth();
 	test_refused();
 	test_cancelled();

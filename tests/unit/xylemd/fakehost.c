@@ -251,9 +251,18 @@ int xyl_memory_claim(struct xyl *x, uint32_t domid, uint64_t pages)
 	DOMAIN_CALL((void)pages);
 }
 
+bool fake_no_caps;
+
 int xyl_sched_set(struct xyl *x, uint32_t domid, const struct xyl_sched *params)
 {
+	if (fake_no_caps)
+		return fail(EOPNOTSUPP);
 	DOMAIN_CALL((d->weight = params->weight, d->cap = params->cap));
+}
+
+int xyl_sched_get(struct xyl *x, uint32_t domid, struct xyl_sched *params)
+{
+	DOMAIN_CALL((params->weight = d->weight, params->cap = d->cap));
 }
 
 int xyl_vcpu_set_affinity(struct xyl *x, uint32_t domid, uint32_t vcpu, const uint8_t *hard,
@@ -423,6 +432,7 @@ static int save_live(uint32_t domid, int fd, const struct xyl_live *how, xyl_pro
 		.pages_total = 100, .pages_done = 50, .round = 1, .dirty_pages = 60, .rate = 7
 	};
 	struct xyl_live_limits limits = { 0 };
+	int error;
 
 	if (report(GATE_ROUNDS, &far, domid, progress, data))
 		return -1;
@@ -431,6 +441,14 @@ static int save_live(uint32_t domid, int fd, const struct xyl_live *how, xyl_pro
 	fake_live_limits = limits;
 	fake_zeros_by_type = how->zeros_by_type;
 	fake_unlock();
+	if (limits.throttle_initial && how->throttle(limits.throttle_initial, data)) {
+		far.throttle = limits.throttle_initial;
+		error = report(GATE_THROTTLED, &far, domid, progress, data) ? errno : 0;
+		far.throttle = 0;
+		how->throttle(0, data);
+		if (error)
+			return fail(error);
+	}
 	if (!how->suspend(data))
 		return fail(ECANCELED);
 	far.round = 2;

@@ -22,6 +22,7 @@ enum gate {
 	GATE_ADOPT,
 	GATE_SAVE,
 	GATE_ROUNDS,
+	GATE_THROTTLED,
 	GATE_DISK,
 	GATES
 };
@@ -64,6 +65,7 @@ extern void (*fake_late)(void);        /* called when a stream is complete, befo
 extern bool fake_no_rename;            /* xyl_domain_set_uuid() fails */
 extern bool fake_no_log;               /* the hypervisor cannot save guests that run */
 extern bool fake_zeros_by_type;        /* the last live save was to be so, or a send was made */
+extern bool fake_no_caps;              /* xyl_sched_set() fails */
 extern struct xyl_live_limits fake_live_limits; /* of the live save that was last asked for them */
 #define FAKE_STREAM "a guest's memory"
 extern int fake_screens;   /* how many were started since the last was taken down */

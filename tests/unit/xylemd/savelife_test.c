@@ -476,11 +476,75 @@ static void test_live(void)
 	close(fd);
 }
 
+static uint32_t cap_of(uint32_t domid)
+{
+	uint32_t cap;
+
+	fake_lock();
+	cap = fake_domains[domid].cap;
+	fake_unlock();
+	return cap;
+}
+
+static struct call *begin_throttled(const struct test_guest *g, int fd, const char *percent)
+{
+	g_autofree char *limits = g_strdup_printf("{'throttle_initial': <uint32 %s>}", percent);
+	struct call *call;
+
+	tap_ok(succeeded(set_migration(g->uuid, limits)), "SetMigration: throttle_initial %s", percent);
+	fake_gate(GATE_THROTTLED, false);
+	call = begin_live(g, fd);
+	UNTIL(fake_waiting(GATE_THROTTLED));
+	return call;
+}
+
+static void test_throttled(void)
+{
+	struct test_guest g;
+	uint32_t domid = saveable(&g, false);
+	struct guest *guest = guest_by_uuid(g.uuid);
+	int fd = scratch();
+	uint32_t whole = 100 * guest->journal->conf->vcpus;
+	struct call *call;
+
+	call = begin_throttled(&g, fd, "40");
+	tap_ok(cap_of(domid) == whole * 60 / 100 && job_number(&g, "throttle") == 40,
+	       "40 percent less CPU time: cap %u", cap_of(domid));
+	fake_gate(GATE_THROTTLED, true);
+	tap_ok(succeeded(call) && cap_of(domid) == 0, "it has all of it when it is saved");
+	destroyed(&g);
+
+	domid = saveable(&g, false);
+	tap_ok(succeeded(make(
+	               "SetScheduler",
+	               g_variant_new("(s@a{sv})", g.uuid,
+	                             g_variant_new_parsed("{'cap': <uint32 50>, 'weight': <uint32 7>}")))),
+	       "a guest with a cap of its own");
+	call = begin_throttled(&g, fd, "99");
+	fake_lock();
+	tap_ok(fake_domains[domid].cap == 1 && fake_domains[domid].weight == 7,
+	       "gets of that so much less, and 1 at least");
+	fake_unlock();
+	tap_ok(succeeded(make("Cancel", g_variant_new("(s)", g.uuid))) && refused(call, "Cancelled") &&
+	               cap_of(domid) == 50,
+	       "it has its own again when the save is cancelled");
+	fake_gate(GATE_THROTTLED, true);
+	fake_no_caps = true;
+	tap_ok(succeeded(begin_live(&g, fd)), "a scheduler that has no caps is no reason to fail");
+	fake_no_caps = false;
+	destroyed(&g);
+	close(fd);
+}
+
 static void test_set_migration(void)
 {
-	static const char *const bad[] = { "{'speed': <uint64 5>}", "{'bandwidth': <uint32 5>}",
+	static const char *const bad[] = { "{'speed': <uint64 5>}",
+		                           "{'bandwidth': <uint32 5>}",
 		                           "{'max_downtime_us': <uint64 0>}",
 		                           "{'max_downtime_us': <uint64 60000001>}",
+		                           "{'throttle_initial': <uint32 100>}",
+		                           "{'throttle_increment': <uint32 100>}",
+		                           "{'throttle_increment': <uint32 0>}",
 		                           "{'bandwidth': <uint64 9>, 'max_downtime_us': <'long'>}" };
 	struct test_guest g, none;
 	int fd = scratch();
@@ -594,13 +658,14 @@ static void test_live_adopted(void)
 	guest_save(guest, JOURNAL_RUNNING);
 	fake_lock();
 	fake_domains[domid].logging = true;
+	fake_domains[domid].cap = 20;
 	fake_unlock();
 	guest_unregister(guest);
 	guest_unref(guest);
 	scan_adopt_all();
 	settle(&g);
-	tap_ok(runs(domid) && !logs(domid),
-	       "a live save whose xylemd was killed: it runs, and is not watched");
+	tap_ok(runs(domid) && !logs(domid) && cap_of(domid) == 0,
+	       "a live save whose xylemd was killed: it runs, and is neither watched nor throttled");
 	tap_ok(succeeded(begin_live(&g, fd)), "and can be saved");
 	destroyed(&g);
 	close(fd);
@@ -862,6 +927,7 @@ int main(void)
 	test_set_migration();
 	test_zeros_by_type();
 	test_live_fails();
+	test_throttled();
 	test_live_adopted();
 	test_given_up_adopted();
 	test_cancelled_adopted();
