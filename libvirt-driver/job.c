@@ -37,7 +37,7 @@ struct job {
 	int operation; /* virDomainJobOperation */
 	unsigned long long started_ms, elapsed_ms;
 	guint64 pages_total, pages_done, bytes_done, dirty_pages, rate, downtime_us;
-	unsigned int round;
+	unsigned int round, throttle;
 	bool over, good, aborted;
 	char *error;
 };
@@ -129,6 +129,9 @@ static int add_stats(const struct job *job, virTypedParameterPtr *params, int *c
 
 	if (virTypedParamsAddInt(params, count, &max, VIR_DOMAIN_JOB_OPERATION, job->operation) < 0)
 		return -1;
+	if (job->throttle && virTypedParamsAddInt(params, count, &max, VIR_DOMAIN_JOB_AUTO_CONVERGE_THROTTLE,
+	                                          (int)job->throttle) < 0)
+		return -1;
 	for (i = 0; i < G_N_ELEMENTS(values); i++) {
 		if (values[i].known &&
 		    virTypedParamsAddULLong(params, count, &max, values[i].name, values[i].value) < 0)
@@ -191,6 +194,7 @@ static void sample(struct sampler *s)
 		g_variant_lookup(dict, "bytes_done", "t", &job->bytes_done);
 		g_variant_lookup(dict, "dirty_pages", "t", &job->dirty_pages);
 		g_variant_lookup(dict, "rate", "t", &job->rate);
+		g_variant_lookup(dict, "throttle", "u", &job->throttle);
 		g_variant_lookup(dict, "downtime_us", "t", &job->downtime_us);
 		if (g_variant_lookup(dict, "round", "u", &round) && round > job->round &&
 		    priv->migration == MIGRATION_SENDING)
@@ -335,28 +339,31 @@ cleanup:
 /* ---- limits of a migration ---- */
 
 /* Who asks has a slot. */
-static int limit(virDomainObj *vm, unsigned long long bandwidth_mib, unsigned long long downtime_ms)
+static int limit(virDomainObj *vm, const struct send_limits *limits, unsigned long long downtime_ms)
 {
+	struct monitor_limits told = { .max_downtime_us = downtime_ms * 1000,
+		                       .throttle_initial = limits->throttle_initial,
+		                       .throttle_increment = limits->throttle_increment };
 	char handle[VIR_UUID_STRING_BUFLEN];
 	int ret;
 
+	if (limits->bandwidth_mib < (unsigned long long)NO_LIMIT_MIB)
+		told.bandwidth = limits->bandwidth_mib << 20;
 	domain_handle(vm, handle);
 	virObjectUnlock(vm);
-	ret = monitor_set_migration(xylem->monitor, handle,
-	                            bandwidth_mib >= (unsigned long long)NO_LIMIT_MIB ? 0
-	                                                                              : bandwidth_mib << 20,
-	                            downtime_ms * 1000);
+	ret = monitor_set_migration(xylem->monitor, handle, &told);
 	virObjectLock(vm);
 	return ret;
 }
 
 int job_hurry(virDomainObj *vm)
 {
+	static const struct send_limits none;
 	int ret;
 
 	if (slot_take(SLOT_ASK, vm) < 0)
 		return -1;
-	ret = limit(vm, 0, DOWNTIME_MS_MAX);
+	ret = limit(vm, &none, DOWNTIME_MS_MAX);
 	slot_give(SLOT_ASK);
 	return ret;
 }
@@ -364,17 +371,19 @@ int job_hurry(virDomainObj *vm)
 static int apply_limits(virDomainObj *vm)
 {
 	const struct domain_private *priv = vm->privateData;
+	struct send_limits limits = priv->sending;
 
 	/* What an earlier migration was given is not for this one. */
-	return limit(vm, priv->sending_mib ? priv->sending_mib : priv->max_speed_mib,
-	             priv->max_downtime_ms ? priv->max_downtime_ms : DOWNTIME_MS);
+	if (!limits.bandwidth_mib)
+		limits.bandwidth_mib = priv->max_speed_mib;
+	return limit(vm, &limits, priv->max_downtime_ms ? priv->max_downtime_ms : DOWNTIME_MS);
 }
 
-int job_begin_limits(virDomainObj *vm, unsigned long long bandwidth_mib)
+int job_begin_limits(virDomainObj *vm, const struct send_limits *limits)
 {
 	struct domain_private *priv = vm->privateData;
 
-	priv->sending_mib = bandwidth_mib;
+	priv->sending = *limits;
 	return apply_limits(vm);
 }
 
@@ -406,7 +415,7 @@ static int set_limits(virDomainPtr dom, int (*acl)(virConnectPtr conn, virDomain
 static void set_speed(struct domain_private *priv, unsigned long long mib)
 {
 	priv->max_speed_mib = mib;
-	priv->sending_mib = 0; /* also for a migration that is under way */
+	priv->sending.bandwidth_mib = 0; /* also for a migration that is under way */
 }
 
 static void set_downtime(struct domain_private *priv, unsigned long long ms)

@@ -8,6 +8,7 @@
 
 struct job;
 struct sampler;
+struct send_limits;
 
 /* A job begins (virDomainJobOperation), and ends; what became of it can be asked for then, and clients hear of it. */
 void job_begin(virDomainObj *vm, int operation);
@@ -15,9 +16,9 @@ void job_end(virDomainObj *vm, bool good);
 /* xylemd is at work on it: it is asked now and then how far it has come. job_unwatch(): unlocked; NULL does nothing. */
 struct sampler *job_watch(virDomainObj *vm);
 void job_unwatch(struct sampler *s);
-/* Tells xylemd the limits of a live migration that begins; bandwidth_mib: of this one, or 0: what was set for the guest, if
- * anything. 0, or -1 with an error. The caller has a slot. Unlocks the object meanwhile. */
-int job_begin_limits(virDomainObj *vm, unsigned long long bandwidth_mib);
+/* Tells xylemd the limits of a live migration that begins. 0, or -1 with an error. The caller has a slot. Unlocks the object
+ * meanwhile. */
+int job_begin_limits(virDomainObj *vm, const struct send_limits *limits);
 /* What is left of it is sent at once, while the guest is suspended. 0, or -1 with an error. Likewise, without a slot. */
 int job_hurry(virDomainObj *vm);
 

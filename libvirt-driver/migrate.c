@@ -14,6 +14,9 @@
 
 VIR_LOG_INIT("xylem.migrate");
 
+/* Percent; as libvirt's QEMU driver does, which leaves it to QEMU. */
+#define THROTTLE_INITIAL 20
+
 /* Refuses by name what is not to be had here. */
 static int check_flags(unsigned int flags)
 {
@@ -25,7 +28,6 @@ static int check_flags(unsigned int flags)
 		          VIR_MIGRATE_NON_SHARED_SYNCHRONOUS_WRITES,
 		  "copying of disks (--copy-storage-...)" },
 		{ VIR_MIGRATE_COMPRESSED, "compression (--compressed)" },
-		{ VIR_MIGRATE_AUTO_CONVERGE, "slowing down the guest (--auto-converge)" },
 		{ VIR_MIGRATE_RDMA_PIN_ALL, "RDMA (--rdma-pin-all)" },
 		{ VIR_MIGRATE_POSTCOPY | VIR_MIGRATE_POSTCOPY_RESUME, "post-copy (--postcopy...)" },
 		{ VIR_MIGRATE_TLS, "TLS of its own (--tls): --p2p --tunnelled goes through libvirt's" },
@@ -51,24 +53,65 @@ static int check_flags(unsigned int flags)
 	return 0;
 }
 
+static int take_percent(virTypedParameterPtr params, int count, const char *name, unsigned int *percent)
+{
+	int value = 0, found = virTypedParamsGetInt(params, count, name, &value);
+
+	if (found <= 0)
+		return found;
+	if (value < 1 || value > 99) {
+		virReportError(VIR_ERR_INVALID_ARG, "%s=%d is outside 1 to 99 percent", name, value);
+		return -1;
+	}
+	*percent = (unsigned int)value;
+	return 0;
+}
+
+/* At the source: libvirt tells a destination of the percentages, and not that they are wanted. */
+static int complete_throttle(struct send_limits *limits, unsigned int flags)
+{
+	if (!(flags & VIR_MIGRATE_AUTO_CONVERGE)) {
+		if (!limits->throttle_initial && !limits->throttle_increment)
+			return 0;
+		virReportError(
+		        VIR_ERR_INVALID_ARG, "the parameters \"%s\" and \"%s\" are for --auto-converge",
+		        VIR_MIGRATE_PARAM_AUTO_CONVERGE_INITIAL, VIR_MIGRATE_PARAM_AUTO_CONVERGE_INCREMENT);
+		return -1;
+	}
+	if (!(flags & VIR_MIGRATE_LIVE)) {
+		virReportError(VIR_ERR_INVALID_ARG, "%s",
+		               "--auto-converge is for --live: a guest that is suspended changes nothing");
+		return -1;
+	}
+	if (!limits->throttle_initial)
+		limits->throttle_initial = THROTTLE_INITIAL;
+	return 0;
+}
+
 static int take_params(virTypedParameterPtr params, int count, unsigned int flags, struct migrate_params *p)
 {
 	memset(p, 0, sizeof(*p));
 	if (check_flags(flags) < 0 ||
-	    virTypedParamsValidate(params, count, VIR_MIGRATE_PARAM_DEST_XML, VIR_TYPED_PARAM_STRING,
-	                           VIR_MIGRATE_PARAM_DEST_NAME, VIR_TYPED_PARAM_STRING,
-	                           VIR_MIGRATE_PARAM_PERSIST_XML, VIR_TYPED_PARAM_STRING,
-	                           VIR_MIGRATE_PARAM_URI, VIR_TYPED_PARAM_STRING,
-	                           VIR_MIGRATE_PARAM_LISTEN_ADDRESS, VIR_TYPED_PARAM_STRING,
-	                           VIR_MIGRATE_PARAM_BANDWIDTH, VIR_TYPED_PARAM_ULLONG, NULL) < 0 ||
+	    virTypedParamsValidate(
+	            params, count, VIR_MIGRATE_PARAM_DEST_XML, VIR_TYPED_PARAM_STRING,
+	            VIR_MIGRATE_PARAM_DEST_NAME, VIR_TYPED_PARAM_STRING, VIR_MIGRATE_PARAM_PERSIST_XML,
+	            VIR_TYPED_PARAM_STRING, VIR_MIGRATE_PARAM_URI, VIR_TYPED_PARAM_STRING,
+	            VIR_MIGRATE_PARAM_LISTEN_ADDRESS, VIR_TYPED_PARAM_STRING, VIR_MIGRATE_PARAM_BANDWIDTH,
+	            VIR_TYPED_PARAM_ULLONG, VIR_MIGRATE_PARAM_AUTO_CONVERGE_INITIAL, VIR_TYPED_PARAM_INT,
+	            VIR_MIGRATE_PARAM_AUTO_CONVERGE_INCREMENT, VIR_TYPED_PARAM_INT, NULL) < 0 ||
 	    virTypedParamsGetString(params, count, VIR_MIGRATE_PARAM_DEST_XML, &p->dest_xml) < 0 ||
 	    virTypedParamsGetString(params, count, VIR_MIGRATE_PARAM_DEST_NAME, &p->dest_name) < 0 ||
 	    virTypedParamsGetString(params, count, VIR_MIGRATE_PARAM_PERSIST_XML, &p->persist_xml) < 0 ||
 	    virTypedParamsGetString(params, count, VIR_MIGRATE_PARAM_URI, &p->uri) < 0 ||
 	    virTypedParamsGetString(params, count, VIR_MIGRATE_PARAM_LISTEN_ADDRESS, &p->listen) < 0 ||
-	    virTypedParamsGetULLong(params, count, VIR_MIGRATE_PARAM_BANDWIDTH, &p->bandwidth_mib) < 0)
+	    virTypedParamsGetULLong(params, count, VIR_MIGRATE_PARAM_BANDWIDTH, &p->limits.bandwidth_mib) <
+	            0 ||
+	    take_percent(params, count, VIR_MIGRATE_PARAM_AUTO_CONVERGE_INITIAL,
+	                 &p->limits.throttle_initial) < 0 ||
+	    take_percent(params, count, VIR_MIGRATE_PARAM_AUTO_CONVERGE_INCREMENT,
+	                 &p->limits.throttle_increment) < 0)
 		return -1;
-	if (p->bandwidth_mib && !(flags & VIR_MIGRATE_LIVE)) {
+	if (p->limits.bandwidth_mib && !(flags & VIR_MIGRATE_LIVE)) {
 		virReportError(
 		        VIR_ERR_INVALID_ARG, "%s",
 		        "a bandwidth is for --live: a guest that is suspended is sent as fast as it can be");
@@ -109,7 +152,7 @@ char *migrate_begin(virDomainPtr dom, virTypedParameterPtr params, int count, ch
 	int mine_length = 0;
 
 	no_cookie(cookie, cookie_length);
-	if (take_params(params, count, flags, &p) < 0)
+	if (take_params(params, count, flags, &p) < 0 || complete_throttle(&p.limits, flags) < 0)
 		return NULL;
 	vm = domain_get(dom);
 	if (!vm)
@@ -174,7 +217,7 @@ int migrate_perform(virDomainPtr dom, const char *dest_uri, virTypedParameterPtr
 	int ret = -1;
 
 	no_cookie(cookie, cookie_length);
-	if (take_params(params, count, flags, &p) < 0)
+	if (take_params(params, count, flags, &p) < 0 || complete_throttle(&p.limits, flags) < 0)
 		return -1;
 	vm = domain_get(dom);
 	if (!vm)

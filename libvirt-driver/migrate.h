@@ -22,20 +22,22 @@
 
 #include "internal.h"
 #include "domain_conf.h"
+#include "xylem.h"
 
 /* Ports for those who name none: libvirt's. */
 #define MIGRATE_PORT_MIN 49152
 #define MIGRATE_PORT_MAX 49215
 
-#define MIGRATE_FLAGS                                                                                  \
-	(VIR_MIGRATE_LIVE | VIR_MIGRATE_PEER2PEER | VIR_MIGRATE_TUNNELLED | VIR_MIGRATE_PERSIST_DEST | \
-	 VIR_MIGRATE_UNDEFINE_SOURCE | VIR_MIGRATE_PAUSED | VIR_MIGRATE_CHANGE_PROTECTION |            \
-	 VIR_MIGRATE_UNSAFE | VIR_MIGRATE_OFFLINE | VIR_MIGRATE_ABORT_ON_ERROR)
+#define MIGRATE_FLAGS                                                                                   \
+	(VIR_MIGRATE_LIVE | VIR_MIGRATE_AUTO_CONVERGE | VIR_MIGRATE_PEER2PEER | VIR_MIGRATE_TUNNELLED | \
+	 VIR_MIGRATE_PERSIST_DEST | VIR_MIGRATE_UNDEFINE_SOURCE | VIR_MIGRATE_PAUSED |                  \
+	 VIR_MIGRATE_CHANGE_PROTECTION | VIR_MIGRATE_UNSAFE | VIR_MIGRATE_OFFLINE |                     \
+	 VIR_MIGRATE_ABORT_ON_ERROR)
 
 /* What a client asks for; NULL and 0 for what he does not. The strings are his. */
 struct migrate_params {
 	const char *dest_xml, *dest_name, *persist_xml, *uri, *listen;
-	unsigned long long bandwidth_mib;
+	struct send_limits limits;
 };
 
 /* ---- migratecookie.c ---- */
@@ -91,7 +93,7 @@ int outgoing_confirm(virDomainObj *vm, virConnectPtr conn, unsigned int flags, b
 
 /* What migratepeer.c needs of it: a migration of which the caller has the job; its parts as above. */
 struct outgoing *outgoing_new(virDomainObj *vm, virConnectPtr conn, const char *to,
-                              unsigned long long bandwidth_mib, unsigned int flags);
+                              const struct send_limits *limits, unsigned int flags);
 char *outgoing_describe(virDomainObj *vm, const struct migrate_params *p, unsigned int flags, char **cookie,
                         int *cookie_length);
 /* The destination's answer to Prepare: whether it tells the outcome, and what it restores. */

@@ -45,14 +45,14 @@ struct outgoing {
 	virConnectPtr conn; /* whose migration it is; compared only */
 	char *to;           /* the destination's name, for messages */
 	unsigned int flags;
-	int stream;                       /* on which it was sent, and the outcome is told; or -1 */
-	bool tells;                       /* the destination tells the outcome */
-	bool zeros;                       /* it restores streams without contents of pages of zeros */
-	bool busy;                        /* a call is at work on it */
-	bool orphan;                      /* its client has gone */
-	bool aborted;                     /* somebody wants it to end */
-	bool was_paused;                  /* as it is again when it goes on */
-	unsigned long long bandwidth_mib; /* 0: none of its own */
+	int stream;      /* on which it was sent, and the outcome is told; or -1 */
+	bool tells;      /* the destination tells the outcome */
+	bool zeros;      /* it restores streams without contents of pages of zeros */
+	bool busy;       /* a call is at work on it */
+	bool orphan;     /* its client has gone */
+	bool aborted;    /* somebody wants it to end */
+	bool was_paused; /* as it is again when it goes on */
+	struct send_limits limits;
 };
 
 /* ---- whether a guest may go ---- */
@@ -221,14 +221,14 @@ bool outgoing_release(virDomainObj *vm)
 }
 
 struct outgoing *outgoing_new(virDomainObj *vm, virConnectPtr conn, const char *to,
-                              unsigned long long bandwidth_mib, unsigned int flags)
+                              const struct send_limits *limits, unsigned int flags)
 {
 	struct domain_private *priv = vm->privateData;
 	struct outgoing *out = g_new0(struct outgoing, 1);
 
 	out->conn = conn;
 	out->to = g_strdup(to);
-	out->bandwidth_mib = bandwidth_mib;
+	out->limits = *limits;
 	out->flags = flags;
 	out->stream = -1;
 	out->was_paused = virDomainObjGetState(vm, NULL) == VIR_DOMAIN_PAUSED;
@@ -408,7 +408,7 @@ char *outgoing_begin(virDomainObj *vm, virConnectPtr conn, const struct migrate_
 		domain_end_job(vm);
 		return xml;
 	}
-	outgoing_new(vm, conn, "its destination", p->bandwidth_mib, flags);
+	outgoing_new(vm, conn, "its destination", &p->limits, flags);
 	virCloseCallbacksDomainAdd(vm, conn, closed);
 	return xml;
 }
@@ -534,7 +534,7 @@ int outgoing_send(virDomainObj *vm, const char *uri, int fd)
 	priv->migration = MIGRATION_SENDING;
 	domain_save_status(vm);
 	job_begin(vm, VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT);
-	if (((out->flags & VIR_MIGRATE_LIVE) && job_begin_limits(vm, out->bandwidth_mib) < 0) ||
+	if (((out->flags & VIR_MIGRATE_LIVE) && job_begin_limits(vm, &out->limits) < 0) ||
 	    save_write(vm, fd, save_flags(out)) < 0 || sent(vm, out) < 0) {
 		explain(vm, out);
 		job_end(vm, false);
@@ -558,7 +558,8 @@ static int check_ours(virDomainObj *vm, virConnectPtr conn)
 }
 
 /* A client that does not know of protection has no job until now. */
-static int begin_late(virDomainObj *vm, virConnectPtr conn, unsigned int flags)
+static int begin_late(virDomainObj *vm, virConnectPtr conn, const struct send_limits *limits,
+                      unsigned int flags)
 {
 	if (flags & VIR_MIGRATE_CHANGE_PROTECTION)
 		return check_ours(vm, conn);
@@ -568,7 +569,7 @@ static int begin_late(virDomainObj *vm, virConnectPtr conn, unsigned int flags)
 		domain_end_job(vm);
 		return -1;
 	}
-	outgoing_new(vm, conn, "", 0, flags);
+	outgoing_new(vm, conn, "", limits, flags);
 	virCloseCallbacksDomainAdd(vm, conn, closed);
 	return 0;
 }
@@ -584,12 +585,12 @@ int outgoing_perform(virDomainObj *vm, virConnectPtr conn, const struct migrate_
 		               VIR_MIGRATE_PARAM_URI);
 		return -1;
 	}
-	if (begin_late(vm, conn, flags) < 0)
+	if (begin_late(vm, conn, &p->limits, flags) < 0)
 		return -1;
 	g_free(priv->outgoing->to);
 	priv->outgoing->to = g_strdup(p->uri);
 	priv->outgoing->flags = flags;
-	priv->outgoing->bandwidth_mib = p->bandwidth_mib;
+	priv->outgoing->limits = p->limits;
 	outgoing_hold(priv->outgoing);
 	if (outgoing_take_cookie(priv->outgoing, cookie, cookie_length) == 0 &&
 	    slot_take(SLOT_BUILD, vm) == 0) {

@@ -30,7 +30,7 @@ VIR_LOG_INIT("xylem.migratepeer");
 /* What the destination is not asked for, or is none of its concern. */
 #define SOURCE_FLAGS                                                                          \
 	(VIR_MIGRATE_PEER2PEER | VIR_MIGRATE_ABORT_ON_ERROR | VIR_MIGRATE_CHANGE_PROTECTION | \
-	 VIR_MIGRATE_UNSAFE | VIR_MIGRATE_UNDEFINE_SOURCE)
+	 VIR_MIGRATE_UNSAFE | VIR_MIGRATE_UNDEFINE_SOURCE | VIR_MIGRATE_AUTO_CONVERGE)
 
 struct peer {
 	virConnectPtr conn;
@@ -278,7 +278,7 @@ int outgoing_peer(virDomainObj *vm, virConnectPtr conn, const char *dest_uri,
 	}
 	if (virDomainObjGetState(vm, NULL) == VIR_DOMAIN_PAUSED)
 		p.flags |= VIR_MIGRATE_PAUSED;
-	out = outgoing_new(vm, conn, dest_uri, params->bandwidth_mib, flags);
+	out = outgoing_new(vm, conn, dest_uri, &params->limits, flags);
 	outgoing_hold(out);
 	add_params(&p, params, xml);
 	ret = slot_take(SLOT_BUILD, vm);

@@ -342,14 +342,17 @@ int monitor_save(struct monitor *m, const char *handle, int stream, unsigned int
 	                 STREAM_MS);
 }
 
-int monitor_set_migration(struct monitor *m, const char *handle, unsigned long long bandwidth,
-                          unsigned long long max_downtime_us)
+int monitor_set_migration(struct monitor *m, const char *handle, const struct monitor_limits *limits)
 {
 	GVariantBuilder b;
 
 	g_variant_builder_init(&b, G_VARIANT_TYPE_VARDICT);
-	g_variant_builder_add(&b, "{sv}", "bandwidth", g_variant_new_uint64(bandwidth));
-	g_variant_builder_add(&b, "{sv}", "max_downtime_us", g_variant_new_uint64(max_downtime_us));
+	g_variant_builder_add(&b, "{sv}", "bandwidth", g_variant_new_uint64(limits->bandwidth));
+	g_variant_builder_add(&b, "{sv}", "max_downtime_us", g_variant_new_uint64(limits->max_downtime_us));
+	g_variant_builder_add(&b, "{sv}", "throttle_initial", g_variant_new_uint32(limits->throttle_initial));
+	if (limits->throttle_increment)
+		g_variant_builder_add(&b, "{sv}", "throttle_increment",
+		                      g_variant_new_uint32(limits->throttle_increment));
 	return call_void(m, "SetMigration", g_variant_new("(s@a{sv})", handle, g_variant_builder_end(&b)),
 	                 DEVICE_MS);
 }

@@ -30,9 +30,15 @@ int monitor_restore(struct monitor *m, GVariant *guest, bool paused, int stream,
 #define MONITOR_SAVE_ZEROS_BY_TYPE 2u /* for a destination whose cookie says so */
 /* Until all is written, however long that takes; the guest is suspended then. how: a set of these. */
 int monitor_save(struct monitor *m, const char *handle, int stream, unsigned int how);
-/* Of a live save, before it or while it is under way; bandwidth: bytes per second, 0: no limit. */
-int monitor_set_migration(struct monitor *m, const char *handle, unsigned long long bandwidth,
-                          unsigned long long max_downtime_us);
+/* Limits of a live save (docs/xylemd-protocol.md). */
+struct monitor_limits {
+	unsigned long long bandwidth; /* bytes per second, 0: no limit */
+	unsigned long long max_downtime_us;
+	unsigned int throttle_initial,
+	        throttle_increment; /* percent; 0: it is not throttled; xylemd's default */
+};
+/* Before it or while it is under way. */
+int monitor_set_migration(struct monitor *m, const char *handle, const struct monitor_limits *limits);
 /* A core file; live: the guest runs on meanwhile. */
 int monitor_dump(struct monitor *m, const char *handle, int file, bool live);
 int monitor_resume(struct monitor *m, const char *handle);

@@ -89,6 +89,13 @@ struct xylem_driver {
 extern struct xylem_driver *xylem;
 
 /* Kept for each domain; guarded by the domain object's lock. */
+/* What a client asks of one migration, live. */
+struct send_limits {
+	unsigned long long bandwidth_mib; /* 0: none of its own */
+	unsigned int throttle_initial,
+	        throttle_increment; /* percent, 0: no --auto-converge; xylemd's default */
+};
+
 struct domain_private {
 	virChrdevs *chrdevs;
 	bool starting; /* a call is at work on its start, see process_begin() */
@@ -117,7 +124,7 @@ struct domain_private {
 	struct job *job;           /* one that takes long, and what became of the last one; NULL */
 	struct job *completed;
 	unsigned long long max_speed_mib, max_downtime_ms; /* of its migration; 0: as it comes */
-	unsigned long long sending_mib; /* what the client of the present one gave it alone; 0 */
+	struct send_limits sending; /* what the client of the present one gave it alone */
 };
 
 #endif

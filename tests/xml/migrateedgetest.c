@@ -190,6 +190,75 @@ static void *perform_limited(void *data)
 	return GINT_TO_POINTER(ret);
 }
 
+static bool refuses_percent(const char *name, int percent, unsigned int flags, const char *text)
+{
+	struct params p = { 0 };
+	bool good;
+
+	ignore_value(virTypedParamsAddInt(&p.list, &p.count, &p.max, name, percent));
+	good = !migrate_begin(dom, p.list, p.count, NULL, NULL, flags) && says(text) && says(name) &&
+	       idle(dom);
+	clear(&p);
+	return good;
+}
+
+static void *perform_converging(void *data)
+{
+	struct params p = { 0 };
+	const int *percents = data;
+	int ret;
+
+	add(&p, VIR_MIGRATE_PARAM_URI, peer.uri);
+	if (percents[0])
+		ignore_value(virTypedParamsAddInt(&p.list, &p.count, &p.max,
+		                                  VIR_MIGRATE_PARAM_AUTO_CONVERGE_INITIAL, percents[0]));
+	if (percents[1])
+		ignore_value(virTypedParamsAddInt(&p.list, &p.count, &p.max,
+		                                  VIR_MIGRATE_PARAM_AUTO_CONVERGE_INCREMENT, percents[1]));
+	ret = migrate_perform(dom, NULL, p.list, p.count, NULL, 0, NULL, NULL,
+	                      VIR_MIGRATE_LIVE | VIR_MIGRATE_AUTO_CONVERGE | VIR_MIGRATE_CHANGE_PROTECTION);
+	clear(&p);
+	return GINT_TO_POINTER(ret);
+}
+
+static bool converges(int initial, int increment, unsigned int told_initial, unsigned int told_increment)
+{
+	int percents[] = { initial, increment };
+	g_autofree char *xml = NULL;
+	GThread *thread;
+	bool good;
+
+	start();
+	xml = begin(VIR_MIGRATE_LIVE | VIR_MIGRATE_AUTO_CONVERGE, NULL);
+	peer_start(NULL, false);
+	thread = g_thread_new("perform", perform_converging, percents);
+	good = GPOINTER_TO_INT(g_thread_join(thread)) == 0 && one->throttle_initial == told_initial &&
+	       one->throttle_increment == told_increment;
+	peer_end();
+	confirm(0, false);
+	return good && xml;
+}
+
+static void test_auto_converge(void)
+{
+	static const char *const names[] = { VIR_MIGRATE_PARAM_AUTO_CONVERGE_INITIAL,
+		                             VIR_MIGRATE_PARAM_AUTO_CONVERGE_INCREMENT };
+	unsigned int flags = VIR_MIGRATE_LIVE | VIR_MIGRATE_AUTO_CONVERGE;
+	size_t i;
+
+	start();
+	for (i = 0; i < G_N_ELEMENTS(names); i++)
+		ok(refuses_percent(names[i], 0, flags, "outside 1 to 99") &&
+		           refuses_percent(names[i], 100, flags, "outside 1 to 99") &&
+		           refuses_percent(names[i], -1, flags, "outside 1 to 99") &&
+		           refuses_percent(names[i], 50, VIR_MIGRATE_LIVE, "--auto-converge"),
+		   "a percentage has bounds, and is for --auto-converge");
+	ok(!begin(VIR_MIGRATE_AUTO_CONVERGE, NULL) && says("--live") && idle(dom), "which is for --live");
+	lifecycle_destroy(dom);
+	ok(converges(0, 0, 20, 0), "--auto-converge: 20 percent less at first, and xylemd's own increment");
+	ok(converges(35, 5, 35, 5), "or as it is told");
+}
+
 static void test_limits(void)
 {
 	g_autofree char *xml = NULL;
@@ -207,7 +276,7 @@ static void test_limits(void)
 			abort();
 	}
 	ok(one->bandwidth == 7 << 20 && job_set_downtime(dom, 50, 0) == 0 && one->downtime_us == 50000 &&
-	           one->bandwidth == 7 << 20,
+	           one->bandwidth == 7 << 20 && !one->throttle_initial,
 	   "another downtime leaves a migration the bandwidth that its client gave it");
 	ok(job_set_speed(dom, 9, 0) == 0 && one->bandwidth == 9 << 20 && job_set_downtime(dom, 60, 0) == 0 &&
 	           one->bandwidth == 9 << 20,
@@ -366,6 +435,7 @@ int main(void)
 	there_begin();
 	there.tells = true;
 	test_autodestroy();
+	test_auto_converge();
 	test_limits();
 	test_resume_fails();
 	test_lock_order();

@@ -39,10 +39,10 @@ static void test_begin(void)
 
 static void test_refusals(void)
 {
-	static const unsigned int flags[] = { VIR_MIGRATE_AUTO_CONVERGE, VIR_MIGRATE_POSTCOPY,
-		                              VIR_MIGRATE_COMPRESSED,    VIR_MIGRATE_NON_SHARED_DISK,
-		                              VIR_MIGRATE_TLS,           VIR_MIGRATE_PARALLEL,
-		                              VIR_MIGRATE_ZEROCOPY,      VIR_MIGRATE_RDMA_PIN_ALL };
+	static const unsigned int flags[] = { VIR_MIGRATE_POSTCOPY,        VIR_MIGRATE_COMPRESSED,
+		                              VIR_MIGRATE_NON_SHARED_DISK, VIR_MIGRATE_TLS,
+		                              VIR_MIGRATE_PARALLEL,        VIR_MIGRATE_ZEROCOPY,
+		                              VIR_MIGRATE_RDMA_PIN_ALL };
 	struct params p = { 0 };
 	bool good = true;
 	size_t i;
@@ -316,6 +316,7 @@ static void test_jobs(void)
 	   "how far it has come is told");
 	ok(stat_of(0, VIR_DOMAIN_JOB_OPERATION, &type) == VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT &&
 	           stat_of(0, VIR_DOMAIN_JOB_MEMORY_ITERATION, &type) == 2 && iterations == 1 &&
+	           stat_of(0, VIR_DOMAIN_JOB_AUTO_CONVERGE_THROTTLE, &type) == 30 &&
 	           stat_of(0, VIR_DOMAIN_JOB_DOWNTIME, &type) == 7 && type == VIR_DOMAIN_JOB_UNBOUNDED,
 	   "in all detail, and each round is an event");
 	ok(job_set_speed(dom, 20, 0) == 0 && one->bandwidth == 20 << 20,

@@ -198,7 +198,7 @@ NOT_CALLED(monitor_restore, struct monitor *m G_GNUC_UNUSED, GVariant *guest G_G
 NOT_CALLED(monitor_save, struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED,
            int stream G_GNUC_UNUSED, unsigned int how G_GNUC_UNUSED)
 NOT_CALLED(monitor_set_migration, struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED,
-           unsigned long long bandwidth G_GNUC_UNUSED, unsigned long long max_downtime_us G_GNUC_UNUSED)
+           const struct monitor_limits *limits G_GNUC_UNUSED)
 NOT_CALLED(monitor_dump, struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED,
            int file G_GNUC_UNUSED, bool live G_GNUC_UNUSED)
 NOT_CALLED(monitor_resume, struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED)

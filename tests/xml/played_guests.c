@@ -127,13 +127,15 @@ int monitor_save(struct monitor *m G_GNUC_UNUSED, const char *handle, int stream
 	return 0;
 }
 
-int monitor_set_migration(struct monitor *m G_GNUC_UNUSED, const char *handle, unsigned long long bandwidth,
-                          unsigned long long max_downtime_us)
+int monitor_set_migration(struct monitor *m G_GNUC_UNUSED, const char *handle,
+                          const struct monitor_limits *limits)
 {
 	struct guest *g = find(handle);
 
-	g->bandwidth = bandwidth;
-	g->downtime_us = max_downtime_us;
+	g->bandwidth = limits->bandwidth;
+	g->downtime_us = limits->max_downtime_us;
+	g->throttle_initial = limits->throttle_initial;
+	g->throttle_increment = limits->throttle_increment;
 	return 0;
 }
 
@@ -213,7 +215,8 @@ GVariant *monitor_get(struct monitor *m G_GNUC_UNUSED, const char *handle, bool 
 		        g_variant_new_parsed("{'what': <'save'>, 'pages_total': <uint64 100>,"
 		                             " 'pages_done': <uint64 40>, 'bytes_done': <uint64 200000>,"
 		                             " 'round': <uint32 2>, 'dirty_pages': <uint64 60>,"
-		                             " 'rate': <uint64 1000000>, 'downtime_us': <uint64 7000>}"));
+		                             " 'rate': <uint64 1000000>, 'throttle': <uint32 30>, "
+		                             "'downtime_us': <uint64 7000>}"));
 	return g_variant_ref_sink(g_variant_dict_end(&dict));
 }
 

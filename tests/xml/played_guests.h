@@ -19,6 +19,7 @@ struct guest {
 	bool exists, suspended, paused, live, zeros_by_type;
 	unsigned int domid, saves, resumes, destroys, restores;
 	unsigned long long bandwidth, downtime_us;
+	unsigned int throttle_initial, throttle_increment;
 	bool saving;
 	char *opaque;
 };
