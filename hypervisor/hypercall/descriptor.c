@@ -29,7 +29,7 @@ int64_t hc_set_gdt(struct hc_args *a)
 	return pv_set_gdt(current_vcpu(), frames, entries);
 }
 
-/* update_descriptor(machine address, descriptor): in a frame of descriptors, or in a writable one. */
+/* update_descriptor(machine address, descriptor): in a frame of descriptors that is in use, or in any that may be written. */
 int64_t hc_update_descriptor(struct hc_args *a)
 {
 	struct domain_mm *mm = &current_domain()->mm;
@@ -40,7 +40,8 @@ int64_t hc_update_descriptor(struct hc_args *a)
 		return -EINVAL;
 	if (descriptor_check(&descriptor))
 		return -EINVAL;
-	if (frame_get_type(mfn, mm, PTYPE_SEGDESC) && frame_get_type(mfn, mm, PTYPE_WRITABLE))
+	/* In this order: what is no table of descriptors yet does not become one, with rings raised in what are data. */
+	if (frame_get_type(mfn, mm, PTYPE_WRITABLE) && frame_get_type(mfn, mm, PTYPE_SEGDESC))
 		return -EINVAL;
 	table = frame_map_to_write(mfn);
 	__atomic_store_n(&table[(a->arg[0] & (PAGE_SIZE - 1)) / 8], descriptor, __ATOMIC_SEQ_CST);
