@@ -187,7 +187,7 @@ static int entry_mark(grant_entry_v1_t *e, uint16_t user, bool write)
 		if (__atomic_compare_exchange_n(word, &old, new, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
 			return GNTST_okay;
 	}
-	return GNTST_eagain;
+	return GNTST_general_error; /* as Xen: after GNTST_eagain Linux sleeps, and asks again for half a minute */
 }
 
 /* Clears the status bits that no pin stands for any more. Table locked. */
