@@ -90,14 +90,15 @@ static size_t input_room(const struct end *e)
 	return e->kept.used ? 0 : e->owner->room(e->data);
 }
 
+/* No more than there is room for now: a guest that makes room byte by byte meanwhile is given the rest when it says so. */
 static void give_kept(struct end *e)
 {
-	size_t n, room;
+	size_t n, room, left = e->owner->room(e->data);
 
-	while (e->kept.used && (room = e->owner->room(e->data))) {
+	for (; left && e->kept.used && (room = e->owner->room(e->data)); left -= n) {
 		const char *bytes = backlog_peek(&e->kept, &n);
 
-		n = MIN(n, room);
+		n = MIN(n, MIN(room, left));
 		e->owner->input(e->data, bytes, n);
 		backlog_take(&e->kept, n);
 	}
