@@ -292,9 +292,13 @@ static bool nothing_pending(struct guest *guest, const char *path, GError **erro
 
 	if (unread)
 		xd_fail(error, XD_ERROR_STORE, "guest \"%s\": %s: %s", guest->name, path, xyl_error());
-	else if (pending)
-		xd_fail(error, XD_ERROR_BUSY, "guest \"%s\" has not yet taken an earlier request to %.32s",
-		        guest->name, value);
+	else if (pending) {
+		/* The guest may have written anything there. */
+		g_autofree char *start = g_strndup(value, 32), *shown = g_strescape(start, NULL);
+
+		xd_fail(error, XD_ERROR_BUSY, "guest \"%s\" has not yet taken an earlier request to %s",
+		        guest->name, shown);
+	}
 	free(value);
 	return !unread && !pending;
 }

@@ -203,6 +203,9 @@ static void test_save_fails(void)
 	pending = g_strdup_printf("/local/domain/%u/control/shutdown", domid);
 	fake_write(pending, "poweroff");
 	tap_ok(refused(begin_save(&g, fd), "Busy") && asked(domid), "an earlier request is not overwritten");
+	fake_write(pending, "\xff\xfe\n\x1b]0;title\x07");
+	tap_ok(refused(begin_save(&g, fd), "Busy"), "nor one that is no text, which is told as such");
+	fake_write(pending, "poweroff");
 	fake_write(pending, "");
 	fake_suspend = FAKE_IGNORES;
 	call = begin_save(&g, fd);
