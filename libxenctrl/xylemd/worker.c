@@ -17,71 +17,125 @@
 #include "error.h"
 #include "worker_protocol.h"
 
-/* Far beyond what the slowest emulated machine needs for the largest kernel. */
-#define ANSWER_TIMEOUT_MS 300000
+/* Several times what the slowest emulated machine needs for the largest kernel: one made to take long is given up then. */
+#define ANSWER_TIMEOUT_MS 60000
+/* So many kernels at a time: one that takes long, as its owner can make it, does not keep those of others. */
+#define PROCESSES 3
 /* As large as a kernel may be however little of dom0's memory is left: twice what Debian's take. */
 #define UNPACKED_MIN_BYTES (UINT64_C(128) << 20)
 
-struct worker {
-	GMutex lock; /* held during a request */
-	char *program;
+struct process {
+	gboolean
+	        busy; /* a request is at work with it; guarded by the worker's lock, as is the rest while it is not */
 	int socket; /* -1: not running */
 	pid_t pid;
 	gint64 used_us; /* when its last answer came */
 };
 
+struct worker {
+	GMutex lock;
+	GCond freed;
+	char *program;
+	struct process processes[PROCESSES];
+};
+
 struct worker *worker_new(const char *program)
 {
 	struct worker *worker = g_new0(struct worker, 1);
+	guint i;
 
 	g_mutex_init(&worker->lock);
+	g_cond_init(&worker->freed);
 	worker->program = g_strdup(program);
-	worker->socket = -1;
+	for (i = 0; i < PROCESSES; i++)
+		worker->processes[i].socket = -1;
 	return worker;
 }
 
 /* Ends the process, whatever it does, and collects it. Returns its wait status. */
-static int worker_stop(struct worker *worker)
+static int process_stop(struct process *process)
 {
 	int status = 0;
 
-	if (worker->socket < 0)
+	if (process->socket < 0)
 		return 0;
-	close(worker->socket);
-	worker->socket = -1;
-	kill(worker->pid, SIGKILL);
-	while (waitpid(worker->pid, &status, 0) < 0 && errno == EINTR)
+	close(process->socket);
+	process->socket = -1;
+	kill(process->pid, SIGKILL);
+	while (waitpid(process->pid, &status, 0) < 0 && errno == EINTR)
 		;
 	return status;
 }
 
 void worker_free(struct worker *worker)
 {
+	guint i;
+
 	if (!worker)
 		return;
-	worker_stop(worker);
+	for (i = 0; i < PROCESSES; i++)
+		process_stop(&worker->processes[i]);
 	g_mutex_clear(&worker->lock);
+	g_cond_clear(&worker->freed);
 	g_free(worker->program);
 	g_free(worker);
 }
 
 gboolean worker_rest(struct worker *worker, gint64 rest_us)
 {
-	gboolean none;
+	gboolean none = TRUE;
+	guint i;
 
-	/* Somebody uses it. */
-	if (!g_mutex_trylock(&worker->lock))
-		return FALSE;
-	if (worker->socket >= 0 && g_get_monotonic_time() - worker->used_us >= rest_us)
-		worker_stop(worker);
-	none = worker->socket < 0;
+	g_mutex_lock(&worker->lock);
+	for (i = 0; i < PROCESSES; i++) {
+		struct process *process = &worker->processes[i];
+
+		if (!process->busy && process->socket >= 0 &&
+		    g_get_monotonic_time() - process->used_us >= rest_us)
+			process_stop(process);
+		none = none && process->socket < 0;
+	}
 	g_mutex_unlock(&worker->lock);
 	return none;
 }
 
-static gboolean worker_start(struct worker *worker, GError **error)
+/* A free one, and rather one that runs. */
+static struct process *find_free(struct worker *worker)
 {
-	char *argv[] = { worker->program, (char *)WORKER_ARGUMENT, NULL };
+	struct process *found = NULL;
+	guint i;
+
+	for (i = 0; i < PROCESSES; i++)
+		if (!worker->processes[i].busy &&
+		    (!found || (found->socket < 0 && worker->processes[i].socket >= 0)))
+			found = &worker->processes[i];
+	return found;
+}
+
+static struct process *process_take(struct worker *worker)
+{
+	struct process *process;
+
+	g_mutex_lock(&worker->lock);
+	while (!(process = find_free(worker)))
+		g_cond_wait(&worker->freed, &worker->lock);
+	process->busy = TRUE;
+	g_mutex_unlock(&worker->lock);
+	return process;
+}
+
+static void process_give(struct worker *worker, struct process *process)
+{
+	g_mutex_lock(&worker->lock);
+	process->busy = FALSE;
+	process->used_us = g_get_monotonic_time();
+	g_cond_signal(&worker->freed);
+	g_mutex_unlock(&worker->lock);
+}
+
+static gboolean process_start(struct process *process, char *program, GError **error)
+{
+	char *argv[] = { program, (char *)WORKER_ARGUMENT, NULL };
 	/* Run from a build folder, it must find the library there. */
 	const char *libraries = g_getenv("LD_LIBRARY_PATH");
 	g_autofree char *variable = libraries ? g_strconcat("LD_LIBRARY_PATH=", libraries, NULL) : NULL;
@@ -89,14 +143,14 @@ static gboolean worker_start(struct worker *worker, GError **error)
 	posix_spawn_file_actions_t actions;
 	int pair[2], result;
 
-	if (worker->socket >= 0)
+	if (process->socket >= 0)
 		return TRUE;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
 		return xd_fail(error, XD_ERROR_INTERNAL, "no socket for the kernel worker: %s",
 		               g_strerror(errno));
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_adddup2(&actions, pair[1], WORKER_SOCKET_FD);
-	result = posix_spawn(&worker->pid, worker->program, &actions, NULL, argv, envp);
+	result = posix_spawn(&process->pid, program, &actions, NULL, argv, envp);
 	posix_spawn_file_actions_destroy(&actions);
 	close(pair[1]);
 	if (result) {
@@ -104,7 +158,7 @@ static gboolean worker_start(struct worker *worker, GError **error)
 		return xd_fail(error, XD_ERROR_INTERNAL, "cannot start the kernel worker: %s",
 		               g_strerror(result));
 	}
-	worker->socket = pair[0];
+	process->socket = pair[0];
 	return TRUE;
 }
 
@@ -146,8 +200,8 @@ static gboolean receive_reply(int sock, struct worker_reply *reply, gboolean *la
 }
 
 /* One exchange. The reply is the confined process's: nothing in it is used unchecked. */
-static gboolean exchange(struct worker *worker, gsize bytes, int input, int output, const char *guest,
-                         const char *path, struct worker_reply *reply, GError **error)
+static gboolean exchange(struct process *process, char *program, gsize bytes, int input, int output,
+                         const char *guest, const char *path, struct worker_reply *reply, GError **error)
 {
 	/* It is there twice for a moment: in the worker and in what comes back. Read once: it changes, and CLAMP looks thrice. */
 	guint64 half = image_room() / 2;
@@ -157,17 +211,17 @@ static gboolean exchange(struct worker *worker, gsize bytes, int input, int outp
 	gboolean late;
 	int status;
 
-	if (!worker_start(worker, error))
+	if (!process_start(process, program, error))
 		return FALSE;
-	if (!send_request(worker->socket, &request, input, output)) {
+	if (!send_request(process->socket, &request, input, output)) {
 		/* It may have died since the last request. */
-		worker_stop(worker);
-		if (!worker_start(worker, error))
+		process_stop(process);
+		if (!process_start(process, program, error))
 			return FALSE;
-		if (!send_request(worker->socket, &request, input, output))
+		if (!send_request(process->socket, &request, input, output))
 			return xd_fail(error, XD_ERROR_INTERNAL, "the kernel worker cannot be reached");
 	}
-	if (receive_reply(worker->socket, reply, &late)) {
+	if (receive_reply(process->socket, reply, &late)) {
 		g_autofree char *text = NULL;
 
 		if (!reply->error)
@@ -175,7 +229,7 @@ static gboolean exchange(struct worker *worker, gsize bytes, int input, int outp
 		text = g_utf8_make_valid(reply->message, -1);
 		return xd_fail(error, XD_ERROR_KERNEL, "guest \"%s\": kernel %s: %s", guest, path, text);
 	}
-	status = worker_stop(worker);
+	status = process_stop(process);
 	if (late)
 		return xd_fail(error, XD_ERROR_KERNEL, "guest \"%s\": kernel %s takes too long to unpack",
 		               guest, path);
@@ -213,10 +267,10 @@ gboolean worker_unpack(struct worker *worker, const char *path, const char *gues
 	if (output < 0) {
 		xd_fail(error, XD_ERROR_KERNEL, "guest \"%s\": no memory for the kernel", guest);
 	} else {
-		g_mutex_lock(&worker->lock);
-		ok = exchange(worker, bytes, input, output, guest, path, &reply, error);
-		worker->used_us = g_get_monotonic_time();
-		g_mutex_unlock(&worker->lock);
+		struct process *process = process_take(worker);
+
+		ok = exchange(process, worker->program, bytes, input, output, guest, path, &reply, error);
+		process_give(worker, process);
 		if (ok && reply.unchanged)
 			ok = image_map(image, input, bytes);
 		else if (ok)

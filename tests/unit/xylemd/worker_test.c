@@ -23,7 +23,8 @@
 #include "../../lib/tap.h"
 #include "error.h"
 #include "worker.h"
-/* confine() is private to it. */
+/* For what is private to them: which process is at work, confine(). */
+#include "worker.c"
 #include "worker_main.c"
 
 static char *dir;
@@ -271,6 +272,49 @@ static void act_socket(void)
 		_exit(1);
 }
 
+static struct worker *shared;
+
+static gpointer unpack_in_thread(gpointer path)
+{
+	struct image image = { 0 };
+	gboolean ok = worker_unpack(shared, path, "slow", &image, NULL);
+
+	image_clear(&image);
+	return GINT_TO_POINTER(ok);
+}
+
+/* A guest's owner can make a kernel that takes long: it is as one whose process stands still. */
+static void test_slow_kernel(void)
+{
+	guint8 *elf = g_malloc0(MAKEELF_BYTES);
+	struct makeelf shape = makeelf_modern();
+	gsize size = makeelf(&shape, elf);
+	g_autofree char *path = write_file("slow", elf, size);
+	GThread *thread;
+	bool taken;
+	pid_t pid;
+
+	shared = worker_new("/proc/self/exe");
+	check_unpacked(shared, path, elf, size, "a kernel of somebody's");
+	pid = shared->processes[0].pid;
+	if (shared->processes[0].socket < 0 || kill(pid, SIGSTOP))
+		g_error("there is no worker");
+	thread = g_thread_new("slow", unpack_in_thread, path);
+	for (taken = false; !taken; g_usleep(1000)) {
+		g_mutex_lock(&shared->lock);
+		taken = shared->processes[0].busy;
+		g_mutex_unlock(&shared->lock);
+	}
+	check_unpacked(shared, path, elf, size, "another's is unpacked while that takes long");
+	tap_ok(!worker_rest(shared, 0), "and the one that is at work is left alone");
+	kill(pid, SIGCONT);
+	tap_ok(GPOINTER_TO_INT(g_thread_join(thread)), "which is done in the end");
+	tap_ok(worker_rest(shared, 0), "then none is left");
+	worker_free(shared);
+	unlink(path);
+	g_free(elf);
+}
+
 static void act_fork(void)
 {
 	if (fork() >= 0)
@@ -296,6 +340,7 @@ int main(int argc, char **argv)
 	dir = g_dir_make_tmp("xylemd-test-XXXXXX", NULL);
 	test_worker();
 	test_large_ramdisk();
+	test_slow_kernel();
 	tap_ok(!confined(act_nothing), "confined, it can end");
 	tap_ok(is_killed(act_open), "it cannot open a file");
 	tap_ok(is_killed(act_socket), "it cannot make a socket");
