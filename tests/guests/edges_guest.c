@@ -61,6 +61,23 @@ bool edges_lethal(const struct edges_env *e, uint32_t number, const uint64_t *ar
 	}
 }
 
+bool edges_sends_keys(const struct edges_env *e, uint32_t number, const uint64_t *arg)
+{
+	if (number == __HYPERVISOR_sysctl)
+		return inside(e, arg[0], sizeof(struct xen_sysctl)) &&
+		       ((const struct xen_sysctl *)arg[0])->cmd == XEN_SYSCTL_debug_keys;
+	for (uint64_t i = 0, at = arg[0]; number == __HYPERVISOR_multicall && i < (uint32_t)arg[1] &&
+	                                  inside(e, at, sizeof(struct multicall_entry));
+	     i++, at += sizeof(struct multicall_entry)) {
+		const struct multicall_entry *m = (const void *)at;
+
+		if (m->op == __HYPERVISOR_sysctl &&
+		    edges_sends_keys(e, (uint32_t)m->op, (const uint64_t *)m->args))
+			return true;
+	}
+	return false;
+}
+
 bool edges_with_events(const struct edges_env *e, const struct edges_call *c)
 {
 	if (c->number == __HYPERVISOR_sched_op || c->number == __HYPERVISOR_sched_op_compat)

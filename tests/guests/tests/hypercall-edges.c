@@ -271,8 +271,37 @@ static void make_call(void *arg)
 	hypercall(c->number, c->arg[0], c->arg[1], c->arg[2], c->arg[3], c->arg[4]);
 }
 
+static bool calling[VCPUS], alone;
+
+/* The other vcpu's call ends first, and it makes none until end_call(). */
+static void begin_alone(unsigned vcpu)
+{
+	while (__atomic_exchange_n(&alone, true, __ATOMIC_SEQ_CST))
+		;
+	while (__atomic_load_n(&calling[!vcpu], __ATOMIC_SEQ_CST))
+		;
+}
+
+static void begin_call(unsigned vcpu)
+{
+	for (;;) {
+		__atomic_store_n(&calling[vcpu], true, __ATOMIC_SEQ_CST);
+		if (!__atomic_load_n(&alone, __ATOMIC_SEQ_CST))
+			return;
+		__atomic_store_n(&calling[vcpu], false, __ATOMIC_SEQ_CST);
+		while (__atomic_load_n(&alone, __ATOMIC_SEQ_CST))
+			;
+	}
+}
+
+static void end_call(unsigned vcpu, bool was_alone)
+{
+	__atomic_store_n(was_alone ? &alone : &calling[vcpu], false, __ATOMIC_SEQ_CST);
+}
+
 static void one_call(struct fuzzer *f, unsigned vcpu)
 {
+	bool keys;
 	struct edges_call c;
 
 	write_grant(f);
@@ -280,7 +309,13 @@ static void one_call(struct fuzzer *f, unsigned vcpu)
 	edges_make(&f->env, ~0u, &c);
 	last_op[vcpu] = c.op;
 	f->calls++;
+	keys = edges_sends_keys(&f->env, c.number, c.arg);
+	if (keys)
+		begin_alone(vcpu);
+	else
+		begin_call(vcpu);
 	if (edges_lethal(&f->env, c.number, c.arg)) {
+		end_call(vcpu, keys);
 		f->skipped++;
 		return;
 	}
@@ -288,6 +323,7 @@ static void one_call(struct fuzzer *f, unsigned vcpu)
 	f->masked = !edges_with_events(&f->env, &c);
 	f->call = &c;
 	guard_call(make_call, f, &f->keep);
+	end_call(vcpu, keys);
 	while (guard_call(restore, f, &f->keep))
 		;
 	f->keep = NULL;
