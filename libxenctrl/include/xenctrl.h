@@ -337,8 +337,26 @@ struct xyl_live {
  */
 XYL_API int xyl_domain_save_live(struct xyl *x, uint32_t domid, int fd, const struct xyl_live *how,
                                  xyl_progress_fn *progress, void *data) XYL_MUST_USE;
-/* Ends the hypervisor's watch over a domain's pages, which a process leaves on that ends within xyl_domain_save_live. */
+/* Ends the hypervisor's watch over a domain's pages, which a process leaves on that ends within xyl_domain_save_live or
+ * xyl_domain_dirty_pages. */
 XYL_API int xyl_domain_save_live_end(struct xyl *x, uint32_t domid) XYL_MUST_USE;
+
+struct xyl_dirty {
+	uint64_t pages;      /* that were changed, each counted once */
+	uint64_t elapsed_us; /* in this time: duration_us, or somewhat more */
+};
+
+/*
+ * Counts the pages that a PV domain changes in duration_us microseconds, 1 to 60,000,000, by the log that a live save has, for
+ * which it costs the guest as much. So are pages counted that somebody else changes, and those that may be written to unseen: a
+ * live save would send them again. Of a domain that does not run in all that time, as a paused one, the count is 0. progress (or
+ * NULL) is called about 20 times a second, with zeros. Errors: EINVAL duration_us; ESRCH; ENOTSUP the hypervisor cannot tell
+ * which pages change; ENOMEM; EBUSY the domain has stopped, or was destroyed meanwhile; ECANCELED. The watch is off again after
+ * each of them. There is one watch of a domain: this one and xyl_domain_save_live end each other's.
+ * Source: xen/domctl.h (struct xen_domctl_shadow_op).
+ */
+XYL_API int xyl_domain_dirty_pages(struct xyl *x, uint32_t domid, uint64_t duration_us, struct xyl_dirty *out,
+                                   xyl_progress_fn *progress, void *data) XYL_MUST_USE;
 
 struct xyl_pv_restore {
 	uint32_t console_port; /* as in xyl_pv_build */

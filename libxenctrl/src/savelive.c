@@ -15,8 +15,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 
+#include "clock.h"
+#include "dirtylog.h"
 #include "saver.h"
 
 #define DOWNTIME_US   300000u
@@ -31,8 +32,6 @@
 #define PACE_US       1000000u /* so much that was not used of a bandwidth is made up for */
 #define TABLE_TRIES   20u      /* of a table of frames that the guest changes just now */
 #define TABLE_WAIT_US 10000u
-#define OFF_TRIES     20u /* of switching the log off, which the guest pays for while it is on */
-#define OFF_WAIT_US   10000u
 
 struct live {
 	struct saver *v;
@@ -49,54 +48,17 @@ struct live {
 	uint64_t pace;                  /* the limit that it was counted by */
 };
 
-static uint64_t now_us(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
-}
-
-static void nap(uint64_t us)
-{
-	struct timespec t = { (time_t)(us / 1000000), (long)(us % 1000000) * 1000 };
-
-	nanosleep(&t, NULL);
-}
-
 /* ---- the log ---- */
-
-static int shadow_op(struct xyl *x, uint32_t domid, uint32_t what)
-{
-	struct xen_domctl op = { .cmd = XEN_DOMCTL_shadow_op, .domain = (domid_t)domid };
-
-	op.u.shadow_op.op = what;
-	return xyl_domctl(x, &op, "log which pages it changes");
-}
-
-int xyl_domain_save_live_end(struct xyl *x, uint32_t domid)
-{
-	for (unsigned i = 1;; i++) {
-		int rc = shadow_op(x, domid, XEN_DOMCTL_SHADOW_OP_OFF);
-
-		if (rc == 0 || i == OFF_TRIES || (errno != ENOMEM && errno != EBUSY && errno != EAGAIN))
-			return rc;
-		nap(OFF_WAIT_US);
-	}
-}
 
 static int begin_log(struct live *l)
 {
 	struct saver *v = l->v;
-	int rc = shadow_op(v->x, v->domid, XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY);
 
-	/* on already, left by somebody who ended within a save */
-	if (rc < 0 && errno == EINVAL && xyl_domain_save_live_end(v->x, v->domid) == 0)
-		rc = shadow_op(v->x, v->domid, XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY);
-	l->logging = rc == 0 || errno == ENOMEM; /* of which some memory may be taken */
-	if (rc < 0 && (errno == ENOSYS || errno == EOPNOTSUPP || errno == EINVAL))
+	if (dirtylog_begin(v->x, v->domid, &l->logging) == 0)
+		return 0;
+	if (errno == ENOTSUP)
 		return stream_fail(&v->s, ENOTSUP, "this hypervisor cannot save a guest while it runs");
-	return rc < 0 ? stream_because(&v->s) : 0;
+	return stream_because(&v->s);
 }
 
 static int end_log(struct live *l)
@@ -136,7 +98,7 @@ static bool watch(const struct xyl_progress *progress, void *data)
 
 	(void)progress;
 	if (l->suspend_us)
-		own->downtime_us = now_us() - l->suspend_us;
+		own->downtime_us = clock_now_us() - l->suspend_us;
 	else if (xyl_domain_info(l->v->x, l->v->domid, &info) < 0)
 		l->stopped = errno == ESRCH;
 	else
@@ -166,7 +128,7 @@ static uint64_t scale(uint64_t a, uint64_t b, uint64_t c)
 static void measure(struct live *l)
 {
 	struct xyl_progress *p = &l->v->s.progress;
-	uint64_t us = now_us() - l->round_us;
+	uint64_t us = clock_now_us() - l->round_us;
 
 	if (us >= RATE_US || (us && !p->rate))
 		p->rate = scale(p->bytes_done - l->round_bytes, 1000000, us);
@@ -178,7 +140,7 @@ static int keep_pace(struct live *l)
 	struct saver *v = l->v;
 
 	for (;;) {
-		uint64_t now = now_us(), us = now - l->pace_us, due;
+		uint64_t now = clock_now_us(), us = now - l->pace_us, due;
 
 		ask_limits(l);
 		measure(l);
@@ -193,7 +155,7 @@ static int keep_pace(struct live *l)
 		}
 		if (!l->pace || due <= us)
 			return 0;
-		nap(due - us < WAIT_US ? due - us : WAIT_US);
+		clock_nap(due - us < WAIT_US ? due - us : WAIT_US);
 		if (stream_tick(&v->s) < 0)
 			return -1;
 	}
@@ -236,7 +198,7 @@ static int read_first(struct live *l)
 			return 0;
 		if (i == TABLE_TRIES || errno == ENOMEM || errno == ECANCELED)
 			return -1;
-		nap(TABLE_WAIT_US);
+		clock_nap(TABLE_WAIT_US);
 		if (stream_tick(&v->s) < 0)
 			return -1;
 	}
@@ -288,7 +250,7 @@ static int send_due(struct live *l)
 	v->s.progress.round++;
 	v->s.progress.dirty_pages = v->due_count;
 	v->s.progress.pages_total = v->s.progress.pages_done + v->due_count;
-	l->round_us = now_us();
+	l->round_us = clock_now_us();
 	l->round_bytes = v->s.progress.bytes_done;
 	if (stream_tick(&v->s) < 0 || savememory_drop(v) < 0)
 		return -1;
@@ -398,7 +360,7 @@ static int send_rest(struct live *l)
 	struct saver *v = l->v;
 
 	unthrottle(l); /* what it has to do to suspend is a time in which it does nothing else */
-	l->suspend_us = now_us();
+	l->suspend_us = clock_now_us();
 	if (!l->how->suspend(l->data))
 		return stream_fail(&v->s, ECANCELED, "it was not suspended");
 	v->running = false;
@@ -439,7 +401,7 @@ int xyl_domain_save_live(struct xyl *x, uint32_t domid, int fd, const struct xyl
 	l.v->zeros_by_type = how->zeros_by_type;
 	ask_limits(&l);
 	l.pace = l.limits.bandwidth;
-	l.pace_us = now_us();
+	l.pace_us = clock_now_us();
 	rc = save(&l);
 	if (rc < 0 && l.stopped)
 		rc = stream_fail(&l.v->s, EBUSY, "it has stopped by itself");
@@ -448,7 +410,7 @@ int xyl_domain_save_live(struct xyl *x, uint32_t domid, int fd, const struct xyl
 	snprintf(message, sizeof(message), "%s", xyl_error());
 	unthrottle(&l);
 	saver_free(l.v);
-	if (l.logging && xyl_domain_save_live_end(x, domid) < 0)
-		rc = -1;
-	return rc < 0 ? xyl_fail_text(error, "%s", message) : 0;
+	if (rc < 0)
+		rc = xyl_fail_text(error, "%s", message);
+	return l.logging ? dirtylog_finish(x, domid, rc) : rc;
 }

@@ -19,6 +19,7 @@ bool fake_copies, fake_old_copies, fake_away;
 bool fake_bare, fake_run_failed;
 unsigned fake_log_stays;
 int fake_log_error;
+uint32_t fake_unseen;
 void (*fake_between)(void);
 
 static int memory_fd = -1;
@@ -134,8 +135,10 @@ void fake_dirty(uint32_t domid, uint64_t pfn)
 {
 	struct fake_domain *d = &fake_domains[domid];
 
-	if (d->logging && pfn < FAKE_PFNS)
-		d->dirty[pfn / 64] |= UINT64_C(1) << pfn % 64;
+	if (!d->logging || pfn >= FAKE_PFNS)
+		return;
+	d->dirty_count += !(d->dirty[pfn / 64] >> pfn % 64 & 1);
+	d->dirty[pfn / 64] |= UINT64_C(1) << pfn % 64;
 }
 
 uint8_t *fake_page(uint64_t mfn)
@@ -448,8 +451,21 @@ static int describe(const struct fake_domain *d, struct xen_domctl *op)
 	info->tot_pages = d->page_count;
 	info->max_pages = d->max_pages;
 	info->shared_info_frame = FAKE_BASE + d->shared_index;
+	info->cpu_time = d->cpu_ns;
 	info->max_vcpu_id = FAKE_VCPUS - 1;
 	return 0;
+}
+
+/* Xen has counted them; Xylem counts its bits, with those of pages that may be written to unseen. */
+static uint32_t dirty_count(const struct fake_domain *d)
+{
+	uint32_t bits = fake_unseen;
+
+	if (!fake_copies)
+		return d->dirty_count;
+	for (unsigned i = 0; i < FAKE_PFNS / 64; i++)
+		bits += (uint32_t)__builtin_popcountll(d->dirty[i]);
+	return bits;
 }
 
 static int log_call(struct fake_domain *d, struct xen_domctl_shadow_op *q)
@@ -471,11 +487,18 @@ static int log_call(struct fake_domain *d, struct xen_domctl_shadow_op *q)
 		d->logging = true;
 		return 0;
 	case XEN_DOMCTL_SHADOW_OP_CLEAN:
+	case XEN_DOMCTL_SHADOW_OP_PEEK:
 		if (!d->logging)
 			return fails(EINVAL);
-		memset(q->dirty_bitmap.p, 0, (q->pages + 7) / 8);
-		memcpy(q->dirty_bitmap.p, d->dirty, (bits + 7) / 8);
-		memset(d->dirty, 0, sizeof(d->dirty));
+		q->stats.dirty_count = dirty_count(d);
+		if (q->dirty_bitmap.p) {
+			memset(q->dirty_bitmap.p, 0, (q->pages + 7) / 8);
+			memcpy(q->dirty_bitmap.p, d->dirty, (bits + 7) / 8);
+		}
+		if (q->op == XEN_DOMCTL_SHADOW_OP_PEEK)
+			return 0;
+		memset(d->dirty, 0, q->dirty_bitmap.p || fake_copies ? sizeof(d->dirty) : (bits + 7) / 8);
+		d->dirty_count = 0;
 		return 0;
 	default:
 		unknown("log call", q->op);

@@ -39,6 +39,8 @@ struct fake_domain {
 	uint64_t grants[2]; /* console and store */
 	bool logging;       /* which pages are dirty */
 	uint64_t dirty[FAKE_PFNS / 64];
+	uint32_t dirty_count; /* as Xen has it, of a former log too */
+	uint64_t cpu_ns;
 };
 
 extern struct fake_domain fake_domains[FAKE_DOMAINS];
@@ -54,6 +56,7 @@ extern unsigned fake_calls;
 extern const char *fake_extraversion;
 extern xen_cpuid_leaf_t fake_lacks; /* features that this host has not: they are left out of policies */
 extern unsigned fake_log_stays;     /* so many times a log cannot be switched off: ENOMEM */
+extern uint32_t fake_unseen;        /* pages that Xylem takes for dirty at each look */
 extern int fake_log_error;          /* with which a log is refused; 0: it is not */
 extern void (*fake_between)(
         void);         /* called before each call of the hypervisor: what the guest does meanwhile */
