@@ -33,7 +33,7 @@
 /* What a domain may own beyond its memory: the balloon driver's rounding. */
 #define GUEST_MEMORY_SLACK_KIB 1024
 
-/* A long operation that tells how far it has come, and can be cancelled: save, restore. Guarded by daemon.lock. */
+/* A long operation that tells how far it has come, and can be cancelled: save, restore, dump, a count of pages. Guarded by daemon.lock. */
 struct job {
 	const char *what; /* NULL: none */
 	gint64 since_us;  /* g_get_monotonic_time() */

@@ -26,7 +26,8 @@ struct journal {
 	uint32_t domid;          /* 0: not known yet */
 	bool unpaused;           /* has run */
 	bool saving;             /* it may have been asked to suspend */
-	bool paused_before_save; /* and is paused again when it goes on */
+	bool counting;           /* the hypervisor may watch which pages it changes */
+	bool paused_before_save; /* of one that is saved, and is paused again when it goes on */
 	uint32_t
 	        abandoned_domid; /* its domain, if that may still suspend because it was asked to, in vain; or 0 */
 	uint32_t abandoned;      /* how often it may; of one that is saved, when it is resumed */

@@ -85,6 +85,16 @@ bool job_cancel(struct guest *guest)
 	return there;
 }
 
+bool job_client_waits(struct op *op)
+{
+	bool waits;
+
+	g_mutex_lock(&xylemd.lock);
+	waits = op->call && !g_dbus_connection_is_closed(g_dbus_method_invocation_get_connection(op->call));
+	g_mutex_unlock(&xylemd.lock);
+	return waits;
+}
+
 bool save_set_limits(struct guest *guest, GVariant *limits, GError **error)
 {
 	struct xyl_live_limits new;
@@ -460,17 +470,6 @@ static void settle(struct guest *guest)
 	g_mutex_unlock(&xylemd.lock);
 }
 
-/* Whether the client is still there, to whom the stream belongs. */
-static bool client_waits(struct op *op)
-{
-	bool waits;
-
-	g_mutex_lock(&xylemd.lock);
-	waits = op->call && !g_dbus_connection_is_closed(g_dbus_method_invocation_get_connection(op->call));
-	g_mutex_unlock(&xylemd.lock);
-	return waits;
-}
-
 /* From now on no xylemd lets it go on by itself: its journal says that its save is over, and that it is asked for nothing,
  * until it is resumed. */
 static bool note_saved(struct guest *guest, GError **error)
@@ -491,7 +490,7 @@ static bool conclude(struct op *op, bool written, GError **error)
 	g_autoptr(GError) second = NULL, disks = NULL;
 	/* Whoever is told that it is saved may let another one have its disks. */
 	bool drained = written && drain_disks(guest, &disks);
-	bool cancelled = job_end(guest) && written, wanted = client_waits(op);
+	bool cancelled = job_end(guest) && written, wanted = job_client_waits(op);
 
 	if (drained && wanted && !cancelled && note_saved(guest, error)) {
 		settle(guest);
@@ -558,7 +557,7 @@ static bool live_progress(const struct xyl_progress *progress, void *data)
 	struct live_save *live = data;
 
 	/* It may take hours, which nobody needs who has gone away. */
-	return job_progress(progress, live->op->guest) && client_waits(live->op);
+	return job_progress(progress, live->op->guest) && job_client_waits(live->op);
 }
 
 /* Why a guest was not saved that was not suspended: first of all what has become of it. */

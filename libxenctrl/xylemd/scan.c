@@ -15,6 +15,7 @@
 #include "scan.h"
 #include "build.h"
 #include "device.h"
+#include "dirtyrate.h"
 #include "disk.h"
 #include "ended.h"
 #include "error.h"
@@ -350,6 +351,7 @@ static void op_adopt(struct op *op)
 	device_screen_adopt(guest);
 	guest_publish(guest);
 	save_adopt(guest);
+	dirtyrate_adopt(guest);
 }
 
 /* The domain of this UUID that is not on its way out, or 0. */

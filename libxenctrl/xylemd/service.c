@@ -16,6 +16,7 @@
 #include "service.h"
 #include "build.h"
 #include "device.h"
+#include "dirtyrate.h"
 #include "error.h"
 #include "live.h"
 #include "save.h"
@@ -595,6 +596,22 @@ static gboolean handle_release_nic(XdXylemd1 *service, GDBusMethodInvocation *ca
 	return TRUE;
 }
 
+static gboolean handle_dirty_rate(XdXylemd1 *service, GDBusMethodInvocation *call, const char *name,
+                                  guint64 duration_us, gpointer data)
+{
+	GError *error = NULL;
+
+	(void)service;
+	(void)data;
+	if (duration_us && duration_us <= DIRTYRATE_US_MAX)
+		return submit_live(call, name, op_dirty_rate, "dirty-rate",
+		                   g_variant_new_uint64(duration_us));
+	xd_fail(&error, XD_ERROR_INVALID_ARGUMENT,
+	        "duration_us %" G_GUINT64_FORMAT " is outside 1..%" G_GUINT64_FORMAT, duration_us,
+	        (guint64)DIRTYRATE_US_MAX);
+	return answer_error(call, error);
+}
+
 static gboolean handle_set_policy(XdXylemd1 *service, GDBusMethodInvocation *call, const char *name,
                                   const char *event, const char *action, gpointer data)
 {
@@ -920,6 +937,7 @@ void service_start(XdXylemd1 *service)
 	g_signal_connect(service, "handle-save", G_CALLBACK(handle_save), NULL);
 	g_signal_connect(service, "handle-set-migration", G_CALLBACK(handle_set_migration), NULL);
 	g_signal_connect(service, "handle-dump", G_CALLBACK(handle_dump), NULL);
+	g_signal_connect(service, "handle-dirty-rate", G_CALLBACK(handle_dirty_rate), NULL);
 	g_signal_connect(service, "handle-resume", G_CALLBACK(handle_resume), NULL);
 	g_signal_connect(service, "handle-restore", G_CALLBACK(handle_restore), NULL);
 	g_signal_connect(service, "handle-cancel", G_CALLBACK(handle_cancel), NULL);

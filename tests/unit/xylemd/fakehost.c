@@ -336,6 +336,8 @@ int fake_channels;
 void (*fake_late)(void);
 int fake_save_error;
 bool fake_no_log;
+int fake_count_error;
+uint64_t fake_count_us;
 struct xyl_live_limits fake_live_limits;
 bool fake_zeros_by_type;
 
@@ -473,6 +475,40 @@ int xyl_domain_save_live(struct xyl *x, uint32_t domid, int fd, const struct xyl
 	fake_domains[domid].logging = true;
 	fake_unlock();
 	rc = save_live(domid, fd, how, progress, data);
+	error = errno;
+	if (xyl_domain_save_live_end(x, domid) == 0)
+		errno = error;
+	return rc;
+}
+
+/* 1234 pages, of a guest that is not paused. */
+static int count_pages(uint32_t domid, struct xyl_dirty *out, xyl_progress_fn *progress, void *data)
+{
+	const struct xyl_progress far = { 0 };
+
+	if (report(GATE_COUNT, &far, domid, progress, data))
+		return -1;
+	if (fake_count_error)
+		return fail(fake_count_error);
+	fake_lock();
+	out->pages = fake_domains[domid].pauses ? 0 : 1234;
+	fake_unlock();
+	out->elapsed_us = fake_count_us + 5;
+	return 0;
+}
+
+int xyl_domain_dirty_pages(struct xyl *x, uint32_t domid, uint64_t duration_us, struct xyl_dirty *out,
+                           xyl_progress_fn *progress, void *data)
+{
+	int rc, error;
+
+	if (fake_no_log)
+		return fail(ENOTSUP);
+	fake_lock();
+	fake_domains[domid].logging = true;
+	fake_count_us = duration_us;
+	fake_unlock();
+	rc = count_pages(domid, out, progress, data);
 	error = errno;
 	if (xyl_domain_save_live_end(x, domid) == 0)
 		errno = error;

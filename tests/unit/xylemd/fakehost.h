@@ -23,6 +23,7 @@ enum gate {
 	GATE_SAVE,
 	GATE_ROUNDS,
 	GATE_THROTTLED,
+	GATE_COUNT,
 	GATE_DISK,
 	GATES
 };
@@ -63,7 +64,9 @@ extern int fake_channels;              /* handles that are open */
 extern int fake_save_error;            /* xyl_domain_save() fails with it; 0: it writes FAKE_STREAM */
 extern void (*fake_late)(void);        /* called when a stream is complete, before its call returns */
 extern bool fake_no_rename;            /* xyl_domain_set_uuid() fails */
-extern bool fake_no_log;               /* the hypervisor cannot save guests that run */
+extern bool fake_no_log;               /* the hypervisor cannot tell which pages guests change */
+extern int fake_count_error;           /* a count of them fails with it */
+extern uint64_t fake_count_us;         /* for how long the last one was to be */
 extern bool fake_zeros_by_type;        /* the last live save was to be so, or a send was made */
 extern bool fake_no_caps;              /* xyl_sched_set() fails */
 extern struct xyl_live_limits fake_live_limits; /* of the live save that was last asked for them */
