@@ -15,6 +15,7 @@
 #include "datatypes.h"
 #include "define.h"
 #include "devices.h"
+#include "dirtyrate.h"
 #include "domain.h"
 #include "domain_event.h"
 #include "driver.h"
@@ -83,9 +84,9 @@ static bool should_run(bool privileged)
 
 static int state_cleanup(void)
 {
-	/* libvirtd ends while a guest is still being built, or comes from another host, or a disk does not answer: the
-	 * process goes, and nothing is taken from that thread. */
-	if (!xylem || autostart_busy() || migrate_busy() || aside_busy())
+	/* libvirtd ends while a guest is still being built, or comes from another host, or has its changes counted, or a disk
+	 * does not answer: the process goes, and nothing is taken from that thread. */
+	if (!xylem || autostart_busy() || migrate_busy() || aside_busy() || dirtyrate_busy())
 		return 0;
 	if (xylem->context)
 		events_stop();
@@ -491,6 +492,7 @@ static virHypervisorDriver hypervisor_driver = {
 	.domainGetControlInfo = meta_control_info,
 	.domainGetJobInfo = job_info,
 	.domainGetJobStats = job_stats,
+	.domainStartDirtyRateCalc = dirtyrate_start,
 	.domainGetCPUStats = stats_cpu,
 	.domainMigrateBegin3Params = migrate_begin,
 	.domainMigratePrepare3Params = migrate_prepare,

@@ -365,6 +365,22 @@ int monitor_dump(struct monitor *m, const char *handle, int file, bool live)
 	                 NULL, STREAM_MS);
 }
 
+int monitor_dirty_rate(struct monitor *m, const char *handle, unsigned long long duration_us,
+                       unsigned long long *pages, unsigned long long *elapsed_us)
+{
+	g_autoptr(GVariant) answer = NULL;
+	guint64 count, us;
+	int ret = call(m, "DirtyRate", g_variant_new("(st)", handle, (guint64)duration_us), "(tt)", &answer,
+	               DEVICE_MS + (int)(duration_us / 1000));
+
+	if (ret < 0)
+		return ret;
+	g_variant_get(answer, "(tt)", &count, &us);
+	*pages = count;
+	*elapsed_us = us;
+	return 0;
+}
+
 int monitor_resume(struct monitor *m, const char *handle)
 {
 	return call_void(m, "Resume", g_variant_new("(s)", handle), DEVICE_MS);

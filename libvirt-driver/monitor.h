@@ -41,6 +41,10 @@ struct monitor_limits {
 int monitor_set_migration(struct monitor *m, const char *handle, const struct monitor_limits *limits);
 /* A core file; live: the guest runs on meanwhile. */
 int monitor_dump(struct monitor *m, const char *handle, int file, bool live);
+/* How many of its pages it changes in so many microseconds, and in how many they were counted; an xylemd that is at other work for
+ * the guest is waited for a while more. */
+int monitor_dirty_rate(struct monitor *m, const char *handle, unsigned long long duration_us,
+                       unsigned long long *pages, unsigned long long *elapsed_us);
 int monitor_resume(struct monitor *m, const char *handle);
 /* Of a save or a restore. */
 int monitor_cancel(struct monitor *m, const char *handle);

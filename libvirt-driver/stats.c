@@ -14,6 +14,7 @@
 #include "compat.h"
 #include "conf.h"
 #include "datatypes.h"
+#include "dirtyrate.h"
 #include "domain.h"
 #include "viraccessapicheck.h"
 #include "virdomainobjlist.h"
@@ -476,6 +477,8 @@ static void add_all(virTypedParamList *list, virDomainObj *vm, const struct xyl_
 		add_nets(list, vm);
 	if (stats & VIR_DOMAIN_STATS_BLOCK)
 		add_disks(list, vm);
+	if (stats & VIR_DOMAIN_STATS_DIRTYRATE)
+		dirtyrate_add_stats(list, vm);
 }
 
 static virDomainStatsRecordPtr record(virConnectPtr conn, virDomainObj *vm, const struct xyl_dominfo *infos,
@@ -515,7 +518,8 @@ int stats_all(virConnectPtr conn, virDomainPtr *doms, unsigned int count, unsign
 {
 	const unsigned int known = VIR_DOMAIN_STATS_STATE | VIR_DOMAIN_STATS_CPU_TOTAL |
 	                           VIR_DOMAIN_STATS_BALLOON | VIR_DOMAIN_STATS_VCPU |
-	                           VIR_DOMAIN_STATS_INTERFACE | VIR_DOMAIN_STATS_BLOCK;
+	                           VIR_DOMAIN_STATS_INTERFACE | VIR_DOMAIN_STATS_BLOCK |
+	                           VIR_DOMAIN_STATS_DIRTYRATE;
 	unsigned int filters = flags & (VIR_CONNECT_LIST_DOMAINS_FILTERS_ACTIVE |
 	                                VIR_CONNECT_LIST_DOMAINS_FILTERS_PERSISTENT |
 	                                VIR_CONNECT_LIST_DOMAINS_FILTERS_STATE);

@@ -88,6 +88,15 @@ struct xylem_driver {
 /* The one instance; NULL while the driver is not active. */
 extern struct xylem_driver *xylem;
 
+/* How much of its memory a guest changes (dirtyrate.c). */
+struct dirty_rate {
+	int status;          /* virDomainDirtyRateStatus; MEASURING: a thread waits for xylemd */
+	unsigned long life;  /* of which this is */
+	long long started_s; /* since 1970 */
+	int seconds;
+	long long mib_per_s;
+};
+
 /* Kept for each domain; guarded by the domain object's lock. */
 /* What a client asks of one migration, live. */
 struct send_limits {
@@ -123,6 +132,7 @@ struct domain_private {
 	struct incoming *incoming; /* likewise */
 	struct job *job;           /* one that takes long, and what became of the last one; NULL */
 	struct job *completed;
+	struct dirty_rate dirty_rate;
 	unsigned long long max_speed_mib, max_downtime_ms; /* of its migration; 0: as it comes */
 	struct send_limits sending; /* what the client of the present one gave it alone */
 };

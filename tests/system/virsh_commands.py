@@ -228,7 +228,8 @@ r - backup-dumpxml g
 r - dom-fd-associate g x --pass-fds 0
 r - domlaunchsecinfo g
 r - domsetlaunchsecstate g --secret x
-r - domdirtyrate-calc g
+r - domdirtyrate-calc g --mode dirty-ring
+r + domdirtyrate-calc g => virsh domstats g --dirtyrate | grep -q calc_mode=dirty-bitmap
 r - dompmsuspend g mem
 r - dompmwakeup g
 r - domjobabort g

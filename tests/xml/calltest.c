@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Calls of the driver one by one: the host's CPUs and memory, reset, NMI, the end with its connection, an aborted start.
+ * Calls of the driver one by one: the host's CPUs and memory, reset, NMI, the end with its connection, an aborted start, the rate
+ * at which a guest changes its memory.
  */
 #include "xylem.h"
 
@@ -16,14 +17,17 @@
 #include "datatypes.h"
 #include "define.h"
 #include "devices.h"
+#include "dirtyrate.h"
 #include "domain_event.h"
 #include "events.h"
 #include "host.h"
 #include "lifecycle.h"
 #include "monitor.h"
 #include "played.h"
+#include "stats.h"
 #include "tune.h"
 #include "virclosecallbacks.h"
+#include "virdomainobjlist.h"
 #include "virerror.h"
 #include "virtypedparam.h"
 #include "viruuid.h"
@@ -156,9 +160,34 @@ int monitor_set_policy(struct monitor *m G_GNUC_UNUSED, const char *handle G_GNU
 	return 0;
 }
 
+static bool unconnected;
+
 bool monitor_connected(struct monitor *m G_GNUC_UNUSED)
 {
-	return true;
+	return !unconnected;
+}
+
+static GMutex count_gate; /* held by the test: a count waits */
+static gint dirty_counts; /* that have begun */
+static bool count_fails;
+static unsigned long long counted_us;
+
+/* 10.5 MiB a second. */
+int monitor_dirty_rate(struct monitor *m G_GNUC_UNUSED, const char *handle, unsigned long long duration_us,
+                       unsigned long long *pages, unsigned long long *elapsed_us)
+{
+	bool good = STREQ(handle, UUID);
+
+	counted_us = duration_us;
+	g_atomic_int_inc(&dirty_counts);
+	g_mutex_lock(&count_gate);
+	g_mutex_unlock(&count_gate);
+	*pages = 5376;
+	*elapsed_us = 2000000;
+	if (good && !count_fails)
+		return 0;
+	virReportError(VIR_ERR_OPERATION_INVALID, "%s", "it gave way");
+	return -1;
 }
 
 GVariant *monitor_get(struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED, bool *known)
@@ -517,6 +546,155 @@ static void test_abort(virDomainPtr dom)
 	ignore_value(lifecycle_destroy(dom));
 }
 
+/* ---- how much of its memory it changes ---- */
+
+/* As "domstats --dirtyrate" has it, without its start: "status 1, 2 s, dirty-bitmap"; *start: its start. */
+static char *rate_of(virDomainPtr dom, long long *start)
+{
+	virDomainStatsRecordPtr *records = NULL;
+	long long mib = -1;
+	const char *mode = NULL;
+	int status = -1, seconds = -1;
+	char *text;
+
+	if (stats_all(conn, &dom, 1, VIR_DOMAIN_STATS_DIRTYRATE, &records,
+	              VIR_CONNECT_GET_ALL_DOMAINS_STATS_ENFORCE_STATS) != 1)
+		return g_strdup("no statistics");
+	*start = -1;
+	ignore_value(virTypedParamsGetInt(records[0]->params, records[0]->nparams, "dirtyrate.calc_status",
+	                                  &status));
+	ignore_value(virTypedParamsGetInt(records[0]->params, records[0]->nparams, "dirtyrate.calc_period",
+	                                  &seconds));
+	ignore_value(virTypedParamsGetLLong(records[0]->params, records[0]->nparams,
+	                                    "dirtyrate.calc_start_time", start));
+	ignore_value(virTypedParamsGetString(records[0]->params, records[0]->nparams, "dirtyrate.calc_mode",
+	                                     &mode));
+	ignore_value(virTypedParamsGetLLong(records[0]->params, records[0]->nparams,
+	                                    "dirtyrate.megabytes_per_second", &mib));
+	text = records[0]->nparams == 0
+	               ? g_strdup("none")
+	               : g_strdup_printf("status %d, %d s, %s, %lld MiB/s", status, seconds, mode, mib);
+	virDomainStatsRecordListFree(records);
+	return text;
+}
+
+static bool rate_is(virDomainPtr dom, const char *wanted)
+{
+	long long start;
+	g_autofree char *text = rate_of(dom, &start);
+
+	if (STRNEQ(text, wanted))
+		printf("# %s\n", text);
+	return STREQ(text, wanted);
+}
+
+static void wait_counted(void)
+{
+	for (unsigned int ms = 0; dirtyrate_busy() && ms < 120000; ms++)
+		g_usleep(1000);
+}
+
+static bool refused(virDomainPtr dom, int seconds, unsigned int flags, const char *word)
+{
+	int before = g_atomic_int_get(&dirty_counts);
+	bool is = dirtyrate_start(dom, seconds, flags) < 0 && strstr(virGetLastErrorMessage(), word);
+
+	printf("# %s\n", virGetLastErrorMessage());
+	return is && g_atomic_int_get(&dirty_counts) == before;
+}
+
+#define NO_RATE "status 0, 0 s, dirty-bitmap, -1 MiB/s"
+
+static void test_rate_refused(virDomainPtr dom)
+{
+	virDomainObj *vm;
+
+	ok(refused(dom, 0, 0, "seconds 0 is outside 1..60") && refused(dom, 61, 0, "outside 1..60") &&
+	           refused(dom, -1, 0, "outside"),
+	   "rate: a time that there is not");
+	ok(refused(dom, 1, VIR_DOMAIN_DIRTYRATE_MODE_DIRTY_RING, "dirty-ring"), "a ring, which is not there");
+	ok(refused(dom, 1, 4, "unsupported flags"), "other flags");
+	stopped = true;
+	ok(refused(dom, 1, 0, "one has stopped"), "a guest that has stopped and is kept");
+	stopped = false;
+	unconnected = true;
+	ok(refused(dom, 1, 0, "xylemd is not reachable"), "without xylemd");
+	unconnected = false;
+	vm = virDomainObjListFindByUUID(xylem->domains, dom->uuid);
+	((struct domain_private *)vm->privateData)->foreign = true;
+	virDomainObjEndAPI(&vm);
+	ok(refused(dom, 1, 0, "made by another tool") && rate_is(dom, "none"), "another tool's guest");
+	vm = virDomainObjListFindByUUID(xylem->domains, dom->uuid);
+	((struct domain_private *)vm->privateData)->foreign = false;
+	virDomainObjEndAPI(&vm);
+	ok(rate_is(dom, NO_RATE), "nothing of it has begun");
+}
+
+static void test_rate(virDomainPtr dom)
+{
+	unsigned char map = 1;
+	long long start, now;
+	g_autofree char *text = NULL;
+
+	ok(refused(dom, 1, 0, "not running") && rate_is(dom, "none"),
+	   "rate: of a guest that is off there is none");
+	if (lifecycle_create(dom) < 0)
+		abort();
+	ok(rate_is(dom, NO_RATE), "one that runs has none yet");
+	test_rate_refused(dom);
+	g_mutex_lock(&count_gate);
+	now = g_get_real_time() / G_USEC_PER_SEC;
+	ok(dirtyrate_start(dom, 2, 0) == 0, "a count begins, without a mode");
+	wait_for(&dirty_counts, 1);
+	text = rate_of(dom, &start);
+	ok(STREQ(text, "status 1, 2 s, dirty-bitmap, -1 MiB/s") && start >= now && start <= now + 60,
+	   "and is told of");
+	ok(refused(dom, 2, 0, "being counted already"), "there is one at a time");
+	ok(tune_pin_vcpu_flags(dom, 0, &map, 1, VIR_DOMAIN_AFFECT_LIVE) == 0 && dirtyrate_busy(),
+	   "other calls do not wait for it");
+	g_mutex_unlock(&count_gate);
+	wait_counted();
+	ok(counted_us == 2000000 && rate_is(dom, "status 2, 2 s, dirty-bitmap, 11 MiB/s"),
+	   "what came of it is told");
+	ok(dirtyrate_start(dom, 60, VIR_DOMAIN_DIRTYRATE_MODE_DIRTY_BITMAP) == 0,
+	   "then there is another one, with its mode");
+	wait_counted();
+	ok(counted_us == 60000000 && rate_is(dom, "status 2, 60 s, dirty-bitmap, 11 MiB/s"),
+	   "and is told of");
+	count_fails = true;
+	ok(dirtyrate_start(dom, 1, 0) == 0, "one that fails");
+	wait_counted();
+	ok(rate_is(dom, NO_RATE), "tells nothing, nor does the one before");
+	count_fails = false;
+}
+
+/* Of a guest that ends, and is started again. */
+static void test_rate_ends(virDomainPtr dom)
+{
+	gint before;
+
+	ok(dirtyrate_start(dom, 1, 0) == 0, "rate: once more");
+	wait_counted();
+	ok(lifecycle_destroy(dom) == 0 && rate_is(dom, "none"), "with the guest it is gone");
+	if (lifecycle_create(dom) < 0)
+		abort();
+	ok(rate_is(dom, NO_RATE), "the next one has none");
+	g_mutex_lock(&count_gate);
+	before = g_atomic_int_get(&dirty_counts);
+	ok(dirtyrate_start(dom, 1, 0) == 0 && lifecycle_destroy(dom) == 0, "a destroy does not wait for it");
+	wait_for(&dirty_counts, before + 1);
+	if (lifecycle_create(dom) < 0)
+		abort();
+	ok(rate_is(dom, NO_RATE) && refused(dom, 1, 0, "already"),
+	   "what xylemd has not given up yet is not the next guest's");
+	g_mutex_unlock(&count_gate);
+	wait_counted();
+	ok(rate_is(dom, NO_RATE) && dirtyrate_start(dom, 1, 0) == 0, "which then has its own");
+	wait_counted();
+	ok(rate_is(dom, "status 2, 1 s, dirty-bitmap, 11 MiB/s"), "and is told of it");
+	ignore_value(lifecycle_destroy(dom));
+}
+
 int main(void)
 {
 	g_autofree char *dir = g_dir_make_tmp("xylem-calls-XXXXXX", NULL);
@@ -535,6 +713,8 @@ int main(void)
 	test_policy(dom);
 	test_resize(dom);
 	test_events(dom);
+	test_rate(dom);
+	test_rate_ends(dom);
 	for (unsigned int i = 0; i < 20; i++)
 		test_abort(dom);
 	virObjectUnref(dom);

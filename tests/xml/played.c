@@ -201,6 +201,9 @@ NOT_CALLED(monitor_set_migration, struct monitor *m G_GNUC_UNUSED, const char *h
            const struct monitor_limits *limits G_GNUC_UNUSED)
 NOT_CALLED(monitor_dump, struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED,
            int file G_GNUC_UNUSED, bool live G_GNUC_UNUSED)
+NOT_CALLED(monitor_dirty_rate, struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED,
+           unsigned long long duration_us G_GNUC_UNUSED, unsigned long long *pages G_GNUC_UNUSED,
+           unsigned long long *elapsed_us G_GNUC_UNUSED)
 NOT_CALLED(monitor_resume, struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED)
 NOT_CALLED(monitor_cancel, struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED)
 NOT_CALLED(monitor_destroy, struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED)

@@ -38,7 +38,7 @@ static struct guest {
 	bool kept_off;      /* its policy for a poweroff is "preserve" */
 	unsigned int nmis;  /* the vcpus that got one, as bits */
 	unsigned int lives; /* how often it was built */
-	unsigned int saves, dumps;
+	unsigned int saves, dumps, counts;
 } guest; /* guarded by lock */
 
 static bool hold_build; /* Create waits; guarded by lock */
@@ -198,6 +198,15 @@ int monitor_save(struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUS
 	if (ret == 0 && write(stream, STREAM, strlen(STREAM)) != (ssize_t)strlen(STREAM))
 		abort();
 	return ret;
+}
+
+int monitor_dirty_rate(struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED,
+                       unsigned long long duration_us G_GNUC_UNUSED, unsigned long long *pages,
+                       unsigned long long *elapsed_us)
+{
+	*pages = 256;
+	*elapsed_us = 1000000;
+	LIVE_CALL(guest.counts++);
 }
 
 int monitor_resume(struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED)
