@@ -21,6 +21,7 @@
 #include "lib/pvbuild.h"
 #include "fake/machine.h"
 #include "../../lib/random.h"
+#include "mm/dirtylog.h"
 #include "mm/heap.h"
 #include "mm/ptype.h"
 #include "mm/validate.h"
@@ -1041,13 +1042,54 @@ static void calls_on_the_dead(void)
 	tap_ok(!domain_get(9), "and it goes with who held it");
 }
 
+/* Of the log of dirty pages, without a bitmap; -1: it cannot be had. */
+static int log_count(uint32_t what)
+{
+	struct xen_domctl *op = permission(XEN_DOMCTL_shadow_op);
+
+	op->u.shadow_op.op = what;
+	op->u.shadow_op.stats.dirty_count = 12345;
+	return made() ? -1 : (int)op->u.shadow_op.stats.dirty_count;
+}
+
+/* As the toolstack counts the pages that a guest changes: all bits, whatever number of pages it names. */
+static void changed_pages_are_counted(void)
+{
+	struct domain *d = machine_domain(9, 1);
+	int always, before;
+	mfn_t m[3];
+
+	for (unsigned i = 0; i < 3; i++) {
+		if (domain_frame_alloc(&d->mm, 0, 0, &m[i]))
+			abort();
+		m2p_set(m[i], 100 + 5000 * i);
+	}
+	before = log_count(XEN_DOMCTL_SHADOW_OP_PEEK);
+	if (log_count(XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY) < 0)
+		abort();
+	(void)log_count(XEN_DOMCTL_SHADOW_OP_CLEAN);
+	always = log_count(XEN_DOMCTL_SHADOW_OP_PEEK);
+	for (unsigned i = 0; i < 6; i++)
+		frame_written(m[i % 3]);
+	tap_ok(before == -1 && always >= 0 && always < 3 &&
+	               log_count(XEN_DOMCTL_SHADOW_OP_PEEK) == always + 3 &&
+	               log_count(XEN_DOMCTL_SHADOW_OP_CLEAN) == always + 3 &&
+	               log_count(XEN_DOMCTL_SHADOW_OP_PEEK) == always,
+	       "pages that change are counted once, until the log is emptied");
+	tap_ok(log_count(XEN_DOMCTL_SHADOW_OP_OFF) >= 0 && log_count(XEN_DOMCTL_SHADOW_OP_PEEK) == -1,
+	       "and not when it is off");
+	machine_destroy(d);
+	machine_run(0);
+	machine_become(0, dom0->vcpus[0]);
+}
+
 int main(int argc, char **argv)
 {
 	uint64_t before;
 	unsigned gone = 0;
 
 	random_seed = argc > 1 ? strtoull(argv[1], NULL, 0) | 1 : 20260101;
-	tap_plan(39);
+	tap_plan(41);
 	machine_init(16384, 2);
 	dom0 = machine_domain(0, 2);
 	dom0->cpu_policy = &policy;
@@ -1060,6 +1102,7 @@ int main(int argc, char **argv)
 	states_told();
 	policy_is_for_the_unborn();
 	calls_on_the_dead();
+	changed_pages_are_counted();
 	topology_of_two_cpus();
 	tap_ok(levelling_caps(true) == XEN_SYSCTL_CPU_LEVELCAP_faulting && !levelling_caps(false),
 	       "CPUID faulting is told of when all CPUs do it");
