@@ -150,12 +150,15 @@ class Menu:
 
 
 class Host:
-    """A /boot with one menu in it."""
+    """A /boot with one menu in it, and a folder beside it."""
 
     def __init__(self, folder, name, saved, env):
         self.boot = os.path.join(folder, "boot")
-        shutil.rmtree(self.boot, ignore_errors=True)
+        self.outside = os.path.join(folder, "outside")
+        for made in (self.boot, self.outside):
+            shutil.rmtree(made, ignore_errors=True)
         os.makedirs(os.path.join(self.boot, "grub"))
+        os.makedirs(self.outside)
         for file in FILES:
             open(os.path.join(self.boot, file), "w", encoding="ascii").close()
         self.path = os.path.join(self.boot, "grub", "menu.lst")
@@ -206,6 +209,7 @@ class Host:
         code, text = self.run(*args)
         if code:
             raise AssertionError("%s: exit status %d: %s" % (" ".join(args), code, text))
+        return text
 
     def start(self):
         """The title that GRUB boots, with what its savedefault does."""
@@ -328,8 +332,41 @@ def chosen(host):
     equal(host.menu().boots(), host.menu().ours()[0], "what is booted")
 
 
+def links_followed(host):
+    """A link to a kernel, as Debian's /vmlinuz: what it leads to is written, with its RAM disk, and without it if told so."""
+    link = os.path.join(host.outside, "vmlinuz")
+    os.symlink("../boot/vmlinuz-6.1.0-10-amd64", link)
+    for boot in (host.boot, os.path.join(host.outside, "boot")):
+        if not os.path.exists(boot):
+            os.symlink(host.boot, boot)
+        host.env["XYLEM_GRUB_BOOT"] = boot
+        text = host.must("write", "--kernel", link)
+        modules = [arg.split()[0] for name, arg in host.menu().ours()[1] if name == "module"]
+        equal(modules, ["/boot/vmlinuz-6.1.0-10-amd64", "/boot/initrd.img-6.1.0-10-amd64"], "kernel and RAM disk")
+        equal("/boot/initrd.img-6.1.0-10-amd64" in text, True, "the RAM disk is told")
+        text = host.must("write", "--kernel", os.path.join(boot, "kernel-2.6.36-gentoo-r5"))
+        equal("without a RAM disk" in text, True, "that there is none is told")
+        host.must("remove")
+
+
+def out_of_reach(host):
+    """What GRUB cannot load is refused by its name: a file that is not below /boot, a folder, a name with a blank."""
+    outside, blank = os.path.join(host.outside, "image"), os.path.join(host.boot, "a b")
+    link = os.path.join(host.boot, "leads-out")
+    os.symlink("../outside/image", link)
+    for file in (outside, blank):
+        open(file, "w", encoding="ascii").close()
+    for option in ("--kernel", "--xen", "--initrd"):
+        for file, why in ((outside, "is not below " + host.boot), (link, "is not below " + host.boot), (blank, "blank"),
+                          (os.path.join(host.boot, "grub"), "is no file")):
+            code, text = host.run("write", option, file)
+            equal((code, file in text, why in text, host.data() == host.before), (1, True, True, True),
+                  option + " " + file + ": " + text)
+
+
 OTHERS = [(links, "redhat-grub-conf", {"XYLEM_GRUB_SEPARATE": "yes"}), (grown, "tabs", {}),
-          (more_kernels, "debian-update-grub", {}), (chosen, "password-and-lock", {})]
+          (more_kernels, "debian-update-grub", {}), (chosen, "password-and-lock", {}), (links_followed, "debian-update-grub", {}),
+          (out_of_reach, "debian-update-grub", {})]
 
 
 def main():
