@@ -364,9 +364,17 @@ def out_of_reach(host):
                   option + " " + file + ": " + text)
 
 
+def wrong_words(host):
+    """A word that is not understood is named."""
+    for args in (("write", "--defualt"), ("write", "extra"), ("--quiet", "show"), ("shwo",), ("show", "all")):
+        code, text = host.run(*args)
+        equal((code, '"%s"' % args[-1] in text or '"%s"' % args[0] in text, host.data() == host.before), (2, True, True),
+              " ".join(args) + ": " + text)
+
+
 OTHERS = [(links, "redhat-grub-conf", {"XYLEM_GRUB_SEPARATE": "yes"}), (grown, "tabs", {}),
           (more_kernels, "debian-update-grub", {}), (chosen, "password-and-lock", {}), (links_followed, "debian-update-grub", {}),
-          (out_of_reach, "debian-update-grub", {})]
+          (out_of_reach, "debian-update-grub", {}), (wrong_words, "debian-update-grub", {})]
 
 
 def main():
