@@ -2,7 +2,8 @@
 /*
  * Starts a paravirtual guest with nothing but libxenctrl, shows its console until it stops, and removes it:
  *	start-guest KERNEL RAMDISK MEMORY-MIB "COMMAND LINE"
- * It has no disks and no network: those are xylemd's business.
+ * It has no disks and no network: those are xylemd's business. It wants Xen's headers, of libxen-dev.
+ * Build: cc start-guest.c $(pkg-config --cflags --libs xylem-xenctrl)
  */
 #include <errno.h>
 #include <fcntl.h>

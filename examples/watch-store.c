@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Prints what changes in xenstore below the paths that are named, for ever; it outlives restarts of
- * xenstored. */
+ * xenstored. Build: cc watch-store.c $(pkg-config --cflags --libs xylem-xenctrl glib-2.0) */
 #include <glib.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -23,6 +23,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef console_mfn /* xen/xen.h has it for programs of before interface 0x00030203 */
+#error "with the headers of xen/, define __XEN_TOOLS__, as the flags of pkg-config xylem-xenctrl do"
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif
