@@ -207,10 +207,10 @@ static void guest_requests(uint32_t type, const char *body, size_t len)
 
 /* ---- a program in dom0 --------------------------------------------------------------------------- */
 
-/* Turns the main loop until done() or for 5 s; the guest does something in each turn. */
+/* Turns the main loop until done() or for a minute; the guest does something in each turn. */
 static bool turn(void (*guest_does)(void), bool (*done)(void))
 {
-	gint64 end = g_get_monotonic_time() + 5 * G_USEC_PER_SEC;
+	gint64 end = g_get_monotonic_time() + 60 * G_USEC_PER_SEC;
 
 	while (!done() && g_get_monotonic_time() < end) {
 		if (guest_does)
