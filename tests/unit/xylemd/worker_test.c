@@ -152,6 +152,7 @@ static void test_worker(void)
 	g_unlink(gz);
 	g_unlink(damaged);
 	g_unlink(twice);
+	g_unlink(bz2);
 	g_unlink(framed);
 	g_free(again);
 	g_unlink(empty);
@@ -351,7 +352,7 @@ int main(int argc, char **argv)
 	tap_ok(!confined(act_largest_output), "its output may be as large as a kernel may be");
 	tap_ok(is_killed_by(act_large_output, SIGXFSZ), "and no larger: dom0's memory is not its own");
 	close(output_fd);
-	g_rmdir(dir);
+	tap_ok(g_rmdir(dir) == 0, "nothing is left of its files");
 	g_free(dir);
 	return tap_end();
 }
