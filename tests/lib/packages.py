@@ -36,12 +36,17 @@ def unknown():
                               check=False).returncode for name in UNPACKED)
 
 
+def somebody():
+    """Whether somebody sits at a terminal; standard input may be closed."""
+    return sys.stdin is not None and sys.stdin.isatty()
+
+
 def agreed(names, yes):
     """Says what would be installed; asks, unless yes or nobody is there to answer."""
     if not names:
         return True
     print("These Debian packages are missing and will be installed with apt:\n  " + " ".join(names), flush=True)
-    if yes or not sys.stdin.isatty():
+    if yes or not somebody():
         return True
     return input("Go on? [Y/n] ").strip().lower() in ("", "y", "yes")
 
