@@ -5,6 +5,7 @@
 #include "program.h"
 
 #include <glib-unix.h>
+#include <locale.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -56,6 +57,7 @@ int daemon_program_run(const struct daemon_program *p, void *data, int argc, cha
 	g_autoptr(GError) error = NULL;
 	int err;
 
+	setlocale(LC_CTYPE, ""); /* without it GLib writes its help in ASCII alone */
 	g_option_context_set_summary(context, p->summary);
 	g_option_context_add_main_entries(context, common, NULL);
 	g_option_context_add_main_entries(context, p->options, NULL);

@@ -161,7 +161,7 @@ XdXylemd1 *context_daemon(struct context *ctx)
 		                                        OBJECT_PATH, NULL, &error);
 	answered();
 	if (!ctx->daemon) {
-		g_prefix_error(&error, "xylemd: ");
+		g_prefix_error(&error, "xylemd cannot be reached at %s (does it run?): ", ctx->socket_path);
 		fail_error(error);
 		return NULL;
 	}
