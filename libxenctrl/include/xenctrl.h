@@ -285,8 +285,7 @@ struct xyl_progress {
 	uint64_t dirty_pages; /* that were still to be sent when the round began */
 	uint64_t rate;        /* bytes per second, in this round or the one before */
 	uint64_t downtime_us; /* since the guest was asked to suspend; 0: it was not */
-	uint32_t
-	        throttle; /* percent of its CPU time that it is denied at present, for it not to change so much */
+	uint32_t throttle;    /* percent of its CPU time that the guest is denied at present */
 };
 /*
  * Called now and then: at least every 1,024 pages, and each second while a pipe or socket gives or takes little. true: go
@@ -334,7 +333,7 @@ struct xyl_live {
 /*
  * As xyl_domain_save, of a domain that runs: its memory is sent while it does, and in rounds what it has changed since,
  * until that is little, or max_rounds are over, or three times its memory was sent (unless it is throttled). It is throttled
- * when it has changed, twice in a row, more than half as much as was sent meanwhile. Then how->suspend is called, on this
+ * when it has changed, in two rounds in a row, half as much as was sent meanwhile, or more. Then how->suspend is called, on this
  * thread, and the rest is sent. data: of all the functions. On return the domain is suspended if suspend has returned
  * true. Errors, besides: ENOTSUP the hypervisor cannot tell which pages change; EBUSY the domain has stopped by itself;
  * ECANCELED suspend has returned false.

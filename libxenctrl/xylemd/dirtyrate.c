@@ -41,7 +41,7 @@ static bool go_on(const struct xyl_progress *progress, void *data)
 static bool fail(const struct counting *c, int why, GError **error)
 {
 	struct guest *guest = c->op->guest;
-	enum xd_error code = XD_ERROR_HYPERVISOR;
+	enum xd_error code = job_error(why, why == EBUSY ? XD_ERROR_BUSY : XD_ERROR_HYPERVISOR);
 
 	if (!guest_alive(guest, error))
 		return false;
@@ -50,14 +50,8 @@ static bool fail(const struct counting *c, int why, GError **error)
 		        error, XD_ERROR_BUSY,
 		        "guest \"%s\": the count of the pages that it changes gave way to another call",
 		        guest->name);
-	if (why == ECANCELED)
+	if (code == XD_ERROR_CANCELLED)
 		return job_fail_cancelled(guest, "counting the pages that it changes", error);
-	if (why == EBUSY)
-		code = XD_ERROR_BUSY;
-	else if (why == ENOMEM)
-		code = XD_ERROR_NO_MEMORY;
-	else if (why == ENOTSUP)
-		code = XD_ERROR_NOT_SUPPORTED;
 	return xd_fail(error, code, "guest \"%s\": %s", guest->name, xyl_error());
 }
 

@@ -112,16 +112,24 @@ bool save_set_limits(struct guest *guest, GVariant *limits, GError **error)
 	return ok;
 }
 
+enum xd_error job_error(int why, enum xd_error other)
+{
+	switch (why) {
+	case ECANCELED:
+		return XD_ERROR_CANCELLED;
+	case ENOMEM:
+		return XD_ERROR_NO_MEMORY;
+	case ENOTSUP:
+		return XD_ERROR_NOT_SUPPORTED;
+	default:
+		return other;
+	}
+}
+
 bool job_fail(const struct guest *guest, const char *call, GError **error)
 {
-	enum xd_error code = XD_ERROR_STREAM;
+	enum xd_error code = job_error(errno, XD_ERROR_STREAM);
 
-	if (errno == ECANCELED)
-		code = XD_ERROR_CANCELLED;
-	else if (errno == ENOMEM)
-		code = XD_ERROR_NO_MEMORY;
-	else if (errno == ENOTSUP)
-		code = XD_ERROR_NOT_SUPPORTED;
 	if (code == XD_ERROR_CANCELLED)
 		return job_fail_cancelled(guest, call, error);
 	return xd_fail(error, code, "guest \"%s\": %s: %s", guest->name, call, xyl_error());

@@ -11,6 +11,8 @@ bool job_begin(struct guest *guest, const char *what, GError **error);
 bool job_end(struct guest *guest);
 /* For xyl_domain_save() and its like; data is the guest. */
 bool job_progress(const struct xyl_progress *progress, void *data);
+/* What an error of the library's is to a client; other: one that has no name of its own. */
+enum xd_error job_error(int why, enum xd_error other);
 /* Whether the client is still there, to whom the answer belongs, and the stream if there is one. */
 bool job_client_waits(struct op *op);
 /* For live saves of the domain that the guest has now; false: it has none. */

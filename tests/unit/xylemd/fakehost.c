@@ -427,6 +427,26 @@ int xyl_domain_save_live_end(struct xyl *x, uint32_t domid)
 	DOMAIN_CALL(d->logging = false);
 }
 
+static int begin_log(uint32_t domid)
+{
+	if (fake_no_log)
+		return fail(ENOTSUP);
+	fake_lock();
+	fake_domains[domid].logging = true;
+	fake_unlock();
+	return 0;
+}
+
+/* The error is that of rc. */
+static int end_log(struct xyl *x, uint32_t domid, int rc)
+{
+	int error = errno;
+
+	if (xyl_domain_save_live_end(x, domid) == 0)
+		errno = error;
+	return rc;
+}
+
 static int save_live(uint32_t domid, int fd, const struct xyl_live *how, xyl_progress_fn *progress,
                      void *data)
 {
@@ -467,18 +487,9 @@ static int save_live(uint32_t domid, int fd, const struct xyl_live *how, xyl_pro
 int xyl_domain_save_live(struct xyl *x, uint32_t domid, int fd, const struct xyl_live *how,
                          xyl_progress_fn *progress, void *data)
 {
-	int rc, error;
-
-	if (fake_no_log)
-		return fail(ENOTSUP);
-	fake_lock();
-	fake_domains[domid].logging = true;
-	fake_unlock();
-	rc = save_live(domid, fd, how, progress, data);
-	error = errno;
-	if (xyl_domain_save_live_end(x, domid) == 0)
-		errno = error;
-	return rc;
+	if (begin_log(domid))
+		return -1;
+	return end_log(x, domid, save_live(domid, fd, how, progress, data));
 }
 
 /* 1234 pages, of a guest that is not paused. */
@@ -500,19 +511,10 @@ static int count_pages(uint32_t domid, struct xyl_dirty *out, xyl_progress_fn *p
 int xyl_domain_dirty_pages(struct xyl *x, uint32_t domid, uint64_t duration_us, struct xyl_dirty *out,
                            xyl_progress_fn *progress, void *data)
 {
-	int rc, error;
-
-	if (fake_no_log)
-		return fail(ENOTSUP);
-	fake_lock();
-	fake_domains[domid].logging = true;
+	if (begin_log(domid))
+		return -1;
 	fake_count_us = duration_us;
-	fake_unlock();
-	rc = count_pages(domid, out, progress, data);
-	error = errno;
-	if (xyl_domain_save_live_end(x, domid) == 0)
-		errno = error;
-	return rc;
+	return end_log(x, domid, count_pages(domid, out, progress, data));
 }
 
 int xyl_domain_dump(struct xyl *x, uint32_t domid, int fd, xyl_progress_fn *progress, void *data)
