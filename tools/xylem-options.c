@@ -4,7 +4,7 @@
  * The parser is the hypervisor's own (hypervisor/boot/cmdline.c), so the two cannot differ.
  *
  * What is unknown, wrong or without effect goes to standard error, a line for each. Status: 0, 1 where one is unknown or
- * wrong, 2 where the words are no command line.
+ * wrong, 2 where the words are no command line. No option of the hypervisor's begins with a dash: --help, -h are ours.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -31,6 +31,11 @@ int main(int argc, char **argv)
 	char line[BOOT_CMDLINE_MAX] = "";
 	size_t bytes = 0;
 
+	if (argc == 2 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))) {
+		puts("usage: xylem-options WORD...\n\nTells which of the hypervisor's options are unknown, wrong or without effect. "
+		     "They are in xylem(7).");
+		return 0;
+	}
 	for (int i = 1; i < argc; i++) {
 		size_t more = strlen(argv[i]);
 

@@ -76,7 +76,7 @@ same_as_before()
 	cmp "$dir/before" "$dir/boot/grub/menu.lst"
 }
 
-echo 1..32
+echo 1..40
 fresh
 check "show fails where there is no entry" fails grub show
 check "write succeeds" grub write
@@ -100,9 +100,24 @@ check "with its options" has "kernel /boot/xylem.gz dom0_mem=2048M msi=false"
 check "a kernel hook" grub hook 6.1.0-11-amd64
 check "follows the new kernel and keeps the options" sh -c \
 	"grep -q '^module /boot/vmlinuz-6.1.0-11-amd64 root=' $dir/boot/grub/menu.lst && grep -q 'dom0_mem=2048M msi=false' $dir/boot/grub/menu.lst"
-rm "$dir/boot/vmlinuz-6.1.0-11-amd64"
+ln -s /bin/sh "$dir/boot/vmlinuz-6.1.0-12-amd64"
+check "a hook passes over a newer kernel that links out of /boot" grub hook 6.1.0-11-amd64
+check "and takes the newest that GRUB can load" last_title "title Xylem, vmlinuz-6.1.0-11-amd64"
+rm "$dir/boot/vmlinuz-6.1.0-11-amd64" "$dir/boot/vmlinuz-6.1.0-12-amd64"
 check "a removal hook goes back" sh -c "sh $tool hook 6.1.0-11-amd64 &&
 	grep -q '^module /boot/vmlinuz-6.1.0-10-amd64 root=' $dir/boot/grub/menu.lst"
+check "it has its RAM disk again" has "module /boot/initrd.img-6.1.0-10-amd64"
+: >"$dir/boot/xylem-debug.gz"
+check "another hypervisor, and no RAM disk" grub write --xen "$dir/boot/xylem-debug.gz" --initrd none
+: >"$dir/boot/vmlinuz-6.1.0-11-amd64" >"$dir/boot/initrd.img-6.1.0-11-amd64"
+check "are kept by a kernel hook" sh -c "sh $tool hook 6.1.0-11-amd64 && grep -q '^kernel /boot/xylem-debug.gz' \
+	$dir/boot/grub/menu.lst && ! grep -q '^module /boot/initrd' $dir/boot/grub/menu.lst"
+check "by once" sh -c "sh $tool once && grep -q '^kernel /boot/xylem-debug.gz' $dir/boot/grub/menu.lst &&
+	! grep -q '^module /boot/initrd' $dir/boot/grub/menu.lst"
+rm "$dir/boot/xylem-debug.gz"
+check "and by write, except for a hypervisor that is gone" sh -c "sh $tool write && grep -q '^kernel /boot/xylem.gz' \
+	$dir/boot/grub/menu.lst && ! grep -q '^module /boot/initrd' $dir/boot/grub/menu.lst"
+rm "$dir/boot/vmlinuz-6.1.0-11-amd64" "$dir/boot/initrd.img-6.1.0-11-amd64"
 check "remove" grub remove
 check "leaves the menu as it was" same_as_before
 grub write >/dev/null
@@ -149,6 +164,7 @@ check_parsed "a value that the hypervisor does not understand is refused by name
 	refuses "option dom0_mem=bogus: its value is not understood" grub write --options "dom0_mem=bogus msi=false"
 check_parsed "so is an option that it does not know" \
 	refuses "option ucode is unknown" grub write --options "dom0_mem=512M ucode=scan"
+check_parsed "whose --help tells what it is for" tells "usage: xylem-options" sh -c '"$XYLEM_GRUB_CHECKER" --help'
 check_parsed "and a line that is too long" refuses "options of more than" \
 	grub write --options "dom0_mem=512M $(printf '%01100d' 0)"
 check "nothing is written" same_as_before
