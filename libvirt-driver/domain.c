@@ -513,28 +513,46 @@ static void state_event(virDomainObj *vm, int state)
 	}
 }
 
-void domain_refresh(virDomainObj *vm, const struct xyl_dominfo *info)
+/* Whether the state is the hypervisor's to tell, and another one than clients know. */
+static bool is_news(virDomainObj *vm, const struct xyl_dominfo *info)
 {
 	struct domain_private *priv = vm->privateData;
-	struct xyl_dominfo now;
-	int state, reason;
+	int reason;
 
 	if (vm->def->id == 0 || vm->def->id != (int)info->domid || vm->job->active != VIR_JOB_NONE ||
 	    priv->starting)
-		return;
+		return false;
 	/* One that was sent away is suspended, and stays what clients were told. */
 	if ((priv->migration == MIGRATION_SENT || priv->migration == MIGRATION_LEFT) && info->shutdown)
-		return;
-	if (state_of(info, &reason) == (int)virDomainObjGetState(vm, NULL))
-		return;
-	/* A list of all domains may be older than what a client has done since. */
-	if (xyl_domain_info(xylem->xen, info->domid, &now) < 0)
-		return;
-	refresh_reason(priv, &now);
-	state = state_of(&now, &reason);
-	if (state == (int)virDomainObjGetState(vm, NULL) || !state_counts(vm, &now))
+		return false;
+	return state_of(info, &reason) != (int)virDomainObjGetState(vm, NULL);
+}
+
+static void take_state(virDomainObj *vm, const struct xyl_dominfo *info)
+{
+	int reason, state = state_of(info, &reason);
+
+	refresh_reason(vm->privateData, info);
+	if (state == (int)virDomainObjGetState(vm, NULL) || !state_counts(vm, info))
 		return;
 	virDomainObjSetState(vm, state, reason);
 	state_event(vm, state);
 	domain_save_status(vm);
+}
+
+void domain_refresh(virDomainObj *vm, const struct xyl_dominfo *info)
+{
+	struct xyl_dominfo now;
+
+	/* A list of all domains may be older than what a client has done since. */
+	if (is_news(vm, info) && xyl_domain_info(xylem->xen, info->domid, &now) == 0)
+		take_state(vm, &now);
+}
+
+void domain_ended(virDomainObj *vm, unsigned int domid, int shutdown_reason)
+{
+	struct xyl_dominfo then = { .domid = domid, .shutdown = true, .shutdown_reason = shutdown_reason };
+
+	if (is_news(vm, &then))
+		take_state(vm, &then);
 }

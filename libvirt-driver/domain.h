@@ -64,6 +64,8 @@ void domain_doom(virDomainObj *vm);
 void domain_count_active(int change);
 /* Brings the state up to date with what the hypervisor says, unless somebody is at work on it. */
 void domain_refresh(virDomainObj *vm, const struct xyl_dominfo *info);
+/* The same with the word of xylemd that it has ended (XYL_SHUTDOWN_*): the hypervisor may have it as dying already. */
+void domain_ended(virDomainObj *vm, unsigned int domid, int shutdown_reason);
 /* What names a running domain in xylemd: its UUID, or its number when others made it. */
 void domain_handle(const virDomainObj *vm, char handle[VIR_UUID_STRING_BUFLEN]);
 /* The hypervisor's word on an active domain: 0; 1 for a guest that has none just now, with what its next one begins with;

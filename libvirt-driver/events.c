@@ -225,16 +225,17 @@ static void set_why(struct domain_private *priv, int reason, int detail)
 static void event_shutdown(virDomainObj *vm, unsigned int domid, bool crashed, const char *detail)
 {
 	struct domain_private *priv = vm->privateData;
-	struct xyl_dominfo info;
 
 	if (STREQ(detail, "suspend"))
 		return reconcile_later(RECONCILE_MS);
-	if (crashed || STREQ(detail, "watchdog"))
+	if (crashed)
 		set_why(priv, VIR_DOMAIN_SHUTOFF_CRASHED, VIR_DOMAIN_EVENT_STOPPED_CRASHED);
 	else
 		set_why(priv, VIR_DOMAIN_SHUTOFF_SHUTDOWN, VIR_DOMAIN_EVENT_STOPPED_SHUTDOWN);
-	if (vm->def->id == (int)domid && xyl_domain_info(xylem->xen, domid, &info) == 0)
-		domain_refresh(vm, &info);
+	domain_ended(vm, domid,
+	             crashed                   ? XYL_SHUTDOWN_CRASH
+	             : STREQ(detail, "reboot") ? XYL_SHUTDOWN_REBOOT
+	                                       : XYL_SHUTDOWN_POWEROFF);
 }
 
 static void event_destroyed(virDomainObj *vm, const char *detail)
