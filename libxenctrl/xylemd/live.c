@@ -210,21 +210,26 @@ void op_set_opaque(struct op *op)
 	op_succeed(op);
 }
 
-/* Pauses or lets run. A guest that has stopped when it is looked at afterwards was not: wait for its next domain. */
+/*
+ * Pauses or lets run. A guest that had stopped by then was neither: wait for its next domain. One that stands still stops
+ * by nothing of its own, so that one that has stopped when it is looked at again was let run.
+ */
 static void set_paused(struct op *op, bool pause)
 {
 	struct guest *guest = op->guest;
 	uint32_t domid = guest->journal->domid;
 	g_autoptr(GError) error = NULL;
 	struct xyl_dominfo info;
-	bool change = false;
+	bool change = false, ran = false;
 
 	if (!xyl_domain_info(xylemd.xen, domid, &info)) {
 		change = info.paused != pause;
+		ran = change && !pause && !info.dying && !info.shutdown;
 		/* Pauses are counted: only one of ours at a time. */
 		if (!change ||
 		    !(pause ? xyl_domain_pause(xylemd.xen, domid) : xyl_domain_unpause(xylemd.xen, domid))) {
-			if (!xyl_domain_info(xylemd.xen, domid, &info) && !info.dying && !info.shutdown) {
+			if (ran ||
+			    (!xyl_domain_info(xylemd.xen, domid, &info) && !info.dying && !info.shutdown)) {
 				if (change)
 					guest_event(guest, domid, pause ? "paused" : "unpaused", "");
 				op_succeed(op);

@@ -17,7 +17,7 @@
 #include "worker.h"
 
 struct fake_domain fake_domains[FAKE_DOMAINS];
-bool fake_held;
+bool fake_held, fake_reboots_at_once;
 bool fake_console_refused;
 const char *fake_unread;
 gint fake_refusals;
@@ -219,7 +219,11 @@ int xyl_domain_pause(struct xyl *x, uint32_t domid)
 
 int xyl_domain_unpause(struct xyl *x, uint32_t domid)
 {
-	DOMAIN_CALL(d->pauses--);
+	DOMAIN_CALL(d->pauses--; if (fake_reboots_at_once) {
+		fake_reboots_at_once = false;
+		d->shutdown = true;
+		d->reason = XYL_SHUTDOWN_REBOOT;
+	});
 }
 
 int xyl_domain_set_tsc(struct xyl *x, uint32_t domid, enum xyl_tsc mode)

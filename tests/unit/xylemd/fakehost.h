@@ -45,7 +45,8 @@ struct fake_domain {
 
 /* By number; 0 is domain 0. Look at them with fake_lock() held. */
 extern struct fake_domain fake_domains[FAKE_DOMAINS];
-extern bool fake_held; /* another guest maps a page of each domain that dies now: none goes */
+extern bool fake_reboots_at_once; /* the next guest that is let run */
+extern bool fake_held;            /* another guest maps a page of each domain that dies now: none goes */
 extern uint64_t fake_free_pages, fake_claimed_pages;
 extern const char *fake_bad_image; /* "kernel" or "ramdisk": it cannot be used, as its inode tells */
 extern gint fake_unpacked;         /* kernels and ramdisks that are held in memory; atomic */

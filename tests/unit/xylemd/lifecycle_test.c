@@ -394,6 +394,31 @@ static void test_calls_in_states(void)
 			try_in_state(&methods[i], (enum state)state);
 }
 
+/* The rebuild may take long, or fail. */
+static void test_unpause_then_reboot(void)
+{
+	struct test_guest g;
+	struct call *call;
+
+	new_guest(&g);
+	end(make("Create", g_variant_new("(@a{sv}u)", configuration(&g), 0)));
+	end(make("Pause", g_variant_new("(s)", g.uuid)));
+	fake_gate(GATE_BUILD, false);
+	fake_reboots_at_once = true;
+	call = begin("Unpause", g_variant_new("(s)", g.uuid));
+	UNTIL(fake_domains[fake_find(g.id)].shutdown);
+	scan_request();
+	UNTIL(fake_waiting(GATE_BUILD));
+	end(make("List", NULL));
+	tap_ok(call->done && call->good,
+	       "Unpause of a guest that reboots at once does not wait for its rebuild");
+	open_gates();
+	UNTIL(call->done);
+	settle(&g);
+	end(call);
+	end(make("Destroy", g_variant_new("(s)", g.uuid)));
+}
+
 /* A backend may take long, and thousands of guests start at once. */
 static void test_kernel_let_go(void)
 {
@@ -1119,6 +1144,7 @@ int main(void)
 	test_time_zone();
 	test_tsc();
 	test_calls_in_states();
+	test_unpause_then_reboot();
 	test_kernel_let_go();
 	test_attach_without_frontend();
 	test_detach_while_store_fails();
