@@ -232,23 +232,25 @@ int domain_frame_populate(struct domain_mm *d, unsigned order, unsigned flags, u
 	return frames_alloc(d, order, flags, &pfn, first);
 }
 
+int frame_release(struct frame *f)
+{
+	uint64_t x = READ_ONCE(f->count);
+
+	do {
+		if (!(x & COUNT_ALLOCATED))
+			return -EINVAL;
+	} while (!word_cas(&f->count, &x, (x & ~COUNT_ALLOCATED) - 1));
+	return 0;
+}
+
 int domain_frame_release(struct domain_mm *d, mfn_t mfn)
 {
-	uint64_t x;
-	struct frame *f;
-	int rc = 0;
+	int rc;
 
 	if (!frame_get(mfn, d))
 		return -EINVAL;
-	f = frame_at(mfn.m);
-	x = READ_ONCE(f->count);
-	do {
-		if (!(x & COUNT_ALLOCATED)) {
-			rc = -EINVAL;
-			break;
-		}
-	} while (!word_cas(&f->count, &x, (x & ~COUNT_ALLOCATED) - 1));
-	count_dec(f);
+	rc = frame_release(frame_at(mfn.m));
+	frame_put(mfn);
 	return rc;
 }
 

@@ -569,18 +569,24 @@ out:
 /* ---- teardown ---- */
 
 #define RELINQUISH_BATCH 64
+#define ANY_TYPE         UINT64_MAX
 
-/* Next frame of the domain, with a reference, or NULL where it is just being freed. Each call takes another one. */
-static struct frame *next_page(struct domain_mm *d)
+/*
+ * The next of the domain's frames whose type has one of these bits, with a reference; NULL when the batch or the round has
+ * come to its end. A dying domain's frames are neither pinned nor built any more.
+ */
+static struct frame *next_page(struct domain_mm *d, uint64_t types, unsigned *batch)
 {
 	struct frame *f = NULL;
 
 	spin_lock(&d->pages_lock);
-	if (!list_empty(&d->pages)) {
+	for (; !f && *batch && d->relinquish_left; --*batch, d->relinquish_left--) {
+		if (list_empty(&d->pages))
+			continue;
 		f = list_entry(d->pages.next, struct frame, link);
 		list_del(&f->link);
 		list_add_tail(&f->link, &d->pages);
-		if (!count_inc(f))
+		if ((types != ANY_TYPE && !(READ_ONCE(f->type) & types)) || !count_inc(f))
 			f = NULL;
 	}
 	spin_unlock(&d->pages_lock);
@@ -616,6 +622,7 @@ int domain_mm_relinquish(struct domain_mm *d)
 	if (rc)
 		return rc;
 	while (d->relinquish_phase < 3) {
+		bool pins = d->relinquish_phase == 1;
 		struct frame *f;
 
 		rc = pt_drain(d, true);
@@ -626,20 +633,18 @@ int domain_mm_relinquish(struct domain_mm *d)
 			d->relinquish_left = d->tot_pages;
 			continue;
 		}
-		d->relinquish_left--;
-		f = next_page(d);
-		if (f && d->relinquish_phase == 1) {
+		f = next_page(d, pins ? TYPE_PINNED | TYPE_BUILDING : ANY_TYPE, &batch);
+		if (f && pins) {
 			spin_lock(&d->lock);
 			if (!unpin_locked(d, f))
 				type_abandon(d, f);
 			spin_unlock(&d->lock);
 		} else if (f) {
-			rc = domain_frame_release(
-			        d, frame_mfn(f)); /* -EINVAL: given back before, others hold it */
+			rc = frame_release(f); /* -EINVAL: given back before, others hold it */
 		}
 		if (f)
 			count_dec(f);
-		if (!--batch) {
+		if (!batch) {
 			batch = RELINQUISH_BATCH;
 			if (work_pending())
 				return -ERESTART_HV;
