@@ -7,6 +7,7 @@ the TAP diagnostics.  A VM that does not boot fails all of its cases by name.
 """
 
 import argparse
+import atexit
 import os
 import random
 import re
@@ -64,8 +65,10 @@ class Suite:
         p.add_argument("--install", default=os.environ.get("XYLEM_INSTALL"), help="DESTDIR of make install")
         p.add_argument("--image", help="another image of our hypervisor: of a debug build, say")
         self.args = p.parse_args()
-        # Told to end, it ends its VMs too.
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+        # Told to end, or without its terminal, it ends its VMs too.
+        for each in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(each) == signal.SIG_DFL:
+                signal.signal(each, lambda *_: sys.exit(1))
         self.full = self.args.full
         self.number = 0
         self.failed = 0
@@ -140,6 +143,7 @@ class Suite:
         vm = None
         try:
             vm = make_vm()
+            atexit.register(vm.stop)  # also when this is told to end while it boots
             vm.start()
             if ready:
                 vm.wait_ready(420)
@@ -149,6 +153,7 @@ class Suite:
                 e = "as above"
             if vm:
                 vm.stop()
+                atexit.unregister(vm.stop)
             return
         try:
             for name, function in chosen:
@@ -157,6 +162,7 @@ class Suite:
         finally:
             if not self.args.keep:
                 vm.stop()
+            atexit.unregister(vm.stop)
 
     def end(self):
         if self.args.case and not self.number:

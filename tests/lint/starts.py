@@ -68,6 +68,25 @@ def ended(folder, number, before):
     return status, FakeHost.runs
 
 
+SESSION = """
+import os, signal, sys
+sys.path.insert(0, %r)
+from xytest import Suite
+class VM:
+    def start(self): os.kill(os.getpid(), %d)
+    def stop(self): print("stopped")
+Suite([("xylem", "ours")], "").session("s", VM, [("case", print)])
+"""
+
+
+def session(number):
+    """What a system test prints that gets the signal while its VM starts."""
+    done = subprocess.run([sys.executable, "-c", SESSION % (os.path.join(ROOT, "tests", "lib"), number)], check=False,
+                          stdout=subprocess.PIPE, universal_newlines=True, timeout=300,
+                          preexec_fn=lambda: signal.signal(number, signal.SIG_DFL))
+    return done.stdout
+
+
 def main():
     argparse.ArgumentParser(description=__doc__).parse_args()
     results = []
@@ -83,6 +102,9 @@ def main():
             results.append(("%s ends the quick start and the host that it boots" % number.name, got == want, str(got)))
         got = ended(folder, signal.SIGTERM, True)
         results.append(("a host that ran before it runs on", got == (128 + signal.SIGTERM, True), str(got)))
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        got = session(number)
+        results.append(("%s ends a system test and the VM that it starts" % number.name, got == "stopped\n", got))
     for number, (name, good, text) in enumerate(results, 1):
         if not good:
             print("# " + text.replace("\n", "\n# "))
