@@ -126,6 +126,8 @@ void m2p_set(mfn_t mfn, uint64_t pfn);
 uint64_t m2p_get(mfn_t mfn);
 
 void frame_free(struct frame *f); /* the last general reference went */
+/* Drops the owner's own reference of a frame that the caller holds another one of: 0, or -EINVAL: it was dropped before. */
+int frame_release(struct frame *f) __must_check;
 
 /* 2^order zeroed frames for a domain, counted against max_pages, M2P set to invalid; the domain's own general
  * reference is part of it (dropped by domain_frame_release()). 0, -ENOMEM, -E2BIG over max_pages. */

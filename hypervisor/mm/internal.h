@@ -120,9 +120,6 @@ static inline void count_dec(struct frame *f)
 	frame_free(f);
 }
 
-/* Drops the owner's own reference of a frame that the caller holds another one of: 0, or -EINVAL: it was dropped before. */
-int frame_release(struct frame *f) __must_check;
-
 static inline bool count_get_owned(struct frame *f, const struct domain_mm *d)
 {
 	if (READ_ONCE(f->owner) != d || unlikely(!count_inc(f)))
