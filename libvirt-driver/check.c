@@ -346,12 +346,7 @@ static int check_clock(const virDomainDef *def)
 			                   adjustment);
 		return 0;
 	case VIR_DOMAIN_CLOCK_OFFSET_UTC:
-	case VIR_DOMAIN_CLOCK_OFFSET_LOCALTIME:
-		if (def->clock.data.utc_reset)
-			return conf_refuse(
-			        "<clock adjustment='reset'>: a clock that the guest sets is not kept, each start "
-			        "begins with offset='%s'; remove the attribute",
-			        virDomainClockOffsetTypeToString(def->clock.offset));
+	case VIR_DOMAIN_CLOCK_OFFSET_LOCALTIME: /* adjustment='reset' is what is done: each start begins with the offset */
 		return 0;
 	default:
 		return conf_refuse("<clock offset='%s'>: only utc, localtime and variable are supported",
