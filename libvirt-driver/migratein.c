@@ -584,7 +584,8 @@ int incoming_prepare(virConnectPtr conn, virDomainDef **def, const struct migrat
 	if (!from || check_cookie(from, *def) < 0 || filter(def) < 0 ||
 	    persistent_def(*def, p, from, flags, &persistent) < 0 ||
 	    (!(flags & VIR_MIGRATE_OFFLINE) && migrate_check_images(*def) < 0) ||
-	    !(answer = migrate_cookie_new(*def, NULL)) || !(in = incoming_new(conn, from->hostname)))
+	    (from->outcome && !(answer = migrate_cookie_new(*def, NULL))) ||
+	    !(in = incoming_new(conn, from->hostname)))
 		return -1;
 	in->persistent = g_steal_pointer(&persistent);
 	in->offline = flags & VIR_MIGRATE_OFFLINE;
@@ -603,8 +604,11 @@ int incoming_prepare(virConnectPtr conn, virDomainDef **def, const struct migrat
 		return -1;
 	}
 	virCloseCallbacksDomainAdd(vm, conn, closed);
-	*cookie = migrate_cookie_format(answer);
-	*cookie_length = (int)strlen(*cookie) + 1;
+	/* libvirt's own driver, as the source, takes none from libvirtd to libvirtd. */
+	if (answer) {
+		*cookie = migrate_cookie_format(answer);
+		*cookie_length = (int)strlen(*cookie) + 1;
+	}
 	virDomainObjEndAPI(&vm);
 	return 0;
 }

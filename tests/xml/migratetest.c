@@ -417,6 +417,16 @@ static void test_names(void)
 	virObjectUnref(kept);
 }
 
+static void test_from_libvirts_own(void)
+{
+	const char *cookie = COOKIE(UUID1, "");
+	g_autofree char *to = NULL;
+
+	ok(prepare_as(XML("one", UUID1, ""), NULL, cookie, (int)strlen(cookie) + 1, "127.0.0.1", &to, 0) == 0,
+	   "libvirt's own driver, which takes no cookie from Prepare, gets none");
+	finish(0, true);
+}
+
 static void test_destination_failures(void)
 {
 	g_autofree char *to = NULL;
@@ -721,6 +731,7 @@ int main(void)
 	test_peer();
 	test_destination();
 	test_names();
+	test_from_libvirts_own();
 	test_destination_failures();
 	test_locks();
 	test_destination_restart();
