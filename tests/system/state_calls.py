@@ -145,7 +145,7 @@ class State:
             pid = worker()
             os.kill(pid, signal.SIGSTOP)
             self.held = lambda: os.kill(pid, signal.SIGCONT)
-            # It stops at once, and the resume then waits for its next life.
+            # It stops at once; its next life waits for the worker.
             self.thread = threading.Thread(target=quiet, args=(dom.resume,))
             self.thread.start()
             wait("its death", lambda: not domains())
@@ -234,6 +234,10 @@ def gone():
 LAST = {"domid": 0}  # the guest's domain before a call
 
 
+# What ends a build that waits.
+GIVEN_UP = {"building": ("destroy", "domjobabort"), "between": ("destroy",)}
+
+
 def has_been_reset():
     flags = domains().get(LAST["domid"], "s")
     return "s" in flags or "c" in flags or "d" in flags
@@ -319,9 +323,15 @@ def one_call(dom, call):
     return thread, answer
 
 
+def is_up():
+    with open("/var/log/xen/console/guest-%s.log" % NAME, errors="replace", encoding="utf-8") as f:
+        return "xylem-guest: up" in f.read()
+
+
 def make_image(conn):
     dom = conn.createXML(LINUX)
-    wait("a Linux that can suspend", lambda: store("/local/domain/%d/control/feature-suspend") == "1")
+    # Linux says early that it can, and may not come to its end where it is asked while it boots.
+    wait("a Linux that can suspend", lambda: store("/local/domain/%d/control/feature-suspend") == "1" and is_up())
     dom.save(IMAGE)
 
 
@@ -354,7 +364,7 @@ def main():
         took = time.monotonic() - begin
         good = "error" not in answer and not thread.is_alive()
         # It has answered at once. Now what the build waits for comes, and no guest.
-        if state == "building" and name in ("destroy", "domjobabort"):
+        if name in GIVEN_UP.get(state, ()):
             play.leave()
         if thread.is_alive():
             verdict, so_now = False, None
