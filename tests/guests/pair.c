@@ -5,6 +5,9 @@
 #include <xen/domctl.h>
 #include <xen/sysctl.h>
 
+#define KEPT_PAGES 32    /* of the hypervisor's own and of dom0's tables, which grow by some pages at most */
+#define COME_BACK  10000 /* rests */
+
 struct mailbox *box;
 static struct xen_domctl op;
 static char *windows[2];
@@ -240,6 +243,16 @@ unsigned long free_pages(void)
 	s.interface_version = XEN_SYSCTL_INTERFACE_VERSION;
 	EXPECT_EQ(HC(sysctl, &s), 0);
 	return s.u.physinfo.free_pages + s.u.physinfo.scrub_pages;
+}
+
+bool pages_come_back(unsigned long before)
+{
+	for (unsigned n = 0; free_pages() + KEPT_PAGES < before; n++) {
+		if (n == COME_BACK)
+			return false;
+		rest();
+	}
+	return true;
 }
 
 void recount(void)

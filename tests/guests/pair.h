@@ -46,6 +46,8 @@ bool child_exists(struct child *c);
 long shadow_op(struct child *c, uint32_t what, uint32_t *mb);
 /* XENMEM/sysctl figures of the machine. */
 unsigned long free_pages(void);
+/* Waits until as many are free as before, but for a few that Xen keeps. It frees a domain's after the domain is off the list. */
+bool pages_come_back(unsigned long before);
 /* The debug key that has our hypervisor recount all references; nothing on stock Xen. */
 void recount(void);
 /* A window of dom0's onto a frame of the guest's, and its end. */

@@ -225,5 +225,5 @@ void run(void)
 	print("%lu guests, %lu batches, %lu calls with one vcpu, %lu with two, of these %lu of the second",
 	      guests, batches, calls[0], calls[1], second_calls);
 	EXPECT(calls[0] > BATCH && calls[1] > BATCH && second_calls && batches);
-	EXPECT(free_pages() + 32 >= free_before);
+	EXPECT(pages_come_back(free_before));
 }

@@ -176,8 +176,5 @@ void run(void)
 			rest();
 	}
 	recount();
-	/* dom0's own tables have grown by some pages at most; stock Xen frees what is left of a domain a little later. */
-	for (unsigned n = 0; n < 2000 && free_pages() + 32 < free_before; n++)
-		rest();
-	EXPECT(free_pages() + 32 >= free_before);
+	EXPECT(pages_come_back(free_before));
 }

@@ -183,5 +183,5 @@ void run(void)
 			HC(sched_op, SCHEDOP_yield, NULL);
 	}
 	recount();
-	EXPECT(free_pages() + 32 >= free_before);
+	EXPECT(pages_come_back(free_before));
 }
