@@ -41,6 +41,7 @@ struct build {
 	const struct guestconf *conf;
 	struct image kernel;
 	struct image ramdisk;
+	bool uses_images;
 	struct layout_ids ids;
 	uint32_t mtus[GUEST_NICS_MAX];
 	struct nic_waiter *nics;
@@ -141,6 +142,8 @@ static bool look_at_all(struct build *b, GError **error)
 		return false;
 	if (b->stream >= 0)
 		return true;
+	image_use_begin();
+	b->uses_images = true;
 	if (!worker_unpack(xylemd.worker, conf->kernel, conf->name, &b->kernel, error))
 		return false;
 	return !conf->ramdisk ||
@@ -438,6 +441,9 @@ static void clear_images(struct build *b)
 {
 	image_clear(&b->kernel);
 	image_clear(&b->ramdisk);
+	if (b->uses_images)
+		image_use_end();
+	b->uses_images = false;
 }
 
 static bool build_steps(struct build *b, GError **error)

@@ -22,6 +22,11 @@ const char *image_meminfo = "/proc/meminfo";
 static GMutex room_lock;
 static guint64 room_promised;
 
+/* Builds between image_use_begin() and _end(), and those of them that wait for another's end. */
+static GCond room_freed;
+static guint room_users;
+static guint room_waiting;
+
 void image_clear(struct image *image)
 {
 	if (image->data)
@@ -73,12 +78,41 @@ guint64 image_room(void)
 	return left;
 }
 
+void image_use_begin(void)
+{
+	g_mutex_lock(&room_lock);
+	room_users++;
+	g_mutex_unlock(&room_lock);
+}
+
+void image_use_end(void)
+{
+	g_mutex_lock(&room_lock);
+	room_users--;
+	g_cond_broadcast(&room_freed);
+	g_mutex_unlock(&room_lock);
+}
+
+guint image_waiting(void)
+{
+	guint waiting;
+
+	g_mutex_lock(&room_lock);
+	waiting = room_waiting;
+	g_mutex_unlock(&room_lock);
+	return waiting;
+}
+
+/* Where all wait, none ends: the last to come has to do without. */
 static gboolean room_take(guint64 bytes, guint64 *left)
 {
 	gboolean ok;
 
 	g_mutex_lock(&room_lock);
-	*left = room_left();
+	room_waiting++;
+	while (bytes > (*left = room_left()) && room_users > room_waiting)
+		g_cond_wait(&room_freed, &room_lock);
+	room_waiting--;
 	ok = bytes <= *left;
 	if (ok)
 		room_promised += bytes;
@@ -90,6 +124,7 @@ static void room_used(guint64 bytes)
 {
 	g_mutex_lock(&room_lock);
 	room_promised -= bytes;
+	g_cond_broadcast(&room_freed);
 	g_mutex_unlock(&room_lock);
 }
 

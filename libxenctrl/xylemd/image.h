@@ -27,6 +27,13 @@ gboolean image_map(struct image *image, int memory, gsize bytes);
 gboolean image_check(const char *path, guint64 max_bytes, guint64 guest_kib, const char *guest,
                      const char *key, GError **error);
 
+/* Around all that a build reads, until its images are cleared. Where dom0's memory is short for one, it waits for other builds
+ * to end, as long as any of them does not wait itself: guests that are started together start one after the other then. */
+void image_use_begin(void);
+void image_use_end(void);
+/* How many wait so, for tests. */
+guint image_waiting(void);
+
 /* A regular file's content as a sealed memfd, or -1: XD_ERROR_KERNEL, XD_ERROR_NO_MEMORY. */
 int image_open(const char *path, guint64 max_bytes, const char *guest, const char *key, gsize *bytes,
                GError **error);

@@ -908,6 +908,18 @@ gboolean image_check(const char *path, guint64 max_bytes, guint64 guest_kib, con
 	return TRUE;
 }
 
+gint fake_image_users;
+
+void image_use_begin(void)
+{
+	g_atomic_int_inc(&fake_image_users);
+}
+
+void image_use_end(void)
+{
+	g_atomic_int_add(&fake_image_users, -1);
+}
+
 gboolean image_read(struct image *image, const char *path, guint64 max, const char *guest, const char *key,
                     GError **error)
 {

@@ -56,6 +56,7 @@ extern const char *fake_unread;    /* what the store cannot read or remove: path
 extern gint fake_refusals;         /* how often it could not; atomic */
 extern bool fake_frontends;        /* guests have drivers, which take what is offered */
 
+extern gint fake_image_users; /* builds that have images of kernels now */
 enum fake_suspend { FAKE_SUSPENDS, FAKE_ACKNOWLEDGES, FAKE_IGNORES };
 extern enum fake_suspend fake_suspend; /* what guests do that are asked to suspend */
 extern uint32_t fake_suspend_port;     /* of their event channel for that, if any */

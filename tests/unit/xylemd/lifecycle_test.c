@@ -1163,6 +1163,7 @@ int main(void)
 	test_after_stuck_call();
 	test_give_up_build();
 	test_cheap_refusals();
+	tap_ok(!g_atomic_int_get(&fake_image_users), "no build is left that others would wait for");
 	g_rmdir(dir);
 	g_rmdir(dump_dir);
 	g_free(dump_dir);

@@ -215,6 +215,52 @@ static void test_large_ramdisk(void)
 	g_unlink(meminfo);
 }
 
+/* Another build's thread: takes 20 MiB of images, and ends. */
+static gpointer read_another(gpointer path)
+{
+	g_autoptr(GError) error = NULL;
+	struct image image = { 0 };
+	gboolean ok;
+
+	image_use_begin();
+	ok = image_read(&image, path, IMAGE_MAX_RAMDISK_BYTES, "another", "ramdisk", &error);
+	image_clear(&image);
+	image_use_end();
+	return GINT_TO_POINTER(ok);
+}
+
+/* Four guests that were started together in a dom0 of 512 MiB: one was refused for the memory of the others' kernels. */
+static void test_images_together(void)
+{
+	g_autofree char *path = write_file("large", "x", 1), *meminfo = write_file("meminfo", "", 0);
+	GThread *first, *second;
+
+	if (truncate(path, 20 << 20))
+		g_error("truncate");
+	image_meminfo = meminfo;
+	say_available(meminfo, 40960);
+	image_use_begin();
+	first = g_thread_new("first", read_another, path);
+	while (image_waiting() < 1)
+		g_usleep(1000);
+	tap_ok(image_waiting() == 1, "a build waits for the memory that another holds");
+	say_available(meminfo, 65536);
+	image_use_end();
+	tap_ok(GPOINTER_TO_INT(g_thread_join(first)), "and has it when that ends");
+	say_available(meminfo, 40960);
+	image_use_begin();
+	first = g_thread_new("first", read_another, path);
+	second = g_thread_new("second", read_another, path);
+	while (image_waiting() < 2)
+		g_usleep(1000);
+	image_use_end();
+	tap_ok(!GPOINTER_TO_INT(g_thread_join(first)) & !GPOINTER_TO_INT(g_thread_join(second)),
+	       "where all wait and there is none, none waits for ever");
+	image_meminfo = "/proc/meminfo";
+	g_unlink(path);
+	g_unlink(meminfo);
+}
+
 /* Runs an action behind the worker's filter; the wait status. */
 static int confined(void (*action)(void))
 {
@@ -341,6 +387,7 @@ int main(int argc, char **argv)
 	dir = g_dir_make_tmp("xylemd-test-XXXXXX", NULL);
 	test_worker();
 	test_large_ramdisk();
+	test_images_together();
 	test_slow_kernel();
 	tap_ok(!confined(act_nothing), "confined, it can end");
 	tap_ok(is_killed(act_open), "it cannot open a file");
