@@ -28,6 +28,9 @@
 #ifndef SUSPEND_US /* the tests' is shorter */
 #define SUSPEND_US (INT64_C(60) * 1000000)
 #endif
+/* From an acknowledgement until it is asked once more: what comes after Linux's 20 s. */
+#define AGAIN_US (SUSPEND_US * 5 / 12)
+#define LOOK_US  (SUSPEND_US / 60)
 
 /* Flags of Save. */
 #define SAVE_LIVE          1u
@@ -170,19 +173,22 @@ static bool ask_by_event(struct guest *guest)
 	return ok;
 }
 
-/* A kernel says what it understands when its drivers have started. */
+/*
+ * Linux says what it understands when its drivers have started, and before 4.11 never, as other kernels: where nothing is said
+ * it is asked all the same, and has its time to come that far.
+ */
 static bool can_suspend(struct guest *guest, GError **error)
 {
 	g_autofree char *path = control_node(guest, "feature-suspend");
 	char *value = xyl_store_read(storeio_store(xylemd.io), XYL_TX_NONE, path, NULL);
-	bool unread = !value && errno != ENOENT, can = value && !strcmp(value, "1");
+	bool unread = !value && errno != ENOENT, can = !value || !*value || !strcmp(value, "1");
 
 	free(value);
 	if (unread)
 		return xd_fail(error, XD_ERROR_STORE, "guest \"%s\": %s: %s", guest->name, path, xyl_error());
 	return can || suspend_port(guest) ||
-	       xd_fail(error, XD_ERROR_NOT_SUPPORTED,
-	               "guest \"%s\": its kernel cannot suspend, or has not come that far", guest->name);
+	       xd_fail(error, XD_ERROR_NOT_SUPPORTED, "guest \"%s\": its kernel says that it cannot suspend",
+	               guest->name);
 }
 
 /* What take_back() found: the request is still there, and is gone then; or the guest has taken it. */
@@ -252,42 +258,87 @@ static bool abandoned_answered(struct guest *guest)
 	return true;
 }
 
-/*
- * Not before the guest answers, or time is up, or somebody gives up: then the request is taken back. It cannot be where the
- * guest has taken it already, as it has when it was an event: then it has as long again, if nobody gives up.
- */
-static bool wait_suspended(struct guest *guest, bool taken, GError **error)
-{
-	gint64 deadline = g_get_monotonic_time() + SUSPEND_US;
+/* What has been asked of a guest by one save. */
+struct request {
+	bool by_event; /* such a request cannot be taken back, nor made twice */
+	bool taken;
+	bool again; /* it was asked a second time */
+	gint64 deadline;
+};
 
+static void set_taken(struct request *request)
+{
+	request->taken = true;
+	request->deadline = g_get_monotonic_time() + SUSPEND_US;
+}
+
+/* Nobody waits for its answer any more. */
+static void give_up(struct guest *guest, struct request *request)
+{
+	bool back = !request->by_event && take_back(guest);
+
+	if (request->taken || !back)
+		abandon(guest);
+}
+
+/* It has until the deadline to take the request, and as long again to suspend. */
+static bool is_late(struct guest *guest, struct request *request, GError **error)
+{
+	if (g_get_monotonic_time() < request->deadline)
+		return false;
+	if (!request->taken && !take_back(guest)) {
+		set_taken(request);
+		return false;
+	}
+	if (request->taken)
+		give_up(guest, request);
+	return !xd_fail(error, XD_ERROR_TIMEOUT, "guest \"%s\" %s", guest->name,
+	                request->taken ? "has begun to suspend and does not come to its end"
+	                               : "does not answer the request to suspend: its kernel cannot, "
+	                                 "hangs, or has not come that far");
+}
+
+/*
+ * Linux lets go of a request, and says so in its own log alone, when its processes cannot be frozen within 20 s, as while it
+ * boots on a busy machine. If it still works on the first one it sees no second: that is taken back when it has suspended.
+ */
+static void ask_again(struct guest *guest, struct request *request)
+{
+	struct xyl_store *store = storeio_store(xylemd.io);
+	g_autofree char *path = control_node(guest, "shutdown");
+	char *value;
+
+	if (request->by_event || request->again)
+		return;
+	value = xyl_store_read(store, XYL_TX_NONE, path, NULL);
+	if (value && !*value) {
+		if (!request->taken)
+			set_taken(request);
+		else if (g_get_monotonic_time() >= request->deadline - SUSPEND_US + AGAIN_US)
+			request->again =
+			        !xyl_store_write(store, XYL_TX_NONE, path, "suspend", strlen("suspend"));
+	}
+	free(value);
+}
+
+/* Not before the guest has suspended, or time is up, or somebody gives up. */
+static bool wait_suspended(struct guest *guest, struct request *request, GError **error)
+{
 	for (;;) {
 		enum look seen = look_at(guest, error);
-		bool late, cancelled = g_atomic_int_get(&guest->job.cancelled);
 
 		if (seen != LOOK_RUNS)
 			return seen == LOOK_SUSPENDED;
-		late = g_get_monotonic_time() >= deadline;
-		if (cancelled) {
-			if (taken || !take_back(guest))
-				abandon(guest);
+		if (g_atomic_int_get(&guest->job.cancelled)) {
+			give_up(guest, request);
 			return job_fail_cancelled(guest, "saving", error);
 		}
-		if (late && !taken) {
-			if (take_back(guest))
-				return xd_fail(error, XD_ERROR_TIMEOUT,
-				               "guest \"%s\" does not answer the request to suspend",
-				               guest->name);
-			taken = true;
-			deadline = g_get_monotonic_time() + SUSPEND_US;
-		} else if (late) {
-			abandon(guest);
-			return xd_fail(error, XD_ERROR_TIMEOUT,
-			               "guest \"%s\" has begun to suspend and does not come to its end",
-			               guest->name);
-		}
+		if (is_late(guest, request, error))
+			return false;
+		ask_again(guest, request);
 		g_mutex_lock(&xylemd.lock);
 		g_cond_wait_until(&xylemd.scanned, &xylemd.lock,
-		                  MIN(deadline, g_get_monotonic_time() + G_USEC_PER_SEC));
+		                  MIN(request->deadline, g_get_monotonic_time() + LOOK_US));
 		g_mutex_unlock(&xylemd.lock);
 	}
 }
@@ -322,21 +373,21 @@ static bool nothing_pending(struct guest *guest, const char *path, GError **erro
 }
 
 /* A guest that is paused answers nothing: it runs for as long as this takes, which is written down first. */
-static bool request_suspend(struct guest *guest, const char *path, bool *by_event, GError **error)
+static bool request_suspend(struct guest *guest, const char *path, struct request *request, GError **error)
 {
 	bool paused = guest->journal->paused_before_save;
 
 	if (paused && !guest_try_save(guest, JOURNAL_RUNNING, error))
 		return false;
-	*by_event = ask_by_event(guest);
-	if (!*by_event &&
+	request->deadline = g_get_monotonic_time() + SUSPEND_US;
+	request->by_event = request->taken = ask_by_event(guest);
+	if (!request->by_event &&
 	    xyl_store_write(storeio_store(xylemd.io), XYL_TX_NONE, path, "suspend", strlen("suspend")))
 		return xd_fail(error, XD_ERROR_STORE, "guest \"%s\": %s: %s", guest->name, path, xyl_error());
 	if (!paused || !xyl_domain_unpause(xylemd.xen, guest->journal->domid))
 		return true;
 	xd_fail(error, XD_ERROR_HYPERVISOR, "guest \"%s\": %s", guest->name, xyl_error());
-	if (!take_back(guest))
-		abandon(guest);
+	give_up(guest, request);
 	return false;
 }
 
@@ -344,18 +395,18 @@ static bool suspend(struct guest *guest, GError **error)
 {
 	g_autofree char *path = control_node(guest, "shutdown");
 	uint32_t domid = guest->journal->domid;
+	struct request request = { 0 };
 	struct xyl_dominfo info;
-	bool by_event = false;
 
 	if (!nothing_pending(guest, path, error))
 		return false;
 	if (xyl_domain_info(xylemd.xen, domid, &info))
 		return xd_fail(error, XD_ERROR_HYPERVISOR, "guest \"%s\": %s", guest->name, xyl_error());
 	guest->journal->paused_before_save = info.paused;
-	if (request_suspend(guest, path, &by_event, error)) {
-		if (wait_suspended(guest, by_event, error)) {
+	if (request_suspend(guest, path, &request, error)) {
+		if (wait_suspended(guest, &request, error)) {
 			/* Where it has not seen this request, it was an earlier one, and this one is void. */
-			if (!by_event && take_back(guest))
+			if (!request.by_event && take_back(guest) && !request.again)
 				abandoned_answered(guest);
 			return true;
 		}

@@ -635,6 +635,8 @@ int xyl_store_write(struct xyl_store *s, xyl_tx tx, const char *path, const void
 		fake_write(path, "");
 		if (fake_suspend == FAKE_SUSPENDS)
 			fake_stop((uint32_t)atoi(path + strlen("/local/domain/")), XYL_SHUTDOWN_SUSPEND);
+		else if (fake_suspend == FAKE_SECOND)
+			fake_suspend = FAKE_SUSPENDS;
 	}
 	return 0;
 }

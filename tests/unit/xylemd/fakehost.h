@@ -57,7 +57,8 @@ extern gint fake_refusals;         /* how often it could not; atomic */
 extern bool fake_frontends;        /* guests have drivers, which take what is offered */
 
 extern gint fake_image_users; /* builds that have images of kernels now */
-enum fake_suspend { FAKE_SUSPENDS, FAKE_ACKNOWLEDGES, FAKE_IGNORES };
+/* FAKE_SECOND: the first request is acknowledged and no more, the second one done. */
+enum fake_suspend { FAKE_SUSPENDS, FAKE_ACKNOWLEDGES, FAKE_IGNORES, FAKE_SECOND };
 extern enum fake_suspend fake_suspend; /* what guests do that are asked to suspend */
 extern uint32_t fake_suspend_port;     /* of their event channel for that, if any */
 extern bool fake_no_event;             /* none can be sent */

@@ -196,9 +196,9 @@ static void test_save_fails(void)
 	       "one that answers and does not suspend");
 	tap_ok(suspends_and_goes_on(domid), "and does so later: it goes on");
 	fake_suspend = FAKE_SUSPENDS;
-	fake_write(path, "");
+	fake_write(path, "0");
 	tap_ok(refused(begin_save(&g, fd), "NotSupported") && runs(domid) && !asked(domid),
-	       "a kernel that cannot suspend is not asked");
+	       "a kernel that says that it cannot suspend is not asked");
 	fake_write(path, "1");
 	pending = g_strdup_printf("/local/domain/%u/control/shutdown", domid);
 	fake_write(pending, "poweroff");
@@ -224,6 +224,66 @@ static void test_save_fails(void)
 	close(fd);
 }
 
+/* Linux before 4.11, and NetBSD, do not say that they can, and one that boots does not say it yet. */
+static void test_suspend_unsaid(void)
+{
+	struct test_guest g;
+	uint32_t domid = saveable(&g, false);
+	g_autofree char *feature = g_strdup_printf("/local/domain/%u/control/feature-suspend", domid);
+	int fd = scratch();
+
+	fake_write(feature, "");
+	tap_ok(succeeded(begin_save(&g, fd)) && succeeded(begin("Resume", g_variant_new("(s)", g.uuid))) &&
+	               succeeded(begin_live(&g, fd)) &&
+	               succeeded(begin("Resume", g_variant_new("(s)", g.uuid))) && runs(domid),
+	       "a kernel that does not say that it can suspend is asked, and does");
+	fake_suspend = FAKE_IGNORES;
+	tap_ok(refused(begin_save(&g, fd), "Timeout") && runs(domid) && !asked(domid),
+	       "one that cannot: the request is taken back");
+	fake_suspend = FAKE_SUSPENDS;
+	destroyed(&g);
+	close(fd);
+}
+
+/* A Linux whose processes did not freeze in time goes on as if nobody had asked. */
+static void test_suspend_second(void)
+{
+	struct test_guest g;
+	uint32_t domid = saveable(&g, false);
+	int fd = scratch(), asks = g_atomic_int_get(&fake_asks);
+
+	fake_suspend = FAKE_SECOND;
+	tap_ok(succeeded(begin_save(&g, fd)) && succeeded(begin("Resume", g_variant_new("(s)", g.uuid))) &&
+	               runs(domid) && !asked(domid) && g_atomic_int_get(&fake_asks) == asks + 2,
+	       "a guest that let go of a request is asked a second time");
+	fake_stop(domid, XYL_SHUTDOWN_SUSPEND);
+	settle(&g);
+	tap_ok(!runs(domid), "and no answer is expected any more");
+	destroyed(&g);
+	domid = saveable(&g, false);
+	asks = g_atomic_int_get(&fake_asks);
+	fake_suspend = FAKE_ACKNOWLEDGES;
+	tap_ok(refused(begin_save(&g, fd), "Timeout") && runs(domid) && !asked(domid) &&
+	               g_atomic_int_get(&fake_asks) == asks + 2,
+	       "one that lets go of each is asked twice, and runs on");
+	tap_ok(suspends_and_goes_on(domid), "a late answer of it is undone");
+	destroyed(&g);
+	domid = saveable(&g, false);
+	asks = g_atomic_int_get(&fake_asks);
+	{
+		struct call *call = begin_save(&g, fd);
+
+		UNTIL(g_atomic_int_get(&fake_asks) == asks + 1);
+		fake_suspend = FAKE_IGNORES;
+		UNTIL(asked(domid));
+		fake_stop(domid, XYL_SHUTDOWN_SUSPEND);
+		tap_ok(succeeded(call) && !asked(domid), "one that was only slow does not find the second");
+	}
+	fake_suspend = FAKE_SUSPENDS;
+	destroyed(&g);
+	close(fd);
+}
+
 /* The guest names a port for its suspend: any text that it likes. */
 static void test_suspend_port(void)
 {
@@ -240,7 +300,7 @@ static void test_suspend_port(void)
 
 	fake_suspend_port = 5;
 	fake_write(node, "5");
-	fake_write(feature, "");
+	fake_write(feature, "0");
 	tap_ok(succeeded(begin_save(&g, fd)) && !asked(domid) && !fake_channels,
 	       "a guest that names an event channel is asked by it, and the channel is closed again");
 	tap_ok(succeeded(begin("Resume", g_variant_new("(s)", g.uuid))) && succeeded(begin_live(&g, fd)) &&
@@ -262,7 +322,7 @@ static void test_suspend_port(void)
 		      succeeded(begin("Resume", g_variant_new("(s)", g.uuid)));
 	}
 	tap_ok(all, "and where what it names is no port, or not one of its own");
-	fake_write(feature, "");
+	fake_write(feature, "0");
 	fake_write(node, "no port");
 	tap_ok(refused(begin_save(&g, fd), "NotSupported") && runs(domid),
 	       "that alone says nothing of its kernel");
@@ -1081,6 +1141,8 @@ int main(void)
 	test_save_and_restore();
 	test_resume();
 	test_save_fails();
+	test_suspend_unsaid();
+	test_suspend_second();
 	test_suspend_port();
 	test_cancelled_asked(false);
 	test_cancelled_asked(true);
