@@ -41,6 +41,12 @@ def free_port():
         return s.getsockname()[1]
 
 
+def emulator_faults():
+    """How often QEMU itself has died of a fault on this machine, as the kernel's log tells; 0 where that cannot be read."""
+    done = subprocess.run(["dmesg"], check=False, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    return len(re.findall(rb"qemu-system-x86\[\d+\]: segfault", done.stdout))
+
+
 class VM:
     """One virtual machine.
 

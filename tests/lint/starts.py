@@ -3,8 +3,10 @@
 """The programs that a newcomer starts first, where nobody answers them or they are ended. Nothing is built and no VM runs."""
 
 import argparse
+import contextlib
 import importlib.machinery
 import importlib.util
+import io
 import os
 import signal
 import subprocess
@@ -87,6 +89,40 @@ def session(number):
     return done.stdout
 
 
+FLAKY = """#!%s
+import os, sys
+sys.path.insert(0, %r)
+from xytest import Suite
+log = os.path.join(%r, "dmesg.txt")
+suite = Suite([], "")
+suite.report(%s, "it works")
+with open(log, "a") as f:
+    f.write(%r)
+suite.end()
+"""
+DEATH = "[1.0] qemu-system-x86[77]: segfault at a0 ip 0 sp 0 error 4\n"
+
+
+def rerun(good, says):
+    """How tests/run counts a system test during which the kernel's log gets this line, and how often it runs it."""
+    loader = importlib.machinery.SourceFileLoader("run", os.path.join(ROOT, "tests", "run"))
+    run = importlib.util.module_from_spec(importlib.util.spec_from_loader("run", loader))
+    loader.exec_module(run)
+    with tempfile.TemporaryDirectory() as folder:
+        for name, text in (("dmesg", "#!/bin/sh\nexec cat %s/dmesg.txt\n" % folder),
+                           ("test-flaky", FLAKY % (sys.executable, os.path.join(ROOT, "tests", "lib"), folder, good, says))):
+            with open(os.path.join(folder, name), "w", encoding="ascii") as f:
+                f.write(text)
+            os.chmod(os.path.join(folder, name), 0o755)
+        total = run.Sum()
+        with contextlib.redirect_stdout(io.StringIO()) as said:
+            run.tap("flaky", [os.path.join(folder, "test-flaky")], folder, argparse.Namespace(build=folder), total,
+                    dict(os.environ, PATH=folder + ":" + os.environ["PATH"], PYTHONDONTWRITEBYTECODE="1"))
+        with open(os.path.join(folder, "dmesg.txt"), encoding="ascii") as f:
+            runs = len(f.readlines())
+    return total.passed, total.failed, runs, "QEMU itself died: it is run once more" in said.getvalue()
+
+
 def main():
     argparse.ArgumentParser(description=__doc__).parse_args()
     results = []
@@ -105,6 +141,12 @@ def main():
     for number in (signal.SIGTERM, signal.SIGHUP):
         got = session(number)
         results.append(("%s ends a system test and the VM that it starts" % number.name, got == "stopped\n", got))
+    for name, good, says, want in (("where QEMU dies, a test that passes then", "os.path.exists(log)", DEATH, (1, 0, 2, True)),
+                                   ("where QEMU dies each time, a test that fails", "False", DEATH, (0, 1, 2, True)),
+                                   ("where another program dies, a test that fails", "False", "init[1]: segfault\n", (0, 1, 1, False)),
+                                   ("where QEMU dies, a test that passes", "True", DEATH, (1, 0, 1, False))):
+        got = rerun(good, says)
+        results.append(("tests/run: " + name, got == want, str(got)))
     for number, (name, good, text) in enumerate(results, 1):
         if not good:
             print("# " + text.replace("\n", "\n# "))
