@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Writable page tables (VMASST_TYPE_writable_pagetables): a guest's kernel stores into an L1 table as if it
+ * Writable page tables: a guest's kernel that asked for them (VMASST_TYPE_writable_pagetables) stores into an L1 table as if it
  * were ordinary memory. The store faults, since tables are never mapped writable; here it is decoded, and its
  * effect goes through the same validation as mmu_update. A store into a table of a higher level is the guest's page
  * fault, as on Xen.
@@ -268,10 +268,15 @@ static bool emulate(struct vcpu *v, struct cpu_user_regs *regs, gva_t cr2, mfn_t
 bool pv_emulate_table_write(struct vcpu *v, struct cpu_user_regs *regs, gva_t cr2)
 {
 	struct domain_mm *mm = &v->domain->mm;
-	uint64_t e = pt_leaf(v->l4_kernel, cr2);
-	mfn_t table = PTE_MFN(e);
-	bool done;
+	bool asked = READ_ONCE(v->domain->vm_assist) & 1u << VMASST_TYPE_writable_pagetables, done;
+	mfn_t table;
+	uint64_t e;
 
+	/* Xen carries out dom0's in any case. */
+	if (!asked && !v->domain->privileged)
+		return false;
+	e = pt_leaf(v->l4_kernel, cr2);
+	table = PTE_MFN(e);
 	if ((e & (PTE_P | PTE_RW)) != PTE_P || !frame_is_l1_table(table, mm))
 		return false;
 	/* Held, since the old entry is shown to the guest: it must not be another domain's memory by then. */

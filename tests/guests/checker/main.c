@@ -445,6 +445,8 @@ void child_main(void)
 
 	event_hook = event;
 	shared->vcpu_info[0].evtchn_upcall_mask = 1;
+	/* It stores into page tables, too: see remap() and tree_change(). */
+	EXPECT_EQ(HC(vm_assist, VMASST_CMD_enable, VMASST_TYPE_writable_pagetables), 0);
 	rings_init();
 	read_command_line();
 	set_up_workers();

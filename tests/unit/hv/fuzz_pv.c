@@ -220,6 +220,7 @@ static void table_store(const uint8_t *code, size_t count, struct cpu_user_regs 
 	cr2 = 0x1000 + where; /* of the table's first 32 entries */
 	entry = where / 8;
 	v->pv.kernel_mode = true;
+	v->domain->vm_assist = 1u << VMASST_TYPE_writable_pagetables;
 	done = pv_emulate_table_write(v, regs, GVA(cr2));
 	for (unsigned i = 0; i < 512; i++)
 		MUST(i == entry || now[i] == before[i]);

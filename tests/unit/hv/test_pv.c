@@ -531,6 +531,7 @@ static void emulated_store_reads_no_foreign_memory(void)
 	mapping_l1 = t.l1;
 	v->l4_kernel = t.l4;
 	memcpy(fake_guest + 0x100, cmpxchg, sizeof(cmpxchg));
+	d1->vm_assist = 1u << VMASST_TYPE_writable_pagetables;
 	fake_copy_hook = give_table_away;
 	(void)pv_emulate_table_write(v, &regs, GVA(0));
 	CHECK_THAT(!fake_copy_hook);
@@ -568,6 +569,9 @@ static void stores_to_tables(void)
 	t = fake_pv_tree(d1, l1, LEAF_FLAGS & ~PTE_RW);
 	CHECK_THAT(!pt_get(&d1->mm, t.l4, PTYPE_L4, false));
 	v->l4_kernel = t.l4;
+	d1->vm_assist = ~(1ull << VMASST_TYPE_writable_pagetables);
+	CHECK_THAT(!STORE("\x48\x89\x03") && *entry == 0 && regs.rip == 0x100);
+	d1->vm_assist = 1u << VMASST_TYPE_writable_pagetables;
 	CHECK_THAT(STORE("\x48\x89\x03") && *entry == e && regs.rip == 0x103 && regs.rax == e);
 	CHECK_THAT(STORE("\x48\x87\x0b") && *entry == (e | PTE_RW) && regs.rcx == e && regs.rip == 0x103);
 	CHECK_THAT(STORE("\x49\x87\x4d\x88") && *entry == e && regs.rcx == (e | PTE_RW) && regs.rip == 0x104);

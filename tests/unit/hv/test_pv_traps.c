@@ -727,6 +727,7 @@ static void traces_of_emulation(void)
 	begin();
 	in_kernel();
 	v->l4_kernel = window.l4;
+	d->vm_assist |= 1u << VMASST_TYPE_writable_pagetables;
 	memcpy(fake_guest + CODE, "\x48\x89\x07", 3); /* mov %rax, (%rdi) */
 	regs->rax = entry;
 	regs->rdi = fake_pv_cpus[0].cr2 = 16;
