@@ -16,6 +16,7 @@
 #include "datatypes.h"
 #include "dirtyrate.h"
 #include "domain.h"
+#include "host.h"
 #include "viraccessapicheck.h"
 #include "virdomainobjlist.h"
 #include "virerror.h"
@@ -340,10 +341,45 @@ cleanup:
 	return ret;
 }
 
+/*
+ * As libvirt's own driver has it, a place is a vcpu's: the hypervisor does not count a guest's time on each of the host's
+ * CPUs. Those behind the last are left empty. Returns 0, or -1 and an error.
+ */
+static int add_vcpu_times(virDomainObj *vm, virTypedParameterPtr params, unsigned int count,
+                          unsigned int start, unsigned int vcpus)
+{
+	unsigned int max = virDomainDefGetVcpusMax(vm->def), i;
+	struct xyl_dominfo info;
+	int known = domain_query(vm, &info);
+
+	if (known < 0)
+		return -1;
+	for (i = start; i < max && i - start < vcpus; i++) {
+		struct xyl_vcpuinfo vcpu = { 0 }; /* of a guest between two domains: none yet */
+
+		if (known == 0 && xyl_vcpu_info(xylem->xen, (uint32_t)vm->def->id, i, &vcpu) < 0)
+			return host_report_xyl();
+		if (virTypedParameterAssign(&params[(size_t)(i - start) * count],
+		                            VIR_DOMAIN_CPU_STATS_CPUTIME, VIR_TYPED_PARAM_ULLONG,
+		                            (unsigned long long)vcpu.cpu_time_ns) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int add_total_time(virDomainObj *vm, virTypedParameterPtr params)
+{
+	struct xyl_dominfo info;
+
+	if (domain_query(vm, &info) < 0)
+		return -1;
+	return virTypedParameterAssign(&params[0], VIR_DOMAIN_CPU_STATS_CPUTIME, VIR_TYPED_PARAM_ULLONG,
+	                               (unsigned long long)info.cpu_time_ns);
+}
+
 int stats_cpu(virDomainPtr dom, virTypedParameterPtr params, unsigned int count, int start, unsigned int cpus,
               unsigned int flags)
 {
-	struct xyl_dominfo info;
 	virDomainObj *vm;
 	int ret = -1;
 
@@ -354,17 +390,13 @@ int stats_cpu(virDomainPtr dom, virTypedParameterPtr params, unsigned int count,
 		return -1;
 	if (virDomainGetCPUStatsEnsureACL(dom->conn, vm->def) < 0 || virDomainObjCheckActive(vm) < 0)
 		goto cleanup;
-	if (start != -1 || cpus > 1) {
-		virReportError(VIR_ERR_OPERATION_UNSUPPORTED,
-		               "the hypervisor does not count the time of %s on each CPU; ask for --total",
-		               vm->def->name);
+	if (count == 0) {
+		ret = cpus ? 1 : (int)virDomainDefGetVcpusMax(vm->def);
 		goto cleanup;
 	}
-	if (count == 0)
-		ret = 1;
-	else if (domain_query(vm, &info) >= 0 &&
-	         virTypedParameterAssign(&params[0], VIR_DOMAIN_CPU_STATS_CPUTIME, VIR_TYPED_PARAM_ULLONG,
-	                                 (unsigned long long)info.cpu_time_ns) == 0)
+	memset(params, 0, sizeof(*params) * count * cpus);
+	if ((start < 0 ? add_total_time(vm, params)
+	               : add_vcpu_times(vm, params, count, (unsigned int)start, cpus)) == 0)
 		ret = 1;
 cleanup:
 	virDomainObjEndAPI(&vm);

@@ -11,7 +11,7 @@ int stats_block_flags(virDomainPtr dom, const char *path, virTypedParameterPtr p
                       unsigned int flags);
 int stats_block_info(virDomainPtr dom, const char *path, virDomainBlockInfoPtr info, unsigned int flags);
 int stats_interface(virDomainPtr dom, const char *device, virDomainInterfaceStatsPtr stats);
-/* Of all CPUs together (start -1) only; the hypervisor does not count a guest's time on each. */
+/* Of all CPUs together (start -1), or of the vcpus from that number on. */
 int stats_cpu(virDomainPtr dom, virTypedParameterPtr params, unsigned int count, int start, unsigned int cpus,
               unsigned int flags);
 int stats_memory(virDomainPtr dom, virDomainMemoryStatPtr stats, unsigned int count, unsigned int flags);

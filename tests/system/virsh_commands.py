@@ -146,6 +146,7 @@ r + domifaddr g --source arp => virsh domifaddr g --source arp | grep -q 10.77.0
 r - domifaddr g --source agent
 r + dommemstat g
 r + cpu-stats g --total
+r + cpu-stats g => virsh cpu-stats g --start 1 | grep -q '^CPU1:'
 r + vcpuinfo g
 r + vcpucount g --live --active
 r + setvcpus g 1 --live

@@ -224,6 +224,7 @@ int xyl_vcpu_info(struct xyl *x G_GNUC_UNUSED, uint32_t number G_GNUC_UNUSED, ui
 {
 	memset(info, 0, sizeof(*info));
 	info->online = vcpu != 1;
+	info->cpu_time_ns = 100 * (vcpu + 1);
 	return 0;
 }
 
@@ -361,6 +362,34 @@ static void test_reset(virDomainPtr dom)
 	ok(lifecycle_destroy(dom) == 0, "it ends");
 	ok(lifecycle_inject_nmi(dom, 0) < 0 && lifecycle_abort_job(dom) < 0,
 	   "then it gets no NMI, and has no job");
+}
+
+/* As virsh cpu-stats asks, and a client that has a place more for each vcpu, and asks for more than there are. */
+static void test_cpu_stats(virDomainPtr dom)
+{
+	virTypedParameter params[6];
+	unsigned int i, good = 0;
+
+	ok(stats_cpu(dom, NULL, 0, 0, 0, 0) < 0, "of a guest that is off there is no CPU time");
+	if (lifecycle_create(dom) < 0)
+		abort();
+	ok(stats_cpu(dom, NULL, 0, 0, 0, 0) == 3 && stats_cpu(dom, NULL, 0, 0, 1, 0) == 1,
+	   "CPU time: there is one of each vcpu, also of one that is offline");
+	ok(stats_cpu(dom, params, 1, 0, 3, 0) == 1, "they are told");
+	for (i = 0; i < 3; i++)
+		good += STREQ(params[i].field, VIR_DOMAIN_CPU_STATS_CPUTIME) &&
+		        params[i].type == VIR_TYPED_PARAM_ULLONG && params[i].value.ul == 100 * (i + 1);
+	ok(good == 3, "each with its own");
+	memset(params, 0xff, sizeof(params));
+	ok(stats_cpu(dom, params, 2, 1, 3, 0) == 1 && params[0].value.ul == 200 && params[2].value.ul == 300,
+	   "from the second on, in a client's own steps");
+	ok(!params[1].type && !params[3].type && !params[4].type && !params[5].type,
+	   "what is not told is empty");
+	memset(params, 0xff, sizeof(params));
+	ok(stats_cpu(dom, params, 1, 3, 2, 0) == 1 && !params[0].type && !params[1].type,
+	   "so is all behind the last");
+	ok(stats_cpu(dom, params, 1, INT_MAX, 2, 0) == 1 && !params[0].type, "however far");
+	ok(lifecycle_destroy(dom) == 0, "it ends");
 }
 
 static void test_auto_destroy(virDomainPtr dom)
@@ -709,6 +738,7 @@ int main(void)
 	test_node();
 	test_cpu();
 	test_reset(dom);
+	test_cpu_stats(dom);
 	test_auto_destroy(dom);
 	test_policy(dom);
 	test_resize(dom);
