@@ -30,12 +30,19 @@
 
 VIR_LOG_INIT("xylem.devices");
 
+/* Its name in the XML: libvirt has one word for consoles, channels and ports. */
+static const char *element_of(const virDomainDeviceDef *dev)
+{
+	return dev->type == VIR_DOMAIN_DEVICE_CHR ? virDomainChrDeviceTypeToString(dev->data.chr->deviceType)
+	                                          : virDomainDeviceTypeToString(dev->type);
+}
+
 static int refuse_kind(const virDomainDeviceDef *dev, const char *operation)
 {
 	if (device_class_of(dev))
 		return 0;
 	virReportError(VIR_ERR_CONFIG_UNSUPPORTED, "<%s> cannot be %s: only disks and interfaces can",
-	               virDomainDeviceTypeToString(dev->type), operation);
+	               element_of(dev), operation);
 	return -1;
 }
 
@@ -50,8 +57,8 @@ static int refuse_present(virDomainDef *def, const virDomainDeviceDef *dev)
 	if (!alias || virDomainDefFindDevice(def, alias, &found, false) < 0)
 		return 0;
 	virReportError(VIR_ERR_OPERATION_INVALID,
-	               "<%s><alias name='%s'/>: %s has a device with this alias already",
-	               virDomainDeviceTypeToString(dev->type), alias, def->name);
+	               "<%s><alias name='%s'/>: %s has a device with this alias already", element_of(dev),
+	               alias, def->name);
 	return -1;
 }
 
