@@ -691,7 +691,7 @@ static int check_disk(const virDomainDiskDef *disk)
 	return 0;
 }
 
-static int check_net_source(const virDomainNetDef *net, const char *mac)
+static int check_net_source(const virDomainNetDef *net, const char *name)
 {
 	virDomainNetType type = virDomainNetGetActualType(net);
 
@@ -700,23 +700,23 @@ static int check_net_source(const virDomainNetDef *net, const char *mac)
 
 		if (!bridge || !bridge[0])
 			return conf_refuse("<interface> %s, <source>: which bridge it belongs to is missing",
-			                   mac);
+			                   name);
 		if (!ifname_good(bridge))
 			return conf_refuse(
-			        "<interface> %s, <source bridge='%.40s'>: no bridge has such a name", mac,
+			        "<interface> %s, <source bridge='%.40s'>: no bridge has such a name", name,
 			        bridge);
 		if (virDomainNetGetActualBridgeMACTableManager(net) ==
 		    VIR_NETWORK_BRIDGE_MAC_TABLE_MANAGER_LIBVIRT)
 			return conf_refuse(
 			        "<interface> %s, <source>: the network says macTableManager='libvirt', and "
 			        "the kernel's bridge keeps its own table here",
-			        mac);
+			        name);
 		return 0;
 	}
 	if (type == VIR_DOMAIN_NET_TYPE_NETWORK) /* resolved when the guest starts */
 		return 0;
 	return conf_refuse("<interface type='%s'> %s: only bridge, and network with a bridge, are supported",
-	                   virDomainNetTypeToString(type), mac);
+	                   virDomainNetTypeToString(type), name);
 }
 
 static int check_net(const virDomainNetDef *net)
@@ -744,31 +744,30 @@ static int check_net(const virDomainNetDef *net)
 		{ net->trustGuestRxFilters == VIR_TRISTATE_BOOL_YES, "trustGuestRxFilters", NOT_HERE },
 		{ net->nPortForwards != 0, "<portForward>", NOT_HERE },
 	};
-	char mac[VIR_MAC_STRING_BUFLEN];
+	g_autofree char *name = conf_net_name(net);
 	const char *model = virDomainNetGetModelString(net);
 	size_t i;
 
-	virMacAddrFormat(&net->mac, mac);
-	if (check_net_source(net, mac) < 0)
+	if (check_net_source(net, name) < 0)
 		return -1;
 	if (model && STRNEQ(model, "netfront"))
-		return conf_refuse("<interface> %s, <model type='%s'>: only 'netfront' is supported", mac,
+		return conf_refuse("<interface> %s, <model type='%s'>: only 'netfront' is supported", name,
 		                   model);
 	if (net->ifname && (!ifname_good(net->ifname) || STRPREFIX(net->ifname, "vif")))
 		return conf_refuse(
 		        "<interface> %s, <target dev='%.40s'>: a name of at most 15 characters, which does not "
 		        "begin with vif, is possible",
-		        mac, net->ifname);
+		        name, net->ifname);
 	if (net->mtu && (net->mtu < GUEST_MTU_MIN || net->mtu > GUEST_MTU_MAX))
-		return conf_refuse("<interface> %s, <mtu size='%u'>: it is 68..65535", mac, net->mtu);
+		return conf_refuse("<interface> %s, <mtu size='%u'>: it is 68..65535", name, net->mtu);
 	/* What this script of stock Xen does is done without one. */
 	if (net->script && STRNEQ(net->script, "vif-bridge") &&
 	    STRNEQ(net->script, "/etc/xen/scripts/vif-bridge"))
-		return conf_refuse("<interface> %s, <script path='%s'>: no scripts are run", mac,
+		return conf_refuse("<interface> %s, <script path='%s'>: no scripts are run", name,
 		                   net->script);
 	for (i = 0; i < G_N_ELEMENTS(list); i++) {
 		if (list[i].here)
-			return conf_refuse("<interface> %s, %s: %s", mac, list[i].element, list[i].why);
+			return conf_refuse("<interface> %s, %s: %s", name, list[i].element, list[i].why);
 	}
 	return 0;
 }

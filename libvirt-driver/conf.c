@@ -264,6 +264,23 @@ static int cpu_fill(GVariantBuilder *b, const virDomainDef *def)
 	return 0;
 }
 
+char *conf_net_name(const virDomainNetDef *net)
+{
+	char mac[VIR_MAC_STRING_BUFLEN];
+
+	if (!net->mac_generated)
+		return g_strdup(virMacAddrFormat(&net->mac, mac));
+	if (net->ifname)
+		return g_strdup_printf("%.40s", net->ifname);
+	if (net->type == VIR_DOMAIN_NET_TYPE_BRIDGE && net->data.bridge.brname)
+		return g_strdup_printf("on %.40s", net->data.bridge.brname);
+	if (net->type == VIR_DOMAIN_NET_TYPE_NETWORK && net->data.network.name)
+		return g_strdup_printf("on the network %.40s", net->data.network.name);
+	if (net->type == VIR_DOMAIN_NET_TYPE_DIRECT && net->data.direct.linkdev)
+		return g_strdup_printf("on %.40s", net->data.direct.linkdev);
+	return g_strdup("without <mac>");
+}
+
 /* What the checks let through because it is resolved at start must have been resolved by now. */
 static int check_resolved(const virDomainDeviceDef *dev)
 {
@@ -276,11 +293,10 @@ static int check_resolved(const virDomainDeviceDef *dev)
 	if (dev->type == VIR_DOMAIN_DEVICE_NET &&
 	    virDomainNetGetActualType(dev->data.net) != VIR_DOMAIN_NET_TYPE_BRIDGE &&
 	    !virDomainNetGetActualBridgeName(dev->data.net)) {
-		char mac[VIR_MAC_STRING_BUFLEN];
+		g_autofree char *name = conf_net_name(dev->data.net);
 
 		virReportError(VIR_ERR_CONFIG_UNSUPPORTED,
-		               "<interface type='network'> %s: the network has no bridge",
-		               virMacAddrFormat(&dev->data.net->mac, mac));
+		               "<interface type='network'> %s: the network has no bridge", name);
 		return -1;
 	}
 	return 0;

@@ -24,6 +24,8 @@ int conf_disk_number(const char *name);
 /* Whether a QEMU of the guest's serves the disk, and not the kernel. */
 bool conf_is_image(const virDomainDiskDef *disk);
 
+/* An interface in a message: its MAC address, or, where libvirt has made that up, what was written in the place of it. */
+char *conf_net_name(const virDomainNetDef *net);
 /* Whether the host has to do more for an interface than to enter it into its bridge: it is held down until that is done. */
 bool conf_net_held(const virDomainNetDef *net);
 /* libvirt's own answer is a tristate: 'no' is not false. */

@@ -484,8 +484,10 @@ int native_read_vif(struct native *n, const char *text, size_t index)
 		if (vif_part(&vif, parts[i]) < 0)
 			return -1;
 	}
-	if (!vif.has_mac)
+	if (!vif.has_mac) {
 		virDomainNetGenerateMAC(n->xmlopt, &def->mac);
+		def->mac_generated = true;
+	}
 	if (!def->data.bridge.brname)
 		def->data.bridge.brname = g_strdup(DEFAULT_BRIDGE);
 	virDomainNetInsert(n->def, g_steal_pointer(&def));

@@ -271,26 +271,28 @@ static int put_disks(GString *out, const virDomainDef *def, enum native_format f
 	return 0;
 }
 
-static int nic_check(const virDomainNetDef *net, const char *bridge, const char *mac)
+static int nic_check(const virDomainNetDef *net, const char *bridge)
 {
 	const virNetDevBandwidth *limits = net->bandwidth;
+	g_autofree char *name = conf_net_name(net);
 
 	if (virDomainNetGetActualType(net) != VIR_DOMAIN_NET_TYPE_BRIDGE)
 		return native_refuse("<interface type='%s'> %s: xl knows no networks of libvirt; name the "
 		                     "bridge",
-		                     virDomainNetTypeToString(net->type), mac);
+		                     virDomainNetTypeToString(net->type), name);
 	if (net->linkstate == VIR_DOMAIN_NET_INTERFACE_LINK_STATE_DOWN)
-		return native_refuse("<interface> %s, <link state='down'/>: " NOT_IN_XL, mac);
+		return native_refuse("<interface> %s, <link state='down'/>: " NOT_IN_XL, name);
 	if (net->filter)
-		return native_refuse("<interface> %s, <filterref>: " NOT_IN_XL, mac);
+		return native_refuse("<interface> %s, <filterref>: " NOT_IN_XL, name);
 	if (conf_net_isolated(net))
-		return native_refuse("<interface> %s, <port isolated='yes'>: " NOT_IN_XL, mac);
+		return native_refuse("<interface> %s, <port isolated='yes'>: " NOT_IN_XL, name);
 	if (limits && limits->in)
-		return native_refuse("<interface> %s, <bandwidth><inbound>: " NOT_IN_XL, mac);
+		return native_refuse("<interface> %s, <bandwidth><inbound>: " NOT_IN_XL, name);
 	if (limits && limits->out && (limits->out->peak || limits->out->burst))
-		return native_refuse("<interface> %s, <outbound> with more than an average: " NOT_IN_XL, mac);
+		return native_refuse("<interface> %s, <outbound> with more than an average: " NOT_IN_XL,
+		                     name);
 	if (strchr(bridge, ',') || (net->ifname && strchr(net->ifname, ',')))
-		return native_refuse("<interface> %s: a comma in a name: " NOT_IN_XL, mac);
+		return native_refuse("<interface> %s: a comma in a name: " NOT_IN_XL, name);
 	return 0;
 }
 
@@ -301,7 +303,7 @@ static char *nic_text(const virDomainNetDef *net)
 	GString *text;
 
 	virMacAddrFormat(&net->mac, mac);
-	if (nic_check(net, bridge, mac) < 0)
+	if (nic_check(net, bridge) < 0)
 		return NULL;
 	text = g_string_new(NULL);
 	g_string_append_printf(text, "mac=%s,bridge=%s", mac, bridge);
