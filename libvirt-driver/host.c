@@ -45,17 +45,45 @@ static virCapsHostNUMACellCPU *node_cpus(const struct xyl_cputopo *topo, int tot
 	return cpus;
 }
 
+/*
+ * The machine's NUMA nodes. Of their sizes the hypervisor tells how far they reach, with holes where the machine has no memory;
+ * these are below 4 GiB, so that what is more than the host has is taken from the first nodes, down to what is free of them.
+ * Returns how many there are, or -1 and an error.
+ */
+static int read_nodes(const struct xyl_hostinfo *host, struct xyl_numanode **nodes)
+{
+	uint64_t all = host->total_pages * XYL_PAGE_BYTES, sum = 0;
+	struct xyl_numanode *list = g_new0(struct xyl_numanode, host->max_node_id + 1);
+	int count = xyl_host_numa(xylem->xen, list, NULL, host->max_node_id + 1), i;
+
+	*nodes = list;
+	if (count < 0)
+		return host_report_xyl();
+	for (i = 0; i < count; i++)
+		sum += list[i].size_bytes;
+	for (i = 0; i < count && sum > all; i++) {
+		uint64_t used = list[i].size_bytes - MIN(list[i].free_bytes, list[i].size_bytes);
+		uint64_t hole = MIN(used, sum - all);
+
+		list[i].size_bytes -= hole;
+		sum -= hole;
+	}
+	return count;
+}
+
 static int add_numa(virCaps *caps, const struct xyl_hostinfo *host)
 {
-	uint32_t max_cpus = host->max_cpu_id + 1, max_nodes = host->max_node_id + 1, node;
+	uint32_t max_cpus = host->max_cpu_id + 1, node;
 	g_autofree struct xyl_cputopo *topo = g_new0(struct xyl_cputopo, max_cpus);
-	g_autofree struct xyl_numanode *nodes = g_new0(struct xyl_numanode, max_nodes);
+	g_autofree struct xyl_numanode *nodes = NULL;
 	int cpu_count, node_count;
 
 	cpu_count = xyl_host_cputopo(xylem->xen, topo, max_cpus);
-	node_count = xyl_host_numa(xylem->xen, nodes, NULL, max_nodes);
-	if (cpu_count < 0 || node_count < 0)
+	if (cpu_count < 0)
 		return host_report_xyl();
+	node_count = read_nodes(host, &nodes);
+	if (node_count < 0)
+		return -1;
 	caps->host.numa = virCapabilitiesHostNUMANew();
 	for (node = 0; node < (uint32_t)node_count; node++) {
 		virCapsHostNUMACellCPU *cpus;
@@ -260,10 +288,9 @@ int host_cells_free(virConnectPtr conn, unsigned long long *free_bytes, int star
 		return -1;
 	if (xyl_host_info(xylem->xen, &host) < 0)
 		return host_report_xyl();
-	nodes = g_new0(struct xyl_numanode, host.max_node_id + 1);
-	count = xyl_host_numa(xylem->xen, nodes, NULL, host.max_node_id + 1);
+	count = read_nodes(&host, &nodes);
 	if (count < 0)
-		return host_report_xyl();
+		return -1;
 	if (start < 0 || start >= count) {
 		virReportError(VIR_ERR_INVALID_ARG, "there is no NUMA node %d", start);
 		return -1;
@@ -351,10 +378,9 @@ int host_memory_stats(virConnectPtr conn, int cell, virNodeMemoryStatsPtr params
 	kib[0] = host.total_pages * 4;
 	kib[1] = host.free_pages * 4;
 	if (cell != VIR_NODE_MEMORY_STATS_ALL_CELLS) {
-		nodes = g_new0(struct xyl_numanode, host.max_node_id + 1);
-		known = xyl_host_numa(xylem->xen, nodes, NULL, host.max_node_id + 1);
+		known = read_nodes(&host, &nodes);
 		if (known < 0)
-			return host_report_xyl();
+			return -1;
 		if (cell < 0 || cell >= known) {
 			virReportError(VIR_ERR_INVALID_ARG, "there is no NUMA node %d", cell);
 			return -1;
@@ -389,10 +415,9 @@ int host_free_pages(virConnectPtr conn, unsigned int size_count, unsigned int *s
 		return -1;
 	if (xyl_host_info(xylem->xen, &host) < 0)
 		return host_report_xyl();
-	nodes = g_new0(struct xyl_numanode, host.max_node_id + 1);
-	known = xyl_host_numa(xylem->xen, nodes, NULL, host.max_node_id + 1);
+	known = read_nodes(&host, &nodes);
 	if (known < 0)
-		return host_report_xyl();
+		return -1;
 	if (start < 0 || start >= known) {
 		virReportError(VIR_ERR_INVALID_ARG, "there is no NUMA node %d", start);
 		return -1;

@@ -18,6 +18,7 @@ h + nodecpumap
 h + nodecpustats
 h + nodecpustats --cpu 0 --percent
 h + nodememstats
+h + nodememstats --cell 0 => [ "$(virsh nodememstats --cell 0 | grep total)" = "$(virsh nodememstats | grep total)" ]
 h + freecell --all
 h + freepages --all --pagesize 4
 h + capabilities

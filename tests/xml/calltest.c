@@ -234,12 +234,17 @@ int xyl_vcpu_nmi(struct xyl *x G_GNUC_UNUSED, uint32_t number G_GNUC_UNUSED, uin
 	return 0;
 }
 
+static uint32_t last_node = 1;
+static uint64_t host_pages = 500;
+
 int xyl_host_info(struct xyl *x G_GNUC_UNUSED, struct xyl_hostinfo *info)
 {
 	memset(info, 0, sizeof(*info));
 	info->max_cpu_id = 2;
 	info->cpus = 2;
-	info->max_node_id = 1;
+	info->max_node_id = last_node;
+	info->total_pages = host_pages;
+	info->free_pages = last_node ? 5 : 2;
 	return 0;
 }
 
@@ -257,11 +262,11 @@ int xyl_host_cpu_times(struct xyl *x G_GNUC_UNUSED, uint64_t *idle_ns, uint32_t 
 int xyl_host_numa(struct xyl *x G_GNUC_UNUSED, struct xyl_numanode *nodes, uint32_t *distance G_GNUC_UNUSED,
                   uint32_t max)
 {
-	if (max != 2)
+	if (max != last_node + 1)
 		abort();
-	nodes[0] = (struct xyl_numanode){ 1 << 20, 8192 };
-	nodes[1] = (struct xyl_numanode){ 1 << 20, 12288 };
-	return 2;
+	for (uint32_t i = 0; i < max; i++)
+		nodes[i] = (struct xyl_numanode){ 1 << 20, 8192 + 4096 * i };
+	return (int)max;
 }
 
 /* ---- the host ---- */
@@ -279,6 +284,44 @@ static unsigned long long stat_of(int cpu, const char *field)
 			return stats[i].value;
 	}
 	return 0;
+}
+
+/* What a node has, or the host, in KiB; 0 on an error. */
+static unsigned long long memory_of(int cell, const char *field)
+{
+	virNodeMemoryStats stats[8];
+	int count = 0;
+
+	if (host_memory_stats(conn, cell, NULL, &count, 0) < 0 || count > 8 ||
+	    host_memory_stats(conn, cell, stats, &count, 0) < 0)
+		return 0;
+	for (int i = 0; i < count; i++) {
+		if (STREQ(stats[i].field, field))
+			return stats[i].value;
+	}
+	return 0;
+}
+
+/* The hypervisor tells how far a node's memory reaches: 256 pages each, of 500 that the host has. */
+static void test_node_memory(void)
+{
+	ok(memory_of(VIR_NODE_MEMORY_STATS_ALL_CELLS, "total") == 2000 && memory_of(0, "total") == 976 &&
+	           memory_of(1, "total") == 1024,
+	   "nodes have no more memory than the host: the holes are the first one's");
+	ok(memory_of(VIR_NODE_MEMORY_STATS_ALL_CELLS, "free") == 20 && memory_of(0, "free") == 8 &&
+	           memory_of(1, "free") == 12,
+	   "what is free of it");
+	host_pages = 100;
+	ok(memory_of(0, "total") == 8 && memory_of(1, "total") == 392,
+	   "a node has what is free of it, and others have holes too");
+	host_pages = 159;
+	last_node = 0;
+	ok(memory_of(0, "total") == 636 && memory_of(VIR_NODE_MEMORY_STATS_ALL_CELLS, "total") == 636,
+	   "the only node has what the host has");
+	ok(memory_of(1, "total") == 0 && strstr(virGetLastErrorMessage(), "NUMA node 1"),
+	   "one that is not there has an error");
+	last_node = 1;
+	host_pages = 500;
 }
 
 static void test_node(void)
@@ -736,6 +779,7 @@ int main(void)
 		return 1;
 	}
 	test_node();
+	test_node_memory();
 	test_cpu();
 	test_reset(dom);
 	test_cpu_stats(dom);
