@@ -66,6 +66,8 @@ static int get_number(struct native *n, const char *key, long long *number)
 		*number = value->l;
 		return 1;
 	}
+	if (g_hash_table_contains(n->joined, key))
+		return native_refuse("%s: += joins lists or strings, no numbers", key);
 	if (value->type == VIR_CONF_STRING && virStrToLong_ll(value->str, NULL, 0, number) == 0)
 		return 1;
 	return native_refuse("%s: a number is needed", key);
@@ -172,14 +174,22 @@ struct seen {
 static int collect(const char *name, virConfValue *value, void *opaque)
 {
 	struct seen *seen = opaque;
+	virConfValue *before = g_hash_table_lookup(seen->n->values, name);
+	int joined = native_join(value, before);
 
+	if (joined < 0)
+		return native_refuse("%.40s: += joins a list to a list, or a string to a string", name);
 	restore(value);
 	/* As it is for xl and for Python. */
-	if (g_hash_table_contains(seen->n->values, name))
+	if (before && !joined)
 		native_note(seen->n, "%s: given twice, the last one counts", name);
-	else
+	if (!before)
 		g_ptr_array_add(seen->names, (void *)name);
 	g_hash_table_replace(seen->n->values, (void *)name, value);
+	if (joined)
+		g_hash_table_add(seen->n->joined, (void *)name);
+	else
+		g_hash_table_remove(seen->n->joined, name);
 	return 0;
 }
 
@@ -662,9 +672,11 @@ virDomainDef *native_read(const char *text, enum native_format format, unsigned 
 {
 	g_autoptr(virConf) conf = parse(text, format);
 	g_autoptr(GHashTable) values = g_hash_table_new(g_str_hash, g_str_equal);
+	g_autoptr(GHashTable) joined = g_hash_table_new(g_str_hash, g_str_equal);
 	g_autoptr(GPtrArray) names = g_ptr_array_new();
 	g_autoptr(virDomainDef) def = virDomainDefNew(xmlopt);
 	struct native n = { .values = values,
+		            .joined = joined,
 		            .format = format,
 		            .host_cpus = CLAMP(host_cpus, 1, CPUS_MAX),
 		            .xmlopt = xmlopt,

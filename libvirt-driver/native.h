@@ -36,6 +36,7 @@ const struct native_key *native_key_at(size_t index);
 /* One file while it is read. */
 struct native {
 	GHashTable *values; /* key -> virConfValue, the last of a key */
+	GHashTable *joined; /* the keys of it whose value stands behind += */
 	enum native_format format;
 	unsigned int host_cpus;
 	virDomainXMLOption *xmlopt;
@@ -54,6 +55,11 @@ void native_note(struct native *n, const char *format, ...) G_GNUC_PRINTF(2, 3);
  * or that it would read wrongly. NULL with an error that names the line.
  */
 char *native_prepare(const char *text, enum native_format format);
+/*
+ * A value that stands behind += receives what its key had before, NULL: nothing, which is empty then. Returns 1, or 0 where
+ * it stands behind =, or -1 where the two are not of one kind.
+ */
+int native_join(virConfValue *value, virConfValue *before);
 /* The quotes that native_prepare() has hidden in a string, in place. */
 void native_restore(char *string);
 /* A string as xl reads it, with its quotes; *out is appended to. */

@@ -2,9 +2,10 @@
 /*
  * Configuration files of xl and xm, before libvirt's parser (virConf) reads them, and strings as xl wants them.
  *
- * virConf does not know comments within a list and escapes in strings, which xl has; it reads lists within lists by
- * recursion without end, numbers of any length in 64 bits, 010 as ten (xl: as eight), and in a time that grows with the
- * square of the settings. So one pass over the text blanks comments, resolves escapes and refuses the rest by its line.
+ * virConf does not know comments within a list, escapes in strings and KEY += VALUE, which xl has; it reads lists within
+ * lists by recursion without end, numbers of any length in 64 bits, 010 as ten (xl: as eight), and in a time that grows with
+ * the square of the settings. So one pass over the text blanks comments, resolves escapes, marks what is to be joined and
+ * refuses the rest by its line.
  * What is a setting and what is not is virConf's business alone.
  */
 #include "native.h"
@@ -21,12 +22,15 @@
 /* Stand for the two quotes within a string, where virConf would see its end. */
 #define HIDDEN_DOUBLE '\001'
 #define HIDDEN_SINGLE '\002'
+/* Begins a string, or is the first item of a list, that is joined to what its key has. */
+#define HIDDEN_JOIN "\003"
 
 struct scan {
 	const char *at;
 	unsigned int line;
 	unsigned int depth; /* lists that are open */
 	bool word;          /* the last character belongs to a name or a number */
+	bool join;          /* a value follows, behind += */
 	enum native_format format;
 	GString *out;
 };
@@ -79,7 +83,8 @@ static int scan_string(struct scan *s)
 	if (!STRPREFIX(s->at, end))
 		end[1] = '\0';
 	s->at += strlen(end);
-	g_string_append_c(s->out, '"');
+	g_string_append(s->out, s->join ? "\"" HIDDEN_JOIN : "\"");
+	s->join = false;
 	while (!STRPREFIX(s->at, end)) {
 		if (!*s->at || *s->at == '\n' || *s->at == '\r')
 			return refuse(line, "a string does not end in its line");
@@ -99,6 +104,8 @@ static int scan_number(struct scan *s)
 {
 	size_t digits = strspn(s->at, "0123456789");
 
+	if (s->join)
+		return refuse(s->line, "+= joins lists or strings, no numbers");
 	if (digits > DIGITS_MAX)
 		return refuse(s->line, "%.18s...: no number is that large", s->at);
 	if (digits > 1 && *s->at == '0')
@@ -107,6 +114,22 @@ static int scan_number(struct scan *s)
 	g_string_append_len(s->out, s->at, (gssize)digits);
 	s->at += digits;
 	return 0;
+}
+
+/* What is in no string, no number and no comment. */
+static void scan_plain(struct scan *s)
+{
+	char c = *s->at++;
+
+	if (c == '+' && *s->at == '=' && !s->depth) {
+		s->join = true;
+		return;
+	}
+	g_string_append_c(s->out, c);
+	if (c == '[' && s->join)
+		g_string_append(s->out, "\"" HIDDEN_JOIN "\",");
+	if (!strchr("= \t-", c))
+		s->join = false;
 }
 
 static int scan_one(struct scan *s)
@@ -129,8 +152,7 @@ static int scan_one(struct scan *s)
 		s->depth--;
 	if (c == '\n')
 		s->line++;
-	g_string_append_c(s->out, c);
-	s->at++;
+	scan_plain(s);
 	return 0;
 }
 
@@ -171,6 +193,43 @@ char *native_prepare(const char *text, enum native_format format)
 		}
 	}
 	return g_string_free(s.out, FALSE);
+}
+
+/* Takes the mark off a value. */
+static bool is_joined(virConfValue *value)
+{
+	virConfValue *first = value->type == VIR_CONF_LIST ? value->list : value;
+
+	if (!first || first->type != VIR_CONF_STRING || !STRPREFIX(first->str, HIDDEN_JOIN))
+		return false;
+	if (first == value) {
+		memmove(value->str, value->str + strlen(HIDDEN_JOIN), strlen(value->str));
+	} else {
+		value->list = first->next;
+		virConfFreeValue(first);
+	}
+	return true;
+}
+
+int native_join(virConfValue *value, virConfValue *before)
+{
+	virConfValue **end;
+
+	if (!is_joined(value))
+		return 0;
+	if (before && before->type != value->type)
+		return -1;
+	if (before && value->type == VIR_CONF_STRING) {
+		char *string = g_strconcat(before->str, value->str, NULL);
+		g_free(value->str);
+		value->str = string;
+	} else if (before) {
+		for (end = &before->list; *end;)
+			end = &(*end)->next;
+		*end = value->list;
+		value->list = g_steal_pointer(&before->list);
+	}
+	return 1;
 }
 
 void native_restore(char *string)
