@@ -194,6 +194,11 @@ XYL_API int xyl_vcpu_set_affinity(struct xyl *x, uint32_t domid, uint32_t vcpu, 
 
 /* The most that the domain may ever own. */
 XYL_API int xyl_memory_set_max(struct xyl *x, uint32_t domid, uint64_t max_kib) XYL_MUST_USE;
+/*
+ * The NUMA nodes that the hypervisor takes the domain's pages from, in turn, while these have any: a bitmap, bit n of byte n/8
+ * is node n, map_bytes long. On Xen they are those of its vcpus' affinity. Errors: ESRCH, EINVAL no map of that size.
+ */
+XYL_API int xyl_memory_get_nodes(struct xyl *x, uint32_t domid, uint8_t *map, size_t map_bytes) XYL_MUST_USE;
 /* The memory map that a PV guest reads at boot: one RAM range from 0 to max_kib. */
 XYL_API int xyl_memory_set_map(struct xyl *x, uint32_t domid, uint64_t max_kib) XYL_MUST_USE;
 /*

@@ -15,6 +15,27 @@ int xyl_memory_set_max(struct xyl *x, uint32_t domid, uint64_t max_kib)
 	return xyl_domctl(x, &op, "limit its memory");
 }
 
+int xyl_memory_get_nodes(struct xyl *x, uint32_t domid, uint8_t *map, size_t map_bytes)
+{
+	struct xen_domctl op = { .cmd = XEN_DOMCTL_getnodeaffinity, .domain = (domid_t)domid };
+	uint8_t *copy;
+	int rc;
+
+	if (!map_bytes || map_bytes > XYL_PAGE_BYTES)
+		return xyl_fail_text(EINVAL, "domain %u: a map of nodes of %zu bytes cannot be", domid,
+		                     map_bytes);
+	copy = xyl_hypercall_alloc(x, map_bytes);
+	if (!copy)
+		return -1;
+	set_xen_guest_handle(op.u.nodeaffinity.nodemap.bitmap, copy);
+	op.u.nodeaffinity.nodemap.nr_bits = (uint32_t)map_bytes * 8;
+	rc = xyl_domctl(x, &op, "read the nodes of its memory");
+	if (rc == 0)
+		memcpy(map, copy, map_bytes);
+	xyl_hypercall_free(x, copy, map_bytes);
+	return rc;
+}
+
 int xyl_memory_set_map(struct xyl *x, uint32_t domid, uint64_t max_kib)
 {
 	/* struct e820entry of the ABI: packed, 20 bytes */

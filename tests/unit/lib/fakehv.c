@@ -506,6 +506,16 @@ static int log_call(struct fake_domain *d, struct xen_domctl_shadow_op *q)
 	}
 }
 
+/* As Xen does: what is beyond its own nodes is cleared. */
+static int nodes_out(const struct fake_domain *d, const struct xenctl_bitmap *map)
+{
+	size_t bytes = (map->nr_bits + 7) / 8;
+
+	memset(map->bitmap.p, 0, bytes);
+	memcpy(map->bitmap.p, d->nodes, bytes < sizeof(d->nodes) ? bytes : sizeof(d->nodes));
+	return 0;
+}
+
 static int domain_call(struct fake_domain *d, struct xen_domctl *op)
 {
 	switch (op->cmd) {
@@ -527,6 +537,8 @@ static int domain_call(struct fake_domain *d, struct xen_domctl *op)
 	case XEN_DOMCTL_settscinfo:
 		d->tsc = op->u.tsc_info;
 		return 0;
+	case XEN_DOMCTL_getnodeaffinity:
+		return nodes_out(d, &op->u.nodeaffinity.nodemap);
 	case XEN_DOMCTL_shadow_op:
 		return log_call(d, &op->u.shadow_op);
 	case XEN_DOMCTL_get_cpu_policy:

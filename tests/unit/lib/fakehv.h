@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * A hypervisor in a test's own process, in place of libxenctrl's handle.c and foreign.c: some frames of memory, which are
- * mapped for real, and domains that own them. It knows the calls that save, restore and dump make; others end the test.
+ * mapped for real, and domains that own them. It knows the calls that save, restore and dump make, and the
+ * one that asks for a domain's nodes; others end the test.
  */
 #ifndef XYLEM_TEST_FAKEHV_H
 #define XYLEM_TEST_FAKEHV_H
@@ -41,6 +42,7 @@ struct fake_domain {
 	uint64_t dirty[FAKE_PFNS / 64];
 	uint32_t dirty_count; /* as Xen has it, of a former log too */
 	uint64_t cpu_ns;
+	uint8_t nodes[2]; /* of its affinity, a bitmap */
 };
 
 extern struct fake_domain fake_domains[FAKE_DOMAINS];

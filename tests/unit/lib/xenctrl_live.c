@@ -109,6 +109,8 @@ static void test_self(void)
 	check(xyl_vcpu_get_affinity(x, 0, 0, hard, soft, sizeof(hard)) == 0 && hard[0], "domain 0: affinity");
 	check(xyl_vcpu_set_affinity(x, 0, 0, hard, NULL, sizeof(hard)) == 0,
 	      "domain 0: the same affinity again");
+	check(xyl_memory_get_nodes(x, 0, hard, sizeof(hard)) == 0 && (hard[0] & 1),
+	      "domain 0: the first node is among those of its memory");
 	check(xyl_sched_get(x, 0, &sched) == 0 && sched.weight > 0, "domain 0: weight");
 	sched.weight = 300;
 	check(xyl_sched_set(x, 0, &sched) == 0 && xyl_sched_get(x, 0, &again) == 0 && again.weight == 300,
