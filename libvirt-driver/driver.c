@@ -469,6 +469,7 @@ static virHypervisorDriver hypervisor_driver = {
 	.domainGetSchedulerParametersFlags = tune_get_scheduler_flags,
 	.domainSetSchedulerParameters = tune_set_scheduler,
 	.domainSetSchedulerParametersFlags = tune_set_scheduler_flags,
+	.domainGetNumaParameters = tune_get_numa,
 	.domainAttachDevice = devices_attach,
 	.domainAttachDeviceFlags = devices_attach_flags,
 	.domainDetachDevice = devices_detach,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Vcpus and their pinning, memory, scheduler parameters; each of the running guest, of its definition, or of
+ * Vcpus and their pinning, memory and its nodes, scheduler parameters; each of the running guest, of its definition, or of
  * both. All of it goes through xylemd, which keeps it for the guest's next domain; of Domain-0 and of domains that
  * others made, pinning and the scheduler are set in the hypervisor.
  */
@@ -27,6 +27,7 @@
 VIR_LOG_INIT("xylem.tune");
 
 #define SCHEDULER_PARAMS 2
+#define NUMA_PARAMS      2
 #define CAP_PERIOD_US    100000
 
 typedef int change_fn(virDomainObj *vm, unsigned long value, unsigned int flags);
@@ -747,4 +748,69 @@ cleanup:
 int tune_set_scheduler(virDomainPtr dom, virTypedParameterPtr params, int count)
 {
 	return tune_set_scheduler_flags(dom, params, count, VIR_DOMAIN_AFFECT_CURRENT);
+}
+
+/* ---- nodes of memory ---- */
+
+/* As libvirt writes a set of them; of a guest between two domains all, which the next one begins with. NULL and an error. */
+static char *live_nodes(const virDomainObj *vm)
+{
+	g_autoptr(virBitmap) nodes = NULL;
+	g_autofree uint8_t *map = NULL;
+	struct xyl_dominfo info;
+	struct xyl_hostinfo host;
+	int known = domain_query(vm, &info);
+	size_t bytes, i;
+
+	if (known < 0)
+		return NULL;
+	if (xyl_host_info(xylem->xen, &host) < 0) {
+		host_report_xyl();
+		return NULL;
+	}
+	bytes = host.max_node_id / 8 + 1;
+	map = g_malloc(bytes);
+	memset(map, 0xff, bytes);
+	if (known == 0 && xyl_memory_get_nodes(xylem->xen, (uint32_t)vm->def->id, map, bytes) < 0) {
+		host_report_xyl();
+		return NULL;
+	}
+	nodes = virBitmapNew((size_t)host.max_node_id + 1);
+	for (i = 0; i <= host.max_node_id; i++) {
+		if (map[i / 8] & (1u << i % 8))
+			ignore_value(virBitmapSetBit(nodes, i));
+	}
+	return virBitmapFormat(nodes);
+}
+
+int tune_get_numa(virDomainPtr dom, virTypedParameterPtr params, int *count, unsigned int flags)
+{
+	g_autofree char *nodes = NULL;
+	virDomainObj *vm;
+	int ret = -1;
+
+	virCheckFlags(VIR_DOMAIN_AFFECT_LIVE | VIR_TYPED_PARAM_STRING_OKAY, -1);
+
+	vm = domain_get(dom);
+	if (!vm)
+		return -1;
+	if (virDomainGetNumaParametersEnsureACL(dom->conn, vm->def) < 0 || virDomainObjCheckActive(vm) < 0)
+		goto cleanup;
+	if (*count == 0) {
+		*count = NUMA_PARAMS;
+		ret = 0;
+		goto cleanup;
+	}
+	nodes = live_nodes(vm);
+	if (!nodes || virTypedParameterAssign(&params[0], VIR_DOMAIN_NUMA_MODE, VIR_TYPED_PARAM_INT,
+	                                      VIR_DOMAIN_NUMATUNE_MEM_INTERLEAVE) < 0)
+		goto cleanup;
+	if (*count > 1 && virTypedParameterAssign(&params[1], VIR_DOMAIN_NUMA_NODESET, VIR_TYPED_PARAM_STRING,
+	                                          g_steal_pointer(&nodes)) < 0)
+		goto cleanup;
+	*count = MIN(*count, NUMA_PARAMS);
+	ret = 0;
+cleanup:
+	virDomainObjEndAPI(&vm);
+	return ret;
 }

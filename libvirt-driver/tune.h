@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Memory, vcpus, affinity and scheduler. */
+/* Memory, vcpus, affinity, scheduler, and the nodes of memory. */
 #ifndef XYLEM_TUNE_H
 #define XYLEM_TUNE_H
 
@@ -23,5 +23,10 @@ int tune_get_scheduler_flags(virDomainPtr dom, virTypedParameterPtr params, int 
 int tune_get_scheduler(virDomainPtr dom, virTypedParameterPtr params, int *count);
 int tune_set_scheduler_flags(virDomainPtr dom, virTypedParameterPtr params, int count, unsigned int flags);
 int tune_set_scheduler(virDomainPtr dom, virTypedParameterPtr params, int count);
+/*
+ * What the hypervisor does of itself, since no definition has <numatune>: a running guest's pages come from nodes in turn, which
+ * libvirt calls interleave, and others only when these have none. As libvirt's own driver has it.
+ */
+int tune_get_numa(virDomainPtr dom, virTypedParameterPtr params, int *count, unsigned int flags);
 
 #endif

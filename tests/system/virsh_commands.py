@@ -200,7 +200,9 @@ r - emulatorpin g
 r - iothreadinfo g
 r - iothreadadd g 1
 r - memtune g
-r - numatune g
+r + numatune g => virsh numatune g | grep -q '^numa_nodeset *: 0$'
+r - numatune g --nodeset 0 --live
+r - numatune g --config
 r - blkiotune g
 r - blkdeviotune g xvda
 r - perf g

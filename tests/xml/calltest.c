@@ -269,6 +269,15 @@ int xyl_host_numa(struct xyl *x G_GNUC_UNUSED, struct xyl_numanode *nodes, uint3
 	return (int)max;
 }
 
+static unsigned int nodes_of; /* the domain for which they were asked for */
+
+int xyl_memory_get_nodes(struct xyl *x G_GNUC_UNUSED, uint32_t number, uint8_t *map, size_t bytes)
+{
+	nodes_of = number;
+	memset(map, 0xfe, bytes); /* others than the host has, too */
+	return 0;
+}
+
 /* ---- the host ---- */
 
 static unsigned long long stat_of(int cpu, const char *field)
@@ -432,6 +441,37 @@ static void test_cpu_stats(virDomainPtr dom)
 	ok(stats_cpu(dom, params, 1, 3, 2, 0) == 1 && !params[0].type && !params[1].type,
 	   "so is all behind the last");
 	ok(stats_cpu(dom, params, 1, INT_MAX, 2, 0) == 1 && !params[0].type, "however far");
+	ok(lifecycle_destroy(dom) == 0, "it ends");
+}
+
+/* As virsh numatune asks. */
+static void test_numa(virDomainPtr dom)
+{
+	virTypedParameter params[3];
+	int count = 0;
+
+	memset(params, 0, sizeof(params));
+	ok(tune_get_numa(dom, params, &count, 0) < 0 && virGetLastErrorCode() == VIR_ERR_OPERATION_INVALID,
+	   "of a guest that is off there are no nodes");
+	if (lifecycle_create(dom) < 0)
+		abort();
+	ok(tune_get_numa(dom, NULL, &count, 0) == 0 && count == 2, "NUMA: there is a mode, and nodes");
+	count = 1;
+	ok(tune_get_numa(dom, params, &count, VIR_DOMAIN_AFFECT_LIVE) == 0 && count == 1 &&
+	           STREQ(params[0].field, VIR_DOMAIN_NUMA_MODE) && !params[1].type,
+	   "a client that has room for one is told the mode");
+	count = 3;
+	ok(tune_get_numa(dom, params, &count, VIR_TYPED_PARAM_STRING_OKAY) == 0 && count == 2 &&
+	           params[0].type == VIR_TYPED_PARAM_INT &&
+	           params[0].value.i == VIR_DOMAIN_NUMATUNE_MEM_INTERLEAVE,
+	   "pages are taken from the nodes in turn");
+	ok(STREQ(params[1].field, VIR_DOMAIN_NUMA_NODESET) && params[1].type == VIR_TYPED_PARAM_STRING &&
+	           STREQ(params[1].value.s, "1") && nodes_of == domid,
+	   "from those of the guest that the host has");
+	virTypedParamsClear(params, count);
+	ok(tune_get_numa(dom, params, &count, VIR_DOMAIN_AFFECT_CONFIG) < 0 &&
+	           virGetLastErrorCode() == VIR_ERR_INVALID_ARG,
+	   "in a definition they are not");
 	ok(lifecycle_destroy(dom) == 0, "it ends");
 }
 
@@ -783,6 +823,7 @@ int main(void)
 	test_cpu();
 	test_reset(dom);
 	test_cpu_stats(dom);
+	test_numa(dom);
 	test_auto_destroy(dom);
 	test_policy(dom);
 	test_resize(dom);

@@ -511,6 +511,14 @@ int xyl_vcpu_get_affinity(struct xyl *x, uint32_t domid, uint32_t vcpu G_GNUC_UN
 	return xyl_domain_info(x, domid, &domain);
 }
 
+int xyl_memory_get_nodes(struct xyl *x, uint32_t domid, uint8_t *map, size_t bytes)
+{
+	struct xyl_dominfo domain;
+
+	memset(map, 0xff, bytes);
+	return xyl_domain_info(x, domid, &domain);
+}
+
 /* ---- hook scripts ---- */
 
 static bool hooks_present;

@@ -166,6 +166,9 @@ static int do_stats(void)
 	if (tune_get_vcpus(dom, vcpus, 2, maps, 1) != 2 ||
 	    tune_get_pin_info(dom, 2, maps, 1, VIR_DOMAIN_AFFECT_LIVE) != 2)
 		return -1;
+	if (tune_get_numa(dom, params, &count, 0) < 0)
+		return -1;
+	virTypedParamsClear(params, count);
 	return tune_get_scheduler_flags(dom, params, &count, VIR_DOMAIN_AFFECT_LIVE);
 }
 
