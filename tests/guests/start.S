@@ -182,8 +182,12 @@ kernel_stack_top:
 	NOTE	4, .quad, 0
 	NOTE	1, .quad, _start
 	NOTE	2, .quad, hypercall_page
+#ifdef OLDER_FEATURES_NOTE
+	NOTE	10, .asciz, "!writable_page_tables|pae_pgdir_above_4gb"
+#else
 	NOTE	10, .asciz, ""
+	NOTE	17, .long, 0x801 /* dom0, writable page tables */
+#endif
 	NOTE	9, .asciz, "yes"
 	NOTE	8, .asciz, "generic"
-	NOTE	17, .long, 0x801 /* dom0, writable page tables */
 	.section .note.GNU-stack, "", @progbits
