@@ -16,6 +16,8 @@
 /* Of dom0's memory, what is left for everybody else. */
 #define RESERVE_BYTES (UINT64_C(32) << 20)
 
+#define SEAL_US       (INT64_C(10) * 1000000)
+
 const char *image_meminfo = "/proc/meminfo";
 
 /* What is being copied: MemAvailable does not tell of it yet. */
@@ -162,6 +164,18 @@ gboolean image_check(const char *path, guint64 max_bytes, guint64 guest_kib, con
 	               guest, key, path, (gint64)info.st_size / 1024, guest_kib);
 }
 
+gboolean image_seal(int memory)
+{
+	gint64 deadline = g_get_monotonic_time() + SEAL_US;
+
+	while (fcntl(memory, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)) {
+		if (errno != EBUSY || g_get_monotonic_time() >= deadline)
+			return FALSE;
+		g_usleep(20000);
+	}
+	return TRUE;
+}
+
 /* Copies a whole file into a sealed memfd; -1 with errno. */
 static int copy_to_memfd(int file, gsize bytes)
 {
@@ -184,8 +198,11 @@ static int copy_to_memfd(int file, gsize bytes)
 		}
 		left -= (gsize)done;
 	}
-	if (fcntl(memory, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)) {
+	if (!image_seal(memory)) {
+		int reason = errno;
+
 		close(memory);
+		errno = reason;
 		return -1;
 	}
 	return memory;

@@ -22,6 +22,10 @@ void image_clear(struct image *image);
 /* Maps the first bytes of a sealed memfd; the descriptor can be closed then. */
 gboolean image_map(struct image *image, int memory, gsize bytes);
 
+/* Makes a memfd unchangeable; with errno. Its kernel answers EBUSY while it holds one of the pages itself, as where memory is
+ * short: it is asked again for some seconds. */
+gboolean image_seal(int memory);
+
 /* What can be told without reading it: a regular file of 1 to max_bytes that fits into the guest's memory.
  * key ("kernel", "ramdisk") and guest go into the message: XD_ERROR_KERNEL. */
 gboolean image_check(const char *path, guint64 max_bytes, guint64 guest_kib, const char *guest,

@@ -3,7 +3,6 @@
 #include "worker.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
@@ -245,9 +244,8 @@ static gboolean take_output(struct image *image, int output, guint64 bytes, cons
 {
 	struct stat info;
 
-	if (!bytes || bytes > WORKER_MAX_UNPACKED_BYTES ||
-	    fcntl(output, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) ||
-	    fstat(output, &info) || (guint64)info.st_size < bytes || !image_map(image, output, (gsize)bytes))
+	if (!bytes || bytes > WORKER_MAX_UNPACKED_BYTES || !image_seal(output) || fstat(output, &info) ||
+	    (guint64)info.st_size < bytes || !image_map(image, output, (gsize)bytes))
 		return xd_fail(error, XD_ERROR_KERNEL, "guest \"%s\": kernel %s was not unpacked properly",
 		               guest, path);
 	return TRUE;

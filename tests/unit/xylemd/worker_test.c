@@ -261,6 +261,32 @@ static void test_images_together(void)
 	g_unlink(meminfo);
 }
 
+static gpointer unmap_later(gpointer page)
+{
+	g_usleep(500000);
+	return GINT_TO_POINTER(!munmap(page, 4096));
+}
+
+/* dom0's kernel held a page of a copy for longer than it waits for itself: "Device or resource busy", and no start. */
+static void test_seal_busy(void)
+{
+	int memory = memfd_create("busy", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	void *page = ftruncate(memory, 4096)
+	                     ? MAP_FAILED
+	                     : mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, memory, 0);
+	GThread *other;
+
+	if (page == MAP_FAILED)
+		g_error("memfd");
+	tap_ok(fcntl(memory, F_ADD_SEALS, F_SEAL_WRITE) < 0 && errno == EBUSY,
+	       "a page that is in use cannot be sealed");
+	other = g_thread_new("unmap", unmap_later, page);
+	tap_ok(image_seal(memory) && fcntl(memory, F_GET_SEALS) & F_SEAL_WRITE, "it is when it is let go of");
+	tap_ok(GPOINTER_TO_INT(g_thread_join(other)), "and not before");
+	close(memory);
+	tap_ok(!image_seal(memory) && errno == EBADF, "any other failure is told at once");
+}
+
 /* Runs an action behind the worker's filter; the wait status. */
 static int confined(void (*action)(void))
 {
@@ -388,6 +414,7 @@ int main(int argc, char **argv)
 	test_worker();
 	test_large_ramdisk();
 	test_images_together();
+	test_seal_busy();
 	test_slow_kernel();
 	tap_ok(!confined(act_nothing), "confined, it can end");
 	tap_ok(is_killed(act_open), "it cannot open a file");
