@@ -1,19 +1,26 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Hosts on a network of their own, and a guest that moves between them with something to lose.
 
-The hosts' bridges are one network, on which the guest keeps its address. It carries a file of random bytes in its memory and
-counts; what it has afterwards is compared.
+The hosts' bridges are one network, on which the guest keeps its address. It carries a file of random bytes in its memory,
+counts, and watches that no clock of its goes back; what it has afterwards is compared.
 """
 
+import collections
 import time
 
 from xytest import Failure, address, equal, expect, expect_quiet, in_guest, wait_for, wait_in
 
 NAME, NUMBER = "moved", 60
 WHERE = address(NUMBER)
-PREPARE = ("dd if=/dev/urandom of=/tmp/r bs=1M count=8 2>/dev/null; "
-           "(n=0; while :; do n=$((n+1)); echo $n >/tmp/n; mv /tmp/n /tmp/c; sleep 1; done) >/dev/null 2>&1 & "
+# Its uptime is looked at five times a second, its date at each number.
+PREPARE = ("dd if=/dev/urandom of=/tmp/r bs=1M count=8 2>/dev/null; : >/tmp/back; "
+           "(n=0 was=0; while :; do n=$((n+1)) now=$(date +%s); echo $n >/tmp/n; mv /tmp/n /tmp/c; "
+           "[ $now -ge $was ] || echo date $was, $now >>/tmp/back; was=$now; sleep 1; done) >/dev/null 2>&1 & "
+           "(was=0; while read up idle </proc/uptime; do now=${up%.*}${up#*.}; "
+           "[ $now -ge $was ] || echo uptime $was, $now >>/tmp/back; was=$now; sleep 0.2; done) >/dev/null 2>&1 & "
            "sleep 2; md5sum /tmp/r")
+# Seconds by which its clock may differ from before: that of a host counts from its board's clock, which has whole seconds.
+CLOCKS_S = 3
 LIBVIRTD = "libvirtd -d -l >/var/log/libvirt/start.log 2>&1"
 
 
@@ -51,11 +58,15 @@ def answer(host, script):
     return told
 
 
+Count = collections.namedtuple("Count", "number date asked told")
+
+
 def count(host):
-    """How far the guest has come, and when that was."""
-    told = answer(host, "cat /tmp/c")
-    expect(told.isdigit(), "its counter is %r" % told)
-    return int(told), time.monotonic()
+    """How far the guest has come and what its clock shows, and between which moments that was."""
+    asked = time.monotonic()
+    told = answer(host, "cat /tmp/c; date +%s").split()
+    expect(len(told) == 2 and told[0].isdigit(), "its counter and clock are %r" % told)
+    return Count(int(told[0]), int(told[1]), asked, time.monotonic())
 
 
 def state(host):
@@ -68,9 +79,13 @@ def goes_on(host, digest, before):
     wait_in(host, "ping -c 1 -W 2 " + WHERE, 240)
     equal(answer(host, "md5sum /tmp/r"), digest, "its memory")
     after = count(host)
-    expect(before[0] <= after[0] <= before[0] + after[1] - before[1] + 60,
-           "it counted to %d, and goes on at %d after %d s" % (before[0], after[0], after[1] - before[1]))
-    wait_for(lambda: count(host)[0] > after[0], 60, "it counts")
+    passed = after.told - before.asked
+    expect(before.number <= after.number <= before.number + passed + 60,
+           "it counted to %d, and goes on at %d after %d s" % (before.number, after.number, passed))
+    expect(after.asked - before.told - CLOCKS_S <= after.date - before.date <= passed + 1 + CLOCKS_S,
+           "its clock went on by %d s in %.1f to %.1f" % (after.date - before.date, after.asked - before.told, passed))
+    equal(answer(host, "echo back; cat /tmp/back"), "back", "clocks that went back")
+    wait_for(lambda: count(host).number > after.number, 60, "it counts")
     told = answer(host, "nproc; dmesg")
     expect(told.startswith("2\n"), "its vcpus: " + told[:100])
     expect_quiet(told, NAME)
