@@ -43,6 +43,7 @@ static GVariant *journal_to_variant(const struct journal *journal, GVariant *con
 	g_variant_builder_add(&b, "{sv}", "domid", g_variant_new_uint32(journal->domid));
 	g_variant_builder_add(&b, "{sv}", "unpaused", g_variant_new_boolean(journal->unpaused));
 	g_variant_builder_add(&b, "{sv}", "saving", g_variant_new_boolean(journal->saving));
+	g_variant_builder_add(&b, "{sv}", "asked_again", g_variant_new_boolean(journal->asked_again));
 	g_variant_builder_add(&b, "{sv}", "counting", g_variant_new_boolean(journal->counting));
 	g_variant_builder_add(&b, "{sv}", "paused_before_save",
 	                      g_variant_new_boolean(journal->paused_before_save));
@@ -128,7 +129,7 @@ static bool journal_decode(struct journal *journal, GVariant *data, GError **err
 	g_autoptr(GVariant) config = g_variant_lookup_value(data, "config", G_VARIANT_TYPE_VARDICT);
 	g_autoptr(GVariant) devids = g_variant_lookup_value(data, "nic_devids", G_VARIANT_TYPE("au"));
 	const char *phase = NULL;
-	gboolean unpaused = FALSE, saving = FALSE, counting = FALSE, paused = FALSE;
+	gboolean unpaused = FALSE, saving = FALSE, again = FALSE, counting = FALSE, paused = FALSE;
 	const uint32_t *numbers;
 	gsize count;
 	guint i;
@@ -143,6 +144,8 @@ static bool journal_decode(struct journal *journal, GVariant *data, GError **err
 	/* These are not in older ones. */
 	(void)g_variant_lookup(data, "saving", "b", &saving);
 	journal->saving = saving;
+	(void)g_variant_lookup(data, "asked_again", "b", &again);
+	journal->asked_again = again;
 	(void)g_variant_lookup(data, "counting", "b", &counting);
 	journal->counting = counting;
 	(void)g_variant_lookup(data, "paused_before_save", "b", &paused);

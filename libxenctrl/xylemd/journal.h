@@ -26,6 +26,7 @@ struct journal {
 	uint32_t domid;          /* 0: not known yet */
 	bool unpaused;           /* has run */
 	bool saving;             /* it may have been asked to suspend */
+	bool asked_again;        /* while saving: and it had taken that when it was asked a second time */
 	bool counting;           /* the hypervisor may watch which pages it changes */
 	bool paused_before_save; /* of one that is saved, and is paused again when it goes on */
 	uint32_t

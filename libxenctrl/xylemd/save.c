@@ -262,7 +262,6 @@ static bool abandoned_answered(struct guest *guest)
 struct request {
 	bool by_event; /* such a request cannot be taken back, nor made twice */
 	bool taken;
-	bool again; /* it was asked a second time */
 	gint64 deadline;
 };
 
@@ -301,22 +300,27 @@ static bool is_late(struct guest *guest, struct request *request, GError **error
 /*
  * Linux lets go of a request, and says so in its own log alone, when its processes cannot be frozen within 20 s, as while it
  * boots on a busy machine. If it still works on the first one it sees no second: that is taken back when it has suspended.
+ * It is written down first: the next xylemd finds that one as if nothing had been taken.
  */
 static void ask_again(struct guest *guest, struct request *request)
 {
 	struct xyl_store *store = storeio_store(xylemd.io);
+	struct journal *journal = guest->journal;
 	g_autofree char *path = control_node(guest, "shutdown");
 	char *value;
 
-	if (request->by_event || request->again)
+	if (request->by_event || journal->asked_again)
 		return;
 	value = xyl_store_read(store, XYL_TX_NONE, path, NULL);
 	if (value && !*value) {
-		if (!request->taken)
+		if (!request->taken) {
 			set_taken(request);
-		else if (g_get_monotonic_time() >= request->deadline - SUSPEND_US + AGAIN_US)
-			request->again =
-			        !xyl_store_write(store, XYL_TX_NONE, path, "suspend", strlen("suspend"));
+		} else if (g_get_monotonic_time() >= request->deadline - SUSPEND_US + AGAIN_US) {
+			journal->asked_again = true;
+			guest_save(guest, JOURNAL_RUNNING);
+			if (xyl_store_write(store, XYL_TX_NONE, path, "suspend", strlen("suspend")))
+				g_warning("guest \"%s\": %s: %s", guest->name, path, xyl_error());
+		}
 	}
 	free(value);
 }
@@ -406,7 +410,7 @@ static bool suspend(struct guest *guest, GError **error)
 	if (request_suspend(guest, path, &request, error)) {
 		if (wait_suspended(guest, &request, error)) {
 			/* Where it has not seen this request, it was an earlier one, and this one is void. */
-			if (!request.by_event && take_back(guest) && !request.again)
+			if (!request.by_event && take_back(guest) && !guest->journal->asked_again)
 				abandoned_answered(guest);
 			return true;
 		}
@@ -510,7 +514,7 @@ void save_adopt(struct guest *guest)
 	if (xyl_domain_save_live_end(xylemd.xen, guest->journal->domid))
 		g_debug("guest \"%s\": %s", guest->name, xyl_error());
 	/* Who asked for it is told that it failed. It goes on, now or when it comes to its suspend. */
-	if (!take_back(guest))
+	if (!take_back(guest) || guest->journal->asked_again)
 		abandon(guest);
 	pause_again(guest);
 	guest->journal->saving = false;
@@ -662,6 +666,7 @@ void op_save(struct op *op)
 
 	set_saving(guest, true);
 	guest->journal->saving = true;
+	guest->journal->asked_again = false;
 	ok = guest_try_save(guest, JOURNAL_RUNNING, &error) && job_begin(guest, "save", &error) &&
 	     can_suspend(guest, &error) &&
 	     (op->number & SAVE_LIVE ? save_live(op, &error) : save_suspended(op, &error));

@@ -81,6 +81,14 @@ static bool suspends_and_goes_on(uint32_t domid)
 	return goes_on(domid);
 }
 
+/* Of its own, which nobody undoes. */
+static bool stays_suspended(const struct test_guest *g, uint32_t domid)
+{
+	suspend_late(domid);
+	settle(g);
+	return !runs(domid);
+}
+
 static bool asked(uint32_t domid)
 {
 	g_autofree char *path = g_strdup_printf("/local/domain/%u/control/shutdown", domid);
@@ -256,9 +264,7 @@ static void test_suspend_second(void)
 	tap_ok(succeeded(begin_save(&g, fd)) && succeeded(begin("Resume", g_variant_new("(s)", g.uuid))) &&
 	               runs(domid) && !asked(domid) && g_atomic_int_get(&fake_asks) == asks + 2,
 	       "a guest that let go of a request is asked a second time");
-	fake_stop(domid, XYL_SHUTDOWN_SUSPEND);
-	settle(&g);
-	tap_ok(!runs(domid), "and no answer is expected any more");
+	tap_ok(stays_suspended(&g, domid), "and no answer is expected any more");
 	destroyed(&g);
 	domid = saveable(&g, false);
 	asks = g_atomic_int_get(&fake_asks);
@@ -374,9 +380,7 @@ static void test_cancelled_asked(bool by_event)
 		       "one, and another that succeeds");
 	}
 	tap_ok(suspends_and_goes_on(domid), "the second request comes after that was resumed: it goes on");
-	suspend_late(domid);
-	settle(&g);
-	tap_ok(!runs(domid) && fake_find(g.id) == domid, "a suspend of its own is its own");
+	tap_ok(stays_suspended(&g, domid) && fake_find(g.id) == domid, "a suspend of its own is its own");
 	fake_suspend = FAKE_SUSPENDS;
 	fake_suspend_port = 0;
 	destroyed(&g);
@@ -761,9 +765,7 @@ static void test_cancelled_adopted(void)
 	next_xylemd(&g);
 	tap_ok(first && suspends_and_goes_on(domid),
 	       "two requests that were given up are known to the next xylemd");
-	suspend_late(domid);
-	settle(&g);
-	tap_ok(!runs(domid), "and no third");
+	tap_ok(stays_suspended(&g, domid), "and no third");
 	if (!succeeded(begin("Resume", g_variant_new("(s)", g.uuid))) || !cancelled(&g, begin_asked(&g, fd)))
 		exit(1);
 	{
@@ -796,11 +798,7 @@ static void test_given_up_adopted(void)
 	       "a guest that begins to suspend, and no more");
 	fake_suspend = FAKE_SUSPENDS;
 	next_xylemd(&g);
-	fake_stop(domid, XYL_SHUTDOWN_SUSPEND);
-	scan_request();
-	UNTIL(is_idle(&g));
-	settle(&g);
-	tap_ok(runs(domid), "and does so later, under another xylemd: it goes on");
+	tap_ok(suspends_and_goes_on(domid), "and does so later, under another xylemd: it goes on");
 	destroyed(&g);
 	domid = saveable(&g, true);
 	tap_ok(succeeded(begin_save(&g, fd)), "one that was paused is saved");
@@ -823,6 +821,34 @@ static void test_given_up_adopted(void)
 	       "a save of one that is paused is cut off: it is paused again");
 	next_xylemd(&g);
 	tap_ok(fake_domains[domid].pauses == 1, "once");
+	destroyed(&g);
+	close(fd);
+}
+
+/* Its guest has taken the first request and works on it, and not seen the second, when xylemd is killed. */
+static void test_second_adopted(void)
+{
+	struct test_guest g;
+	uint32_t domid = saveable(&g, false);
+	g_autofree char *path = g_build_filename(dir, g.uuid, NULL), *then = NULL;
+	g_autofree char *request = g_strdup_printf("/local/domain/%u/control/shutdown", domid);
+	struct call *call;
+	int fd = scratch();
+	gsize bytes;
+
+	fake_suspend = FAKE_ACKNOWLEDGES;
+	call = begin_asked(&g, fd);
+	fake_suspend = FAKE_IGNORES;
+	UNTIL(asked(domid));
+	if (!g_file_get_contents(path, &then, &bytes, NULL) || !cancelled(&g, call) ||
+	    !g_file_set_contents(path, then, (gssize)bytes, NULL))
+		exit(1);
+	fake_write(request, "suspend");
+	next_xylemd(&g);
+	tap_ok(!asked(domid) && suspends_and_goes_on(domid),
+	       "of two requests the first is answered then: it goes on");
+	tap_ok(stays_suspended(&g, domid), "and no other answer is expected");
+	fake_suspend = FAKE_SUSPENDS;
 	destroyed(&g);
 	close(fd);
 }
@@ -1111,9 +1137,7 @@ static void test_count_adopted(void)
 	next_xylemd(&g);
 	tap_ok(runs(domid) && !logs(domid) && !journal_says_counting(&g),
 	       "a count whose xylemd was killed: the guest runs, and is not watched");
-	suspend_late(domid);
-	settle(&g);
-	tap_ok(!runs(domid), "and is not resumed when it suspends by itself");
+	tap_ok(stays_suspended(&g, domid), "and is not resumed when it suspends by itself");
 	destroyed(&g);
 }
 
@@ -1154,6 +1178,7 @@ int main(void)
 	test_throttled();
 	test_live_adopted();
 	test_given_up_adopted();
+	test_second_adopted();
 	test_cancelled_adopted();
 	test_cancelled_late();
 	test_journal_full();
