@@ -18,6 +18,13 @@
 
 #define SEAL_US       (INT64_C(10) * 1000000)
 
+/* How long a build that has begun may still wait for others: twice what the slowest kernel may take, and no longer than who
+ * wants the guest started waits for that. */
+#ifndef ROOM_US /* the tests' is shorter */
+#define ROOM_US (INT64_C(120) * 1000000)
+#endif
+#define LOOK_US (ROOM_US / 1000)
+
 const char *image_meminfo = "/proc/meminfo";
 
 /* What is being copied: MemAvailable does not tell of it yet. */
@@ -28,6 +35,11 @@ static guint64 room_promised;
 static GCond room_freed;
 static guint room_users;
 static guint room_waiting;
+/* That of this thread. */
+static _Thread_local struct {
+	const gint *doomed;
+	gint64 end_us; /* it waits until then */
+} build;
 
 void image_clear(struct image *image)
 {
@@ -80,8 +92,10 @@ guint64 image_room(void)
 	return left;
 }
 
-void image_use_begin(void)
+void image_use_begin(const gint *doomed)
 {
+	build.doomed = doomed;
+	build.end_us = g_get_monotonic_time() + ROOM_US;
 	g_mutex_lock(&room_lock);
 	room_users++;
 	g_mutex_unlock(&room_lock);
@@ -91,6 +105,7 @@ void image_use_end(void)
 {
 	g_mutex_lock(&room_lock);
 	room_users--;
+	build.doomed = NULL;
 	g_cond_broadcast(&room_freed);
 	g_mutex_unlock(&room_lock);
 }
@@ -105,15 +120,23 @@ guint image_waiting(void)
 	return waiting;
 }
 
-/* Where all wait, none ends: the last to come has to do without. */
+static gboolean may_wait(void)
+{
+	return g_get_monotonic_time() < build.end_us && !(build.doomed && g_atomic_int_get(build.doomed));
+}
+
+/*
+ * Where all wait, none ends: the last to come has to do without. So has one that has waited for long, as others begin anew all
+ * the time, or have a disk that does not answer.
+ */
 static gboolean room_take(guint64 bytes, guint64 *left)
 {
 	gboolean ok;
 
 	g_mutex_lock(&room_lock);
 	room_waiting++;
-	while (bytes > (*left = room_left()) && room_users > room_waiting)
-		g_cond_wait(&room_freed, &room_lock);
+	while (bytes > (*left = room_left()) && room_users > room_waiting && may_wait())
+		g_cond_wait_until(&room_freed, &room_lock, g_get_monotonic_time() + LOOK_US);
 	room_waiting--;
 	ok = bytes <= *left;
 	if (ok)

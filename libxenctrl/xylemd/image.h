@@ -32,8 +32,9 @@ gboolean image_check(const char *path, guint64 max_bytes, guint64 guest_kib, con
                      const char *key, GError **error);
 
 /* Around all that a build reads, until its images are cleared. Where dom0's memory is short for one, it waits for other builds
- * to end, as long as any of them does not wait itself: guests that are started together start one after the other then. */
-void image_use_begin(void);
+ * to end, as long as any of them does not wait itself: guests that are started together start one after the other then. It waits
+ * two minutes at most, and no longer when doomed (atomic; NULL: never) is set. Both, and what is read, in one thread. */
+void image_use_begin(const gint *doomed);
 void image_use_end(void);
 /* How many wait so, for tests. */
 guint image_waiting(void);

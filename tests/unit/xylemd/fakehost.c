@@ -912,8 +912,9 @@ gboolean image_check(const char *path, guint64 max_bytes, guint64 guest_kib, con
 
 gint fake_image_users;
 
-void image_use_begin(void)
+void image_use_begin(const gint *doomed)
 {
+	(void)doomed;
 	g_atomic_int_inc(&fake_image_users);
 }
 

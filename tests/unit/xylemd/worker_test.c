@@ -215,6 +215,8 @@ static void test_large_ramdisk(void)
 	g_unlink(meminfo);
 }
 
+static gint another_doomed;
+
 /* Another build's thread: takes 20 MiB of images, and ends. */
 static gpointer read_another(gpointer path)
 {
@@ -222,7 +224,7 @@ static gpointer read_another(gpointer path)
 	struct image image = { 0 };
 	gboolean ok;
 
-	image_use_begin();
+	image_use_begin(&another_doomed);
 	ok = image_read(&image, path, IMAGE_MAX_RAMDISK_BYTES, "another", "ramdisk", &error);
 	image_clear(&image);
 	image_use_end();
@@ -239,7 +241,7 @@ static void test_images_together(void)
 		g_error("truncate");
 	image_meminfo = meminfo;
 	say_available(meminfo, 40960);
-	image_use_begin();
+	image_use_begin(NULL);
 	first = g_thread_new("first", read_another, path);
 	while (image_waiting() < 1)
 		g_usleep(1000);
@@ -248,7 +250,7 @@ static void test_images_together(void)
 	image_use_end();
 	tap_ok(GPOINTER_TO_INT(g_thread_join(first)), "and has it when that ends");
 	say_available(meminfo, 40960);
-	image_use_begin();
+	image_use_begin(NULL);
 	first = g_thread_new("first", read_another, path);
 	second = g_thread_new("second", read_another, path);
 	while (image_waiting() < 2)
@@ -256,6 +258,51 @@ static void test_images_together(void)
 	image_use_end();
 	tap_ok(!GPOINTER_TO_INT(g_thread_join(first)) & !GPOINTER_TO_INT(g_thread_join(second)),
 	       "where all wait and there is none, none waits for ever");
+	image_meminfo = "/proc/meminfo";
+	g_unlink(path);
+	g_unlink(meminfo);
+}
+
+static gboolean ends_waiting(gint64 us)
+{
+	gint64 until = g_get_monotonic_time() + us;
+
+	while (image_waiting() && g_get_monotonic_time() < until)
+		g_usleep(1000);
+	return !image_waiting();
+}
+
+/* Kernels can be made to take long, one after the other, and a disk may answer never: no build waits for them without an end. */
+static void test_images_never(void)
+{
+	g_autofree char *path = write_file("large", "x", 1), *meminfo = write_file("meminfo", "", 0);
+	GThread *waits;
+	gint64 begun;
+
+	if (truncate(path, 20 << 20))
+		g_error("truncate");
+	image_meminfo = meminfo;
+	say_available(meminfo, 40960);
+	image_use_begin(NULL);
+	begun = g_get_monotonic_time();
+	waits = g_thread_new("waits", read_another, path);
+	while (image_waiting() < 1)
+		g_usleep(1000);
+	tap_ok(ends_waiting(20 * ROOM_US) && g_get_monotonic_time() - begun >= ROOM_US,
+	       "a build waits for another for so long, and no longer");
+	image_use_end();
+	tap_ok(!GPOINTER_TO_INT(g_thread_join(waits)), "and is refused then");
+	image_use_begin(NULL);
+	waits = g_thread_new("waits", read_another, path);
+	while (image_waiting() < 1)
+		g_usleep(1000);
+	begun = g_get_monotonic_time();
+	g_atomic_int_set(&another_doomed, 1);
+	tap_ok(ends_waiting(20 * ROOM_US) && g_get_monotonic_time() - begun < ROOM_US * 3 / 4,
+	       "not that long when its guest is destroyed");
+	image_use_end();
+	g_thread_join(waits);
+	g_atomic_int_set(&another_doomed, 0);
 	image_meminfo = "/proc/meminfo";
 	g_unlink(path);
 	g_unlink(meminfo);
@@ -414,6 +461,7 @@ int main(int argc, char **argv)
 	test_worker();
 	test_large_ramdisk();
 	test_images_together();
+	test_images_never();
 	test_seal_busy();
 	test_slow_kernel();
 	tap_ok(!confined(act_nothing), "confined, it can end");
