@@ -268,11 +268,15 @@ gboolean worker_unpack(struct worker *worker, const char *path, const char *gues
 		struct process *process = process_take(worker);
 
 		ok = exchange(process, worker->program, bytes, input, output, guest, path, &reply, error);
+		if (ok && !reply.unchanged) {
+			ok = take_output(image, output, reply.output_bytes, guest, path, error);
+			/* Its kernel may have taken it over: no other's is left to it. */
+			if (!ok)
+				process_stop(process);
+		}
 		process_give(worker, process);
 		if (ok && reply.unchanged)
 			ok = image_map(image, input, bytes);
-		else if (ok)
-			ok = take_output(image, output, reply.output_bytes, guest, path, error);
 		if (!ok)
 			xd_fail(error, XD_ERROR_KERNEL, "guest \"%s\": no memory for kernel %s", guest, path);
 		close(output);

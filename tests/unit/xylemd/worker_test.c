@@ -27,6 +27,8 @@
 #include "worker.c"
 #include "worker_main.c"
 
+#define KEEPS_WRITING "keeps-writing"
+
 static char *dir;
 
 static char *write_file(const char *name, const void *bytes, gsize size)
@@ -435,6 +437,37 @@ static void test_slow_kernel(void)
 	g_free(elf);
 }
 
+/* A worker that a kernel has taken over: it goes on writing to what it has handed out. */
+static int keep_writing(void)
+{
+	struct worker_reply reply = { .output_bytes = 4096 };
+	struct worker_request request = { 0 };
+	int fds[2];
+
+	while (receive_request(&request, fds)) {
+		if (ftruncate(fds[1], 4096) ||
+		    mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fds[1], 0) == MAP_FAILED ||
+		    send(WORKER_SOCKET_FD, &reply, sizeof(reply), MSG_NOSIGNAL) != (ssize_t)sizeof(reply))
+			return 1;
+	}
+	return 0;
+}
+
+static void test_taken_over(void)
+{
+	g_autofree char *program = g_build_filename(dir, KEEPS_WRITING, NULL),
+	                *self = g_file_read_link("/proc/self/exe", NULL), *path = write_file("any", "x", 1);
+	struct worker *worker = worker_new(program);
+
+	if (symlink(self, program))
+		g_error("symlink");
+	check_refused(worker, path, "not unpacked properly", "what a worker could still change is no kernel");
+	tap_ok(worker_pid() == 0, "and that worker unpacks no other one");
+	worker_free(worker);
+	g_unlink(program);
+	g_unlink(path);
+}
+
 static void act_fork(void)
 {
 	if (fork() >= 0)
@@ -456,7 +489,7 @@ static void act_ptrace(void)
 int main(int argc, char **argv)
 {
 	if (argc == 2 && !strcmp(argv[1], WORKER_ARGUMENT))
-		return worker_main();
+		return g_str_has_suffix(argv[0], KEEPS_WRITING) ? keep_writing() : worker_main();
 	dir = g_dir_make_tmp("xylemd-test-XXXXXX", NULL);
 	test_worker();
 	test_large_ramdisk();
@@ -464,6 +497,7 @@ int main(int argc, char **argv)
 	test_images_never();
 	test_seal_busy();
 	test_slow_kernel();
+	test_taken_over();
 	tap_ok(!confined(act_nothing), "confined, it can end");
 	tap_ok(is_killed(act_open), "it cannot open a file");
 	tap_ok(is_killed(act_socket), "it cannot make a socket");
