@@ -133,13 +133,6 @@ static void raise_limits(void)
 	}
 }
 
-static gboolean rest(gpointer data)
-{
-	(void)data;
-	worker_rest(xylemd.worker, WORKER_REST_US);
-	return G_SOURCE_CONTINUE;
-}
-
 static gboolean start(GError **error)
 {
 	g_autofree char *guests = g_build_filename(run_dir, "guests", NULL);
@@ -151,7 +144,6 @@ static gboolean start(GError **error)
 	daemon_init(guests, dump_dir);
 	screen_init(run_dir, SCREEN_DEV_DIR, NULL, SCREEN_USER);
 	xylemd.worker = worker_new("/proc/self/exe");
-	g_timeout_add_seconds(10, rest, NULL);
 	xylemd.xen = xyl_open();
 	if (!xylemd.xen)
 		return xd_fail(error, XD_ERROR_HYPERVISOR, "%s", xyl_error());
@@ -212,7 +204,6 @@ int main(int argc, char **argv)
 		g_warning("systemd could not be notified of the start");
 	g_main_loop_run(loop);
 	g_dbus_server_stop(server);
-	worker_free(xylemd.worker);
 	/* Threads may be stuck in the kernel: the process ends without waiting for them, the journal knows the rest. */
 	_exit(0);
 }

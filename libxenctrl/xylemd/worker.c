@@ -23,32 +23,54 @@
 /* As large as a kernel may be however little of dom0's memory is left: twice what Debian's take. */
 #define UNPACKED_MIN_BYTES (UINT64_C(128) << 20)
 
-struct process {
-	gboolean
-	        busy; /* a request is at work with it; guarded by the worker's lock, as is the rest while it is not */
-	int socket; /* -1: not running */
-	pid_t pid;
-	gint64 used_us; /* when its last answer came */
-};
-
 struct worker {
 	GMutex lock;
 	GCond freed;
+	guint at_work; /* guarded by lock */
 	char *program;
-	struct process processes[PROCESSES];
+};
+
+/* One kernel's. */
+struct process {
+	int socket; /* -1: not running */
+	pid_t pid;
 };
 
 struct worker *worker_new(const char *program)
 {
 	struct worker *worker = g_new0(struct worker, 1);
-	guint i;
 
 	g_mutex_init(&worker->lock);
 	g_cond_init(&worker->freed);
 	worker->program = g_strdup(program);
-	for (i = 0; i < PROCESSES; i++)
-		worker->processes[i].socket = -1;
 	return worker;
+}
+
+void worker_free(struct worker *worker)
+{
+	if (!worker)
+		return;
+	g_mutex_clear(&worker->lock);
+	g_cond_clear(&worker->freed);
+	g_free(worker->program);
+	g_free(worker);
+}
+
+static void begin(struct worker *worker)
+{
+	g_mutex_lock(&worker->lock);
+	while (worker->at_work == PROCESSES)
+		g_cond_wait(&worker->freed, &worker->lock);
+	worker->at_work++;
+	g_mutex_unlock(&worker->lock);
+}
+
+static void end(struct worker *worker)
+{
+	g_mutex_lock(&worker->lock);
+	worker->at_work--;
+	g_cond_signal(&worker->freed);
+	g_mutex_unlock(&worker->lock);
 }
 
 /* Ends the process, whatever it does, and collects it. Returns its wait status. */
@@ -66,72 +88,6 @@ static int process_stop(struct process *process)
 	return status;
 }
 
-void worker_free(struct worker *worker)
-{
-	guint i;
-
-	if (!worker)
-		return;
-	for (i = 0; i < PROCESSES; i++)
-		process_stop(&worker->processes[i]);
-	g_mutex_clear(&worker->lock);
-	g_cond_clear(&worker->freed);
-	g_free(worker->program);
-	g_free(worker);
-}
-
-gboolean worker_rest(struct worker *worker, gint64 rest_us)
-{
-	gboolean none = TRUE;
-	guint i;
-
-	g_mutex_lock(&worker->lock);
-	for (i = 0; i < PROCESSES; i++) {
-		struct process *process = &worker->processes[i];
-
-		if (!process->busy && process->socket >= 0 &&
-		    g_get_monotonic_time() - process->used_us >= rest_us)
-			process_stop(process);
-		none = none && process->socket < 0;
-	}
-	g_mutex_unlock(&worker->lock);
-	return none;
-}
-
-/* A free one, and rather one that runs. */
-static struct process *find_free(struct worker *worker)
-{
-	struct process *found = NULL;
-	guint i;
-
-	for (i = 0; i < PROCESSES; i++)
-		if (!worker->processes[i].busy &&
-		    (!found || (found->socket < 0 && worker->processes[i].socket >= 0)))
-			found = &worker->processes[i];
-	return found;
-}
-
-static struct process *process_take(struct worker *worker)
-{
-	struct process *process;
-
-	g_mutex_lock(&worker->lock);
-	while (!(process = find_free(worker)))
-		g_cond_wait(&worker->freed, &worker->lock);
-	process->busy = TRUE;
-	g_mutex_unlock(&worker->lock);
-	return process;
-}
-
-static void process_give(struct worker *worker, struct process *process)
-{
-	g_mutex_lock(&worker->lock);
-	process->busy = FALSE;
-	process->used_us = g_get_monotonic_time();
-	g_cond_signal(&worker->freed);
-	g_mutex_unlock(&worker->lock);
-}
-
 static gboolean process_start(struct process *process, char *program, GError **error)
 {
 	char *argv[] = { program, (char *)WORKER_ARGUMENT, NULL };
@@ -142,8 +98,6 @@ static gboolean process_start(struct process *process, char *program, GError **e
 	posix_spawn_file_actions_t actions;
 	int pair[2], result;
 
-	if (process->socket >= 0)
-		return TRUE;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
 		return xd_fail(error, XD_ERROR_INTERNAL, "no socket for the kernel worker: %s",
 		               g_strerror(errno));
@@ -212,14 +166,8 @@ static gboolean exchange(struct process *process, char *program, gsize bytes, in
 
 	if (!process_start(process, program, error))
 		return FALSE;
-	if (!send_request(process->socket, &request, input, output)) {
-		/* It may have died since the last request. */
-		process_stop(process);
-		if (!process_start(process, program, error))
-			return FALSE;
-		if (!send_request(process->socket, &request, input, output))
-			return xd_fail(error, XD_ERROR_INTERNAL, "the kernel worker cannot be reached");
-	}
+	if (!send_request(process->socket, &request, input, output))
+		return xd_fail(error, XD_ERROR_INTERNAL, "the kernel worker cannot be reached");
 	if (receive_reply(process->socket, reply, &late)) {
 		g_autofree char *text = NULL;
 
@@ -238,7 +186,7 @@ static gboolean exchange(struct process *process, char *program, gsize bytes, in
 	               WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
 }
 
-/* Seals what the worker wrote and maps it. The seal fails while the worker still has a writable mapping. */
+/* Seals what the worker wrote and maps it. The worker has ended, and its mapping with it. */
 static gboolean take_output(struct image *image, int output, guint64 bytes, const char *guest,
                             const char *path, GError **error)
 {
@@ -265,18 +213,16 @@ gboolean worker_unpack(struct worker *worker, const char *path, const char *gues
 	if (output < 0) {
 		xd_fail(error, XD_ERROR_KERNEL, "guest \"%s\": no memory for the kernel", guest);
 	} else {
-		struct process *process = process_take(worker);
+		struct process process = { .socket = -1 };
 
-		ok = exchange(process, worker->program, bytes, input, output, guest, path, &reply, error);
-		if (ok && !reply.unchanged) {
-			ok = take_output(image, output, reply.output_bytes, guest, path, error);
-			/* Its kernel may have taken it over: no other's is left to it. */
-			if (!ok)
-				process_stop(process);
-		}
-		process_give(worker, process);
+		begin(worker);
+		ok = exchange(&process, worker->program, bytes, input, output, guest, path, &reply, error);
+		process_stop(&process);
+		end(worker);
 		if (ok && reply.unchanged)
 			ok = image_map(image, input, bytes);
+		else if (ok)
+			ok = take_output(image, output, reply.output_bytes, guest, path, error);
 		if (!ok)
 			xd_fail(error, XD_ERROR_KERNEL, "guest \"%s\": no memory for kernel %s", guest, path);
 		close(output);

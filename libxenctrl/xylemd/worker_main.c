@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <seccomp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -152,19 +153,15 @@ static void end_first(void)
 int worker_main(void)
 {
 	struct worker_request request = { 0 };
+	struct worker_reply reply = { 0 };
 	int fds[2];
 
 	end_first();
-	if (confine())
+	/* The thread that started it waits for it. */
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) || confine())
 		return 1;
-	while (receive_request(&request, fds)) {
-		struct worker_reply reply = { 0 };
-
-		serve(&request, fds, &reply);
-		close(fds[0]);
-		close(fds[1]);
-		if (send(WORKER_SOCKET_FD, &reply, sizeof(reply), MSG_NOSIGNAL) != (ssize_t)sizeof(reply))
-			return 1;
-	}
-	return 0;
+	if (!receive_request(&request, fds))
+		return 0;
+	serve(&request, fds, &reply);
+	return send(WORKER_SOCKET_FD, &reply, sizeof(reply), MSG_NOSIGNAL) != (ssize_t)sizeof(reply);
 }

@@ -117,17 +117,6 @@ struct worker *worker_new(const char *program)
 	return NULL;
 }
 
-void worker_free(struct worker *worker)
-{
-	(void)worker;
-}
-
-gboolean worker_rest(struct worker *worker, gint64 rest_us)
-{
-	(void)worker, (void)rest_us;
-	return FALSE;
-}
-
 int worker_main(void)
 {
 	return 1;
