@@ -613,8 +613,9 @@ static void test_ports(void)
 	const char *cookie = COOKIE(UUID2, OTHERS);
 	int fd1, fd2;
 
-	xylem->migration_ports = virPortAllocatorRangeNew("test", 49300, 49301);
-	virPortAllocatorSetUsed(49301);
+	/* Below those that Linux gives to clients by itself: one of them had the port in a run of all tests. */
+	xylem->migration_ports = virPortAllocatorRangeNew("test", 20300, 20301);
+	virPortAllocatorSetUsed(20301);
 	ok(prepare(&to, 0) == 0 &&
 	           prepare_as(XML("two", UUID2, ""), NULL, cookie, (int)strlen(cookie) + 1, "tcp:127.0.0.1",
 	                      &second, 0) < 0 &&
@@ -622,7 +623,7 @@ static void test_ports(void)
 	   "when no port is left, the guest does not come");
 	finish(0, true);
 	to = (g_free(to), NULL);
-	ok(prepare(&to, 0) == 0 && strstr(to, ":49300"), "a port is given back");
+	ok(prepare(&to, 0) == 0 && strstr(to, ":20300"), "a port is given back");
 	finish(0, true);
 	virPortAllocatorRangeFree(xylem->migration_ports);
 	xylem->migration_ports = all;
