@@ -24,7 +24,6 @@
 #ifndef ROOM_US /* the tests' is shorter */
 #define ROOM_US (INT64_C(120) * 1000000)
 #endif
-#define LOOK_US (ROOM_US / 1000)
 
 const char *image_meminfo = "/proc/meminfo";
 
@@ -121,7 +120,7 @@ guint image_waiting(void)
 	return waiting;
 }
 
-static gboolean may_wait(void)
+gboolean image_may_wait(void)
 {
 	return g_get_monotonic_time() < build.end_us && !(build.doomed && g_atomic_int_get(build.doomed));
 }
@@ -136,8 +135,8 @@ static gboolean room_take(guint64 bytes, guint64 *left)
 
 	g_mutex_lock(&room_lock);
 	room_waiting++;
-	while (bytes > (*left = room_left()) && room_users > room_waiting && may_wait())
-		g_cond_wait_until(&room_freed, &room_lock, g_get_monotonic_time() + LOOK_US);
+	while (bytes > (*left = room_left()) && room_users > room_waiting && image_may_wait())
+		g_cond_wait_until(&room_freed, &room_lock, g_get_monotonic_time() + IMAGE_LOOK_US);
 	room_waiting--;
 	ok = bytes <= *left;
 	if (ok)

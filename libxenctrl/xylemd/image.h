@@ -36,6 +36,9 @@ gboolean image_check(const char *path, guint64 max_bytes, guint64 guest_kib, con
  * two minutes at most, and no longer when doomed (atomic; NULL: never) is set. Both, and what is read, in one thread. */
 void image_use_begin(const gint *doomed);
 void image_use_end(void);
+/* Whether this thread's build may wait still, for whatever it is. It looks again after IMAGE_LOOK_US at most. */
+gboolean image_may_wait(void);
+#define IMAGE_LOOK_US 120000
 /* How many wait so, for tests. */
 guint image_waiting(void);
 

@@ -26,7 +26,8 @@
 struct worker {
 	GMutex lock;
 	GCond freed;
-	guint at_work; /* guarded by lock */
+	guint at_work; /* guarded by lock, as is the next */
+	GQueue waiting;
 	char *program;
 };
 
@@ -42,6 +43,7 @@ struct worker *worker_new(const char *program)
 
 	g_mutex_init(&worker->lock);
 	g_cond_init(&worker->freed);
+	g_queue_init(&worker->waiting);
 	worker->program = g_strdup(program);
 	return worker;
 }
@@ -56,20 +58,31 @@ void worker_free(struct worker *worker)
 	g_free(worker);
 }
 
-static void begin(struct worker *worker)
+/* First come, first served; for as long as its build may wait. */
+static gboolean begin(struct worker *worker, const char *guest, const char *path, GError **error)
 {
+	gboolean free;
+	int self;
+
 	g_mutex_lock(&worker->lock);
-	while (worker->at_work == PROCESSES)
-		g_cond_wait(&worker->freed, &worker->lock);
-	worker->at_work++;
+	g_queue_push_tail(&worker->waiting, &self);
+	while (!(free = worker->at_work < PROCESSES && g_queue_peek_head(&worker->waiting) == &self) &&
+	       image_may_wait())
+		g_cond_wait_until(&worker->freed, &worker->lock, g_get_monotonic_time() + IMAGE_LOOK_US);
+	g_queue_remove(&worker->waiting, &self);
+	worker->at_work += free ? 1 : 0;
+	g_cond_broadcast(&worker->freed);
 	g_mutex_unlock(&worker->lock);
+	return free ||
+	       xd_fail(error, XD_ERROR_TIMEOUT,
+	               "guest \"%s\": kernel %s: kernels of others take too long to unpack", guest, path);
 }
 
 static void end(struct worker *worker)
 {
 	g_mutex_lock(&worker->lock);
 	worker->at_work--;
-	g_cond_signal(&worker->freed);
+	g_cond_broadcast(&worker->freed);
 	g_mutex_unlock(&worker->lock);
 }
 
@@ -215,10 +228,12 @@ gboolean worker_unpack(struct worker *worker, const char *path, const char *gues
 	} else {
 		struct process process = { .socket = -1 };
 
-		begin(worker);
-		ok = exchange(&process, worker->program, bytes, input, output, guest, path, &reply, error);
-		process_stop(&process);
-		end(worker);
+		if (begin(worker, guest, path, error)) {
+			ok = exchange(&process, worker->program, bytes, input, output, guest, path, &reply,
+			              error);
+			process_stop(&process);
+			end(worker);
+		}
 		if (ok && reply.unchanged)
 			ok = image_map(image, input, bytes);
 		else if (ok)

@@ -22,8 +22,8 @@ struct worker;
 struct worker *worker_new(const char *program);
 /* Nobody waits for a kernel any more. */
 void worker_free(struct worker *worker);
-/* Reads the kernel at path and has it unpacked. Callers wait while as many kernels are at work as there may be. Errors: XD_ERROR_KERNEL,
- * XD_ERROR_INTERNAL. */
+/* Reads the kernel at path and has it unpacked. Where as many kernels are at work as there may be, callers wait in line, as long as
+ * image_may_wait() says. Errors: XD_ERROR_KERNEL, XD_ERROR_NO_MEMORY, XD_ERROR_TIMEOUT, XD_ERROR_INTERNAL. */
 gboolean worker_unpack(struct worker *worker, const char *path, const char *guest, struct image *image,
                        GError **error);
 

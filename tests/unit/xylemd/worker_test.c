@@ -435,6 +435,108 @@ static void test_slow_kernel(void)
 	g_free(elf);
 }
 
+struct waiter {
+	const char *path;
+	gint doomed;
+	gint64 took_us, end_us;
+	enum xd_error code;
+	gboolean ok;
+};
+
+static gpointer wait_for_worker(gpointer data)
+{
+	gint64 begun = g_get_monotonic_time();
+	struct waiter *waiter = data;
+	g_autoptr(GError) error = NULL;
+	struct image image = { 0 };
+
+	image_use_begin(&waiter->doomed);
+	waiter->ok = worker_unpack(shared, waiter->path, "waiter", &image, &error);
+	image_clear(&image);
+	image_use_end();
+	waiter->code = error ? (enum xd_error)error->code : XD_ERROR_INTERNAL;
+	waiter->end_us = g_get_monotonic_time();
+	waiter->took_us = waiter->end_us - begun;
+	return NULL;
+}
+
+static void until_waiting(guint count)
+{
+	guint waiting;
+
+	do {
+		g_usleep(1000);
+		g_mutex_lock(&shared->lock);
+		waiting = g_queue_get_length(&shared->waiting);
+		g_mutex_unlock(&shared->lock);
+	} while (waiting != count);
+}
+
+/* As many kernels that take long as there are processes: others wait in line, and not for ever. */
+static void test_all_busy(void)
+{
+	g_autofree char *slow = g_build_filename(dir, STOPS, NULL),
+	                *self = g_file_read_link("/proc/self/exe", NULL);
+	guint8 *elf = g_malloc0(MAKEELF_BYTES);
+	struct makeelf shape = makeelf_modern();
+	gsize size = makeelf(&shape, elf);
+	g_autofree char *path = write_file("busy", elf, size);
+	struct waiter busy[PROCESSES], first = { .path = path }, second = first, late = first;
+	GThread *threads[PROCESSES], *waits[3];
+	pid_t pid;
+	guint i;
+
+	if (symlink(self, slow))
+		g_error("symlink");
+	shared = worker_new(slow);
+	for (i = 0; i < PROCESSES; i++) {
+		busy[i] = late;
+		threads[i] = g_thread_new("busy", wait_for_worker, &busy[i]);
+	}
+	for (i = 0; i < PROCESSES; g_usleep(1000)) {
+		g_mutex_lock(&shared->lock);
+		i = shared->at_work;
+		g_mutex_unlock(&shared->lock);
+	}
+	while (!is_stopped(pid = worker_pid()))
+		g_usleep(1000);
+	waits[0] = g_thread_new("late", wait_for_worker, &late);
+	until_waiting(1);
+	waits[1] = g_thread_new("first", wait_for_worker, &first);
+	until_waiting(2);
+	waits[2] = g_thread_new("second", wait_for_worker, &second);
+	until_waiting(3);
+	g_atomic_int_set(&late.doomed, 1);
+	g_thread_join(waits[0]);
+	tap_ok(!late.ok && late.code == XD_ERROR_TIMEOUT && late.took_us < ROOM_US,
+	       "one whose guest is destroyed waits no longer for a worker");
+	g_mutex_lock(&shared->lock);
+	g_free(shared->program);
+	shared->program = g_strdup("/proc/self/exe");
+	g_mutex_unlock(&shared->lock);
+	kill(pid, SIGKILL);
+	g_thread_join(waits[1]);
+	tap_ok(first.ok, "the next in line has the first that is free");
+	g_thread_join(waits[2]);
+	tap_ok(second.ok && second.end_us > first.end_us, "and the one behind it that, when it is done");
+	late.doomed = 0;
+	while (worker_pid()) {
+		kill(worker_pid(), SIGKILL);
+		g_usleep(1000);
+	}
+	for (i = 0; i < PROCESSES; i++)
+		g_thread_join(threads[i]);
+	shared->at_work = PROCESSES;
+	wait_for_worker(&late);
+	tap_ok(!late.ok && late.code == XD_ERROR_TIMEOUT && late.took_us >= ROOM_US,
+	       "where none becomes free it is told after a while");
+	shared->at_work = 0;
+	worker_free(shared);
+	unlink(slow);
+	unlink(path);
+	g_free(elf);
+}
+
 /* A worker that a kernel has taken over: it goes on writing to what it has handed out. */
 static int keep_writing(void)
 {
@@ -500,6 +602,7 @@ int main(int argc, char **argv)
 	test_images_never();
 	test_seal_busy();
 	test_slow_kernel();
+	test_all_busy();
 	test_taken_over();
 	tap_ok(!confined(act_nothing), "confined, it can end");
 	tap_ok(is_killed(act_open), "it cannot open a file");
