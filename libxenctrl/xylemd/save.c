@@ -263,6 +263,7 @@ struct request {
 	bool by_event; /* such a request cannot be taken back, nor made twice */
 	bool taken;
 	gint64 deadline;
+	gint64 look_us; /* when its node in the store is looked at next: most guests have suspended by then */
 };
 
 static void set_taken(struct request *request)
@@ -302,20 +303,22 @@ static bool is_late(struct guest *guest, struct request *request, GError **error
  * boots on a busy machine. If it still works on the first one it sees no second: that is taken back when it has suspended.
  * It is written down first: the next xylemd finds that one as if nothing had been taken.
  */
-static void ask_again(struct guest *guest, struct request *request)
+static void follow_up(struct guest *guest, struct request *request)
 {
 	struct xyl_store *store = storeio_store(xylemd.io);
 	struct journal *journal = guest->journal;
 	g_autofree char *path = control_node(guest, "shutdown");
+	gint64 now = g_get_monotonic_time();
 	char *value;
 
-	if (request->by_event || journal->asked_again)
+	if (request->by_event || journal->asked_again || now < request->look_us)
 		return;
+	request->look_us = now + LOOK_US;
 	value = xyl_store_read(store, XYL_TX_NONE, path, NULL);
 	if (value && !*value) {
 		if (!request->taken) {
 			set_taken(request);
-		} else if (g_get_monotonic_time() >= request->deadline - SUSPEND_US + AGAIN_US) {
+		} else if (now >= request->deadline - SUSPEND_US + AGAIN_US) {
 			journal->asked_again = true;
 			guest_save(guest, JOURNAL_RUNNING);
 			if (xyl_store_write(store, XYL_TX_NONE, path, "suspend", strlen("suspend")))
@@ -339,7 +342,7 @@ static bool wait_suspended(struct guest *guest, struct request *request, GError 
 		}
 		if (is_late(guest, request, error))
 			return false;
-		ask_again(guest, request);
+		follow_up(guest, request);
 		g_mutex_lock(&xylemd.lock);
 		g_cond_wait_until(&xylemd.scanned, &xylemd.lock,
 		                  MIN(request->deadline, g_get_monotonic_time() + LOOK_US));
@@ -384,6 +387,7 @@ static bool request_suspend(struct guest *guest, const char *path, struct reques
 	if (paused && !guest_try_save(guest, JOURNAL_RUNNING, error))
 		return false;
 	request->deadline = g_get_monotonic_time() + SUSPEND_US;
+	request->look_us = g_get_monotonic_time() + LOOK_US;
 	request->by_event = request->taken = ask_by_event(guest);
 	if (!request->by_event &&
 	    xyl_store_write(storeio_store(xylemd.io), XYL_TX_NONE, path, "suspend", strlen("suspend")))
