@@ -4,106 +4,10 @@
  * cancelled or destroyed, there is one guest that can run or one complete stream.
  */
 #include "drain.h"
-#include "lifecycle.h"
 #include "save.h"
+#include "savelife.h"
 
 /* ---- saving ---- */
-
-static struct call *begin_live(const struct test_guest *g, int fd)
-{
-	return begin_stream("Save", g_variant_new("(shu)", g->uuid, 0, 1), fd);
-}
-
-/* It has a kernel that can suspend. */
-static uint32_t saveable(struct test_guest *g, bool paused)
-{
-	new_guest(g);
-	create(g, paused);
-	can_suspend(g);
-	return fake_find(g->id);
-}
-
-static bool refused(struct call *call, const char *name)
-{
-	g_autofree char *full = g_strconcat("org.xylem.Error.", name, NULL);
-	bool is;
-
-	UNTIL(call->done);
-	is = !call->good && !g_strcmp0(call->error, full);
-	if (!is)
-		printf("# %s instead of %s\n", call->good ? "success" : call->error, name);
-	end(call);
-	return is;
-}
-
-static bool succeeded(struct call *call)
-{
-	bool good;
-
-	UNTIL(call->done);
-	good = call->good;
-	if (!good)
-		printf("# %s\n", call->error);
-	end(call);
-	return good;
-}
-
-static bool runs(uint32_t domid)
-{
-	const struct fake_domain *d = &fake_domains[domid];
-	bool is;
-
-	fake_lock();
-	is = d->there && !d->dying && !d->shutdown && !d->pauses;
-	fake_unlock();
-	return is;
-}
-
-/* Whether it does so in the end. */
-static bool goes_on(uint32_t domid)
-{
-	gint64 until = g_get_monotonic_time() + DEADLINE;
-
-	while (!runs(domid) && g_get_monotonic_time() < until)
-		g_main_context_iteration(NULL, TRUE);
-	return runs(domid);
-}
-
-static void suspend_late(uint32_t domid)
-{
-	fake_stop(domid, XYL_SHUTDOWN_SUSPEND);
-	scan_request();
-}
-
-static bool suspends_and_goes_on(uint32_t domid)
-{
-	suspend_late(domid);
-	return goes_on(domid);
-}
-
-/* Of its own, which nobody undoes. */
-static bool stays_suspended(const struct test_guest *g, uint32_t domid)
-{
-	suspend_late(domid);
-	settle(g);
-	return !runs(domid);
-}
-
-static bool asked(uint32_t domid)
-{
-	g_autofree char *path = g_strdup_printf("/local/domain/%u/control/shutdown", domid);
-	g_autofree char *value = fake_read(path);
-
-	return value && *value;
-}
-
-static bool destroyed(const struct test_guest *g)
-{
-	bool good = succeeded(begin("Destroy", g_variant_new("(s)", g->uuid)));
-
-	settle(g);
-	return good && !fake_find(g->id);
-}
 
 static void test_save_and_restore(void)
 {
@@ -475,31 +379,6 @@ static bool limits_are(uint64_t bandwidth, uint64_t max_downtime_us)
 	return are;
 }
 
-static bool logs(uint32_t domid)
-{
-	bool is;
-
-	fake_lock();
-	is = fake_domains[domid].logging;
-	fake_unlock();
-	return is;
-}
-
-/* What Get tells of the job: a number; 0: nothing. */
-static guint64 job_number(const struct test_guest *g, const char *key)
-{
-	struct call *get = make("Get", g_variant_new("(s)", g->uuid));
-	g_autoptr(GVariant) domain = g_variant_get_child_value(get->answer, 0);
-	g_autoptr(GVariant) job = g_variant_lookup_value(domain, "job", G_VARIANT_TYPE_VARDICT);
-	guint64 number = 0;
-	guint32 small = 0;
-
-	if (job && !g_variant_lookup(job, key, "t", &number) && g_variant_lookup(job, key, "u", &small))
-		number = small;
-	end(get);
-	return number;
-}
-
 static void test_live(void)
 {
 	struct test_guest g;
@@ -738,17 +617,6 @@ static void test_live_adopted(void)
 	close(fd);
 }
 
-/* xylemd is killed, and another one takes over. */
-static void next_xylemd(const struct test_guest *g)
-{
-	struct guest *guest = guest_by_uuid(g->uuid);
-
-	guest_unregister(guest);
-	guest_unref(guest);
-	scan_adopt_all();
-	settle(g);
-}
-
 /* The next xylemd knows how many are still to come. */
 static void test_cancelled_adopted(void)
 {
@@ -939,14 +807,6 @@ static void set_disk(const char *sys, uint32_t domid, const char *under_way, con
 		exit(1);
 }
 
-static bool waits(const struct call *call, gint64 us)
-{
-	gint64 until = g_get_monotonic_time() + us;
-
-	UNTIL(call->done || g_get_monotonic_time() > until);
-	return !call->done;
-}
-
 /* Who hears that a guest is saved may let another host have its disks. */
 static void test_disk_written(void)
 {
@@ -1001,163 +861,6 @@ static void test_disk_written(void)
 	close(fd);
 }
 
-/* ---- pages that are changed ---- */
-
-static struct call *begin_count(const struct test_guest *g)
-{
-	return begin("DirtyRate", g_variant_new("(st)", g->uuid, (guint64)1000000));
-}
-
-static bool counted(struct call *call, guint64 wanted)
-{
-	guint64 pages = 0, elapsed_us = 0;
-	bool good;
-
-	UNTIL(call->done);
-	good = call->good;
-	if (good)
-		g_variant_get(call->answer, "(tt)", &pages, &elapsed_us);
-	else
-		printf("# %s\n", call->error);
-	end(call);
-	return good && pages == wanted && elapsed_us == 1000005 && fake_count_us == 1000000;
-}
-
-/* One that is under way. */
-static struct call *begin_long_count(const struct test_guest *g)
-{
-	struct call *call;
-
-	fake_gate(GATE_COUNT, false);
-	call = begin_count(g);
-	UNTIL(fake_waiting(GATE_COUNT));
-	return call;
-}
-
-static bool journal_says_counting(const struct test_guest *g)
-{
-	g_autofree char *path = g_strdup_printf("%s/%s", dir, g->uuid);
-	struct journal *journal = journal_load(path, NULL);
-	bool says = journal && journal->counting;
-
-	journal_free(journal);
-	return says;
-}
-
-static void test_count(void)
-{
-	struct test_guest g;
-	uint32_t domid = saveable(&g, false);
-	struct call *call, *other;
-	int fd = scratch();
-
-	tap_ok(counted(begin_count(&g), 1234) && runs(domid) && !logs(domid) && !journal_says_counting(&g),
-	       "count: pages, and the time in which they were changed");
-	call = begin_long_count(&g);
-	tap_ok(logs(domid) && journal_says_counting(&g) && job_number(&g, "elapsed_us") &&
-	               !job_number(&g, "pages_total"),
-	       "it is a job, and the journal has it");
-	other = begin_count(&g);
-	tap_ok(waits(other, 50000) && !call->done, "a second one waits");
-	fake_gate(GATE_COUNT, true);
-	tap_ok(counted(call, 1234) && counted(other, 1234) && !logs(domid), "and has its turn");
-	call = begin_long_count(&g);
-	tap_ok(succeeded(begin("Cancel", g_variant_new("(s)", g.uuid))) && refused(call, "Cancelled") &&
-	               runs(domid) && !logs(domid) && !journal_says_counting(&g),
-	       "it can be cancelled");
-	call = begin_long_count(&g);
-	tap_ok(succeeded(begin("SetVcpus", g_variant_new("(su)", g.uuid, 2))) && refused(call, "Busy") &&
-	               !logs(domid),
-	       "it gives way to what else is asked of the guest");
-	call = begin_long_count(&g);
-	tap_ok(succeeded(begin_live(&g, fd)) && refused(call, "Busy") && !logs(domid),
-	       "to a live save too, which needs the same log");
-	tap_ok(refused(begin_count(&g), "Busy") && !logs(domid), "a guest that is saved is refused");
-	fake_gate(GATE_COUNT, true);
-	destroyed(&g);
-	saveable(&g, true);
-	tap_ok(counted(begin_count(&g), 0), "one that is paused has changed nothing");
-	destroyed(&g);
-	close(fd);
-}
-
-static void test_count_fails(void)
-{
-	struct test_guest g, none;
-	uint32_t domid = saveable(&g, false);
-	struct call *call;
-
-	new_guest(&none);
-	tap_ok(refused(begin_count(&none), "NotFound"), "no count: of whom it does not know");
-	tap_ok(refused(begin("DirtyRate", g_variant_new("(st)", g.uuid, (guint64)0)), "InvalidArgument") &&
-	               refused(begin("DirtyRate", g_variant_new("(st)", g.uuid, (guint64)60000001)),
-	                       "InvalidArgument"),
-	       "in no time, and in more than a minute");
-	fake_no_log = true;
-	tap_ok(refused(begin_count(&g), "NotSupported"), "on a hypervisor that cannot");
-	fake_no_log = false;
-	fake_count_error = ENOMEM;
-	tap_ok(refused(begin_count(&g), "NoMemory"), "where it has no memory for it");
-	fake_count_error = EIO;
-	tap_ok(refused(begin_count(&g), "Hypervisor") && runs(domid) && !logs(domid) &&
-	               !journal_says_counting(&g),
-	       "where it fails otherwise");
-	fake_count_error = 0;
-	call = begin_long_count(&g);
-	fake_stop(domid, XYL_SHUTDOWN_POWEROFF);
-	tap_ok(refused(call, "Busy"), "a guest that powers off meanwhile");
-	settle(&g);
-	tap_ok(!fake_find(g.id) && !guest_by_uuid(g.uuid), "is dealt with by its policy");
-	domid = saveable(&g, false);
-	call = begin_long_count(&g);
-	tap_ok(destroyed(&g) && refused(call, "Device"), "Destroy ends a count and its guest");
-	fake_gate(GATE_COUNT, true);
-	saveable(&g, false);
-	if (!succeeded(begin("SetPolicy", g_variant_new("(sss)", g.uuid, "crash", "preserve"))))
-		exit(1);
-	fake_stop(fake_find(g.id), XYL_SHUTDOWN_CRASH);
-	settle(&g);
-	tap_ok(refused(begin_count(&g), "Busy"), "one that has crashed and is kept is refused");
-	destroyed(&g);
-}
-
-/* xylemd is killed within a count. A suspend of the guest's own afterwards is one, as nobody has asked it to. */
-static void test_count_adopted(void)
-{
-	struct test_guest g;
-	uint32_t domid = saveable(&g, false);
-	struct guest *guest = guest_by_uuid(g.uuid);
-
-	guest->journal->counting = true;
-	guest_save(guest, JOURNAL_RUNNING);
-	guest_unref(guest);
-	fake_lock();
-	fake_domains[domid].logging = true;
-	fake_unlock();
-	next_xylemd(&g);
-	tap_ok(runs(domid) && !logs(domid) && !journal_says_counting(&g),
-	       "a count whose xylemd was killed: the guest runs, and is not watched");
-	tap_ok(stays_suspended(&g, domid), "and is not resumed when it suspends by itself");
-	destroyed(&g);
-}
-
-/* Last: nobody can be asked for anything afterwards. */
-static void test_count_client_gone(void)
-{
-	struct test_guest g;
-	uint32_t domid = saveable(&g, false);
-	struct call *call = begin_long_count(&g);
-
-	g_dbus_connection_close_sync(client, NULL, NULL);
-	UNTIL(!fake_waiting(GATE_COUNT));
-	settle(&g);
-	tap_ok(runs(domid) && !logs(domid) && !journal_says_counting(&g),
-	       "a count ends when whoever wanted it goes away");
-	UNTIL(call->done);
-	end(call);
-	fake_gate(GATE_COUNT, true);
-}
-
 int main(void)
 {
 	g_log_set_writer_func(quiet, NULL, NULL);
@@ -1184,10 +887,6 @@ int main(void)
 	test_journal_full();
 	test_disk_written();
 	test_dump();
-	test_count();
-	test_count_fails();
-	test_count_adopted();
-	test_count_client_gone();
 	g_rmdir(dir);
 	g_rmdir(dump_dir);
 	g_free(dump_dir);
