@@ -61,19 +61,19 @@ void worker_free(struct worker *worker)
 /* First come, first served; for as long as its build may wait. */
 static gboolean begin(struct worker *worker, const char *guest, const char *path, GError **error)
 {
-	gboolean free;
+	gboolean turn;
 	int self;
 
 	g_mutex_lock(&worker->lock);
 	g_queue_push_tail(&worker->waiting, &self);
-	while (!(free = worker->at_work < PROCESSES && g_queue_peek_head(&worker->waiting) == &self) &&
+	while (!(turn = worker->at_work < PROCESSES && g_queue_peek_head(&worker->waiting) == &self) &&
 	       image_may_wait())
 		g_cond_wait_until(&worker->freed, &worker->lock, g_get_monotonic_time() + IMAGE_LOOK_US);
 	g_queue_remove(&worker->waiting, &self);
-	worker->at_work += free ? 1 : 0;
+	worker->at_work += turn ? 1 : 0;
 	g_cond_broadcast(&worker->freed);
 	g_mutex_unlock(&worker->lock);
-	return free ||
+	return turn ||
 	       xd_fail(error, XD_ERROR_TIMEOUT,
 	               "guest \"%s\": kernel %s: kernels of others take too long to unpack", guest, path);
 }
