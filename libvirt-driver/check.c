@@ -22,6 +22,7 @@
 #include "virmacaddr.h"
 #include "virstring.h"
 #include "virutil.h"
+#include "vlan.h"
 
 #define VIR_FROM_THIS VIR_FROM_XEN
 
@@ -719,14 +720,30 @@ static int check_net_source(const virDomainNetDef *net, const char *name)
 	                   virDomainNetTypeToString(type), name);
 }
 
-static int check_net(const virDomainNetDef *net)
+static int check_net_vlan(const virDomainNetDef *net, const char *name)
 {
 	const virNetDevVlan *vlan = virDomainNetGetActualVlan(net);
+	g_autofree bool *seen = g_new0(bool, VLAN_LAST + 1);
+
+	for (int i = 0; vlan && i < vlan->nTags; i++) {
+		unsigned int id = vlan->tag[i];
+
+		if (id < VLAN_FIRST || id > VLAN_LAST)
+			return conf_refuse("<interface> %s, <vlan><tag id='%u'>: it is %d..%d", name, id,
+			                   VLAN_FIRST, VLAN_LAST);
+		if (seen[id])
+			return conf_refuse("<interface> %s, <vlan><tag id='%u'>: it is there twice", name, id);
+		seen[id] = true;
+	}
+	return 0;
+}
+
+static int check_net(const virDomainNetDef *net)
+{
 	const virNetDevBandwidth *limits = virDomainNetGetActualBandwidth(net);
 	const struct absent list[] = {
 		{ limits && limits->in && limits->in->floor && net->type != VIR_DOMAIN_NET_TYPE_NETWORK,
 		  "<bandwidth><inbound floor=...>", "only a network can promise it" },
-		{ vlan && vlan->nTags, "<vlan>", NOT_HERE },
 		{ virDomainNetGetActualVirtPortProfile(net) != NULL, "<virtualport>", NOT_HERE },
 		{ net->domain_name != NULL, "<backenddomain>", "interfaces are served by Domain-0" },
 		{ net->info.bootIndex != 0, "<boot>", "a guest boots its <kernel>, or its disk by PV GRUB" },
@@ -748,7 +765,7 @@ static int check_net(const virDomainNetDef *net)
 	const char *model = virDomainNetGetModelString(net);
 	size_t i;
 
-	if (check_net_source(net, name) < 0)
+	if (check_net_source(net, name) < 0 || check_net_vlan(net, name) < 0)
 		return -1;
 	if (model && STRNEQ(model, "netfront"))
 		return conf_refuse("<interface> %s, <model type='%s'>: only 'netfront' is supported", name,

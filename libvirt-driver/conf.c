@@ -124,7 +124,8 @@ bool conf_net_held(const virDomainNetDef *net)
 {
 	const virNetDevBandwidth *limits = virDomainNetGetActualBandwidth(net);
 
-	return net->filter || (limits && (limits->in || limits->out)) || conf_net_isolated(net);
+	return net->filter || (limits && (limits->in || limits->out)) || conf_net_isolated(net) ||
+	       virDomainNetGetActualVlan(net);
 }
 
 static void nic_fill(GVariantBuilder *b, const virDomainNetDef *net)

@@ -379,6 +379,7 @@ static bool same_net(const virDomainNetDef *net, const virDomainNetDef *wanted)
 	       (!wanted->ifname || STREQ_NULLABLE(wanted->ifname, net->ifname)) &&
 	       STREQ_NULLABLE(net->filter, wanted->filter) &&
 	       virNWFilterHashTableEqual(net->filterparams, wanted->filterparams) &&
+	       virNetDevVlanEqual(&net->vlan, &wanted->vlan) &&
 	       conf_net_isolated(net) == conf_net_isolated(wanted);
 }
 

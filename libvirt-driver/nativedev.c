@@ -439,7 +439,7 @@ static int vif_setting(struct vif *vif, const char *key, const char *value)
 	if (STREQ(key, "gatewaydev") || STREQ(key, "netdev"))
 		return refuse(&vif->spec, "%s=: interfaces are vifs on bridges, they are not routed", key);
 	if (STREQ(key, "vlan"))
-		return refuse(&vif->spec, "vlan=: not supported; put the interface on a bridge of the VLAN");
+		return refuse(&vif->spec, "vlan=: it is for the script of xl; write <vlan> into the XML");
 	if (STREQ(key, "accel"))
 		return refuse(&vif->spec, "accel=: not supported by this driver");
 	if (STRPREFIX(key, "colo") || STREQ(key, "forwarddev"))

@@ -284,6 +284,8 @@ static int nic_check(const virDomainNetDef *net, const char *bridge)
 		return native_refuse("<interface> %s, <link state='down'/>: " NOT_IN_XL, name);
 	if (net->filter)
 		return native_refuse("<interface> %s, <filterref>: " NOT_IN_XL, name);
+	if (virDomainNetGetActualVlan(net))
+		return native_refuse("<interface> %s, <vlan>: " NOT_IN_XL, name);
 	if (conf_net_isolated(net))
 		return native_refuse("<interface> %s, <port isolated='yes'>: " NOT_IN_XL, name);
 	if (limits && limits->in)

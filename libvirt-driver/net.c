@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What the host does for a guest's interfaces beyond their bridge: limits, filters, isolated ports. xylemd holds such an
+ * What the host does for a guest's interfaces beyond their bridge: limits, filters, VLANs, isolated ports. xylemd holds such an
  * interface down in each of the guest's domains until it is let go here, so that nothing passes before.
  *
  * The limits are libvirt's (tc), the filters those of its nwfilter driver. Both belong to the interface in dom0, which is
@@ -29,6 +29,7 @@
 #include "virnwfilterbindingdef.h"
 #include "virtypedparam.h"
 #include "viruuid.h"
+#include "vlan.h"
 
 VIR_LOG_INIT("xylem.net");
 
@@ -87,7 +88,8 @@ static int set_filter(const virDomainDef *def, virDomainNetDef *net, bool online
 	if (virNetDevBridgeRemovePort(bridge, net->ifname) < 0 || virNetDevSetOnline(net->ifname, true) < 0 ||
 	    virDomainConfNWFilterInstantiate(def->name, def->uuid, net, false) < 0)
 		return -1;
-	if (net->linkstate == VIR_DOMAIN_NET_INTERFACE_LINK_STATE_DOWN &&
+	/* As a port it is in the bridge's default VLAN at first. */
+	if ((net->linkstate == VIR_DOMAIN_NET_INTERFACE_LINK_STATE_DOWN || virDomainNetGetActualVlan(net)) &&
 	    virNetDevSetOnline(net->ifname, false) < 0)
 		return -1;
 	return virNetDevBridgeAddPort(bridge, net->ifname, NULL);
@@ -97,6 +99,8 @@ static int set_filter(const virDomainDef *def, virDomainNetDef *net, bool online
 static int set_up(const virDomainDef *def, virDomainNetDef *net)
 {
 	const virNetDevBandwidth *limits = virDomainNetGetActualBandwidth(net);
+	const virNetDevVlan *vlan = virDomainNetGetActualVlan(net);
+	const char *bridge = virDomainNetGetActualBridgeName(net);
 	bool online = false;
 
 	if (virNetDevGetOnline(net->ifname, &online) < 0)
@@ -105,10 +109,9 @@ static int set_up(const virDomainDef *def, virDomainNetDef *net)
 		return -1;
 	if (net->filter && set_filter(def, net, online) < 0)
 		return -1;
-	if (conf_net_isolated(net))
-		return virNetDevBridgePortSetIsolated(virDomainNetGetActualBridgeName(net), net->ifname,
-		                                      true);
-	return 0;
+	if (vlan && !online && vlan_set(bridge, net->ifname, vlan) < 0)
+		return -1;
+	return conf_net_isolated(net) ? virNetDevBridgePortSetIsolated(bridge, net->ifname, true) : 0;
 }
 
 static int plug(const virDomainDef *def, virDomainNetDef *net, unsigned int domid)
@@ -166,6 +169,7 @@ virDomainNetDef *net_copy(const virDomainNetDef *net)
 		ignore_value(virNWFilterHashTablePutAll(net->filterparams, copy->filterparams));
 	}
 	ignore_value(virNetDevBandwidthCopy(&copy->bandwidth, virDomainNetGetActualBandwidth(net)));
+	ignore_value(virNetDevVlanCopy(&copy->vlan, virDomainNetGetActualVlan(net)));
 	return copy;
 }
 
