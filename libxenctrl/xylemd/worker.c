@@ -212,6 +212,15 @@ static gboolean take_output(struct image *image, int output, guint64 bytes, cons
 	return TRUE;
 }
 
+/* Whoever builds the guest unpacks what is packed still, with nothing that confines it: a worker that a kernel has taken over
+ * may say of any that it is not packed, or hand out another one. */
+static gboolean is_unpacked(const struct image *image, const char *guest, const char *path, GError **error)
+{
+	return (image->bytes >= 4 && !memcmp(image->data, "\177ELF", 4)) ||
+	       xd_fail(error, XD_ERROR_KERNEL, "guest \"%s\": kernel %s was not unpacked properly", guest,
+	               path);
+}
+
 gboolean worker_unpack(struct worker *worker, const char *path, const char *guest, struct image *image,
                        GError **error)
 {
@@ -238,6 +247,10 @@ gboolean worker_unpack(struct worker *worker, const char *path, const char *gues
 			ok = image_map(image, input, bytes);
 		else if (ok)
 			ok = take_output(image, output, reply.output_bytes, guest, path, error);
+		if (ok && !is_unpacked(image, guest, path, error)) {
+			image_clear(image);
+			ok = FALSE;
+		}
 		if (!ok)
 			xd_fail(error, XD_ERROR_KERNEL, "guest \"%s\": no memory for kernel %s", guest, path);
 		close(output);

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -30,6 +31,8 @@
 /* Other programs in the worker's place. */
 #define KEEPS_WRITING "keeps-writing"
 #define STOPS         "stops"
+#define HANDS_BACK    "hands-back"
+#define HANDS_OUT     "hands-out"
 
 static char *dir;
 
@@ -550,7 +553,7 @@ static int keep_writing(void)
 	int fds[2];
 
 	while (receive_request(&request, fds)) {
-		if (ftruncate(fds[1], 4096) ||
+		if (write(fds[1], "\177ELF", 4) != 4 || ftruncate(fds[1], 4096) ||
 		    mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fds[1], 0) == MAP_FAILED ||
 		    send(WORKER_SOCKET_FD, &reply, sizeof(reply), MSG_NOSIGNAL) != (ssize_t)sizeof(reply))
 			return 1;
@@ -571,6 +574,44 @@ static void test_taken_over(void)
 	worker_free(worker);
 	g_unlink(program);
 	g_unlink(path);
+}
+
+/* Another one: what it says was unpacked is packed still. */
+static int hand_packed(bool unchanged)
+{
+	struct worker_reply reply = { .unchanged = unchanged };
+	struct worker_request request = { 0 };
+	off_t at = 0;
+	int fds[2];
+
+	if (!receive_request(&request, fds) ||
+	    sendfile(fds[1], fds[0], &at, request.input_bytes) != (ssize_t)request.input_bytes)
+		return 1;
+	reply.output_bytes = request.input_bytes;
+	return send(WORKER_SOCKET_FD, &reply, sizeof(reply), MSG_NOSIGNAL) != (ssize_t)sizeof(reply);
+}
+
+/* xylemd itself would unpack it, where nothing confines what it does to the library that unpacks. */
+static void test_packed_still(void)
+{
+	static const char *const names[] = { HANDS_BACK, HANDS_OUT };
+	guint8 *elf = g_malloc0(MAKEELF_BYTES), *packed = g_malloc0(2 * MAKEELF_BYTES);
+	struct makeelf shape = makeelf_modern();
+	gsize size = gzip_bytes(elf, makeelf(&shape, elf), packed, 2 * MAKEELF_BYTES);
+	g_autofree char *path = write_file("packed", packed, size);
+	guint i;
+
+	for (i = 0; i < G_N_ELEMENTS(names); i++) {
+		g_autofree char *program = program_as(names[i]);
+		struct worker *worker = worker_new(program);
+
+		check_refused(worker, path, "not unpacked properly", names[i]);
+		worker_free(worker);
+		g_unlink(program);
+	}
+	g_unlink(path);
+	g_free(elf);
+	g_free(packed);
 }
 
 static void act_fork(void)
@@ -595,6 +636,8 @@ int main(int argc, char **argv)
 {
 	if (argc == 2 && g_str_has_suffix(argv[0], STOPS))
 		raise(SIGSTOP);
+	if (argc == 2 && (g_str_has_suffix(argv[0], HANDS_BACK) || g_str_has_suffix(argv[0], HANDS_OUT)))
+		return hand_packed(g_str_has_suffix(argv[0], HANDS_BACK));
 	if (argc == 2 && !strcmp(argv[1], WORKER_ARGUMENT))
 		return g_str_has_suffix(argv[0], KEEPS_WRITING) ? keep_writing() : worker_main();
 	/* It waits for processes: where one does not start, it ends all the same. */
@@ -608,6 +651,7 @@ int main(int argc, char **argv)
 	test_slow_kernel();
 	test_all_busy();
 	test_taken_over();
+	test_packed_still();
 	tap_ok(!confined(act_nothing), "confined, it can end");
 	tap_ok(is_killed(act_open), "it cannot open a file");
 	tap_ok(is_killed(act_socket), "it cannot make a socket");
