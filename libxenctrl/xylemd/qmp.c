@@ -3,10 +3,12 @@
 #include "qmp.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -14,6 +16,7 @@
 
 /* How often a waiting thread looks whether it was cancelled. */
 #define CANCEL_CHECK_MS 200
+#define GROWTH_CHECK_MS 5 /* and how much it has written */
 #define RETRY_US        20000
 #define WORDS_MAX       200 /* bytes of QEMU's own in a message */
 
@@ -22,6 +25,8 @@ struct qmp {
 	char *what;
 	const gint *cancelled;
 	gint64 deadline;
+	int memory; /* -1: none */
+	goffset memory_max;
 	GString *input;
 };
 
@@ -61,6 +66,19 @@ static bool has_time(const struct qmp *qmp, GError **error)
 	return true;
 }
 
+/* False, with an error, when it has written more than it may. */
+static bool is_within(const struct qmp *qmp, GError **error)
+{
+	struct stat info;
+
+	if (qmp->memory < 0 || fstat(qmp->memory, &info) || info.st_size <= qmp->memory_max)
+		return true;
+	if (fcntl(qmp->memory, F_ADD_SEALS, F_SEAL_GROW))
+		g_warning("%s: what its QEMU writes cannot be limited: %s", qmp->what, g_strerror(errno));
+	return xd_fail(error, XD_ERROR_DEVICE, "%s: its QEMU writes more than %" G_GINT64_FORMAT " bytes",
+	               qmp->what, (gint64)qmp->memory_max);
+}
+
 static bool fail_connection(const struct qmp *qmp, int number, GError **error)
 {
 	/* Refused: its socket has a name, and nobody listens there yet, or any more. */
@@ -73,9 +91,9 @@ static bool wait_for(const struct qmp *qmp, short events, GError **error)
 	struct pollfd poll_fd = { .fd = qmp->fd, .events = events };
 
 	do {
-		if (!has_time(qmp, error))
+		if (!has_time(qmp, error) || !is_within(qmp, error))
 			return false;
-	} while (poll(&poll_fd, 1, CANCEL_CHECK_MS) <= 0);
+	} while (poll(&poll_fd, 1, qmp->memory < 0 ? CANCEL_CHECK_MS : GROWTH_CHECK_MS) <= 0);
 	return true;
 }
 
@@ -235,6 +253,7 @@ struct qmp *qmp_open(const char *path, const char *what, int timeout_ms, const g
 	qmp->what = g_strdup(what);
 	qmp->cancelled = cancelled;
 	qmp->deadline = g_get_monotonic_time() + (gint64)timeout_ms * 1000;
+	qmp->memory = -1;
 	qmp->input = g_string_new(NULL);
 	qmp->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (qmp->fd < 0)
@@ -243,6 +262,12 @@ struct qmp *qmp_open(const char *path, const char *what, int timeout_ms, const g
 		return qmp;
 	qmp_close(qmp);
 	return NULL;
+}
+
+void qmp_limit(struct qmp *qmp, int memory, goffset max_bytes)
+{
+	qmp->memory = memory;
+	qmp->memory_max = max_bytes;
 }
 
 void qmp_close(struct qmp *qmp)

@@ -22,6 +22,9 @@ struct qmp;
 struct qmp *qmp_open(const char *path, const char *what, int timeout_ms, const gint *cancelled,
                      GError **error);
 void qmp_close(struct qmp *qmp);
+/* What QEMU is to write to, a memfd that may be sealed: while a command is waited for it grows beyond so many bytes by what is
+ * written in a few ms, and the command fails then. */
+void qmp_limit(struct qmp *qmp, int memory, goffset max_bytes);
 /*
  * One command. Takes arguments, which may be NULL; fd goes with it, or -1. The answer, when it is wanted, is what QEMU
  * returned, to be freed with json_node_unref(). Errors: those of qmp_open(), and XD_ERROR_DEVICE with QEMU's own words.

@@ -751,7 +751,8 @@ static bool is_picture(int picture)
 
 int screen_shoot(struct screen *screen, const gint *cancelled, GError **error)
 {
-	int picture = memfd_create("screen", MFD_CLOEXEC), end = picture >= 0 ? write_end(picture) : -1;
+	int picture = memfd_create("screen", MFD_CLOEXEC | MFD_ALLOW_SEALING),
+	    end = picture >= 0 ? write_end(picture) : -1;
 	struct qmp *qmp = end >= 0 ? talk(screen, cancelled, error) : NULL;
 	bool ok = false;
 
@@ -759,6 +760,8 @@ int screen_shoot(struct screen *screen, const gint *cancelled, GError **error)
 		xd_fail(error, XD_ERROR_DEVICE, "%s: no memory for a picture: %s", screen->what,
 		        g_strerror(errno));
 	if (qmp) {
+		/* The guest says how large its screen is, and a QEMU with images may write more than it wants. */
+		qmp_limit(qmp, picture, PICTURE_MAX);
 		/* The set goes with the connection. */
 		ok = qmp_call(qmp, "add-fd", object("fdset-id", FDSET), end, NULL, error) &&
 		     qmp_call(qmp, "screendump", named("filename", "/dev/fdset/" G_STRINGIFY(FDSET)), -1,
@@ -766,6 +769,9 @@ int screen_shoot(struct screen *screen, const gint *cancelled, GError **error)
 		     qmp_call(qmp, "remove-fd", object("fdset-id", FDSET), -1, NULL, error);
 	}
 	qmp_close(qmp);
+	/* One that was not waited for any more may be at it still. */
+	if (picture >= 0 && fcntl(picture, F_ADD_SEALS, F_SEAL_GROW))
+		g_warning("%s: its picture: %s", screen->what, g_strerror(errno));
 	if (end >= 0)
 		close(end);
 	if (ok && !is_picture(picture))

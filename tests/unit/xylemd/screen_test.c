@@ -22,8 +22,10 @@
 #include "qmp.h"
 #include "screen.h"
 
-#define UUID     "11111111-2222-3333-4444-555555555501"
-#define DEADLINE (20 * G_USEC_PER_SEC)
+#define UUID      "11111111-2222-3333-4444-555555555501"
+#define DEADLINE  (20 * G_USEC_PER_SEC)
+
+#define HUGE_ROWS 256 /* of a MiB */
 
 /* ---- the QEMU that is played ---- */
 
@@ -40,12 +42,29 @@ static void say_often(int fd, const char *text, int times)
 }
 
 static int dels;
+static bool huge;
+
+/* A picture as large as its guest wants. */
+static void draw_huge(int fd, int given)
+{
+	static char row[1 << 20] = "P6\n";
+	int rows = 0;
+
+	while (rows < HUGE_ROWS && given >= 0 && write(given, row, sizeof(row)) == (ssize_t)sizeof(row)) {
+		rows++;
+		g_usleep(3000);
+	}
+	fprintf(stderr, "drew %d rows\n", rows);
+	say(fd, "{\"return\": {}}\r\n");
+}
 
 static void answer(int fd, const char *command, int given)
 {
 	say(fd, "{\"event\": \"VNC_CONNECTED\", \"data\": {\"a\": [1, 2, \"]]\"]}}\r\n");
 	if (strstr(command, "query-vnc"))
 		say(fd, "{\"return\": {\"enabled\": true, \"service\": \"5907\"}}\r\n");
+	else if (strstr(command, "screendump") && huge)
+		draw_huge(fd, given);
 	else if (strstr(command, "screendump") && (given < 0 || write(given, "P6\n1 1\n255\nabc", 14) != 14))
 		say(fd, "{\"error\": {\"class\": \"GenericError\", \"desc\": \"no descriptor\"}}\r\n");
 	else if (strstr(command, "blockdev-add") || strstr(command, "device_add"))
@@ -138,6 +157,7 @@ static int be_qemu(int argc, char **argv)
 		fputs("a line before\nport 5900 is in use\n", stderr);
 		_exit(1);
 	}
+	huge = !strcmp(name, "huge");
 	if (!strcmp(name, "serves"))
 		try_to_break_out();
 	sock = listen_at(path);
@@ -349,6 +369,38 @@ static void test_image(void)
 	screen_end(UUID, "images");
 }
 
+static bool said_rows(void)
+{
+	g_autofree char *path = in_folder("log");
+	g_autofree char *text = NULL;
+
+	return g_file_get_contents(path, &text, NULL, NULL) && strstr(text, " rows\n");
+}
+
+/* A guest with a screen and an image: the one that serves both may write files of any size, and the guest says how large its
+ * screen is. A picture of half a GiB was held in dom0's memory. */
+static void test_huge_picture(void)
+{
+	struct screen_identity who = { .guest = "huge", .uuid = UUID, .part = "disks", .domid = 7 };
+	g_autoptr(GError) error = NULL;
+	struct screen *screen = screen_start(NULL, &who, 0, &cancelled, &owner, &error);
+	g_autofree char *path = in_folder("log");
+	g_autofree char *text = NULL;
+	int picture = screen ? screen_shoot(screen, &cancelled, &error) : 0;
+	const char *drew;
+
+	tap_ok(picture < 0 && error && strstr(error->message, "writes more than 67108864 bytes"),
+	       "a picture that is too large is refused: %s", error ? error->message : "");
+	drew = until(said_rows) && g_file_get_contents(path, &text, NULL, NULL) ? strstr(text, "drew ")
+	                                                                        : NULL;
+	tap_ok(drew && atoi(drew + strlen("drew ")) >= 64 && atoi(drew + strlen("drew ")) < HUGE_ROWS,
+	       "and does not grow any further: %.8s", drew ? drew : "");
+	if (picture > 0)
+		close(picture);
+	screen_forget(screen);
+	screen_end(UUID, "huge");
+}
+
 static void test_dies(void)
 {
 	g_autoptr(GError) error = NULL;
@@ -483,6 +535,7 @@ int main(int argc, char **argv)
 	test_arguments();
 	test_serves();
 	test_image();
+	test_huge_picture();
 	test_dies();
 	test_stopped();
 	test_refusals();
