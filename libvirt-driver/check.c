@@ -732,7 +732,8 @@ static int check_net_vlan(const virDomainNetDef *net, const char *name)
 			return conf_refuse("<interface> %s, <vlan><tag id='%u'>: it is %d..%d", name, id,
 			                   VLAN_FIRST, VLAN_LAST);
 		if (seen[id])
-			return conf_refuse("<interface> %s, <vlan><tag id='%u'>: it is there twice", name, id);
+			return conf_refuse("<interface> %s, <vlan><tag id='%u'>: it is there twice", name,
+			                   id);
 		seen[id] = true;
 	}
 	return 0;
