@@ -142,7 +142,7 @@ static bool look_at_all(struct build *b, GError **error)
 		return false;
 	if (b->stream >= 0)
 		return true;
-	image_use_begin(&b->guest->doomed);
+	image_use_begin(&b->guest->doomed, b->op ? NULL : conf->name);
 	b->uses_images = true;
 	if (!worker_unpack(xylemd.worker, conf->kernel, conf->name, &b->kernel, error))
 		return false;

@@ -38,7 +38,8 @@ static guint room_waiting;
 /* That of this thread. */
 static _Thread_local struct {
 	const gint *doomed;
-	gint64 end_us; /* it waits until then */
+	const char *restarted; /* a guest that may wait longer */
+	gint64 end_us;         /* it waits until then */
 } build;
 
 void image_clear(struct image *image)
@@ -92,9 +93,10 @@ guint64 image_room(void)
 	return left;
 }
 
-void image_use_begin(const gint *doomed)
+void image_use_begin(const gint *doomed, const char *restarted)
 {
 	build.doomed = doomed;
+	build.restarted = restarted;
 	build.end_us = g_get_monotonic_time() + ROOM_US;
 	g_mutex_lock(&room_lock);
 	room_users++;
@@ -122,7 +124,16 @@ guint image_waiting(void)
 
 gboolean image_may_wait(void)
 {
-	return g_get_monotonic_time() < build.end_us && !(build.doomed && g_atomic_int_get(build.doomed));
+	if (build.doomed && g_atomic_int_get(build.doomed))
+		return FALSE;
+	if (g_get_monotonic_time() < build.end_us)
+		return TRUE;
+	if (!build.restarted)
+		return FALSE;
+	g_message("guest \"%s\": its restart still waits for other guests' kernels, or for dom0's memory",
+	          build.restarted);
+	build.end_us = g_get_monotonic_time() + ROOM_US;
+	return TRUE;
 }
 
 /*

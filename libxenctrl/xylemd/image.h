@@ -33,8 +33,10 @@ gboolean image_check(const char *path, guint64 max_bytes, guint64 guest_kib, con
 
 /* Around all that a build reads, until its images are cleared. Where dom0's memory is short for one, it waits for other builds
  * to end, as long as any of them does not wait itself: guests that are started together start one after the other then. It waits
- * two minutes at most, and no longer when doomed (atomic; NULL: never) is set. Both, and what is read, in one thread. */
-void image_use_begin(const gint *doomed);
+ * two minutes at most, and no longer when doomed (atomic; NULL: never) is set. Nobody waits for a guest that comes back by itself
+ * (restarted, its name; NULL: another one), and it would be lost: it waits as long as it takes, and the log says so each two
+ * minutes. Both, and what is read, in one thread. */
+void image_use_begin(const gint *doomed, const char *restarted);
 void image_use_end(void);
 /* Whether this thread's build may wait still, for whatever it is. It looks again after IMAGE_LOOK_US at most. */
 gboolean image_may_wait(void);

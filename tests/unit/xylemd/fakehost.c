@@ -910,11 +910,12 @@ gboolean image_check(const char *path, guint64 max_bytes, guint64 guest_kib, con
 	return TRUE;
 }
 
-gint fake_image_users;
+gint fake_image_users, fake_image_patient;
 
-void image_use_begin(const gint *doomed)
+void image_use_begin(const gint *doomed, const char *restarted)
 {
 	(void)doomed;
+	g_atomic_int_set(&fake_image_patient, restarted != NULL);
 	g_atomic_int_inc(&fake_image_users);
 }
 

@@ -56,7 +56,8 @@ extern const char *fake_unread;    /* what the store cannot read or remove: path
 extern gint fake_refusals;         /* how often it could not; atomic */
 extern bool fake_frontends;        /* guests have drivers, which take what is offered */
 
-extern gint fake_image_users; /* builds that have images of kernels now */
+extern gint fake_image_users;   /* builds that have images of kernels now */
+extern gint fake_image_patient; /* the last one to begin may wait for one as long as it takes */
 /* FAKE_SECOND: the first request is acknowledged and no more, the second one done. */
 enum fake_suspend { FAKE_SUSPENDS, FAKE_ACKNOWLEDGES, FAKE_IGNORES, FAKE_SECOND };
 extern enum fake_suspend fake_suspend; /* what guests do that are asked to suspend */

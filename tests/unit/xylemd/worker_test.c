@@ -215,7 +215,7 @@ static gpointer read_another(gpointer path)
 	struct image image = { 0 };
 	gboolean ok;
 
-	image_use_begin(&another_doomed);
+	image_use_begin(&another_doomed, NULL);
 	ok = image_read(&image, path, IMAGE_MAX_RAMDISK_BYTES, "another", "ramdisk", &error);
 	image_clear(&image);
 	image_use_end();
@@ -232,7 +232,7 @@ static void test_images_together(void)
 		g_error("truncate");
 	image_meminfo = meminfo;
 	say_available(meminfo, 40960);
-	image_use_begin(NULL);
+	image_use_begin(NULL, NULL);
 	first = g_thread_new("first", read_another, path);
 	while (image_waiting() < 1)
 		g_usleep(1000);
@@ -241,7 +241,7 @@ static void test_images_together(void)
 	image_use_end();
 	tap_ok(GPOINTER_TO_INT(g_thread_join(first)), "and has it when that ends");
 	say_available(meminfo, 40960);
-	image_use_begin(NULL);
+	image_use_begin(NULL, NULL);
 	first = g_thread_new("first", read_another, path);
 	second = g_thread_new("second", read_another, path);
 	while (image_waiting() < 2)
@@ -274,7 +274,7 @@ static void test_images_never(void)
 		g_error("truncate");
 	image_meminfo = meminfo;
 	say_available(meminfo, 40960);
-	image_use_begin(NULL);
+	image_use_begin(NULL, NULL);
 	begun = g_get_monotonic_time();
 	waits = g_thread_new("waits", read_another, path);
 	while (image_waiting() < 1)
@@ -283,7 +283,7 @@ static void test_images_never(void)
 	       "a build waits for another for so long, and no longer");
 	image_use_end();
 	tap_ok(!GPOINTER_TO_INT(g_thread_join(waits)), "and is refused then");
-	image_use_begin(NULL);
+	image_use_begin(NULL, NULL);
 	waits = g_thread_new("waits", read_another, path);
 	while (image_waiting() < 1)
 		g_usleep(1000);
@@ -447,7 +447,7 @@ static void test_slow_kernel(void)
 }
 
 struct waiter {
-	const char *path;
+	const char *path, *restarted;
 	gint doomed;
 	gint64 took_us, end_us;
 	enum xd_error code;
@@ -461,7 +461,7 @@ static gpointer wait_for_worker(gpointer data)
 	g_autoptr(GError) error = NULL;
 	struct image image = { 0 };
 
-	image_use_begin(&waiter->doomed);
+	image_use_begin(&waiter->doomed, waiter->restarted);
 	waiter->ok = worker_unpack(shared, waiter->path, "waiter", &image, &error);
 	image_clear(&image);
 	image_use_end();
@@ -538,7 +538,16 @@ static void test_all_busy(void)
 	wait_for_worker(&late);
 	tap_ok(!late.ok && late.code == XD_ERROR_TIMEOUT && late.took_us >= ROOM_US,
 	       "where none becomes free it is told after a while");
+	late.restarted = "reboots";
+	waits[0] = g_thread_new("late", wait_for_worker, &late);
+	until_waiting(1);
+	g_usleep(2 * ROOM_US);
+	until_waiting(1);
+	g_mutex_lock(&shared->lock);
 	shared->at_work = 0;
+	g_mutex_unlock(&shared->lock);
+	g_thread_join(waits[0]);
+	tap_ok(late.ok && late.took_us > 2 * ROOM_US, "a guest that reboots waits until it has its turn");
 	worker_free(shared);
 	unlink(slow);
 	unlink(path);
