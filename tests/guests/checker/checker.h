@@ -6,6 +6,7 @@
  *	main.c      workers (one for each vcpu), their rounds, suspend and resume
  *	pages.c     pages, what is in them, and what is done to them
  *	tables.c    trees of page tables: made, pinned, loaded, changed, unpinned
+ *	registers.c vector registers and control words, which nothing else uses
  *	rings.c     console and xenstore
  *
  * What the format of a saved PV guest asks (xen's docs/specs/libxc-migration-stream.pandoc, xen/arch-x86/xen.h): all frame
@@ -78,6 +79,12 @@ void tree_fork(struct worker *w);
 void tree_change(struct worker *w);
 void tree_pin(struct worker *w);                 /* before a suspend */
 unsigned long tree_root(const struct worker *w); /* the frame of the L4 that it runs on */
+
+/* ---- registers.c ---- */
+void registers_begin(struct worker *w); /* on its vcpu: its numbers into its registers */
+void registers_check(struct worker *w);
+bool registers_wide(void);      /* whether the guest has AVX */
+uint64_t registers_wrong(void); /* how many checks have failed */
 
 /* ---- rings.c ---- */
 void rings_init(void); /* after start_info was written anew, too */

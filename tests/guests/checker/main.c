@@ -183,13 +183,13 @@ static void tell(void)
 		if (workers[i].rounds < rounds)
 			rounds = workers[i].rounds;
 	tell_number(&at, rounds);
-	tell_number(&at, pages_wrong());
+	tell_number(&at, pages_wrong() + registers_wrong());
 	tell_number(&at, resumed_here);
 	tell_number(&at, resumed_anew);
 	at[-1] = '\0';
 	if (!store_write("data/checker", text))
 		say("checker: data/checker cannot be written");
-	say("checker: rounds %lu wrong %lu", rounds, pages_wrong());
+	say("checker: rounds %lu wrong %lu", rounds, pages_wrong() + registers_wrong());
 }
 
 static void set_up_grants(void)
@@ -230,6 +230,7 @@ static void work(struct worker *w)
 	uint64_t began = system_time_ns();
 
 	pages_round(w);
+	registers_check(w);
 	w->rounds++;
 	if (began > w->ticked_ns + LATE_NS)
 		FAIL("vcpu %u has had no timer event for %lu ms", w->id, (began - w->ticked_ns) / 1000000);
@@ -261,6 +262,7 @@ static void begin_events(struct worker *w)
 static void __attribute__((noreturn)) worker_main(struct worker *w)
 {
 	entry_points();
+	registers_begin(w);
 	w->stopped = false;
 	begin_events(w);
 	for (;;) {
@@ -461,7 +463,9 @@ void child_main(void)
 	bind_events();
 	store_write("control/feature-suspend", "1");
 	store_watch(true);
+	registers_begin(&workers[0]);
 	say("checker: up, %u vcpus, %lu pages", worker_count, pages_count());
+	say("checker: vector registers of %u bytes", registers_wide() ? 32 : 16);
 	begin_events(&workers[0]);
 	for (unsigned i = 1; i < worker_count; i++)
 		bring_up(&workers[i], true);
