@@ -51,6 +51,7 @@ void device_publish(struct guest *guest, const char *detail);
 
 /* ---- device_disk.c ---- */
 void op_resize(struct op *op);
+void op_set_disk_limits(struct op *op);
 /* False when a domain that is not ours has the same block device, unless both only read. */
 bool device_check_foreign(struct guest *guest, const struct disk_conf *conf, const struct disk *disk,
                           GError **error);
@@ -70,6 +71,9 @@ bool device_images_lost(struct guest *guest, bool domain_lives);
 /* All that the guest has asked of them is written. */
 bool device_images_settle(struct guest *guest, GError **error);
 bool device_image_resize(struct guest *guest, const struct disk_conf *conf, uint64_t bytes, GError **error);
+/* It has its configuration's limits from now on. */
+bool device_image_limit(struct guest *guest, const struct disk_conf *conf, const struct disk *disk,
+                        GError **error);
 
 /* ---- device_console.c ---- */
 /* Their nodes are in the store: xenconsoled has them. */

@@ -268,6 +268,35 @@ void op_resize(struct op *op)
 		op_succeed(op);
 }
 
+void op_set_disk_limits(struct op *op)
+{
+	struct guest *guest = op->guest;
+	g_autoptr(GVariant) limits = NULL;
+	g_autofree char *what = NULL;
+	g_autoptr(GError) error = NULL;
+	struct disk_conf *disk, wanted;
+	const char *vdev;
+	guint index = 0;
+
+	g_variant_get(op->argument, "(&s@a{st})", &vdev, &limits);
+	what = g_strdup_printf("guest \"%s\", disk %.64s", guest->name, vdev);
+	disk = guestconf_find_disk(guest->journal->conf, vdev, &index);
+	if (!disk) {
+		xd_fail(&error, XD_ERROR_NOT_FOUND, "guest \"%s\": it has no disk %.64s", guest->name, vdev);
+	} else {
+		wanted = *disk;
+		if (disk_conf_limits(&wanted, limits, what, &error))
+			device_image_limit(guest, &wanted, g_ptr_array_index(guest->disks, index), &error);
+	}
+	if (error) {
+		op_fail(op, error);
+		return;
+	}
+	disk->limits = wanted.limits;
+	device_publish(guest, "limits");
+	op_succeed(op);
+}
+
 const struct device_class device_disk = {
 	.name = "disk",
 	.type = "vbd",

@@ -32,7 +32,8 @@ bool device_image_serve(struct guest *guest, const struct disk_conf *conf, struc
 		                      .block = !conf->is_file,
 		                      .cdrom = conf->cdrom,
 		                      .readonly = conf->readonly,
-		                      .discard = conf->discard };
+		                      .discard = conf->discard,
+		                      .limits = conf->limits };
 
 	image.fd = disk_image(disk, conf, &image.direct, error);
 	if (image.fd < 0)
@@ -159,4 +160,16 @@ bool device_image_resize(struct guest *guest, const struct disk_conf *conf, uint
 		               " bytes, and does not shrink while it is used",
 		               guest->name, conf->vdev, sectors * 512);
 	return screen_image_resize(guest->screen, conf->devid, bytes, &guest->doomed, error);
+}
+
+bool device_image_limit(struct guest *guest, const struct disk_conf *conf, const struct disk *disk,
+                        GError **error)
+{
+	if (!guest->screen || !disk_is_served(disk))
+		return xd_fail(error, XD_ERROR_DEVICE, "guest \"%s\", disk %s: no QEMU serves it",
+		               guest->name, conf->vdev);
+	if (screen_image_limit(guest->screen, conf->devid, &conf->limits, &guest->doomed, error))
+		return true;
+	g_prefix_error(error, "disk %s: ", conf->vdev);
+	return false;
 }

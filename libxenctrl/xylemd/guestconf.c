@@ -7,6 +7,7 @@
 #include "confkeys.h"
 #include "consoleconf.h"
 #include "error.h"
+#include "limitconf.h"
 
 #define MAX_NAME_BYTES  255
 #define DOWNTIME_US_MAX 60000000u
@@ -29,10 +30,10 @@ static const struct key guest_keys[] = {
 };
 
 static const struct key disk_keys[] = {
-	{ "class", "s", false },  { "vdev", "s", true },      { "source", "s", true },
-	{ "type", "s", true },    { "readonly", "b", false }, { "shareable", "b", false },
-	{ "cache", "s", false },  { "discard", "b", false },  { "device", "s", false },
-	{ "format", "s", false },
+	{ "class", "s", false },  { "vdev", "s", true },        { "source", "s", true },
+	{ "type", "s", true },    { "readonly", "b", false },   { "shareable", "b", false },
+	{ "cache", "s", false },  { "discard", "b", false },    { "device", "s", false },
+	{ "format", "s", false }, { "limits", "a{st}", false },
 };
 
 static const struct key nic_keys[] = {
@@ -177,6 +178,7 @@ struct disk_conf *disk_conf_parse(GVariant *given, const char *what, GError **er
 	static const char *const types[] = { "block", "file" }, *const devices[] = { "disk", "cdrom" };
 	g_auto(GVariantDict) held = G_VARIANT_DICT_INIT(NULL);
 	GVariantDict *dict = &held;
+	g_autoptr(GVariant) limits = NULL;
 	struct disk_conf *disk;
 	gboolean flag;
 	int type = 0, device = 0, cache = DISK_CACHE_DEFAULT, format = DISK_RAW;
@@ -219,10 +221,28 @@ struct disk_conf *disk_conf_parse(GVariant *given, const char *what, GError **er
 		xd_fail(error, XD_ERROR_NOT_SUPPORTED, "%s: cache=\"writeback\" needs a file disk", what);
 		goto fail;
 	}
+	limits = g_variant_dict_lookup_value(dict, "limits", G_VARIANT_TYPE("a{st}"));
+	if (limits && !disk_conf_limits(disk, limits, what, error))
+		goto fail;
 	return disk;
 fail:
 	disk_conf_free(disk);
 	return NULL;
+}
+
+bool disk_conf_limits(struct disk_conf *disk, GVariant *given, const char *what, GError **error)
+{
+	struct io_limits limits;
+
+	if (!limits_parse(given, what, &limits, error))
+		return false;
+	if (disk->format == DISK_RAW)
+		return xd_fail(
+		        error, XD_ERROR_NOT_SUPPORTED,
+		        "%s: limits: the kernel serves raw disks, and limits none; QEMU serves qcow2 images",
+		        what);
+	disk->limits = limits;
+	return true;
 }
 
 /* What the kernel accepts as an interface's name. */
@@ -876,6 +896,8 @@ static GVariant *disk_to_variant(const struct disk_conf *disk)
 		g_variant_builder_add(&b, "{sv}", "device", g_variant_new_string("cdrom"));
 	if (disk->format != DISK_RAW)
 		g_variant_builder_add(&b, "{sv}", "format", g_variant_new_string(format_names[disk->format]));
+	if (io_limits_any(&disk->limits))
+		g_variant_builder_add(&b, "{sv}", "limits", limits_to_variant(&disk->limits));
 	return g_variant_builder_end(&b);
 }
 

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "../src/guestlimits.h"
+#include "../src/iolimits.h"
 #include "xenctrl.h"
 
 #define GUESTCONF_MAX_CPUMAP 1024 /* bytes: 8192 physical CPUs */
@@ -61,7 +62,8 @@ struct disk_conf {
 	bool cdrom; /* which is read-only */
 	enum disk_cache cache;
 	enum disk_format format;
-	uint32_t devid; /* number of the virtual device, from vdev */
+	struct io_limits limits; /* of what QEMU serves */
+	uint32_t devid;          /* number of the virtual device, from vdev */
 };
 
 struct nic_conf {
@@ -147,6 +149,8 @@ struct disk_conf *disk_conf_parse(GVariant *dict, const char *what, GError **err
 struct nic_conf *nic_conf_parse(GVariant *dict, const char *what, GError **error);
 struct screen_conf *screen_conf_parse(GVariant *dict, const char *what, GError **error);
 void disk_conf_free(struct disk_conf *disk);
+/* What SetDiskLimits is given, and the key "limits": in place of those that it has. An error changes nothing. */
+bool disk_conf_limits(struct disk_conf *disk, GVariant *dict, const char *what, GError **error);
 /* As QEMU and the key "format" call it. */
 const char *disk_format_name(enum disk_format format);
 /* Whether a disk of the guest is QEMU's to serve. */

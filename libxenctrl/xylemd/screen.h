@@ -99,6 +99,7 @@ struct screen_image {
 	uint32_t devid;
 	enum disk_format format;
 	bool block, cdrom, readonly, discard, direct;
+	struct io_limits limits;
 	int fd;
 };
 
@@ -112,6 +113,9 @@ bool screen_image_add(struct screen *screen, const struct screen_image *image, c
 bool screen_image_remove(struct screen *screen, uint32_t devid, const gint *cancelled, GError **error);
 bool screen_image_resize(struct screen *screen, uint32_t devid, uint64_t bytes, const gint *cancelled,
                          GError **error);
+/* In place of those that it has; requests that wait go by the new ones. */
+bool screen_image_limit(struct screen *screen, uint32_t devid, const struct io_limits *limits,
+                        const gint *cancelled, GError **error);
 /* All that the guest has asked of its disks is written. */
 bool screen_settle(struct screen *screen, const gint *cancelled, GError **error);
 

@@ -534,6 +534,15 @@ static gboolean handle_resize_disk(XdXylemd1 *service, GDBusMethodInvocation *ca
 	return submit_live(call, name, op_resize, "resize", g_variant_new("(st)", vdev, bytes));
 }
 
+static gboolean handle_set_disk_limits(XdXylemd1 *service, GDBusMethodInvocation *call, const char *name,
+                                       const char *vdev, GVariant *limits, gpointer data)
+{
+	(void)service;
+	(void)data;
+	return submit_live(call, name, op_set_disk_limits, "limits",
+	                   g_variant_new("(s@a{st})", vdev, limits));
+}
+
 static gboolean handle_set_memory(XdXylemd1 *service, GDBusMethodInvocation *call, const char *name,
                                   guint64 kib, gpointer data)
 {
@@ -948,6 +957,7 @@ void service_start(XdXylemd1 *service)
 	g_signal_connect(service, "handle-attach-device", G_CALLBACK(handle_attach), NULL);
 	g_signal_connect(service, "handle-detach-device", G_CALLBACK(handle_detach), NULL);
 	g_signal_connect(service, "handle-resize-disk", G_CALLBACK(handle_resize_disk), NULL);
+	g_signal_connect(service, "handle-set-disk-limits", G_CALLBACK(handle_set_disk_limits), NULL);
 	g_signal_connect(service, "handle-set-memory", G_CALLBACK(handle_set_memory), NULL);
 	g_signal_connect(service, "handle-set-vcpus", G_CALLBACK(handle_set_vcpus), NULL);
 	g_signal_connect(service, "handle-set-scheduler", G_CALLBACK(handle_set_scheduler), NULL);

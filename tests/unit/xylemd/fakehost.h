@@ -79,6 +79,7 @@ extern int fake_screens;   /* how many were started since the last was taken dow
 extern int fake_images;    /* how many they were given, less those that were taken back */
 extern int fake_quits;     /* how often one was told to end by itself */
 extern bool fake_no_image; /* QEMU has an image, and does not say so in time */
+extern guint64 fake_limit; /* total_bytes_sec of the image that was limited last */
 extern bool fake_unsynced; /* what was written to an image is lost */
 
 void fake_lock(void);

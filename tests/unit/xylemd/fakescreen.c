@@ -19,6 +19,7 @@ int fake_screens;
 int fake_images;
 int fake_quits;
 bool fake_no_image, fake_unsynced;
+guint64 fake_limit;
 
 bool screen_check(const struct screen_conf *conf, const char *guest, GError **error)
 {
@@ -147,6 +148,7 @@ bool screen_image_add(struct screen *screen, const struct screen_image *image, c
 	(void)cancelled;
 	fake_lock();
 	fake_images++;
+	fake_limit = image->limits.value[IO_RATE];
 	fake_unlock();
 	if (fake_no_image)
 		return xd_fail(error, XD_ERROR_DEVICE, "it does not answer in time");
@@ -167,6 +169,18 @@ bool screen_image_resize(struct screen *screen, uint32_t devid, uint64_t bytes, 
                          GError **error)
 {
 	(void)screen, (void)devid, (void)bytes, (void)cancelled, (void)error;
+	return true;
+}
+
+bool screen_image_limit(struct screen *screen, uint32_t devid, const struct io_limits *limits,
+                        const gint *cancelled, GError **error)
+{
+	(void)screen, (void)devid, (void)cancelled;
+	if (fake_no_image)
+		return xd_fail(error, XD_ERROR_DEVICE, "it does not answer in time");
+	fake_lock();
+	fake_limit = limits->value[IO_RATE];
+	fake_unlock();
 	return true;
 }
 

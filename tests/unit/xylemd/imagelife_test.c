@@ -98,11 +98,83 @@ static void test_image(void)
 	end(make("Destroy", g_variant_new("(s)", g.uuid)));
 }
 
+static struct call *limit(const struct test_guest *g, const char *vdev, const char *limits)
+{
+	return make("SetDiskLimits",
+	            g_variant_new("(ss@a{st})", g->uuid, vdev, g_variant_new_parsed(limits)));
+}
+
+static guint64 limit_now(void)
+{
+	guint64 now;
+
+	fake_lock();
+	now = fake_limit;
+	fake_unlock();
+	return now;
+}
+
+/* Limits of an image: of the running guest at once, and of each domain that follows. */
+static void test_limits(void)
+{
+	struct test_guest g;
+	struct call *call;
+	uint32_t domid;
+
+	new_guest(&g);
+	create(&g, false);
+	call = limit(&g, "xvda", "@a{st} {'total_bytes_sec': 5}");
+	tap_ok(!call->good && !g_strcmp0(call->error, "org.xylem.Error.NotSupported"),
+	       "a disk that the kernel serves has no limits");
+	end(call);
+	end(make("Destroy", g_variant_new("(s)", g.uuid)));
+	with_image = true;
+	new_guest(&g);
+	create(&g, false);
+	with_image = false;
+	domid = fake_find(g.id);
+	tap_ok(!limit_now(), "an image begins without limits");
+	call = limit(&g, "xvda", "@a{st} {'total_bytes_sec': 1000}");
+	tap_ok(call->good && limit_now() == 1000, "and is given some");
+	end(call);
+	call = limit(&g, "xvda", "@a{st} {'total_bytes_sec': 2000, 'read_bytes_sec': 5}");
+	tap_ok(!call->good && !g_strcmp0(call->error, "org.xylem.Error.InvalidArgument") &&
+	               limit_now() == 1000,
+	       "none that exclude each other");
+	end(call);
+	call = limit(&g, "xvdz", "@a{st} {}");
+	tap_ok(!call->good && !g_strcmp0(call->error, "org.xylem.Error.NotFound"), "no other disk is");
+	end(call);
+	fake_no_image = true;
+	call = limit(&g, "xvda", "@a{st} {'total_bytes_sec': 3000}");
+	tap_ok(!call->good && !g_strcmp0(call->error, "org.xylem.Error.Device"),
+	       "what QEMU does not take is an error");
+	end(call);
+	fake_no_image = false;
+	fake_limit = 0;
+	fake_stop(domid, XYL_SHUTDOWN_REBOOT);
+	settle(&g);
+	UNTIL(fake_find(g.id) && fake_find(g.id) != domid);
+	settle(&g);
+	tap_ok(limit_now() == 1000, "what it took holds after a reboot");
+	call = limit(&g, "xvda", "@a{st} {}");
+	tap_ok(call->good && !limit_now(), "until it is taken back");
+	end(call);
+	fake_screen_dies();
+	settle(&g);
+	call = limit(&g, "xvda", "@a{st} {'total_bytes_sec': 1}");
+	tap_ok(!call->good && !g_strcmp0(call->error, "org.xylem.Error.Device"),
+	       "an image that is gone with its QEMU has none");
+	end(call);
+	end(make("Destroy", g_variant_new("(s)", g.uuid)));
+}
+
 int main(void)
 {
 	g_log_set_writer_func(quiet, NULL, NULL);
 	set_up();
 	test_image();
+	test_limits();
 	g_rmdir(dir);
 	g_rmdir(dump_dir);
 	g_free(dump_dir);

@@ -67,9 +67,10 @@ static void answer(int fd, const char *command, int given)
 		draw_huge(fd, given);
 	else if (strstr(command, "screendump") && (given < 0 || write(given, "P6\n1 1\n255\nabc", 14) != 14))
 		say(fd, "{\"error\": {\"class\": \"GenericError\", \"desc\": \"no descriptor\"}}\r\n");
-	else if (strstr(command, "blockdev-add") || strstr(command, "device_add"))
+	else if (strstr(command, "blockdev-add") || strstr(command, "device_add") ||
+	         strstr(command, "object-") || strstr(command, "qom-set"))
 		fprintf(stderr, "asked: %s", command),
-		        say(fd, strstr(command, "\"vdev\":\"xvdz\"")
+		        say(fd, strstr(command, "\"vdev\":\"xvdz\"") || strstr(command, "\"bps-read\":13")
 		                        ? "{\"error\": {\"desc\": \"no more\"}}\r\n"
 		                        : "{\"return\": {}}\r\n");
 	else if (strstr(command, "blockdev-del") && dels++ < 2)
@@ -328,6 +329,66 @@ static bool said_device(void)
 	return g_file_get_contents(path, &text, NULL, NULL) && strstr(text, "xen-disk");
 }
 
+static bool said_new_limits(void)
+{
+	g_autofree char *path = in_folder("log");
+	g_autofree char *text = NULL;
+
+	return g_file_get_contents(path, &text, NULL, NULL) && strstr(text, "qom-set");
+}
+
+static bool said_limits_gone(void)
+{
+	g_autofree char *path = in_folder("log");
+	g_autofree char *text = NULL;
+
+	return g_file_get_contents(path, &text, NULL, NULL) &&
+	       strstr(text, "\"object-del\",\"arguments\":{\"id\":\"limits5\"}");
+}
+
+/* All limits, named as QEMU does; what is not limited, too, as it would stay otherwise. */
+#define QEMU_LIMITS(total, read, size)                                                                                     \
+	"{\"bps-total\":" total ",\"bps-total-max\":0,\"bps-total-max-length\":1,\"bps-read\":" read                       \
+	",\"bps-read-max\":0,\"bps-read-max-length\":1,\"bps-write\":0,\"bps-write-max\":0,\"bps-write-max-length\":1,"    \
+	"\"iops-total\":7,\"iops-total-max\":8,\"iops-total-max-length\":9,\"iops-read\":0,\"iops-read-max\":0,"           \
+	"\"iops-read-max-length\":1,\"iops-write\":0,\"iops-write-max\":0,\"iops-write-max-length\":1,\"iops-size\":" size \
+	"}"
+
+/* The image's limits are there before it is, and change while it is served. */
+static void test_limits(struct screen *screen, struct screen_image *image)
+{
+	g_autofree char *path = in_folder("log");
+	g_autofree char *text = NULL;
+	g_autofree char *after = NULL;
+	g_autoptr(GError) error = NULL;
+	const char *object, *node;
+	bool ok;
+
+	if (!g_file_get_contents(path, &text, NULL, NULL))
+		text = g_strdup("");
+	object = strstr(text, "{\"qom-type\":\"throttle-group\",\"id\":\"limits5\",\"limits\":" QEMU_LIMITS(
+	                              "1000", "0", "4096") "}");
+	node = strstr(text,
+	              "{\"driver\":\"throttle\",\"node-name\":\"image5\",\"throttle-group\":\"limits5\","
+	              "\"read-only\":false,\"discard\":\"unmap\"");
+	tap_ok(object && node && object < node, "its limits are there before it is: %s", text);
+	image->limits.value[IO_RATE] = 0;
+	image->limits.value[IO_RATE + 1] = 5;
+	image->limits.value[IO_SIZE] = 0;
+	ok = screen_image_limit(screen, 5, &image->limits, &cancelled, &error);
+	until(said_new_limits);
+	tap_ok(ok && g_file_get_contents(path, &after, NULL, NULL) &&
+	               strstr(after,
+	                      "{\"path\":\"/objects/limits5\",\"property\":\"limits\",\"value\":" QEMU_LIMITS(
+	                              "0", "5", "0") "}"),
+	       "and others are set in their place");
+	image->limits.value[IO_RATE + 1] = 13;
+	ok = !screen_image_limit(screen, 5, &image->limits, &cancelled, &error) && error &&
+	     strstr(error->message, "\"images\"") && strstr(error->message, "no more");
+	tap_ok(ok, "what it refuses is told: %s", error ? error->message : "");
+	image->limits.value[IO_RATE + 1] = 5;
+}
+
 /* A QEMU without a screen, which is given an image: whatever that names, it is told to open nothing else. */
 static void test_image(void)
 {
@@ -342,6 +403,11 @@ static void test_image(void)
 	g_autofree char *how = NULL;
 	bool ok;
 
+	image.limits.value[IO_RATE] = 1000;
+	image.limits.value[IO_RATE + 3] = 7;
+	image.limits.value[IO_BURST + 3] = 8;
+	image.limits.value[IO_SECONDS + 3] = 9;
+	image.limits.value[IO_SIZE] = 4096;
 	told = freed = 0;
 	screen = screen_start(NULL, &who, 0, &cancelled, &owner, &error);
 	if (!tap_ok(screen && !screen_port(screen), "one without a screen%s%s", error ? ": " : "",
@@ -352,6 +418,7 @@ static void test_image(void)
 	tap_ok(ok && g_file_get_contents(path, &text, NULL, NULL) && strstr(text, "\"backing\":null") &&
 	               strstr(text, "\"filename\":\"/dev/fdset/21\"") && strstr(text, "\"driver\":\"qcow2\""),
 	       "an image is given, and nothing behind it");
+	test_limits(screen, &image);
 	image.vdev = "xvdz";
 	ok = !screen_image_add(screen, &image, &cancelled, &error) && error &&
 	     strstr(error->message, "no more");
@@ -359,6 +426,7 @@ static void test_image(void)
 	g_clear_error(&error);
 	tap_ok(screen_image_remove(screen, 5, &cancelled, &error),
 	       "one that is used for a moment yet is waited for");
+	tap_ok(until(said_limits_gone), "and its limits go with it");
 	tap_ok(screen_settle(screen, &cancelled, &error) &&
 	               screen_image_resize(screen, 5, 1 << 20, &cancelled, &error),
 	       "it writes all, and grows");

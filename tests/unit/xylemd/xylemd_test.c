@@ -22,8 +22,10 @@
 #define GUEST(name, uuid, memory, kernel)                                            \
 	"{'name': <'" name "'>, 'uuid': <'" uuid "'>, 'memory_kib': <uint64 " memory \
 	">, 'kernel': <'" kernel "'>}"
-#define UUID          "11111111-2222-3333-4444-555555555501"
-#define DISK          "'vdev': <'xvda'>, 'source': <'/d'>, 'type': <'block'>"
+#define UUID "11111111-2222-3333-4444-555555555501"
+#define DISK "'vdev': <'xvda'>, 'source': <'/d'>, 'type': <'block'>"
+#define LIMITS(limits) \
+	"{" MINIMAL ", 'disks': <[{" DISK ", 'format': <'qcow2'>, 'limits': <@a{st} {" limits "}>}]>}"
 #define SCREEN(keys)  "{" MINIMAL ", 'screens': <[{" keys "}]>}"
 #define CONSOLE(keys) "{" MINIMAL ", 'console_devices': <[{" keys "}]>}"
 #define NIC           "'mac': <'00:16:3e:00:00:01'>, 'bridge': <'br0'>"
@@ -37,7 +39,8 @@
 	"'disks': <[{'vdev': <'xvda'>, 'source': <'/dev/vg/a'>, 'type': <'block'>}, "                                                                                            \
 	"{'vdev': <'xvdq'>, 'source': <'/img'>, 'type': <'file'>, 'readonly': <true>, 'discard': <false>, "                                                                      \
 	"'cache': <'none'>}, {'vdev': <'hdc'>, 'source': <'/dev/sr0'>, 'type': <'block'>, 'device': <'cdrom'>}, "                                                                \
-	"{'vdev': <'xvde'>, 'source': <'/q'>, 'type': <'file'>, 'format': <'qcow2'>}]>, "                                                                                        \
+	"{'vdev': <'xvde'>, 'source': <'/q'>, 'type': <'file'>, 'format': <'qcow2'>, "                                                                                           \
+	"'limits': <{'total_bytes_sec': uint64 1000, 'size_iops_sec': 4096, 'read_iops_sec': 5}>}]>, "                                                                           \
 	"'nics': <[{'mac': <'00:16:3E:00:00:0A'>, 'bridge': <'xenbr0'>, 'mtu': <uint32 9000>}, "                                                                                 \
 	"{'mac': <'00:16:3e:00:00:0b'>, 'bridge': <'br1'>, 'ifname': <'web0'>, 'link': <false>}]>, 'screens': <[{'type': <'vnc'>, 'listen': <'::1'>, 'port': <uint32 5901>}]>, " \
 	"'console_devices': <[{'type': <'pty'>}, {'type': <'file'>, 'path': <'/log'>}, "                                                                                         \
@@ -144,6 +147,30 @@ static void test_refusals(void)
 		  "a socket has neither" },
 		{ "{" MINIMAL ", 'screens': <[{'type': <'vnc'>}, {'type': <'vnc'>}]>}",
 		  "more than 1 screen" },
+		{ LIMITS("'group_name': 1"), "limits: unknown \"group_name\"" },
+		{ LIMITS("'total_bytes_sec': 1, 'total_bytes_sec': 2"),
+		  "limits: total_bytes_sec is given twice" },
+		{ LIMITS("'total_bytes_sec': 1, 'read_bytes_sec': 2"),
+		  "total_bytes_sec and read_bytes_sec exclude" },
+		{ LIMITS("'total_iops_sec': 1, 'write_iops_sec': 2"),
+		  "total_iops_sec and write_iops_sec exclude" },
+		{ LIMITS("'total_iops_sec': 1, 'total_iops_sec_max': 2, 'read_iops_sec_max': 2"),
+		  "total_iops_sec_max and read_iops_sec_max exclude" },
+		{ LIMITS("'write_bytes_sec': 1000000000000001"),
+		  "write_bytes_sec 1000000000000001 is more than 1000000000000000" },
+		{ LIMITS("'read_bytes_sec_max': 5"), "read_bytes_sec_max without read_bytes_sec" },
+		{ LIMITS("'read_iops_sec': 6, 'read_iops_sec_max': 5"),
+		  "read_iops_sec_max 5 is less than read_iops_sec 6" },
+		{ LIMITS("'total_iops_sec': 6, 'total_iops_sec_max_length': 2"),
+		  "total_iops_sec_max_length without total_iops_sec_max" },
+		{ LIMITS("'write_iops_sec': 6, 'write_iops_sec_max': 100000000000000, "
+		         "'write_iops_sec_max_length': 11"),
+		  "write_iops_sec_max_length 11 is too long" },
+		{ LIMITS("'write_iops_sec': 6, 'write_iops_sec_max': 7, "
+		         "'write_iops_sec_max_length': 4294967296"),
+		  "write_iops_sec_max_length 4294967296 is too long" },
+		{ LIMITS("'total_bytes_sec': 6, 'size_iops_sec': 512"),
+		  "size_iops_sec without a limit of requests" },
 		{ CONSOLE("'path': <'/f'>"), "console device 0: type is missing" },
 		{ CONSOLE("'type': <'tls'>"), "type has no value \"tls\"" },
 		{ CONSOLE("'type': <'pty'>, 'number': <uint32 0>"), "number 0 is outside 1..9" },
@@ -177,6 +204,14 @@ static void test_refusals(void)
 	             "cache");
 	check_refuse("{" MINIMAL ", 'disks': <[{" DISK ", 'format': <'qcow2'>, 'shareable': <true>}]>}",
 	             XD_ERROR_NOT_SUPPORTED, "shareable");
+	check_refuse("{" MINIMAL ", 'disks': <[{" DISK ", 'limits': <{'total_iops_sec': uint64 9}>}]>}",
+	             XD_ERROR_NOT_SUPPORTED, "the kernel serves raw disks");
+	check_accept(LIMITS(""), "an image without limits");
+	check_accept(
+	        LIMITS("'read_bytes_sec': 1000000000000000, 'write_bytes_sec': 10, 'write_bytes_sec_max': 100, "
+	               "'write_bytes_sec_max_length': 4294967295, 'total_iops_sec': 1, "
+	               "'total_iops_sec_max_length': 1, 'size_iops_sec': 1"),
+	        "the most that an image's limits may be");
 	check_refuse(SCREEN("'type': <'spice'>"), XD_ERROR_NOT_SUPPORTED, "type \"spice\"");
 	check_accept(SCREEN("'type': <'vnc'>"), "a screen on any port");
 	check_accept(SCREEN("'type': <'vnc'>, 'socket': <'/run/s,1'>"), "a screen on a socket");
@@ -196,6 +231,10 @@ static void test_round_trip(void)
 	tap_ok(((struct disk_conf *)g_ptr_array_index(again->disks, 2))->cdrom &&
 	               ((struct disk_conf *)g_ptr_array_index(again->disks, 2))->readonly,
 	       "a CD drive stays one, and is read-only without being told to");
+	tap_ok(((struct disk_conf *)g_ptr_array_index(again->disks, 3))->limits.value[IO_RATE] == 1000 &&
+	               ((struct disk_conf *)g_ptr_array_index(again->disks, 3))->limits.value[IO_SIZE] ==
+	                       4096,
+	       "limits are kept");
 	tap_ok(!strcmp(conf->uuid, "aaaaaaaa-2222-3333-4444-555555555501"), "the uuid becomes lower case");
 	tap_ok(!strcmp(((struct nic_conf *)g_ptr_array_index(conf->nics, 0))->mac_text, "00:16:3e:00:00:0a"),
 	       "the mac becomes lower case");
