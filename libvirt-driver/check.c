@@ -10,6 +10,7 @@
 
 #include "conf.h"
 #include "consolecheck.h"
+#include "iotunecheck.h"
 #include "screencheck.h"
 
 #include "../libxenctrl/src/guestlimits.h"
@@ -639,7 +640,6 @@ static int check_disk(const virDomainDiskDef *disk)
 		  NOT_HERE },
 		{ disk->blockio.logical_block_size || disk->blockio.physical_block_size, "<blockio>",
 		  NOT_HERE },
-		{ virDomainBlockIoTuneInfoHasAny(&disk->blkdeviotune), "<iotune>", NOT_HERE },
 		{ disk->transient, "<transient>", NOT_HERE },
 		{ disk->startupPolicy != 0, "<source startupPolicy=...>", NOT_HERE },
 		{ disk->domain_name != NULL, "<backenddomain>", "disks are served by Domain-0" },
@@ -689,7 +689,7 @@ static int check_disk(const virDomainDiskDef *disk)
 		if (list[i].here)
 			return conf_refuse("<disk> %s, %s: %s", disk->dst, list[i].element, list[i].why);
 	}
-	return 0;
+	return check_iotune(disk);
 }
 
 static int check_net_source(const virDomainNetDef *net, const char *name)

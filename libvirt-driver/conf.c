@@ -9,6 +9,7 @@
 #include "conf.h"
 #include "check.h"
 #include "consolecheck.h"
+#include "iotunecheck.h"
 #include "screencheck.h"
 
 #include "compat.h"
@@ -100,6 +101,8 @@ static const char *cache_word(const virDomainDiskDef *disk)
 
 static void disk_fill(GVariantBuilder *b, const virDomainDiskDef *disk)
 {
+	struct io_limits limits;
+
 	add_string(b, "vdev", disk->dst);
 	add_string(b, "source", disk->src->path);
 	add_string(b, "type",
@@ -111,6 +114,9 @@ static void disk_fill(GVariantBuilder *b, const virDomainDiskDef *disk)
 		add_string(b, "device", "cdrom");
 	if (conf_is_image(disk))
 		add_string(b, "format", virStorageFileFormatTypeToString(disk->src->format));
+	iotune_take(&limits, &disk->blkdeviotune);
+	if (io_limits_any(&limits))
+		g_variant_builder_add(b, "{sv}", "limits", conf_limits(&limits));
 	if (disk->discard == VIR_DOMAIN_DISK_DISCARD_IGNORE)
 		g_variant_builder_add(b, "{sv}", "discard", g_variant_new_boolean(false));
 }

@@ -22,6 +22,7 @@
 #include "dump.h"
 #include "events.h"
 #include "host.h"
+#include "iotune.h"
 #include "job.h"
 #include "lifecycle.h"
 #include "locks.h"
@@ -476,6 +477,8 @@ static virHypervisorDriver hypervisor_driver = {
 	.domainDetachDeviceFlags = devices_detach_flags,
 	.domainUpdateDeviceFlags = devices_update_flags,
 	.domainDetachDeviceAlias = devices_detach_alias,
+	.domainSetBlockIoTune = iotune_set,
+	.domainGetBlockIoTune = iotune_get,
 	.domainBlockResize = devices_resize,
 	.domainOpenConsole = console_open,
 	.domainOpenChannel = console_open_channel,

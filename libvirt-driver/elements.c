@@ -9,6 +9,7 @@
  * asks for each path in it.
  */
 #include "elements.h"
+#include "iotunecheck.h"
 #include "parse.h"
 
 #include <libxml/xpath.h>
@@ -106,6 +107,27 @@ static const struct element {
 	{ "devices/disk/driver@io", ELEMENT_CARRIED, NULL, NULL },
 	{ "devices/disk/driver@name", ELEMENT_CARRIED, NULL, NULL },
 	{ "devices/disk/driver@type", ELEMENT_CARRIED, NULL, NULL },
+	{ "devices/disk/iotune", ELEMENT_CARRIED, NULL, NULL },
+	{ "devices/disk/iotune/group_name", ELEMENT_REFUSED, IOTUNE_GROUP, NULL },
+	{ "devices/disk/iotune/read_bytes_sec", ELEMENT_CARRIED, NULL, NULL },
+	{ "devices/disk/iotune/read_bytes_sec_max", ELEMENT_CARRIED, NULL, NULL },
+	{ "devices/disk/iotune/read_bytes_sec_max_length", ELEMENT_CARRIED, NULL, NULL },
+	{ "devices/disk/iotune/read_iops_sec", ELEMENT_CARRIED, NULL, NULL },
+	{ "devices/disk/iotune/read_iops_sec_max", ELEMENT_CARRIED, NULL, NULL },
+	{ "devices/disk/iotune/read_iops_sec_max_length", ELEMENT_CARRIED, NULL, NULL },
+	{ "devices/disk/iotune/size_iops_sec", ELEMENT_CARRIED, NULL, NULL },
+	{ "devices/disk/iotune/total_bytes_sec", ELEMENT_CARRIED, NULL, NULL },
+	{ "devices/disk/iotune/total_bytes_sec_max", ELEMENT_CARRIED, NULL, NULL },
+	{ "devices/disk/iotune/total_bytes_sec_max_length", ELEMENT_CARRIED, NULL, NULL },
+	{ "devices/disk/iotune/total_iops_sec", ELEMENT_CARRIED, NULL, NULL },
+	{ "devices/disk/iotune/total_iops_sec_max", ELEMENT_CARRIED, NULL, NULL },
+	{ "devices/disk/iotune/total_iops_sec_max_length", ELEMENT_CARRIED, NULL, NULL },
+	{ "devices/disk/iotune/write_bytes_sec", ELEMENT_CARRIED, NULL, NULL },
+	{ "devices/disk/iotune/write_bytes_sec_max", ELEMENT_CARRIED, NULL, NULL },
+	{ "devices/disk/iotune/write_bytes_sec_max_length", ELEMENT_CARRIED, NULL, NULL },
+	{ "devices/disk/iotune/write_iops_sec", ELEMENT_CARRIED, NULL, NULL },
+	{ "devices/disk/iotune/write_iops_sec_max", ELEMENT_CARRIED, NULL, NULL },
+	{ "devices/disk/iotune/write_iops_sec_max_length", ELEMENT_CARRIED, NULL, NULL },
 	{ "devices/disk/readonly", ELEMENT_CARRIED, NULL, NULL },
 	{ "devices/disk/shareable", ELEMENT_CARRIED, NULL, NULL },
 	{ "devices/disk/source", ELEMENT_CARRIED, NULL, NULL },

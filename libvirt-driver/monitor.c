@@ -462,6 +462,11 @@ int monitor_resize(struct monitor *m, const char *handle, const char *vdev, unsi
 	return call_void(m, "ResizeDisk", g_variant_new("(sst)", handle, vdev, (guint64)bytes), DEVICE_MS);
 }
 
+int monitor_set_disk_limits(struct monitor *m, const char *handle, const char *vdev, GVariant *limits)
+{
+	return call_void(m, "SetDiskLimits", g_variant_new("(ss@a{st})", handle, vdev, limits), DEVICE_MS);
+}
+
 int monitor_set_link(struct monitor *m, const char *handle, const char *mac, bool up)
 {
 	return call_void(m, "SetLink", g_variant_new("(ssb)", handle, mac, up), DEVICE_MS);

@@ -63,6 +63,8 @@ int monitor_set_affinity(struct monitor *m, const char *handle, unsigned int vcp
 int monitor_release_nic(struct monitor *m, const char *handle, unsigned int domid, const char *mac);
 /* vdev: the target of a disk. */
 int monitor_resize(struct monitor *m, const char *handle, const char *vdev, unsigned long long bytes);
+/* Of that disk, all of them: an a{st}. */
+int monitor_set_disk_limits(struct monitor *m, const char *handle, const char *vdev, GVariant *limits);
 /* Of the interface with this address. */
 int monitor_set_link(struct monitor *m, const char *handle, const char *mac, bool up);
 /* event: "poweroff", "reboot", "crash". */

@@ -199,6 +199,8 @@ static int disk_check(const virDomainDiskDef *disk, enum native_format format)
 	if (disk->cachemode != VIR_DOMAIN_DISK_CACHE_DEFAULT)
 		return native_refuse("<disk> %s, cache='%s': " NOT_IN_XL, disk->dst,
 		                     virDomainDiskCacheTypeToString(disk->cachemode));
+	if (virDomainBlockIoTuneInfoHasAny(&disk->blkdeviotune))
+		return native_refuse("<disk> %s, <iotune>: " NOT_IN_XL, disk->dst);
 	if (conf_is_image(disk) && is_phy(disk))
 		return native_refuse("<disk type='block'> %s, a %s image: " NOT_IN_XL " outside of /dev",
 		                     disk->dst, virStorageFileFormatTypeToString(disk->src->format));

@@ -91,6 +91,9 @@ o + set-lifecycle-action g crash preserve --config => virsh dumpxml g | grep -q 
 o + set-lifecycle-action g crash destroy --config
 o + attach-disk g /srv/v.img xvdc --config => virsh domblklist g | grep -q xvdc
 o + detach-disk g xvdc --config => ! virsh domblklist g | grep -q xvdc
+o + attach-disk g /srv/q.qcow2 xvdc --driver qemu --subdriver qcow2 --config => virsh dumpxml g | grep -q qcow2
+o + blkdeviotune g xvdc --read-iops-sec 50 --config => virsh blkdeviotune g xvdc --config | grep -q '^read_iops_sec *: 50$'
+o + detach-disk g xvdc --config => ! virsh domblklist g | grep -q xvdc
 o + attach-interface g bridge xenbr0 --mac 00:16:3e:77:00:99 --config => virsh domiflist g | grep -q 77:00:99
 o + detach-interface g bridge --mac 00:16:3e:77:00:99 --config => ! virsh domiflist g | grep -q 77:00:99
 o + attach-device g /root/v.xml --config => virsh domblklist g | grep -q xvdd
@@ -204,7 +207,8 @@ r + numatune g => virsh numatune g | grep -q '^numa_nodeset *: 0$'
 r - numatune g --nodeset 0 --live
 r - numatune g --config
 r - blkiotune g
-r - blkdeviotune g xvda
+r + blkdeviotune g xvda => virsh blkdeviotune g xvda | grep -q '^total_bytes_sec *: 0$'
+r - blkdeviotune g xvda --total-bytes-sec 1000000 --live
 r - perf g
 r - setvcpu g 1 --disable
 r - change-media g xvda --eject

@@ -21,6 +21,7 @@
 #include "domain_event.h"
 #include "events.h"
 #include "host.h"
+#include "iotune.h"
 #include "lifecycle.h"
 #include "monitor.h"
 #include "played.h"
@@ -134,6 +135,21 @@ int monitor_resize(struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UN
 {
 	g_snprintf(resized, sizeof(resized), "%s %llu", vdev, bytes);
 	return 0;
+}
+
+static char limited[200]; /* what a disk was last, "" where xylemd refuses it */
+static bool no_limits;
+
+int monitor_set_disk_limits(struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED,
+                            const char *vdev, GVariant *limits)
+{
+	g_autoptr(GVariant) held = g_variant_ref_sink(limits);
+	g_autofree char *text = g_variant_print(held, FALSE);
+
+	g_snprintf(limited, sizeof(limited), "%s %s", vdev, no_limits ? "" : text);
+	if (no_limits)
+		virReportError(VIR_ERR_OPERATION_FAILED, "%s", "as the test wants it");
+	return no_limits ? -1 : 0;
 }
 
 int monitor_set_opaque(struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED,
@@ -634,6 +650,158 @@ static void test_events(virDomainPtr dom)
 	ignore_value(lifecycle_destroy(dom));
 }
 
+/* ---- limits of disks ---- */
+
+#define IMAGES                                                                                             \
+	"<domain type='xen'><name>images</name><memory>65536</memory><vcpu>1</vcpu><os><type>linux</type>" \
+	"<kernel>/k</kernel></os><devices><disk type='file'><driver name='qemu' type='qcow2'/><source "    \
+	"file='/q'/><target dev='xvda' bus='xen'/></disk><disk type='file'><source file='/raw'/><target "  \
+	"dev='xvdb' bus='xen'/></disk></devices></domain>"
+
+/* "total_bytes_sec=5 read_iops_sec=7", as virsh would say it. */
+static int limit(virDomainPtr dom, const char *disk, const char *text, unsigned int flags)
+{
+	g_auto(GStrv) words = g_strsplit(text, " ", 0);
+	virTypedParameterPtr params = NULL;
+	int count = 0, max = 0, ret;
+	char **word;
+
+	for (word = words; *word; word++) {
+		char *value = strchr(*word, '=');
+
+		*value++ = '\0';
+		ignore_value(STREQ(*word, "group_name")
+		                     ? virTypedParamsAddString(&params, &count, &max, *word, value)
+		                     : virTypedParamsAddULLong(&params, &count, &max, *word,
+		                                               g_ascii_strtoull(value, NULL, 10)));
+	}
+	limited[0] = '\0';
+	ret = iotune_set(dom, disk, params, count, flags);
+	virTypedParamsFree(params, count);
+	return ret;
+}
+
+static bool limit_refused(virDomainPtr dom, const char *disk, const char *text, unsigned int flags,
+                          const char *says)
+{
+	bool is = limit(dom, disk, text, flags) < 0 && !limited[0] && strstr(virGetLastErrorMessage(), says);
+
+	if (!is)
+		printf("# %s, not %s\n", virGetLastErrorMessage(), says);
+	return is;
+}
+
+/* What is not 0 of them. */
+static char *limits_of(virDomainPtr dom, const char *disk, unsigned int flags)
+{
+	GString *text = g_string_new(NULL);
+	virTypedParameter params[32];
+	int count = 0, i;
+
+	if (iotune_get(dom, disk, NULL, &count, flags) < 0 || count != 19 ||
+	    iotune_get(dom, disk, params, &count, flags) < 0 || count != 19)
+		g_string_append(text, "an error");
+	for (i = 0; i < count && !text->len; i++)
+		if (params[i].type != VIR_TYPED_PARAM_ULLONG)
+			g_string_append(text, "a wrong type");
+	for (i = 0; i < count; i++)
+		if (params[i].value.ul)
+			g_string_append_printf(text, "%s=%llu ", params[i].field, params[i].value.ul);
+	return g_string_free(text, FALSE);
+}
+
+static bool limits_are(virDomainPtr dom, const char *disk, unsigned int flags, const char *wanted)
+{
+	g_autofree char *text = limits_of(dom, disk, flags);
+
+	if (STRNEQ(text, wanted))
+		printf("# %s, not %s\n", text, wanted);
+	return STREQ(text, wanted);
+}
+
+static void test_limits_refused(virDomainPtr dom, unsigned int flags, const char *part)
+{
+	ok(limit_refused(dom, "xvdb", "total_bytes_sec=5", flags, "type='qcow2'") &&
+	           strstr(virGetLastErrorMessage(), "disk xvdb of images"),
+	   part);
+	ok(limit_refused(dom, "xvdz", "total_bytes_sec=5", flags, "images has no disk 'xvdz'"),
+	   "one that it has not");
+	ok(limit_refused(dom, "xvda", "group_name=a total_bytes_sec=5", flags, "group_name: "),
+	   "groups of disks");
+	ok(limit_refused(dom, "xvda", "colour=5", flags, "'colour'") &&
+	           limit_refused(dom, "xvda", "read_iops_sec=5 read_iops_sec=6", flags, "given twice"),
+	   "what is no limit, or twice one");
+	ok(limit_refused(dom, "xvda", "total_iops_sec=5 write_iops_sec=6", flags,
+	                 "total_iops_sec and write_iops_sec exclude each other") &&
+	           limit_refused(dom, "xvda", "total_iops_sec=1000000000000001", flags, "is more than") &&
+	           limit_refused(dom, "xvda", "read_bytes_sec_max=8", flags, "without read_bytes_sec"),
+	   "what cannot be kept");
+	ok(limits_are(dom, "xvda", flags, "") && limits_are(dom, "xvdb", flags, ""),
+	   "and nothing is changed");
+}
+
+static void test_limits(void)
+{
+	const unsigned int live = VIR_DOMAIN_AFFECT_LIVE, config = VIR_DOMAIN_AFFECT_CONFIG;
+	virDomainPtr dom = define_xml(conn, IMAGES);
+	virTypedParameter few[2];
+	g_autofree char *xml = NULL;
+	int count = 2;
+
+	if (!dom)
+		abort();
+	test_limits_refused(dom, config, "limits of a definition's raw disk are refused");
+	ok(limit_refused(dom, "xvda", "total_bytes_sec=5", live, "not running"), "so are live ones of none");
+	ok(limit(dom, "/q", "read_bytes_sec=5 read_bytes_sec_max=50", 0) == 0 &&
+	           limits_are(dom, "xvda", 0, "read_bytes_sec=5 read_bytes_sec_max=50 ") && !limited[0],
+	   "an image's are kept in the definition");
+	ok(limit(dom, "xvda", "read_bytes_sec=0 read_bytes_sec_max=0", config) == 0 &&
+	           limits_are(dom, "xvda", config, ""),
+	   "and taken back");
+	if (lifecycle_create(dom) < 0)
+		abort();
+	test_limits_refused(dom, live, "limits of a running guest's raw disk are refused");
+	g_string_truncate(told, 0);
+	ok(limit(dom, "xvda", "total_bytes_sec=1000 size_iops_sec=512 total_iops_sec=8", live) == 0 &&
+	           STREQ(limited,
+	                 "xvda {'total_bytes_sec': 1000, 'total_iops_sec': 8, 'size_iops_sec': 512}"),
+	   "an image of a running guest is limited");
+	ok(STREQ(told->str, "blkdeviotune.disk=xvda; blkdeviotune.total_bytes_sec=1000; "
+	                    "blkdeviotune.size_iops_sec=512; blkdeviotune.total_iops_sec=8; "),
+	   "clients hear of it");
+	ok(limits_are(dom, "xvda", live, "total_bytes_sec=1000 total_iops_sec=8 size_iops_sec=512 ") &&
+	           limits_are(dom, "xvda", config, ""),
+	   "its definition is not");
+	xml = define_get_xml(dom, 0);
+	ok(xml && strstr(xml, "<total_bytes_sec>1000</total_bytes_sec>") && played_valid("domain.rng", xml),
+	   "its XML shows it");
+	ok(limit(dom, "xvda", "read_bytes_sec=7", live) == 0 &&
+	           STREQ(limited, "xvda {'read_bytes_sec': 7, 'total_iops_sec': 8, 'size_iops_sec': 512}"),
+	   "a limit of what is read is in the place of the one of all, and all else stays");
+	ok(limit_refused(dom, "xvda", "total_iops_sec=0", live, "size_iops_sec without") &&
+	           limit_refused(dom, "xvda", "read_bytes_sec_max_length=2", live,
+	                         "without read_bytes_sec_max"),
+	   "what stays has to fit");
+	g_string_truncate(told, 0);
+	no_limits = true;
+	ok(limit(dom, "xvda", "write_bytes_sec=9", live | config) < 0 && STREQ(limited, "xvda ") &&
+	           limits_are(dom, "xvda", live, "read_bytes_sec=7 total_iops_sec=8 size_iops_sec=512 ") &&
+	           limits_are(dom, "xvda", config, "") && !told->len,
+	   "what xylemd refuses is nowhere");
+	no_limits = false;
+	ok(limit(dom, "xvda", "write_bytes_sec=9", live | config) == 0 &&
+	           limits_are(dom, "xvda", live, "write_bytes_sec=9 total_iops_sec=8 size_iops_sec=512 ") &&
+	           limits_are(dom, "xvda", config, "write_bytes_sec=9 "),
+	   "both have what is set in both, and each the rest of its own");
+	ok(iotune_get(dom, "xvda", few, &count, live) == 0 && count == 2 &&
+	           STREQ(few[1].field, "read_bytes_sec"),
+	   "who has room for two is told two");
+	ok(lifecycle_destroy(dom) == 0 && limits_are(dom, "xvda", 0, "write_bytes_sec=9 "),
+	   "when it has ended the definition's hold");
+	ok(define_undefine(dom) == 0, "it is undefined");
+	virObjectUnref(dom);
+}
+
 static void *start(void *data)
 {
 	return lifecycle_create(data) == 0 ? data : NULL;
@@ -828,6 +996,7 @@ int main(void)
 	test_policy(dom);
 	test_resize(dom);
 	test_events(dom);
+	test_limits();
 	test_rate(dom);
 	test_rate_ends(dom);
 	for (unsigned int i = 0; i < 20; i++)

@@ -181,6 +181,8 @@ NOT_CALLED(monitor_release_nic, struct monitor *m G_GNUC_UNUSED, const char *han
            unsigned int domid G_GNUC_UNUSED, const char *mac G_GNUC_UNUSED)
 NOT_CALLED(monitor_resize, struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED,
            const char *vdev G_GNUC_UNUSED, unsigned long long bytes G_GNUC_UNUSED)
+NOT_CALLED(monitor_set_disk_limits, struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED,
+           const char *vdev G_GNUC_UNUSED, GVariant *limits G_GNUC_UNUSED)
 NOT_CALLED(monitor_set_policy, struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED,
            const char *event G_GNUC_UNUSED, const char *action G_GNUC_UNUSED)
 NOT_CALLED(monitor_set_opaque, struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED,

@@ -19,6 +19,7 @@
 #include "devices.h"
 #include "domain.h"
 #include "dump.h"
+#include "iotune.h"
 #include "lifecycle.h"
 #include "locking/domain_lock.h"
 #include "monitor.h"
@@ -42,11 +43,12 @@
 #define WORKERS_MAX  20
 #define WORKERS_PRIO 5
 
-#define XML                                                                                                  \
-	"<domain type='xen'><name>guest%02d</name><uuid>5f2b7e10-0000-4000-8000-0000000000%02x</uuid>"       \
-	"<memory unit='KiB'>65536</memory><vcpu current='1'>2</vcpu><os><type>linux</type><kernel>/k"        \
-	"</kernel></os><devices><disk type='block'><source dev='/dead/disk'/><target dev='xvda' bus='xen'/>" \
-	"</disk><interface type='bridge'><mac address='00:16:3e:00:00:%02x'/><source bridge='br0'/>"         \
+#define XML                                                                                                                        \
+	"<domain type='xen'><name>guest%02d</name><uuid>5f2b7e10-0000-4000-8000-0000000000%02x</uuid>"                             \
+	"<memory unit='KiB'>65536</memory><vcpu current='1'>2</vcpu><os><type>linux</type><kernel>/k"                              \
+	"</kernel></os><devices><disk type='block'><source dev='/dead/disk'/><target dev='xvda' bus='xen'/>"                       \
+	"</disk><disk type='file'><driver name='qemu' type='qcow2'/><source file='/q'/>"                                           \
+	"<target dev='xvdq' bus='xen'/></disk><interface type='bridge'><mac address='00:16:3e:00:00:%02x'/><source bridge='br0'/>" \
 	"</interface></devices></domain>"
 
 static virDomainPtr doms[GUESTS + 1];
@@ -153,6 +155,14 @@ HANGS(monitor_set_affinity, unsigned int vcpu G_GNUC_UNUSED, const unsigned char
       size_t bytes G_GNUC_UNUSED)
 HANGS(monitor_set_link, const char *mac G_GNUC_UNUSED, bool up G_GNUC_UNUSED)
 HANGS(monitor_resize, const char *vdev G_GNUC_UNUSED, unsigned long long bytes G_GNUC_UNUSED)
+
+int monitor_set_disk_limits(struct monitor *m G_GNUC_UNUSED, const char *handle,
+                            const char *vdev G_GNUC_UNUSED, GVariant *limits)
+{
+	g_variant_unref(g_variant_ref_sink(limits));
+	return call(handle);
+}
+
 HANGS(monitor_set_policy, const char *event G_GNUC_UNUSED, const char *action G_GNUC_UNUSED)
 HANGS(monitor_set_opaque, const char *text G_GNUC_UNUSED)
 HANGS(monitor_save, int stream G_GNUC_UNUSED, unsigned int how G_GNUC_UNUSED)
@@ -428,6 +438,15 @@ static int do_resize(virDomainPtr dom)
 	return devices_resize(dom, "xvda", 1 << 20, VIR_DOMAIN_BLOCK_RESIZE_BYTES);
 }
 
+static int do_limit(virDomainPtr dom)
+{
+	virTypedParameter param = { .field = VIR_DOMAIN_BLOCK_IOTUNE_READ_IOPS_SEC,
+		                    .type = VIR_TYPED_PARAM_ULLONG };
+
+	param.value.ul = 100;
+	return iotune_set(dom, "xvdq", &param, 1, VIR_DOMAIN_AFFECT_LIVE);
+}
+
 static int do_policy(virDomainPtr dom)
 {
 	return lifecycle_set_action(dom, VIR_DOMAIN_LIFECYCLE_CRASH, VIR_DOMAIN_LIFECYCLE_ACTION_PRESERVE,
@@ -694,6 +713,7 @@ static const struct kind {
 	{ "detaches", do_detach, false, true },
 	{ "changes of a link", do_link, false, true },
 	{ "resizes", do_resize, false, true },
+	{ "limits of disks", do_limit, false, true },
 	{ "changes of policy", do_policy, false, true },
 	{ "saves", do_save, false, true },
 	{ "dumps", do_dump, false, true },

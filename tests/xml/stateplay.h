@@ -32,7 +32,7 @@ static struct guest {
 	unsigned int domid, reason;
 	unsigned long long memory_kib;
 	unsigned int vcpus, weight, cap, affinity, asked;
-	bool disk_a, disk_b, link_down;
+	bool disk_a, disk_b, link_down, limited;
 	bool saving;        /* its save is under way */
 	bool cancelled;     /* that was given up */
 	bool kept_off;      /* its policy for a poweroff is "preserve" */
@@ -146,7 +146,7 @@ int monitor_create(struct monitor *m G_GNUC_UNUSED, GVariant *config, bool pause
 		guest.weight = 256;
 		guest.cap = guest.affinity = 0;
 		guest.disk_a = true;
-		guest.disk_b = guest.link_down = guest.kept_off = false;
+		guest.disk_b = guest.link_down = guest.limited = guest.kept_off = false;
 		built(paused);
 		*domid = guest.domid;
 	}
@@ -350,6 +350,13 @@ int monitor_set_link(struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_
                      const char *mac G_GNUC_UNUSED, bool up)
 {
 	LIVE_CALL(guest.link_down = !up);
+}
+
+int monitor_set_disk_limits(struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED,
+                            const char *vdev G_GNUC_UNUSED, GVariant *limits)
+{
+	g_variant_unref(g_variant_ref_sink(limits));
+	LIVE_CALL(guest.limited = true);
 }
 
 int monitor_set_opaque(struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC_UNUSED,

@@ -19,6 +19,7 @@
 #include "dirtyrate.h"
 #include "dump.h"
 #include "events.h"
+#include "iotune.h"
 #include "lifecycle.h"
 #include "meta.h"
 #include "migrate.h"
@@ -40,16 +41,20 @@
 #define BLOCK_US 150000                /* after which a call is taken to wait */
 #define DISK_A   "<disk type='block'><source dev='/dev/a'/><target dev='xvda' bus='xen'/></disk>"
 #define DISK_B   "<disk type='block'><source dev='/dev/b'/><target dev='xvdb' bus='xen'/></disk>"
+#define IMAGE                                                                                        \
+	"<disk type='file'><driver name='qemu' type='qcow2'/><source file='/q'/><target dev='xvdq' " \
+	"bus='xen'/></disk>"
 #define NIC(link) \
 	"<interface type='bridge'><mac address='" MAC "'/><source bridge='br0'/>" link "</interface>"
 #define XML                                                                                               \
 	"<domain type='xen'><name>one</name><uuid>" UUID "</uuid><memory unit='KiB'>65536</memory>"       \
 	"<vcpu current='1'>2</vcpu><os><type>linux</type><kernel>/k</kernel></os><on_crash>%s</on_crash>" \
-	"<devices>" DISK_A NIC("") "</devices></domain>"
+	"<devices>" DISK_A "%s" NIC("") "</devices></domain>"
 
 /* ---- calls ---- */
 
 static virDomainPtr dom;
+static const char *image = ""; /* of a guest that has one, which is not migrated */
 
 static int do_start(void)
 {
@@ -58,7 +63,7 @@ static int do_start(void)
 
 static int do_create(void)
 {
-	g_autofree char *xml = g_strdup_printf(XML, "preserve");
+	g_autofree char *xml = g_strdup_printf(XML, "preserve", image);
 	virDomainPtr made = lifecycle_create_xml(conn, xml, 0);
 
 	virObjectUnref(made);
@@ -123,6 +128,15 @@ static int do_attach(void)
 static int do_detach(void)
 {
 	return devices_detach(dom, DISK_A);
+}
+
+static int do_limit(void)
+{
+	virTypedParameter param = { .field = VIR_DOMAIN_BLOCK_IOTUNE_TOTAL_BYTES_SEC,
+		                    .type = VIR_TYPED_PARAM_ULLONG };
+
+	param.value.ul = 1 << 20;
+	return iotune_set(dom, "xvdq", &param, 1, VIR_DOMAIN_AFFECT_LIVE);
 }
 
 static int do_link(void)
@@ -366,6 +380,11 @@ static bool is_detached(const struct guest *g, const struct guest *before G_GNUC
 	return g->exists && !g->disk_a;
 }
 
+static bool is_limited(const struct guest *g, const struct guest *before G_GNUC_UNUSED)
+{
+	return g->exists && g->limited;
+}
+
 static bool is_link_down(const struct guest *g, const struct guest *before G_GNUC_UNUSED)
 {
 	return g->exists && g->link_down;
@@ -512,6 +531,7 @@ static const struct {
 	{ "vcpupin", do_pin, is_pinned, LIVE | IN(HUNG), false },
 	{ "attach", do_attach, is_attached, LIVE | IN(HUNG), false },
 	{ "detach", do_detach, is_detached, LIVE | IN(HUNG), false },
+	{ "blkdeviotune", do_limit, is_limited, LIVE | IN(HUNG), false },
 	{ "link down", do_link, is_link_down, LIVE | IN(HUNG), false },
 	{ "set-lifecycle-action", do_action, is_kept_off, LIVE | IN(HUNG), false },
 	{ "save", do_save, is_saved, LIVE | IN(HUNG), false },
@@ -715,7 +735,7 @@ static bool agrees(void)
 
 static void redefine(const char *on_crash)
 {
-	g_autofree char *xml = g_strdup_printf(XML, on_crash);
+	g_autofree char *xml = g_strdup_printf(XML, on_crash, image);
 	gint64 until = g_get_monotonic_time() + WAIT_US;
 
 	virObjectUnref(dom);
@@ -760,6 +780,10 @@ static void test_call(enum state state, size_t call)
 	bool at_once, over, same, word;
 	struct caller c;
 
+	if (calls[call].run == do_limit) {
+		image = IMAGE;
+		redefine("preserve");
+	}
 	reach(state);
 	begin(&c, calls[call].name);
 	at_once = ends(&c, calls[call].reads ? WAIT_US : BLOCK_US);
@@ -781,6 +805,7 @@ static void test_call(enum state state, size_t call)
 	if (!same)
 		printf("# the driver does not know what the guest is\n");
 	g_free(c.error);
+	image = "";
 	clear();
 }
 
@@ -856,7 +881,7 @@ static bool setup(const char *dir)
 /* A saved guest, as do_restore() finds it. */
 static void make_image(void)
 {
-	g_autofree char *xml = g_strdup_printf(XML, "preserve");
+	g_autofree char *xml = g_strdup_printf(XML, "preserve", image);
 	int fd = savefile_create(image_path, xml, false);
 
 	if (fd < 0 || write(fd, STREAM, strlen(STREAM)) < 0 || savefile_complete(image_path, fd, false) < 0)
