@@ -6,8 +6,10 @@ counts, and watches that no clock of its goes back; what it has afterwards is co
 """
 
 import collections
+import tempfile
 import time
 
+import xylemvm
 from xytest import Failure, address, equal, expect, expect_quiet, in_guest, wait_for, wait_in
 
 NAME, NUMBER = "moved", 60
@@ -47,6 +49,56 @@ def listen(host):
 
 def uri(host):
     return "xen+tcp://host%d/system" % host.number
+
+
+DISK_MIB = 64
+
+
+class Hosts:
+    """Two hosts on one network, with a disk that is the same; where one host is meant it is the first."""
+
+    nic = "virtio"
+
+    def __init__(self, suite, name, combos):
+        port = xylemvm.free_port()
+        self.disk = tempfile.NamedTemporaryFile(prefix="hosts-", suffix=".img")
+        self.disk.truncate(DISK_MIB << 20)
+        shared = ["-drive", "file=%s,format=raw,if=none,id=both,cache=writeback,file.locking=off" % self.disk.name,
+                  "-device", "virtio-blk-pci,drive=both,serial=both,share-rw=on"]
+        self.hosts = []
+        for n, (way, (hv, toolstack)) in enumerate(zip(("listen", "connect"), combos)):
+            self.hosts.append(suite.vm("%s-%d" % (name, n), hv, toolstack, mem=1024, dom0_mem=512,
+                                       qemu_args=wire(way, port, n) + shared))
+        self.a, self.b = self.hosts
+
+    def start(self):
+        for host in self.hosts:
+            host.start()
+
+    def wait_ready(self, timeout):
+        for n, host in enumerate(self.hosts):
+            host.wait_ready(timeout)
+            join(host, n)
+            listen(host)
+        for host in self.hosts:
+            wait_in(host, "virsh list && virsh -c %s list" % uri(host), 120)
+        wait_in(self.a, "ping -c 1 -W 2 10.77.255.2", 60)
+
+    def stop(self):
+        for host in self.hosts:
+            host.stop()
+
+    def console(self):
+        return self.a.console() + self.b.console()
+
+    def running(self):
+        return self.a.running() and self.b.running()
+
+    def ssh(self, command, **kwargs):
+        """For what is shown of a failure: of both."""
+        done = self.a.ssh(command, **kwargs)
+        done.stdout += "\n" + self.b.ssh(command, **kwargs).stdout
+        return done
 
 
 def answer(host, script):
