@@ -5,6 +5,7 @@
 A rule that finds no file to look at fails: a moved folder must not switch it off.
 """
 
+import fnmatch
 import os
 import re
 import subprocess
@@ -289,8 +290,30 @@ def rule_verdicts(paths):
                     yield "%s:%d" % (path, number), "a verdict that cannot fail: assert what it says"
 
 
+# What Automake packs unasked, and what git alone needs.
+PACKED_UNASKED = re.compile(r"\.gitignore|configure\.ac|(.*/)?(Makefile\.am|README\.md|[^/]*\.in)")
+
+
+def rule_tarball(paths):
+    """a file of the tree is in the tarball: a Makefile.am names it, or its folder, or what it matches"""
+    if not checkout.is_one():
+        return
+    makefiles = [(os.path.dirname(path), re.split(r"[\s=,\\]+", read(path))) for path in paths if os.path.basename(path) == "Makefile.am"]
+    names = [os.path.basename(word) for _, words in makefiles for word in words if "/" in word]
+    folders = {folder for folder, _ in makefiles}
+    for path in paths:
+        inside = [(os.path.relpath(path, folder or "."), words) for folder, words in makefiles
+                  if path.startswith(folder + "/") or not folder]
+        if PACKED_UNASKED.fullmatch(path):
+            continue
+        if not any(fnmatch.fnmatch(os.path.basename(path), name) for name in names) and not any(
+                word == at or at.startswith(word + "/") and path[:-len(at)] + word not in folders
+                for at, words in inside for word in words if word):
+            yield path, "no Makefile.am has it in EXTRA_DIST"
+
+
 RULES = [rule_layout, rule_words, rule_spdx, rule_layers, rule_length, rule_guest_reachable, rule_leftovers, rule_readmes, rule_scripts,
-         rule_headers, rule_declarations, rule_verdicts]
+         rule_headers, rule_declarations, rule_verdicts, rule_tarball]
 
 
 def main():
