@@ -579,7 +579,8 @@ XYL_API int xyl_store_printf(struct xyl_store *s, xyl_tx tx, const char *path, c
 XYL_API int xyl_store_mkdir(struct xyl_store *s, xyl_tx tx, const char *path) XYL_MUST_USE;
 /* Removes the node and all below it; a missing one is no error unless its parent is missing too (ENOENT). */
 XYL_API int xyl_store_rm(struct xyl_store *s, xyl_tx tx, const char *path) XYL_MUST_USE;
-/* The children's names: one block, NULL-terminated, to be freed with free(); *count (or NULL) how many. */
+/* The children's names: one block, NULL-terminated, to be freed with free(); *count (or NULL) how many. EAGAIN also when they
+ * change all the time and are too many for one answer. */
 XYL_API char **xyl_store_directory(struct xyl_store *s, xyl_tx tx, const char *path, size_t *count);
 
 enum xyl_perm { XYL_PERM_NONE = 0, XYL_PERM_READ = 1, XYL_PERM_WRITE = 2, XYL_PERM_BOTH = 3 };

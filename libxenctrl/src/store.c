@@ -110,11 +110,15 @@ static char **split(const char *names, size_t bytes, size_t *count)
  * A directory that does not fit into one message comes in pieces "generation\0name\0name\0"; the last piece
  * ends in an empty name. A changed generation means that the list changed between two pieces: begin again.
  */
+/* Whoever may write there could keep a reader busy for ever. */
+#define CHANGES_MAX 100u
+
 static int directory_parts(struct xyl_store *s, xyl_tx tx, const char *path, char **names, size_t *bytes)
 {
 	char offset[NUMBER_ROOM], generation[NUMBER_ROOM] = "";
 	char *all = NULL;
 	size_t have = 0;
+	unsigned changes = 0;
 
 	for (;;) {
 		struct store_part parts[2] = { text(path), { offset, 0 } };
@@ -134,7 +138,11 @@ static int directory_parts(struct xyl_store *s, xyl_tx tx, const char *path, cha
 			have = 0;
 			generation[0] = '\0';
 			free(reply);
-			continue;
+			if (++changes < CHANGES_MAX)
+				continue;
+			free(all);
+			return xyl_fail(EAGAIN, "xenstore: cannot list %s: it has changed %u times meanwhile",
+			                path, changes);
 		}
 		snprintf(generation, sizeof(generation), "%.*s", (int)sizeof(generation) - 1, reply);
 		last = !n || (piece[n - 1] == '\0' && (n == 1 || piece[n - 2] == '\0'));

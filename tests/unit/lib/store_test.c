@@ -246,6 +246,44 @@ static void test_parts(void)
 	end_server(&s);
 }
 
+/* Another list each time that somebody looks. */
+static void script_restless(struct server *s)
+{
+	static char body[BODY_MAX];
+	struct xsd_sockmsg h;
+	unsigned changes = 0;
+
+	server_accept(s);
+	while (server_take(s, &h, body)) {
+		char answer[16] = "";
+
+		if (h.type == XS_DIRECTORY) {
+			server_say(s, XS_ERROR, h.req_id, "E2BIG", 6);
+			continue;
+		}
+		snprintf(answer, sizeof(answer), "%06u", changes++);
+		memcpy(answer + 7, "a\0bb", 5);
+		server_say(s, h.type, h.req_id, answer, 11);
+	}
+	close(s->fd);
+}
+
+static void test_restless(void)
+{
+	struct xyl_store *c;
+	struct server s;
+
+	new_server(&s);
+	server_start(&s, script_restless);
+	c = open_client(&s);
+	tap_ok(!xyl_store_directory(c, XYL_TX_NONE, "/long", NULL) && errno == EAGAIN &&
+	               strstr(xyl_error(), "/long"),
+	       "a directory that changes all the time is given up, by name");
+	xyl_store_close(c);
+	server_end(&s);
+	end_server(&s);
+}
+
 /* ---- the server dies and comes back ---- */
 
 #define SHORT_LIVES 3
@@ -654,6 +692,7 @@ int main(void)
 {
 	test_answers();
 	test_parts();
+	test_restless();
 	test_reconnect();
 	test_cut_watch();
 	test_flood();
