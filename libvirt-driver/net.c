@@ -169,7 +169,7 @@ virDomainNetDef *net_copy(const virDomainNetDef *net)
 		ignore_value(virNWFilterHashTablePutAll(net->filterparams, copy->filterparams));
 	}
 	ignore_value(virNetDevBandwidthCopy(&copy->bandwidth, virDomainNetGetActualBandwidth(net)));
-	ignore_value(virNetDevVlanCopy(&copy->vlan, virDomainNetGetActualVlan(net)));
+	virNetDevVlanCopy(&copy->vlan, virDomainNetGetActualVlan(net));
 	return copy;
 }
 
