@@ -8,6 +8,7 @@ marks that a script in dom0 makes (marks.py); and without, for the wall time.
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 
@@ -111,6 +112,9 @@ def show(tables):
 
 def main(args, combos, measure_all):
     """measure_all(combo): rows and notes of a combination; returns the tables, or None after an error was told."""
+    # Told to end, it ends its VM too.
+    for each in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(each, lambda *_: sys.exit(1))
     tables = {}
     try:
         prepare(args)

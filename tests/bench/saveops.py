@@ -113,6 +113,13 @@ def with_xylemd(iterations):
         (row if n else marks.Row("warm")).add(int(done.stdout))
         time.sleep(5)
     subprocess.run(["xenctl", "destroy", UUID % (iterations + 1)], check=True)
+    row = marks.Row("send")
+    for n in range(iterations):
+        write("/root/sent.guest", OURS.replace("name = moved", "name = sent%d" % n).replace(UUID % 0, UUID % (100 + n)))
+        subprocess.run(["xenctl", "create", "/root/sent.guest"], check=True)
+        wait_up("sent%d" % n)
+        done = subprocess.run(["/root/migrate", UUID % (100 + n)], stdout=subprocess.PIPE, universal_newlines=True, check=True)
+        row.add(int(done.stdout))
 
 
 def main():
