@@ -6,11 +6,12 @@
  *	2. when both have answered: the copy is let run, the source is destroyed
  *
  * as libvirt's driver asks the xylemds of two hosts. Marks (opcount.c) stand around it. With the UUID alone it is the source's
- * part of that: what comes out of the pipe is thrown away unseen.
+ * part of that: what comes out of the pipe is thrown away unseen. The pipe holds as much as a connection between hosts has on its
+ * way, not 64 KiB, which would have the two ends take turns.
  *
  * usage: migrate UUID [NEW-NAME NEW-UUID]
  */
-#define _GNU_SOURCE /* splice() */
+#define _GNU_SOURCE /* splice(), F_SETPIPE_SZ */
 #include <fcntl.h>
 #include <gio/gio.h>
 #include <gio/gunixfdlist.h>
@@ -19,9 +20,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define SOCKET    "unix:path=/run/xylem/xylemd.sock"
-#define OBJECT    "/org/xylem/Xylemd1"
-#define INTERFACE "org.xylem.Xylemd1"
+#define SOCKET     "unix:path=/run/xylem/xylemd.sock"
+#define OBJECT     "/org/xylem/Xylemd1"
+#define INTERFACE  "org.xylem.Xylemd1"
+#define ON_ITS_WAY (1 << 20) /* bytes */
 
 static GDBusConnection *daemon_;
 static int answers;
@@ -96,7 +98,7 @@ static gpointer throw_away(gpointer fd)
 {
 	int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
 
-	while (splice(GPOINTER_TO_INT(fd), NULL, nowhere, NULL, 1 << 20, 0) > 0)
+	while (splice(GPOINTER_TO_INT(fd), NULL, nowhere, NULL, ON_ITS_WAY, 0) > 0)
 		;
 	return NULL;
 }
@@ -128,6 +130,10 @@ int main(int argc, char **argv)
 	copy = argc == 4 ? copy_of(argv[1], argv[2], argv[3]) : NULL;
 	g_unix_open_pipe(ends, FD_CLOEXEC, &error);
 	check(error, "pipe");
+	if (fcntl(ends[1], F_SETPIPE_SZ, ON_ITS_WAY) < 0) {
+		perror("migrate: F_SETPIPE_SZ");
+		return 1;
+	}
 
 	started = g_get_monotonic_time();
 	mark_begin();
