@@ -7,7 +7,7 @@ usage: tests/bench/saves.py [--build DIR] [--only xen+stock|xen+ours|xylem+stock
 Counts by opcount.c under -icount on one CPU: millions of instructions of the whole machine. save and restore: from call to
 reply through one open libvirt connection in dom0. migrate: live, to the same host, so that both ends are counted: by migrate.c,
 which asks xylemd for what libvirt's driver asks two of them for, and by Debian's "xl migrate" (Debian's Xen cannot migrate a PV
-guest live). send: the source's part of that alone, into a pipe whose other end throws away what comes. downtime: from the last time
+guest live). send: the source's part of that alone, into a connection whose other end throws away what comes. downtime: from the last time
 that a process of the guest, which wakes each millisecond (beat.c), ran at the source to the first at the destination; of xl, where
 nobody can tell the moment, the longest that it did not run: so long as another domain's slice of time, 30 million, it does not run at
 times, too.
