@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The frame of guests.py and saves.py: operations in dom0, on stock Xen with libxl and our tool stack on both hypervisors.
+"""The frame of guests.py, lists.py and saves.py: operations in dom0, on stock Xen with libxl and our tool stack on both hypervisors.
 
 Each combination boots twice: under -icount on one CPU, where opcount.c counts what the whole machine executes between the
 marks that a script in dom0 makes (marks.py); and without, for the wall time.
@@ -47,15 +47,15 @@ def compile_c(args, out, source, *flags):
     return out
 
 
-def measure(args, combo, put, command, counted):
-    """Boots one combination, puts files into /root and runs the command there; returns its output and the counter's lines."""
+def measure(args, combo, put, command, counted, mib=1280):
+    """Boots one combination with so much memory, puts files into /root and runs the command there; returns its output and the counter's lines."""
     hv, toolstack = combo.split("+")
     counts = os.path.join(args.work, "counts-" + combo)
     extra = {}
     if counted:
         extra = {"accel": "tcg,thread=single", "qemu_args": ["-icount", "shift=0,sleep=off", "-plugin",
                                                              "%s,out=%s" % (os.path.join(args.work, "opcount.so"), counts)]}
-    vm = xylemvm.VM("bench-%s-%d" % (combo, os.getpid()), hv=hv, cpus=1, mem=1280, dom0_mem=512, toolstack=toolstack,
+    vm = xylemvm.VM("bench-%s-%d" % (combo, os.getpid()), hv=hv, cpus=1, mem=mib, dom0_mem=512, toolstack=toolstack,
                     hv_args="spec-ctrl=no", shares={"install": args.install} if toolstack == "ours" else {},
                     hv_image=args.image if hv == "xylem" else None, **extra)
     with vm:
@@ -74,9 +74,9 @@ def measure(args, combo, put, command, counted):
     return done.stdout.split("\n"), lines
 
 
-def table(args, combo, put, command):
+def table(args, combo, put, command, mib=1280):
     """Per operation: instructions, costly ones, and milliseconds of wall time; and what the script said of itself."""
-    out, counts = measure(args, combo, put, command, True)
+    out, counts = measure(args, combo, put, command, True, mib)
     order = [line.split()[1] for line in out if line.startswith("bench-order:")]
     if len(counts) != len(order):
         raise xylemvm.VMError("%d stretches were counted, %d were run" % (len(counts), len(order)))
@@ -88,7 +88,7 @@ def table(args, combo, put, command):
         for cost in ("user", "kernel", "hypervisor", "gap", *COSTLY):
             row[cost] += count[cost]
     if args.time:
-        for line in measure(args, combo, put, command, False)[0]:
+        for line in measure(args, combo, put, command, False, mib)[0]:
             words = line.split()
             if line.startswith("bench: ") and words[1] in rows:
                 rows[words[1]]["ms"] = int(words[3]) / int(words[2]) / 1e6
