@@ -494,6 +494,7 @@ static virHypervisorDriver hypervisor_driver = {
 	.domainGetMetadata = meta_get,
 	.domainRename = meta_rename,
 	.domainGetControlInfo = meta_control_info,
+	.domainGetMessages = meta_messages,
 	.domainGetJobInfo = job_info,
 	.domainGetJobStats = job_stats,
 	.domainStartDirtyRateCalc = dirtyrate_start,

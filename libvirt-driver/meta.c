@@ -5,6 +5,7 @@
  */
 #include "meta.h"
 #include "check.h"
+#include "compat.h"
 #include "define.h"
 #include "domain.h"
 #include "xylem.h"
@@ -218,6 +219,23 @@ int meta_control_info(virDomainPtr dom, virDomainControlInfoPtr info, unsigned i
 	info->stateTime = (unsigned int)job_ms(vm);
 	ret = 0;
 cleanup:
+	virDomainObjEndAPI(&vm);
+	return ret;
+}
+
+/* What libvirt itself has noted of the guest. */
+int meta_messages(virDomainPtr dom, char ***messages, unsigned int flags)
+{
+	virDomainObj *vm;
+	int ret = -1;
+
+	virCheckFlags(VIR_DOMAIN_MESSAGE_DEPRECATION | VIR_DOMAIN_MESSAGE_TAINTING, -1);
+
+	vm = domain_get(dom);
+	if (!vm)
+		return -1;
+	if (virDomainGetMessagesEnsureACL(dom->conn, vm->def) == 0)
+		ret = compat_messages(vm, messages, flags);
 	virDomainObjEndAPI(&vm);
 	return ret;
 }

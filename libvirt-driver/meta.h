@@ -10,5 +10,6 @@ int meta_set(virDomainPtr dom, int type, const char *metadata, const char *key, 
 char *meta_get(virDomainPtr dom, int type, const char *uri, unsigned int flags);
 int meta_rename(virDomainPtr dom, const char *new_name, unsigned int flags);
 int meta_control_info(virDomainPtr dom, virDomainControlInfoPtr info, unsigned int flags);
+int meta_messages(virDomainPtr dom, char ***messages, unsigned int flags);
 
 #endif

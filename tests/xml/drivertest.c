@@ -471,6 +471,25 @@ static void test_jobs(virDomainPtr dom)
 	   "CPU time in all");
 }
 
+/* What libvirt notes of a guest is told, and no kind of message that there is not. */
+static void test_messages(virDomainPtr dom)
+{
+	char **messages = NULL;
+	int before = meta_messages(dom, &messages, 0);
+	virDomainObj *vm;
+
+	g_strfreev(messages);
+	messages = NULL;
+	vm = virDomainObjListFindByName(xylem->domains, virDomainGetName(dom));
+	virDomainObjTaint(vm, VIR_DOMAIN_TAINT_HOOK);
+	virDomainObjEndAPI(&vm);
+	ok(before == 0 && meta_messages(dom, &messages, VIR_DOMAIN_MESSAGE_TAINTING) == 1 &&
+	           strstr(messages[0], "hook"),
+	   "messages: what libvirt notes of a guest");
+	g_strfreev(messages);
+	ok(meta_messages(dom, &messages, 0x80000000u) < 0, "and no others");
+}
+
 #define NIC "<interface type='bridge'><mac address='00:16:3e:00:00:01'/><source bridge='br0'/></interface>"
 
 /* Two running guests with one MAC address: the log names both. */
@@ -672,6 +691,7 @@ int main(void)
 		test_shutdown_modes(dom);
 		test_block_info();
 		test_jobs(dom);
+		test_messages(dom);
 		test_same_mac();
 		test_hung_daemon(dom);
 		test_hung_guest(dom);

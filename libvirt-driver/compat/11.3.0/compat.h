@@ -28,4 +28,16 @@ static inline int compat_is_shared_fs(const char *path)
 {
 	return virFileIsSharedFS(path, NULL);
 }
+
+static inline int compat_messages(virDomainObj *vm, char ***messages, unsigned int flags)
+{
+	g_autoptr(GPtrArray) found = g_ptr_array_new_with_free_func(g_free);
+	int count;
+
+	virDomainObjGetMessages(vm, found, flags);
+	count = (int)found->len;
+	g_ptr_array_add(found, NULL);
+	*messages = (char **)g_ptr_array_steal(found, NULL);
+	return count;
+}
 #endif

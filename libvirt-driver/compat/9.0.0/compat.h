@@ -37,6 +37,11 @@ static inline int compat_is_shared_fs(const char *path)
 	return virFileIsSharedFS(path);
 }
 
+static inline int compat_messages(virDomainObj *vm, char ***messages, unsigned int flags)
+{
+	return virDomainObjGetMessages(vm, messages, flags);
+}
+
 /* It never waits for the lock. */
 #define virPidFileAcquire(dir, name, pid) (virPidFileAcquire)((dir), (name), false, (pid))
 
