@@ -451,6 +451,7 @@ static virHypervisorDriver hypervisor_driver = {
 	.domainBlockStats = stats_block,
 	.domainBlockStatsFlags = stats_block_flags,
 	.domainGetBlockInfo = stats_block_info,
+	.domainGetDiskErrors = stats_block_errors,
 	.domainInterfaceStats = stats_interface,
 	.domainMemoryStats = stats_memory,
 	.domainSetVcpus = tune_set_vcpus,

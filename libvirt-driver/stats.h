@@ -9,6 +9,8 @@ int stats_get_info(virDomainPtr dom, virDomainInfoPtr info);
 int stats_block(virDomainPtr dom, const char *path, virDomainBlockStatsPtr stats);
 int stats_block_flags(virDomainPtr dom, const char *path, virTypedParameterPtr params, int *count,
                       unsigned int flags);
+/* Images whose QEMU has died; of other disks dom0's kernel tells no error. */
+int stats_block_errors(virDomainPtr dom, virDomainDiskErrorPtr errors, unsigned int room, unsigned int flags);
 int stats_block_info(virDomainPtr dom, const char *path, virDomainBlockInfoPtr info, unsigned int flags);
 int stats_interface(virDomainPtr dom, const char *device, virDomainInterfaceStatsPtr stats);
 /* Of all CPUs together (start -1), or of the vcpus from that number on. */

@@ -4,7 +4,7 @@ host as it was.
 
 A line is what stands behind "virsh". (A console needs a terminal, and a wait for events that times out is an
 error.) In front of it stands in which part it runs: h the host, r with the guest "g" running,
-o with it off. A command that is refused by our driver has "-" behind that, others have "+". Behind " => " stands a
+o with it off, s a running guest "s" with a screen. A command that is refused by our driver has "-" behind that, others have "+". Behind " => " stands a
 command of a shell in dom0 that must succeed afterwards: it looks at the effect. Lines that begin with "!" are steps of a shell.
 """
 
@@ -45,6 +45,11 @@ h + nwfilter-binding-list
 h + secret-list
 h + iface-list --all
 h + nodedev-list
+h + nodedev-dumpxml computer => virsh nodedev-dumpxml computer | grep -q "<capability type='system'>"
+h + nodedev-info computer
+h + iface-dumpxml lo => virsh iface-dumpxml lo | grep -q "<interface"
+h + iface-mac lo => virsh iface-mac lo | grep -q ^00:00:00:00:00:00
+h + iface-name 00:00:00:00:00:00 => virsh iface-name 00:00:00:00:00:00 | grep -q ^lo
 h + domid Domain-0
 h + dominfo Domain-0
 h + vcpuinfo Domain-0
@@ -217,7 +222,7 @@ r + attach-disk g /srv/v.iso xvdc --type cdrom --mode readonly --live => virsh d
 r - change-media g xvdc --eject --live
 r - change-media g xvdc /srv/v.img --update --live
 r + detach-disk g xvdc --live => ! virsh domblklist g | grep -q xvdc
-r - domblkerror g
+r + domblkerror g
 r - domblkthreshold g xvda 1
 r - blockjob g xvda
 r - blockpull g xvda
@@ -255,11 +260,15 @@ r + save g /root/saved => virsh domstate g --reason | grep -q saved
 o + save-image-dumpxml /root/saved => virsh save-image-dumpxml /root/saved | grep -q '<name>g</name>'
 !virsh save-image-dumpxml /root/saved >/root/saved.xml
 o + save-image-define /root/saved /root/saved.xml
+!export EDITOR=/root/title TITLE=two
+o + save-image-edit /root/saved => virsh save-image-dumpxml /root/saved | grep -q '<title>two<'
 o + restore /root/saved => virsh domstate g | grep -q running
 !n=0; until [ "$(xenstore-read /local/domain/$(virsh domid g)/device/vif/0/state)" = 4 ] || [ $n -ge 200 ]; do sleep 1; n=$((n+1)); done
 r + managedsave g => virsh list --all --with-managed-save | grep -q g
 o + managedsave-dumpxml g => virsh managedsave-dumpxml g | grep -q '<name>g</name>'
 o + managedsave-define g /root/saved.xml
+!export TITLE=three
+o + managedsave-edit g => virsh managedsave-dumpxml g | grep -q '<title>three<'
 o + start g => virsh domstate g --reason | grep -q restored
 !n=0; until [ "$(xenstore-read /local/domain/$(virsh domid g)/device/vif/0/state)" = 4 ] || [ $n -ge 200 ]; do sleep 1; n=$((n+1)); done
 r - migrate g --live xen+ssh://nowhere/system
@@ -275,7 +284,18 @@ r + shutdown g
 o + create /root/g.xml --paused => virsh domstate g | grep -q paused
 r + destroy g => virsh domstate g | grep -q 'shut off'
 o + start g --autodestroy => sleep 2; virsh domstate g | grep -q 'shut off'
+!export TITLE=four
+o + edit g => virsh dumpxml g | grep -q '<title>four<'
 o + undefine g => ! virsh domuuid g
 o + define /root/g.xml --validate => virsh domuuid g
 o + undefine g --managed-save
+!virsh create /root/s.xml
+!n=0; until [ "$(xenstore-read /local/domain/0/backend/vfb/$(virsh domid s)/0/state)" = 4 ] || [ $n -ge 200 ]; do sleep 1; n=$((n+1)); done
+s + domdisplay s => virsh domdisplay s | grep -q ^vnc://127.0.0.1:
+s + vncdisplay s => virsh vncdisplay s | grep -q ^127.0.0.1:
+s + screenshot s /root/shot.ppm => head -c 2 /root/shot.ppm | grep -q P6
+s + send-key s KEY_A
+!(sleep 2; virsh suspend s; virsh resume s) >/dev/null 2>&1 &
+s + event s lifecycle --timeout 60
+!virsh destroy s
 """

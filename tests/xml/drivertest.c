@@ -490,6 +490,28 @@ static void test_messages(virDomainPtr dom)
 	ok(meta_messages(dom, &messages, 0x80000000u) < 0, "and no others");
 }
 
+/* An image that nobody serves has an error, and no other disk. */
+static void test_disk_errors(virDomainPtr dom)
+{
+	virDomainDiskError errors[4] = { 0 };
+
+	ok(stats_block_errors(dom, errors, G_N_ELEMENTS(errors), 0) < 0,
+	   "errors of disks: where xylemd does not tell, that is one");
+	xylemd.answers = xylemd.has_guest = true;
+	xylemd.guest = "{'devices': <[{'class': <'disk'>, 'vdev': <'xvda'>, 'device': <''>},"
+	               "{'class': <'disk'>, 'vdev': <'xvdb'>, 'device': <'/b'>, 'format': <'qcow2'>},"
+	               "{'class': <'disk'>, 'vdev': <'xvdc'>, 'device': <''>, 'format': <'qcow2'>},"
+	               "{'class': <'disk'>, 'vdev': <'xvdd'>, 'device': <''>, 'format': <'qcow2'>}]>}";
+	ok(stats_block_errors(dom, NULL, 0, 0) == 0, "as many as the guest has disks are asked for");
+	ok(stats_block_errors(dom, errors, 1, 0) == 1 && STREQ(errors[0].disk, "xvdc") &&
+	           errors[0].error == VIR_DOMAIN_DISK_ERROR_UNSPEC && !errors[1].disk,
+	   "an image that nobody serves, and no more of them than asked for");
+	g_free(errors[0].disk);
+	xylemd.guest = NULL;
+	ok(stats_block_errors(dom, errors, G_N_ELEMENTS(errors), 0) == 0, "else none");
+	xylemd.answers = xylemd.has_guest = false;
+}
+
 #define NIC "<interface type='bridge'><mac address='00:16:3e:00:00:01'/><source bridge='br0'/></interface>"
 
 /* Two running guests with one MAC address: the log names both. */
@@ -692,6 +714,7 @@ int main(void)
 		test_block_info();
 		test_jobs(dom);
 		test_messages(dom);
+		test_disk_errors(dom);
 		test_same_mac();
 		test_hung_daemon(dom);
 		test_hung_guest(dom);

@@ -114,7 +114,9 @@ GVariant *monitor_get(struct monitor *m G_GNUC_UNUSED, const char *handle G_GNUC
 {
 	if (known)
 		*known = xylemd.answers;
-	return xylemd.answers && xylemd.has_guest ? g_variant_ref_sink(g_variant_new("a{sv}", NULL)) : NULL;
+	if (!xylemd.answers || !xylemd.has_guest)
+		return NULL;
+	return g_variant_ref_sink(g_variant_new_parsed(xylemd.guest ? xylemd.guest : "@a{sv} {}"));
 }
 
 bool monitor_connected(struct monitor *m G_GNUC_UNUSED)

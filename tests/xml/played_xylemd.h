@@ -24,6 +24,7 @@ extern struct played_xylemd {
 	int destroy_code; /* of the error with which Destroy fails; 0: it succeeds */
 	bool dying;
 	bool answers, has_guest; /* when it is asked for a guest */
+	const char *guest;       /* what it says of it, as text of a{sv}; or NULL */
 } xylemd;
 
 #endif
