@@ -15,6 +15,7 @@
 
 #include "../libxenctrl/src/guestlimits.h"
 #include "compat.h"
+#include "cpuhide.h"
 #include "cpu_conf.h"
 #include "network_conf.h"
 #include "numa_conf.h"
@@ -267,12 +268,12 @@ static int check_cpu(const virDomainDef *def)
 		return 0;
 	if ((cpu->mode != VIR_CPU_MODE_HOST_PASSTHROUGH &&
 	     (cpu->mode != VIR_CPU_MODE_CUSTOM || cpu->model)) ||
-	    cpu->nfeatures || cpu->cache || cpu->addr || cpu->vendor)
+	    cpu->cache || cpu->addr || cpu->vendor)
 		return conf_refuse(
-		        "<cpu>: a paravirtual guest sees the host's CPU (mode='host-passthrough'), unchanged");
+		        "<cpu>: a paravirtual guest sees the host's CPU (mode='host-passthrough')");
 	if (cpu->sockets || cpu->cores || cpu->threads)
 		return conf_refuse("<cpu><topology>: a paravirtual guest has no topology of its own");
-	return 0;
+	return cpuhide_check(cpu);
 }
 
 int check_action(unsigned int type, unsigned int action)

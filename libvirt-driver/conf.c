@@ -13,6 +13,7 @@
 #include "screencheck.h"
 
 #include "compat.h"
+#include "cpuhide.h"
 #include "virerror.h"
 #include "virlog.h"
 #include "virmacaddr.h"
@@ -245,6 +246,7 @@ static int clock_fill(GVariantBuilder *b, const virDomainDef *def)
 static int cpu_fill(GVariantBuilder *b, const virDomainDef *def)
 {
 	unsigned int weight = conf_weight(def), cap = conf_cap(def);
+	GVariant *hidden = cpuhide_variant(def->cpu);
 	GVariantBuilder pins;
 	bool pinned = false;
 	size_t i;
@@ -255,6 +257,8 @@ static int cpu_fill(GVariantBuilder *b, const virDomainDef *def)
 		add_uint(b, "weight", weight);
 	if (cap)
 		add_uint(b, "cap", cap);
+	if (hidden)
+		g_variant_builder_add(b, "{sv}", "cpu_hidden", hidden);
 	if (def->cpumask)
 		g_variant_builder_add(b, "{sv}", "cpumap", cpumap_variant(def->cpumask));
 	g_variant_builder_init(&pins, G_VARIANT_TYPE("a(uay)"));

@@ -284,6 +284,15 @@ static int read_vcpus(struct native *n)
 	return virDomainDefSetVcpus(n->def, (unsigned int)vcpus);
 }
 
+static int read_cpuid(struct native *n)
+{
+	g_autofree char *text = NULL;
+
+	if (get_string(n, "cpuid", &text) < 0)
+		return -1;
+	return text ? native_read_cpuid(n, text) : 0;
+}
+
 /* ---- where vcpus run ---- */
 
 static int cpu_range(const char *word, const char *text, unsigned int *first, unsigned int *last)
@@ -656,8 +665,8 @@ static int read_all(struct native *n, const GPtrArray *names)
 		if (check_key(n, name, g_hash_table_lookup(n->values, name)) < 0)
 			return -1;
 	}
-	if (read_names(n) < 0 || read_memory(n) < 0 || read_vcpus(n) < 0 || read_cpus(n) < 0 ||
-	    read_scheduler(n) < 0 || get_list(n, "disk", read_one_disk) < 0 ||
+	if (read_names(n) < 0 || read_memory(n) < 0 || read_vcpus(n) < 0 || read_cpuid(n) < 0 ||
+	    read_cpus(n) < 0 || read_scheduler(n) < 0 || get_list(n, "disk", read_one_disk) < 0 ||
 	    get_list(n, "vif", read_one_vif) < 0 || get_list(n, "channel", native_read_channel) < 0 ||
 	    read_boot(n) < 0 || read_actions(n) < 0 || read_clock(n) < 0)
 		return -1;

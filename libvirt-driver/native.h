@@ -69,6 +69,10 @@ void native_quote(GString *out, const char *string);
 int native_read_disk(struct native *n, const char *spec);
 int native_read_vif(struct native *n, const char *spec, size_t index);
 
+/* ---- nativecpu.c: cpuid="host,...", and the same of a definition's features ---- */
+int native_read_cpuid(struct native *n, const char *text);
+char *native_write_cpuid(const virCPUDef *cpu);
+
 /* ---- nativechannel.c: one string of channel=[]; all that a definition has, up to NULL, or NULL and an error ---- */
 int native_read_channel(struct native *n, const char *spec, size_t index);
 GPtrArray *native_write_channels(const virDomainDef *def, enum native_format format);

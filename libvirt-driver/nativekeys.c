@@ -54,7 +54,7 @@ static const struct native_key keys[] = {
 	{ "cpu", NATIVE_IDLE, "said where the first vcpu begins, not where it stays; xl does not read it",
 	  NULL },
 	{ "cpu_weight", NATIVE_CARRIED, NULL, NULL },
-	{ "cpuid", NATIVE_REFUSED, "a paravirtual guest sees the host's CPU, unchanged", "host" },
+	{ "cpuid", NATIVE_CARRIED, NULL, NULL },
 	{ "cpus", NATIVE_CARRIED, NULL, NULL },
 	{ "cpus_soft", NATIVE_REFUSED, "there is no soft affinity; cpus says where vcpus may run", "all" },
 	{ "description", NATIVE_CARRIED, NULL, NULL },

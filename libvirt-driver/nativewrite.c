@@ -352,6 +352,19 @@ static int put_channels(GString *out, const virDomainDef *def, enum native_forma
 	return 0;
 }
 
+static int put_cpuid(GString *out, const virDomainDef *def, enum native_format format)
+{
+	g_autofree char *text = NULL;
+
+	if (!def->cpu || !def->cpu->nfeatures)
+		return 0;
+	if (format == NATIVE_XM)
+		return native_refuse("<cpu><feature>: " NOT_IN_XL);
+	text = native_write_cpuid(def->cpu);
+	put_string(out, "cpuid", text);
+	return 0;
+}
+
 char *native_write(const virDomainDef *def, enum native_format format)
 {
 	unsigned long long most = virDomainDefGetMemoryTotal(def);
@@ -372,6 +385,8 @@ char *native_write(const virDomainDef *def, enum native_format format)
 	if (most != def->mem.cur_balloon)
 		put_number(out, "maxmem", (long long)(most / 1024));
 	if (put_vcpus(out, def, format) < 0)
+		goto error;
+	if (put_cpuid(out, def, format) < 0)
 		goto error;
 	put_boot(out, def, format);
 	put_string(out, "on_poweroff", virDomainLifecycleActionTypeToString(def->onPoweroff));

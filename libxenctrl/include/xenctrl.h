@@ -181,6 +181,18 @@ XYL_API int xyl_vcpu_get_context(struct xyl *x, uint32_t domid, uint32_t vcpu,
                                  struct vcpu_guest_context *context) XYL_MUST_USE;
 XYL_API int xyl_vcpu_set_context(struct xyl *x, uint32_t domid, uint32_t vcpu,
                                  const struct vcpu_guest_context *context) XYL_MUST_USE;
+/* Bits of what CPUID answers at one leaf and subleaf (0 where the leaf has none). */
+struct xyl_cpuid {
+	uint32_t leaf, subleaf, eax, ebx, ecx, edx;
+};
+/*
+ * Takes features of the processor away from what a domain sees of it: what is set in one of the count masks reads as 0, and so
+ * does what cannot be without it. Before the domain has run. A feature that it does not see is none to take away.
+ * Errors: EINVAL a bit that is no feature (xen/arch-x86/cpufeatureset.h), or one that the hypervisor answers by itself; those of
+ * the hypervisor for a domain that runs.
+ */
+XYL_API int xyl_domain_hide_cpu(struct xyl *x, uint32_t domid, const struct xyl_cpuid *off,
+                                size_t count) XYL_MUST_USE;
 /*
  * The host CPUs that a vcpu may run on (hard) or prefers (soft): bitmaps, bit n of byte n/8 is CPU n,
  * map_bytes long. NULL leaves one out. Set: EINVAL when no online CPU remains.

@@ -252,7 +252,7 @@ static int check_features(struct xyl *x, uint32_t domid, const struct blob *want
 	return rc;
 }
 
-int vcpustate_set_policy(struct xyl *x, uint32_t domid, const struct blob *cpuid, const struct blob *msrs)
+static int set_policy(struct xyl *x, uint32_t domid, const struct blob *cpuid, const struct blob *msrs)
 {
 	struct xen_domctl op = { .cmd = XEN_DOMCTL_set_cpu_policy, .domain = (domid_t)domid };
 	void *leaves = xyl_hypercall_alloc(x, cpuid->bytes);
@@ -277,5 +277,68 @@ int vcpustate_set_policy(struct xyl *x, uint32_t domid, const struct blob *cpuid
 	}
 	xyl_hypercall_free(x, leaves, cpuid->bytes);
 	xyl_hypercall_free(x, entries, msrs->bytes);
+	return rc;
+}
+
+int vcpustate_set_policy(struct xyl *x, uint32_t domid, const struct blob *cpuid, const struct blob *msrs)
+{
+	int rc = set_policy(x, domid, cpuid, msrs);
+
 	return rc < 0 || !cpuid->bytes ? rc : check_features(x, domid, cpuid);
+}
+
+static bool is_at(const xen_cpuid_leaf_t *l, const struct xyl_cpuid *at)
+{
+	return l->leaf == at->leaf &&
+	       (l->subleaf == at->subleaf || (l->subleaf == XEN_CPUID_NO_SUBLEAF && !at->subleaf));
+}
+
+static int check_hidden(const struct xyl_cpuid *off)
+{
+	xen_cpuid_leaf_t may = { 0 };
+
+	for (size_t i = 0; i < sizeof(features) / sizeof(features[0]); i++)
+		if (is_at(&features[i], off))
+			may = features[i];
+	if (!(off->eax & ~may.a) && !(off->ebx & ~may.b) && !(off->ecx & ~may.c) && !(off->edx & ~may.d))
+		return 0;
+	return xyl_fail_text(
+	        EINVAL,
+	        "CPUID leaf %#x, subleaf %#x: of what shall be hidden (%#x %#x %#x %#x) not all are "
+	        "features of a processor",
+	        off->leaf, off->subleaf, off->eax, off->ebx, off->ecx, off->edx);
+}
+
+static void hide(struct blob *policy, const struct xyl_cpuid *off)
+{
+	xen_cpuid_leaf_t l;
+
+	for (size_t at = 0; at + sizeof(l) <= policy->bytes; at += sizeof(l)) {
+		memcpy(&l, (const char *)policy->data + at, sizeof(l));
+		if (!is_at(&l, off))
+			continue;
+		l.a &= ~off->eax;
+		l.b &= ~off->ebx;
+		l.c &= ~off->ecx;
+		l.d &= ~off->edx;
+		memcpy((char *)policy->data + at, &l, sizeof(l));
+	}
+}
+
+int xyl_domain_hide_cpu(struct xyl *x, uint32_t domid, const struct xyl_cpuid *off, size_t count)
+{
+	struct blob cpuid, msrs;
+	int rc;
+
+	for (size_t i = 0; i < count; i++)
+		if (check_hidden(&off[i]) < 0)
+			return -1;
+	if (vcpustate_get_policy(x, domid, &cpuid, &msrs) < 0)
+		return -1;
+	for (size_t i = 0; i < count; i++)
+		hide(&cpuid, &off[i]);
+	rc = set_policy(x, domid, &cpuid, &msrs);
+	blob_free(&cpuid);
+	blob_free(&msrs);
+	return rc;
 }

@@ -228,6 +228,18 @@ static bool set_scheduling(struct build *b, GError **error)
 	return true;
 }
 
+/* Before its first vcpu has a context. */
+static bool hide_cpu(struct build *b, GError **error)
+{
+	const GArray *hidden = b->conf->cpu_hidden;
+
+	if (!hidden->len || !xyl_domain_hide_cpu(xylemd.xen, b->ids.domid,
+	                                         (const struct xyl_cpuid *)(void *)hidden->data, hidden->len))
+		return true;
+	return xd_fail(error, XD_ERROR_HYPERVISOR, "guest \"%s\": features of its CPU (cpu_hidden): %s",
+	               b->conf->name, xyl_error());
+}
+
 static bool claim_memory(struct build *b, GError **error)
 {
 	uint64_t pages = b->conf->memory_kib / 4;
@@ -343,7 +355,7 @@ static bool make_domain(struct build *b, GError **error)
 	/* No claim goes beyond the limit. */
 	if (xyl_memory_set_max(xylemd.xen, b->ids.domid, conf->max_memory_kib + GUEST_MEMORY_SLACK_KIB))
 		return fail_call(b, "setting its memory limit", error);
-	if (!claim_memory(b, error) || !set_scheduling(b, error))
+	if (!claim_memory(b, error) || !set_scheduling(b, error) || !hide_cpu(b, error))
 		return false;
 	if (offset && xyl_domain_set_time_offset(xylemd.xen, b->ids.domid, offset))
 		return fail_call(b, "setting its clock", error);

@@ -7,6 +7,7 @@
 #include "confkeys.h"
 #include "consoleconf.h"
 #include "error.h"
+#include "cpuconf.h"
 #include "limitconf.h"
 
 #define MAX_NAME_BYTES  255
@@ -26,7 +27,7 @@ static const struct key guest_keys[] = {
 	{ "consoles", "u", false },     { "console_devices", "aa{sv}", false },
 	{ "disks", "aa{sv}", false },   { "nics", "aa{sv}", false },
 	{ "screens", "aa{sv}", false }, { "tsc", "s", false },
-	{ "opaque", "s", false },
+	{ "opaque", "s", false },       { "cpu_hidden", "a(uuuuuu)", false },
 };
 
 static const struct key disk_keys[] = {
@@ -506,6 +507,7 @@ void guestconf_free(struct guestconf *conf)
 	g_free(conf->opaque);
 	g_clear_pointer(&conf->cpumap, g_bytes_unref);
 	g_clear_pointer(&conf->pins, g_array_unref);
+	g_clear_pointer(&conf->cpu_hidden, g_array_unref);
 	g_clear_pointer(&conf->disks, g_ptr_array_unref);
 	g_clear_pointer(&conf->nics, g_ptr_array_unref);
 	g_clear_pointer(&conf->consoles, g_ptr_array_unref);
@@ -609,7 +611,7 @@ static bool parse_vcpus(struct guestconf *conf, GVariantDict *dict, const char *
 		               conf->max_vcpus, GUEST_VCPUS_MAX);
 	conf->weight = 256;
 	return get_scheduler(dict, conf, what, &conf->weight, &conf->cap, error) &&
-	       parse_pins(conf, dict, what, error);
+	       parse_pins(conf, dict, what, error) && cpu_hidden_parse(dict, what, &conf->cpu_hidden, error);
 }
 
 bool policy_parse(GVariant *argument, struct guestconf *conf, GError **error)
@@ -948,6 +950,8 @@ static void add_cpus(GVariantBuilder *b, const struct guestconf *conf)
 		g_variant_builder_add(&pins, "(u@ay)", pin->vcpu, cpumap_to_variant(pin->cpumap));
 	}
 	g_variant_builder_add(b, "{sv}", "vcpu_pins", g_variant_builder_end(&pins));
+	if (conf->cpu_hidden->len)
+		g_variant_builder_add(b, "{sv}", "cpu_hidden", cpu_hidden_to_variant(conf->cpu_hidden));
 }
 
 GVariant *guestconf_to_variant(const struct guestconf *conf)

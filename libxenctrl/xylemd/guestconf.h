@@ -122,8 +122,9 @@ struct guestconf {
 	enum policy_action on_crash;
 	uint32_t weight;
 	uint32_t cap;
-	GBytes *cpumap; /* NULL: all */
-	GArray *pins;   /* struct vcpu_pin */
+	GBytes *cpumap;     /* NULL: all */
+	GArray *pins;       /* struct vcpu_pin */
+	GArray *cpu_hidden; /* struct xyl_cpuid */
 	enum clock_base clock_base;
 	int64_t clock_adjustment_s;
 	enum tsc_mode tsc;

@@ -645,6 +645,27 @@ static void test_features(void)
 	free(b.data);
 }
 
+/* What a domain is not to see, and what goes with it; what is no feature of a processor changes nothing. */
+static void test_hidden(void)
+{
+	static const struct xyl_cpuid off[] = { { 1, 0, 0, 0, 1u << 20, 1u << 25 } },
+	                              bad[] = { { 1, 0, 0, 0, 1, 0 }, { 1, 0, 0, 0, 0, 1u << 9 } },
+	                              none[] = { { 2, 0, 1, 0, 0, 0 } }, other[] = { { 1, 1, 0, 0, 1, 0 } };
+	xen_cpuid_leaf_t *leaf = &fake_domains[1].leaves[0];
+
+	guest_make();
+	tap_ok(xyl_domain_hide_cpu(x, 1, bad, 2) < 0 && errno == EINVAL &&
+	               strstr(xyl_error(), "CPUID leaf 0x1") && xyl_domain_hide_cpu(x, 1, none, 1) < 0 &&
+	               xyl_domain_hide_cpu(x, 1, other, 1) < 0 && leaf->c == UINT32_MAX &&
+	               leaf->d == UINT32_MAX,
+	       "hidden: what is no feature is refused, and nothing is hidden");
+	fake_lacks = (xen_cpuid_leaf_t){ 1, XEN_CPUID_NO_SUBLEAF, 0, 0, 0, 1u << 26 };
+	tap_ok(xyl_domain_hide_cpu(x, 1, off, 1) == 0 && leaf->c == ~(1u << 20) && leaf->d == ~(3u << 25),
+	       "hidden: two features, and one that cannot be without them");
+	memset(&fake_lacks, 0, sizeof(fake_lacks));
+	guest_make();
+}
+
 /* Each record left out, doubled, and moved to the front: most are refused, and none does harm. */
 static void test_order(void)
 {
@@ -1027,6 +1048,7 @@ static void test_on(bool copies)
 	test_zeros_by_type();
 	test_fifo();
 	test_features();
+	test_hidden();
 	test_order();
 	test_v2();
 	test_verify();

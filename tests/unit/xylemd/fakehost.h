@@ -39,7 +39,8 @@ struct fake_domain {
 	bool link_down;
 	int64_t time_offset_s;
 	enum xyl_tsc tsc;
-	bool logging; /* which pages it changes */
+	uint32_t hidden; /* what ECX of the last leaf does not show */
+	bool logging;    /* which pages it changes */
 	uint64_t memory_pages;
 };
 

@@ -194,6 +194,9 @@ static inline GVariant *configuration(const struct test_guest *g)
 	g_variant_builder_add(&b, "{sv}", "ramdisk", g_variant_new_string("/ramdisk"));
 	g_variant_builder_add(&b, "{sv}", "clock_offset", g_variant_new_string(clock_base));
 	g_variant_builder_add(&b, "{sv}", "tsc", g_variant_new_string(tsc));
+	g_variant_builder_add(
+	        &b, "{sv}", "cpu_hidden",
+	        g_variant_new_parsed("[(uint32 1, uint32 0, uint32 0, uint32 0, uint32 1048576, uint32 0)]"));
 	g_variant_builder_init(&one, G_VARIANT_TYPE_VARDICT);
 	g_variant_builder_add(&one, "{sv}", "vdev", g_variant_new_string("xvda"));
 	g_variant_builder_add(&one, "{sv}", "source", g_variant_new_string("/disk"));

@@ -918,12 +918,14 @@ static void test_tsc(void)
 		tsc = modes[i];
 		reach(&g, RUNNING, -1);
 		first = fake_find(g.id);
-		good = fake_domains[first].tsc == set[i];
+		good = fake_domains[first].tsc == set[i] && fake_domains[first].hidden == 1 << 20;
 		fake_stop(first, XYL_SHUTDOWN_REBOOT);
 		scan_request();
 		UNTIL(fake_find(g.id) && fake_find(g.id) != first && !fake_domains[fake_find(g.id)].pauses);
-		tap_ok(good && fake_domains[fake_find(g.id)].tsc == set[i],
-		       "a guest reads the TSC as it is told, and when it has rebooted: %s", modes[i]);
+		tap_ok(good && fake_domains[fake_find(g.id)].tsc == set[i] &&
+		               fake_domains[fake_find(g.id)].hidden == 1 << 20,
+		       "a guest reads the TSC as it is told, and sees the CPU that it is told, and when it has rebooted: %s",
+		       modes[i]);
 		end(make("Destroy", g_variant_new("(s)", g.uuid)));
 	}
 	tsc = "default";

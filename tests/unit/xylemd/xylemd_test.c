@@ -29,22 +29,26 @@
 #define SCREEN(keys)  "{" MINIMAL ", 'screens': <[{" keys "}]>}"
 #define CONSOLE(keys) "{" MINIMAL ", 'console_devices': <[{" keys "}]>}"
 #define NIC           "'mac': <'00:16:3e:00:00:01'>, 'bridge': <'br0'>"
-#define FULL                                                                                                                                                                     \
-	"{'name': <'full'>, 'uuid': <'AAAAAAAA-2222-3333-4444-555555555501'>, 'memory_kib': <uint64 65536>, "                                                                    \
-	"'max_memory_kib': <uint64 131072>, 'vcpus': <uint32 2>, 'max_vcpus': <uint32 3>, 'kernel': <'/boot/k'>, "                                                               \
-	"'ramdisk': <'/boot/r'>, 'cmdline': <'root=/dev/xvda'>, 'on_poweroff': <'preserve'>, "                                                                                   \
-	"'on_reboot': <'destroy'>, 'on_crash': <'restart'>, 'weight': <uint32 512>, 'cap': <uint32 150>, "                                                                       \
-	"'cpumap': <[byte 0x03]>, 'vcpu_pins': <[(uint32 1, [byte 0x02])]>, 'clock_offset': <'variable'>, "                                                                      \
-	"'clock_adjustment': <int64 -3600>, 'tsc': <'emulate'>, 'consoles': <uint32 1>, "                                                                                        \
-	"'disks': <[{'vdev': <'xvda'>, 'source': <'/dev/vg/a'>, 'type': <'block'>}, "                                                                                            \
-	"{'vdev': <'xvdq'>, 'source': <'/img'>, 'type': <'file'>, 'readonly': <true>, 'discard': <false>, "                                                                      \
-	"'cache': <'none'>}, {'vdev': <'hdc'>, 'source': <'/dev/sr0'>, 'type': <'block'>, 'device': <'cdrom'>}, "                                                                \
-	"{'vdev': <'xvde'>, 'source': <'/q'>, 'type': <'file'>, 'format': <'qcow2'>, "                                                                                           \
-	"'limits': <{'total_bytes_sec': uint64 1000, 'size_iops_sec': 4096, 'read_iops_sec': 5}>}]>, "                                                                           \
-	"'nics': <[{'mac': <'00:16:3E:00:00:0A'>, 'bridge': <'xenbr0'>, 'mtu': <uint32 9000>}, "                                                                                 \
-	"{'mac': <'00:16:3e:00:00:0b'>, 'bridge': <'br1'>, 'ifname': <'web0'>, 'link': <false>}]>, 'screens': <[{'type': <'vnc'>, 'listen': <'::1'>, 'port': <uint32 5901>}]>, " \
-	"'console_devices': <[{'type': <'pty'>}, {'type': <'file'>, 'path': <'/log'>}, "                                                                                         \
-	"{'type': <'unix'>, 'path': <'/s'>, 'name': <'org.example'>, 'number': <uint32 5>}, "                                                                                    \
+/* Masks of CPUID: 1, 8 and 63, before another one. */
+#define MASK   "(uint32 1, uint32 0, uint32 0, uint32 0, uint32 0, uint32 0), "
+#define MASKS8 MASK MASK MASK MASK MASK MASK MASK MASK
+#define MASKS  MASKS8 MASKS8 MASKS8 MASKS8 MASKS8 MASKS8 MASKS8 MASK MASK MASK MASK MASK MASK MASK
+#define FULL                                                                                                                                                                                 \
+	"{'name': <'full'>, 'uuid': <'AAAAAAAA-2222-3333-4444-555555555501'>, 'memory_kib': <uint64 65536>, "                                                                                \
+	"'max_memory_kib': <uint64 131072>, 'vcpus': <uint32 2>, 'max_vcpus': <uint32 3>, 'kernel': <'/boot/k'>, "                                                                           \
+	"'ramdisk': <'/boot/r'>, 'cmdline': <'root=/dev/xvda'>, 'on_poweroff': <'preserve'>, "                                                                                               \
+	"'on_reboot': <'destroy'>, 'on_crash': <'restart'>, 'weight': <uint32 512>, 'cap': <uint32 150>, "                                                                                   \
+	"'cpumap': <[byte 0x03]>, 'cpu_hidden': <[(uint32 7, uint32 0, uint32 0, uint32 32, uint32 0, uint32 1)]>, 'vcpu_pins': <[(uint32 1, [byte 0x02])]>, 'clock_offset': <'variable'>, " \
+	"'clock_adjustment': <int64 -3600>, 'tsc': <'emulate'>, 'consoles': <uint32 1>, "                                                                                                    \
+	"'disks': <[{'vdev': <'xvda'>, 'source': <'/dev/vg/a'>, 'type': <'block'>}, "                                                                                                        \
+	"{'vdev': <'xvdq'>, 'source': <'/img'>, 'type': <'file'>, 'readonly': <true>, 'discard': <false>, "                                                                                  \
+	"'cache': <'none'>}, {'vdev': <'hdc'>, 'source': <'/dev/sr0'>, 'type': <'block'>, 'device': <'cdrom'>}, "                                                                            \
+	"{'vdev': <'xvde'>, 'source': <'/q'>, 'type': <'file'>, 'format': <'qcow2'>, "                                                                                                       \
+	"'limits': <{'total_bytes_sec': uint64 1000, 'size_iops_sec': 4096, 'read_iops_sec': 5}>}]>, "                                                                                       \
+	"'nics': <[{'mac': <'00:16:3E:00:00:0A'>, 'bridge': <'xenbr0'>, 'mtu': <uint32 9000>}, "                                                                                             \
+	"{'mac': <'00:16:3e:00:00:0b'>, 'bridge': <'br1'>, 'ifname': <'web0'>, 'link': <false>}]>, 'screens': <[{'type': <'vnc'>, 'listen': <'::1'>, 'port': <uint32 5901>}]>, "             \
+	"'console_devices': <[{'type': <'pty'>}, {'type': <'file'>, 'path': <'/log'>}, "                                                                                                     \
+	"{'type': <'unix'>, 'path': <'/s'>, 'name': <'org.example'>, 'number': <uint32 5>}, "                                                                                                \
 	"{'type': <'tcp'>, 'host': <'::1'>, 'port': <uint32 4000>, 'mode': <'connect'>}]>, 'opaque': <'<domain/>'>}"
 
 static struct guestconf *parse(const char *text, GError **error)
@@ -98,6 +102,7 @@ static void test_refusals(void)
 		{ "{" MINIMAL ", 'cpumap': <@ay []>}", "cpumap" },
 		{ "{" MINIMAL ", 'vcpu_pins': <[(uint32 1, [byte 0x01])]>}", "vcpu_pins" },
 		{ "{" MINIMAL ", 'vcpu_pins': <[(uint32 0, [byte 0x01]), (0, [byte 0x01])]>}", "vcpu_pins" },
+		{ "{" MINIMAL ", 'cpu_hidden': <[" MASKS MASK "(1, 0, 0, 0, 0, 0)]>}", "cpu_hidden" },
 		{ "{" MINIMAL ", 'ramdisk': <'relative'>}", "ramdisk" },
 		{ "{" MINIMAL ", 'on_crash': <'explode'>}", "on_crash" },
 		{ "{" MINIMAL ", 'clock_offset': <'lunar'>}", "clock_offset" },
@@ -217,6 +222,7 @@ static void test_refusals(void)
 	check_accept(SCREEN("'type': <'vnc'>, 'socket': <'/run/s,1'>"), "a screen on a socket");
 	check_accept("{" MINIMAL "}", "the required keys alone");
 	check_accept(FULL, "all keys");
+	check_accept("{" MINIMAL ", 'cpu_hidden': <[" MASKS "(1, 0, 0, 0, 0, 0)]>}", "64 masks of CPUID");
 }
 
 static void test_round_trip(void)
