@@ -4,6 +4,7 @@
  * some. What says a register's bits, leaf by leaf, is xm's and refused.
  */
 #include "native.h"
+#include "compat.h"
 
 #include "cpu_conf.h"
 #include "virerror.h"
@@ -57,7 +58,8 @@ static int read_feature(virCPUDef *cpu, const char *word)
 		return native_refuse(
 		        "cpuid: \"%.60s\": features can only be taken away (=0) from what the host's CPU has",
 		        word);
-	return virCPUDefUpdateFeature(cpu, libvirts_name(name), VIR_CPU_FEATURE_DISABLE);
+	virCPUDefUpdateFeature(cpu, libvirts_name(name), VIR_CPU_FEATURE_DISABLE);
+	return 0;
 }
 
 int native_read_cpuid(struct native *n, const char *text)

@@ -10,6 +10,7 @@
 #include "domain_conf.h"
 
 #include "capabilities.h"
+#include "cpu_conf.h"
 #include "virbitmap.h"
 #include "virfile.h"
 #include "virnetdevbandwidth.h"
@@ -46,7 +47,9 @@ static inline int compat_messages(virDomainObj *vm, char ***messages, unsigned i
 #define virPidFileAcquire(dir, name, pid) (virPidFileAcquire)((dir), (name), false, (pid))
 
 /* These cannot fail any more: memory never ends in libvirt, and a list of ours has room for the names that we give. */
-#define virBitmapToData(map, data, length)    ignore_value((virBitmapToData)((map), (data), (length)))
+#define virBitmapToData(map, data, length) ignore_value((virBitmapToData)((map), (data), (length)))
+#define virCPUDefUpdateFeature(cpu, name, policy) \
+	ignore_value((virCPUDefUpdateFeature)((cpu), (name), (policy)))
 #define virDomainNetInsert(def, net)          ignore_value((virDomainNetInsert)((def), (net)))
 #define virTypedParamListAddInt(list, ...)    ignore_value((virTypedParamListAddInt)((list), __VA_ARGS__))
 #define virTypedParamListAddLLong(list, ...)  ignore_value((virTypedParamListAddLLong)((list), __VA_ARGS__))
