@@ -449,6 +449,8 @@ uint64_t system_time_ns(void)
 		__atomic_thread_fence(__ATOMIC_SEQ_CST);
 		__asm__ volatile("rdtsc" : "=a"(a), "=d"(d));
 		delta = (a | (uint64_t)d << 32) - t->tsc_timestamp;
+		if ((int64_t)delta < 0) /* another vcpu's CPU may be a little ahead */
+			delta = 0;
 		delta = t->tsc_shift >= 0 ? delta << t->tsc_shift : delta >> -t->tsc_shift;
 		ns = t->system_time + (uint64_t)(((unsigned __int128)delta * t->tsc_to_system_mul) >> 32);
 		__atomic_thread_fence(__ATOMIC_SEQ_CST);
