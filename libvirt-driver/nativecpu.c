@@ -11,19 +11,29 @@
 
 #define HOST "host"
 
+/* The pairs are those of libvirt's converter (src/libxl/xen_xl.c) and of xl.cfg(5); of several the first is written. */
 static const struct {
 	const char *xl, *libvirt;
 } names[] = {
+	{ "cmpxchg16", "cx16" },
+	{ "cntxid", "cid" },
+	{ "dscpl", "ds_cpl" },
+	{ "pclmulqdq", "pclmuldq" },
 	{ "sse3", "pni" },
+	{ "psn", "pn" },
+	{ "clfsh", "clflush" },
+	{ "sysenter", "sep" },
+	{ "cmpxchg8", "cx8" },
+	{ "nodeid", "nodeid_msr" },
+	{ "altmovcr8", "cr8legacy" },
+	{ "lahfsahf", "lahf_lm" },
+	{ "ffxsr", "fxsr_opt" },
+	{ "page1gb", "pdpe1gb" },
+	{ "ibrsb", "spec-ctrl" },
 	{ "sse4_1", "sse4.1" },
 	{ "sse4_2", "sse4.2" },
-	{ "sse4.1", "sse4.1" },
-	{ "sse4.2", "sse4.2" },
 	{ "sse41", "sse4.1" },
 	{ "sse42", "sse4.2" },
-	{ "lahfsahf", "lahf_lm" },
-	{ "cmplegacy", "cmp_legacy" },
-	{ "altmovcr8", "cr8legacy" },
 };
 
 static const char *libvirts_name(const char *xl)
@@ -50,7 +60,8 @@ static const char *xls_name(const char *libvirt)
 static int read_feature(virCPUDef *cpu, const char *word)
 {
 	g_auto(GStrv) parts = g_strsplit(word, "=", 2);
-	const char *name = g_strstrip(parts[0]), *value = parts[0] && parts[1] ? g_strstrip(parts[1]) : "";
+	const char *name = parts[0] ? g_strstrip(parts[0]) : "",
+	           *value = *name && parts[1] ? g_strstrip(parts[1]) : "";
 
 	if (STREQ(value, "x")) /* as it is without */
 		return 0;
