@@ -156,6 +156,18 @@ enum xyl_tsc {
 XYL_API int xyl_domain_set_tsc(struct xyl *x, uint32_t domid, enum xyl_tsc mode) XYL_MUST_USE;
 /* Returns an enum xyl_tsc, or -1. */
 XYL_API int xyl_domain_get_tsc(struct xyl *x, uint32_t domid) XYL_MUST_USE;
+/* Bits of what CPUID answers at one leaf and subleaf (0 where the leaf has none). */
+struct xyl_cpuid {
+	uint32_t leaf, subleaf, eax, ebx, ecx, edx;
+};
+/*
+ * Takes features of the processor away from what a domain sees of it: what is set in one of the count masks reads as 0, and so
+ * does what cannot be without it. Before the domain has run. A feature that it does not see is none to take away.
+ * Errors: EINVAL a bit that is no feature (xen/arch-x86/cpufeatureset.h), or one that the hypervisor answers by itself; those of
+ * the hypervisor for a domain that runs.
+ */
+XYL_API int xyl_domain_hide_features(struct xyl *x, uint32_t domid, const struct xyl_cpuid *off,
+                                     size_t count) XYL_MUST_USE;
 /* Has the hypervisor write the hypercall page into the domain's frame mfn. */
 XYL_API int xyl_domain_hypercall_init(struct xyl *x, uint32_t domid, uint64_t mfn) XYL_MUST_USE;
 
@@ -181,18 +193,6 @@ XYL_API int xyl_vcpu_get_context(struct xyl *x, uint32_t domid, uint32_t vcpu,
                                  struct vcpu_guest_context *context) XYL_MUST_USE;
 XYL_API int xyl_vcpu_set_context(struct xyl *x, uint32_t domid, uint32_t vcpu,
                                  const struct vcpu_guest_context *context) XYL_MUST_USE;
-/* Bits of what CPUID answers at one leaf and subleaf (0 where the leaf has none). */
-struct xyl_cpuid {
-	uint32_t leaf, subleaf, eax, ebx, ecx, edx;
-};
-/*
- * Takes features of the processor away from what a domain sees of it: what is set in one of the count masks reads as 0, and so
- * does what cannot be without it. Before the domain has run. A feature that it does not see is none to take away.
- * Errors: EINVAL a bit that is no feature (xen/arch-x86/cpufeatureset.h), or one that the hypervisor answers by itself; those of
- * the hypervisor for a domain that runs.
- */
-XYL_API int xyl_domain_hide_cpu(struct xyl *x, uint32_t domid, const struct xyl_cpuid *off,
-                                size_t count) XYL_MUST_USE;
 /*
  * The host CPUs that a vcpu may run on (hard) or prefers (soft): bitmaps, bit n of byte n/8 is CPU n,
  * map_bytes long. NULL leaves one out. Set: EINVAL when no online CPU remains.

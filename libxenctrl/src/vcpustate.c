@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cpufeatures.h"
 #include "vcpustate.h"
 
 #define POLICY_LEAVES_MAX (VCPUSTATE_BYTES_MAX / sizeof(xen_cpuid_leaf_t))
@@ -198,27 +199,18 @@ int vcpustate_get_policy(struct xyl *x, uint32_t domid, struct blob *cpuid, stru
 	return rc;
 }
 
-/* What of a policy are features of the processor, but for those that the hypervisor answers by itself: APIC, HTT, OSXSAVE,
- * HYPERVISOR, X2APIC, CMP_LEGACY, ARCH_CAPS, and those of leaf 1 that AMD repeats (xen/arch-x86/cpufeatureset.h). */
-static const xen_cpuid_leaf_t features[] = {
-	{ 1, XEN_CPUID_NO_SUBLEAF, 0, 0, ~0x88200000u, ~0x10000200u },
-	{ 7, 0, 0, ~0u, ~0u, ~0x20000000u },
-	{ 7, 1, ~0u, ~0u, ~0u, ~0u },
-	{ 7, 2, 0, 0, 0, ~0u },
-	{ 0xd, 1, ~0u, 0, 0, 0 },
-	{ 0x80000001, XEN_CPUID_NO_SUBLEAF, 0, 0, ~2u, ~0x0183f3ffu },
-	{ 0x80000007, XEN_CPUID_NO_SUBLEAF, 0, 0, 0, ~0u },
-	{ 0x80000008, XEN_CPUID_NO_SUBLEAF, 0, ~0u, 0, 0 },
-	{ 0x80000021, XEN_CPUID_NO_SUBLEAF, ~0u, 0, ~0u, 0 },
-};
+static bool is_at(const xen_cpuid_leaf_t *l, uint32_t leaf, uint32_t subleaf)
+{
+	return l->leaf == leaf && (l->subleaf == subleaf || (l->subleaf == XEN_CPUID_NO_SUBLEAF && !subleaf));
+}
 
-static xen_cpuid_leaf_t leaf_of(const struct blob *policy, const xen_cpuid_leaf_t *like)
+static xen_cpuid_leaf_t leaf_of(const struct blob *policy, const struct cpu_features_at *at)
 {
 	xen_cpuid_leaf_t l;
 
-	for (size_t at = 0; at + sizeof(l) <= policy->bytes; at += sizeof(l)) {
-		memcpy(&l, (const char *)policy->data + at, sizeof(l));
-		if (l.leaf == like->leaf && l.subleaf == like->subleaf)
+	for (size_t offset = 0; offset + sizeof(l) <= policy->bytes; offset += sizeof(l)) {
+		memcpy(&l, (const char *)policy->data + offset, sizeof(l));
+		if (is_at(&l, at->leaf, at->subleaf))
 			return l;
 	}
 	return (xen_cpuid_leaf_t){ 0 };
@@ -240,8 +232,8 @@ static int check_features(struct xyl *x, uint32_t domid, const struct blob *want
 	struct blob got, msrs;
 	int rc = vcpustate_get_policy(x, domid, &got, &msrs);
 
-	for (size_t i = 0; rc == 0 && i < sizeof(features) / sizeof(features[0]); i++) {
-		const xen_cpuid_leaf_t *f = &features[i];
+	for (size_t i = 0; rc == 0 && i < CPU_FEATURES_KNOWN; i++) {
+		const struct cpu_features_at *f = &cpu_features_known[i];
 		xen_cpuid_leaf_t w = leaf_of(wanted, f), g = leaf_of(&got, f);
 
 		if ((w.a & ~g.a & f->a) | (w.b & ~g.b & f->b) | (w.c & ~g.c & f->c) | (w.d & ~g.d & f->d))
@@ -287,20 +279,13 @@ int vcpustate_set_policy(struct xyl *x, uint32_t domid, const struct blob *cpuid
 	return rc < 0 || !cpuid->bytes ? rc : check_features(x, domid, cpuid);
 }
 
-static bool is_at(const xen_cpuid_leaf_t *l, const struct xyl_cpuid *at)
-{
-	return l->leaf == at->leaf &&
-	       (l->subleaf == at->subleaf || (l->subleaf == XEN_CPUID_NO_SUBLEAF && !at->subleaf));
-}
-
 static int check_hidden(const struct xyl_cpuid *off)
 {
-	xen_cpuid_leaf_t may = { 0 };
+	const struct cpu_features_at bits = {
+		off->leaf, off->subleaf, off->eax, off->ebx, off->ecx, off->edx
+	};
 
-	for (size_t i = 0; i < sizeof(features) / sizeof(features[0]); i++)
-		if (is_at(&features[i], off))
-			may = features[i];
-	if (!(off->eax & ~may.a) && !(off->ebx & ~may.b) && !(off->ecx & ~may.c) && !(off->edx & ~may.d))
+	if (cpu_features_are_known(&bits))
 		return 0;
 	return xyl_fail_text(
 	        EINVAL,
@@ -315,7 +300,7 @@ static void hide(struct blob *policy, const struct xyl_cpuid *off)
 
 	for (size_t at = 0; at + sizeof(l) <= policy->bytes; at += sizeof(l)) {
 		memcpy(&l, (const char *)policy->data + at, sizeof(l));
-		if (!is_at(&l, off))
+		if (!is_at(&l, off->leaf, off->subleaf))
 			continue;
 		l.a &= ~off->eax;
 		l.b &= ~off->ebx;
@@ -325,7 +310,7 @@ static void hide(struct blob *policy, const struct xyl_cpuid *off)
 	}
 }
 
-int xyl_domain_hide_cpu(struct xyl *x, uint32_t domid, const struct xyl_cpuid *off, size_t count)
+int xyl_domain_hide_features(struct xyl *x, uint32_t domid, const struct xyl_cpuid *off, size_t count)
 {
 	struct blob cpuid, msrs;
 	int rc;

@@ -233,8 +233,9 @@ static bool hide_cpu(struct build *b, GError **error)
 {
 	const GArray *hidden = b->conf->cpu_hidden;
 
-	if (!hidden->len || !xyl_domain_hide_cpu(xylemd.xen, b->ids.domid,
-	                                         (const struct xyl_cpuid *)(void *)hidden->data, hidden->len))
+	if (!hidden->len ||
+	    !xyl_domain_hide_features(xylemd.xen, b->ids.domid,
+	                              (const struct xyl_cpuid *)(void *)hidden->data, hidden->len))
 		return true;
 	return xd_fail(error, XD_ERROR_HYPERVISOR, "guest \"%s\": features of its CPU (cpu_hidden): %s",
 	               b->conf->name, xyl_error());

@@ -6,8 +6,8 @@
 
 #include "confkeys.h"
 #include "consoleconf.h"
-#include "error.h"
 #include "cpuconf.h"
+#include "error.h"
 #include "limitconf.h"
 
 #define MAX_NAME_BYTES  255

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Writes what access.c walks: a call of each slot of libvirt's hypervisor driver table, and the permissions that libvirt's protocol
+"""Writes what accesstest.c walks: a call of each slot of libvirt's hypervisor driver table, and the permissions that libvirt's protocol
 asks for it.
 
 usage: slots.py LIBVIRT-SOURCE >slots.h

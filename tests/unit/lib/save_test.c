@@ -654,13 +654,14 @@ static void test_hidden(void)
 	xen_cpuid_leaf_t *leaf = &fake_domains[1].leaves[0];
 
 	guest_make();
-	tap_ok(xyl_domain_hide_cpu(x, 1, bad, 2) < 0 && errno == EINVAL &&
-	               strstr(xyl_error(), "CPUID leaf 0x1") && xyl_domain_hide_cpu(x, 1, none, 1) < 0 &&
-	               xyl_domain_hide_cpu(x, 1, other, 1) < 0 && leaf->c == UINT32_MAX &&
+	tap_ok(xyl_domain_hide_features(x, 1, bad, 2) < 0 && errno == EINVAL &&
+	               strstr(xyl_error(), "CPUID leaf 0x1") && xyl_domain_hide_features(x, 1, none, 1) < 0 &&
+	               xyl_domain_hide_features(x, 1, other, 1) < 0 && leaf->c == UINT32_MAX &&
 	               leaf->d == UINT32_MAX,
 	       "hidden: what is no feature is refused, and nothing is hidden");
 	fake_lacks = (xen_cpuid_leaf_t){ 1, XEN_CPUID_NO_SUBLEAF, 0, 0, 0, 1u << 26 };
-	tap_ok(xyl_domain_hide_cpu(x, 1, off, 1) == 0 && leaf->c == ~(1u << 20) && leaf->d == ~(3u << 25),
+	tap_ok(xyl_domain_hide_features(x, 1, off, 1) == 0 && leaf->c == ~(1u << 20) &&
+	               leaf->d == ~(3u << 25),
 	       "hidden: two features, and one that cannot be without them");
 	memset(&fake_lacks, 0, sizeof(fake_lacks));
 	guest_make();

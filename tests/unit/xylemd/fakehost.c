@@ -231,7 +231,7 @@ int xyl_domain_set_tsc(struct xyl *x, uint32_t domid, enum xyl_tsc mode)
 	DOMAIN_CALL(d->tsc = mode);
 }
 
-int xyl_domain_hide_cpu(struct xyl *x, uint32_t domid, const struct xyl_cpuid *off, size_t count)
+int xyl_domain_hide_features(struct xyl *x, uint32_t domid, const struct xyl_cpuid *off, size_t count)
 {
 	DOMAIN_CALL(d->hidden = off[count - 1].ecx);
 }
